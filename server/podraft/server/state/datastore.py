@@ -1,0 +1,203 @@
+"""The narrow interface between the API server and whatever keeps its state.
+
+Owns: the vocabulary of the store (record, event, transaction, guard) and the
+``Datastore`` protocol.  Everything above this line works on keys and bytes;
+everything below may be one embedded member, a Raft group or an etcd cluster.
+
+Invariants that every implementation keeps, and the conformance tests try:
+
+* One cluster-wide revision; every successful transaction that writes takes the
+  next one, and all of its writes share it.
+* A transaction is all or nothing.  It is acknowledged only when it is durable.
+* Guards are checked against the state just before the transaction's revision.
+* A stored value ends with the suffix that ``revision_suffix`` made of the
+  revision that wrote it: an object's bytes carry their own resourceVersion.
+* A watch from revision R yields every event after R, in revision order, each
+  once, all events of one revision in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+RevisionSuffix: TypeAlias = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One key's state at some revision."""
+
+    key: bytes
+    value: bytes
+    create_revision: int
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition on one key: ``mod_revision`` 0 demands that the key is absent."""
+
+    key: bytes
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write ``value`` at ``key``; ``stamped`` appends the revision's suffix to the value."""
+
+    key: bytes
+    value: bytes
+    stamped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove ``key``; removing an absent key is no event."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Writes that take effect together, if every guard holds.
+
+    A key is written at most once in a transaction.
+    """
+
+    guards: tuple[Guard, ...]
+    writes: tuple[Put | Delete, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A transaction took effect at ``revision`` (the current one if nothing was written)."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFailed:
+    """No write took effect: ``guard`` met ``found`` (None: the key is absent) instead."""
+
+    guard: Guard
+    found: Record | None
+
+
+Outcome: TypeAlias = Committed | GuardFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One key's change at ``revision``; ``value`` is None when the key was deleted.
+
+    ``previous`` is the record before the change, None when the key is new.
+    """
+
+    revision: int
+    key: bytes
+    value: bytes | None
+    create_revision: int
+    previous: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a range at one revision, in key order; ``more`` if it was cut by the limit."""
+
+    records: Sequence[Record]
+    revision: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events of one or more whole revisions, up to and including ``revision``.
+
+    No events: a bookmark, nothing more will come at or below ``revision``.
+    """
+
+    revision: int
+    events: Sequence[Event]
+
+
+class RevisionCompactedError(Exception):
+    """History at ``revision`` is gone; the oldest that remains is ``oldest``."""
+
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"revision {revision} was compacted; the oldest kept is {oldest}")
+        self.revision = revision
+        self.oldest = oldest
+
+
+class FutureRevisionError(Exception):
+    """``revision`` has not been reached; the store is at ``current``."""
+
+    def __init__(self, revision: int, current: int) -> None:
+        super().__init__(f"revision {revision} is in the future; the store is at {current}")
+        self.revision = revision
+        self.current = current
+
+
+class StoreOverloadedError(Exception):
+    """Too many transactions wait; none of this one was proposed.  Try again later."""
+
+
+class StoreFailedError(Exception):
+    """The store stopped (a disk error, a violated invariant); nothing more is accepted."""
+
+
+class SlowWatcherError(Exception):
+    """The watcher fell too far behind and was dropped; resume from its last revision."""
+
+
+class Datastore(Protocol):
+    """A linearizable, multi-version, watchable map from keys to bytes."""
+
+    @property
+    def revision(self) -> int:
+        """The last applied revision."""
+
+    async def get(self, key: bytes) -> Record | None:
+        """Return the newest record of ``key``."""
+
+    async def range(
+        self,
+        prefix: bytes,
+        *,
+        start_after: bytes = b"",
+        limit: int = 0,
+        revision: int = 0,
+    ) -> Page:
+        """Return the records whose key begins with ``prefix``, at one revision.
+
+        ``limit`` 0 is no limit, ``revision`` 0 the newest.  Keys up to and
+        including ``start_after`` are left out.
+
+        Raises:
+            RevisionCompactedError: History at ``revision`` is gone.
+            FutureRevisionError: ``revision`` has not been reached.
+        """
+
+    async def transact(self, transaction: Transaction) -> Outcome:
+        """Apply ``transaction``; return when its outcome is durable.
+
+        Raises:
+            StoreOverloadedError: The queue is full; nothing was proposed.
+            StoreFailedError: The outcome is unknown or the store stopped.
+        """
+
+    def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
+        """Yield the changes below ``prefix`` after ``start_revision``, then live ones.
+
+        Raises (from the iterator):
+            RevisionCompactedError: Events after ``start_revision`` are gone.
+            SlowWatcherError: The consumer fell behind the bounded buffer.
+        """
+
+    async def compact(self, revision: int) -> None:
+        """Forget what only reads below ``revision`` can see."""
+
+    async def close(self) -> None:
+        """Stop; what was acknowledged is on disk."""
