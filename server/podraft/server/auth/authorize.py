@@ -1,0 +1,280 @@
+"""What each identity may do: one pure function.
+
+Owns: podraft's built-in roles (masters, scheduler, controllers, nodes).
+Invariant: what no rule allows is denied, with a reason that says who, what
+and, where a rule exists, which condition failed.
+
+A node's agent runs on a machine that may be broken into; it can therefore read
+and change only what its own pods need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeAlias
+
+from google.protobuf.message import Message
+from podraft.api import kinds
+from podraft.api.core.v1.node_pb2 import Node
+from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.kinds import AnyKind
+from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
+
+Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
+
+# Sub-resources and cluster-wide calls.  For the latter ``kind`` is None.
+STATUS: Final = "status"
+BINDING: Final = "binding"
+SCHEDULING: Final = "scheduling"
+LOG: Final = "log"
+EXEC: Final = "exec"
+VERSION: Final = "version"
+JOIN_TOKENS: Final = "jointokens"
+CERTIFICATES: Final = "certificates"
+
+SYSTEM_NAMESPACE: Final = "podraft-system"
+NODE_LEASE_NAMESPACE: Final = "kube-node-lease"
+
+_READ: Final = frozenset({"get", "list", "watch"})
+_WRITE: Final = frozenset({"create", "update", "patch", "delete"})
+_SCHEDULER_READS: Final = (kinds.POD, kinds.NODE, kinds.NAMESPACE, kinds.SERVICE, kinds.REPLICA_SET)
+_NODE_READS: Final = (kinds.NODE, kinds.SERVICE, kinds.ENDPOINT_SLICE)
+# What an agent may say of its own node below the prefixes that are the administrator's.
+_NODE_LABELS: Final = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "kubernetes.io/arch",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+_NODE_LABEL_DOMAINS: Final = ("kubernetes.io", "k8s.io")
+_NODE_LABEL_FREE_DOMAINS: Final = ("node.kubernetes.io", "kubelet.kubernetes.io")
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """One attempted call.
+
+    ``verb`` create with sub-resource ``binding`` binds a pod.  ``object`` is what
+    would be stored (for a patch: the result), ``stored`` what is stored now;
+    both None for reads.  Lists and watches carry their ``field_selector``.
+    ``kind`` None: a call on the cluster (version, join tokens, certificates).
+    """
+
+    verb: Verb
+    kind: AnyKind | None
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    object: Message | None = None
+    stored: Message | None = None
+    field_selector: str = ""
+
+
+class Lookup(Protocol):
+    """What the rules must know of the cluster's state."""
+
+    def pods_on_node(self, node: str) -> Iterable[Pod]:
+        """Return the pods that are bound to ``node``, in all namespaces."""
+
+
+def authorize(identity: Identity, attributes: Attributes, lookup: Lookup) -> str | None:
+    """Return why ``identity`` may not make this call; None if it may."""
+    if identity.is_admin:
+        return None
+    if attributes.kind is None and attributes.subresource == VERSION and attributes.verb == "get":
+        return None  # Everyone whom the authority knows may ask what it talks to.
+    denial = _denial(identity, attributes, lookup)
+    return None if denial is None else f"{_sentence(identity, attributes)}{denial}"
+
+
+def _denial(identity: Identity, attributes: Attributes, lookup: Lookup) -> str | None:
+    """Return the condition that failed (may be empty); None if the call is allowed."""
+    if identity.user == SCHEDULER and SCHEDULER in identity.groups:
+        return _scheduler(attributes)
+    if identity.user == CONTROLLERS and CONTROLLERS in identity.groups:
+        return _controllers(attributes)
+    node = identity.node_name
+    if node is not None:
+        return _node(node, attributes, lookup)
+    return ""
+
+
+def _sentence(identity: Identity, attributes: Attributes) -> str:
+    kind, subresource = attributes.kind, attributes.subresource
+    if kind is None:
+        what = subresource
+    else:
+        what = f"{kind.resource}/{subresource}" if subresource else kind.resource
+    if attributes.name:
+        what += f' "{attributes.name}"'
+    if attributes.namespace:
+        what += f' in namespace "{attributes.namespace}"'
+    return f'user "{identity.user}" may not {attributes.verb} {what}'
+
+
+def _scheduler(attributes: Attributes) -> str | None:
+    kind, verb, subresource = attributes.kind, attributes.verb, attributes.subresource
+    if kind in _SCHEDULER_READS and verb in _READ and subresource in ("", STATUS, SCHEDULING):
+        return None
+    if kind is kinds.POD and (verb, subresource) in {
+        ("create", BINDING),
+        ("update", STATUS),
+        ("patch", STATUS),
+    }:
+        return None
+    if kind is kinds.EVENT and verb in ("create", "update", "patch") and not subresource:
+        return None
+    if kind is kinds.LEASE:
+        if attributes.namespace == SYSTEM_NAMESPACE and verb != "delete":
+            return None
+        return f': only leases in namespace "{SYSTEM_NAMESPACE}"'
+    return ""
+
+
+def _controllers(attributes: Attributes) -> str | None:
+    if attributes.kind is None or attributes.subresource not in ("", STATUS):
+        return ""
+    return None
+
+
+def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
+    kind, verb, subresource = attributes.kind, attributes.verb, attributes.subresource
+    if kind is None:
+        # The server renews the caller's own identity, whatever the request asks for.
+        return None if (verb, subresource) == ("create", CERTIFICATES) else ""
+    if subresource not in ("", STATUS):
+        return ""
+    if kind in _NODE_READS and verb in _READ:
+        return None
+    if kind is kinds.POD:
+        return _node_pod(node, attributes)
+    if kind is kinds.NODE:
+        return _node_node(node, attributes)
+    if kind is kinds.SECRET or kind is kinds.CONFIG_MAP:
+        return _node_configuration(node, attributes, lookup)
+    if kind is kinds.LEASE:
+        return _node_lease(node, attributes)
+    if kind is kinds.EVENT:
+        return None if verb in ("create", "update", "patch") and not subresource else ""
+    return ""
+
+
+def _node_pod(node: str, attributes: Attributes) -> str | None:
+    verb, stored = attributes.verb, attributes.stored
+    if verb in ("list", "watch"):
+        if _selected(attributes.field_selector, "spec.nodeName") == node:
+            return None
+        return f": the field selector must contain spec.nodeName={node}"
+    is_own = isinstance(stored, Pod) and stored.spec.node_name == node
+    if not is_own and verb != "create":
+        return f': the pod is not bound to node "{node}"'
+    if verb == "get":
+        return None
+    if verb in ("update", "patch"):
+        return None if attributes.subresource == STATUS else ": an agent writes only the status"
+    if verb == "delete":
+        assert isinstance(stored, Pod)
+        if stored.metadata.HasField("deletion_timestamp"):
+            return None
+        return ": an agent removes only pods that are being deleted"
+    return ""
+
+
+def _node_node(node: str, attributes: Attributes) -> str | None:
+    verb, new, stored = attributes.verb, attributes.object, attributes.stored
+    if attributes.name != node:
+        return f': an agent writes only its own node, "{node}"'
+    if verb not in ("create", "update", "patch"):
+        return ""
+    if attributes.subresource == STATUS:
+        return None if verb != "create" else ""
+    if not isinstance(new, Node):
+        return ": the call carries no node"
+    before = stored if isinstance(stored, Node) else Node()
+    if verb == "create":
+        if new.spec.pod_cidr or new.spec.pod_cidrs:
+            return ": the control plane assigns podCIDR"
+    elif new.spec != before.spec:
+        return ": an agent must not change the spec of its node (taints, unschedulable, podCIDR)"
+    if list(new.metadata.owner_references) != list(before.metadata.owner_references):
+        return ": an agent must not change the owners of its node"
+    for label in _changed(before.metadata.labels, new.metadata.labels):
+        if _is_restricted(label):
+            return f': the label "{label}" is set by administrators only'
+    return None
+
+
+def _node_lease(node: str, attributes: Attributes) -> str | None:
+    if attributes.namespace != NODE_LEASE_NAMESPACE or attributes.name != node:
+        return f': only the lease "{node}" in namespace "{NODE_LEASE_NAMESPACE}"'
+    return None if attributes.verb in ("get", "create", "update", "patch") else ""
+
+
+def _node_configuration(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
+    kind, verb, name = attributes.kind, attributes.verb, attributes.name
+    if verb not in _READ or attributes.subresource:
+        return ""
+    if verb != "get":
+        name = _selected(attributes.field_selector, "metadata.name") or ""
+        if not name or not attributes.namespace:
+            return ": one object at a time, by namespace and field selector metadata.name"
+    for pod in lookup.pods_on_node(node):
+        if pod.metadata.namespace == attributes.namespace and (kind, name) in set(references(pod)):
+            return None
+    return f': no pod on node "{node}" refers to it'
+
+
+def references(pod: Pod) -> Iterator[tuple[AnyKind, str]]:
+    """Yield the config maps and secrets that ``pod`` refers to, as (kind, name)."""
+    for volume in pod.spec.volumes:
+        source = volume.volume_source
+        if source.HasField("config_map"):
+            yield kinds.CONFIG_MAP, source.config_map.local_object_reference.name
+        if source.HasField("secret"):
+            yield kinds.SECRET, source.secret.secret_name
+    for container in (*pod.spec.init_containers, *pod.spec.containers):
+        for group in container.env_from:
+            if group.HasField("config_map_ref"):
+                yield kinds.CONFIG_MAP, group.config_map_ref.local_object_reference.name
+            if group.HasField("secret_ref"):
+                yield kinds.SECRET, group.secret_ref.local_object_reference.name
+        for variable in container.env:
+            source_of = variable.value_from
+            if source_of.HasField("config_map_key_ref"):
+                yield kinds.CONFIG_MAP, source_of.config_map_key_ref.local_object_reference.name
+            if source_of.HasField("secret_key_ref"):
+                yield kinds.SECRET, source_of.secret_key_ref.local_object_reference.name
+
+
+def _selected(field_selector: str, field: str) -> str | None:
+    """Return the one value that ``field_selector`` demands of ``field``, if it does.
+
+    Terms are a conjunction, so one equality is enough, whatever else is there.
+    """
+    for term in field_selector.split(","):
+        key, operator, value = term.partition("=")
+        if operator and key.strip() == field:
+            return value.removeprefix("=").strip()
+    return None
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    for key in before.keys() | after.keys():
+        if before.get(key) != after.get(key):
+            yield key
+
+
+def _is_restricted(label: str) -> bool:
+    prefix, slash, _ = label.partition("/")
+    if not slash or label in _NODE_LABELS or _within(prefix, _NODE_LABEL_FREE_DOMAINS):
+        return False
+    return _within(prefix, _NODE_LABEL_DOMAINS)
+
+
+def _within(prefix: str, domains: tuple[str, ...]) -> bool:
+    return any(prefix == domain or prefix.endswith(f".{domain}") for domain in domains)

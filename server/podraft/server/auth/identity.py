@@ -1,0 +1,97 @@
+"""Identities: what a verified client certificate says about its holder.
+
+Owns: the names of podraft's users and groups, and how they are read from a
+certificate.  Invariant: only a certificate that TLS has already verified
+against the cluster's authority is given to `from_certificate`; nothing here
+checks signatures.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+MASTERS: Final = "system:masters"
+NODES: Final = "system:nodes"
+SCHEDULER: Final = "system:scheduler"
+CONTROLLERS: Final = "system:controllers"
+API_SERVER: Final = "system:apiserver"
+ADMIN: Final = "admin"
+NODE_PREFIX: Final = "system:node:"
+
+_NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+# X.509 bounds a common name, and TLS libraries refuse longer ones.
+COMMON_NAME_LENGTH_MAX: Final = 64
+_NODE_NAME_LENGTH_MAX = COMMON_NAME_LENGTH_MAX - len(NODE_PREFIX)
+
+
+class IdentityError(ValueError):
+    """A certificate does not name exactly one user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user (the certificate's common name) and its groups (the organisations)."""
+
+    user: str
+    groups: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether every call is allowed."""
+        return MASTERS in self.groups
+
+    @property
+    def node_name(self) -> str | None:
+        """The node that the identity speaks for; None if it is no node.
+
+        Both the user's name and the group must say so: a user who was merely
+        named like a node has no rights of a node.
+        """
+        if NODES not in self.groups or not self.user.startswith(NODE_PREFIX):
+            return None
+        return self.user.removeprefix(NODE_PREFIX) or None
+
+
+def node_identity(node_name: str) -> Identity:
+    """Return the identity of one node's agent."""
+    return Identity(NODE_PREFIX + node_name, frozenset({NODES}))
+
+
+def check_node_name(node_name: str) -> str | None:
+    """Return what is wrong with a node's name; None if it can be one."""
+    if not node_name:
+        return "a node's name must not be empty"
+    if len(node_name) > _NODE_NAME_LENGTH_MAX:
+        return f"a node's name has at most {_NODE_NAME_LENGTH_MAX} characters"
+    if not _NODE_NAME.fullmatch(node_name):
+        return (
+            f"{node_name!r} is no node's name: expected lower-case letters, digits, '-' and '.', "
+            "each part beginning and ending with a letter or digit"
+        )
+    return None
+
+
+def from_certificate(pem: bytes) -> Identity:
+    """Return the identity in a verified certificate (PEM; the first, if it is a chain).
+
+    Raises:
+        IdentityError: It is no certificate, or has no common name or several.
+    """
+    try:
+        subject = x509.load_pem_x509_certificate(pem).subject
+    except ValueError as error:
+        raise IdentityError(f"not a certificate: {error}") from error
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(names) != 1 or not names[0].value:
+        raise IdentityError("the client's certificate must have exactly one common name")
+    organisations = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return Identity(_text(names[0].value), frozenset(_text(o.value) for o in organisations))
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")

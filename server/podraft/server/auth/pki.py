@@ -1,0 +1,191 @@
+"""The cluster's keys on disk: made on the first start, used again ever after.
+
+Owns: the files below the PKI directory.  Invariants: a file holds a private key
+*and* its certificate, is readable by its owner only, and is replaced atomically
+and durably, so a crash leaves either the old pair or the new one; the
+authority is made once and never replaced, because agents trust exactly it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from podraft.client.config import ClusterConfig
+from podraft.server.auth import identity as names
+from podraft.server.auth.certificates import (
+    SERVER_NAME,
+    CertificateAuthority,
+    KeyPair,
+    general_name,
+)
+from podraft.server.auth.identity import Identity
+
+COMPONENTS: Final[dict[str, Identity]] = {
+    "admin": Identity(names.ADMIN, frozenset({names.MASTERS})),
+    "apiserver": Identity(names.API_SERVER, frozenset({names.MASTERS})),
+    "scheduler": Identity(names.SCHEDULER, frozenset({names.SCHEDULER})),
+    "controllers": Identity(names.CONTROLLERS, frozenset({names.CONTROLLERS})),
+}
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+
+
+class PkiError(Exception):
+    """A file of the PKI is damaged; the message names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """All that the control plane's processes need to speak TLS."""
+
+    authority: CertificateAuthority
+    server: KeyPair
+    clients: dict[str, KeyPair]
+
+    @property
+    def certificate_authority(self) -> bytes:
+        """The authority's certificate (PEM): what clients and servers trust."""
+        return self.authority.certificate
+
+    def config(self, component: str, servers: Sequence[str]) -> ClusterConfig:
+        """Return how ``component`` (a key of `COMPONENTS`) reaches the API at ``servers``."""
+        pair = self.clients[component]
+        return ClusterConfig(
+            servers=tuple(servers),
+            certificate_authority=self.certificate_authority,
+            client_certificate=pair.certificate,
+            client_key=pair.key,
+        )
+
+
+def ensure_pki(
+    directory: Path, *, addresses: Sequence[str], now: datetime.datetime | None = None
+) -> Pki:
+    """Return the cluster's PKI, making what is missing or soon expires.
+
+    The server's certificate is made anew when it does not hold all of
+    ``addresses``.  Safe to call again at any time, from several processes.
+
+    Raises:
+        PkiError: A file is damaged.  Nothing is overwritten then.
+        OSError: The directory cannot be written.
+    """
+    at = now or datetime.datetime.now(datetime.UTC)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(directory):
+        authority = _ensure_authority(directory / "ca.pem", at)
+        serves = server_names(addresses)
+        server_path = directory / "server.pem"
+        server = _read(server_path)
+        if server is None or not _usable(server, authority, at) or not _serves(server, serves):
+            server = authority.issue_server(serves, at)
+            _write(server_path, server)
+        clients = {
+            component: _ensure_client(directory / f"{component}.pem", authority, identity, at)
+            for component, identity in COMPONENTS.items()
+        }
+    return Pki(authority, server, clients)
+
+
+def server_names(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Return every name that the server's certificate holds, each once."""
+    always = (SERVER_NAME, "localhost", socket.gethostname(), "127.0.0.1", "::1")
+    return tuple(dict.fromkeys((*always, *addresses)))
+
+
+def _ensure_authority(path: Path, now: datetime.datetime) -> CertificateAuthority:
+    pair = _read(path)
+    if pair is None:
+        authority = CertificateAuthority.create(now)
+        _write(path, authority.key_pair)
+        return authority
+    try:
+        return CertificateAuthority.load(pair)
+    except ValueError as error:
+        raise PkiError(f"{path}: {error}; restore it from a backup") from error
+
+
+def _ensure_client(
+    path: Path, authority: CertificateAuthority, identity: Identity, now: datetime.datetime
+) -> KeyPair:
+    pair = _read(path)
+    if pair is None or not _usable(pair, authority, now):
+        pair = authority.issue_client(identity, now)
+        _write(path, pair)
+    return pair
+
+
+def _usable(pair: KeyPair, authority: CertificateAuthority, now: datetime.datetime) -> bool:
+    """Return whether ``pair`` is our authority's and more than a third of its life remains."""
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return authority.issued(pair.certificate) and begins <= now < ends - (ends - begins) / 3
+
+
+def _serves(pair: KeyPair, serves: Sequence[str]) -> bool:
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(held) >= {general_name(name) for name in serves}
+
+
+def _read(path: Path) -> KeyPair | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    blocks = {match[1]: match[0] for match in _BLOCK.finditer(content)}
+    try:
+        pair = KeyPair(blocks[b"CERTIFICATE"], blocks[b"PRIVATE KEY"])
+        x509.load_pem_x509_certificate(pair.certificate)
+    except (KeyError, ValueError) as error:
+        raise PkiError(
+            f"{path} does not hold a certificate and its private key; "
+            "restore it from a backup or, if it is not ca.pem, remove it"
+        ) from error
+    return pair
+
+
+def _write(path: Path, pair: KeyPair) -> None:
+    """Replace ``path`` atomically; on return its new content is durable."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pair.certificate + pair.key)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory: two servers that start at once must not make two authorities."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
