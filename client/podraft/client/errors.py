@@ -1,0 +1,134 @@
+"""What a call to the API can fail with.
+
+Owns: the exceptions of the SDK and their making from gRPC's.  Invariant: no caller of
+the SDK ever sees a `grpc.RpcError`; the class says what may be done about the
+failure, `code` and `violations` keep the details.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class ConfigError(Exception):
+    """A configuration file cannot be read or lacks something."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field of a refused request: where it is and what is expected of it."""
+
+    field: str
+    description: str
+
+
+class ApiError(Exception):
+    """The API refused or failed a call; subclasses say what a caller can do about it."""
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        violations: tuple[FieldViolation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.violations = violations
+
+    def __str__(self) -> str:
+        if not self.violations:
+            return self.message or self.code.name
+        details = "; ".join(f"{v.field}: {v.description}" for v in self.violations)
+        return f"{self.message}: {details}" if self.message else details
+
+
+class NotFoundError(ApiError):
+    """The object, or what it is to be written into, is not there."""
+
+
+class AlreadyExistsError(ApiError):
+    """An object of this name is already there."""
+
+
+class ConflictError(ApiError):
+    """The object changed since it was read: read it again, decide again."""
+
+
+class InvalidError(ApiError):
+    """The request is malformed; `violations` name its fields.  A retry fails again."""
+
+
+class FailedPreconditionError(ApiError):
+    """The state forbids the call, for example a namespace that is being deleted."""
+
+
+class CompactedError(ApiError):
+    """The history that a watch or list wants is gone: list anew."""
+
+
+class ForbiddenError(ApiError):
+    """The caller is known but may not do that."""
+
+
+class UnauthenticatedError(ApiError):
+    """The server does not know who asks."""
+
+
+class OverloadedError(ApiError):
+    """A queue or size limit was met; try again later, or with less."""
+
+
+class UnavailableError(ApiError):
+    """No server could be reached, or it went away in the middle: the outcome is unknown."""
+
+
+class DeadlineExceededError(UnavailableError):
+    """No answer came in time: the outcome is unknown."""
+
+
+_CLASSES: dict[grpc.StatusCode, type[ApiError]] = {
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExistsError,
+    grpc.StatusCode.ABORTED: ConflictError,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidError,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPreconditionError,
+    grpc.StatusCode.OUT_OF_RANGE: CompactedError,
+    grpc.StatusCode.PERMISSION_DENIED: ForbiddenError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
+}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> ApiError:
+    """Return the SDK's exception for a failed call, with its field violations."""
+    code = error.code()
+    return _CLASSES.get(code, ApiError)(code, error.details() or "", _violations(error))
+
+
+def _violations(error: grpc.aio.AioRpcError) -> tuple[FieldViolation, ...]:
+    packed = [value for key, value in error.trailing_metadata() or () if key == _DETAILS_KEY]
+    if not packed:
+        return ()
+    # Only failures pay for these modules.
+    from google.protobuf.message import DecodeError
+    from google.rpc import error_details_pb2, status_pb2
+
+    bad_request = error_details_pb2.BadRequest()
+    found: list[FieldViolation] = []
+    try:
+        for detail in status_pb2.Status.FromString(packed[0]).details:
+            if detail.Unpack(bad_request):
+                found += [
+                    FieldViolation(v.field, v.description) for v in bad_request.field_violations
+                ]
+    except DecodeError:
+        return ()
+    return tuple(found)

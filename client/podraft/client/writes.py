@@ -1,0 +1,154 @@
+"""Builders of a `Commit`'s writes.
+
+Owns: the mapping from what a caller means (create this, delete that) to
+`commit_pb2.Write`.  Pure: nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import scheduling_pb2
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+
+
+def create(obj: Message) -> commit_pb2.Write:
+    """Create ``obj``; the commit fails if it exists."""
+    return commit_pb2.Write(create=commit_pb2.CreateWrite(object=_packed(obj)))
+
+
+def update(obj: Message) -> commit_pb2.Write:
+    """Replace all but the status; checked against ``metadata.resource_version`` if it is set."""
+    return commit_pb2.Write(update=commit_pb2.UpdateWrite(object=_packed(obj)))
+
+
+def update_status(obj: Message) -> commit_pb2.Write:
+    """Replace the status only; checked against ``metadata.resource_version`` if it is set."""
+    return commit_pb2.Write(
+        update=commit_pb2.UpdateWrite(object=_packed(obj), subresource="status")
+    )
+
+
+def patch(
+    kind: AnyKind,
+    name: str,
+    merge_patch: Mapping[str, Any] | bytes,
+    namespace: str = "",
+    subresource: str = "",
+    uid: str | None = None,
+    resource_version: str | None = None,
+) -> commit_pb2.Write:
+    """Apply a JSON merge patch to one object."""
+    return commit_pb2.Write(
+        patch=commit_pb2.PatchWrite(
+            api_version=kind.api_version,
+            kind=kind.name,
+            request=patch_request(name, merge_patch, namespace, subresource, uid, resource_version),
+        )
+    )
+
+
+def delete(
+    kind: AnyKind,
+    name: str,
+    namespace: str = "",
+    *,
+    grace_period_seconds: int | None = None,
+    propagation: requests_pb2.PropagationPolicy | None = None,
+    uid: str | None = None,
+    resource_version: str | None = None,
+) -> commit_pb2.Write:
+    """Delete one object, or begin its graceful deletion."""
+    return commit_pb2.Write(
+        delete=commit_pb2.DeleteWrite(
+            api_version=kind.api_version,
+            kind=kind.name,
+            request=delete_request(
+                name,
+                namespace,
+                grace_period_seconds=grace_period_seconds,
+                propagation=propagation,
+                uid=uid,
+                resource_version=resource_version,
+            ),
+        )
+    )
+
+
+def bind(
+    namespace: str,
+    name: str,
+    uid: str,
+    node_name: str,
+    record: scheduling_pb2.SchedulingRecord | None = None,
+) -> commit_pb2.Write:
+    """Assign a pod to a node, with the record of why; no node: only the record is stored."""
+    return commit_pb2.Write(
+        bind=scheduling_pb2.BindPodRequest(
+            namespace=namespace, name=name, uid=uid, node_name=node_name, record=record
+        )
+    )
+
+
+def patch_request(
+    name: str,
+    merge_patch: Mapping[str, Any] | bytes,
+    namespace: str = "",
+    subresource: str = "",
+    uid: str | None = None,
+    resource_version: str | None = None,
+    *,
+    dry_run: bool = False,
+) -> requests_pb2.PatchRequest:
+    """Return the request of a Patch call or write."""
+    if not isinstance(merge_patch, bytes):
+        merge_patch = json.dumps(merge_patch, separators=(",", ":")).encode()
+    return requests_pb2.PatchRequest(
+        namespace=namespace,
+        name=name,
+        merge_patch=merge_patch,
+        subresource=subresource,
+        preconditions=_preconditions(uid, resource_version),
+        options=requests_pb2.WriteOptions(dry_run=True) if dry_run else None,
+    )
+
+
+def delete_request(
+    name: str,
+    namespace: str = "",
+    *,
+    grace_period_seconds: int | None = None,
+    propagation: requests_pb2.PropagationPolicy | None = None,
+    uid: str | None = None,
+    resource_version: str | None = None,
+    dry_run: bool = False,
+) -> requests_pb2.DeleteRequest:
+    """Return the request of a Delete call or write."""
+    options = requests_pb2.DeleteOptions(
+        grace_period_seconds=grace_period_seconds,
+        preconditions=_preconditions(uid, resource_version),
+        dry_run=dry_run,
+    )
+    if propagation is not None:
+        options.propagation_policy = propagation
+    return requests_pb2.DeleteRequest(namespace=namespace, name=name, options=options)
+
+
+def _preconditions(
+    uid: str | None, resource_version: str | None
+) -> requests_pb2.Preconditions | None:
+    if uid is None and resource_version is None:
+        return None
+    return requests_pb2.Preconditions(uid=uid, resource_version=resource_version)
+
+
+def _packed(obj: Message) -> AnyMessage:
+    return AnyMessage(
+        type_url=f"type.googleapis.com/{obj.DESCRIPTOR.full_name}", value=obj.SerializeToString()
+    )
