@@ -322,6 +322,7 @@ def of(message: Message) -> AnyKind:
 
     Raises:
         KeyError: The message is no stored kind.
+
     """
     return _BY_MESSAGE[message.DESCRIPTOR.full_name]
 

@@ -1,0 +1,223 @@
+"""The codec: objects of the contract as Kubernetes writes them in JSON and YAML.
+
+Owns: the way between a manifest's mapping and a message: ``apiVersion`` and
+``kind``, lists, bounded JSON text.  Fields are ``codec_write``'s and
+``codec_read``'s business, merge patches ``merge_patch``'s.
+
+Invariants: nothing of a manifest is dropped silently (what a message has no
+field for is a violation); reading what was written gives the same message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from podraft.api import kinds
+from podraft.api.codec_read import TYPE_META, Report, described, read_message
+from podraft.api.codec_write import write
+from podraft.api.kinds import AnyKind
+from podraft.api.merge_patch import create_merge_patch, merge_patch, three_way_merge_patch
+from podraft.api.violations import InvalidObjectError, Violation, shown
+
+__all__ = [
+    "to_json",
+    "from_json",
+    "parse",
+    "decode_json",
+    "kind_of_manifest",
+    "merge_patch",
+    "create_merge_patch",
+    "three_way_merge_patch",
+    "MAX_JSON_BYTES",
+]
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+# Kubernetes' limit for a request, too: more is no manifest but a file in the wrong place.
+MAX_JSON_BYTES = 3 * 1024 * 1024
+
+_LISTS: dict[str, AnyKind] = {kind.list_message.DESCRIPTOR.full_name: kind for kind in kinds.KINDS}
+_NONE: frozenset[str] = frozenset()
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """Return the JSON object of a message; an object or list of a kind says which it is."""
+    full_name = message.DESCRIPTOR.full_name
+    kind = kinds.by_message_name(full_name)
+    if kind is not None:
+        return {"apiVersion": kind.api_version, "kind": kind.name, **write(message)}
+    listed = _LISTS.get(full_name)
+    if listed is None:
+        return write(message)
+    body = write(message)
+    body.setdefault("metadata", {})
+    body.setdefault("items", [])
+    return {"apiVersion": listed.api_version, "kind": f"{listed.name}List", **body}
+
+
+def from_json(manifest: Mapping[str, Any]) -> Message:
+    """Return the object or list that a manifest describes.
+
+    Raises:
+        InvalidObjectError: With all faults found, or the one that its kind is unknown.
+
+    """
+    return parse(_message_type(manifest), manifest)
+
+
+def kind_of_manifest(manifest: Mapping[str, Any]) -> AnyKind:
+    """Return the kind of object that a manifest describes.
+
+    Raises:
+        InvalidObjectError: ``apiVersion`` or ``kind`` is absent or unknown.
+
+    """
+    api_version, name = _type_meta(manifest)
+    kind = kinds.by_manifest(api_version, name)
+    if kind is None:
+        raise _unknown_kind(api_version, name)
+    return kind
+
+
+def parse(message_type: type[MessageT], mapping: Mapping[str, Any], path: str = "") -> MessageT:
+    """Return the message that a JSON object describes; ``path`` begins the fields of violations.
+
+    Raises:
+        InvalidObjectError: With every fault found.
+
+    """
+    message = message_type()
+    report = Report()
+    full_name = message.DESCRIPTOR.full_name
+    listed = _LISTS.get(full_name)
+    if listed is not None:
+        _check_type_meta(mapping, listed.api_version, f"{listed.name}List", path, report)
+        _read_list(message, listed, mapping, path, report)
+    elif (kind := kinds.by_message_name(full_name)) is not None:
+        _check_type_meta(mapping, kind.api_version, kind.name, path, report)
+        read_message(message, mapping, path, report, TYPE_META)
+    else:
+        read_message(message, mapping, path, report)
+    if report.violations:
+        raise InvalidObjectError(report.violations)
+    return message
+
+
+def decode_json(data: bytes | str) -> dict[str, Any]:
+    """Return the JSON object in ``data``; duplicate keys and excess of size or depth are faults.
+
+    Raises:
+        InvalidObjectError: The text is no such JSON object.
+
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise InvalidObjectError.of("", f"larger than {MAX_JSON_BYTES} bytes: {len(data)}")
+    try:
+        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidObjectError.of("", "nested too deeply") from None
+    except ValueError as error:  # JSON and UTF-8 errors alike.
+        raise InvalidObjectError.of("", f"not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidObjectError.of("", f"expected object, got {described(value)}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {shown(key)} stands twice in one object")
+            seen.add(key)
+    return result
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _read_list(
+    message: Message, kind: AnyKind, mapping: Mapping[str, Any], path: str, report: Report
+) -> None:
+    """Read a list whose items may, but need not, repeat their ``apiVersion`` and ``kind``."""
+    prefix = f"{path}." if path else ""
+    items = mapping.get("items")
+    rest = {key: value for key, value in mapping.items() if key != "items"}
+    read_message(message, rest, path, report, TYPE_META)
+    if items is None:
+        return
+    if not isinstance(items, list | tuple):
+        report.add(f"{prefix}items", f"expected list, got {described(items)}")
+        return
+    target: Any = message
+    for index, item in enumerate(items):
+        item_path = f"{prefix}items[{index}]"
+        if isinstance(item, Mapping):
+            _check_type_meta(item, kind.api_version, kind.name, item_path, report)
+        read_message(target.items.add(), item, item_path, report, TYPE_META)
+
+
+def _check_type_meta(
+    mapping: object, api_version: str, name: str, path: str, report: Report
+) -> None:
+    if not isinstance(mapping, Mapping):
+        return
+    prefix = f"{path}." if path else ""
+    for key, expected in (("apiVersion", api_version), ("kind", name)):
+        found = mapping.get(key)
+        if found is not None and found != expected:
+            report.add(f"{prefix}{key}", f'expected "{expected}", got {described(found)}')
+
+
+def _type_meta(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    if not isinstance(manifest, Mapping):
+        raise InvalidObjectError.of("", f"expected object, got {described(manifest)}")
+    violations = []
+    for key, example in (("apiVersion", "apps/v1"), ("kind", "Deployment")):
+        value = manifest.get(key)
+        if value is None or value == "":
+            violations.append(Violation(key, f'is required, for example "{example}"'))
+        elif not isinstance(value, str):
+            violations.append(Violation(key, f"expected string, got {described(value)}"))
+    if violations:
+        raise InvalidObjectError(violations)
+    return manifest["apiVersion"], manifest["kind"]
+
+
+def _message_type(manifest: Mapping[str, Any]) -> type[Message]:
+    api_version, name = _type_meta(manifest)
+    kind = kinds.by_manifest(api_version, name)
+    if kind is not None:
+        message: type[Message] = kind.message
+        return message
+    if name.endswith("List"):
+        listed = kinds.by_manifest(api_version, name.removesuffix("List"))
+        if listed is not None:
+            return listed.list_message
+    raise _unknown_kind(api_version, name)
+
+
+def _unknown_kind(api_version: str, name: str) -> InvalidObjectError:
+    same_name = [kind.api_version for kind in kinds.KINDS if kind.name == name]
+    if same_name:
+        expected = _either(same_name)
+        return InvalidObjectError.of(
+            "apiVersion", f"kind {name} has the apiVersion {expected}, got {shown(api_version)}"
+        )
+    known = [kind.name for kind in kinds.KINDS]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+    problem = (
+        f"unknown kind {shown(name)} in {shown(api_version)}, or one that podraft does not support"
+    )
+    return InvalidObjectError.of("kind", f"{problem}; {hint}")
+
+
+def _either(options: Iterable[str]) -> str:
+    return " or ".join(f'"{option}"' for option in options)

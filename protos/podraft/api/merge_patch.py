@@ -1,0 +1,122 @@
+"""JSON merge patches (RFC 7386): apply one, make one, make the one of ``apply``.
+
+Owns: the three functions on plain JSON values.  None of them changes its
+arguments; results may share parts with them.
+
+Invariant: nesting is bounded by ``MAX_DEPTH``, so a hostile patch cannot
+exhaust the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from podraft.api.violations import InvalidObjectError
+
+MAX_DEPTH = 64
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Return ``target`` changed as ``patch`` says: null removes, objects merge, all else replaces.
+
+    Raises:
+        InvalidObjectError: The patch is nested deeper than ``MAX_DEPTH``.
+
+    """
+    return _merge(target, patch, 0)
+
+
+def _merge(target: Any, patch: Any, depth: int) -> Any:
+    if not isinstance(patch, Mapping):
+        return patch
+    _check_depth(depth)
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merge(result.get(key), value, depth + 1)
+    return result
+
+
+def create_merge_patch(original: Mapping[str, Any], modified: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the smallest patch that makes ``modified`` of ``original``; empty when they are equal.
+
+    Raises:
+        InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
+
+    """
+    return _difference(original, modified, 0)
+
+
+def _difference(
+    original: Mapping[str, Any], modified: Mapping[str, Any], depth: int
+) -> dict[str, Any]:
+    _check_depth(depth)
+    patch: dict[str, Any] = {key: None for key in original if key not in modified}
+    for key, value in modified.items():
+        if key not in original:
+            patch[key] = value
+            continue
+        before = original[key]
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := _difference(before, value, depth + 1):
+                patch[key] = inner
+        elif not _same(before, value):
+            patch[key] = value
+    return patch
+
+
+def three_way_merge_patch(
+    last_applied: Mapping[str, Any], current: Mapping[str, Any], modified: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the patch that ``apply`` sends.
+
+    It sets what ``modified`` says and ``current`` does not have, removes what
+    was applied last time and is no longer said, and leaves alone what others
+    (defaulting, controllers) added.
+
+    Raises:
+        InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
+
+    """
+    return _three_way(last_applied, current, modified, 0)
+
+
+def _three_way(
+    last_applied: Mapping[str, Any],
+    current: Mapping[str, Any],
+    modified: Mapping[str, Any],
+    depth: int,
+) -> dict[str, Any]:
+    _check_depth(depth)
+    patch: dict[str, Any] = {
+        key: None for key in last_applied if key not in modified and key in current
+    }
+    for key, value in modified.items():
+        present = current.get(key)
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            before = last_applied.get(key)
+            applied = before if isinstance(before, Mapping) else {}
+            if inner := _three_way(applied, present, value, depth + 1):
+                patch[key] = inner
+        elif key not in current or not _same(present, value):
+            patch[key] = value
+    return patch
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Compare JSON values; to JSON, unlike Python, true is not 1."""
+    if isinstance(first, bool) is not isinstance(second, bool):
+        return False
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(_same, first, second))
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(_same(first[k], second[k]) for k in first)
+    return bool(first == second)
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidObjectError.of("", f"nested deeper than {MAX_DEPTH} objects")

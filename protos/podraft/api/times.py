@@ -1,0 +1,119 @@
+"""Points in time and spans of it: messages, RFC 3339 text, ages and durations.
+
+Owns: the two spellings of time in the contract.  ``Time`` has whole seconds
+(``2026-01-02T03:04:05Z``), ``MicroTime`` microseconds.  Both are UTC.
+
+Invariant: nothing here reads a clock; who needs "now" passes it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from podraft.api.meta.v1 import meta_pb2
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|d|h|m|s)")
+_UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """Return the moment, in UTC, that an RFC 3339 text says.
+
+    Raises:
+        ValueError: The text is no RFC 3339 time; the message says what is expected.
+
+    """
+    match = _RFC3339.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError(text)
+        fraction = match[1] or ""
+        text = text.upper()
+        if len(fraction) > 7:  # datetime holds microseconds: the rest is cut, not rounded.
+            text = text.replace(fraction, fraction[:7], 1)
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("expected an RFC 3339 time such as 2026-01-02T03:04:05Z") from None
+
+
+def time_of(moment: datetime) -> meta_pb2.Time:
+    """Return the ``Time`` of an aware datetime; fractions of a second are cut."""
+    return meta_pb2.Time(seconds=_seconds(moment))
+
+
+def micro_time_of(moment: datetime) -> meta_pb2.MicroTime:
+    """Return the ``MicroTime`` of an aware datetime."""
+    return meta_pb2.MicroTime(seconds=_seconds(moment), nanos=moment.microsecond * 1000)
+
+
+def _seconds(moment: datetime) -> int:
+    delta = moment - _EPOCH
+    return delta.days * 86_400 + delta.seconds
+
+
+def datetime_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> datetime:
+    """Return the moment, in UTC, that a message says; an unset one is 1970."""
+    return _EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
+
+
+def format_time(time: meta_pb2.Time) -> str:
+    """Return ``2026-01-02T03:04:05Z``."""
+    return datetime_of(time).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro_time(time: meta_pb2.MicroTime) -> str:
+    """Return ``2026-01-02T03:04:05.000006Z``."""
+    return datetime_of(time).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def format_age(age: timedelta) -> str:
+    """Return a short age as kubectl prints it: ``45s``, ``5m30s``, ``3d4h``, ``2y10d``.
+
+    Two units at most, and the second only while it still says something.
+    """
+    seconds = int(age.total_seconds())
+    if seconds < 0:
+        return "0s"
+    if seconds < 120:
+        return f"{seconds}s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if minutes < 10:
+        return _two(minutes, "m", seconds % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if hours < 192:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    if days < 2920:
+        return _two(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
+
+
+def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
+    return f"{first}{first_unit}{second}{second_unit}" if second else f"{first}{first_unit}"
+
+
+def parse_duration_s(text: str) -> float:
+    """Return the seconds of ``90s``, ``1h30m``, ``250ms``, ``2d`` or a bare ``0``.
+
+    Raises:
+        ValueError: The text is no duration; the message says what is expected.
+
+    """
+    if text == "0":
+        return 0.0
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("expected a duration such as 90s, 5m or 1h30m")
+    return float(sum(float(number) * _UNIT_S[unit] for number, unit in parts))
