@@ -86,6 +86,7 @@ class CertificateAuthority:
 
         Raises:
             ValueError: It is no authority's certificate with its EC key.
+
         """
         certificate = x509.load_pem_x509_certificate(pair.certificate)
         key = serialization.load_pem_private_key(pair.key, password=None)
@@ -154,6 +155,7 @@ class CertificateAuthority:
 
         Raises:
             CertificateRequestError: The request is malformed, unsigned or has a weak key.
+
         """
         return self._sign(identity, read_request(request), now, lifetime, serves=())
 
@@ -168,6 +170,7 @@ class CertificateAuthority:
 
         Raises:
             CertificateRequestError: As in `sign_client`, or the name can be no node's.
+
         """
         problem = check_node_name(node_name)
         if problem is not None:
@@ -225,6 +228,7 @@ def read_request(request: bytes) -> SubjectKey:
 
     Raises:
         CertificateRequestError: It is malformed, too large, not signed by its key or weak.
+
     """
     if len(request) > REQUEST_BYTES_MAX:
         raise CertificateRequestError(

@@ -81,6 +81,7 @@ def from_certificate(pem: bytes) -> Identity:
 
     Raises:
         IdentityError: It is no certificate, or has no common name or several.
+
     """
     try:
         subject = x509.load_pem_x509_certificate(pem).subject

@@ -80,6 +80,7 @@ def ensure_pki(
     Raises:
         PkiError: A file is damaged.  Nothing is overwritten then.
         OSError: The directory cannot be written.
+
     """
     at = now or datetime.datetime.now(datetime.UTC)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -60,6 +60,7 @@ def make_token(random: bytes, fingerprint: str, now_s: float, lifetime_s: int) -
 
     Raises:
         TokenError: The lifetime is not between one second and ninety days.
+
     """
     if len(random) != RANDOM_BYTES:
         raise ValueError(f"a token takes {RANDOM_BYTES} random bytes, not {len(random)}")
@@ -77,6 +78,7 @@ def parse_token(text: str) -> ParsedToken:
 
     Raises:
         TokenError: It does not look like a token.
+
     """
     match = _TEXT.fullmatch(text.strip())
     if match is None:
@@ -89,6 +91,7 @@ def check_token(text: str, stored: bytes | None, now_s: float) -> None:
 
     Raises:
         TokenError: The token is malformed, unknown, wrong or expired.
+
     """
     parsed = parse_token(text)
     if stored is None:

@@ -1,0 +1,123 @@
+"""Real TLS over gRPC: who gets an answer, and who the server sees."""
+
+import datetime
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair, new_request
+from podraft.server.auth.identity import Identity, from_certificate, node_identity
+
+NOW = datetime.datetime.now(datetime.UTC)
+DAY = datetime.timedelta(days=1)
+ANN = Identity("ann", frozenset({"devs"}))
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Answers every call with the identity that its certificate says."""
+
+    def service(self, _details):
+        def who(_request, context):
+            (pem,) = context.auth_context()["x509_pem_cert"]
+            identity = from_certificate(pem)
+            return f"{identity.user} {sorted(identity.groups)}".encode()
+
+        return grpc.unary_unary_rpc_method_handler(who)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return CertificateAuthority.create(NOW)
+
+
+@pytest.fixture(scope="module")
+def port(authority):
+    pair = authority.issue_server(["podraft-server", "127.0.0.1"], NOW)
+    credentials = grpc.ssl_server_credentials(
+        [(pair.key, pair.certificate)], authority.certificate, require_client_auth=True
+    )
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((Echo(),))
+    bound = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    yield bound
+    server.stop(None).wait()
+
+
+def ask(port, trusted, pair=None, name="podraft-server"):
+    credentials = grpc.ssl_channel_credentials(
+        trusted, pair.key if pair else None, pair.certificate if pair else None
+    )
+    options = [("grpc.ssl_target_name_override", name)]
+    with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel:
+        return channel.unary_unary("/test/Who")(b"", timeout=5).decode()
+
+
+def refused(port, trusted, pair=None, name="podraft-server"):
+    with pytest.raises(grpc.RpcError) as failure:
+        ask(port, trusted, pair, name)
+    return failure.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def node_pair(authority, now):
+    key = ec.generate_private_key(ec.SECP256R1())
+    encoded = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return KeyPair(authority.sign_node(new_request(key), "n1", now), encoded)
+
+
+def test_the_server_sees_the_identity_in_the_certificate(port, authority):
+    assert ask(port, authority.certificate, authority.issue_client(ANN, NOW)) == "ann ['devs']"
+    node = ask(port, authority.certificate, node_pair(authority, NOW))
+    assert node == f"{node_identity('n1').user} ['system:nodes']"
+
+
+def test_nobody_without_a_certificate_of_this_authority_gets_an_answer(port, authority):
+    stranger = CertificateAuthority.create(NOW)
+    assert refused(port, authority.certificate)
+    assert refused(port, authority.certificate, stranger.issue_client(ANN, NOW))
+
+
+def test_a_certificate_is_good_only_in_its_time(port, authority):
+    assert refused(port, authority.certificate, authority.issue_client(ANN, NOW - 400 * DAY))
+    assert refused(port, authority.certificate, authority.issue_client(ANN, NOW + DAY))
+    assert refused(port, authority.certificate, node_pair(authority, NOW - 31 * DAY))
+
+
+def test_a_servers_certificate_is_no_clients(port, authority):
+    assert refused(port, authority.certificate, authority.issue_server(["x"], NOW))
+
+
+def test_a_client_answers_to_no_other_server(port, authority):
+    stranger = CertificateAuthority.create(NOW)
+    pair = authority.issue_client(ANN, NOW)
+    assert refused(port, stranger.certificate, pair)
+    assert refused(port, authority.certificate, pair, name="n1")
+
+
+def test_a_node_serves_under_its_own_name_only(authority, tmp_path):
+    pair = node_pair(authority, NOW)
+    path = tmp_path / "node.pem"
+    path.write_bytes(pair.certificate + pair.key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(path)
+    for name, accepted in (("n1", True), ("podraft-server", False)):
+        trusting = ssl.create_default_context(cadata=authority.certificate.decode())
+        ours, theirs = socket.socketpair()
+        with ours, theirs, ThreadPoolExecutor(1) as executor:
+            served = executor.submit(serving.wrap_socket, ours, server_side=True)
+            if accepted:
+                with trusting.wrap_socket(theirs, server_hostname=name), served.result():
+                    pass
+            else:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    trusting.wrap_socket(theirs, server_hostname=name)
+                with pytest.raises(ssl.SSLError):
+                    served.result()
