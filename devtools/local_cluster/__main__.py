@@ -1,0 +1,205 @@
+"""`./dev up` and `./dev down`: a real cluster on this machine, with an application.
+
+Shows what it does and what it waits for.  Both may be run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from podraft.client.client import Client
+from podraft.client.errors import ApiError
+
+from local_cluster import images, network
+from local_cluster.cluster import ClusterError, LocalCluster
+
+_ROOT = Path(__file__).parent.parent.parent
+_EXAMPLE = _ROOT / "examples" / "guestbook"
+_STATE = Path(os.environ.get("PODRAFT_DEV_STATE", "/var/lib/podraft-dev"))
+_NODE_PORT = 30080
+
+
+def _free_port(preferred: int) -> int:
+    """Return ``preferred``, or the next port of 127.0.0.1 on which nobody listens."""
+    for port in range(preferred, preferred + 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ClusterError(f"the ports {preferred} to {preferred + 99} of 127.0.0.1 are all taken")
+
+
+def _ports() -> tuple[int, int]:
+    """Return the host's ports for API and application: those of the last `up`, or free ones."""
+    remembered = _STATE / "ports"
+    if remembered.exists():
+        first, second = remembered.read_text().split()
+        return int(first), int(second)
+    api, web = _free_port(17443), _free_port(18080)
+    _STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remembered.write_text(f"{api} {web}")
+    return api, web
+
+
+def _cluster(api_port: int, web_port: int) -> LocalCluster:
+    return LocalCluster(
+        name="podraft-dev",
+        state=_STATE,
+        api_port=api_port,
+        # Images are pulled through the host's network: the node's own leads nowhere.
+        agent_arguments=("--image-network-namespace=/proc/1/ns/net",),
+        forwards=((web_port, network.NODE_ADDRESS, _NODE_PORT),),
+    )
+
+
+@contextlib.contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    print(f"  {what} ", end="", flush=True, file=sys.stderr)
+    begin = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print("failed", file=sys.stderr)
+        raise
+    print(f"({time.monotonic() - begin:.1f} s)", file=sys.stderr)
+
+
+async def _await_node(cluster: LocalCluster, within_s: float = 60.0) -> None:
+    """Return when the node is Ready.
+
+    Raises:
+        ClusterError: It is not in time; the message gives the node's own reason.
+    """
+    reason = "the node has not registered yet"
+    async with Client(cluster.config()) as client:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                async for batch in client.nodes.watch():
+                    for event in batch:
+                        for condition in event.object.status.conditions:
+                            if condition.type == "Ready" and condition.status == "True":
+                                return
+                            if condition.type == "Ready":
+                                reason = condition.message
+    raise ClusterError(f"the node is not ready: {reason}; see {cluster.logs / 'agent.log'}")
+
+
+def _make_images(cluster: LocalCluster) -> None:
+    httpd = ("httpd", "-f", "-p", "8080", "-h", "/www")
+    web, store = (_EXAMPLE / "images" / name for name in ("web/index.cgi", "store/visit.cgi"))
+    for version in ("1", "2"):
+        files = {
+            "www/cgi-bin/index.cgi": web.read_bytes(),
+            "www/healthz": b"ok\n",
+            "version": f"{version}\n".encode(),
+        }
+        tar = images.root_filesystem(files)
+        images.import_image(
+            cluster.podman_socket, f"localhost/guestbook-web:{version}", tar, command=httpd
+        )
+    # A release that does not start, to see that a rollout stops at it.
+    broken = images.root_filesystem({"version": b"broken\n"})
+    images.import_image(
+        cluster.podman_socket, "localhost/guestbook-web:broken", broken, command=("false",)
+    )
+    tar = images.root_filesystem(
+        {"www/cgi-bin/visit": store.read_bytes()}, empty_directories=["data"]
+    )
+    images.import_image(cluster.podman_socket, "localhost/guestbook-store:1", tar, command=httpd)
+
+
+def _apply_example(cluster: LocalCluster) -> None:
+    command = [str(Path(sys.executable).parent / "podraft"), "apply", "-f", str(_EXAMPLE), "--wait"]
+    result = subprocess.run(
+        command, env={**os.environ, "PODRAFT_CONFIG": str(cluster.admin_config)}, check=False
+    )
+    if result.returncode != 0:
+        raise ClusterError(f"`podraft apply -f {_EXAMPLE}` failed; see above")
+
+
+def _answer(url: str, within_s: float = 20.0) -> str:
+    """Return what the application answers."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{url} does not answer: {error}") from None
+            time.sleep(0.1)
+
+
+def _up() -> None:
+    api_port, web_port = _ports()
+    cluster = _cluster(api_port, web_port)
+    with _step("control plane: API server, store, scheduler, controllers"):
+        cluster.start_server()
+    with _step("node: agent, Podman, network"):
+        cluster.start_agent()
+        asyncio.run(_await_node(cluster))
+    with _step("images of the example, made on this machine"):
+        _make_images(cluster)
+    print(f"  the application: {_EXAMPLE.relative_to(_ROOT)}", file=sys.stderr)
+    _apply_example(cluster)
+    url = f"http://127.0.0.1:{web_port}/"
+    _answer(url)
+    print(
+        f"""
+Try:
+  for i in 1 2 3 4 5; do curl -s {url}; done
+  ./dev shell                                         # `podraft` in it talks to this cluster:
+    podraft get pods -A -o wide
+    podraft why -n guestbook deployment/web
+    podraft scale -n guestbook deployment/web --replicas=5
+    sed 's/web:1/web:2/' examples/guestbook/guestbook.yaml | podraft apply --wait -f -
+    podraft rollout undo -n guestbook deployment/web
+    podraft explain pod.spec.containers.livenessProbe
+  sudo ./dev down                                     # leaves nothing behind
+
+URL: {url}"""
+    )
+
+
+def _down() -> None:
+    if not _STATE.exists():
+        print("no cluster of ./dev up is here", file=sys.stderr)
+        return
+    with _step("ending pods, agent and server, removing their state"):
+        _cluster(*_ports()).down()
+
+
+def main() -> int:
+    """Run ``up`` or ``down``; one precise message and status 1 if it fails."""
+    command = {"up": _up, "down": _down}.get(sys.argv[1] if len(sys.argv) == 2 else "")
+    if command is None:
+        print("usage: ./dev up | down", file=sys.stderr)
+        return 2
+    try:
+        command()
+    except (
+        ClusterError,
+        images.ImageError,
+        ApiError,
+        OSError,
+        subprocess.CalledProcessError,
+    ) as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

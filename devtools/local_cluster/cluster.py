@@ -1,0 +1,197 @@
+"""One server and one agent, real processes in a network namespace of their own.
+
+Owns: where their state lies and how they are started, found again and removed.
+Used by `./dev up`, by the end-to-end tests and by the benchmarks; several
+clusters may be up at once under different names.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from podraft.client import config as client_config
+from podraft.client.config import ClusterConfig
+
+from local_cluster import network, processes
+from local_cluster.processes import Process
+
+_BIN = Path(sys.executable).parent
+API_PORT, JOIN_PORT, METRICS_PORT = 7443, 7444, 7446
+ResultT = TypeVar("ResultT")
+
+
+class ClusterError(Exception):
+    """The cluster could not be brought up; the message says what failed and was last logged."""
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """A one-node cluster; everything that it keeps is below ``state``.
+
+    ``name`` names its network namespace; ``api_port`` is where the host's
+    127.0.0.1 reaches its API.
+    """
+
+    name: str
+    state: Path
+    api_port: int
+    node_name: str = "node-1"
+    server_arguments: Sequence[str] = ()
+    agent_arguments: Sequence[str] = ()
+    forwards: Sequence[tuple[int, str, int]] = field(default=())
+
+    # ---- places ------------------------------------------------------------------
+
+    @property
+    def admin_config(self) -> Path:
+        """The administrator's configuration, as the host reaches the cluster."""
+        return self.state / "admin.conf"
+
+    @property
+    def agent_state(self) -> Path:
+        """The agent's state directory."""
+        return self.state / "agent"
+
+    @property
+    def podman_socket(self) -> Path:
+        """The socket of the Podman service that the agent runs."""
+        return self.agent_state / "podman" / "run" / "podman.sock"
+
+    @property
+    def logs(self) -> Path:
+        """Where the processes' output and pid files lie."""
+        return self.state / "logs"
+
+    @property
+    def _join_token(self) -> Path:
+        return self.state / "join-token"
+
+    # ---- processes ---------------------------------------------------------------
+
+    def running(self, name: str) -> Process | None:
+        """Return the process ``server``, ``agent`` or ``forward`` if it runs."""
+        return processes.find(name, directory=self.logs)
+
+    def start_server(self) -> Process:
+        """Start the control plane, if it does not run; return when it answers."""
+        if process := self.running("server"):
+            return process
+        network.create(self.name)
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        process = processes.start(
+            "server",
+            [
+                str(_BIN / "podraft-server"),
+                f"--data-dir={self.state / 'server'}",
+                f"--listen=0.0.0.0:{API_PORT}",
+                f"--join-listen=0.0.0.0:{JOIN_PORT}",
+                f"--metrics-listen=127.0.0.1:{METRICS_PORT}",
+                f"--advertise-address={network.NODE_ADDRESS}",
+                f"--join-token-file={self._join_token}",
+                *self.server_arguments,
+            ],
+            directory=self.logs,
+            namespace=self.name,
+        )
+        self._await("the API server", process, lambda: self._join_token.exists())
+        self._write_admin_config()
+        self._start_forward()
+        return process
+
+    def _write_admin_config(self) -> None:
+        inside = client_config.load(self.state / "server" / "admin.conf")
+        outside = replace(inside, servers=(f"127.0.0.1:{self.api_port}",))
+        self.admin_config.touch(mode=0o600)
+        self.admin_config.write_text(client_config.dump(outside))
+
+    def _start_forward(self) -> Process:
+        if process := self.running("forward"):
+            return process
+        forwards = [(self.api_port, "127.0.0.1", API_PORT), *self.forwards]
+        return processes.start(
+            "forward",
+            [
+                sys.executable,
+                "-m",
+                "local_cluster.forward",
+                self.name,
+                *(f"{port}={address}:{far_port}" for port, address, far_port in forwards),
+            ],
+            directory=self.logs,
+            environment={"PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
+
+    def start_agent(self) -> Process:
+        """Start the node's agent, if it does not run; return when its Podman answers."""
+        if process := self.running("agent"):
+            return process
+        process = processes.start(
+            "agent",
+            [
+                str(_BIN / "podraft-agent"),
+                f"--server={network.NODE_ADDRESS}:{API_PORT}",
+                f"--join-server={network.NODE_ADDRESS}:{JOIN_PORT}",
+                f"--join-token-file={self._join_token}",
+                f"--node-name={self.node_name}",
+                f"--node-ip={network.NODE_ADDRESS}",
+                f"--state-dir={self.agent_state}",
+                *self.agent_arguments,
+            ],
+            directory=self.logs,
+            namespace=self.name,
+        )
+        self._await("the agent's Podman", process, self.podman_socket.exists)
+        return process
+
+    def config(self) -> ClusterConfig:
+        """Return the administrator's configuration."""
+        return client_config.load(self.admin_config)
+
+    def down(self) -> None:
+        """End everything and remove it: pods, processes, namespace, state."""
+        for name in ("agent", "forward", "server"):
+            if process := self.running(name):
+                process.stop()
+        if self.agent_state.exists():
+            subprocess.run(
+                [
+                    "nsenter",
+                    *([f"--net=/run/netns/{self.name}"] if self._has_namespace() else ["--net"]),
+                    str(_BIN / "podraft-agent"),
+                    "cleanup",
+                    f"--state-dir={self.agent_state}",
+                ],
+                check=True,
+            )
+        network.remove(self.name)
+        if self.state.exists():
+            shutil.rmtree(self.state)
+
+    def _has_namespace(self) -> bool:
+        return Path("/run/netns", self.name).exists()
+
+    def _await(
+        self, what: str, process: Process, condition: Callable[[], ResultT], within_s: float = 30.0
+    ) -> ResultT:
+        """Return the condition's first true value.
+
+        Raises:
+            ClusterError: The process ended or the deadline passed.
+        """
+        deadline = time.monotonic() + within_s
+        while not (result := condition()):
+            if not process.alive or time.monotonic() > deadline:
+                state = "did not answer in time" if process.alive else "ended"
+                words = processes.last_words(process.name, directory=self.logs)
+                process.signal(signal.SIGTERM)
+                raise ClusterError(f"{what} {state}; its log ends with:\n{words}")
+            time.sleep(0.02)
+        return result

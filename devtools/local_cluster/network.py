@@ -1,0 +1,45 @@
+"""The network namespace that stands for the cluster's machine.
+
+It has an address of its own and a default route into nowhere: a node needs a
+route before packets for a service's address reach nftables' output hook.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyroute2 import IPRoute, netns
+
+NODE_ADDRESS = "10.250.0.2"
+_GATEWAY = "10.250.0.1"
+
+
+def create(name: str) -> None:
+    """Make the namespace; an existing one is kept as it is."""
+    if name in netns.listnetns():
+        return
+    netns.create(name)
+    try:
+        _configure(name)
+    except BaseException:
+        netns.remove(name)
+        raise
+
+
+def _configure(name: str) -> None:
+    with IPRoute(netns=name) as route:
+        route.link("set", index=route.link_lookup(ifname="lo")[0], state="up")
+        # Both ends stay inside: the host's network is not touched.
+        route.link("add", ifname="node0", kind="veth", peer="uplink0")
+        uplink, node = (route.link_lookup(ifname=n)[0] for n in ("uplink0", "node0"))
+        for index in (uplink, node):
+            route.link("set", index=index, state="up")
+        route.addr("add", index=node, address=NODE_ADDRESS, prefixlen=24)
+        route.neigh("replace", ifindex=node, dst=_GATEWAY, lladdr="02:00:00:00:00:01", state=0x80)
+        route.route("add", dst="default", gateway=_GATEWAY)
+
+
+def remove(name: str) -> None:
+    """Remove the namespace; what is inside goes with it once no process holds it."""
+    if Path("/run/netns", name).exists():
+        netns.remove(name)
