@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
+
 from podraft.api import kinds
 from podraft.api.core.v1 import config_map_service_pb2, config_pb2, pod_pb2
 from podraft.api.meta.v1 import requests_pb2

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
 from podraft.client import config as client_config
 from podraft.client.config import ClusterConfig
 

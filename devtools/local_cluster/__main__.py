@@ -16,11 +16,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from podraft.client.client import Client
-from podraft.client.errors import ApiError
-
 from local_cluster import images, network
 from local_cluster.cluster import ClusterError, LocalCluster
+from podraft.client.client import Client
+from podraft.client.errors import ApiError
 
 _ROOT = Path(__file__).parent.parent.parent
 _EXAMPLE = _ROOT / "examples" / "guestbook"

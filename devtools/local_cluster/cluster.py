@@ -17,11 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from podraft.client import config as client_config
-from podraft.client.config import ClusterConfig
-
 from local_cluster import network, processes
 from local_cluster.processes import Process
+from podraft.client import config as client_config
+from podraft.client.config import ClusterConfig
 
 _BIN = Path(sys.executable).parent
 API_PORT, JOIN_PORT, METRICS_PORT = 7443, 7444, 7446

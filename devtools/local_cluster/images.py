@@ -105,7 +105,7 @@ def import_image(
 
 
 def _post(podman_socket: Path, path: str, body: bytes) -> tuple[int, bytes]:
-    connection = _UnixConnection(podman_socket)
+    connection = UnixConnection(podman_socket)
     try:
         connection.request("POST", path, body, {"Content-Type": "application/x-tar"})
         response = connection.getresponse()
@@ -114,7 +114,7 @@ def _post(podman_socket: Path, path: str, body: bytes) -> tuple[int, bytes]:
         connection.close()
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:

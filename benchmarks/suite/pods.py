@@ -1,0 +1,192 @@
+"""Real pods on real Podman: how long from `apply` to a running process.
+
+The comparison runs in the same minutes on the same machine: the same container,
+created and started through the API of the very Podman that the agent drives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from local_cluster import images
+from local_cluster.cluster import LocalCluster
+from podraft.api.apps.v1 import deployment_pb2
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.meta.v1 import requests_pb2
+from podraft.client.client import Client
+from podraft.client.errors import ApiError
+from suite.figures import Figure, median_figure
+from suite.server import free_ports
+
+_IMAGE = "localhost/bench:1"
+_COMMAND = ["/bin/sleep", "3600"]
+_ROUNDS = 15
+_REPLICAS = 20
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[LocalCluster]:
+    with tempfile.TemporaryDirectory(prefix="podraft-bench-", dir="/var/tmp") as directory:
+        (port,) = free_ports(1)
+        cluster = LocalCluster("podraft-bench", Path(directory, "state"), port)
+        try:
+            cluster.start_server()
+            cluster.start_agent()
+            tar = images.root_filesystem({})
+            images.import_image(cluster.podman_socket, _IMAGE, tar, command=_COMMAND)
+            yield cluster
+        finally:
+            cluster.down()
+
+
+def _pod(name: str) -> pod_pb2.Pod:
+    pod = pod_pb2.Pod()
+    pod.metadata.name, pod.metadata.namespace = name, "default"
+    pod.spec.termination_grace_period_seconds = 0
+    pod.spec.containers.add(name="main", image=_IMAGE, command=_COMMAND)
+    return pod
+
+
+def _deployment(replicas: int) -> deployment_pb2.Deployment:
+    deployment = deployment_pb2.Deployment()
+    deployment.metadata.name, deployment.metadata.namespace = "many", "default"
+    deployment.spec.replicas = replicas
+    deployment.spec.selector.match_labels["app"] = "many"
+    deployment.spec.template.metadata.labels["app"] = "many"
+    deployment.spec.template.spec.CopyFrom(_pod("unused").spec)
+    return deployment
+
+
+def _is_running(pod: pod_pb2.Pod) -> bool:
+    statuses = pod.status.container_statuses
+    return bool(statuses) and all(status.state.HasField("running") for status in statuses)
+
+
+async def _node_ready(client: Client) -> None:
+    async with asyncio.timeout(60):
+        async for batch in client.nodes.watch():
+            for event in batch:
+                for condition in event.object.status.conditions:
+                    if condition.type == "Ready" and condition.status == "True":
+                        return
+
+
+async def _until_running(client: Client, count: int, ready: asyncio.Event) -> None:
+    running: set[str] = set()
+    async with asyncio.timeout(120):
+        async for batch in client.pods.watch("default"):
+            ready.set()
+            running.update(e.object.metadata.name for e in batch if _is_running(e.object))
+            if len(running) >= count:
+                return
+
+
+async def _until_gone(client: Client) -> None:
+    left: set[str] = set()
+    async with asyncio.timeout(120):
+        async for batch in client.pods.watch("default"):
+            for event in batch:
+                if event.type == requests_pb2.WATCH_EVENT_TYPE_DELETED:
+                    left.discard(event.object.metadata.name)
+                elif event.type != requests_pb2.WATCH_EVENT_TYPE_BOOKMARK:
+                    left.add(event.object.metadata.name)
+            # The bookmark ends the list of those that are there.
+            if not left:
+                return
+
+
+async def _through_podraft(client: Client, index: int) -> float:
+    ready = asyncio.Event()
+    watching = asyncio.create_task(_until_running(client, 1, ready))
+    await ready.wait()
+    begin = time.perf_counter()
+    await client.pods.create(_pod(f"one-{index}"))
+    await watching
+    elapsed = time.perf_counter() - begin
+    await client.pods.delete(f"one-{index}", "default")
+    await _until_gone(client)
+    return elapsed
+
+
+def _through_podman(cluster: LocalCluster, index: int) -> float:
+    """Return the seconds to create and start the same container by Podman's API."""
+    name = f"bare-{index}"
+    spec = {"name": name, "image": _IMAGE, "command": _COMMAND, "netns": {"nsmode": "none"}}
+    begin = time.perf_counter()
+    _podman(cluster, "POST", "/containers/create", spec)
+    _podman(cluster, "POST", f"/containers/{name}/start")
+    elapsed = time.perf_counter() - begin
+    _podman(cluster, "DELETE", f"/containers/{name}?force=true&timeout=0")
+    return elapsed
+
+
+def _podman(cluster: LocalCluster, method: str, path: str, body: Any = None) -> None:
+    connection: http.client.HTTPConnection = images.UnixConnection(cluster.podman_socket)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, f"/v4.0.0/libpod{path}", json.dumps(body), headers)
+        response = connection.getresponse()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.read().decode()}")
+        response.read()
+    finally:
+        connection.close()
+
+
+async def _measure(cluster: LocalCluster) -> list[Figure]:
+    async with Client(cluster.config()) as client:
+        await _node_ready(client)
+        for index in range(2):  # The first containers find cold caches.
+            await _through_podraft(client, -index - 1)
+            _through_podman(cluster, -index - 1)
+        samples, bare = [], []
+        for index in range(_ROUNDS):
+            samples.append(await _through_podraft(client, index))
+            bare.append(_through_podman(cluster, index))
+        many = [await _replicas(client) for _ in range(3)]
+    share = (statistics.median(samples) - statistics.median(bare)) * 1e3
+    return [
+        median_figure("pods", "create → running, p50", [s * 1e3 for s in samples], "ms", 500),
+        median_figure(
+            "pods", "the same container by Podman alone, p50", [s * 1e3 for s in bare], "ms"
+        ),
+        Figure("pods", "podraft's own share", share, "ms", 200),
+        median_figure("pods", f"{_REPLICAS} replicas running", many, "s", 4),
+        Figure("pods", "agent: resident memory", _agent_megabytes(cluster), "MB", 90),
+    ]
+
+
+async def _replicas(client: Client) -> float:
+    ready = asyncio.Event()
+    watching = asyncio.create_task(_until_running(client, _REPLICAS, ready))
+    await ready.wait()
+    begin = time.perf_counter()
+    await client.deployments.create(_deployment(_REPLICAS))
+    await watching
+    elapsed = time.perf_counter() - begin
+    with contextlib.suppress(ApiError):
+        await client.deployments.delete("many", "default")
+    await _until_gone(client)
+    return elapsed
+
+
+def _agent_megabytes(cluster: LocalCluster) -> float:
+    process = cluster.running("agent")
+    return psutil.Process(process.pid).memory_info().rss / 1e6 if process else 0.0
+
+
+def run() -> Iterator[Figure]:
+    """Measure pods on this machine's Podman."""
+    with _cluster() as cluster:
+        yield from asyncio.run(_measure(cluster))
