@@ -1,0 +1,163 @@
+"""What a pod asks of a node, read from its spec.
+
+Owns: Kubernetes' rules for summing requests, and the profile that pods of one
+template share.  Invariant: equal specs give the same `Profile` object's worth
+of constraints, so whatever is computed for a profile holds for all its pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from podraft.api import quantities
+from podraft.api.core.v1.container_pb2 import Container
+from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
+
+CPU: Final = "cpu"
+MEMORY: Final = "memory"
+EPHEMERAL_STORAGE: Final = "ephemeral-storage"
+PODS: Final = "pods"
+
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+# What a pod without requests counts as when nodes are scored (never when they are filtered):
+# without it all such pods would look free and pile up on one node.
+_CPU_SCORED_DEFAULT: Final = 100
+_MEMORY_SCORED_DEFAULT: Final = 200 << 20
+_PROFILES_MAX: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Requests by resource (CPU in thousandths), and what is counted in scores."""
+
+    requests: tuple[tuple[str, int], ...]
+    cpu_scored: int
+    memory_scored: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """All of a pod's spec that the choice of a node depends on; compared by identity."""
+
+    demand: Demand
+    node_selector: tuple[tuple[str, str], ...]
+    tolerations: tuple[Toleration, ...]
+    node_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPod:
+    """A pod that waits for a node; ``owner`` is its controller's uid, if it has one."""
+
+    namespace: str
+    name: str
+    uid: str
+    owner: str
+    profile: Profile
+
+
+class Profiles:
+    """Finds the profile of a spec; pods of one template share it.
+
+    Bounded: the profile that was made first is forgotten first.
+    """
+
+    def __init__(self) -> None:
+        self._by_spec: dict[bytes, Profile] = {}
+
+    def pending(self, pod: Pod) -> PendingPod:
+        """Return ``pod`` as the core takes it.
+
+        Raises:
+            InvalidQuantityError: A request is no quantity.
+
+        """
+        metadata = pod.metadata
+        return PendingPod(
+            metadata.namespace,
+            metadata.name,
+            metadata.uid,
+            controller_uid(pod),
+            self.profile(pod.spec),
+        )
+
+    def profile(self, spec: PodSpec) -> Profile:
+        """Return the profile of ``spec``; raises as `pending` does."""
+        key = spec.SerializeToString(deterministic=True)
+        found = self._by_spec.get(key)
+        if found is None:
+            if len(self._by_spec) >= _PROFILES_MAX:
+                self._by_spec.pop(next(iter(self._by_spec)))
+            found = self._by_spec[key] = make_profile(spec)
+        return found
+
+
+def make_profile(spec: PodSpec) -> Profile:
+    """Return a new profile of ``spec``; raises as `demand_of` does."""
+    return Profile(
+        demand_of(spec),
+        tuple(sorted(spec.node_selector.items())),
+        tuple(spec.tolerations),
+        spec.node_name,
+    )
+
+
+def controller_uid(pod: Pod) -> str:
+    """Return the uid of the owner that controls ``pod``; empty if none does."""
+    for owner in pod.metadata.owner_references:
+        if owner.controller:
+            return owner.uid
+    return ""
+
+
+def demand_of(spec: PodSpec) -> Demand:
+    """Return what a pod asks for: the sum of its containers, at least any init container.
+
+    Init containers run before the others, one at a time, so the largest counts.
+
+    Raises:
+        InvalidQuantityError: A request is no quantity.
+
+    """
+    amounts = _sum(spec.containers)
+    for container in spec.init_containers:
+        for name, amount in _requests(container):
+            amounts[name] = max(amounts.get(name, 0), amount)
+    cpu_scored = _sum_scored(spec.containers, CPU, _CPU_SCORED_DEFAULT)
+    memory_scored = _sum_scored(spec.containers, MEMORY, _MEMORY_SCORED_DEFAULT)
+    requests = ((name, amount) for name, amount in sorted(amounts.items()) if amount > 0)
+    return Demand(
+        ((PODS, 1), *requests),
+        max(cpu_scored, amounts.get(CPU, 0)),
+        max(memory_scored, amounts.get(MEMORY, 0)),
+    )
+
+
+def _sum(containers: Iterable[Container]) -> dict[str, int]:
+    amounts: dict[str, int] = {}
+    for container in containers:
+        for name, amount in _requests(container):
+            amounts[name] = amounts.get(name, 0) + amount
+    return amounts
+
+
+def _requests(container: Container) -> Iterable[tuple[str, int]]:
+    for name, quantity in container.resources.requests.items():
+        if name != PODS:  # A pod is one pod, whatever it says.
+            yield name, amount_of(name, quantity.string)
+
+
+def amount_of(resource: str, text: str) -> int:
+    """Return a quantity as the integer that the table counts ``resource`` in."""
+    return quantities.milli(text or "0") if resource == CPU else quantities.whole(text or "0")
+
+
+def _sum_scored(containers: Iterable[Container], resource: str, default: int) -> int:
+    total = 0
+    for container in containers:
+        requests = container.resources.requests
+        # Reading an absent key of a message map would add it: objects are shared, never changed.
+        total += amount_of(resource, requests[resource].string) if resource in requests else default
+    return total
