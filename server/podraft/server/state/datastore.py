@@ -144,6 +144,10 @@ class StoreOverloadedError(Exception):
     """Too many transactions wait; none of this one was proposed.  Try again later."""
 
 
+class TransactionTooLargeError(Exception):
+    """The transaction exceeds what the store takes at once; none of it was proposed."""
+
+
 class StoreFailedError(Exception):
     """The store stopped (a disk error, a violated invariant); nothing more is accepted."""
 
@@ -184,6 +188,8 @@ class Datastore(Protocol):
         """Apply ``transaction``; return when its outcome is durable.
 
         Raises:
+            ValueError: A key is malformed or written twice; nothing was proposed.
+            TransactionTooLargeError: More bytes than the store takes; nothing was proposed.
             StoreOverloadedError: The queue is full; nothing was proposed.
             StoreFailedError: The outcome is unknown or the store stopped.
         """
@@ -191,13 +197,22 @@ class Datastore(Protocol):
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
         """Yield the changes below ``prefix`` after ``start_revision``, then live ones.
 
+        A watcher that is idle while the store's revision advances gets a bookmark now
+        and then.  The iterator ends when the store closes.  Close it (``aclose``) when done.
+
         Raises (from the iterator):
             RevisionCompactedError: Events after ``start_revision`` are gone.
+            FutureRevisionError: ``start_revision`` has not been reached.
+            StoreFailedError: The store stopped.
             SlowWatcherError: The consumer fell behind the bounded buffer.
         """
 
     async def compact(self, revision: int) -> None:
-        """Forget what only reads below ``revision`` can see."""
+        """Forget what only reads below ``revision`` can see; reads at ``revision`` still work.
+
+        Raises:
+            FutureRevisionError: ``revision`` has not been reached.
+        """
 
     async def close(self) -> None:
         """Stop; what was acknowledged is on disk."""

@@ -1,0 +1,310 @@
+"""Every key's versions on disk: the LMDB file.
+
+Owns: the file's layout.
+
+    history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value
+    revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
+    meta:       name  ->  u64, or bytes
+
+all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
+versions lie together and keys keep their order.
+
+Invariants: one commit takes whole revisions and the log index which they came from, so the
+file is always the state after some prefix of the log.  Every version that a read at or above
+the compacted revision can see is present.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any, TypeVar
+
+import lmdb
+
+from podraft.server.state.datastore import Event, Record
+
+LAYOUT_VERSION = 1
+_NUMBER = Struct(">Q")
+_VERSION = Struct(">QB")
+_KEY_LENGTH = Struct(">H")
+_PUT, _TOMBSTONE = 1, 2
+_SUFFIX_BYTES = 9
+
+ResultT = TypeVar("ResultT")
+
+
+class HistoryFormatError(Exception):
+    """The history file is of another layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBatch:
+    """One applied revision's events; no events: only the log index moves."""
+
+    index: int
+    revision: int
+    time_ms: int
+    events: tuple[Event, ...]
+    bytes: int = 0
+
+
+class History:
+    """The LMDB file.  One thread writes; others read snapshots."""
+
+    def __init__(self, path: Path, map_bytes: int) -> None:
+        self._environment = _open_environment(path, map_bytes)
+        # The map may only be resized while nobody reads.
+        self._resizing = threading.Lock()
+        self._history = self._environment.open_db(b"history")
+        self._revisions = self._environment.open_db(b"revisions")
+        self._meta = self._environment.open_db(b"meta")
+        layout = self._number(b"layout")
+        if not layout:
+            self._write(lambda transaction: self._set(transaction, b"layout", LAYOUT_VERSION))
+        elif layout != LAYOUT_VERSION:
+            self.close()
+            raise HistoryFormatError(f"{path}: layout {layout}, expected {LAYOUT_VERSION}")
+        self.applied_index = self._number(b"applied_index")
+        self.applied_revision = self._number(b"applied_revision")
+        self.compacted = self._number(b"compacted")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._environment.close()
+
+    def cluster_id(self, make: Callable[[], bytes]) -> bytes:
+        """Return the cluster id, from ``make`` when the file is new."""
+        with self._environment.begin(db=self._meta) as transaction:
+            found = transaction.get(b"cluster_id")
+        if found is not None:
+            return bytes(found)
+        made = make()
+        self._write(lambda transaction: transaction.put(b"cluster_id", made, db=self._meta))
+        return made
+
+    # Writing.
+
+    def append(self, batches: Sequence[HistoryBatch]) -> None:
+        """Store ``batches`` durably, in one commit."""
+        versions: list[tuple[bytes, bytes]] = []
+        revisions: list[tuple[bytes, bytes]] = []
+        for batch in batches:
+            if not batch.events:
+                continue
+            revision = _NUMBER.pack(batch.revision)
+            keys = [_NUMBER.pack(batch.time_ms)]
+            for event in batch.events:
+                key, value = event.key, event.value
+                keys += (_KEY_LENGTH.pack(len(key)), key)
+                head = _VERSION.pack(event.create_revision, _TOMBSTONE if value is None else _PUT)
+                versions.append((key + b"\0" + revision, head + value if value else head))
+            revisions.append((revision, b"".join(keys)))
+        # Neighbours in the file are written together: fewer page visits.
+        versions.sort()
+        last = batches[-1]
+
+        def put(transaction: Any) -> None:
+            if revisions:
+                with transaction.cursor(db=self._history) as cursor:
+                    cursor.putmulti(versions)
+                with transaction.cursor(db=self._revisions) as cursor:
+                    cursor.putmulti(revisions, append=True)
+            self._set(transaction, b"applied_index", last.index)
+            self._set(transaction, b"applied_revision", last.revision)
+
+        self._write(put)
+        self.applied_index = last.index
+        self.applied_revision = last.revision
+
+    def compact(self, target: int, revisions_max: int) -> bool:
+        """Compact up to ``revisions_max`` revisions towards ``target``; return if it is reached.
+
+        A revision's key loses the version before it; a tombstone goes too.
+        """
+        first = self.compacted + 1
+        last = min(target, self.compacted + revisions_max)
+
+        def remove(transaction: Any) -> None:
+            with (
+                transaction.cursor(db=self._history) as cursor,
+                transaction.cursor(db=self._revisions) as revisions,
+            ):
+                found = revisions.set_range(_NUMBER.pack(first))
+                while found and revisions.key() <= _NUMBER.pack(last):
+                    for key in _revision_keys(revisions.value()):
+                        _remove_superseded(cursor, key, revisions.key())
+                    found = revisions.delete()
+            self._set(transaction, b"compacted", last)
+
+        if first <= target:
+            self._write(remove)
+            self.compacted = last
+        return self.compacted >= target
+
+    # Reading.
+
+    def newest(self) -> Iterator[Record]:
+        """Yield the newest record of every live key (in descending order of keys)."""
+        with (
+            self._environment.begin(db=self._history) as transaction,
+            transaction.cursor() as cursor,
+        ):
+            found = cursor.last()
+            while found:
+                name, stored = cursor.item()
+                key = name[:-_SUFFIX_BYTES]
+                record = _record(name, stored)
+                if record is not None:
+                    yield record
+                found = cursor.prev()
+                if found and cursor.key()[:-_SUFFIX_BYTES] == key:
+                    cursor.set_range(key + b"\0")
+                    found = cursor.prev()
+
+    def range(
+        self, prefix: bytes, start_after: bytes, limit: int, revision: int
+    ) -> tuple[list[Record], bool]:
+        """Return the records at ``revision``, which must be stored and not compacted."""
+        records: list[Record] = []
+        with self._resizing, self._environment.begin(db=self._history) as transaction:
+            cursor = transaction.cursor()
+            above = bool(start_after) and start_after >= prefix
+            found = cursor.set_range(start_after + b"\x01" if above else prefix)
+            while found:
+                key = cursor.key()[:-_SUFFIX_BYTES]
+                if not key.startswith(prefix):
+                    break
+                record = _version_at(cursor, key, revision)
+                if record is not None:
+                    if limit and len(records) == limit:
+                        return records, True
+                    records.append(record)
+                found = cursor.set_range(key + b"\x01")
+        return records, False
+
+    def events_after(
+        self, prefix: bytes, revision: int, *, events_max: int, bytes_max: int
+    ) -> tuple[int, list[Event]]:
+        """Return the next events below ``prefix`` in whole revisions, and the last one looked at.
+
+        Bounded: a call looks at not more than 20,000 revisions.
+        """
+        events: list[Event] = []
+        size = 0
+        last = revision
+        with self._resizing, self._environment.begin() as transaction:
+            history = transaction.cursor(db=self._history)
+            revisions = transaction.cursor(db=self._revisions)
+            found = revisions.set_range(_NUMBER.pack(revision + 1))
+            while found and len(events) < events_max and size < bytes_max:
+                (last,) = _NUMBER.unpack(revisions.key())
+                if last > revision + 20_000:
+                    return revision + 20_000, events
+                for key in _revision_keys(revisions.value()):
+                    if key.startswith(prefix):
+                        event = _event(history, key, last)
+                        events.append(event)
+                        size += len(event.value or b"")
+                found = revisions.next()
+        return last, events
+
+    def revision_before(self, time_ms: int) -> int:
+        """Return the last stored revision that was proposed before ``time_ms``; 0: none."""
+        with self._resizing, self._environment.begin(db=self._revisions) as transaction:
+            low, high = self.compacted, self.applied_revision
+            while low < high:
+                middle = (low + high + 1) // 2
+                stored = transaction.get(_NUMBER.pack(middle))
+                # A revision without an entry was compacted, and so is old.
+                if stored is None or _NUMBER.unpack_from(stored)[0] < time_ms:
+                    low = middle
+                else:
+                    high = middle - 1
+            return low
+
+    # Help.
+
+    def _number(self, name: bytes) -> int:
+        with self._environment.begin(db=self._meta) as transaction:
+            stored = transaction.get(name)
+        return int(_NUMBER.unpack(stored)[0]) if stored is not None else 0
+
+    def _set(self, transaction: Any, name: bytes, number: int) -> None:
+        transaction.put(name, _NUMBER.pack(number), db=self._meta)
+
+    def _write(self, act: Callable[[Any], ResultT]) -> ResultT:
+        """Carry out ``act`` in a write transaction; the map grows until it fits."""
+        while True:
+            try:
+                with self._environment.begin(write=True) as transaction:
+                    return act(transaction)
+            except lmdb.MapFullError:
+                with self._resizing:
+                    self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+
+
+def _open_environment(path: Path, map_bytes: int) -> Any:
+    """Open the file with the largest map that the address space gives."""
+    while True:
+        try:
+            return lmdb.open(
+                str(path), subdir=False, map_size=map_bytes, max_dbs=4, max_readers=16, mode=0o600
+            )
+        except (lmdb.MemoryError, MemoryError):
+            if map_bytes < 64 * 1024 * 1024:
+                raise
+            map_bytes //= 2
+
+
+def _record(name: bytes, stored: bytes) -> Record | None:
+    created, kind = _VERSION.unpack_from(stored)
+    if kind == _TOMBSTONE:
+        return None
+    (revision,) = _NUMBER.unpack_from(name, len(name) - 8)
+    return Record(name[:-_SUFFIX_BYTES], stored[_SUFFIX_BYTES:], created, revision)
+
+
+def _version_at(cursor: Any, key: bytes, revision: int) -> Record | None:
+    """Return the record of ``key`` at ``revision``; the cursor ends up anywhere."""
+    above = key + b"\0" + _NUMBER.pack(revision + 1)
+    found = cursor.prev() if cursor.set_range(above) else cursor.last()
+    if not found or cursor.key()[:-_SUFFIX_BYTES] != key:
+        return None
+    return _record(*cursor.item())
+
+
+def _event(cursor: Any, key: bytes, revision: int) -> Event:
+    name = key + b"\0" + _NUMBER.pack(revision)
+    if not cursor.set_key(name):
+        raise HistoryFormatError(f"version {revision} of {key!r} is missing")
+    record = _record(*cursor.item())
+    previous = None
+    if cursor.prev() and cursor.key()[:-_SUFFIX_BYTES] == key:
+        previous = _record(*cursor.item())
+    if record is None:
+        return Event(revision, key, None, 0, previous)
+    return Event(revision, key, record.value, record.create_revision, previous)
+
+
+def _revision_keys(stored: bytes) -> Iterable[bytes]:
+    offset = _NUMBER.size
+    while offset < len(stored):
+        start = offset + _KEY_LENGTH.size
+        offset = start + _KEY_LENGTH.unpack_from(stored, offset)[0]
+        yield stored[start:offset]
+
+
+def _remove_superseded(cursor: Any, key: bytes, revision: bytes) -> None:
+    """Delete the version before ``revision``, and that one too if it is a tombstone."""
+    name = key + b"\0" + revision
+    if not cursor.set_key(name):
+        return
+    tombstone = _VERSION.unpack_from(cursor.value())[1] == _TOMBSTONE
+    if cursor.prev() and cursor.key()[:-_SUFFIX_BYTES] == key:
+        cursor.delete()
+    if tombstone and cursor.set_key(name):
+        cursor.delete()

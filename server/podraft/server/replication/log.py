@@ -1,0 +1,135 @@
+"""From proposed to committed: the seam at which consensus slips in.
+
+Owns: the ``Log`` protocol (whatever orders commands and makes them durable) and
+``LocalLog``, a member alone: committed is what its own disk has.
+
+Invariants: entries are committed in index order, each once; nothing is committed before it
+is durable; the loop's thread never waits for the disk.  A Raft driver implements the same
+protocol and commits an entry when a majority has it; entries which other members
+proposed then arrive with ``proposal`` None and are decoded from their payload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Protocol, TypeAlias
+
+from podraft.server.replication.wal import Wal
+from podraft.server.state.datastore import Outcome, Transaction
+
+
+@dataclass(slots=True, eq=False)
+class Proposal:
+    """A transaction that waits here for its outcome."""
+
+    transaction: Transaction
+    time_ms: int
+    payload: bytes
+    outcome: asyncio.Future[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBatch:
+    """Entries from ``first_index`` on; ``proposals[i]`` is None if another member made it."""
+
+    first_index: int
+    payloads: Sequence[bytes]
+    proposals: Sequence[Proposal | None]
+
+
+OnCommitted: TypeAlias = Callable[[CommittedBatch], None]
+OnFailed: TypeAlias = Callable[[BaseException], None]
+
+
+class Log(Protocol):
+    """Orders commands and makes them durable.  All methods are called on the loop."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``propose`` takes a batch now; it is so again after every commit."""
+
+    def start(self, committed: OnCommitted, failed: OnFailed) -> None:
+        """Begin; both callbacks are called on the loop, ``failed`` at most once and last."""
+
+    def propose(self, proposals: Sequence[Proposal]) -> None:
+        """Append a batch; it is committed as a whole."""
+
+    def release(self, through: int) -> None:
+        """Forget entries up to index ``through``: their effects are durable elsewhere."""
+
+    async def close(self) -> None:
+        """Stop after the batch that is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    frame: bytes
+    batch: CommittedBatch
+
+
+class LocalLog:
+    """One member's log: a thread that owns the write-ahead log's files."""
+
+    def __init__(self, wal: Wal, loop: asyncio.AbstractEventLoop) -> None:
+        self._wal = wal
+        self._loop = loop
+        self._next_index = wal.next_index
+        self._work: SimpleQueue[_Write | int | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="podraft-wal", daemon=True)
+        self._syncing = False
+        self._committed: OnCommitted
+        self._failed: OnFailed
+
+    @property
+    def ready(self) -> bool:
+        """One batch syncs at a time; meanwhile the next one collects: group commit."""
+        return not self._syncing
+
+    def start(self, committed: OnCommitted, failed: OnFailed) -> None:
+        """Start the thread."""
+        self._committed, self._failed = committed, failed
+        self._thread.start()
+
+    def propose(self, proposals: Sequence[Proposal]) -> None:
+        """Hand one batch to the thread."""
+        if self._syncing:
+            raise RuntimeError("a batch is being written already")
+        self._syncing = True
+        payloads = [proposal.payload for proposal in proposals]
+        first_index = self._next_index
+        self._next_index += len(payloads)
+        # Framed here, so that the thread needs the interpreter only to start and to report.
+        frame = self._wal.frame(payloads, 0, first_index)
+        self._work.put(_Write(frame, CommittedBatch(first_index, payloads, proposals)))
+
+    def release(self, through: int) -> None:
+        """Remove segments that are not needed any more, behind the batches already queued."""
+        self._work.put(through)
+
+    async def close(self) -> None:
+        """Stop the thread and close the files."""
+        self._work.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._wal.close()
+
+    def _durable(self, batch: CommittedBatch) -> None:
+        self._syncing = False
+        self._committed(batch)
+
+    def _run(self) -> None:
+        try:
+            while (item := self._work.get()) is not None:
+                if isinstance(item, int):
+                    self._wal.release(item)
+                    continue
+                self._wal.append(item.frame, len(item.batch.payloads))
+                self._loop.call_soon_threadsafe(self._durable, item.batch)
+        except Exception as error:  # noqa: BLE001 - Reported; the store must stop, not hang.
+            # After a failed fsync the page cache says nothing about the disk: never retry.
+            with contextlib.suppress(RuntimeError):  # The loop is gone: nobody waits.
+                self._loop.call_soon_threadsafe(self._failed, error)

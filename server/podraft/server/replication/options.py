@@ -1,0 +1,49 @@
+"""What can be tuned in the store; every queue's bound is here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from podraft.server.state.retention import Retention
+
+_MIB = 1024 * 1024
+
+
+def wall_clock_ms() -> int:
+    """Return the time as milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """Bounds and periods of one member's store."""
+
+    # Proposals: what may wait, what one batch (one fdatasync) takes, what one may be.
+    queue_transactions: int = 10_000
+    queue_bytes: int = 64 * _MIB
+    batch_transactions: int = 1_000
+    batch_bytes: int = 8 * _MIB
+    transaction_bytes: int = 8 * _MIB
+
+    segment_bytes: int = 64 * _MIB
+
+    # History: the file is sparse and grows by doubling; what waits for it is bounded,
+    # beyond that proposals wait.
+    history_map_bytes: int = 16 * 1024 * _MIB
+    history_flush_interval_s: float = 0.25
+    history_pending_bytes: int = 64 * _MIB
+    retention: Retention = field(default_factory=Retention)
+    retention_interval_s: float = 60.0
+
+    # Events kept in memory for watchers and readers that are a little behind.
+    recent_events: int = 20_000
+    recent_bytes: int = 32 * _MIB
+
+    # What one watcher may have unread before it is dropped.
+    watch_events: int = 20_000
+    watch_bytes: int = 32 * _MIB
+    bookmark_interval_s: float = 1.0
+
+    now_ms: Callable[[], int] = wall_clock_ms

@@ -1,0 +1,82 @@
+"""Opening a data directory: what the disk says the state is.
+
+Owns: the order of recovery: lock, history file, log from the history's applied index on.
+
+Invariant: the recovered keyspace is what every acknowledged transaction made of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from podraft.server.replication.directory import DirectoryLock
+from podraft.server.replication.history import History, HistoryBatch
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.wal import Wal, WalCorruptError
+from podraft.server.state.commands import CommandFormatError, decode_command
+from podraft.server.state.keyspace import Keyspace
+from podraft.server.state.recent import RecentEvents, events_bytes
+
+_REPLAY_CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """An open data directory and the state in it."""
+
+    lock: DirectoryLock
+    history: History
+    wal: Wal
+    keyspace: Keyspace
+    recent: RecentEvents
+    cluster_id: bytes
+
+
+def recover(directory: Path, options: StoreOptions) -> Recovered:
+    """Open ``directory``; blocks, so it is called in a thread.
+
+    Raises:
+        StoreInUseError: Another process has it open.
+        WalCorruptError: The log is damaged where it was durable.
+        HistoryFormatError: The history file is of another layout.
+    """
+    lock = DirectoryLock(directory)
+    try:
+        history = History(directory / "history.lmdb", options.history_map_bytes)
+        try:
+            return _recover(directory, lock, history, options)
+        except BaseException:
+            history.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _recover(
+    directory: Path, lock: DirectoryLock, history: History, options: StoreOptions
+) -> Recovered:
+    cluster_id = history.cluster_id(lambda: os.urandom(16))
+    keyspace = Keyspace(history.newest(), history.applied_revision)
+    recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
+    wal = Wal.open(directory / "wal", cluster_id, options.segment_bytes)
+    replayed: list[HistoryBatch] = []
+    for entry in wal.replay(history.applied_index):
+        try:
+            command = decode_command(entry.payload)
+        except CommandFormatError as error:
+            raise WalCorruptError(wal.directory, 0, f"entry {entry.index}: {error}") from error
+        revision = keyspace.revision + 1
+        _, events = keyspace.apply(command.transaction, revision)
+        if events:
+            recent.append(revision, events)
+        size = events_bytes(events)
+        replayed.append(HistoryBatch(entry.index, keyspace.revision, command.time_ms, events, size))
+        if len(replayed) >= _REPLAY_CHUNK:
+            history.append(replayed)
+            replayed.clear()
+    if replayed:
+        history.append(replayed)
+    return Recovered(lock, history, wal, keyspace, recent, cluster_id)

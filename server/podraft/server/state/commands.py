@@ -1,0 +1,144 @@
+"""The binary form of a transaction, as the log keeps it and members exchange it.
+
+Owns: the command format, version 1, little-endian:
+
+    version u8 | time_ms u64 | guards u32 | writes u32
+    guard:  mod_revision u64 | key length u16 | key
+    write:  operation u8 | key length u16 | value length u32 | key | value
+
+``time_ms`` is when the proposer took the transaction: part of the command, so that
+members agree on it and a replay does not move it.
+
+Invariant: ``decode_command(encode_command(t, time)) == Command(t, time)``; anything that
+``encode_command`` cannot have written is refused with a ``CommandFormatError``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+
+from podraft.server.state.datastore import Delete, Guard, Put, Transaction
+
+COMMAND_VERSION = 1
+# LMDB keys hold at most 511 bytes; history appends a separator and a revision.
+KEY_BYTES_MAX = 480
+
+_HEADER = Struct("<BQII")
+_GUARD = Struct("<QH")
+_WRITE = Struct("<BHI")
+_PUT_STAMPED, _PUT_RAW, _DELETE = 1, 2, 3
+
+
+class CommandFormatError(Exception):
+    """Bytes that are no command of a known version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A transaction and the time at which it was proposed."""
+
+    transaction: Transaction
+    time_ms: int
+
+
+def check_transaction(transaction: Transaction) -> None:
+    """Refuse what the format or the store cannot hold.
+
+    Raises:
+        ValueError: A key is empty, too long, holds a NUL byte, or is written twice.
+    """
+    writes = transaction.writes
+    for item in (*transaction.guards, *writes):
+        key = item.key
+        if not 0 < len(key) <= KEY_BYTES_MAX or b"\0" in key:
+            raise ValueError(
+                f"key {key[:80]!r} is invalid: expected 1 to {KEY_BYTES_MAX} bytes without NUL"
+            )
+    if len(writes) > 1 and len({write.key for write in writes}) != len(writes):
+        raise ValueError("a transaction may write a key only once")
+
+
+def encode_command(transaction: Transaction, time_ms: int) -> bytes:
+    """Return the bytes of ``transaction``, which ``check_transaction`` has passed."""
+    guards, writes = transaction.guards, transaction.writes
+    parts = [_HEADER.pack(COMMAND_VERSION, time_ms, len(guards), len(writes))]
+    for guard in guards:
+        parts.append(_GUARD.pack(guard.mod_revision, len(guard.key)))
+        parts.append(guard.key)
+    for write in writes:
+        key = write.key
+        if isinstance(write, Put):
+            value = write.value
+            operation = _PUT_STAMPED if write.stamped else _PUT_RAW
+            parts.append(_WRITE.pack(operation, len(key), len(value)))
+            parts.append(key)
+            parts.append(value)
+        else:
+            parts.append(_WRITE.pack(_DELETE, len(key), 0))
+            parts.append(key)
+    return b"".join(parts)
+
+
+def decode_command(data: bytes) -> Command:
+    """Return what ``encode_command`` wrote.
+
+    Raises:
+        CommandFormatError: ``data`` is not exactly one command of version 1.
+    """
+    reader = _Reader(data)
+    version, time_ms, guard_count, write_count = reader.unpack(_HEADER)
+    if version != COMMAND_VERSION:
+        raise CommandFormatError(
+            f"command version {version} is unknown, expected {COMMAND_VERSION}"
+        )
+    guards = []
+    for _ in range(guard_count):
+        mod_revision, key_length = reader.unpack(_GUARD)
+        guards.append(Guard(reader.take(key_length), mod_revision))
+    writes = tuple(_decode_write(reader) for _ in range(write_count))
+    reader.finish()
+    transaction = Transaction(tuple(guards), writes)
+    try:
+        check_transaction(transaction)
+    except ValueError as error:
+        raise CommandFormatError(str(error)) from error
+    return Command(transaction, time_ms)
+
+
+def _decode_write(reader: _Reader) -> Put | Delete:
+    start = reader.offset
+    operation, key_length, value_length = reader.unpack(_WRITE)
+    key = reader.take(key_length)
+    if operation == _DELETE and not value_length:
+        return Delete(key)
+    if operation in (_PUT_STAMPED, _PUT_RAW):
+        return Put(key, reader.take(value_length), operation == _PUT_STAMPED)
+    raise CommandFormatError(f"write at byte {start}: unknown operation {operation}")
+
+
+class _Reader:
+    """Takes fields off the front of ``data``; running short is an error."""
+
+    __slots__ = ("_data", "offset")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.offset = 0
+
+    def unpack(self, layout: Struct) -> tuple[int, ...]:
+        return layout.unpack(self.take(layout.size))
+
+    def take(self, length: int) -> bytes:
+        end = self.offset + length
+        if end > len(self._data):
+            raise CommandFormatError(
+                f"the field at byte {self.offset} needs {length} more, the command has {len(self._data)}"
+            )
+        taken = self._data[self.offset : end]
+        self.offset = end
+        return taken
+
+    def finish(self) -> None:
+        if self.offset != len(self._data):
+            raise CommandFormatError(f"{len(self._data) - self.offset} bytes follow the command")

@@ -1,0 +1,116 @@
+"""The newest state of every key, and what a transaction does to it.
+
+Owns: the records in memory, ordered by key.
+
+Invariants: ``apply`` is deterministic (the same transactions in the same order give the
+same records, outcomes and events on every member), all or nothing, and takes a
+revision only if it changes something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from sortedcontainers import SortedList
+
+from podraft.server.state.datastore import (
+    Committed,
+    Event,
+    Guard,
+    GuardFailed,
+    Outcome,
+    Put,
+    Record,
+    Transaction,
+)
+from podraft.server.state.revisions import revision_suffix
+
+
+def prefix_end(prefix: bytes) -> bytes | None:
+    """Return the smallest key above all that begin with ``prefix``; None if there is none."""
+    trimmed = prefix.rstrip(b"\xff")
+    if not trimmed:
+        return None
+    return trimmed[:-1] + bytes((trimmed[-1] + 1,))
+
+
+class Keyspace:
+    """The newest record of every key."""
+
+    __slots__ = ("_keys", "_records", "revision")
+
+    def __init__(self, records: Iterable[Record] = (), revision: int = 0) -> None:
+        self._records: dict[bytes, Record] = {record.key: record for record in records}
+        self._keys = SortedList(self._records)
+        self.revision = revision
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: bytes) -> Record | None:
+        """Return the record of ``key``, None if it is absent."""
+        return self._records.get(key)
+
+    def keys(self, prefix: bytes, start_after: bytes = b"") -> Iterator[bytes]:
+        """Yield the keys that begin with ``prefix`` and lie above ``start_after``, in order."""
+        above = bool(start_after) and start_after >= prefix
+        keys: Iterator[bytes] = self._keys.irange(
+            start_after if above else prefix,
+            prefix_end(prefix),
+            inclusive=(not above, False),
+        )
+        return keys
+
+    def range(self, prefix: bytes, start_after: bytes, limit: int) -> tuple[list[Record], bool]:
+        """Return up to ``limit`` records (0: all) and whether there are more."""
+        records = self._records
+        keys = self.keys(prefix, start_after)
+        if not limit:
+            return [records[key] for key in keys], False
+        found = [records[key] for key in islice(keys, limit + 1)]
+        more = len(found) > limit
+        if more:
+            found.pop()
+        return found, more
+
+    def unmet(self, guards: Iterable[Guard]) -> GuardFailed | None:
+        """Return the first guard that does not hold, None if all do."""
+        for guard in guards:
+            found = self._records.get(guard.key)
+            if (found.mod_revision if found is not None else 0) != guard.mod_revision:
+                return GuardFailed(guard, found)
+        return None
+
+    def apply(self, transaction: Transaction, revision: int) -> tuple[Outcome, tuple[Event, ...]]:
+        """Apply ``transaction`` as ``revision``, which must be above the current one."""
+        if revision <= self.revision:
+            raise ValueError(f"revision {revision} does not follow {self.revision}")
+        failed = self.unmet(transaction.guards)
+        if failed is not None:
+            return failed, ()
+        events: list[Event] = []
+        suffix = revision_suffix(revision)
+        for write in transaction.writes:
+            if isinstance(write, Put):
+                value = write.value + suffix if write.stamped else write.value
+                events.append(self._put(write.key, value, revision))
+            else:
+                previous = self._records.pop(write.key, None)
+                if previous is not None:
+                    self._keys.remove(write.key)
+                    events.append(Event(revision, write.key, None, 0, previous))
+        if not events:
+            return Committed(self.revision), ()
+        self.revision = revision
+        return Committed(revision), tuple(events)
+
+    def _put(self, key: bytes, value: bytes, revision: int) -> Event:
+        previous = self._records.get(key)
+        if previous is None:
+            created = revision
+            self._keys.add(key)
+        else:
+            created = previous.create_revision
+        self._records[key] = Record(key, value, created, revision)
+        return Event(revision, key, value, created, previous)
