@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
 import statistics
 import tempfile
@@ -19,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from local_cluster import images
+from local_cluster import images, podman
 from local_cluster.cluster import LocalCluster
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import pod_pb2
@@ -132,16 +131,8 @@ def _through_podman(cluster: LocalCluster, index: int) -> float:
 
 
 def _podman(cluster: LocalCluster, method: str, path: str, body: Any = None) -> None:
-    connection: http.client.HTTPConnection = images.UnixConnection(cluster.podman_socket)
-    try:
-        headers = {"Content-Type": "application/json"}
-        connection.request(method, f"/v4.0.0/libpod{path}", json.dumps(body), headers)
-        response = connection.getresponse()
-        if response.status >= 300:
-            raise RuntimeError(f"{method} {path}: {response.read().decode()}")
-        response.read()
-    finally:
-        connection.close()
+    encoded = None if body is None else json.dumps(body).encode()
+    podman.request(cluster.podman_socket, method, path, encoded)
 
 
 async def _measure(cluster: LocalCluster) -> list[Figure]:

@@ -16,15 +16,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from local_cluster import images, network
+from local_cluster import guestbook, images, network
 from local_cluster.cluster import ClusterError, LocalCluster
 from podraft.client.client import Client
 from podraft.client.errors import ApiError
 
 _ROOT = Path(__file__).parent.parent.parent
-_EXAMPLE = _ROOT / "examples" / "guestbook"
 _STATE = Path(os.environ.get("PODRAFT_DEV_STATE", "/var/lib/podraft-dev"))
-_NODE_PORT = 30080
 
 
 def _free_port(preferred: int) -> int:
@@ -56,7 +54,7 @@ def _cluster(api_port: int, web_port: int) -> LocalCluster:
         api_port=api_port,
         # Images are pulled through the host's network: the node's own leads nowhere.
         agent_arguments=("--image-network-namespace=/proc/1/ns/net",),
-        forwards=((web_port, network.NODE_ADDRESS, _NODE_PORT),),
+        forwards=((web_port, network.NODE_ADDRESS, guestbook.NODE_PORT),),
     )
 
 
@@ -93,37 +91,19 @@ async def _await_node(cluster: LocalCluster, within_s: float = 60.0) -> None:
     raise ClusterError(f"the node is not ready: {reason}; see {cluster.logs / 'agent.log'}")
 
 
-def _make_images(cluster: LocalCluster) -> None:
-    httpd = ("httpd", "-f", "-p", "8080", "-h", "/www")
-    web, store = (_EXAMPLE / "images" / name for name in ("web/index.cgi", "store/visit.cgi"))
-    for version in ("1", "2"):
-        files = {
-            "www/cgi-bin/index.cgi": web.read_bytes(),
-            "www/healthz": b"ok\n",
-            "version": f"{version}\n".encode(),
-        }
-        tar = images.root_filesystem(files)
-        images.import_image(
-            cluster.podman_socket, f"localhost/guestbook-web:{version}", tar, command=httpd
-        )
-    # A release that does not start, to see that a rollout stops at it.
-    broken = images.root_filesystem({"version": b"broken\n"})
-    images.import_image(
-        cluster.podman_socket, "localhost/guestbook-web:broken", broken, command=("false",)
-    )
-    tar = images.root_filesystem(
-        {"www/cgi-bin/visit": store.read_bytes()}, empty_directories=["data"]
-    )
-    images.import_image(cluster.podman_socket, "localhost/guestbook-store:1", tar, command=httpd)
-
-
 def _apply_example(cluster: LocalCluster) -> None:
-    command = [str(Path(sys.executable).parent / "podraft"), "apply", "-f", str(_EXAMPLE), "--wait"]
+    command = [
+        str(Path(sys.executable).parent / "podraft"),
+        "apply",
+        "-f",
+        str(guestbook.MANIFEST),
+        "--wait",
+    ]
     result = subprocess.run(
         command, env={**os.environ, "PODRAFT_CONFIG": str(cluster.admin_config)}, check=False
     )
     if result.returncode != 0:
-        raise ClusterError(f"`podraft apply -f {_EXAMPLE}` failed; see above")
+        raise ClusterError(f"`podraft apply -f {guestbook.MANIFEST}` failed; see above")
 
 
 def _answer(url: str, within_s: float = 20.0) -> str:
@@ -148,8 +128,8 @@ def _up() -> None:
         cluster.start_agent()
         asyncio.run(_await_node(cluster))
     with _step("images of the example, made on this machine"):
-        _make_images(cluster)
-    print(f"  the application: {_EXAMPLE.relative_to(_ROOT)}", file=sys.stderr)
+        guestbook.make_images(cluster.podman_socket)
+    print(f"  the application: {guestbook.DIRECTORY.relative_to(_ROOT)}", file=sys.stderr)
     _apply_example(cluster)
     url = f"http://127.0.0.1:{web_port}/"
     _answer(url)

@@ -6,16 +6,16 @@ the Podman whose socket is given.
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import shutil
-import socket
 import subprocess
 import tarfile
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from local_cluster import podman
 
 # fmt: off
 _APPLETS = (
@@ -99,30 +99,7 @@ def import_image(
     query = urllib.parse.urlencode(
         {"reference": reference, "changes": f"CMD {json.dumps(list(command))}"}
     )
-    status, body = _post(podman_socket, f"/v4.0.0/libpod/images/import?{query}", tar)
-    if status >= 300:
-        raise ImageError(f"Podman did not import {reference}: {body.decode(errors='replace')}")
-
-
-def _post(podman_socket: Path, path: str, body: bytes) -> tuple[int, bytes]:
-    connection = UnixConnection(podman_socket)
     try:
-        connection.request("POST", path, body, {"Content-Type": "application/x-tar"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("podman", timeout=60)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket's path instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        podman.request(podman_socket, "POST", f"/images/import?{query}", tar)
+    except podman.PodmanError as error:
+        raise ImageError(f"Podman did not import {reference}: {error}") from None
