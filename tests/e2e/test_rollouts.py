@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from local_cluster import guestbook
@@ -14,6 +16,15 @@ pytestmark = [pytest.mark.root, pytest.mark.podman]
 def _release(guest: Guest, version: str) -> None:
     manifest = guestbook.MANIFEST.read_text().replace("guestbook-web:1", f"guestbook-web:{version}")
     guest.podraft("apply", "-f", "-", stdin=manifest)
+
+
+def _waits(guest: Guest, version: str) -> bool:
+    """Whether a pod of that version has a container that cannot run."""
+    return any(
+        version in pod["spec"]["containers"][0]["image"]
+        and "waiting" in pod["status"].get("containerStatuses", [{}])[0].get("state", {})
+        for pod in guest.pods("web")
+    )
 
 
 def _await_rollout(guest: Guest) -> None:
@@ -47,15 +58,7 @@ def test_broken_image_never_takes_down_the_old_pods(guest: Guest) -> None:
     with guest.under_load() as load:
         for version in ("broken", "does-not-exist"):
             _release(guest, version)
-            eventually(
-                lambda version=version: any(
-                    version in pod["spec"]["containers"][0]["image"]
-                    and "waiting"
-                    in pod["status"].get("containerStatuses", [{}])[0].get("state", {})
-                    for pod in guest.pods("web")
-                ),
-                within_s=60,
-            )
+            eventually(partial(_waits, guest, version), within_s=60)
             assert guest.answers_from(3, "1") == old
         reasons = guest.podraft("why", "deployment/web", "-n", "guestbook").stdout
         guest.podraft("rollout", "undo", "deployment/web", "-n", "guestbook", "--to-revision=1")
