@@ -1,0 +1,29 @@
+"""Admission: what an object looks like before it may be stored.
+
+Every function here is pure: (kind, stored object, proposed object, now) to a
+defaulted object, or ``InvalidObjectError`` with all that is wrong.  One module
+per concern and per family of kinds; ``objects`` is the way in.
+"""
+
+from podraft.server.admission.deletion import (
+    Deletion,
+    MarkDeleting,
+    Remove,
+    is_gone,
+    prepare_delete,
+)
+from podraft.server.admission.objects import prepare_create, prepare_update
+from podraft.server.admission.service_addresses import Assignment, assign, claimed_keys
+
+__all__ = [
+    "prepare_create",
+    "prepare_update",
+    "prepare_delete",
+    "is_gone",
+    "Deletion",
+    "Remove",
+    "MarkDeleting",
+    "assign",
+    "claimed_keys",
+    "Assignment",
+]

@@ -1,0 +1,123 @@
+"""Namespaces and Nodes: the kinds that are in no namespace."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from podraft.api import names
+from podraft.api.core.v1 import namespace_pb2, node_pb2
+from podraft.api.violations import shown
+from podraft.server.admission.pods import TAINT_EFFECTS
+from podraft.server.admission.report import Report
+from podraft.server.admission.resources import check_amounts
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+NAMESPACE_FINALIZER = "kubernetes"
+_PHASES = ("", "Active", "Terminating")
+_CONDITION_STATUSES = ("True", "False", "Unknown")
+MAX_TAINTS = 256
+
+
+def default_namespace(namespace: namespace_pb2.Namespace) -> None:
+    """Label a namespace with its name, so that selectors can name it."""
+    if namespace.metadata.name:
+        namespace.metadata.labels[NAME_LABEL] = namespace.metadata.name
+
+
+def begin_namespace(namespace: namespace_pb2.Namespace) -> None:
+    """Give a new namespace the finalizer that empties it before it goes."""
+    namespace.ClearField("spec")
+    namespace.spec.finalizers.append(NAMESPACE_FINALIZER)
+    namespace.status.phase = "Active"
+
+
+def check_namespace(namespace: namespace_pb2.Namespace, report: Report) -> None:
+    """Check a Namespace."""
+    report.one_of("status.phase", namespace.status.phase, _PHASES)
+
+
+def keep_finalizers(stored: namespace_pb2.Namespace, namespace: namespace_pb2.Namespace) -> None:
+    """Keep the spec until the namespace is deleted: only then its finalizers can go."""
+    if not stored.metadata.HasField("deletion_timestamp"):
+        namespace.spec.CopyFrom(stored.spec)
+
+
+def check_namespace_change(
+    stored: namespace_pb2.Namespace, namespace: namespace_pb2.Namespace, report: Report
+) -> None:
+    """Check that a namespace gets no finalizer while it is being deleted."""
+    for finalizer in sorted(set(namespace.spec.finalizers).difference(stored.spec.finalizers)):
+        report.add("spec.finalizers", f"{shown(finalizer)} cannot be added")
+
+
+def default_node(node: node_pb2.Node) -> None:
+    """Let ``podCIDR`` and ``podCIDRs`` say the same."""
+    spec = node.spec
+    if spec.pod_cidr and not spec.pod_cidrs:
+        spec.pod_cidrs.append(spec.pod_cidr)
+    elif spec.pod_cidrs and not spec.pod_cidr:
+        spec.pod_cidr = spec.pod_cidrs[0]
+
+
+def check_node(node: node_pb2.Node, report: Report) -> None:
+    """Check a Node."""
+    spec = node.spec
+    if spec.pod_cidr:
+        _check_network(spec.pod_cidr, "spec.podCIDR", report)
+    if len(spec.pod_cidrs) > 1:
+        report.add("spec.podCIDRs", "must be a single range: only IPv4 is supported")
+    elif spec.pod_cidrs and spec.pod_cidrs[0] != spec.pod_cidr:
+        report.add("spec.podCIDRs[0]", f"must equal spec.podCIDR ({spec.pod_cidr})")
+    if spec.taints:
+        _check_taints(spec.taints, report)
+    check_node_status(node, report)
+
+
+def check_node_status(node: node_pb2.Node, report: Report) -> None:
+    """Check what a node says of itself."""
+    status = node.status
+    check_amounts(status.capacity, "status.capacity", report)
+    check_amounts(status.allocatable, "status.allocatable", report)
+    for index, condition in enumerate(status.conditions):
+        path = f"status.conditions[{index}]"
+        if not condition.type:
+            report.required(f"{path}.type")
+        report.one_of(f"{path}.status", condition.status, _CONDITION_STATUSES)
+    port = status.daemon_endpoints.kubelet_endpoint.port
+    report.between("status.daemonEndpoints.kubeletEndpoint.Port", port, 0, 65535)
+
+
+def _check_network(value: str, field: str, report: Report) -> None:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError:
+        report.add(field, f"expected an IPv4 range such as 10.244.1.0/24, got {shown(value)}")
+
+
+def _check_taints(taints: Iterable[node_pb2.Taint], report: Report) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        path = f"spec.taints[{index}]"
+        report.name(f"{path}.key", taint.key, names.qualified(taint.key))
+        if (problem := names.label_value(taint.value)) is not None:
+            report.add(f"{path}.value", f"{shown(taint.value)} {problem}")
+        report.one_of(f"{path}.effect", taint.effect, TAINT_EFFECTS)
+        if (taint.key, taint.effect) in seen:
+            report.add(path, f"duplicate: {taint.key}:{taint.effect} is listed already")
+        seen.add((taint.key, taint.effect))
+    if len(seen) > MAX_TAINTS:
+        report.add("spec.taints", f"must be at most {MAX_TAINTS}, are {len(seen)}")
+
+
+def check_node_change(stored: node_pb2.Node, node: node_pb2.Node, report: Report) -> None:
+    """Check that a node keeps the addresses of its pods."""
+    before = stored.spec.pod_cidr
+    if before and node.spec.pod_cidr != before:
+        report.add("spec.podCIDR", f"cannot be changed: it is {before}")
+
+
+def keep_pod_network(stored: node_pb2.Node, node: node_pb2.Node) -> None:
+    """Keep the range that an update does not mention."""
+    if stored.spec.pod_cidr and not node.spec.pod_cidr and not node.spec.pod_cidrs:
+        node.spec.pod_cidr = stored.spec.pod_cidr

@@ -1,0 +1,165 @@
+"""Object metadata: what the server sets, what may change, what must hold.
+
+Owns: names made of ``generateName``, identity and timestamps at creation, the
+fields that updates keep, and the rules of labels, annotations, owners and finalizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+
+from podraft.api import names, times
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import meta_pb2
+from podraft.api.violations import shown
+from podraft.server.admission.report import Report, check_labels
+
+NameCheck: TypeAlias = Callable[[str], str | None]
+
+FOREGROUND_FINALIZER = "foregroundDeletion"
+ORPHAN_FINALIZER = "orphan"
+_STANDARD_FINALIZERS = frozenset((FOREGROUND_FINALIZER, ORPHAN_FINALIZER, "kubernetes"))
+
+MAX_ANNOTATION_BYTES = 256 * 1024
+# The random suffix takes five characters of a label's 63.
+MAX_GENERATED_BASE = 58
+MAX_OWNERS = 64
+MAX_FINALIZERS = 64
+
+
+def set_at_creation(
+    metadata: meta_pb2.ObjectMeta, kind: AnyKind, now: datetime, uid: str, name_suffix: str
+) -> None:
+    """Give a new object its identity; whatever the user said of these fields is dropped."""
+    if not metadata.name and metadata.generate_name:
+        metadata.name = metadata.generate_name[:MAX_GENERATED_BASE] + name_suffix
+    metadata.uid = uid
+    metadata.creation_timestamp.CopyFrom(times.time_of(now))
+    metadata.ClearField("resource_version")
+    metadata.ClearField("deletion_timestamp")
+    metadata.ClearField("deletion_grace_period_seconds")
+    if kind.has_status:
+        metadata.generation = 1
+    else:
+        metadata.ClearField("generation")
+
+
+_KEPT = (
+    "name",
+    "generate_name",
+    "namespace",
+    "uid",
+    "resource_version",
+    "generation",
+    "deletion_grace_period_seconds",
+)
+_KEPT_TIMES = ("creation_timestamp", "deletion_timestamp")
+
+
+def keep_immutable(metadata: meta_pb2.ObjectMeta, stored: meta_pb2.ObjectMeta) -> None:
+    """Restore what an update cannot change: identity, revision, times, generation."""
+    for field in _KEPT:
+        if stored.HasField(field):
+            setattr(metadata, field, getattr(stored, field))
+        else:
+            metadata.ClearField(field)
+    for field in _KEPT_TIMES:
+        if stored.HasField(field):
+            getattr(metadata, field).CopyFrom(getattr(stored, field))
+        else:
+            metadata.ClearField(field)
+
+
+def check_metadata(
+    metadata: meta_pb2.ObjectMeta, kind: AnyKind, check_name: NameCheck, report: Report
+) -> None:
+    """Check the metadata of an object, new or changed."""
+    name = metadata.name
+    if not name:
+        report.add("metadata.name", "is required (or metadata.generateName)")
+    elif (problem := check_name(name)) is not None:
+        report.add("metadata.name", f"{shown(name)} {problem}")
+    namespace = metadata.namespace
+    if kind.namespaced:
+        if not namespace:
+            report.required("metadata.namespace")
+        elif (problem := names.dns_label(namespace)) is not None:
+            report.add("metadata.namespace", f"{shown(namespace)} {problem}")
+    elif namespace:
+        report.add("metadata.namespace", f"must be empty: {kind.resource} are in no namespace")
+    check_template_metadata(metadata, "metadata", report)
+    if metadata.owner_references:
+        _check_owners(metadata, report)
+    if metadata.finalizers:
+        _check_finalizers(metadata, report)
+
+
+def check_template_metadata(metadata: meta_pb2.ObjectMeta, field: str, report: Report) -> None:
+    """Check labels and annotations: all that a pod template's metadata is used for."""
+    if metadata.labels:
+        check_labels(metadata.labels, f"{field}.labels", report)
+    if metadata.annotations:
+        _check_annotations(metadata, f"{field}.annotations", report)
+
+
+def _check_annotations(metadata: meta_pb2.ObjectMeta, field: str, report: Report) -> None:
+    size = 0
+    for key, value in metadata.annotations.items():
+        size += len(key) + (len(value) if value.isascii() else len(value.encode()))
+        if (problem := names.qualified(key.lower())) is not None:
+            report.add(field, f"key {shown(key)} {problem}")
+    if size > MAX_ANNOTATION_BYTES:
+        report.add(field, f"must be at most {MAX_ANNOTATION_BYTES} bytes in sum, are {size}")
+
+
+def _check_owners(metadata: meta_pb2.ObjectMeta, report: Report) -> None:
+    field = "metadata.ownerReferences"
+    if len(metadata.owner_references) > MAX_OWNERS:
+        report.add(field, f"must be at most {MAX_OWNERS}, are {len(metadata.owner_references)}")
+        return
+    controllers = 0
+    for index, owner in enumerate(metadata.owner_references):
+        controllers += owner.controller
+        for name, value in (
+            ("apiVersion", owner.api_version),
+            ("kind", owner.kind),
+            ("name", owner.name),
+            ("uid", owner.uid),
+        ):
+            if not value:
+                report.required(f"{field}[{index}].{name}")
+        if owner.uid == metadata.uid:
+            report.add(f"{field}[{index}].uid", "an object cannot own itself")
+    if controllers > 1:
+        report.add(field, f"only one owner can be the controller, {controllers} say they are")
+
+
+def _check_finalizers(metadata: meta_pb2.ObjectMeta, report: Report) -> None:
+    field = "metadata.finalizers"
+    if len(metadata.finalizers) > MAX_FINALIZERS:
+        report.add(field, f"must be at most {MAX_FINALIZERS}, are {len(metadata.finalizers)}")
+        return
+    for index, finalizer in enumerate(metadata.finalizers):
+        if finalizer in _STANDARD_FINALIZERS:
+            continue
+        problem = names.qualified(finalizer)
+        if problem is None and "/" not in finalizer:
+            problem = "must have a domain, such as example.com/name"
+        if problem is not None:
+            report.add(f"{field}[{index}]", f"{shown(finalizer)} {problem}")
+
+
+def check_finalizers_while_deleting(
+    stored: meta_pb2.ObjectMeta, proposed: meta_pb2.ObjectMeta, report: Report
+) -> None:
+    """Check that an object which is being deleted gets no new finalizer."""
+    if not stored.HasField("deletion_timestamp"):
+        return
+    added = set(proposed.finalizers).difference(stored.finalizers)
+    for finalizer in sorted(added):
+        report.add(
+            "metadata.finalizers",
+            f"{shown(finalizer)} cannot be added: the object is being deleted",
+        )

@@ -1,0 +1,133 @@
+"""Probes and lifecycle hooks: their defaults and their rules."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from podraft.api.core.v1 import container_pb2
+from podraft.api.violations import shown
+from podraft.server.admission.report import Report, check_port
+
+Handler: TypeAlias = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
+
+_HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_SCHEMES = ("HTTP", "HTTPS")
+
+
+def default_probe(probe: container_pb2.Probe) -> None:
+    """Fill in what a probe does not say; zero means not said, as in Kubernetes."""
+    if not probe.timeout_seconds:
+        probe.timeout_seconds = 1
+    if not probe.period_seconds:
+        probe.period_seconds = 10
+    if not probe.success_threshold:
+        probe.success_threshold = 1
+    if not probe.failure_threshold:
+        probe.failure_threshold = 3
+    if probe.handler.HasField("http_get"):
+        default_http_get(probe.handler.http_get)
+
+
+def default_http_get(action: container_pb2.HTTPGetAction) -> None:
+    """Fill in the path and scheme of a request."""
+    if not action.path:
+        action.path = "/"
+    if not action.scheme:
+        action.scheme = "HTTP"
+
+
+def check_probe(probe: container_pb2.Probe, field: str, report: Report, *, readiness: bool) -> None:
+    """Check a probe; one that restarts a container must not need several successes."""
+    handler = probe.handler
+    chosen = [
+        name
+        for name, is_set in (
+            ("exec", handler.HasField("exec")),
+            ("httpGet", handler.HasField("http_get")),
+            ("tcpSocket", handler.HasField("tcp_socket")),
+        )
+        if is_set
+    ]
+    check_exactly_one(chosen, ("exec", "httpGet", "tcpSocket"), field, report)
+    _check_actions(handler, field, report)
+    report.at_least(f"{field}.initialDelaySeconds", probe.initial_delay_seconds, 0)
+    report.at_least(f"{field}.timeoutSeconds", probe.timeout_seconds, 1)
+    report.at_least(f"{field}.periodSeconds", probe.period_seconds, 1)
+    report.at_least(f"{field}.successThreshold", probe.success_threshold, 1)
+    report.at_least(f"{field}.failureThreshold", probe.failure_threshold, 1)
+    if not readiness and probe.success_threshold > 1:
+        report.add(f"{field}.successThreshold", "must be 1 for liveness and startup probes")
+    if probe.HasField("termination_grace_period_seconds"):
+        grace = f"{field}.terminationGracePeriodSeconds"
+        if readiness:
+            report.add(grace, "must not be set for readiness probes")
+        else:
+            report.at_least(grace, probe.termination_grace_period_seconds, 1)
+
+
+def check_lifecycle(
+    lifecycle: container_pb2.Lifecycle, field: str, grace_s: int, report: Report
+) -> None:
+    """Check the hooks; a sleep must end within the grace period of ``grace_s``."""
+    for name, is_set, handler in (
+        ("postStart", lifecycle.HasField("post_start"), lifecycle.post_start),
+        ("preStop", lifecycle.HasField("pre_stop"), lifecycle.pre_stop),
+    ):
+        if is_set:
+            _check_hook(handler, f"{field}.{name}", grace_s, report)
+
+
+def _check_hook(
+    handler: container_pb2.LifecycleHandler, field: str, grace_s: int, report: Report
+) -> None:
+    chosen = [
+        name
+        for name, is_set in (
+            ("exec", handler.HasField("exec")),
+            ("httpGet", handler.HasField("http_get")),
+            ("tcpSocket", handler.HasField("tcp_socket")),
+            ("sleep", handler.HasField("sleep")),
+        )
+        if is_set
+    ]
+    check_exactly_one(chosen, ("exec", "httpGet", "tcpSocket", "sleep"), field, report)
+    _check_actions(handler, field, report)
+    if handler.HasField("sleep"):
+        report.between(f"{field}.sleep.seconds", handler.sleep.seconds, 0, grace_s)
+
+
+def check_exactly_one(
+    chosen: list[str], options: tuple[str, ...], field: str, report: Report
+) -> None:
+    """Check that one of several alternatives was chosen."""
+    if len(chosen) == 1:
+        return
+    expected = f"expected exactly one of {', '.join(options)}"
+    report.add(field, f"{expected}, got {' and '.join(chosen) if chosen else 'none'}")
+
+
+def _check_actions(handler: Handler, field: str, report: Report) -> None:
+    if handler.HasField("exec") and not handler.exec.command:
+        report.required(f"{field}.exec.command")
+    if handler.HasField("http_get"):
+        _check_http_get(handler.http_get, f"{field}.httpGet", report)
+    if handler.HasField("tcp_socket"):
+        if handler.tcp_socket.HasField("port"):
+            check_port(handler.tcp_socket.port, f"{field}.tcpSocket.port", report)
+        else:
+            report.required(f"{field}.tcpSocket.port")
+
+
+def _check_http_get(action: container_pb2.HTTPGetAction, field: str, report: Report) -> None:
+    if action.HasField("port"):
+        check_port(action.port, f"{field}.port", report)
+    else:
+        report.required(f"{field}.port")
+    report.one_of(f"{field}.scheme", action.scheme, _SCHEMES)
+    for index, header in enumerate(action.http_headers):
+        if not _HEADER.fullmatch(header.name):
+            report.add(
+                f"{field}.httpHeaders[{index}].name",
+                f"{shown(header.name)} is no valid name of an HTTP header",
+            )

@@ -1,0 +1,119 @@
+"""The list that checks write to, and the checks that many kinds share.
+
+Owns: how a violation is worded when a value is missing, is not one of a few, or
+lies out of a range.
+
+Invariant: a check never raises; it adds to the report, so that one answer
+names every fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from podraft.api import names, quantities
+from podraft.api.meta.v1 import meta_pb2
+from podraft.api.violations import InvalidObjectError, Violation, shown
+
+_PERCENT = re.compile(r"[0-9]{1,9}%")
+_IPV4_PART = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_IPV4_PART}(?:\.{_IPV4_PART}){{3}}")
+
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+
+
+class Report:
+    """What has been found wrong with one object, in the order found."""
+
+    __slots__ = ("violations",)
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def add(self, field: str, description: str) -> None:
+        """Note one fault."""
+        self.violations.append(Violation(field, description))
+
+    def required(self, field: str) -> None:
+        """Note that a field is missing."""
+        self.violations.append(Violation(field, "is required"))
+
+    def raise_if_any(self) -> None:
+        """End the admission if anything was found.
+
+        Raises:
+            InvalidObjectError: With all violations.
+        """
+        if self.violations:
+            raise InvalidObjectError(self.violations)
+
+    def name(self, field: str, value: str, problem: str | None) -> None:
+        """Note what ``names`` says of a name, or that it is missing."""
+        if not value:
+            self.required(field)
+        elif problem is not None:
+            self.add(field, f"{shown(value)} {problem}")
+
+    def one_of(self, field: str, value: str, options: Collection[str]) -> None:
+        """Note a value that is none of ``options``."""
+        if value not in options:
+            self.add(
+                field, f"expected one of {', '.join(filter(None, options))}, got {shown(value)}"
+            )
+
+    def at_least(self, field: str, value: int, low: int) -> None:
+        """Note a value below ``low``."""
+        if value < low:
+            self.add(field, f"must be at least {low}, is {value}")
+
+    def between(self, field: str, value: int, low: int, high: int) -> None:
+        """Note a value outside ``low`` to ``high``, both allowed."""
+        if not low <= value <= high:
+            self.add(field, f"must be {low} to {high}, is {value}")
+
+
+def check_labels(labels: Mapping[str, str], field: str, report: Report) -> None:
+    """Check the keys and values of labels, or of a selector by equality."""
+    for key, value in labels.items():
+        if (problem := names.qualified(key)) is not None:
+            report.add(field, f"key {shown(key)} {problem}")
+        if (problem := names.label_value(value)) is not None:
+            report.add(f"{field}[{key}]", f"{shown(value)} {problem}")
+
+
+def check_port(value: meta_pb2.IntOrString, field: str, report: Report) -> None:
+    """Check a port that is given by number or by name."""
+    if value.type == 1:
+        if (problem := names.port_name(value.str_val)) is not None:
+            report.add(field, f"port name {shown(value.str_val)} {problem}")
+    elif not 1 <= value.int_val <= 65535:
+        report.add(field, f"must be 1 to 65535 or the name of a port, is {value.int_val}")
+
+
+def check_count_or_percent(value: meta_pb2.IntOrString, field: str, report: Report) -> None:
+    """Check a number of pods, or a share of them such as ``25%``."""
+    if value.type == 1:
+        if not _PERCENT.fullmatch(value.str_val):
+            report.add(
+                field,
+                f'expected an integer or a percentage such as "25%", got {shown(value.str_val)}',
+            )
+    elif value.int_val < 0:
+        report.add(field, f"must be at least 0, is {value.int_val}")
+
+
+def check_quantity(quantity: meta_pb2.Quantity, field: str, report: Report) -> bool:
+    """Check a quantity that may not be negative; say whether it is usable."""
+    try:
+        if not quantities.is_negative(quantity):
+            return True
+        report.add(field, f"must not be negative, is {quantity.string}")
+    except quantities.InvalidQuantityError as error:
+        report.add(field, f"{error}, got {shown(quantity.string)}")
+    return False
+
+
+def is_ipv4(text: str) -> bool:
+    """Say whether a text is an IPv4 address in its only canonical form."""
+    return _IPV4.fullmatch(text) is not None

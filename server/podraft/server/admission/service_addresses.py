@@ -1,0 +1,181 @@
+"""Addresses and node ports of services: which ones a write claims and releases.
+
+Owns: the choice of a free address or port, and the keys that claim them.  The
+claims are written in the service's own transaction, each guarded to be absent,
+so two services can never hold the same one.
+
+Invariant: the choice is deterministic: from ``start`` on, upwards, around once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from podraft.api.core.v1 import service_pb2
+from podraft.api.violations import shown
+from podraft.server.admission.report import Report
+from podraft.server.admission.services import HEADLESS
+
+IsTaken: TypeAlias = Callable[[bytes], bool]
+
+# The first addresses of a large range are left to services that ask for a certain one.
+RESERVED_FOR_CHOICE = 16
+# A range this full is as good as exhausted; looking on would hold up every other write.
+MAX_PROBES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The service with its addresses; the keys to write and to delete along with it."""
+
+    service: service_pb2.Service
+    claim: tuple[bytes, ...]
+    release: tuple[bytes, ...]
+
+
+def address_key(address: str) -> bytes:
+    """Return the key that claims a cluster address."""
+    return f"_addresses/{address}".encode()
+
+
+def node_port_key(port: int, protocol: str) -> bytes:
+    """Return the key that claims a node port; each protocol has its own ports."""
+    return f"_nodeports/{port}/{protocol}".encode()
+
+
+def claimed_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
+    """Return the keys that a stored service holds; deleting it releases them."""
+    spec = service.spec
+    keys = []
+    if spec.cluster_ip and spec.cluster_ip != HEADLESS:
+        keys.append(address_key(spec.cluster_ip))
+    keys += [node_port_key(p.node_port, p.protocol) for p in spec.ports if p.node_port]
+    return tuple(keys)
+
+
+def assign(
+    service: service_pb2.Service,
+    stored: service_pb2.Service | None,
+    *,
+    service_cidr: str,
+    node_port_range: range,
+    is_taken: IsTaken,
+    start: int,
+) -> Assignment:
+    """Return ``service``, admitted before, with an address and node ports where it needs them.
+
+    What ``stored`` holds already is free for it to keep.
+
+    Raises:
+        InvalidObjectError: A chosen one is taken or out of range, or the range is exhausted.
+    """
+    held = frozenset(claimed_keys(stored)) if stored is not None else frozenset[bytes]()
+    chosen: set[bytes] = set()
+
+    def is_free(key: bytes) -> bool:
+        return key not in chosen and (key in held or not is_taken(key))
+
+    result = service_pb2.Service()
+    result.CopyFrom(service)
+    report = Report()
+    _assign_address(result.spec, service_cidr, is_free, chosen, start, report)
+    if result.spec.type == "NodePort":
+        _assign_node_ports(result.spec, node_port_range, is_free, chosen, start, report)
+    report.raise_if_any()
+    return Assignment(
+        service=result,
+        claim=tuple(sorted(chosen - held)),
+        release=tuple(sorted(held - chosen)),
+    )
+
+
+def _assign_address(
+    spec: service_pb2.ServiceSpec,
+    service_cidr: str,
+    is_free: Callable[[bytes], bool],
+    chosen: set[bytes],
+    start: int,
+    report: Report,
+) -> None:
+    if spec.cluster_ip != HEADLESS:
+        if spec.cluster_ip:
+            _check_chosen_address(spec.cluster_ip, service_cidr, is_free, report)
+        else:
+            free = _free_address(service_cidr, is_free, start)
+            if free is None:
+                report.add("spec.clusterIP", f"no address is free in {service_cidr}")
+                return
+            spec.cluster_ip = free
+        chosen.add(address_key(spec.cluster_ip))
+    spec.ClearField("cluster_ips")
+    spec.cluster_ips.append(spec.cluster_ip)
+
+
+def _check_chosen_address(
+    address: str, service_cidr: str, is_free: Callable[[bytes], bool], report: Report
+) -> None:
+    network = _network(service_cidr)
+    usable = range(1, network.num_addresses - 1)
+    if int(ipaddress.IPv4Address(address)) - int(network.network_address) not in usable:
+        low, high = network.network_address + 1, network.broadcast_address - 1
+        report.add("spec.clusterIP", f"must be in {low} to {high}, is {shown(address)}")
+    elif not is_free(address_key(address)):
+        report.add("spec.clusterIP", f"{address} is taken by another service")
+
+
+def _free_address(service_cidr: str, is_free: Callable[[bytes], bool], start: int) -> str | None:
+    network = _network(service_cidr)
+    base, size = int(network.network_address), network.num_addresses
+    first = RESERVED_FOR_CHOICE if size >= 16 * RESERVED_FOR_CHOICE else 1
+    for offset in _probe(range(first, size - 1), start):
+        address = str(ipaddress.IPv4Address(base + offset))
+        if is_free(address_key(address)):
+            return address
+    return None
+
+
+@lru_cache(maxsize=16)
+def _network(service_cidr: str) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(service_cidr)
+
+
+def _assign_node_ports(
+    spec: service_pb2.ServiceSpec,
+    node_port_range: range,
+    is_free: Callable[[bytes], bool],
+    chosen: set[bytes],
+    start: int,
+    report: Report,
+) -> None:
+    """Settle the ports that were asked for first, so that none of them is given away."""
+    low, high = node_port_range[0], node_port_range[-1]
+    for index, port in enumerate(spec.ports):
+        if not port.node_port:
+            continue
+        field, key = f"spec.ports[{index}].nodePort", node_port_key(port.node_port, port.protocol)
+        if port.node_port not in node_port_range:
+            report.add(field, f"must be {low} to {high}, is {port.node_port}")
+        elif not is_free(key):
+            report.add(field, f"{port.node_port}/{port.protocol} is taken by another service")
+        chosen.add(key)
+    for index, port in enumerate(spec.ports):
+        if port.node_port:
+            continue
+        for number in _probe(node_port_range, start):
+            key = node_port_key(number, port.protocol)
+            if is_free(key):
+                port.node_port = number
+                chosen.add(key)
+                break
+        else:
+            report.add(f"spec.ports[{index}].nodePort", f"no port is free in {low} to {high}")
+
+
+def _probe(candidates: range, start: int) -> Iterator[int]:
+    size = len(candidates)
+    for step in range(min(size, MAX_PROBES)):
+        yield candidates[(start + step) % size]
