@@ -1,0 +1,41 @@
+"""The list of commands: what each is for and where its module is."""
+
+from __future__ import annotations
+
+from podraft.cli.framework import Entry, Root
+
+_BASIC = "Objects"
+_WORKLOADS = "Workloads"
+_TROUBLE = "Looking closer"
+_CLUSTER = "Cluster and settings"
+
+ENTRIES = {
+    "apply": Entry("apply", "Make objects as the manifests say, all of them or none.", _BASIC),
+    "get": Entry("get", "List objects, as a table, YAML or JSON.", _BASIC),
+    "describe": Entry("describe", "Show an object in full, with what happened to it.", _BASIC),
+    "delete": Entry("delete", "Delete objects and wait until they are gone.", _BASIC),
+    "wait": Entry("wait", "Wait for a condition of objects.", _BASIC),
+    "explain": Entry("explain", "Explain a kind and its fields; needs no cluster.", _BASIC),
+    "scale": Entry("scale", "Set how many replicas run.", _WORKLOADS),
+    "rollout": Entry("rollout", "Follow, undo, restart or pause a rollout.", _WORKLOADS),
+    "why": Entry("why", "Say why an object is in the state it is in.", _TROUBLE),
+    "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
+    "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
+    "api-resources": Entry("api_resources", "List the kinds of objects.", _CLUSTER),
+    "config": Entry("config", "Show the clusters and contexts in use.", _CLUSTER),
+    "token": Entry("token", "Create tokens with which nodes join.", _CLUSTER),
+    "version": Entry("version", "Show the versions of client and server.", _CLUSTER),
+    "completion": Entry("completion", "Print the completion script of a shell.", _CLUSTER),
+}
+
+cli = Root(
+    ENTRIES,
+    name="podraft",
+    help="Run containers on your machines: declare what should run, and see why it does.",
+    no_args_is_help=True,
+)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    cli.main(prog_name="podraft")

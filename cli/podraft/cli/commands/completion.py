@@ -1,0 +1,25 @@
+"""`completion`: scripts that make a shell complete podraft's commands."""
+
+from __future__ import annotations
+
+import click
+
+from podraft.cli.framework import command
+from podraft.cli.settings import Settings
+
+
+@command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(settings: Settings, shell: str) -> None:
+    """Print the completion script of a shell.
+
+    For bash: source <(podraft completion bash)
+    """
+    from click.shell_completion import get_completion_class
+
+    from podraft.cli.app import cli
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(found(cli, {}, "podraft", "_PODRAFT_COMPLETE").source())

@@ -1,0 +1,60 @@
+"""Errors as a user reads them: a line or a few, never a traceback.
+
+`CliError` is what a command raises when it cannot do what was asked.  Errors of
+the SDK and of the codec become the same lines here, in one place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from podraft.client.errors import ApiError
+
+FAILURE = 1
+USAGE = 2
+INTERRUPTED = 130
+_SHOWN_MAX = 20
+
+
+class CliError(Exception):
+    """What went wrong, as lines for a user; `exit_code` is the process's."""
+
+    def __init__(self, *lines: str, exit_code: int = FAILURE) -> None:
+        self.lines = lines
+        self.exit_code = exit_code
+        super().__init__("\n".join(lines))
+
+
+def usage(*lines: str) -> CliError:
+    """Return the error of a command line that cannot be meant so."""
+    return CliError(*lines, exit_code=USAGE)
+
+
+def shorten(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the first lines and how many more there are."""
+    everything = tuple(lines)
+    more = len(everything) - _SHOWN_MAX
+    return (*everything[:_SHOWN_MAX], f"  … and {more} more") if more > 0 else everything
+
+
+def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
+    """Return the lines of an error that the API server, or the way to it, gave."""
+    from podraft.client import errors
+
+    if isinstance(error, errors.UnavailableError):
+        return (
+            f"cannot reach the API server at {address}: {error.message}",
+            "  check that podraft-server runs and that the server address in the config is right",
+        )
+    if isinstance(error, errors.UnauthenticatedError):
+        return (
+            f"the API server at {address} does not accept your certificate: {error.message}",
+            "  check that the config belongs to this cluster",
+        )
+    if not error.violations:
+        return (error.message or error.code.name.replace("_", " ").lower(),)
+    details = [f"  {violation.field}: {violation.description}" for violation in error.violations]
+    return (error.message, *shorten(details))

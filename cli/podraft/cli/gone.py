@@ -1,0 +1,96 @@
+"""Waiting until objects are gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from podraft.api import kinds
+from podraft.cli.connection import Session
+from podraft.cli.errors import CliError, shorten
+from podraft.cli.manifests import word_of
+from podraft.cli.output.progress import ProgressView
+from podraft.cli.watching import states
+
+# Kind, namespace, name, uid: an object of the same name with another uid is a new one.
+Goner: TypeAlias = tuple[kinds.AnyKind, str, str, str]
+
+
+async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: float) -> None:
+    """Wait until none of the objects is there any more.
+
+    Raises:
+        CliError: The time is over; the message says what is left, and what holds it.
+    """
+    groups: dict[tuple[kinds.AnyKind, str], dict[str, str]] = {}
+    for kind, namespace, name, uid in goners:
+        groups.setdefault((kind, namespace), {})[name] = uid
+    left: dict[str, str] = {}
+    live = session.settings.live()
+    with ProgressView(live=live) as view:
+        try:
+            async with asyncio.timeout(timeout_s or None), asyncio.TaskGroup() as group:
+                for (kind, namespace), names in groups.items():
+                    group.create_task(_wait_group(session, kind, namespace, names, left, view))
+        except TimeoutError:
+            lines = [f"  {word}: {why}" for word, why in left.items()]
+            raise CliError(
+                f"timed out after {timeout_s:g}s; not gone yet", *shorten(lines)
+            ) from None
+        except BaseExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+
+
+async def _wait_group(
+    session: Session,
+    kind: kinds.AnyKind,
+    namespace: str,
+    names: dict[str, str],
+    left: dict[str, str],
+    view: ProgressView,
+) -> None:
+    selector = f"metadata.name={next(iter(names))}" if len(names) == 1 else ""
+    resource = session.client.resource(kind)
+    async for objects in states(resource, namespace, field_selector=selector):
+        there = {}
+        for name, uid in names.items():
+            obj = objects.get((namespace, name))
+            if obj is not None and obj.metadata.uid == uid:
+                there[name] = obj
+        for name in names:
+            word = word_of(kind, name)
+            if name in there:
+                left[word] = _held_by(there[name])
+            else:
+                left.pop(word, None)
+        if not there:
+            _show(view, kind, namespace, "", done=True)
+            return
+        first = next(iter(there))
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        _show(view, kind, namespace, f"{first}{more}: {left[word_of(kind, first)]}", done=False)
+
+
+def _show(
+    view: ProgressView, kind: kinds.AnyKind, namespace: str, what: str, *, done: bool
+) -> None:
+    if not view.live:
+        return  # The lines "… deleted" have said it; what is slow is said at the end.
+    key = f"{kind.resource}/{namespace}"
+    if done:
+        view.show(key, f"{kind.resource} are gone", state="done")
+    else:
+        view.show(key, f"Waiting for {kind.resource} to be gone", detail=what)
+
+
+def _held_by(obj: Any) -> str:
+    """Return what an object that is being deleted waits for."""
+    metadata = obj.metadata
+    if not metadata.HasField("deletion_timestamp"):
+        return "not being deleted"
+    if metadata.finalizers:
+        return f"waits for {', '.join(metadata.finalizers)}"
+    if metadata.deletion_grace_period_seconds:
+        return f"terminating, with up to {metadata.deletion_grace_period_seconds}s to end"
+    return "terminating"

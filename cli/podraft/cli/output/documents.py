@@ -1,0 +1,54 @@
+"""Objects as YAML and JSON, laid out as kubectl lays them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from podraft.api import codec
+
+
+def document_of(objects: Sequence[Message], *, single: bool) -> dict[str, Any]:
+    """Return one object as itself, several as a ``List``."""
+    if single and len(objects) == 1:
+        return codec.to_json(objects[0])
+    return {
+        "apiVersion": "v1",
+        "items": [codec.to_json(obj) for obj in objects],
+        "kind": "List",
+        "metadata": {"resourceVersion": ""},
+    }
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Return indented JSON, ending in a newline."""
+    return json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def as_yaml(value: Mapping[str, Any]) -> str:
+    """Return block YAML with sorted keys; texts of several lines stay readable."""
+    import yaml
+
+    class Dumper(yaml.CSafeDumper):
+        """Writes every value in full, without aliases."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: Dumper, value: str) -> yaml.Node:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    written: str = yaml.dump(
+        dict(value), Dumper=Dumper, allow_unicode=True, width=2**20, default_flow_style=False
+    )
+    return written
+
+
+def render(value: Mapping[str, Any], output: str) -> str:
+    """Return a value as ``yaml`` or ``json``."""
+    return as_yaml(value) if output == "yaml" else as_json(value)

@@ -1,0 +1,73 @@
+"""Progress of things that take time: drawn over on a terminal, one line per change elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from podraft.cli.output.tables import harmless
+
+
+class ProgressView:
+    """Shows one sentence per thing waited for; use it as a context manager.
+
+    A sentence that did not change is not shown again.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self.live = live
+        self._sentences: dict[str, tuple[str, str]] = {}
+        self._display: Any = None
+
+    def __enter__(self) -> Self:
+        if self.live:
+            from rich.live import Live
+
+            self._display = Live(get_renderable=self._draw, refresh_per_second=8, transient=False)
+            self._display.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._display is not None:
+            self._display.stop()
+
+    def show(self, key: str, sentence: str, *, state: str = "waiting", detail: str = "") -> None:
+        """Say how one thing is; `state` is ``waiting``, ``done`` or ``failed``.
+
+        `detail` changes often: it is drawn on a terminal and left out elsewhere.
+        """
+        before = self._sentences.get(key)
+        sentence = harmless(sentence)
+        if self._display is None:
+            if before is None or before[0] != sentence:
+                click.echo(sentence)
+            self._sentences[key] = (sentence, state)
+            return
+        shown = f"{sentence}  {harmless(detail)}" if detail else sentence
+        self._sentences[key] = (shown, state)
+
+    def _draw(self) -> Any:
+        from rich.console import Group
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        if not hasattr(self, "_spinners"):
+            self._spinners: dict[str, Spinner] = {}
+        lines: list[Any] = []
+        for key, (sentence, state) in self._sentences.items():
+            if state == "waiting":
+                spinner = self._spinners.setdefault(key, Spinner("dots", style="cyan"))
+                spinner.update(text=Text(sentence))
+                lines.append(spinner)
+            elif state == "done":
+                lines.append(Text.assemble(("✓ ", "green"), sentence))
+            else:
+                lines.append(Text.assemble(("✗ ", "red"), sentence))
+        return Group(*lines)

@@ -1,0 +1,54 @@
+"""Plain tables with kubectl's spacing: three spaces, no rules, no trailing blanks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from podraft.cli.output import colour
+
+_GAP = 3
+_MIN_WIDTH = 6
+
+# What an object says goes to a terminal: control characters must not reach it.
+_HARMLESS = dict.fromkeys((*range(32), 127, *range(128, 160)), " ")
+
+
+def harmless(text: str) -> str:
+    """Return text on one line, without control characters."""
+    return text.translate(_HARMLESS)
+
+
+def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
+    """Return the width of each column, the gap included."""
+    widths: list[int] = []
+    for row in rows:
+        for index, cell in enumerate(row):
+            if index == len(widths):
+                widths.append(_MIN_WIDTH)
+            widths[index] = max(widths[index], len(cell) + _GAP)
+    return widths
+
+
+def render_row(
+    row: Sequence[str], widths: Sequence[int], coloured: frozenset[int] = frozenset()
+) -> str:
+    """Return one line; the columns in `coloured` hold status words to paint."""
+    last = len(row) - 1
+    cells = []
+    for index, cell in enumerate(row):
+        text = cell if index == last else cell.ljust(widths[index])
+        cells.append(colour.paint_status(text, cell) if index in coloured else text)
+    return "".join(cells)
+
+
+def render(
+    headers: Sequence[str] | None,
+    rows: Sequence[Sequence[str]],
+    coloured: frozenset[int] = frozenset(),
+    indent: str = "",
+) -> str:
+    """Return a whole table, each line ending in a newline."""
+    widths = widths_of([*([headers] if headers else []), *rows])
+    lines = [render_row(headers, widths)] if headers else []
+    lines += [render_row(row, widths, coloured) for row in rows]
+    return "".join(f"{indent}{line.rstrip()}\n" for line in lines)

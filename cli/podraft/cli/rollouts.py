@@ -1,0 +1,90 @@
+"""What a Deployment's status means: done, under way, failed; its revisions.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podraft.api import codec
+from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+
+REVISION = "deployment.kubernetes.io/revision"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+TEMPLATE_HASH = "pod-template-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something is, in one sentence."""
+
+    message: str
+    done: bool = False
+    failed: bool = False
+
+
+def progress(deployment: deployment_pb2.Deployment) -> Progress:
+    """Return how far a deployment's rollout is, by the rules of ``kubectl rollout status``."""
+    name, status = deployment.metadata.name, deployment.status
+    if deployment.metadata.generation > status.observed_generation:
+        return Progress("Waiting for deployment spec update to be observed...")
+    for condition in status.conditions:
+        if condition.type == "Progressing" and condition.reason == "ProgressDeadlineExceeded":
+            return Progress(f'deployment "{name}" exceeded its progress deadline', failed=True)
+    waiting = f'Waiting for deployment "{name}" rollout to finish: '
+    wanted = deployment.spec.replicas if deployment.spec.HasField("replicas") else 1
+    if status.updated_replicas < wanted:
+        return Progress(
+            f"{waiting}{status.updated_replicas} out of {wanted} new replicas have been updated..."
+        )
+    old = status.replicas - status.updated_replicas
+    if old > 0:
+        return Progress(f"{waiting}{old} old replicas are pending termination...")
+    if status.available_replicas < status.updated_replicas:
+        return Progress(
+            f"{waiting}{status.available_replicas} of {status.updated_replicas} "
+            "updated replicas are available..."
+        )
+    return Progress(f'deployment "{name}" successfully rolled out', done=True)
+
+
+def revision_of(obj: Any) -> int:
+    """Return a ReplicaSet's or Deployment's revision; 0 when it has none yet."""
+    text = obj.metadata.annotations.get(REVISION, "")
+    return int(text) if text.isdecimal() else 0
+
+
+def owned(
+    deployment: deployment_pb2.Deployment, replica_sets: Iterable[replica_set_pb2.ReplicaSet]
+) -> list[replica_set_pb2.ReplicaSet]:
+    """Return the deployment's ReplicaSets, the oldest revision first."""
+    uid = deployment.metadata.uid
+    mine = [
+        replica_set
+        for replica_set in replica_sets
+        if any(o.uid == uid and o.controller for o in replica_set.metadata.owner_references)
+    ]
+    return sorted(mine, key=revision_of)
+
+
+def wanted_revision(
+    replica_sets: Sequence[replica_set_pb2.ReplicaSet], revision: int
+) -> replica_set_pb2.ReplicaSet | None:
+    """Return the ReplicaSet of a revision; with 0, the last but one."""
+    known = [replica_set for replica_set in replica_sets if revision_of(replica_set)]
+    if revision == 0:
+        return known[-2] if len(known) > 1 else None
+    return next((rs for rs in known if revision_of(rs) == revision), None)
+
+
+def undo_patch(
+    deployment: deployment_pb2.Deployment, replica_set: replica_set_pb2.ReplicaSet
+) -> dict[str, Any]:
+    """Return the patch that gives a deployment the template of a revision; empty: it has it."""
+    template = type(replica_set.spec.template)()
+    template.CopyFrom(replica_set.spec.template)
+    template.metadata.labels.pop(TEMPLATE_HASH, None)
+    now, then = codec.to_json(deployment.spec.template), codec.to_json(template)
+    difference = codec.create_merge_patch(now, then)
+    return {"spec": {"template": difference}} if difference else {}

@@ -1,0 +1,31 @@
+"""The options that every command takes, as one record."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from podraft.cli.output import colour
+
+DEFAULT_REQUEST_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True)
+class Settings:
+    """Global options; filled while the command line is parsed, constant afterwards."""
+
+    namespace: str | None = None
+    config: Path | None = None
+    context: str | None = None
+    request_timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S
+    colour: str = "auto"
+    verbosity: int = 0
+
+    def coloured(self) -> bool:
+        """Say whether standard output is to be coloured."""
+        return colour.wanted(self.colour, sys.stdout)
+
+    def live(self) -> bool:
+        """Say whether progress can be drawn over: a person looks at standard output."""
+        return colour.wanted(self.colour, sys.stdout) and sys.stdout.isatty()

@@ -1,0 +1,107 @@
+"""What a command is about, as users write it: ``pods``, ``pod web``, ``svc/web,deploy/web``.
+
+Pure: words in, kinds and names out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from podraft.api import kinds
+from podraft.cli.errors import CliError, usage
+
+# What `get all` shows: what runs, and what makes it run.
+ALL = (kinds.POD, kinds.SERVICE, kinds.DEPLOYMENT, kinds.REPLICA_SET)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind, and one name of it or (None) all."""
+
+    kind: kinds.AnyKind
+    name: str | None = None
+
+
+def kind_of_word(word: str) -> kinds.AnyKind:
+    """Return the kind that a word names.
+
+    Raises:
+        CliError: There is none; the message suggests one that is spelt like it.
+    """
+    kind = kinds.by_word(word)
+    if kind is not None:
+        return kind
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), list(kinds.words()), n=1)
+    hint = f'did you mean "{near[0]}"?' if near else '"podraft api-resources" lists the kinds'
+    raise usage(f'there is no kind "{word}"; {hint}')
+
+
+def parse_targets(arguments: Sequence[str]) -> list[Target]:
+    """Return what ``KIND[,KIND] [NAME…]`` or ``KIND/NAME…`` means.
+
+    Raises:
+        CliError: The words are no kinds, or the two forms are mixed.
+    """
+    if not arguments:
+        raise usage('say which kind, for example "pods"; "podraft api-resources" lists them')
+    if any("/" in argument for argument in arguments):
+        return [_slashed(argument) for argument in arguments]
+    chosen = _kinds(arguments[0])
+    names = list(dict.fromkeys(arguments[1:]))
+    if not names:
+        return [Target(kind) for kind in chosen]
+    if len(chosen) > 1:
+        raise usage("names can follow one kind only; for several use KIND/NAME KIND/NAME")
+    return [Target(chosen[0], name) for name in names]
+
+
+def one_target(argument: str, *also: str) -> Target:
+    """Return the single object that ``KIND/NAME`` or ``KIND NAME`` means.
+
+    Raises:
+        CliError: It is not one object.
+    """
+    targets = parse_targets((argument, *also))
+    if len(targets) != 1 or targets[0].name is None:
+        raise usage(f'expected one object as KIND/NAME, got "{" ".join((argument, *also))}"')
+    return targets[0]
+
+
+def name_of(target: Target) -> str:
+    """Return a target's name.
+
+    Raises:
+        CliError: The target means all objects of its kind.
+    """
+    if target.name is None:
+        raise usage(f"say which {target.kind.name}: {target.kind.name.lower()}/NAME")
+    return target.name
+
+
+def expect_kind(target: Target, allowed: Sequence[kinds.AnyKind], verb: str) -> None:
+    """Check that a command fits a kind.
+
+    Raises:
+        CliError: It does not.
+    """
+    if target.kind not in allowed:
+        fitting = " or ".join(kind.name for kind in allowed)
+        raise CliError(f"{verb} works on a {fitting}, not on a {target.kind.name}")
+
+
+def _slashed(argument: str) -> Target:
+    word, slash, name = argument.partition("/")
+    if not slash or not word or not name or "/" in name:
+        raise usage(f'"{argument}": expected KIND/NAME, as the other arguments are written')
+    return Target(kind_of_word(word), name)
+
+
+def _kinds(words: str) -> list[kinds.AnyKind]:
+    chosen: list[kinds.AnyKind] = []
+    for word in words.split(","):
+        found = ALL if word.lower() == "all" else (kind_of_word(word),)
+        chosen += [kind for kind in found if kind not in chosen]
+    return chosen
