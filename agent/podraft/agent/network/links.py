@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
 from podraft.agent.network import namespaces
 from podraft.agent.network.core import layout
 from podraft.agent.network.core.layout import NodeFacts, PodLink
 from podraft.agent.network.errors import InvalidNetworkError, KernelError
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 DEFAULT_MTU = 1500
 _SCOPE_LINK = 253

@@ -21,7 +21,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
 
-from podraft.agent.network import namespaces
+from podraft.agent.network import masquerade, namespaces
 from podraft.agent.network.core import addresses, layout
 from podraft.agent.network.core.layout import NodeFacts, PodLink
 from podraft.agent.network.errors import NotConfiguredError
@@ -154,6 +154,7 @@ class _Worker:
                 mtu=mtu or self._links.node_mtu(node_address),
             )
             self._links.prepare_node(self._facts)
+            masquerade.install(pool.network)
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._records = self._recover()
         except BaseException:

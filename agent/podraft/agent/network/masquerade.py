@@ -1,0 +1,39 @@
+"""Pods reach the world outside the cluster with their node's address.
+
+Owns the table ``podraft_network``.  Only what leaves the node for an address outside the
+pod network is masqueraded; pods see each other's addresses.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from podraft.agent.network.nft import Batch, Connection, VerdictCode, expressions
+from podraft.agent.network.nft.batch import Hook
+
+TABLE = "podraft_network"
+_PRIORITY_SOURCE_NAT = 100
+
+
+def install(pod_network: IPv4Network) -> None:
+    """Write the table anew; connections that are open are not affected.
+
+    Raises:
+        NftError: The kernel refused.
+    """
+    with Connection() as connection:
+        connection.commit(_ruleset(pod_network))
+
+
+def _ruleset(pod_network: IPv4Network) -> Batch:
+    batch = Batch(TABLE)
+    batch.replace_table()
+    batch.add_base_chain("leaving", "nat", Hook.POSTROUTING, _PRIORITY_SOURCE_NAT)
+    batch.add_rule(
+        "leaving",
+        expressions.source_in(pod_network),
+        expressions.destination_in(pod_network),
+        expressions.verdict(VerdictCode.RETURN),
+    )
+    batch.add_rule("leaving", expressions.source_in(pod_network), expressions.masquerade())
+    return batch
