@@ -26,6 +26,8 @@ DEFAULT_SCHEDULER: Final = "default-scheduler"
 _CPU_SCORED_DEFAULT: Final = 100
 _MEMORY_SCORED_DEFAULT: Final = 200 << 20
 _PROFILES_MAX: Final = 4096
+# No machine has so much; with it no sum of the table's 64-bit integers overflows.
+AMOUNT_MAX: Final = 1 << 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,13 @@ def demand_of(spec: PodSpec) -> Demand:
             amounts[name] = max(amounts.get(name, 0), amount)
     cpu_scored = _sum_scored(spec.containers, CPU, _CPU_SCORED_DEFAULT)
     memory_scored = _sum_scored(spec.containers, MEMORY, _MEMORY_SCORED_DEFAULT)
-    requests = ((name, amount) for name, amount in sorted(amounts.items()) if amount > 0)
+    requests = (
+        (name, min(amount, AMOUNT_MAX)) for name, amount in sorted(amounts.items()) if amount > 0
+    )
     return Demand(
         ((PODS, 1), *requests),
-        max(cpu_scored, amounts.get(CPU, 0)),
-        max(memory_scored, amounts.get(MEMORY, 0)),
+        min(max(cpu_scored, amounts.get(CPU, 0)), AMOUNT_MAX),
+        min(max(memory_scored, amounts.get(MEMORY, 0)), AMOUNT_MAX),
     )
 
 
@@ -151,7 +155,8 @@ def _requests(container: Container) -> Iterable[tuple[str, int]]:
 
 def amount_of(resource: str, text: str) -> int:
     """Return a quantity as the integer that the table counts ``resource`` in."""
-    return quantities.milli(text or "0") if resource == CPU else quantities.whole(text or "0")
+    amount = quantities.milli(text or "0") if resource == CPU else quantities.whole(text or "0")
+    return min(amount, AMOUNT_MAX)
 
 
 def _sum_scored(containers: Iterable[Container], resource: str, default: int) -> int:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.server.scheduling.core.demand import (
+    AMOUNT_MAX,
     CPU,
     EPHEMERAL_STORAGE,
     MEMORY,
@@ -222,7 +223,8 @@ class NodeTable:
 
     def _allocatable(self, node: Node) -> Amounts:
         stated = {
-            name: amount_of(name, quantity.string)
+            # One less than the most that a pod can ask for: that much never fits.
+            name: min(amount_of(name, quantity.string), AMOUNT_MAX - 1)
             for name, quantity in node.status.allocatable.items()
         }
         stated.setdefault(PODS, _PODS_DEFAULT)

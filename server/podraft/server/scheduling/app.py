@@ -1,0 +1,214 @@
+"""The scheduler's process: watches nodes and pods, decides in the core, commits.
+
+Owns: the table's truth (what informers show, plus what was decided and is being
+stored) and the pipeline.  Invariants: a pod that was decided counts on its node
+until the informer confirms it or the API refuses it, so the next batch never
+uses its room; at most `_COMMITS_MAX` batches are being stored at once; only the
+holder of the Lease decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from podraft.api.cluster.v1.commit_pb2 import Write
+from podraft.api.core.v1.node_pb2 import Node
+from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.quantities import InvalidQuantityError
+from podraft.client import writes
+from podraft.client.client import Client
+from podraft.client.config import ClusterConfig
+from podraft.client.errors import ApiError
+from podraft.client.informer import Informer
+from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.server.scheduling.binder import Binding, store
+from podraft.server.scheduling.core.demand import (
+    DEFAULT_SCHEDULER,
+    Profiles,
+    controller_uid,
+    demand_of,
+)
+from podraft.server.scheduling.core.schedule import Decision, Scheduler
+from podraft.server.scheduling.core.table import NodeTable
+from podraft.server.scheduling.queue import PendingQueue
+
+_LOG = logging.getLogger(__name__)
+
+LEASE_NAME: Final = "podraft-scheduler"
+_BATCH_MAX: Final = 256
+_COMMITS_MAX: Final = 2
+# While pods keep coming, waiting this long lets one transaction bind many of them.
+_COALESCE_S: Final = 0.004
+_BUSY_S: Final = 0.05
+
+
+async def run(config: ClusterConfig, *, identity: str | None = None) -> None:
+    """Schedule pods for ever, whenever this process holds the scheduler's Lease.
+
+    ``identity`` must be unique among running schedulers; one that stays the same
+    over restarts continues without waiting for the old Lease to run out.
+    """
+    holder = identity or f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
+    options = ElectionOptions(LEASE_NAME, holder)
+    async with Client(config) as client:
+        while True:
+            try:
+                await LeaderElector(client.leases, options).run(SchedulerProcess(client).run)
+            except LeadershipLostError as error:
+                # What was known may be old: everything is listed anew under the next Lease.
+                _LOG.warning("%s", error)
+
+
+class SchedulerProcess:
+    """One term of leadership."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._nodes = Informer(client.nodes)
+        self._pods = Informer(client.pods)
+        self._table = NodeTable()
+        self._scheduler = Scheduler(self._table)
+        self._profiles = Profiles()
+        self._queue = PendingQueue()
+        self._work = asyncio.Event()
+        self._commits = asyncio.Semaphore(_COMMITS_MAX)
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        self._nodes.add_handler(self._on_node)
+        self._pods.add_handler(self._on_pod)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._nodes.run(), name="watch nodes")
+            tasks.create_task(self._pods.run(), name="watch pods")
+            await self._nodes.synced()
+            await self._pods.synced()
+            await self._schedule(tasks)
+
+    # What happened
+
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            if old is not None:
+                self._table.remove_node(old.metadata.name)
+            return
+        try:
+            changed = self._table.set_node(new)
+        except InvalidQuantityError as error:
+            _LOG.warning("node %s: %s", new.metadata.name, error)
+            return
+        if changed:
+            self._wake()
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._forget(old)
+        if new is None:
+            return
+        key = (new.metadata.namespace, new.metadata.name)
+        try:
+            if new.status.phase in ("Succeeded", "Failed"):
+                self._forget(new)
+            elif new.spec.node_name:
+                self._queue.discard(key)
+                self._place(new)
+            elif new.metadata.HasField("deletion_timestamp"):
+                self._forget(new)
+            elif new.spec.scheduler_name not in ("", DEFAULT_SCHEDULER):
+                self._queue.discard(key)
+            elif self._queue.add(self._profiles.pending(new)):
+                self._work.set()
+        except InvalidQuantityError as error:
+            _LOG.warning("pod %s/%s: %s", *key, error)
+
+    def _place(self, pod: Pod) -> None:
+        uid, node = pod.metadata.uid, pod.spec.node_name
+        placed = self._table.placement(uid)
+        if placed is None or placed.node != node:
+            self._table.place(uid, node, demand_of(pod.spec), controller_uid(pod))
+
+    def _forget(self, pod: Pod) -> None:
+        self._queue.discard((pod.metadata.namespace, pod.metadata.name))
+        if self._table.remove(pod.metadata.uid):
+            self._wake()
+
+    def _wake(self) -> None:
+        self._queue.wake()
+        self._work.set()
+
+    # What is done about it
+
+    async def _schedule(self, tasks: asyncio.TaskGroup) -> None:
+        last_batch_s = 0.0
+        while True:
+            await self._until_due()
+            if time.monotonic() - last_batch_s < _BUSY_S:
+                await asyncio.sleep(_COALESCE_S)
+            await self._commits.acquire()
+            bindings = self._decide()
+            last_batch_s = time.monotonic()
+            if bindings:
+                tasks.create_task(self._store(bindings), name="bind")
+            else:
+                self._commits.release()
+                await asyncio.sleep(0)  # A batch without a write must not starve the informers.
+
+    async def _until_due(self) -> None:
+        """Wait until a pod is to be tried."""
+        while (due_s := self._queue.next_due_s()) is None or due_s > time.monotonic():
+            self._work.clear()
+            timeout_s = None if due_s is None else due_s - time.monotonic()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._work.wait()
+            except TimeoutError:
+                return
+
+    def _decide(self) -> list[Binding]:
+        """Decide one batch; return what of it is to be stored."""
+        now_s = time.monotonic()
+        entries = self._queue.take(_BATCH_MAX, now_s)
+        decisions = self._scheduler.schedule([entry.pod for entry in entries])
+        attempted_at_s = int(time.time())
+        bindings: list[Binding] = []
+        for entry, decision in zip(entries, decisions, strict=True):
+            fits = decision.node is not None
+            if fits or self._queue.fail(entry, decision.record.message, now_s):
+                write = _write(decision, entry.attempts, attempted_at_s)
+                bindings.append(Binding(entry, decision, write))
+        return bindings
+
+    async def _store(self, bindings: Sequence[Binding]) -> None:
+        try:
+            await store(bindings, self._commit, self._dropped)
+        finally:
+            self._commits.release()
+
+    async def _commit(self, batch: Sequence[Write]) -> None:
+        await self._client.commit(batch, omit_objects=True)
+
+    def _dropped(self, binding: Binding, error: ApiError) -> None:
+        """Free the room of a pod that the API refused to bind, and try it again later."""
+        pod = binding.decision.pod
+        _LOG.info("binding pod %s/%s: %s", pod.namespace, pod.name, error)
+        if binding.decision.node is None:
+            return
+        current = self._pods.get(pod.name, pod.namespace)
+        if current is None or current.metadata.uid != pod.uid or not current.spec.node_name:
+            self._table.remove(pod.uid)
+        self._queue.refuse(binding.entry, time.monotonic())
+        self._wake()
+
+
+def _write(decision: Decision, attempts: int, attempted_at_s: int) -> Write:
+    pod = decision.pod
+    write = writes.bind(pod.namespace, pod.name, pod.uid, decision.node or "", decision.record)
+    write.bind.record.attempts = attempts
+    write.bind.record.attempted_at.seconds = attempted_at_s
+    return write
