@@ -1,0 +1,206 @@
+"""What each field means: the contract's own comments, found by JSON path.
+
+Owns: the way from ``pod.spec.containers`` to the comments that stand in the
+``.proto`` files, which the build packs with the descriptors.
+
+Invariant: what is listed is exactly what the codec reads: the same JSON names,
+with inlined messages dissolved into their parents.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TypeAlias
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
+
+from podraft.api import kinds
+from podraft.api.codec_write import is_inline
+from podraft.api.kinds import AnyKind
+from podraft.api.violations import InvalidObjectError, shown
+
+_SCALARS = {
+    FieldDescriptor.CPPTYPE_INT32: "integer",
+    FieldDescriptor.CPPTYPE_INT64: "integer",
+    FieldDescriptor.CPPTYPE_BOOL: "boolean",
+    FieldDescriptor.CPPTYPE_DOUBLE: "number",
+    FieldDescriptor.CPPTYPE_STRING: "string",
+    FieldDescriptor.CPPTYPE_ENUM: "string",
+}
+# JSON writes these messages as a text or a number: their inside is nobody's business.
+_OPAQUE = frozenset(
+    f"podraft.api.meta.v1.{name}" for name in ("Time", "MicroTime", "Quantity", "IntOrString")
+)
+_API_VERSION = "The group and version of the kind, which tell what its fields mean."
+_KIND = "Which kind of object this is."
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDoc:
+    """One field, or a whole kind.
+
+    ``type`` is what a manifest holds (``string``, ``[]Container``,
+    ``map[string]Quantity``); ``comment`` is the field's own, ``type_comment``
+    that of the message it holds.
+    """
+
+    name: str
+    type: str
+    comment: str
+    type_comment: str
+    children: tuple[FieldDoc, ...]
+
+    def child(self, name: str) -> FieldDoc | None:
+        """Return the field of this name."""
+        return next((child for child in self.children if child.name == name), None)
+
+
+def explain(path: str) -> tuple[AnyKind, FieldDoc]:
+    """Return the kind and the field that a path such as ``pod.spec.containers.ports`` means.
+
+    Raises:
+        InvalidObjectError: There is no such kind or field.
+    """
+    word, _, rest = path.strip().partition(".")
+    kind = kinds.by_word(word)
+    if kind is None:
+        close = difflib.get_close_matches(word.lower(), list(kinds.words()), n=1)
+        hint = f'did you mean "{close[0]}"?' if close else "try podraft explain pod"
+        raise InvalidObjectError.of(word, f"no kind is called {shown(word)}; {hint}")
+    return kind, explain_field(kind, rest)
+
+
+def explain_field(kind: AnyKind, path: str = "") -> FieldDoc:
+    """Return the field of a kind at a path of JSON names; of the empty path, the kind itself.
+
+    Raises:
+        InvalidObjectError: There is no such field.
+    """
+    doc = _kind_doc(kind)
+    seen = kind.name.lower()
+    for name in filter(None, path.split(".")):
+        found = doc.child(name)
+        if found is None:
+            raise InvalidObjectError.of(f"{seen}.{name}", _no_field(name, doc))
+        doc, seen = found, f"{seen}.{name}"
+    return doc
+
+
+def _no_field(name: str, doc: FieldDoc) -> str:
+    known = [child.name for child in doc.children]
+    if not known:
+        return f"a {doc.type} has no fields"
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f'did you mean "{close[0]}"?' if close else f"known here: {', '.join(known)}"
+    return f"no such field; {hint}"
+
+
+@cache
+def _kind_doc(kind: AnyKind) -> FieldDoc:
+    descriptor = kind.message.DESCRIPTOR
+    own = _comments().get(descriptor.full_name, "")
+    children = (
+        FieldDoc("apiVersion", "string", f'{_API_VERSION} Here "{kind.api_version}".', "", ()),
+        FieldDoc("kind", "string", f'{_KIND} Here "{kind.name}".', "", ()),
+        *_fields(descriptor),
+    )
+    return FieldDoc(kind.name, "object", own, own, children)
+
+
+def _fields(descriptor: Descriptor) -> Iterator[FieldDoc]:
+    for field in descriptor.fields:
+        if is_inline(field) and field.message_type is not None:
+            yield from _fields(field.message_type)
+        else:
+            yield _field_doc(field)
+
+
+def _field_doc(field: FieldDescriptor) -> FieldDoc:
+    comment = _comments().get(field.full_name, "")
+    message = field.message_type
+    if message is not None and message.GetOptions().map_entry:
+        inner = message.fields_by_name["value"]
+        name = f"map[string]{_type_name(inner)}"
+        message = inner.message_type
+    else:
+        name = f"[]{_type_name(field)}" if field.is_repeated else _type_name(field)
+    if message is None:
+        return FieldDoc(field.json_name, name, comment, "", ())
+    children = () if message.full_name in _OPAQUE else tuple(_fields(message))
+    type_comment = _comments().get(message.full_name, "")
+    return FieldDoc(field.json_name, name, comment, type_comment, children)
+
+
+def _type_name(field: FieldDescriptor) -> str:
+    if field.message_type is not None:
+        return field.message_type.name
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return "base64"
+    return _SCALARS[field.cpp_type]
+
+
+# ---- Comments -------------------------------------------------------------------------------
+
+_Path: TypeAlias = tuple[int, ...]
+_MESSAGE, _NESTED, _FIELD, _SERVICE, _METHOD, _ENUM, _VALUE = 4, 3, 2, 6, 2, 5, 2
+
+
+def comment_of(full_name: str) -> str:
+    """Return the comment of a message, field, enum, value, service or method; empty if none."""
+    return _comments().get(full_name, "")
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """Read every comment of the contract, by the full name of what it stands before."""
+    data = resources.files("podraft.api").joinpath("descriptors.binpb").read_bytes()
+    found: dict[str, str] = {}
+    for file in FileDescriptorSet.FromString(data).file:
+        by_path = {
+            tuple(location.path): _cleaned(location.leading_comments)
+            for location in file.source_code_info.location
+            if location.leading_comments
+        }
+        for path, full_name in _elements(file.package, file.message_type, (_MESSAGE,)):
+            found[full_name] = by_path.get(path, "")
+        for index, enum in enumerate(file.enum_type):
+            name = f"{file.package}.{enum.name}"
+            found[name] = by_path.get((_ENUM, index), "")
+            for position, value in enumerate(enum.value):
+                comment = by_path.get((_ENUM, index, _VALUE, position), "")
+                found[f"{name}.{value.name}"] = comment
+        for index, service in enumerate(file.service):
+            name = f"{file.package}.{service.name}"
+            found[name] = by_path.get((_SERVICE, index), "")
+            for position, method in enumerate(service.method):
+                comment = by_path.get((_SERVICE, index, _METHOD, position), "")
+                found[f"{name}.{method.name}"] = comment
+    return found
+
+
+def _elements(
+    scope: str, messages: Sequence[DescriptorProto], prefix: _Path
+) -> Iterator[tuple[_Path, str]]:
+    for index, message in enumerate(messages):
+        if message.options.map_entry:
+            continue
+        path, name = (*prefix, index), f"{scope}.{message.name}"
+        yield path, name
+        for position, field in enumerate(message.field):
+            yield (*path, _FIELD, position), f"{name}.{field.name}"
+        yield from _elements(name, message.nested_type, (*path, _NESTED))
+
+
+def _cleaned(comment: str) -> str:
+    """Return a comment without the blank that follows each ``//``."""
+    return "\n".join(line.removeprefix(" ").rstrip() for line in comment.strip("\n").split("\n"))
+
+
+def all_comments() -> dict[str, str]:
+    """Return the comment of every element of the contract; an empty one is missing."""
+    return dict(_comments())
