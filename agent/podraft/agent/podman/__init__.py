@@ -1,0 +1,1 @@
+"""Podman: its configuration for this machine, its service, its REST API, container specs."""

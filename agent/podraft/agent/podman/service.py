@@ -1,0 +1,127 @@
+"""The agent's own Podman service: a child process that is started again when it dies.
+
+Invariant: the death of the service, or of the agent, changes nothing that
+runs: containers belong to their conmon, and the next service finds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 10.0
+_STABLE_AFTER_S = 30.0
+_STOP_WITHIN_S = 5.0
+
+
+class PodmanService:
+    """Runs ``podman system service`` for as long as `run` runs.
+
+    Several agents may share a machine: each has directories of its own, from
+    which the socket, the storage and even the locks follow.
+    """
+
+    def __init__(
+        self,
+        directories: PodmanDirectories,
+        configuration: PodmanConfiguration,
+        ping: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._directories = directories
+        self._configuration = configuration
+        self._ping = ping
+        self._process: asyncio.subprocess.Process | None = None
+        self.answers = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running service."""
+        return self._process.pid if self._process else None
+
+    async def run(self) -> None:
+        """Keep the service running until cancelled; then stop it."""
+        self._write_configuration()
+        pause_s = _FIRST_PAUSE_S
+        try:
+            while True:
+                started_s = time.monotonic()
+                await self._run_once()
+                if time.monotonic() - started_s > _STABLE_AFTER_S:
+                    pause_s = _FIRST_PAUSE_S
+                _log.warning("podman's service ended; starting it again in %.1f s", pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        finally:
+            await self._stop()
+
+    def _write_configuration(self) -> None:
+        directories = self._directories
+        for folder in (directories.configuration, directories.run, directories.working):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files = {
+            "containers.conf": self._configuration.containers,
+            "storage.conf": self._configuration.storage,
+            "registries.conf": self._configuration.registries,
+        }
+        for name, text in files.items():
+            (directories.configuration / name).write_text(text, encoding="utf-8")
+
+    async def _run_once(self) -> None:
+        directories = self._directories
+        directories.socket.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            "CONTAINERS_CONF": str(directories.configuration / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(directories.configuration / "storage.conf"),
+            "CONTAINERS_REGISTRIES_CONF": str(directories.configuration / "registries.conf"),
+        }
+        # A systemd user session's variables would make Podman look for a rootless set-up.
+        environment.pop("NOTIFY_SOCKET", None)
+        with (directories.run / "service.log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                "podman",
+                "system",
+                "service",
+                "--time=0",
+                f"unix://{directories.socket}",
+                cwd=directories.working,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        waiting = asyncio.create_task(self._announce())
+        try:
+            await self._process.wait()
+        finally:
+            self.answers.clear()
+            waiting.cancel()
+
+    async def _announce(self) -> None:
+        pause_s = 0.01
+        while not await self._ping():
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.5)
+        self.answers.set()
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_WITHIN_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,187 @@
+"""A container's environment and command line, as Kubernetes composes them.
+
+Owns: the order (services, envFrom, env), references to ConfigMaps, Secrets and
+the pod's own fields, and the expansion of ``$(NAME)``.
+
+Invariant: a missing object or key that is not optional is an error that names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from podraft.agent.pods.core.references import Reference
+from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2
+
+_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_EXPANSION = re.compile(r"\$(?:\$|\(([^()\s]+)\))")
+_MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
+
+
+class ConfigurationError(Exception):
+    """A container cannot be configured as its spec says; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a pod's environment may refer to."""
+
+    pod: pod_pb2.Pod
+    address: str
+    node_ip: str
+    config_maps: Mapping[str, config_pb2.ConfigMap] = field(default_factory=dict)
+    secrets: Mapping[str, config_pb2.Secret] = field(default_factory=dict)
+    services: Sequence[service_pb2.Service] = ()
+
+
+def environment(container: container_pb2.Container, around: Surroundings) -> dict[str, str]:
+    """Return all variables of a container; later sources override earlier ones.
+
+    Raises:
+        ConfigurationError: A reference leads nowhere.
+    """
+    variables: dict[str, str] = {}
+    spec = around.pod.spec
+    if not spec.HasField("enable_service_links") or spec.enable_service_links:
+        variables.update(service_variables(around.services))
+    for source in container.env_from:
+        variables.update(_from_source(source, around))
+    for variable in container.env:
+        if variable.HasField("value_from"):
+            value = _value_from(variable.value_from, around)
+            if value is not None:
+                variables[variable.name] = value
+        else:
+            variables[variable.name] = expand(variable.value, variables)
+    return variables
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` by its value; ``$$`` is a dollar, an unknown name stays as it is."""
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else variables.get(name, match.group(0))
+
+    return _EXPANSION.sub(replaced, text)
+
+
+def service_variables(services: Iterable[service_pb2.Service]) -> dict[str, str]:
+    """Return ``WEB_SERVICE_HOST`` and the like for the services of a pod's namespace."""
+    variables: dict[str, str] = {}
+    for service in services:
+        if service.spec.cluster_ip not in ("", "None"):
+            variables.update(_service(service))
+    return variables
+
+
+def _service(service: service_pb2.Service) -> Iterator[tuple[str, str]]:
+    prefix = _variable_name(service.metadata.name)
+    address, ports = service.spec.cluster_ip, service.spec.ports
+    yield f"{prefix}_SERVICE_HOST", address
+    for index, port in enumerate(ports):
+        protocol = port.protocol or "TCP"
+        url = f"{protocol.lower()}://{address}:{port.port}"
+        if index == 0:
+            yield f"{prefix}_SERVICE_PORT", str(port.port)
+            yield f"{prefix}_PORT", url
+        if port.name:
+            yield f"{prefix}_SERVICE_PORT_{_variable_name(port.name)}", str(port.port)
+        port_prefix = f"{prefix}_PORT_{port.port}_{protocol.upper()}"
+        yield port_prefix, url
+        yield f"{port_prefix}_PROTO", protocol.lower()
+        yield f"{port_prefix}_PORT", str(port.port)
+        yield f"{port_prefix}_ADDR", address
+
+
+def _variable_name(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def _from_source(
+    source: container_pb2.EnvFromSource, around: Surroundings
+) -> Iterator[tuple[str, str]]:
+    data: Mapping[str, str] | None = None
+    if source.HasField("config_map_ref"):
+        ref = source.config_map_ref
+        found = around.config_maps.get(ref.local_object_reference.name)
+        data = None if found is None else found.data
+        wanted = Reference("ConfigMap", ref.local_object_reference.name)
+        optional = ref.optional
+    else:
+        secret_ref = source.secret_ref
+        wanted = Reference("Secret", secret_ref.local_object_reference.name)
+        secret = around.secrets.get(wanted.name)
+        data = None if secret is None else _decoded(secret)
+        optional = secret_ref.optional
+    if data is None:
+        if not optional:
+            raise _missing(wanted)
+        return
+    for key in sorted(data):
+        name = source.prefix + key
+        if _NAME.fullmatch(name):
+            yield name, data[key]
+
+
+def _value_from(source: container_pb2.EnvVarSource, around: Surroundings) -> str | None:
+    if source.HasField("field_ref"):
+        return _field(source.field_ref.field_path, around)
+    if source.HasField("config_map_key_ref"):
+        ref = source.config_map_key_ref
+        wanted = Reference("ConfigMap", ref.local_object_reference.name)
+        found = around.config_maps.get(wanted.name)
+        data: Mapping[str, str] | None = None if found is None else found.data
+        return _key(data, ref.key, wanted, optional=ref.optional)
+    if source.HasField("secret_key_ref"):
+        secret_ref = source.secret_key_ref
+        wanted = Reference("Secret", secret_ref.local_object_reference.name)
+        secret = around.secrets.get(wanted.name)
+        data = None if secret is None else _decoded(secret)
+        return _key(data, secret_ref.key, wanted, optional=secret_ref.optional)
+    raise ConfigurationError("an environment variable's valueFrom names no source")
+
+
+def _key(
+    data: Mapping[str, str] | None, key: str, wanted: Reference, *, optional: bool
+) -> str | None:
+    if data is not None and key in data:
+        return data[key]
+    if optional:
+        return None
+    if data is None:
+        raise _missing(wanted)
+    raise ConfigurationError(f'couldn\'t find key "{key}" in {wanted.kind} "{wanted.name}"')
+
+
+def _missing(wanted: Reference) -> ConfigurationError:
+    return ConfigurationError(f'{wanted.kind} "{wanted.name}" not found')
+
+
+def _decoded(secret: config_pb2.Secret) -> dict[str, str]:
+    # A process' environment is bytes: what is no UTF-8 passes through unchanged.
+    return {key: value.decode("utf-8", "surrogateescape") for key, value in secret.data.items()}
+
+
+def _field(path: str, around: Surroundings) -> str:
+    metadata, spec = around.pod.metadata, around.pod.spec
+    match = _MAP_FIELD.fullmatch(path)
+    if match:
+        values = metadata.labels if match.group(1) == "labels" else metadata.annotations
+        return values.get(match.group(2), "")
+    match path:
+        case "metadata.name":
+            return metadata.name
+        case "metadata.namespace":
+            return metadata.namespace
+        case "metadata.uid":
+            return metadata.uid
+        case "spec.nodeName":
+            return spec.node_name
+        case "status.podIP" | "status.podIPs":
+            return around.address
+        case "status.hostIP" | "status.hostIPs":
+            return around.node_ip
+    raise ConfigurationError(f'fieldRef "{path}" is not supported')

@@ -1,0 +1,42 @@
+"""From single probe results to a verdict: thresholds, as a pure fold.
+
+Invariant: a verdict changes only after as many equal results in a row as the
+probe's threshold for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podraft.agent.pods.core.records import ProbeKind
+from podraft.api.core.v1 import container_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The verdict so far (nothing: undecided) and the run of equal results behind it."""
+
+    verdict: bool | None = None
+    last: bool | None = None
+    run: int = 0
+
+    def add(self, success: bool, probe: container_pb2.Probe) -> Tally:
+        """Return the tally after one more result."""
+        run = self.run + 1 if success == self.last else 1
+        needed = (probe.success_threshold or 1) if success else (probe.failure_threshold or 3)
+        verdict = success if run >= needed else self.verdict
+        return Tally(verdict, success, min(run, needed))
+
+
+def probe_of(container: container_pb2.Container, kind: ProbeKind) -> container_pb2.Probe | None:
+    """Return a container's probe of one kind, if it has one."""
+    field = f"{kind.value}_probe"
+    if not container.HasField(field):
+        return None
+    probe: container_pb2.Probe = getattr(container, field)
+    return probe
+
+
+def first_probe_after_s(probe: container_pb2.Probe, started_s: float, now_s: float) -> float:
+    """Return how long from now the first probe waits: its initial delay counts from the start."""
+    return max(0.0, started_s + probe.initial_delay_seconds - now_s)

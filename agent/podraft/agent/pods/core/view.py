@@ -1,0 +1,211 @@
+"""Containers arranged by what they mean: each one's latest attempt and the one before.
+
+Invariant: all rules about "is it done, may it restart, when" are here, once,
+for the planner and the status alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podraft.agent.pods.core import backoff
+from podraft.agent.pods.core.probing import probe_of
+from podraft.agent.pods.core.records import (
+    ContainerPhase,
+    ImageKey,
+    Inputs,
+    ObservedContainer,
+    ProbeKey,
+    ProbeKind,
+)
+from podraft.api.core.v1 import container_pb2, pod_pb2
+
+TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container of the spec with its latest attempts."""
+
+    spec: container_pb2.Container
+    init: bool
+    latest: ObservedContainer | None
+    previous: ObservedContainer | None
+    policy: str
+    lost_attempts: int
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.spec.name
+
+    @property
+    def running(self) -> bool:
+        """Whether its latest attempt runs."""
+        return self.latest is not None and self.latest.phase is ContainerPhase.RUNNING
+
+    @property
+    def exited(self) -> ObservedContainer | None:
+        """Its latest attempt if that has ended."""
+        ended = self.latest is not None and self.latest.phase is ContainerPhase.EXITED
+        return self.latest if ended else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its latest attempt ended well."""
+        return self.exited is not None and self.exited.exit_code == 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended for good."""
+        return self.exited is not None and not self.restarts
+
+    @property
+    def restarts(self) -> bool:
+        """Whether its policy starts it again after its latest exit."""
+        ended = self.exited
+        if ended is None:
+            return False
+        if self.init:
+            return ended.exit_code != 0 and self.policy != "Never"
+        return self.policy == "Always" or (self.policy == "OnFailure" and ended.exit_code != 0)
+
+    @property
+    def restart_at_s(self) -> float:
+        """When the next attempt may start; only for one that `restarts`."""
+        assert self.exited is not None
+        if self.exited.image and self.exited.image != self.spec.image:
+            return self.exited.finished_s
+        return self.exited.finished_s + backoff.crash_delay_s(self.exited)
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of the attempt to start now; a created one is started, not doubled."""
+        if self.latest is None:
+            return self.lost_attempts
+        created = self.latest.phase is ContainerPhase.CREATED
+        return self.latest.attempt if created else self.latest.attempt + 1
+
+    @property
+    def next_backoff_s(self) -> float:
+        """The delay that the next attempt carries in its labels."""
+        if self.exited is not None:
+            return backoff.next_backoff_s(backoff.crash_delay_s(self.exited))
+        return self.latest.backoff_s if self.latest else 0.0
+
+    @property
+    def image_key(self) -> ImageKey:
+        """Where the inputs keep the image of the next attempt."""
+        return ImageKey(self.name, self.next_attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """All containers of a pod's spec."""
+
+    inputs: Inputs
+    init: tuple[ContainerView, ...]
+    main: tuple[ContainerView, ...]
+
+    @property
+    def pod(self) -> pod_pb2.Pod:
+        """The desired pod."""
+        return self.inputs.pod
+
+    @property
+    def all(self) -> tuple[ContainerView, ...]:
+        """Init containers first."""
+        return self.init + self.main
+
+    @property
+    def initialized(self) -> bool:
+        """Whether no init container is left to run; a started main container proves it too."""
+        return all(c.succeeded for c in self.init) or any(c.latest for c in self.main)
+
+    @property
+    def current_init(self) -> ContainerView | None:
+        """The init container whose turn it is."""
+        return None if self.initialized else next(c for c in self.init if not c.succeeded)
+
+    @property
+    def deadline_exceeded(self) -> bool:
+        """Whether the pod has been active for longer than it may."""
+        at_s = self.deadline_s
+        return at_s is not None and self.inputs.now_s >= at_s
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When the pod's active deadline passes, if it has one."""
+        pod = self.pod
+        if not pod.spec.HasField("active_deadline_seconds") or not pod.status.HasField(
+            "start_time"
+        ):
+            return None
+        return float(pod.status.start_time.seconds + pod.spec.active_deadline_seconds)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the pod is over for good, by its containers, deadline or stored phase."""
+        if self.pod.status.phase in TERMINAL_PHASES or self.deadline_exceeded:
+            return True
+        current = self.current_init
+        if current is not None:
+            return current.finished
+        return all(c.finished for c in self.main)
+
+    def started(self, container: ContainerView) -> bool:
+        """Whether a running container has passed its startup probe, if it has one."""
+        if not container.running:
+            return False
+        return self._verdict(container, ProbeKind.STARTUP, without_probe=True, undecided=False)
+
+    def ready(self, container: ContainerView) -> bool:
+        """Whether a container may receive traffic."""
+        return self.started(container) and self._verdict(
+            container, ProbeKind.READINESS, without_probe=True, undecided=False
+        )
+
+    def unhealthy(self, container: ContainerView) -> ProbeKind | None:
+        """Return the probe that condemns a running container, if one does."""
+        if not container.running:
+            return None
+        if not self._verdict(container, ProbeKind.STARTUP, without_probe=True, undecided=True):
+            return ProbeKind.STARTUP
+        if not self._verdict(container, ProbeKind.LIVENESS, without_probe=True, undecided=True):
+            return ProbeKind.LIVENESS
+        return None
+
+    def _verdict(
+        self, container: ContainerView, kind: ProbeKind, *, without_probe: bool, undecided: bool
+    ) -> bool:
+        if probe_of(container.spec, kind) is None:
+            return without_probe
+        assert container.latest is not None
+        return self.inputs.probes.get(ProbeKey(container.latest.id, kind), undecided)
+
+
+def arrange(inputs: Inputs) -> PodView:
+    """Arrange the observed containers by the pod's spec."""
+    by_name: dict[str, list[ObservedContainer]] = {}
+    for container in sorted(inputs.containers, key=lambda c: c.attempt):
+        by_name.setdefault(container.name, []).append(container)
+    status = inputs.pod.status
+    known = {
+        stored.name: stored.restart_count + 1
+        for stored in (*status.init_container_statuses, *status.container_statuses)
+        if stored.container_id
+    }
+    policy = inputs.pod.spec.restart_policy or "Always"
+
+    def view(spec: container_pb2.Container, init: bool) -> ContainerView:
+        attempts = by_name.get(spec.name, [])
+        latest = attempts[-1] if attempts else None
+        previous = attempts[-2] if len(attempts) > 1 else None
+        return ContainerView(spec, init, latest, previous, policy, known.get(spec.name, 0))
+
+    spec = inputs.pod.spec
+    return PodView(
+        inputs,
+        tuple(view(c, init=True) for c in spec.init_containers),
+        tuple(view(c, init=False) for c in spec.containers),
+    )

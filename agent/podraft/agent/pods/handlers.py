@@ -1,0 +1,130 @@
+"""Asking a container something: exec, HTTP and TCP, for probes and hooks alike.
+
+Invariant: an answer comes within the timeout, and whatever goes wrong is an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import aiohttp
+
+from podraft.agent.podman.client import PodmanError
+from podraft.agent.podman.commands import Commands, CommandTimeoutError
+from podraft.api.core.v1 import container_pb2
+from podraft.api.meta.v1 import meta_pb2
+
+_CONNECTIONS_MAX = 64
+_BODY_BYTES_MAX = 10 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether it went well; if not, why."""
+
+    success: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The container that is asked, and the pod's address as the node sees it."""
+
+    container_id: str
+    container: container_pb2.Container
+    address: str
+
+
+Handler = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
+
+
+class Handlers:
+    """Carries out handlers; create it inside a running event loop and close it."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+        self._session = aiohttp.ClientSession(
+            # Each probe asks on a connection of its own: a kept one says nothing about new ones.
+            connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=_CONNECTIONS_MAX),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def ask(self, handler: Handler, target: Target, timeout_s: float) -> Answer:
+        """Carry out one handler."""
+        try:
+            if handler.HasField("exec"):
+                command = handler.exec.command
+                result = await self._commands.run(target.container_id, command, timeout_s)
+                return Answer(result.exit_code == 0, result.output.strip())
+            if handler.HasField("http_get"):
+                return await self._http(handler.http_get, target, timeout_s)
+            if handler.HasField("tcp_socket"):
+                return await self._tcp(handler.tcp_socket, target, timeout_s)
+            if isinstance(handler, container_pb2.LifecycleHandler) and handler.HasField("sleep"):
+                await asyncio.sleep(min(handler.sleep.seconds, timeout_s))
+        except (CommandTimeoutError, PodmanError, UnknownPortError) as error:
+            return Answer(False, str(error))
+        return Answer(True)
+
+    async def _http(
+        self, action: container_pb2.HTTPGetAction, target: Target, timeout_s: float
+    ) -> Answer:
+        scheme = (action.scheme or "HTTP").lower()
+        host = action.host or target.address
+        port = port_number(action.port, target.container)
+        path = action.path if action.path.startswith("/") else f"/{action.path}"
+        headers = {header.name: header.value for header in action.http_headers}
+        headers.setdefault("User-Agent", "podraft-probe")
+        try:
+            async with self._session.get(
+                f"{scheme}://{host}:{port}{path}",
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                await response.content.read(_BODY_BYTES_MAX)
+                well = 200 <= response.status < 400
+                return Answer(well, f"HTTP probe got status {response.status}")
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            return Answer(False, f"HTTP probe failed: {error or 'no answer in time'}")
+
+    @staticmethod
+    async def _tcp(
+        action: container_pb2.TCPSocketAction, target: Target, timeout_s: float
+    ) -> Answer:
+        port = port_number(action.port, target.container)
+        try:
+            connecting = asyncio.open_connection(action.host or target.address, port)
+            _reader, writer = await asyncio.wait_for(connecting, timeout_s)
+        except (OSError, TimeoutError) as error:
+            return Answer(False, f"TCP probe failed: {error or 'no answer in time'}")
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return Answer(True)
+
+
+class UnknownPortError(Exception):
+    """A handler names a port that its container does not have."""
+
+
+def port_number(port: meta_pb2.IntOrString, container: container_pb2.Container) -> int:
+    """Return the number of a port given by number or by the name of a container's port.
+
+    Raises:
+        UnknownPortError: The container has no port of that name.
+    """
+    if not port.str_val:
+        return port.int_val
+    for candidate in container.ports:
+        if candidate.name == port.str_val:
+            return candidate.container_port
+    if port.str_val.isdigit():
+        return int(port.str_val)
+    raise UnknownPortError(f'container "{container.name}" has no port named "{port.str_val}"')

@@ -1,0 +1,93 @@
+"""Seeing that an image is on this node, as a container's pull policy says.
+
+Invariant: one image is pulled once at a time, however many containers wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from podraft.agent.podman.client import ImageRecord, PodmanClient, PodmanError
+
+_PULLS_AT_ONCE = 2
+
+
+class ImageError(Exception):
+    """An image cannot be had; ``reason`` is what the container's status says."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Images:
+    """The node's images."""
+
+    def __init__(self, podman: PodmanClient) -> None:
+        self._podman = podman
+        self._pulls: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(_PULLS_AT_ONCE)
+
+    async def ensure(self, reference: str, policy: str) -> ImageRecord:
+        """Return the local image of a reference, pulling it if the policy says so.
+
+        Raises:
+            ImageError: It is not here and cannot be pulled, or must not be.
+        """
+        try:
+            found = await self._local(reference)
+            if found is not None and not self._must_pull(reference, found, policy):
+                return found
+            if policy == "Never":
+                raise ImageError(
+                    "ErrImageNeverPull",
+                    f'Container image "{reference}" is not present with pull policy of Never',
+                )
+            await self._pull(reference)
+            found = await self._local(reference)
+        except PodmanError as error:
+            raise ImageError("ErrImagePull", error.message) from error
+        if found is None:
+            raise ImageError("ErrImagePull", f'image "{reference}" is gone right after its pull')
+        return found
+
+    @staticmethod
+    def _must_pull(reference: str, found: ImageRecord, policy: str) -> bool:
+        """``localhost/`` is where locally built images live: no registry has them."""
+        wanted = policy or ("Always" if _floating(reference) else "IfNotPresent")
+        local = reference.startswith("localhost/") or (
+            _is_short(reference) and any(name.startswith("localhost/") for name in found.names)
+        )
+        return wanted == "Always" and not local
+
+    async def _local(self, reference: str) -> ImageRecord | None:
+        if _is_short(reference):
+            found = await self._podman.inspect_image(f"localhost/{reference}")
+            if found is not None:
+                return found
+        return await self._podman.inspect_image(reference)
+
+    async def _pull(self, reference: str) -> None:
+        task = self._pulls.get(reference)
+        if task is None:
+            task = asyncio.create_task(self._pull_now(reference))
+            self._pulls[reference] = task
+            task.add_done_callback(lambda _: self._pulls.pop(reference, None))
+        # One waiter that gives up must not end the pull of the others.
+        await asyncio.shield(task)
+
+    async def _pull_now(self, reference: str) -> None:
+        async with self._slots:
+            await self._podman.pull_image(reference)
+
+
+def _is_short(reference: str) -> bool:
+    """Whether a reference names no registry."""
+    first, slash, _ = reference.partition("/")
+    return not slash or not ("." in first or ":" in first or first == "localhost")
+
+
+def _floating(reference: str) -> bool:
+    name, _, digest = reference.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return not digest and tag in ("", "latest")

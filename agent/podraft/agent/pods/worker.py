@@ -1,0 +1,463 @@
+"""One pod's worker: observe, ask the core, begin what it returns, until nothing of the pod is left.
+
+Invariant: all state of a pod changes here, on the event loop; an action runs once at a
+time (by its key), and its outcome only becomes an input of the next decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from podraft.agent.podman import spec
+from podraft.agent.podman.client import ContainerRecord, ImageRecord, PodmanError
+from podraft.agent.pods import starting
+from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods.core.plan import plan
+from podraft.agent.pods.core.probing import probe_of
+from podraft.agent.pods.core.records import (
+    Action,
+    ContainerPhase,
+    Decision,
+    DeletePod,
+    Failure,
+    ImageKey,
+    Inputs,
+    KillContainer,
+    ObservedContainer,
+    PrepareImage,
+    PrepareSandbox,
+    ProbeKey,
+    ProbeKind,
+    ReleaseSandbox,
+    RemoveContainer,
+    StartContainer,
+)
+from podraft.agent.pods.handlers import Target
+from podraft.agent.pods.images import ImageError
+from podraft.agent.pods.killing import Kill
+from podraft.agent.pods.probes import PodProbes, ProbeTask
+from podraft.agent.pods.shared import Attachment, Node
+from podraft.agent.volumes import files
+from podraft.agent.volumes.manager import remove_cgroups
+from podraft.api.core.v1 import container_pb2, pod_pb2
+
+_log = logging.getLogger(__name__)
+
+_REAP_PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+_CGROUP_TRIES = 40
+_ACTION_RETRY_S = 1.0
+
+
+class PodWorker:
+    """Keeps one pod as the API wants it; create, `update` and `adopt`, then `run`."""
+
+    def __init__(self, node: Node, uid: str) -> None:
+        self.uid = uid
+        self.pod = pod_pb2.Pod()
+        self._node = node
+        self._wake = asyncio.Event()
+        self._containers: dict[str, ContainerRecord] = {}
+        self._exited: dict[str, asyncio.Event] = {}
+        self._run_errors: dict[str, tuple[str, float]] = {}
+        self._adopted: set[str] = set()
+        self._images: dict[ImageKey, ImageRecord | Failure] = {}
+        self._failures: dict[str, Failure] = {}
+        self._attachment: Attachment | None = None
+        self._sandbox_failure: Failure | None = None
+        self._released = False
+        self._terminating_since_s: float | None = None
+        self._in_stored_api = True
+        self._kills: dict[str, Kill] = {}
+        self._actions: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._probes = PodProbes(node.probes, self._wake.set)
+        self._done = False
+
+    # What the manager tells.
+
+    def update(self, pod: pod_pb2.Pod) -> None:
+        """Take a new version of the pod from the API."""
+        self.pod = pod
+        if pod.metadata.HasField("deletion_timestamp") and self._terminating_since_s is None:
+            self._terminating_since_s = time.time()
+        self._wake.set()
+
+    def abandon(self) -> None:
+        """The API knows the pod no more: stop it and leave nothing."""
+        self._in_stored_api = False
+        if self._terminating_since_s is None:
+            self._terminating_since_s = time.time()
+        self._wake.set()
+
+    def configuration_changed(self) -> None:
+        """A ConfigMap or Secret that the pod names is another now."""
+        for name, failure in tuple(self._failures.items()):
+            if failure.reason == "CreateContainerConfigError":
+                del self._failures[name]
+        self._sandbox_failure = None
+        if self._attachment is not None and not self._released:
+            self._spawn(self._refresh_volumes())
+        self._wake.set()
+
+    def adopt(self, record: ContainerRecord) -> None:
+        """Take over a container that runs, or ended, from before this agent's start."""
+        if record.id in self._containers:
+            if record.running != self._containers[record.id].running:
+                self._observe(record)
+            return
+        self._adopted.add(record.id)
+        self._observe(record)
+        self._assume_probes(record)
+
+    def known(self) -> set[str]:
+        """Return the ids of the containers that the worker knows."""
+        return set(self._containers)
+
+    def lost(self, container_id: str) -> None:
+        """Somebody else removed a container."""
+        if f"remove/{container_id}" not in self._actions:
+            self._forget(container_id)
+            self._wake.set()
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Work until nothing of the pod is left on this node."""
+        try:
+            while not self._done:
+                self._wake.clear()
+                decision = plan(self._inputs())
+                self._apply(decision)
+                await self._sleep_until(decision.wake_at_s)
+        finally:
+            self._probes.close()
+            for task in (*self._actions.values(), *self._background):
+                task.cancel()
+            for container_id in self._containers:
+                self._node.exits.forget(container_id)
+
+    def _apply(self, decision: Decision) -> None:
+        if self._in_stored_api:
+            self._node.statuses.put(self.pod, decision.status)
+        self._probes.run_exactly(
+            {key: task for key in decision.probes if (task := self._probe_task(key)) is not None}
+        )
+        for action in decision.actions:
+            self._begin(action)
+
+    async def _sleep_until(self, at_s: float | None) -> None:
+        timeout_s = None if at_s is None else max(0.0, at_s - time.time()) + 0.001
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    def _inputs(self) -> Inputs:
+        return Inputs(
+            pod=self.pod,
+            now_s=time.time(),
+            node_ip=self._node.address,
+            containers=tuple(self._observed(record) for record in self._containers.values()),
+            address=self._attachment.address if self._attachment else None,
+            sandbox_failure=self._sandbox_failure,
+            images={
+                key: image.id if isinstance(image, ImageRecord) else image
+                for key, image in self._images.items()
+            },
+            failures=dict(self._failures),
+            probes=self._probes.verdicts,
+            terminating_since_s=self._terminating_since_s,
+            in_flight=frozenset(self._actions),
+            sandbox_released=self._released,
+        )
+
+    def _begin(self, action: Action) -> None:
+        if isinstance(action, KillContainer) and action.key in self._actions:
+            self._kills[action.id].hasten(action.deadline_s)
+            return
+        task = asyncio.create_task(self._carry_out(action))
+        self._actions[action.key] = task
+
+        def finished(_: asyncio.Task[None]) -> None:
+            self._actions.pop(action.key, None)
+            self._wake.set()
+
+        task.add_done_callback(finished)
+
+    async def _carry_out(self, action: Action) -> None:
+        try:
+            match action:
+                case PrepareSandbox():
+                    await self._prepare_sandbox()
+                case PrepareImage():
+                    await self._prepare_image(action)
+                case StartContainer():
+                    await self._start(action)
+                case KillContainer():
+                    await self._kill(action)
+                case RemoveContainer():
+                    await self._node.podman.remove_container(action.id)
+                    self._forget(action.id)
+                case ReleaseSandbox():
+                    await self._release()
+                case DeletePod():
+                    await self._delete()
+        except (PodmanError, OSError) as error:
+            _log.warning("pod %s: %s: %s", self._title(), action.key, error)
+            await asyncio.sleep(_ACTION_RETRY_S)
+        except Exception:  # noqa: BLE001 - see below
+            # A fault of ours in one action must not end the pod's worker.
+            _log.exception("pod %s: %s failed", self._title(), action.key)
+            await asyncio.sleep(_ACTION_RETRY_S)
+
+    # Actions.
+
+    async def _prepare_sandbox(self) -> None:
+        pod = self.pod
+        hostname = files.hostname(pod, self._node.name)
+        attaching = self._node.network.attach(
+            self.uid, hostname, host_network=pod.spec.host_network
+        )
+        network, volumes = await asyncio.gather(
+            attaching, self._prepare_volumes(pod), return_exceptions=True
+        )
+        failure = None
+        if isinstance(volumes, BaseException):
+            failure = self._failed(self._sandbox_failure, "FailedMount", str(volumes))
+        if isinstance(network, BaseException):
+            failure = self._failed(self._sandbox_failure, "FailedCreatePodSandBox", str(network))
+        for problem in (network, volumes):
+            if isinstance(problem, BaseException) and not isinstance(problem, Exception):
+                raise problem
+        self._sandbox_failure = failure
+        if failure is None and not isinstance(network, BaseException):
+            self._attachment = network
+
+    async def _prepare_volumes(self, pod: pod_pb2.Pod) -> None:
+        configuration = await self._node.configuration.configuration(pod)
+        await asyncio.to_thread(self._node.volumes.prepare, pod, configuration)
+
+    async def _refresh_volumes(self) -> None:
+        configuration = await self._node.configuration.configuration(self.pod)
+        await asyncio.to_thread(self._node.volumes.refresh, self.pod, configuration)
+
+    async def _prepare_image(self, action: PrepareImage) -> None:
+        container = self._container_spec(action.container)
+        key = ImageKey(action.container, action.attempt)
+        try:
+            self._images[key] = await self._node.images.ensure(
+                container.image, container.image_pull_policy
+            )
+        except ImageError as error:
+            earlier = self._images.get(key)
+            before = earlier if isinstance(earlier, Failure) else None
+            self._images[key] = self._failed(before, error.reason, str(error))
+
+    async def _start(self, action: StartContainer) -> None:
+        container = self._container_spec(action.container)
+        image = self._images[ImageKey(action.container, action.attempt)]
+        assert self._attachment is not None
+        assert isinstance(image, ImageRecord)
+        try:
+            record = await starting.start(
+                self._node, self.pod, container, action, self._attachment, image
+            )
+        except starting.StartError as error:
+            before = self._failures.get(action.container)
+            self._failures[action.container] = self._failed(before, error.reason, str(error))
+            # The image may have been removed in the meantime: look again.
+            self._images.pop(ImageKey(action.container, action.attempt), None)
+            return
+        except starting.RunError as error:
+            self._run_errors[error.record.id] = (str(error), time.time())
+            record = error.record
+        self._failures.pop(action.container, None)
+        self._images = {k: v for k, v in self._images.items() if k.container != action.container}
+        if record.running and container.lifecycle.HasField("post_start"):
+            await self._post_start(container, record)
+        self._observe(record)
+
+    async def _post_start(
+        self, container: container_pb2.Container, record: ContainerRecord
+    ) -> None:
+        target = Target(record.id, container, self._address())
+        hook = container.lifecycle.post_start
+        answer = await self._node.probes.handlers.ask(hook, target, 600.0)
+        if not answer.success:
+            _log.warning("pod %s: postStart hook failed: %s", self._title(), answer.message)
+            await self._node.podman.kill_container(record.id, "SIGKILL")
+
+    async def _kill(self, action: KillContainer) -> None:
+        record = self._containers.get(action.id)
+        if record is None or not record.running:
+            return
+        _log.info("pod %s: stopping %s: %s", self._title(), action.container, action.reason)
+        kill = Kill(record, self._exited[record.id], action.deadline_s)
+        self._kills[action.id] = kill
+        try:
+            container = self._find_container_spec(action.container)
+            if container is not None and container.lifecycle.HasField("pre_stop"):
+                target = Target(record.id, container, self._address())
+                await kill.pre_stop(
+                    self._node.probes.handlers, container.lifecycle.pre_stop, target
+                )
+            await kill.stop(self._send_signal)
+        finally:
+            del self._kills[action.id]
+
+    async def _send_signal(self, container_id: str, number: signal.Signals) -> None:
+        if not self._node.exits.signal(container_id, number):
+            await self._reap(container_id)
+
+    async def _release(self) -> None:
+        await self._node.network.detach(self.uid)
+        terminating = self._terminating_since_s is not None
+        volumes = self._node.volumes
+        remove = volumes.remove if terminating else volumes.release
+        await asyncio.to_thread(remove, self.uid)
+        parent = self._node.facts.cgroup_parent(self.uid)
+        for _ in range(_CGROUP_TRIES):
+            if await asyncio.to_thread(remove_cgroups, parent):
+                break
+            await asyncio.sleep(0.05)
+        self._node.configuration.leave(self.uid)
+        self._attachment = None
+        self._released = True
+
+    async def _delete(self) -> None:
+        if self._in_stored_api:
+            await self._node.statuses.delete(self.pod)
+        self._node.statuses.forget(self.uid)
+        self._done = True
+
+    # Observation.
+
+    def _observe(self, record: ContainerRecord) -> None:
+        self._containers[record.id] = record
+        exited = self._exited.setdefault(record.id, asyncio.Event())
+        if record.running:
+            container_id = record.id
+            self._node.exits.watch(
+                container_id, record.pid, lambda: self._spawn(self._reap(container_id))
+            )
+        elif record.exited:
+            self._node.exits.forget(record.id)
+            self._probes.forget(record.id)
+            exited.set()
+        self._wake.set()
+
+    async def _reap(self, container_id: str) -> None:
+        """Learn how a container ended; conmon tells Podman a moment after the process is gone."""
+        attempt = 0
+        while container_id in self._containers:
+            try:
+                record = await self._node.podman.inspect_container(container_id)
+            except PodmanError:
+                record = self._containers[container_id]
+            if record is None:
+                self._forget(container_id)
+                self._wake.set()
+                return
+            if not record.running:
+                self._observe(record)
+                return
+            await asyncio.sleep(_REAP_PAUSES_S[min(attempt, len(_REAP_PAUSES_S) - 1)])
+            attempt += 1
+
+    def _forget(self, container_id: str) -> None:
+        self._containers.pop(container_id, None)
+        self._run_errors.pop(container_id, None)
+        self._node.exits.forget(container_id)
+        self._probes.forget(container_id)
+        exited = self._exited.pop(container_id, None)
+        if exited is not None:
+            exited.set()
+
+    def _observed(self, record: ContainerRecord) -> ObservedContainer:
+        labels = record.labels
+        phase, reason, message = ContainerPhase.CREATED, "", ""
+        exit_code, finished_s = record.exit_code, record.finished_s
+        if record.running:
+            phase = ContainerPhase.RUNNING
+        elif record.exited:
+            phase = ContainerPhase.EXITED
+            if exit_code != 0 and self._out_of_memory(record):
+                reason = "OOMKilled"
+        elif record.id in self._run_errors:
+            phase, reason, exit_code = ContainerPhase.EXITED, "StartError", 128
+            message, finished_s = self._run_errors[record.id]
+        return ObservedContainer(
+            id=record.id,
+            name=labels.get(spec.LABEL_CONTAINER, ""),
+            attempt=int(labels.get(spec.LABEL_ATTEMPT, "0")),
+            phase=phase,
+            image=labels.get(spec.LABEL_IMAGE, ""),
+            image_id=record.image_id,
+            backoff_s=float(labels.get(spec.LABEL_BACKOFF_S, "0")),
+            started_s=record.started_s,
+            finished_s=finished_s,
+            exit_code=exit_code,
+            reason=reason,
+            message=message,
+        )
+
+    def _out_of_memory(self, record: ContainerRecord) -> bool:
+        return record.oom_killed or self._node.out_of_memory.killed(record.id)
+
+    def _assume_probes(self, record: ContainerRecord) -> None:
+        """A container that was ready before the agent's restart is ready until a probe fails."""
+        for status in self.pod.status.container_statuses:
+            if status.container_id == f"podman://{record.id}" and status.started:
+                self._probes.assume(ProbeKey(record.id, ProbeKind.STARTUP), True)
+                self._probes.assume(ProbeKey(record.id, ProbeKind.READINESS), status.ready)
+
+    # Small helpers.
+
+    def _probe_task(self, key: ProbeKey) -> ProbeTask | None:
+        record = self._containers[key.container_id]
+        container = self._container_spec(record.labels[spec.LABEL_CONTAINER])
+        probe = probe_of(container, key.kind)
+        if probe is None:
+            return None
+        return ProbeTask(
+            key=key,
+            probe=probe,
+            target=Target(record.id, container, self._address()),
+            started_s=record.started_s,
+            adopted=record.id in self._adopted,
+        )
+
+    def _address(self) -> str:
+        if self.pod.spec.host_network:
+            return self._node.address
+        return self._attachment.address if self._attachment else self.pod.status.pod_ip
+
+    def _container_spec(self, name: str) -> container_pb2.Container:
+        container = self._find_container_spec(name)
+        if container is None:
+            raise ConfigurationError(f"the pod has no container {name}")
+        return container
+
+    def _find_container_spec(self, name: str) -> container_pb2.Container | None:
+        for container in (*self.pod.spec.init_containers, *self.pod.spec.containers):
+            if container.name == name:
+                return container
+        return None
+
+    @staticmethod
+    def _failed(before: Failure | None, reason: str, message: str) -> Failure:
+        count = before.count + 1 if before is not None and before.reason == reason else 1
+        return Failure(reason, message, time.time(), count)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _title(self) -> str:
+        return f"{self.pod.metadata.namespace}/{self.pod.metadata.name}"

@@ -1,0 +1,78 @@
+"""A directory whose files change all at once: Kubernetes' ``..data`` symlink.
+
+Layout: ``<volume>/key -> ..data/key``, ``<volume>/..data -> ..<random>``.
+
+Invariant: a reader sees either all files of the old payload or all of the
+new: one rename of the ``..data`` link makes the change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from podraft.agent.volumes.payload import Payload
+
+_DATA = "..data"
+
+
+def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
+    """Make ``volume`` show exactly ``payload``; return whether anything changed.
+
+    ``group`` owns the files and may read them if it is set (fsGroup).
+    """
+    current = volume / _DATA
+    if current.is_symlink() and _read(current) == {
+        path: (file.content, _mode(file.mode, group)) for path, file in payload.items()
+    }:
+        return False
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=volume))
+    fresh.chmod(0o755)
+    for path, file in payload.items():
+        target = fresh / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.content)
+        target.chmod(_mode(file.mode, group))
+        if group is not None:
+            os.chown(target, -1, group)
+    previous = current.readlink().name if current.is_symlink() else None
+    swap = volume / "..data_tmp"
+    swap.unlink(missing_ok=True)
+    swap.symlink_to(fresh.name)
+    swap.replace(current)
+    _link_names(volume, payload)
+    _remove_others(volume, keep=fresh.name, previous=previous)
+    return True
+
+
+def _mode(mode: int, group: int | None) -> int:
+    return mode if group is None else mode | 0o040
+
+
+def _read(current: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(current)): (path.read_bytes(), path.stat().st_mode & 0o7777)
+        for path in current.rglob("*")
+        if path.is_file()
+    }
+
+
+def _link_names(volume: Path, payload: Payload) -> None:
+    names = {PurePosixPath(path).parts[0] for path in payload}
+    for name in names:
+        link = volume / name
+        if not link.is_symlink():
+            link.symlink_to(f"{_DATA}/{name}")
+    for entry in volume.iterdir():
+        if not entry.name.startswith("..") and entry.name not in names:
+            entry.unlink()
+
+
+def _remove_others(volume: Path, keep: str, previous: str | None) -> None:
+    """Remove earlier payloads, also those that a crash left half written."""
+    for entry in volume.iterdir():
+        stale = entry.name.startswith("..") and entry.name not in (_DATA, keep)
+        if stale and entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=entry.name != previous)

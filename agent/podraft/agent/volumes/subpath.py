@@ -1,0 +1,74 @@
+"""Opening a path inside a volume so that no link in it can lead outside.
+
+The kernel does the checking (``openat2`` with RESOLVE_BENEATH): a container that
+swaps a directory for a link while we look cannot win the race.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from pathlib import Path, PurePosixPath
+
+from podraft.agent.pods.core.environment import ConfigurationError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_SYS_OPENAT2 = 437  # The same on every architecture.
+_RESOLVE_BENEATH = 0x08
+_RESOLVE_NO_MAGICLINKS = 0x02
+_O_PATH = os.O_PATH
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+def open_inside(volume: Path, subpath: str) -> int:
+    """Return a descriptor of ``volume/subpath``; a missing directory is made.
+
+    Raises:
+        ConfigurationError: The path leads out of the volume.
+        OSError: The path cannot be opened.
+    """
+    path = PurePosixPath(subpath)
+    if path.is_absolute() or ".." in path.parts:
+        raise ConfigurationError(f'subPath "{subpath}" must be relative and without ".."')
+    root = os.open(volume, os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for count in range(1, len(path.parts)):
+            os.close(_open_or_make(root, PurePosixPath(*path.parts[:count]), subpath))
+        return _open_or_make(root, path, subpath)
+    finally:
+        os.close(root)
+
+
+def _open_or_make(root: int, path: PurePosixPath, shown: str) -> int:
+    try:
+        return _open_beneath(root, path, shown)
+    except FileNotFoundError:
+        parent = _open_beneath(root, path.parent, shown)
+        try:
+            os.mkdir(path.name, 0o755, dir_fd=parent)
+        finally:
+            os.close(parent)
+        return _open_beneath(root, path, shown)
+
+
+def _open_beneath(root: int, path: PurePosixPath, shown: str) -> int:
+    how = _OpenHow(_O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    descriptor = int(
+        _libc.syscall(
+            _SYS_OPENAT2, root, os.fsencode(str(path)), ctypes.byref(how), ctypes.sizeof(how)
+        )
+    )
+    if descriptor >= 0:
+        return descriptor
+    number = ctypes.get_errno()
+    if number in (errno.EXDEV, errno.ELOOP):
+        raise ConfigurationError(f'subPath "{shown}" leads out of its volume')
+    raise OSError(number, os.strerror(number), shown)
