@@ -1,0 +1,65 @@
+"""`describe`: objects in full, with what happened to them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.framework import command
+from podraft.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from podraft.cli.connection import Session
+    from podraft.cli.output.describe import Surroundings
+
+
+@command("describe")
+@click.argument("arguments", nargs=-1, metavar="KIND[,KIND]|KIND/NAME [NAME]...")
+@click.option("-l", "--selector", default="", help="The objects with these labels.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
+def describe(
+    settings: Settings, arguments: tuple[str, ...], selector: str, all_namespaces: bool
+) -> None:
+    """Show objects in full, with what belongs to them and what happened to them."""
+    from podraft.cli import reading
+    from podraft.cli.connection import run
+    from podraft.cli.output import describe as descriptions
+    from podraft.cli.targets import parse_targets
+
+    targets = parse_targets(arguments)
+
+    async def body(session: Session) -> None:
+        query = reading.Query(session.namespace, selector, "", all_namespaces)
+        found = await reading.read(session, targets, query)
+        texts = []
+        for one in found:
+            for obj in one.objects:
+                around = await _surroundings(session, one.kind, obj)
+                texts.append("\n".join(descriptions.lines(obj, around, session.now_s())))
+        if texts:
+            click.echo("\n\n\n".join(texts))
+        elif not any(one.missing for one in found):
+            click.echo(f"No resources found in {session.namespace} namespace.", err=True)
+        reading.complain_of_missing(found, session.namespace)
+
+    run(settings, body)
+
+
+async def _surroundings(session: Session, kind: Any, obj: Any) -> Surroundings:
+    from podraft.api import kinds
+    from podraft.cli import around
+    from podraft.cli.output.describe import Surroundings
+
+    events = asyncio.create_task(around.events_of(session, obj))
+    more: dict[str, Any] = {}
+    if kind is kinds.POD:
+        more["record"] = await around.record_of(session, obj)
+    elif kind is kinds.DEPLOYMENT:
+        more["replica_sets"] = await around.replica_sets_of(session, obj)
+    elif kind is kinds.SERVICE:
+        more["slices"] = await around.slices_of(session, obj)
+    elif kind is kinds.NODE:
+        more["pods"] = await around.pods_on(session, obj)
+    return Surroundings(events=await events, **more)
