@@ -1,0 +1,204 @@
+"""The contract keeps its one shape, and Kubernetes' numbers, types and JSON names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto
+from google.protobuf.descriptor_pool import Default
+
+from podraft.api import kinds
+from podraft.api.kinds import AnyKind
+
+META = "podraft.api.meta.v1"
+FIELDS = Path(__file__).with_name("kubernetes_fields.tsv")
+
+# What services have beyond the one shape.
+EXTRA_METHODS = {
+    "Pod": {"BindPod", "GetPodSchedulingRecord", "StreamPodLogs", "ExecPod"},
+}
+
+all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+
+
+class Shape(NamedTuple):
+    request: str
+    response: str
+    streams: bool
+
+
+def expected_methods(kind: AnyKind) -> dict[str, Shape]:
+    package = kind.message.DESCRIPTOR.file.package
+    name, plural = kind.name, kind.plural_name
+    message = kind.message.DESCRIPTOR.full_name
+    update = Shape(f"{package}.Update{name}Request", message, False)
+    methods = {
+        f"Create{name}": Shape(f"{package}.Create{name}Request", message, False),
+        f"Get{name}": Shape(f"{META}.GetRequest", message, False),
+        f"List{plural}": Shape(
+            f"{META}.ListRequest", kind.list_message.DESCRIPTOR.full_name, False
+        ),
+        f"Watch{plural}": Shape(f"{META}.WatchRequest", f"{package}.Watch{plural}Response", True),
+        f"Update{name}": update,
+        f"Patch{name}": Shape(f"{META}.PatchRequest", message, False),
+        f"Delete{name}": Shape(f"{META}.DeleteRequest", message, False),
+    }
+    if kind.has_status:
+        methods[f"Update{name}Status"] = update
+    return methods
+
+
+def shape(method: MethodDescriptor) -> Shape:
+    assert not method.client_streaming, method.full_name
+    streams = bool(method.server_streaming)
+    return Shape(method.input_type.full_name, method.output_type.full_name, streams)
+
+
+@all_kinds
+def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
+    methods = Default().FindServiceByName(kind.service).methods_by_name
+    extra = EXTRA_METHODS.get(kind.name, set())
+    found = {name: shape(methods[name]) for name in methods if name not in extra}
+    assert found == expected_methods(kind)
+    assert extra <= set(methods)
+
+
+@all_kinds
+def test_the_table_names_methods_that_exist(kind: AnyKind) -> None:
+    verbs = ["Create", "Get", "List", "Watch", "Update", "Patch", "Delete"]
+    verbs += ["UpdateStatus"] if kind.has_status else []
+    for verb in verbs:
+        service, _, method = kind.method(verb).removeprefix("/").partition("/")
+        assert method in Default().FindServiceByName(service).methods_by_name
+
+
+def fields(descriptor: Any) -> dict[str, tuple[int, str]]:
+    return {
+        field.name: (field.number, field.message_type.full_name if field.message_type else "")
+        for field in descriptor.fields
+    }
+
+
+@all_kinds
+def test_requests_events_and_lists_have_the_one_shape(kind: AnyKind) -> None:
+    message = kind.message.DESCRIPTOR.full_name
+    package = kind.message.DESCRIPTOR.file.package
+    wanted = {kind.field: (1, message), "options": (2, f"{META}.WriteOptions")}
+    assert fields(kind.create_request.DESCRIPTOR) == wanted
+    assert fields(kind.update_request.DESCRIPTOR) == wanted
+    event = f"{package}.{kind.name}WatchEvent"
+    assert fields(kind.watch_response.DESCRIPTOR) == {"events": (1, event)}
+    event_fields = fields(Default().FindMessageTypeByName(event))
+    assert event_fields == {"type": (1, ""), "object": (2, message)}
+    assert fields(kind.list_message.DESCRIPTOR) == {
+        "metadata": (1, f"{META}.ListMeta"),
+        "items": (2, message),
+    }
+
+
+@all_kinds
+def test_every_object_has_metadata_first_and_status_where_the_table_says_so(kind: AnyKind) -> None:
+    names = {field.name: field.number for field in kind.message.DESCRIPTOR.fields}
+    assert names["metadata"] == 1
+    assert ("status" in names) is kind.has_status
+
+
+def test_words_name_one_kind_each() -> None:
+    for kind in kinds.KINDS:
+        for word in (kind.resource, kind.name.lower(), *kind.short_names):
+            assert kinds.by_word(word) is kind
+        assert kinds.by_manifest(kind.api_version, kind.name) is kind
+
+
+# ---- Kubernetes' facts ----------------------------------------------------------------------
+
+
+class Fact(NamedTuple):
+    label: str
+    type: str
+    name: str
+
+
+def facts() -> dict[str, dict[int, Fact]]:
+    found: dict[str, dict[int, Fact]] = defaultdict(dict)
+    for line in FIELDS.read_text().splitlines():
+        if line.startswith(("#", "package\t")):
+            continue
+        package, message, number, label, kind, name = line.split("\t")
+        found[f"podraft.api.{package}.{message}"][int(number)] = Fact(label, kind, name)
+    return found
+
+
+FACTS = facts()
+SCALARS = {
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_BOOL: "bool",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+}
+
+
+def type_name(field: FieldDescriptor) -> str:
+    return field.message_type.name if field.message_type is not None else SCALARS[field.type]
+
+
+def fact_of(field: FieldDescriptor) -> Fact:
+    message = field.message_type
+    if message is not None and message.GetOptions().map_entry:
+        key, value = message.fields_by_name["key"], message.fields_by_name["value"]
+        return Fact("map", f"map<{type_name(key)}, {type_name(value)}>", field.json_name)
+    return Fact("repeated" if field.is_repeated else "optional", type_name(field), field.json_name)
+
+
+def without_package(fact: Fact) -> Fact:
+    if fact.label == "map":
+        return fact
+    return fact._replace(type=fact.type.rpartition(".")[2])
+
+
+@pytest.mark.parametrize("message", sorted(FACTS))
+def test_fields_have_kubernetes_numbers_types_and_names(message: str) -> None:
+    descriptor = Default().FindMessageTypeByName(message)
+    known = FACTS[message]
+    for field in descriptor.fields:
+        assert field.number in known, f"{field.full_name}: Kubernetes has no such number"
+        assert fact_of(field) == without_package(known[field.number]), field.full_name
+
+
+@pytest.mark.parametrize("message", sorted(FACTS))
+def test_numbers_of_unsupported_fields_are_reserved(message: str) -> None:
+    descriptor = Default().FindMessageTypeByName(message)
+    proto = DescriptorProto()
+    descriptor.CopyToProto(proto)
+    reserved = {n for span in proto.reserved_range for n in range(span.start, span.end)}
+    ours = {field.number for field in descriptor.fields}
+    missing = set(FACTS[message]) - ours - reserved
+    assert not missing, {number: FACTS[message][number].name for number in missing}
+
+
+@pytest.mark.parametrize("message", sorted(FACTS))
+def test_scalars_have_presence_so_that_an_explicit_zero_survives(message: str) -> None:
+    for field in Default().FindMessageTypeByName(message).fields:
+        assert field.is_repeated or field.has_presence, field.full_name
+
+
+def test_every_message_below_a_kind_is_covered_by_a_fact() -> None:
+    seen: set[str] = set()
+
+    def visit(descriptor: Any) -> None:
+        if descriptor.full_name in seen:
+            return
+        seen.add(descriptor.full_name)
+        for field in descriptor.fields:
+            if field.message_type is not None:
+                visit(field.message_type)
+
+    for kind in kinds.KINDS:
+        visit(kind.list_message.DESCRIPTOR)
+    entries = {name for name in seen if name.endswith("Entry")}
+    assert seen - entries - set(FACTS) == set()
