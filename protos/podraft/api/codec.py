@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
+
 from podraft.api import kinds
 from podraft.api.codec_read import TYPE_META, Report, described, read_message
 from podraft.api.codec_write import write

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import Message
+
 from podraft.api import quantities, times
 from podraft.api.codec_write import is_inline
 from podraft.api.meta.v1 import meta_pb2

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+
 from podraft.api import times
 from podraft.api.meta.v1 import meta_pb2, options_pb2
 

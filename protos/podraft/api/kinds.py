@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
+
 from podraft.api.apps.v1 import (
     deployment_pb2,
     deployment_service_pb2,

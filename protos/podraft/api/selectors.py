@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+
 from podraft.api import names
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
