@@ -1,0 +1,87 @@
+"""``podraft-server``: the composition root of the control plane.
+
+Owns: which parts run in this process and how they find each other.  Invariants:
+each process imports only the parts that it runs; whatever prevents a start is one
+line on the standard error stream and a status of 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from podraft.server import arguments, logs, processes
+from podraft.server.arguments import Arguments, StartError
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``podraft-server``."""
+    processes.follow_parent()
+    # The children are started by exec; gRPC needs no care for forks, and would warn about them.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    given = arguments.parse(argv)
+    logs.configure("+".join(given.components), given.log_level)
+    try:
+        asyncio.run(_run(given))
+    except (StartError, OSError) as error:
+        print(f"podraft-server: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _run(given: Arguments) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if arguments.API in given.components:
+        from podraft.server import control_plane
+
+        await control_plane.run(given, stop)
+        return
+    await _run_clients(given, stop)
+
+
+async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
+    """Run components that are clients of an API elsewhere."""
+    from podraft.client.config import load
+    from podraft.client.errors import ConfigError
+
+    try:
+        config = await asyncio.to_thread(load, given.config)
+    except ConfigError as error:
+        raise StartError(str(error)) from None
+    running: list[Awaitable[None]] = []
+    if arguments.SCHEDULER in given.components:
+        from podraft.server.scheduling import app as scheduling
+
+        running.append(scheduling.run(config))
+    if arguments.CONTROLLERS in given.components:
+        from podraft.server.controllers import app as controllers
+
+        running.append(
+            controllers.run(config, pod_cidr=given.pod_cidr, node_cidr_mask=given.node_cidr_mask)
+        )
+    await _until_stopped(running, stop)
+
+
+async def _until_stopped(running: Sequence[Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set or one of ``running`` ends."""
+    stopping = asyncio.ensure_future(stop.wait())
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(part) for part in running]
+    await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, stopping):
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The command line of ``podraft-server``.
+
+Owns: its flags, their defaults and what is wrong with them.  Invariant: what is
+returned has been checked; a bad flag ends the process with status 2 and one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from podraft.server import logs
+
+API: Final = "api"
+SCHEDULER: Final = "scheduler"
+CONTROLLERS: Final = "controllers"
+COMPONENTS: Final = (API, SCHEDULER, CONTROLLERS)
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the command line said."""
+
+    data_dir: Path
+    listen: str
+    join_listen: str
+    advertise_addresses: tuple[str, ...]
+    components: tuple[str, ...]
+    pod_cidr: str
+    node_cidr_mask: int
+    service_cidr: str
+    node_port_range: tuple[int, int]
+    config: Path | None
+    metrics_listen: str
+    log_level: str
+    join_token_file: Path | None
+    admin_config: Path | None
+
+
+def parse(arguments: Sequence[str] | None = None) -> Arguments:
+    """Return the checked command line; on a mistake the process ends with status 2."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    components = COMPONENTS if given.components == ["all"] else tuple(given.components)
+    if API not in components and given.config is None:
+        parser.error("--config is required when the component 'api' runs elsewhere")
+    return Arguments(
+        data_dir=given.data_dir,
+        listen=given.listen,
+        join_listen=given.join_listen,
+        advertise_addresses=tuple(given.advertise_address),
+        components=components,
+        pod_cidr=given.pod_cidr,
+        node_cidr_mask=given.node_cidr_mask,
+        service_cidr=given.service_cidr,
+        node_port_range=given.node_port_range,
+        config=given.config,
+        metrics_listen=given.metrics_listen,
+        log_level=given.log_level,
+        join_token_file=given.join_token_file,
+        admin_config=given.admin_config,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="podraft-server",
+        description="The control plane of a cluster: API and store, scheduler, controllers.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--data-dir",
+        type=Path,
+        default=Path("/var/lib/podraft/server"),
+        help="where state and keys are kept (default: %(default)s)",
+    )
+    add(
+        "--listen",
+        type=_address,
+        default="0.0.0.0:7443",
+        metavar="HOST:PORT",
+        help="where the API is served (default: %(default)s)",
+    )
+    add(
+        "--join-listen",
+        type=_address,
+        default="0.0.0.0:7444",
+        metavar="HOST:PORT",
+        help="where machines join (default: %(default)s)",
+    )
+    add(
+        "--advertise-address",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="HOST",
+        help="an address or DNS name that the server's certificate shall hold; repeatable, "
+        "the first is what the admin's configuration uses",
+    )
+    add(
+        "--components",
+        type=_components,
+        default=["all"],
+        metavar="NAME,...",
+        help="all, or some of: api, scheduler, controllers (default: all)",
+    )
+    add(
+        "--pod-cidr",
+        type=_network,
+        default="10.244.0.0/16",
+        metavar="CIDR",
+        help="where nodes get their pods' addresses from (default: %(default)s)",
+    )
+    add(
+        "--node-cidr-mask",
+        type=int,
+        default=24,
+        metavar="BITS",
+        help="prefix length of one node's part of --pod-cidr (default: %(default)s)",
+    )
+    add(
+        "--service-cidr",
+        type=_network,
+        default="10.96.0.0/16",
+        metavar="CIDR",
+        help="where services get their addresses from (default: %(default)s)",
+    )
+    add(
+        "--node-port-range",
+        type=_port_range,
+        default=(30000, 32767),
+        metavar="FIRST-LAST",
+        help="the ports of NodePort services (default: 30000-32767)",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="how to reach the API, for components that run apart from it",
+    )
+    add(
+        "--metrics-listen",
+        type=_address_or_nothing,
+        default="127.0.0.1:7446",
+        metavar="HOST:PORT",
+        help="where Prometheus metrics are served; empty: nowhere (default: %(default)s)",
+    )
+    add(
+        "--log-level",
+        choices=logs.LEVELS,
+        default="info",
+        help="the least level that is logged (default: %(default)s)",
+    )
+    add(
+        "--join-token-file",
+        type=Path,
+        metavar="FILE",
+        help="write a join token there on start, readable by the owner only",
+    )
+    add(
+        "--admin-config",
+        type=Path,
+        metavar="FILE",
+        help="write the admin's configuration there too (always: DATA_DIR/admin.conf)",
+    )
+    return parser
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return the host and port of ``host:port`` or ``[v6]:port``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(f"{address!r}: expected HOST:PORT")
+    return host, int(port)
+
+
+def _address(text: str) -> str:
+    try:
+        split_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _address_or_nothing(text: str) -> str:
+    return _address(text) if text else ""
+
+
+def _host(text: str) -> str:
+    if not text or (any(c.isspace() or c in "/:" for c in text) and not _is_ipv6(text)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected an address or a DNS name")
+    return text
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _components(text: str) -> list[str]:
+    names = text.split(",")
+    if names == ["all"]:
+        return names
+    for name in names:
+        if name not in COMPONENTS:
+            known = ", ".join(COMPONENTS)
+            raise argparse.ArgumentTypeError(f"{name!r}: expected all, or some of {known}")
+    return list(dict.fromkeys(names))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if dash and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last) <= 65535:
+        return int(first), int(last)
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535"
+    )

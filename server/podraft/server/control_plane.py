@@ -1,0 +1,191 @@
+"""The process of API and store, with the scheduler and the controllers as its children.
+
+Owns: the order in which the control plane comes up and goes down.  Invariants:
+children start when the API answers and end before it does; a store that failed ends the
+process, so that recovery from disk decides what is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.metadata
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from podraft.client import config as client_config
+from podraft.server import arguments, processes
+from podraft.server.arguments import Arguments, StartError, split_address
+from podraft.server.auth.pki import Pki, PkiError, ensure_pki
+from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
+from podraft.server.replication.directory import StoreInUseError
+from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication.wal import WalCorruptError
+from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.cluster import create_join_token
+from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
+
+_LOG = logging.getLogger(__name__)
+
+_GRACE_S: Final = 3.0
+_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+# Requests make few cycles; the default of 700 would walk the young objects thousands of times
+# a second under load.
+_GC_THRESHOLDS: Final = (50_000, 20, 50)
+
+
+async def run(given: Arguments, stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set.
+
+    Raises:
+        StartError: Something prevents the start, or the store failed.
+    """
+    started_s = time.monotonic()
+    with _start_errors(given):
+        given.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pki = await asyncio.to_thread(
+            ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses
+        )
+        datastore = await EmbeddedDatastore.open(given.data_dir / "store")
+    try:
+        await _serve(given, stop, pki, datastore, started_s)
+    finally:
+        await datastore.close()
+
+
+async def _serve(
+    given: Arguments,
+    stop: asyncio.Event,
+    pki: Pki,
+    datastore: EmbeddedDatastore,
+    started_s: float,
+) -> None:
+    first_port, last_port = given.node_port_range
+    options = ApiOptions(
+        listen=given.listen,
+        join_listen=given.join_listen,
+        cluster_id=str(uuid.UUID(bytes=datastore.cluster_id)),
+        version=importlib.metadata.version("podraft"),
+        addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
+    )
+    api = ApiServer(datastore, pki, options)
+    supervisor = processes.Supervisor(_children(given))
+    try:
+        with _start_errors(given):
+            await api.start()
+            _write_configs(given, pki, api.port)
+            if given.join_token_file is not None:
+                token = await create_join_token(datastore, pki.authority, LIFETIME_S_DEFAULT)
+                _write_private(given.join_token_file, token.token + "\n")
+            _serve_metrics(given.metrics_listen, api)
+        supervisor.start()
+        _tune_memory()
+        print(  # noqa: T201 - what starts the server waits for this line
+            f"podraft-server ready: api={_with_port(given.listen, api.port)} "
+            f"join={_with_port(given.join_listen, api.join_port)} "
+            f"revision={datastore.revision} after={time.monotonic() - started_s:.2f}s",
+            flush=True,
+        )
+        await _until_stopped_or_failed(stop, datastore)
+    finally:
+        await supervisor.stop()
+        await api.stop(_GRACE_S)
+
+
+async def _until_stopped_or_failed(stop: asyncio.Event, datastore: EmbeddedDatastore) -> None:
+    stopping = asyncio.ensure_future(stop.wait())
+    failing = asyncio.ensure_future(datastore.failed())
+    await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if failing.done():
+        raise StartError(str(failing.result()))
+    failing.cancel()
+    _LOG.info("stopping")
+
+
+@contextmanager
+def _start_errors(given: Arguments) -> Iterator[None]:
+    """Turn what can go wrong on a start into a line that says it."""
+    try:
+        yield
+    except (PkiError, StoreInUseError, WalCorruptError, ListenError) as error:
+        raise StartError(str(error)) from None
+    except OSError as error:
+        where = error.filename or given.data_dir
+        raise StartError(f"{where}: {error.strerror or error}") from None
+
+
+def _children(given: Arguments) -> list[processes.Command]:
+    common = ("--log-level", given.log_level, "--metrics-listen", "")
+    commands = []
+    for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+        if component not in given.components:
+            continue
+        own = ["--components", component, "--config", str(_config_path(given, component))]
+        if component == arguments.CONTROLLERS:
+            own += ["--pod-cidr", given.pod_cidr, "--node-cidr-mask", str(given.node_cidr_mask)]
+        commands.append(processes.self_command(component, (*own, *common)))
+    return commands
+
+
+def _config_path(given: Arguments, component: str) -> Path:
+    return given.data_dir / f"{component}.conf"
+
+
+def _write_configs(given: Arguments, pki: Pki, port: int) -> None:
+    """Write how the components and the admin reach the API."""
+    host, _ = split_address(given.listen)
+    local = _join(_ANY_ADDRESS.get(host, host), port)
+    for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+        text = client_config.dump(pki.config(component, (local,)))
+        _write_private(_config_path(given, component), text)
+    advertised = given.advertise_addresses[:1]
+    admin = pki.config("admin", (_join(advertised[0], port) if advertised else local,))
+    text = client_config.dump(admin)
+    _write_private(given.data_dir / "admin.conf", text)
+    if given.admin_config is not None:
+        _write_private(given.admin_config, text)
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _with_port(address: str, port: int) -> str:
+    return _join(split_address(address)[0], port)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace ``path`` atomically by a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def _serve_metrics(address: str, api: ApiServer) -> None:
+    if not address:
+        return
+    from podraft.server.rpc import metrics
+
+    host, port = split_address(address)
+    try:
+        metrics.serve(host, port, api)
+    except OSError as error:
+        raise ListenError(f"cannot serve metrics on {address}: {error.strerror}") from None
+
+
+def _tune_memory() -> None:
+    """Leave out of garbage collection what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)

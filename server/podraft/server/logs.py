@@ -1,0 +1,44 @@
+"""The server's log: one line per record, ``key=value`` after the message.
+
+Owns: the format, and which logger says what.  Invariant: one record is one line, except
+for tracebacks, whose lines are indented below theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a record as ``time level component message``."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, with its traceback below."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        message = record.getMessage().replace("\n", "\\n")
+        line = (
+            f"{at}.{int(record.msecs):03d}Z level={record.levelname.lower()} "
+            f"component={self._component} logger={record.name.removeprefix('podraft.server.')} "
+            f"{message}"
+        )
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            line += "".join(f"\n    {part}" for part in trace.splitlines())
+        return line
+
+
+def configure(component: str, level: str) -> None:
+    """Let all loggers of the process write to the standard error stream."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(component))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())

@@ -1,0 +1,114 @@
+"""Child processes: the components that are clients of the API.
+
+Owns: starting them, starting them again when they end, ending them.  Invariants: a
+child does not outlive its parent, however that dies; restarts are spaced by a bounded
+back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_LOG = logging.getLogger(__name__)
+
+_BACKOFF_S_MIN: Final = 0.5
+_BACKOFF_S_MAX: Final = 15.0
+_STABLE_S: Final = 60.0
+_STOP_S_MAX: Final = 8.0
+_PARENT: Final = "PODRAFT_PARENT_PID"
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A component and how to start it."""
+
+    name: str
+    arguments: Sequence[str]
+
+
+class Supervisor:
+    """Keeps one child process per command running."""
+
+    def __init__(self, commands: Sequence[Command]) -> None:
+        self._commands = commands
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start all children."""
+        self._tasks = [asyncio.create_task(self._keep(command)) for command in self._commands]
+
+    async def stop(self) -> None:
+        """End all children: politely, then not."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep(self, command: Command) -> None:
+        backoff_s = _BACKOFF_S_MIN
+        while True:
+            started_s = time.monotonic()
+            status = await _run(command)
+            if time.monotonic() - started_s > _STABLE_S:
+                backoff_s = _BACKOFF_S_MIN
+            _LOG.error(
+                "the %s ended status=%d; starting it again in %.1f s",
+                command.name,
+                status,
+                backoff_s,
+            )
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, _BACKOFF_S_MAX)
+
+
+async def _run(command: Command) -> int:
+    """Run one child to its end; when cancelled, end it."""
+    environment = {**os.environ, _PARENT: str(os.getpid())}
+    process = await asyncio.create_subprocess_exec(
+        *command.arguments, stdin=asyncio.subprocess.DEVNULL, env=environment
+    )
+    _LOG.info("started the %s pid=%d", command.name, process.pid)
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    try:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), _STOP_S_MAX)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    except ProcessLookupError:
+        pass
+
+
+def self_command(name: str, arguments: Sequence[str]) -> Command:
+    """Return the command that runs this program as one component."""
+    return Command(name, (sys.executable, "-m", "podraft.server.app", *arguments))
+
+
+def follow_parent() -> None:
+    """Die when the parent does; called first thing in a child.
+
+    The kernel's signal is asked for here rather than between fork and exec, where
+    little is safe; a parent that died meanwhile is noticed by its pid.
+    """
+    expected = os.environ.pop(_PARENT, "")
+    if not expected:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(expected):
+        sys.exit(1)

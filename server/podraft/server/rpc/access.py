@@ -1,0 +1,67 @@
+"""Who calls, and whether they may.
+
+Owns: the way from a connection's verified certificate to an identity, and from an
+identity's attempted call to a refusal.  Invariant: every RPC on the API port goes
+through here; a connection without a certificate of the cluster never gets so far.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+
+from podraft.server.auth import identity as identities
+from podraft.server.auth.authorize import Attributes, Lookup, authorize
+from podraft.server.auth.identity import Identity, IdentityError
+from podraft.server.rpc.errors import Code, RefusedError
+
+_CACHE_MAX: Final = 4096
+
+
+class Caller:
+    """An identity and what it may do: called with attributes, it refuses or returns."""
+
+    __slots__ = ("_lookup", "identity")
+
+    def __init__(self, identity: Identity, lookup: Lookup) -> None:
+        self.identity = identity
+        self._lookup = lookup
+
+    def __call__(self, attributes: Attributes) -> None:
+        """Return if the caller may make the call.
+
+        Raises:
+            RefusedError: It may not.
+        """
+        denial = authorize(self.identity, attributes, self._lookup)
+        if denial is not None:
+            raise RefusedError(Code.PERMISSION_DENIED, denial)
+
+
+class Callers:
+    """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._known: dict[bytes, Caller] = {}
+
+    def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+        """Return who makes the call.
+
+        Raises:
+            RefusedError: The connection carries no usable certificate.
+        """
+        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
+        if not pem:
+            raise RefusedError(Code.UNAUTHENTICATED, "a client certificate is required")
+        caller = self._known.get(pem)
+        if caller is None:
+            try:
+                caller = Caller(identities.from_certificate(pem), self._lookup)
+            except IdentityError as error:
+                raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
+            if len(self._known) >= _CACHE_MAX:
+                del self._known[next(iter(self._known))]
+            self._known[pem] = caller
+        return caller

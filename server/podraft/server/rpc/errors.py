@@ -1,0 +1,136 @@
+"""Refusals: what a caller is told, as a gRPC status with machine-readable details.
+
+Owns: the table from our exceptions to status codes.  Invariants: a refusal says
+precisely what is wrong; an unexpected exception reaches the log with its
+traceback and the caller with an id only.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from podraft.api.violations import InvalidObjectError, Violation
+from podraft.server.state.datastore import (
+    FutureRevisionError,
+    RevisionCompactedError,
+    SlowWatcherError,
+    StoreFailedError,
+    StoreOverloadedError,
+    TransactionTooLargeError,
+)
+
+_LOG = logging.getLogger(__name__)
+
+# gRPC refuses trailers above 8 KiB in sum; what is cut is still counted in the message.
+_DETAILS_BYTES_MAX = 4096
+_MESSAGE_CHARACTERS_MAX = 2048
+
+Code = grpc.StatusCode
+
+
+class RefusedError(Exception):
+    """A call is refused with ``code`` and a message for its caller."""
+
+    def __init__(
+        self, code: grpc.StatusCode, message: str, violations: Sequence[Violation] = ()
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.violations = tuple(violations)
+
+
+def invalid(field: str, description: str) -> RefusedError:
+    """Return the refusal of one malformed field."""
+    return RefusedError(
+        Code.INVALID_ARGUMENT, f"{field}: {description}", (Violation(field, description),)
+    )
+
+
+def from_violations(violations: Sequence[Violation]) -> RefusedError:
+    """Return the refusal of an object with these violations."""
+    first = violations[0]
+    message = f"{first.field}: {first.description}" if first.field else first.description
+    if len(violations) > 1:
+        message += f" (and {len(violations) - 1} more)"
+    return RefusedError(Code.INVALID_ARGUMENT, message, violations)
+
+
+def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedError:
+    """Let an error of one write of a ``Commit`` say which: ``writes[3].spec.replicas``."""
+    prefix = f"writes[{index}]"
+    if error.violations:
+        return from_violations(
+            [
+                Violation(f"{prefix}.{v.field}" if v.field else prefix, v.description)
+                for v in error.violations
+            ]
+        )
+    assert isinstance(error, RefusedError)  # The other one always has violations.
+    return RefusedError(error.code, f"{prefix}: {error.message}")
+
+
+def translate(error: Exception) -> RefusedError:
+    """Return the refusal that tells a caller about ``error``."""
+    match error:
+        case RefusedError():
+            return error
+        case InvalidObjectError():
+            return from_violations(error.violations)
+        case RevisionCompactedError():
+            return RefusedError(Code.OUT_OF_RANGE, f"{error}: list again")
+        case FutureRevisionError():
+            return RefusedError(Code.OUT_OF_RANGE, f"{error}: list again")
+        case StoreOverloadedError():
+            return RefusedError(
+                Code.RESOURCE_EXHAUSTED, "too many writes wait for the store; try again later"
+            )
+        case SlowWatcherError():
+            return RefusedError(
+                Code.UNAVAILABLE, "the watch fell behind; resume from the last event's revision"
+            )
+        case TransactionTooLargeError():
+            return RefusedError(Code.RESOURCE_EXHAUSTED, str(error))
+        case StoreFailedError():
+            _LOG.error("the store failed: %s", error)
+            return RefusedError(Code.UNAVAILABLE, "the store has stopped; the outcome is unknown")
+        case _:
+            reference = secrets.token_hex(6)
+            _LOG.error("unexpected failure id=%s", reference, exc_info=error)
+            return RefusedError(
+                Code.INTERNAL, f"internal error {reference}; the server's log has the details"
+            )
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    """End the call with the status that tells about ``error``."""
+    refusal = translate(error)
+    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+    if refusal.violations:
+        status = status_pb2.Status(code=refusal.code.value[0], message=message)
+        detail = any_pb2.Any()
+        detail.Pack(_bad_request(refusal.violations))
+        status.details.append(detail)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(refusal.code, message, trailers)
+
+
+def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
+    request = error_details_pb2.BadRequest()
+    size = 0
+    for violation in violations:
+        size += len(violation.field.encode()) + len(violation.description.encode()) + 8
+        if size > _DETAILS_BYTES_MAX and request.field_violations:
+            break
+        request.field_violations.add(
+            field=violation.field[:1024], description=violation.description[:2048]
+        )
+    return request

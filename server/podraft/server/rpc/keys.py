@@ -1,0 +1,44 @@
+"""Where things are in the keyspace.
+
+Owns: the layout of keys that ``docs/architecture.md`` describes.  Invariant: a
+key of an object is ``resource[/namespace]/name``; every other key begins with
+an underscore, so no object can ever shadow it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api import kinds
+from podraft.api.kinds import AnyKind
+
+CLUSTER_ID: Final = b"_cluster/id"
+
+
+def of_object(kind: AnyKind, namespace: str, name: str) -> bytes:
+    """Return an object's key."""
+    if kind.namespaced:
+        return f"{kind.resource}/{namespace}/{name}".encode()
+    return f"{kind.resource}/{name}".encode()
+
+
+def prefix(kind: AnyKind, namespace: str = "") -> bytes:
+    """Return what the keys of a kind begin with, in one namespace or in all."""
+    if kind.namespaced and namespace:
+        return f"{kind.resource}/{namespace}/".encode()
+    return f"{kind.resource}/".encode()
+
+
+def of_namespace(name: str) -> bytes:
+    """Return the key of a Namespace."""
+    return of_object(kinds.NAMESPACE, "", name)
+
+
+def of_scheduling_record(namespace: str, name: str) -> bytes:
+    """Return the key of a pod's scheduling record."""
+    return f"_scheduling/{namespace}/{name}".encode()
+
+
+def namespace_of(key: bytes) -> str:
+    """Return the namespace in a namespaced object's key."""
+    return key.split(b"/", 2)[1].decode()

@@ -1,0 +1,107 @@
+"""Writes as the planner takes them, whichever RPC they came by.
+
+Owns: the vocabulary of writes and the way from a ``Commit`` to it.  Invariant: a
+single-object RPC and the same write in a ``Commit`` become the same operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
+
+from podraft.api import kinds
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import scheduling_pb2
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.api.violations import shown
+from podraft.server.rpc.errors import invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Store a new object."""
+
+    kind: AnyKind
+    object: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace an object, or with a sub-resource that part of it."""
+
+    kind: AnyKind
+    object: Any
+    subresource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Change some fields of an object."""
+
+    kind: AnyKind
+    request: requests_pb2.PatchRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete an object, or begin its graceful deletion."""
+
+    kind: AnyKind
+    request: requests_pb2.DeleteRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Place a pod on a node, or record why it could not be placed."""
+
+    request: scheduling_pb2.BindPodRequest
+
+
+Operation: TypeAlias = Create | Update | Patch | Remove | Bind
+
+
+def of_write(write: commit_pb2.Write) -> Operation:
+    """Return the operation that one write of a ``Commit`` means.
+
+    Raises:
+        RefusedError: It names no known kind, or carries bytes that are no object.
+    """
+    match write.WhichOneof("operation"):
+        case "create":
+            kind, message = _unpack(write.create.object, "create.object")
+            return Create(kind, message)
+        case "update":
+            kind, message = _unpack(write.update.object, "update.object")
+            return Update(kind, message, write.update.subresource)
+        case "patch":
+            patch = write.patch
+            return Patch(_kind(patch.api_version, patch.kind, "patch"), patch.request)
+        case "delete":
+            delete = write.delete
+            return Remove(_kind(delete.api_version, delete.kind, "delete"), delete.request)
+        case "bind":
+            return Bind(write.bind)
+        case _:
+            raise invalid("operation", "is required: one of create, update, patch, delete, bind")
+
+
+def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
+    name = packed.type_url.rpartition("/")[2]
+    kind = kinds.by_message_name(name)
+    if kind is None:
+        raise invalid(f"{field}.typeUrl", f"{shown(packed.type_url)} is no stored kind")
+    try:
+        return kind, kind.message.FromString(packed.value)
+    except DecodeError:
+        raise invalid(f"{field}.value", f"is no encoded {kind.name}") from None
+
+
+def _kind(api_version: str, name: str, field: str) -> AnyKind:
+    kind = kinds.by_manifest(api_version, name)
+    if kind is None:
+        raise invalid(f"{field}.kind", f"{shown(name)} in {shown(api_version)} is no stored kind")
+    return kind

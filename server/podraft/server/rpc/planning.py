@@ -1,0 +1,377 @@
+"""From a list of writes to one transaction.
+
+Owns: what each write means given what is stored: existence, preconditions,
+namespaces, authorization, admission.  Invariants: a write sees the effects of
+those before it in the same list; every key that was read is guarded at the
+revision at which it was read, so a plan takes effect on exactly the state that
+it was made from; the planner itself writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol, assert_never
+
+from podraft.api import codec, kinds, merge_patch
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.api.violations import InvalidObjectError
+from podraft.server import admission
+from podraft.server.auth import authorize as rules
+from podraft.server.auth.authorize import Attributes
+from podraft.server.rpc import binding, keys, wire
+from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError, invalid, located
+from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
+from podraft.server.rpc.reads import described, not_found, target_key
+from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
+from podraft.server.state.revisions import revision_suffix
+
+OBJECT_BYTES_MAX: Final = 1536 * 1024
+_NAME_ATTEMPTS_MAX: Final = 8
+
+
+class Reader(RangeReader, Protocol):
+    """What the planner reads: the newest records."""
+
+    async def get(self, key: bytes) -> Record | None:
+        """Return the newest record of ``key``."""
+
+
+class Authorizer(Protocol):
+    """Decides whether the caller may make a call."""
+
+    def __call__(self, attributes: Attributes) -> None:
+        """Return if it may.
+
+        Raises:
+            RefusedError: It may not.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a plan depends on besides the store: time, fresh names, the caller's rights."""
+
+    now: datetime
+    new_uid: Callable[[], str]
+    new_suffix: Callable[[], str]
+    authorize: Authorizer
+    addresses: AddressRanges
+    address_start: int
+
+
+class Entry:
+    """One object in the state that the writes make step by step."""
+
+    __slots__ = ("changed", "key", "kind", "message", "record", "value")
+
+    def __init__(self, kind: AnyKind, key: bytes, record: Record | None, message: Any) -> None:
+        self.kind = kind
+        self.key = key
+        self.record = record
+        # None: the object does not exist (any more).
+        self.message = message
+        self.value = record.value if record is not None else b""
+        self.changed = False
+
+    def put(self, message: Any) -> None:
+        """Let the object be ``message``.
+
+        Raises:
+            InvalidObjectError: It is too large.
+        """
+        self.value = wire.encode_object(message)
+        if len(self.value) > OBJECT_BYTES_MAX:
+            raise InvalidObjectError.of(
+                "", f"the object has {len(self.value)} bytes: expected at most {OBJECT_BYTES_MAX}"
+            )
+        if self.record is not None:
+            # Later writes of the same list compare with what their caller has seen.
+            message.metadata.resource_version = str(self.record.mod_revision)
+        self.message = message
+        self.changed = True
+
+    def remove(self) -> None:
+        """Let the object be gone."""
+        self.message = None
+        self.changed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one write answers: an object, stamped with the commit's revision if ``written``."""
+
+    kind: AnyKind
+    value: bytes
+    written: bool
+
+    def encoded(self, revision: int) -> bytes:
+        """Return the object as it is after the commit of ``revision``."""
+        return self.value + revision_suffix(revision) if self.written and revision else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One transaction and what its writes answer, in their order."""
+
+    transaction: Transaction
+    results: tuple[Result, ...]
+
+
+class Planner:
+    """Plans one list of writes; used once."""
+
+    def __init__(self, reader: Reader, decoded: DecodedObjects, around: Surroundings) -> None:
+        self._reader = reader
+        self._decoded = decoded
+        self._around = around
+        self._entries: dict[bytes, Entry] = {}
+        self._guards: dict[bytes, Guard] = {}
+        self._extra: dict[bytes, Put | Delete] = {}
+        self._claims = AddressClaims(reader, around.addresses, around.address_start)
+
+    async def plan(self, operations: Sequence[Operation], *, numbered: bool) -> Plan:
+        """Return the transaction that carries out ``operations``.
+
+        ``numbered`` lets errors say which write they are about.
+
+        Raises:
+            RefusedError: One of the writes is not possible.
+        """
+        results = []
+        for index, operation in enumerate(operations):
+            try:
+                results.append(await self._apply(operation))
+            except (InvalidObjectError, RefusedError) as error:
+                if not numbered:
+                    raise
+                raise located(error, index) from None
+        return Plan(self._transaction(), tuple(results))
+
+    def _transaction(self) -> Transaction:
+        writes = self._extra | self._claims.writes
+        self._guards |= self._claims.guards
+        for entry in self._entries.values():
+            revision = entry.record.mod_revision if entry.record is not None else 0
+            self._guards[entry.key] = Guard(entry.key, revision)
+            if not entry.changed:
+                continue
+            if entry.message is not None:
+                writes[entry.key] = Put(entry.key, entry.value)
+            elif entry.record is not None:
+                writes[entry.key] = Delete(entry.key)
+        return Transaction(tuple(self._guards.values()), tuple(writes.values()))
+
+    async def _apply(self, operation: Operation) -> Result:
+        match operation:
+            case Create():
+                return await self._create(operation)
+            case Update():
+                return await self._update(operation)
+            case Patch():
+                return await self._patch(operation)
+            case Remove():
+                return await self._remove(operation)
+            case Bind():
+                return await self._bind(operation)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _entry(self, kind: AnyKind, key: bytes) -> Entry:
+        entry = self._entries.get(key)
+        if entry is None:
+            record = await self._reader.get(key)
+            message = None
+            if record is not None:
+                message = self._decoded.get(kind, key, record.mod_revision, record.value)
+            entry = self._entries[key] = Entry(kind, key, record, message)
+        return entry
+
+    async def _existing(
+        self, kind: AnyKind, namespace: str, name: str, verb: rules.Verb, subresource: str
+    ) -> Entry:
+        entry = await self._entry(kind, target_key(kind, namespace, name))
+        if entry.message is None:
+            # Who may not touch the object does not learn whether it exists.
+            self._around.authorize(Attributes(verb, kind, namespace, name, subresource))
+            raise not_found(kind, namespace, name)
+        return entry
+
+    async def _create(self, operation: Create) -> Result:
+        kind, proposed, around = operation.kind, operation.object, self._around
+        for _ in range(_NAME_ATTEMPTS_MAX):
+            created = admission.prepare_create(
+                kind,
+                proposed,
+                now=around.now,
+                uid=around.new_uid(),
+                name_suffix=around.new_suffix(),
+            )
+            metadata = created.metadata
+            entry = await self._entry(kind, keys.of_object(kind, metadata.namespace, metadata.name))
+            if entry.message is None or proposed.metadata.name:
+                break
+        around.authorize(
+            Attributes("create", kind, metadata.namespace, metadata.name, object=created)
+        )
+        if entry.message is not None:
+            what = described(kind, metadata.namespace, metadata.name)
+            raise RefusedError(Code.ALREADY_EXISTS, f"{what} already exists")
+        if kind.namespaced:
+            await self._check_namespace(metadata.namespace)
+        if kind is kinds.SERVICE:
+            created = await self._claims.assign(None, created)
+        entry.put(created)
+        return Result(kind, entry.value, written=True)
+
+    async def _check_namespace(self, name: str) -> None:
+        entry = await self._entry(kinds.NAMESPACE, keys.of_namespace(name))
+        if entry.message is None:
+            raise RefusedError(Code.NOT_FOUND, f'namespaces "{name}" not found')
+        if entry.message.metadata.HasField("deletion_timestamp"):
+            raise RefusedError(
+                Code.FAILED_PRECONDITION,
+                f'namespace "{name}" is being deleted: nothing can be created in it',
+            )
+
+    async def _update(self, operation: Update) -> Result:
+        kind, proposed = operation.kind, operation.object
+        metadata = proposed.metadata
+        entry = await self._existing(
+            kind, metadata.namespace, metadata.name, "update", operation.subresource
+        )
+        return await self._replace(entry, proposed, "update", operation.subresource)
+
+    async def _patch(self, operation: Patch) -> Result:
+        kind, request = operation.kind, operation.request
+        entry = await self._existing(
+            kind, request.namespace, request.name, "patch", request.subresource
+        )
+        _check_preconditions(entry, request.preconditions)
+        patch = codec.decode_json(request.merge_patch)
+        merged = merge_patch.merge_patch(codec.to_json(entry.message), patch)
+        proposed = codec.parse(kind.message, merged)
+        return await self._replace(entry, proposed, "patch", request.subresource)
+
+    async def _replace(
+        self, entry: Entry, proposed: Any, verb: rules.Verb, subresource: str
+    ) -> Result:
+        """Store ``proposed`` in place of the entry's object, as far as the call may."""
+        kind, stored, around = entry.kind, entry.message, self._around
+        _check_subresource(kind, subresource)
+        _check_same(entry, proposed)
+        updated = admission.prepare_update(
+            kind, stored, proposed, now=around.now, subresource=subresource
+        )
+        metadata = stored.metadata
+        around.authorize(
+            Attributes(verb, kind, metadata.namespace, metadata.name, subresource, updated, stored)
+        )
+        if kind is kinds.SERVICE:
+            updated = await self._claims.assign(stored, updated)
+        if _is_same(stored, updated):
+            return Result(kind, entry.value, written=entry.changed)
+        entry.put(updated)
+        value = entry.value
+        if admission.is_gone(kind, updated):
+            self._drop(entry)
+        return Result(kind, value, written=True)
+
+    async def _remove(self, operation: Remove) -> Result:
+        kind, request = operation.kind, operation.request
+        entry = await self._existing(kind, request.namespace, request.name, "delete", "")
+        stored, options = entry.message, request.options
+        self._around.authorize(
+            Attributes("delete", kind, request.namespace, request.name, stored=stored)
+        )
+        _check_preconditions(entry, options.preconditions)
+        decision = admission.prepare_delete(kind, stored, options, now=self._around.now)
+        match decision:
+            case admission.Remove():
+                self._drop(entry)
+                return Result(kind, entry.value, written=True)
+            case admission.MarkDeleting():
+                if _is_same(stored, decision.object):
+                    return Result(kind, entry.value, written=entry.changed)
+                entry.put(decision.object)
+                return Result(kind, entry.value, written=True)
+
+    def _drop(self, entry: Entry) -> None:
+        """Remove the object and what the server keeps on its behalf."""
+        stored = entry.message
+        entry.remove()
+        metadata = stored.metadata
+        if entry.kind is kinds.POD:
+            key = keys.of_scheduling_record(metadata.namespace, metadata.name)
+            self._extra[key] = Delete(key)
+        elif entry.kind is kinds.SERVICE:
+            self._claims.release(stored)
+
+    async def _bind(self, operation: Bind) -> Result:
+        request = operation.request
+        namespace, name = request.namespace, request.name
+        entry = await self._entry(kinds.POD, target_key(kinds.POD, namespace, name))
+        stored = entry.message
+        self._around.authorize(
+            Attributes("create", kinds.POD, namespace, name, rules.BINDING, stored=stored)
+        )
+        if stored is None:
+            raise not_found(kinds.POD, namespace, name)
+        record_key = keys.of_scheduling_record(namespace, name)
+        before = await self._reader.get(record_key)
+        decision = binding.decide(
+            stored, request, before.value if before is not None else None, self._around.now
+        )
+        if decision.record is not None:
+            self._extra[record_key] = Put(record_key, decision.record, stamped=False)
+        if decision.pod is None:
+            return Result(kinds.POD, entry.value, written=entry.changed)
+        entry.put(decision.pod)
+        return Result(kinds.POD, entry.value, written=True)
+
+
+def _is_same(stored: Any, updated: Any) -> bool:
+    if stored.metadata.resource_version:
+        updated.metadata.resource_version = stored.metadata.resource_version
+    return bool(stored == updated)
+
+
+def _check_subresource(kind: AnyKind, subresource: str) -> None:
+    if subresource not in ("", "status"):
+        raise invalid("subresource", 'expected "status" or nothing')
+    if subresource and not kind.has_status:
+        raise invalid("subresource", f"{kind.resource} have no status")
+
+
+def _check_same(entry: Entry, proposed: Any) -> None:
+    """Check that ``proposed`` is meant to replace the very object that is stored."""
+    stored, metadata = entry.message.metadata, proposed.metadata
+    for field in ("name", "namespace"):
+        if getattr(metadata, field) != getattr(stored, field):
+            raise invalid(f"metadata.{field}", "cannot be changed")
+    _compare(entry, "uid", metadata.uid, stored.uid)
+    _compare_revision(entry, metadata.resource_version)
+
+
+def _check_preconditions(entry: Entry, preconditions: requests_pb2.Preconditions) -> None:
+    _compare(entry, "uid", preconditions.uid, entry.message.metadata.uid)
+    _compare_revision(entry, preconditions.resource_version)
+
+
+def _compare_revision(entry: Entry, expected: str) -> None:
+    found = str(entry.record.mod_revision) if entry.record is not None else ""
+    _compare(entry, "resourceVersion", expected, found)
+
+
+def _compare(entry: Entry, field: str, expected: str, found: str) -> None:
+    if expected and expected != found:
+        metadata = entry.message.metadata
+        what = described(entry.kind, metadata.namespace, metadata.name)
+        raise RefusedError(
+            Code.ABORTED,
+            f'{what} has changed: its {field} is "{found}", the call expects "{expected[:64]}"',
+        )

@@ -1,0 +1,84 @@
+"""What pods can do besides being stored: be bound, be explained, be reached.
+
+Owns: the handlers of ``BindPod`` and ``GetPodSchedulingRecord``; logs and exec are
+relayed by `relay`.  Invariant: a pod's record outlives neither the pod nor its name's
+next owner.
+"""
+
+from __future__ import annotations
+
+import grpc
+
+from podraft.api import kinds
+from podraft.api.core.v1 import pod_streams_pb2, scheduling_pb2
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.auth.authorize import SCHEDULING, Attributes
+from podraft.server.auth.pki import Pki
+from podraft.server.rpc import keys, reads
+from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.operations import Bind
+from podraft.server.rpc.relay import Relay
+from podraft.server.rpc.services import Methods, unary_methods
+from podraft.server.rpc.writes import Writer
+from podraft.server.state.datastore import Datastore
+
+
+class PodMethods:
+    """The methods that only ``PodService`` has."""
+
+    def __init__(
+        self,
+        datastore: Datastore,
+        decoded: DecodedObjects,
+        writer: Writer,
+        callers: Callers,
+        pki: Pki,
+    ) -> None:
+        self._datastore = datastore
+        self._writer = writer
+        self._callers = callers
+        self._relay = Relay(datastore, decoded, callers, pki)
+
+    def methods(self) -> Methods:
+        """Return the handlers."""
+        service = f"/{kinds.POD.service}"
+        methods = unary_methods(
+            self._callers,
+            {
+                f"{service}/BindPod": (scheduling_pb2.BindPodRequest, self._bind),
+                f"{service}/GetPodSchedulingRecord": (requests_pb2.GetRequest, self._get_record),
+            },
+        )
+        return {
+            **methods,
+            f"{service}/StreamPodLogs": grpc.unary_stream_rpc_method_handler(
+                self._relay.stream_logs,
+                request_deserializer=pod_streams_pb2.StreamPodLogsRequest.FromString,
+                response_serializer=None,
+            ),
+            f"{service}/ExecPod": grpc.stream_stream_rpc_method_handler(
+                self._relay.exec,
+                request_deserializer=pod_streams_pb2.ExecPodRequest.FromString,
+                response_serializer=None,
+            ),
+        }
+
+    async def close(self) -> None:
+        """Close the connections to agents."""
+        await self._relay.close()
+
+    async def _bind(self, request: scheduling_pb2.BindPodRequest, caller: Caller) -> bytes:
+        outcome = await self._writer.write((Bind(request),), caller)
+        return outcome.encoded()
+
+    async def _get_record(self, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
+        namespace, name = request.namespace, request.name
+        caller(Attributes("get", kinds.POD, namespace, name, SCHEDULING))
+        await reads.get(self._datastore, kinds.POD, namespace, name)
+        record = await self._datastore.get(keys.of_scheduling_record(namespace, name))
+        if record is None:
+            what = reads.described(kinds.POD, namespace, name)
+            raise RefusedError(Code.NOT_FOUND, f"{what} has not been scheduled yet")
+        return record.value

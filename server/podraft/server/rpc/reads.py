@@ -1,0 +1,145 @@
+"""Get and list: the stored bytes, at one revision.
+
+Owns: pages and their continuation tokens.  Invariant: all pages of one list show
+the same revision, and nothing is decoded unless a selector demands it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.server.rpc import keys, wire
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.selection import Selection
+from podraft.server.state.datastore import Datastore, Record
+
+# With a selector and a limit the store is read in pieces of this size until the page is full.
+_PIECE_RECORDS: Final = 1000
+_TOKEN_BYTES_MAX: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Where the next page begins, and the revision that all pages show."""
+
+    revision: int
+    last_key: bytes
+
+    def encode(self) -> str:
+        """Return the opaque text that clients send back."""
+        raw = b"%d:%s" % (self.revision, self.last_key)
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, text: str, prefix: bytes) -> Continuation:
+        """Return what `encode` made, if it belongs to a list of keys below ``prefix``.
+
+        Raises:
+            RefusedError: It does not.
+        """
+        try:
+            if len(text) > _TOKEN_BYTES_MAX:
+                raise ValueError
+            raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
+            revision_text, _, last_key = raw.partition(b":")
+            revision = int(revision_text)
+            if revision <= 0 or not last_key.startswith(prefix):
+                raise ValueError
+        except (ValueError, binascii.Error):
+            raise invalid(
+                "continueToken", "is not what a list with the same arguments returned"
+            ) from None
+        return cls(revision, last_key)
+
+
+def target_key(kind: AnyKind, namespace: str, name: str) -> bytes:
+    """Return the key of the object that a request names.
+
+    Raises:
+        RefusedError: Name or namespace are missing, or the kind has no namespaces.
+    """
+    if not name:
+        raise invalid("name", "is required")
+    if kind.namespaced:
+        if not namespace:
+            raise invalid("namespace", f"is required: {kind.resource} are in namespaces")
+    elif namespace:
+        raise invalid("namespace", f"must be empty: {kind.resource} are not in namespaces")
+    return keys.of_object(kind, namespace, name)
+
+
+def not_found(kind: AnyKind, namespace: str, name: str) -> RefusedError:
+    """Return the refusal of a call about an object that is not there."""
+    return RefusedError(Code.NOT_FOUND, f"{described(kind, namespace, name)} not found")
+
+
+def described(kind: AnyKind, namespace: str, name: str) -> str:
+    """Return how messages name an object: ``pods "web" in namespace "default"``."""
+    where = f' in namespace "{namespace}"' if kind.namespaced else ""
+    return f'{kind.resource} "{name}"{where}'
+
+
+async def get(datastore: Datastore, kind: AnyKind, namespace: str, name: str) -> Record:
+    """Return an object's record.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    record = await datastore.get(target_key(kind, namespace, name))
+    if record is None:
+        raise not_found(kind, namespace, name)
+    return record
+
+
+async def list_encoded(
+    datastore: Datastore,
+    decoded: DecodedObjects,
+    selection: Selection,
+    request: requests_pb2.ListRequest,
+) -> bytes:
+    """Return one page as an encoded ``<Kind>List``.
+
+    Raises:
+        RefusedError: Limit or token are malformed.
+        RevisionCompactedError: The token's revision is no longer kept.
+    """
+    if request.limit < 0:
+        raise invalid("limit", "must not be negative")
+    start = Continuation(0, b"")
+    if request.continue_token:
+        start = Continuation.decode(request.continue_token, selection.prefix)
+    records, revision, more = await _collect(datastore, decoded, selection, start, request.limit)
+    metadata = meta_pb2.ListMeta(resource_version=str(revision))
+    if more and records:
+        metadata.continue_token = Continuation(revision, records[-1].key).encode()
+    return wire.encode_list([record.value for record in records], metadata)
+
+
+async def _collect(
+    datastore: Datastore,
+    decoded: DecodedObjects,
+    selection: Selection,
+    start: Continuation,
+    limit: int,
+) -> tuple[list[Record], int, bool]:
+    """Return up to ``limit`` selected records, their revision, and whether more may follow."""
+    found: list[Record] = []
+    revision, last_key = start.revision, start.last_key
+    piece = max(limit, _PIECE_RECORDS) if limit and selection.looks_inside else limit
+    while True:
+        page = await datastore.range(
+            selection.prefix, start_after=last_key, limit=piece, revision=revision
+        )
+        revision = page.revision
+        found.extend(selection.filter(page.records, decoded))
+        if limit and len(found) > limit:
+            return found[:limit], revision, True
+        if not page.more or (limit and len(found) == limit):
+            return found, revision, page.more
+        last_key = page.records[-1].key

@@ -1,0 +1,72 @@
+"""Which objects of a kind one list or watch is about.
+
+Owns: namespace, label selector and field selector, parsed and checked once.
+Invariant: `matches` looks inside an object only if a selector demands it, so
+that calls without selectors never decode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podraft.api import selectors
+from podraft.api.kinds import AnyKind
+from podraft.api.selectors import FieldSelector, LabelSelector
+from podraft.server.rpc import keys
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import invalid
+from podraft.server.state.datastore import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Objects of ``kind``, in one namespace or all, that match both selectors."""
+
+    kind: AnyKind
+    namespace: str
+    labels: LabelSelector
+    fields: FieldSelector
+
+    @property
+    def prefix(self) -> bytes:
+        """What the keys of the selected objects begin with."""
+        return keys.prefix(self.kind, self.namespace)
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether objects must be decoded to know if they are selected."""
+        return not (self.labels.is_everything and self.fields.is_everything)
+
+    def matches(self, message: Any) -> bool:
+        """Say whether both selectors match; the namespace is the caller's to check."""
+        return self.labels.matches(message.metadata.labels) and self.fields.matches(message)
+
+    def filter(self, records: Sequence[Record], decoded: DecodedObjects) -> Sequence[Record]:
+        """Return the records whose objects match, in the same order."""
+        if not self.looks_inside:
+            return records
+        kind = self.kind
+        return [
+            record
+            for record in records
+            if self.matches(decoded.get(kind, record.key, record.mod_revision, record.value))
+        ]
+
+
+def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: str) -> Selection:
+    """Return the selection that a request's texts say.
+
+    Raises:
+        InvalidObjectError: A selector is malformed.
+        RefusedError: The kind has no namespaces, but one is given.
+    """
+    if namespace and not kind.namespaced:
+        raise invalid("namespace", f"must be empty: {kind.resource} are not in namespaces")
+    return Selection(
+        kind,
+        namespace,
+        selectors.parse_label_selector(label_selector),
+        selectors.parse_field_selector(kind, field_selector),
+    )

@@ -1,0 +1,185 @@
+"""The API server: services, hub and writer, put together behind two TLS ports.
+
+Owns: gRPC's options, the order of start and stop, and what every cluster begins
+with.  Invariant: nothing is served before the feeds follow the store; on stop,
+calls in flight get a bounded time to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from podraft.api import kinds
+from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
+from podraft.api.core.v1.namespace_pb2 import Namespace
+from podraft.api.kinds import KINDS
+from podraft.api.meta.v1 import meta_pb2
+from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
+from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
+from podraft.server.auth.pki import Pki
+from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.node_pods import NodePods
+from podraft.server.rpc.operations import Create
+from podraft.server.rpc.pods import PodMethods
+from podraft.server.rpc.services import KindServices, MethodTable
+from podraft.server.rpc.watches import WatchHub
+from podraft.server.rpc.writes import Writer
+from podraft.server.state.datastore import Datastore
+
+_LOG = logging.getLogger(__name__)
+
+REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
+_JOIN_REQUEST_BYTES_MAX: Final = 64 * 1024
+_NAMESPACES: Final = ("default", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE)
+_OPTIONS: Final = (
+    # Two servers on one port would each get some of the connections.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    # A list without a limit is as large as what it lists.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_concurrent_streams", 10_000),
+    # Agents and informers ping through idle watches; that is welcome.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+_JOIN_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", _JOIN_REQUEST_BYTES_MAX),
+    ("grpc.max_concurrent_streams", 16),
+)
+
+
+class ListenError(Exception):
+    """A port cannot be listened on; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """Where the API is served, and what the cluster is."""
+
+    listen: str
+    join_listen: str
+    cluster_id: str
+    version: str
+    addresses: AddressRanges
+
+
+class ApiServer:
+    """The running API server."""
+
+    def __init__(self, datastore: Datastore, pki: Pki, options: ApiOptions) -> None:
+        self._datastore = datastore
+        self._pki = pki
+        self._options = options
+        self._decoded = DecodedObjects()
+        self.hub = WatchHub(datastore, self._decoded)
+        self._node_pods = NodePods(self._decoded)
+        self._callers = Callers(self._node_pods)
+        self._writer = Writer(datastore, self._decoded, options.addresses)
+        self._pods = PodMethods(datastore, self._decoded, self._writer, self._callers, pki)
+        self._api = grpc.aio.server(options=_OPTIONS)
+        self._join = grpc.aio.server(options=_JOIN_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self.port = 0
+        self.join_port = 0
+
+    async def start(self) -> None:
+        """Serve.
+
+        Raises:
+            ListenError: A port is taken or an address is not this machine's.
+        """
+        await self._ensure_namespaces()
+        await self._node_pods.follow(self._datastore, self.hub.feed(kinds.POD))
+        self.hub.start()
+        self._register()
+        key_pair = [(self._pki.server.key, self._pki.server.certificate)]
+        mutual = grpc.ssl_server_credentials(
+            key_pair,
+            root_certificates=self._pki.certificate_authority,
+            require_client_auth=True,
+        )
+        self.port = _listen(self._api, self._options.listen, mutual)
+        self.join_port = _listen(
+            self._join, self._options.join_listen, grpc.ssl_server_credentials(key_pair)
+        )
+        await self._api.start()
+        await self._join.start()
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self.hub.close()
+        await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
+        await self._pods.close()
+
+    @property
+    def revision(self) -> int:
+        """The store's revision."""
+        return self._datastore.revision
+
+    def watchers(self) -> dict[str, int]:
+        """Return how many watch each resource."""
+        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in KINDS}
+
+    def _register(self) -> None:
+        facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
+        authority = self._pki.authority
+        services = KindServices(
+            self._datastore, self._decoded, self.hub, self._writer, self._callers
+        )
+        methods = services.methods()
+        methods |= self._pods.methods()
+        methods |= CommitService(self._writer).methods(self._callers)
+        methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
+        self._api.add_generic_rpc_handlers((MethodTable(methods),))
+        join = JoinService(self._datastore, authority)
+        self._join.add_generic_rpc_handlers((MethodTable(join.methods()),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._api)
+        reflection.enable_server_reflection(_service_names(), self._api)
+
+    async def _ensure_namespaces(self) -> None:
+        """Create the namespaces that every cluster has, if they are not there."""
+        caller = Caller(Identity(API_SERVER, frozenset({MASTERS})), self._node_pods)
+        for name in _NAMESPACES:
+            namespace = Namespace(metadata=meta_pb2.ObjectMeta(name=name))
+            try:
+                await self._writer.write((Create(kinds.NAMESPACE, namespace),), caller)
+            except RefusedError as error:
+                if error.code is not Code.ALREADY_EXISTS:
+                    raise
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise ListenError(
+            f"cannot listen on {address}: the port is taken or the address is not this machine's"
+        )
+    return port
+
+
+def _service_names() -> Sequence[str]:
+    commit = commit_pb2.DESCRIPTOR.services_by_name["CommitService"].full_name
+    cluster = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].full_name
+    names = [kind.service for kind in KINDS]
+    return (*names, commit, cluster, health.SERVICE_NAME, reflection.SERVICE_NAME)

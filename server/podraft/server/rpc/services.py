@@ -1,0 +1,205 @@
+"""The kinds' gRPC services, all by one implementation.
+
+Owns: the table from method to handler, made once from the table of kinds.
+Invariant: requests arrive as typed messages, answers leave as bytes; what the store
+holds is sent as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.auth.authorize import Attributes
+from podraft.server.rpc import calls, errors, reads, selection
+from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import invalid
+from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.rpc.watches import WatchHub
+from podraft.server.rpc.writes import Writer
+from podraft.server.state.datastore import Datastore
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+Unary: TypeAlias = Callable[[Any, Caller], Awaitable[bytes]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Methods: TypeAlias = "dict[str, Handler]"
+
+
+class MethodTable(grpc.GenericRpcHandler):
+    """Finds the handler of a method by its full path."""
+
+    def __init__(self, methods: Methods) -> None:
+        self._methods = methods
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Return the handler of a call; None: there is no such method."""
+        return self._methods.get(handler_call_details.method)
+
+
+def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Unary]]) -> Methods:
+    """Return handlers that recognize the caller and answer with the functions' bytes."""
+    return {
+        method: grpc.unary_unary_rpc_method_handler(
+            _handler(callers, calls.of_method(method), function),
+            request_deserializer=request.FromString,
+            response_serializer=None,
+        )
+        for method, (request, function) in table.items()
+    }
+
+
+def _handler(
+    callers: Callers, counts: calls.Counts, function: Unary
+) -> Callable[[Any, Context], Awaitable[bytes]]:
+    async def handle(message: Any, context: Context) -> bytes:
+        started_s = time.monotonic()
+        try:
+            answer = await function(message, callers.of(context))
+        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+            refusal = errors.translate(error)
+            counts.add(refusal.code.name, time.monotonic() - started_s)
+            await errors.abort(context, refusal)
+        counts.add("OK", time.monotonic() - started_s)
+        return answer
+
+    return handle
+
+
+class KindServices:
+    """Serves every kind's create, get, list, watch, update, patch and delete."""
+
+    def __init__(
+        self,
+        datastore: Datastore,
+        decoded: DecodedObjects,
+        hub: WatchHub,
+        writer: Writer,
+        callers: Callers,
+    ) -> None:
+        self._datastore = datastore
+        self._decoded = decoded
+        self._hub = hub
+        self._writer = writer
+        self._callers = callers
+
+    def methods(self) -> Methods:
+        """Return the handlers of all kinds."""
+        methods: Methods = {}
+        for kind in KINDS:
+            methods.update(self._methods_of(kind))
+        return methods
+
+    def _methods_of(self, kind: AnyKind) -> Methods:
+        create, update = kind.create_request, kind.update_request
+        table: dict[str, tuple[type[Message], Unary]] = {
+            "Create": (create, self._create(kind)),
+            "Get": (requests_pb2.GetRequest, self._get(kind)),
+            "List": (requests_pb2.ListRequest, self._list(kind)),
+            "Update": (update, self._update(kind, "")),
+            "Patch": (requests_pb2.PatchRequest, self._patch(kind)),
+            "Delete": (requests_pb2.DeleteRequest, self._delete(kind)),
+        }
+        if kind.has_status:
+            table["UpdateStatus"] = (update, self._update(kind, "status"))
+        methods = unary_methods(
+            self._callers, {kind.method(verb): entry for verb, entry in table.items()}
+        )
+        methods[kind.method("Watch")] = grpc.unary_stream_rpc_method_handler(
+            self._watch(kind),
+            request_deserializer=requests_pb2.WatchRequest.FromString,
+            response_serializer=None,
+        )
+        return methods
+
+    async def _write(self, operation: Operation, caller: Caller, dry_run: bool) -> bytes:
+        outcome = await self._writer.write((operation,), caller, dry_run=dry_run)
+        return outcome.encoded()
+
+    def _create(self, kind: AnyKind) -> Unary:
+        field = kind.field
+
+        async def create(request: Any, caller: Caller) -> bytes:
+            if not request.HasField(field):
+                raise invalid(field, "is required")
+            operation = Create(kind, getattr(request, field))
+            return await self._write(operation, caller, request.options.dry_run)
+
+        return create
+
+    def _update(self, kind: AnyKind, subresource: str) -> Unary:
+        field = kind.field
+
+        async def update(request: Any, caller: Caller) -> bytes:
+            if not request.HasField(field):
+                raise invalid(field, "is required")
+            operation = Update(kind, getattr(request, field), subresource)
+            return await self._write(operation, caller, request.options.dry_run)
+
+        return update
+
+    def _patch(self, kind: AnyKind) -> Unary:
+        async def patch(request: requests_pb2.PatchRequest, caller: Caller) -> bytes:
+            return await self._write(Patch(kind, request), caller, request.options.dry_run)
+
+        return patch
+
+    def _delete(self, kind: AnyKind) -> Unary:
+        async def delete(request: requests_pb2.DeleteRequest, caller: Caller) -> bytes:
+            return await self._write(Remove(kind, request), caller, request.options.dry_run)
+
+        return delete
+
+    def _get(self, kind: AnyKind) -> Unary:
+        async def get(request: requests_pb2.GetRequest, caller: Caller) -> bytes:
+            namespace, name = request.namespace, request.name
+            if caller.identity.is_admin:
+                return (await reads.get(self._datastore, kind, namespace, name)).value
+            key = reads.target_key(kind, namespace, name)
+            record = await self._datastore.get(key)
+            stored = None
+            if record is not None:
+                stored = self._decoded.get(kind, key, record.mod_revision, record.value)
+            caller(Attributes("get", kind, namespace, name, stored=stored))
+            if record is None:
+                raise reads.not_found(kind, namespace, name)
+            return record.value
+
+        return get
+
+    def _list(self, kind: AnyKind) -> Unary:
+        async def list_(request: requests_pb2.ListRequest, caller: Caller) -> bytes:
+            caller(
+                Attributes("list", kind, request.namespace, field_selector=request.field_selector)
+            )
+            wanted = selection.parse(
+                kind, request.namespace, request.label_selector, request.field_selector
+            )
+            return await reads.list_encoded(self._datastore, self._decoded, wanted, request)
+
+        return list_
+
+    def _watch(self, kind: AnyKind) -> Callable[[Any, Context], Awaitable[None]]:
+        async def watch(request: requests_pb2.WatchRequest, context: Context) -> None:
+            try:
+                caller = self._callers.of(context)
+                caller(
+                    Attributes(
+                        "watch", kind, request.namespace, field_selector=request.field_selector
+                    )
+                )
+                wanted = selection.parse(
+                    kind, request.namespace, request.label_selector, request.field_selector
+                )
+                async for response in self._hub.stream(wanted, request.resource_version):
+                    await context.write(response)
+            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+                await errors.abort(context, error)
+
+        return watch

@@ -1,0 +1,199 @@
+"""The watch hub: feeds for all kinds, and the streams that clients read.
+
+Owns: one store watch per kind, however many clients watch it, and each
+stream's way from its start revision to the live feed.  Invariant: between the
+objects or events that a stream began with and the live ones there is no gap and no
+repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+from podraft.api.kinds import KINDS, AnyKind
+from podraft.server.rpc import wire
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.feed import Feed, FeedEvent, Watcher
+from podraft.server.rpc.selection import Selection
+from podraft.server.state.datastore import (
+    Datastore,
+    EventBatch,
+    FutureRevisionError,
+    RevisionCompactedError,
+    SlowWatcherError,
+    StoreFailedError,
+)
+
+_LOG = logging.getLogger(__name__)
+
+_BOOKMARK_AFTER_S: Final = 30.0
+_RESPONSE_BYTES_MAX: Final = 1024 * 1024
+_WATCHERS_MAX: Final = 20_000
+_PAUSE_AFTER_FAILURE_S: Final = 0.2
+
+
+class WatchHub:
+    """Serves every watch of the API server."""
+
+    def __init__(self, datastore: Datastore, decoded: DecodedObjects) -> None:
+        self._datastore = datastore
+        self._decoded = decoded
+        revision = datastore.revision
+        self._feeds = {kind: Feed(kind, decoded, revision) for kind in KINDS}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watchers = 0
+        self._closing: RefusedError | None = None
+
+    def feed(self, kind: AnyKind) -> Feed:
+        """Return the feed of a kind."""
+        return self._feeds[kind]
+
+    def start(self) -> None:
+        """Begin to follow the store."""
+        self._tasks = [asyncio.create_task(self._follow(feed)) for feed in self._feeds.values()]
+        self._tasks.append(asyncio.create_task(self._send_bookmarks()))
+
+    async def close(self) -> None:
+        """End all streams; their clients resume elsewhere or later."""
+        self._closing = RefusedError(Code.UNAVAILABLE, "the server is stopping")
+        for feed in self._feeds.values():
+            for watcher in feed.watchers():
+                watcher.end(self._closing)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stream(
+        self, selection: Selection, resource_version: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield encoded watch responses, for ever.
+
+        Raises:
+            RefusedError: ``resource_version`` is no revision, or the server is stopping.
+            RevisionCompactedError: Changes after it are no longer kept.
+            FutureRevisionError: It has not been reached.
+            SlowWatcherError: The client does not keep up.
+        """
+        if self._closing is not None:
+            raise self._closing
+        if self._watchers >= _WATCHERS_MAX:
+            raise RefusedError(
+                Code.RESOURCE_EXHAUSTED, f"the server already has {_WATCHERS_MAX} watches"
+            )
+        self._watchers += 1
+        try:
+            async with aclosing(self._stream(selection, resource_version)) as responses:
+                async for response in responses:
+                    yield response
+        finally:
+            self._watchers -= 1
+
+    async def _stream(
+        self, selection: Selection, resource_version: str
+    ) -> AsyncGenerator[bytes, None]:
+        feed = self._feeds[selection.kind]
+        if resource_version:
+            start = _parse_revision(resource_version)
+            if start > self._datastore.revision:
+                raise FutureRevisionError(start, self._datastore.revision)
+            initial: list[bytes] = []
+        else:
+            page = await self._datastore.range(selection.prefix)
+            start = page.revision
+            records = selection.filter(page.records, self._decoded)
+            initial = [wire.encode_event(wire.ADDED, record.value) for record in records]
+            initial.append(wire.encode_bookmark(start))
+        if start < feed.oldest:
+            async with aclosing(self._history(selection, feed, start)) as history:
+                async for response, reached in history:
+                    if response:
+                        yield response
+                    start = reached
+        watcher = Watcher(selection, start)
+        feed.attach(watcher)
+        try:
+            for response in _responses(initial):
+                yield response
+            del initial
+            while True:
+                yield await watcher.next()
+        finally:
+            feed.detach(watcher)
+
+    async def _history(
+        self, selection: Selection, feed: Feed, start: int
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Yield responses from the store's history until the feed's ring can take over."""
+        batches = self._datastore.watch(selection.prefix, start)
+        try:
+            async for batch in batches:
+                encoded = (
+                    FeedEvent(feed.kind, event, self._decoded).encoded_for(selection)
+                    for event in batch.events
+                )
+                yield b"".join(filter(None, encoded)), batch.revision
+                if batch.revision >= feed.oldest:
+                    return
+        finally:
+            await _close(batches)
+        raise self._closing or StoreFailedError("the store is closed")
+
+    async def _follow(self, feed: Feed) -> None:
+        """Keep one feed at the store's head; a gap ends its watches, which resume."""
+        prefix = f"{feed.kind.resource}/".encode()
+        while True:
+            try:
+                async for batch in self._datastore.watch(prefix, feed.revision):
+                    feed.take(batch)
+            except (RevisionCompactedError, SlowWatcherError) as error:
+                _LOG.warning("the feed of %s starts again: %s", feed.kind.resource, error)
+                feed.reset(self._datastore.revision, SlowWatcherError(str(error)))
+            except Exception:  # noqa: BLE001 - whatever it was, the watches must go on
+                _LOG.exception("the feed of %s failed", feed.kind.resource)
+            await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
+
+    async def _send_bookmarks(self) -> None:
+        """Tell idle watchers how far they are, so that they can resume after compactions."""
+        while True:
+            await asyncio.sleep(_BOOKMARK_AFTER_S / 3)
+            now_s = time.monotonic()
+            for feed in self._feeds.values():
+                bookmark = wire.encode_bookmark(feed.revision)
+                for watcher in feed.watchers():
+                    is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
+                    if is_idle and feed.revision > watcher.start:
+                        watcher.push(bookmark)
+
+
+async def _close(batches: AsyncIterator[EventBatch]) -> None:
+    """Let the store forget a watch now rather than when it is collected."""
+    if isinstance(batches, AsyncGenerator):
+        await batches.aclose()
+
+
+def _parse_revision(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+        raise invalid("resourceVersion", "must be a revision that the server returned, or empty")
+    return int(text)
+
+
+def _responses(events: list[bytes]) -> list[bytes]:
+    """Join encoded events to responses of a bounded size."""
+    responses: list[bytes] = []
+    pending: list[bytes] = []
+    size = 0
+    for event in events:
+        if pending and size + len(event) > _RESPONSE_BYTES_MAX:
+            responses.append(b"".join(pending))
+            pending, size = [], 0
+        pending.append(event)
+        size += len(event)
+    if pending:
+        responses.append(b"".join(pending))
+    return responses

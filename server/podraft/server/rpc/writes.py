@@ -1,0 +1,139 @@
+"""Carrying out writes: plan, transact, and plan again if the state moved meanwhile.
+
+Owns: the bounded retries.  Invariants: a caller's own precondition is never
+retried away (the new plan meets it again and refuses); a write is answered only
+when the store has acknowledged it; a dry run does all but transact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.operations import Operation
+from podraft.server.rpc.planning import Authorizer, Plan, Planner, Surroundings
+from podraft.server.state.datastore import Committed, Datastore
+
+_LOG = logging.getLogger(__name__)
+
+_ATTEMPTS_MAX: Final = 10
+_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_LENGTH: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What carried-out writes answer; ``revision`` 0 if it was a dry run."""
+
+    plan: Plan
+    revision: int
+
+    def encoded(self, index: int = 0) -> bytes:
+        """Return the object that one of the writes answers."""
+        return self.plan.results[index].encoded(self.revision)
+
+
+class Writer:
+    """Carries out lists of writes, each as one transaction."""
+
+    def __init__(
+        self, datastore: Datastore, decoded: DecodedObjects, addresses: AddressRanges
+    ) -> None:
+        self._datastore = datastore
+        self._decoded = decoded
+        self._addresses = addresses
+        self._contended = _Queues()
+
+    async def write(
+        self,
+        operations: Sequence[Operation],
+        authorize: Authorizer,
+        *,
+        dry_run: bool = False,
+        numbered: bool = False,
+    ) -> Outcome:
+        """Carry out ``operations`` in one transaction.
+
+        Raises:
+            RefusedError: One of them is not possible, or the state kept changing.
+            StoreOverloadedError: Too many writes wait.
+            StoreFailedError: The outcome is unknown.
+        """
+        plan = await self._plan(operations, authorize, numbered)
+        if dry_run or not plan.transaction.writes:
+            return Outcome(plan, 0 if dry_run else self._datastore.revision)
+        outcome = await self._datastore.transact(plan.transaction)
+        if isinstance(outcome, Committed):
+            return Outcome(plan, outcome.revision)
+        # Others write the same key: from here on one at a time, or most attempts would be in vain.
+        async with self._contended.turn(outcome.guard.key):
+            for _ in range(_ATTEMPTS_MAX - 1):
+                plan = await self._plan(operations, authorize, numbered)
+                if not plan.transaction.writes:
+                    return Outcome(plan, self._datastore.revision)
+                outcome = await self._datastore.transact(plan.transaction)
+                if isinstance(outcome, Committed):
+                    return Outcome(plan, outcome.revision)
+        key = outcome.guard.key.decode("utf-8", "replace")
+        raise RefusedError(
+            Code.ABORTED,
+            f"{key} changed {_ATTEMPTS_MAX} times while the write was being made; try again",
+        )
+
+    async def _plan(
+        self, operations: Sequence[Operation], authorize: Authorizer, numbered: bool
+    ) -> Plan:
+        around = Surroundings(
+            now=datetime.now(UTC),
+            new_uid=new_uid,
+            new_suffix=new_suffix,
+            authorize=authorize,
+            addresses=self._addresses,
+            address_start=secrets.randbelow(1 << 16),
+        )
+        planner = Planner(self._datastore, self._decoded, around)
+        return await planner.plan(operations, numbered=numbered)
+
+
+class _Queues:
+    """A queue of writers for each key that more than one wants to write."""
+
+    def __init__(self) -> None:
+        self._locks: dict[bytes, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def turn(self, key: bytes) -> AsyncIterator[None]:
+        """Wait for one's turn at ``key``."""
+        lock, waiting = self._locks.get(key, (None, 0))
+        lock = lock or asyncio.Lock()
+        self._locks[key] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._locks[key]
+            if waiting == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = (lock, waiting - 1)
+
+
+def new_uid() -> str:
+    """Return a random UUID (version 4)."""
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+def new_suffix() -> str:
+    """Return what a generated name ends with; no vowels, so it is never a word."""
+    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
