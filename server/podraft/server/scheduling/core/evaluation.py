@@ -118,17 +118,23 @@ class Evaluation:
             if row is not None:
                 others[row] = False
             yield "NodeName", "node(s) didn't match the requested node name", others
-        for taint in sorted(table.taints):
-            if taint.effect in (NO_SCHEDULE, NO_EXECUTE):
-                if is_tolerated(taint, profile.tolerations):
-                    continue
-                reason = f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
-                yield "TaintToleration", reason, table.taints[taint]
+        yield from self._hard_taints()
         if profile.node_selector:
             matching = np.ones(table.capacity, np.bool_)
             for key, value in profile.node_selector:
                 matching &= table.label_mask(key, value)
             yield "NodeSelector", "node(s) didn't match Pod's node affinity/selector", ~matching
+
+    def _hard_taints(self) -> Iterator[tuple[str, str, Mask]]:
+        """Yield who has which taint that is not tolerated; its effects are one reason."""
+        masks: dict[tuple[str, str], Mask] = {}
+        for taint, mask in self._table.taints.items():
+            hard = taint.effect in (NO_SCHEDULE, NO_EXECUTE)
+            if hard and not is_tolerated(taint, self._profile.tolerations):
+                known = masks.get((taint.key, taint.value))
+                masks[taint.key, taint.value] = mask if known is None else known | mask
+        for (key, value), mask in sorted(masks.items(), key=lambda item: item[0]):
+            yield "TaintToleration", f"node(s) had untolerated taint {{{key}: {value}}}", mask
 
     def _lacking(self) -> Iterator[Rejection]:
         """Yield what nodes lack that only resources rule out; a node may lack several."""

@@ -56,7 +56,7 @@ class Scheduler:
         if failure is not None and failure[0] == state:
             return Decision(pod, None, failure[1])
         evaluation.refresh()
-        spread = _spread(table.owner_counts(pod.owner) if pod.owner else None)
+        spread = _spread(table, pod.owner)
         total = evaluation.base if spread is None else evaluation.base + spread * SPREAD_WEIGHT
         best = total.max()
         if best == -np.inf:
@@ -118,11 +118,14 @@ def message_of(nodes: int, rejections: Sequence[Rejection]) -> str:
     return f"0/{nodes} nodes are available: {reasons}."
 
 
-def _spread(counts: Scores | None) -> Scores | None:
+def _spread(table: NodeTable, owner: str) -> Scores | None:
     """Return 100 for nodes without a pod of the owner, 0 for the one with most of them."""
+    counts = table.owner_counts(owner) if owner else None
     if counts is None:
         return None
-    most = counts.max()
+    most = (counts * table.present).max()
+    if not most:
+        return None  # All of them are on nodes that have left.
     spread: Scores = (most - counts) * (100.0 / most)
     return spread
 
