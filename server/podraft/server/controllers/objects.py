@@ -1,0 +1,166 @@
+"""Small pure questions about objects that several planners ask.
+
+Owns: ownership, conditions, times and the readiness of pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.kinds import AnyKind, of
+from podraft.api.meta.v1 import meta_pb2
+
+if TYPE_CHECKING:
+    from podraft.api.kinds import Object
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Condition(Protocol):
+    """What the conditions of all kinds have in common."""
+
+    type: str
+    status: str
+    reason: str
+
+
+ConditionT = TypeVar("ConditionT", bound=Condition)
+
+
+def copied(message: MessageT) -> MessageT:
+    """Return a copy that may be changed."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def time_of(now: float) -> meta_pb2.Time:
+    """Return a time in whole seconds, as JSON can carry it."""
+    return meta_pb2.Time(seconds=int(now))
+
+
+def seconds_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> float:
+    """Return a time in seconds since the epoch."""
+    return time.seconds + time.nanos / 1e9
+
+
+def controller_of(metadata: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | None:
+    """Return the reference to the owner that manages the object, if there is one."""
+    for reference in metadata.owner_references:
+        if reference.controller:
+            return reference
+    return None
+
+
+def is_controlled_by(metadata: meta_pb2.ObjectMeta, uid: str) -> bool:
+    """Say whether the owner with ``uid`` manages the object."""
+    reference = controller_of(metadata)
+    return reference is not None and reference.uid == uid
+
+
+def controller_reference(owner: Object, kind: AnyKind) -> meta_pb2.OwnerReference:
+    """Return what an object that ``owner`` manages carries."""
+    return meta_pb2.OwnerReference(
+        api_version=kind.api_version,
+        kind=kind.name,
+        name=owner.metadata.name,
+        uid=owner.metadata.uid,
+        controller=True,
+        block_owner_deletion=True,
+    )
+
+
+def references_without(metadata: meta_pb2.ObjectMeta, uids: set[str]) -> list[dict[str, object]]:
+    """Return the owner references but those to ``uids``, as a merge patch writes them."""
+    return [
+        reference_json(reference)
+        for reference in metadata.owner_references
+        if reference.uid not in uids
+    ]
+
+
+def reference_json(reference: meta_pb2.OwnerReference) -> dict[str, object]:
+    """Return an owner reference as JSON has it."""
+    body: dict[str, object] = {
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
+        "name": reference.name,
+        "uid": reference.uid,
+    }
+    if reference.HasField("controller"):
+        body["controller"] = reference.controller
+    if reference.HasField("block_owner_deletion"):
+        body["blockOwnerDeletion"] = reference.block_owner_deletion
+    return body
+
+
+def is_deleting(metadata: meta_pb2.ObjectMeta) -> bool:
+    """Say whether the object's deletion has begun."""
+    return metadata.HasField("deletion_timestamp")
+
+
+def condition(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
+    """Return the condition of one type, if it is there."""
+    for found in conditions:
+        if found.type == type_:
+            return found
+    return None
+
+
+def is_finished(pod: pod_pb2.Pod) -> bool:
+    """Say whether all of a pod's containers ended for good."""
+    return pod.status.phase in ("Succeeded", "Failed")
+
+
+def is_active(pod: pod_pb2.Pod) -> bool:
+    """Say whether a pod counts as one of its owner's replicas."""
+    return not is_finished(pod) and not is_deleting(pod.metadata)
+
+
+def ready_condition(pod: pod_pb2.Pod) -> pod_pb2.PodCondition | None:
+    """Return the pod's Ready condition."""
+    for found in pod.status.conditions:
+        if found.type == "Ready":
+            return found
+    return None
+
+
+def is_ready(pod: pod_pb2.Pod) -> bool:
+    """Say whether a pod may get traffic."""
+    found = ready_condition(pod)
+    return found is not None and found.status == "True"
+
+
+def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: float) -> float | None:
+    """Return in how many seconds a pod will have been ready for long enough.
+
+    0: it is available; None: it is not even ready.
+    """
+    found = ready_condition(pod)
+    if found is None or found.status != "True":
+        return None
+    if not min_ready_s:
+        return 0.0
+    return max(0.0, seconds_of(found.last_transition_time) + min_ready_s - now)
+
+
+def oldest_first(objects: Sequence[MessageT]) -> list[MessageT]:
+    """Sort by creation, then name."""
+    return sorted(objects, key=_age)
+
+
+def _age(obj: Message) -> tuple[int, int, str]:
+    metadata: meta_pb2.ObjectMeta = obj.metadata  # type: ignore[attr-defined]  # every stored object has it
+    created = metadata.creation_timestamp
+    return created.seconds, created.nanos, metadata.name
+
+
+def describe(obj: Message) -> str:
+    """Return ``kind namespace/name`` for messages."""
+    metadata: meta_pb2.ObjectMeta = obj.metadata  # type: ignore[attr-defined]  # every stored object has it
+    place = f"{metadata.namespace}/" if metadata.namespace else ""
+    return f"{of(obj).name} {place}{metadata.name}"

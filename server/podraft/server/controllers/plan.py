@@ -1,0 +1,90 @@
+"""What planners see and return.
+
+Owns: the snapshot they read, the plan they return, the indexes they may ask for.
+Invariant: nothing here does I/O or reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.kinds import AnyKind, Kind
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+# Objects of any namespaced kind, by namespace.
+BY_NAMESPACE = "namespace"
+# Objects of any kind, by the uid of each of their owners.
+BY_OWNER = "owner"
+# Objects of any namespaced kind that no controller owns, by namespace.
+BY_ORPHAN_NAMESPACE = "orphan"
+# Pods, by the name of their node.
+BY_NODE = "node"
+# EndpointSlices, by ``namespace/service``.
+BY_SERVICE = "service"
+
+
+class ObjectKey(NamedTuple):
+    """Which object a controller looks at."""
+
+    namespace: str
+    name: str
+
+
+class Snapshot(Protocol):
+    """The objects as this process sees them now; shared, never changed."""
+
+    def get(self, kind: Kind[ObjectT], name: str, namespace: str = "") -> ObjectT | None:
+        """Return one object, or None."""
+
+    def list(self, kind: Kind[ObjectT]) -> Sequence[ObjectT]:
+        """Return all objects of a kind."""
+
+    def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
+        """Return the objects of a kind that an index holds under ``value``."""
+
+    def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
+        """Return when an object was last seen to change, by the clock that ``now`` is of.
+
+        Only for Leases; None if it is not there.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event to tell users of; ``regarding`` is the object that it happened to."""
+
+    regarding: Message
+    type: Literal["Normal", "Warning"]
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The claim that no object of this uid exists (empty: none of this name)."""
+
+    kind: AnyKind
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What brings one key nearer to its wish.
+
+    ``writes`` are committed together, then ``events`` told.  ``absent`` is checked against
+    the API server first, because another informer may lag behind and the writes cannot
+    be undone.  ``requeue_after_s``: when time alone may change the plan.
+    """
+
+    writes: tuple[commit_pb2.Write, ...] = ()
+    events: tuple[Happening, ...] = ()
+    requeue_after_s: float | None = None
+    absent: tuple[Absent, ...] = ()

@@ -1,0 +1,150 @@
+"""The replica sets of a Deployment, one per template that it had.
+
+Owns: which replica set runs the current template, the names, hashes and revisions of
+replica sets, and how many old ones are remembered.
+
+Invariants: two replica sets of one Deployment never have the same template hash; the
+current template's replica set has the highest revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.kinds import DEPLOYMENT
+from podraft.server.controllers import objects
+
+HASH_LABEL = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
+MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
+# Letters that spell no words, as in generated names.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_HASH_LENGTH = 10
+_NOT_COPIED = frozenset(
+    {
+        REVISION,
+        DESIRED_REPLICAS,
+        MAX_REPLICAS,
+        "kubectl.kubernetes.io/last-applied-configuration",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The replica sets that a Deployment owns: the current template's; the others, by age."""
+
+    new: replica_set_pb2.ReplicaSet | None
+    old: tuple[replica_set_pb2.ReplicaSet, ...]
+
+    @property
+    def all(self) -> tuple[replica_set_pb2.ReplicaSet, ...]:
+        """All of them, the current one first."""
+        return (self.new, *self.old) if self.new is not None else self.old
+
+
+def history_of(
+    deployment: deployment_pb2.Deployment, owned: Sequence[replica_set_pb2.ReplicaSet]
+) -> History:
+    """Tell the current template's replica set (the oldest, if several) from the others."""
+    wanted = _comparable(deployment.spec.template)
+    ordered = objects.oldest_first(owned)
+    new = next((rs for rs in ordered if _comparable(rs.spec.template) == wanted), None)
+    return History(new, tuple(rs for rs in ordered if rs is not new))
+
+
+def _comparable(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
+    plain = objects.copied(template)
+    plain.metadata.labels.pop(HASH_LABEL, None)
+    return plain
+
+
+def template_hash(template: pod_pb2.PodTemplateSpec, collisions: int) -> str:
+    """Return a label value that differs between templates; ``collisions`` varies it."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(_comparable(template).SerializeToString(deterministic=True))
+    digest.update(collisions.to_bytes(4, "big", signed=True))
+    number = int.from_bytes(digest.digest(), "big")
+    letters = []
+    for _ in range(_HASH_LENGTH):
+        number, index = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[index])
+    return "".join(letters)
+
+
+def revision_of(replica_set: replica_set_pb2.ReplicaSet) -> int:
+    """Return the revision that a replica set was last current at; 0 if it says none."""
+    return number(replica_set.metadata.annotations, REVISION) or 0
+
+
+def number(annotations: Mapping[str, str], key: str) -> int | None:
+    """Return an annotation that is a number; None if it is absent or something else."""
+    text = annotations.get(key, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def next_revision(history: History) -> int:
+    """Return the revision that the current template's replica set has or must get."""
+    highest = max((revision_of(rs) for rs in history.old), default=0)
+    own = revision_of(history.new) if history.new is not None else 0
+    return max(own, highest + 1)
+
+
+def make_replica_set(
+    deployment: deployment_pb2.Deployment, name_hash: str, replicas: int, revision: int
+) -> replica_set_pb2.ReplicaSet:
+    """Return the replica set of the current template, as it is to be created."""
+    spec = deployment.spec
+    made = replica_set_pb2.ReplicaSet()
+    made.spec.template.CopyFrom(spec.template)
+    made.spec.template.metadata.labels[HASH_LABEL] = name_hash
+    made.spec.selector.CopyFrom(spec.selector)
+    made.spec.selector.match_labels[HASH_LABEL] = name_hash
+    made.spec.replicas = replicas
+    made.spec.min_ready_seconds = spec.min_ready_seconds
+    made.metadata.name = replica_set_name(deployment, name_hash)
+    made.metadata.namespace = deployment.metadata.namespace
+    made.metadata.labels.update(made.spec.template.metadata.labels)
+    made.metadata.owner_references.append(objects.controller_reference(deployment, DEPLOYMENT))
+    made.metadata.annotations.update(annotations_of(deployment, revision))
+    return made
+
+
+def replica_set_name(deployment: deployment_pb2.Deployment, name_hash: str) -> str:
+    """Return the name of the replica set with a template hash; never too long for a label."""
+    return f"{deployment.metadata.name[: 253 - _HASH_LENGTH - 1]}-{name_hash}"
+
+
+def annotations_of(deployment: deployment_pb2.Deployment, revision: int) -> dict[str, str]:
+    """Return what the current replica set carries: the Deployment's annotations, its revision."""
+    copied = {
+        key: value
+        for key, value in deployment.metadata.annotations.items()
+        if key not in _NOT_COPIED
+    }
+    return {**copied, REVISION: str(revision)}
+
+
+def forgettable(
+    deployment: deployment_pb2.Deployment, history: History
+) -> list[replica_set_pb2.ReplicaSet]:
+    """Return the empty old replica sets beyond ``revisionHistoryLimit``, oldest first."""
+    spec = deployment.spec
+    limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else 10
+    empty = [rs for rs in history.old if _is_empty(rs)]
+    excess = len([rs for rs in history.old if not objects.is_deleting(rs.metadata)]) - limit
+    return sorted(empty, key=revision_of)[: max(excess, 0)]
+
+
+def _is_empty(replica_set: replica_set_pb2.ReplicaSet) -> bool:
+    return (
+        replica_set.spec.replicas == 0
+        and replica_set.status.replicas == 0
+        and replica_set.status.observed_generation >= replica_set.metadata.generation
+        and not objects.is_deleting(replica_set.metadata)
+    )

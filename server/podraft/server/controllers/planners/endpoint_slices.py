@@ -1,0 +1,246 @@
+"""The EndpointSlice controller's decisions: which addresses answer for a Service.
+
+Owns: the slices of Services that have a selector.
+
+Invariants: a slice has at most `SLICE_MAX` endpoints, all with the slice's ports; an
+endpoint stays in its slice, so that a change of one pod writes one slice; slices that
+others manage are not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from podraft.api import selectors
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import pod_pb2, service_pb2
+from podraft.api.discovery.v1 import endpoint_slice_pb2
+from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
+from podraft.client import writes
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
+
+SLICE_MAX = 100
+SERVICE_LABEL = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+MANAGER = "endpointslice-controller.k8s.io"
+HEADLESS = "service.kubernetes.io/headless"
+
+# Name, protocol, number of each port: what all endpoints of a slice share.
+Ports: TypeAlias = tuple[tuple[str, str, int], ...]
+Slice: TypeAlias = endpoint_slice_pb2.EndpointSlice
+Endpoint: TypeAlias = endpoint_slice_pb2.Endpoint
+
+
+def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
+    """Return what brings one Service's slices in line with its pods."""
+    service = snapshot.get(SERVICE, key.name, key.namespace)
+    namespace = snapshot.get(NAMESPACE, key.namespace)
+    if (
+        service is None
+        or not service.spec.selector
+        or objects.is_deleting(service.metadata)
+        or (namespace is not None and objects.is_deleting(namespace.metadata))
+    ):
+        # A Service that is gone takes its slices along: it owns them.
+        return Plan()
+    existing = [
+        found
+        for found in snapshot.by_index(ENDPOINT_SLICE, BY_SERVICE, f"{key.namespace}/{key.name}")
+        if found.metadata.labels.get(MANAGED_BY) == MANAGER
+        and not objects.is_deleting(found.metadata)
+    ]
+    wanted = wanted_endpoints(service, snapshot.by_index(POD, BY_NAMESPACE, key.namespace))
+    return Plan(tuple(_reconcile(service, existing, wanted)))
+
+
+def wanted_endpoints(
+    service: service_pb2.Service, pods: Iterable[pod_pb2.Pod]
+) -> dict[Ports, dict[str, Endpoint]]:
+    """Return the endpoints by ports, then by address."""
+    selector = selectors.exact_selector(service.spec.selector)
+    wanted: dict[Ports, dict[str, Endpoint]] = {}
+    for pod in pods:
+        if not selector.matches(pod.metadata.labels):
+            continue
+        if not pod.status.pod_ip or objects.is_finished(pod):
+            continue
+        ports = _ports(service, pod)
+        if ports is not None:
+            wanted.setdefault(ports, {})[pod.status.pod_ip] = _endpoint(service, pod)
+    return wanted
+
+
+def _ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> Ports | None:
+    """Return the pod's numbers for the Service's ports; None if it has none of them."""
+    ports = []
+    for port in service.spec.ports:
+        number = _port_number(port, pod)
+        if number is not None:
+            ports.append((port.name, port.protocol or "TCP", number))
+    if service.spec.ports and not ports:
+        return None
+    return tuple(ports)
+
+
+def _port_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None:
+    target = port.target_port
+    if target.type == 0:
+        return target.int_val or port.port
+    protocol = port.protocol or "TCP"
+    for container in pod.spec.containers:
+        for declared in container.ports:
+            if declared.name == target.str_val and (declared.protocol or "TCP") == protocol:
+                return declared.container_port
+    return None
+
+
+def _endpoint(service: service_pb2.Service, pod: pod_pb2.Pod) -> Endpoint:
+    serving = objects.is_ready(pod)
+    terminating = objects.is_deleting(pod.metadata)
+    endpoint = endpoint_slice_pb2.Endpoint(addresses=[pod.status.pod_ip])
+    endpoint.conditions.ready = service.spec.publish_not_ready_addresses or (
+        serving and not terminating
+    )
+    endpoint.conditions.serving = serving
+    endpoint.conditions.terminating = terminating
+    if pod.spec.node_name:
+        endpoint.node_name = pod.spec.node_name
+    if pod.spec.hostname:
+        endpoint.hostname = pod.spec.hostname
+    target = endpoint.target_ref
+    target.kind, target.namespace = "Pod", pod.metadata.namespace
+    target.name, target.uid = pod.metadata.name, pod.metadata.uid
+    return endpoint
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One existing slice and what it is to contain."""
+
+    stored: Slice
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    @property
+    def is_changed(self) -> bool:
+        return list(self.stored.endpoints) != self.endpoints
+
+
+def _reconcile(
+    service: service_pb2.Service,
+    existing: Sequence[Slice],
+    wanted: dict[Ports, dict[str, Endpoint]],
+) -> list[commit_pb2.Write]:
+    by_ports: dict[Ports, list[Slice]] = {}
+    for stored in existing:
+        by_ports.setdefault(_ports_of(stored), []).append(stored)
+    if not wanted:
+        # One empty slice tells a Service without endpoints from one that is not looked at yet.
+        numbers = [
+            (port.name, port.protocol or "TCP", _placeholder_number(port))
+            for port in service.spec.ports
+        ]
+        wanted = {next(iter(sorted(by_ports)), tuple(numbers)): {}}
+    planned: list[commit_pb2.Write] = []
+    for ports, slices in by_ports.items():
+        if ports not in wanted:
+            planned += [_deletion(stored) for stored in slices]
+    for ports in sorted(wanted):
+        planned += _reconcile_ports(service, ports, by_ports.get(ports, []), wanted[ports])
+    return planned
+
+
+def _placeholder_number(port: service_pb2.ServicePort) -> int:
+    target = port.target_port
+    return (target.int_val if target.type == 0 else 0) or port.port
+
+
+def _ports_of(stored: Slice) -> Ports:
+    return tuple((port.name, port.protocol, port.port) for port in stored.ports)
+
+
+def _reconcile_ports(
+    service: service_pb2.Service,
+    ports: Ports,
+    existing: Sequence[Slice],
+    wanted: dict[str, Endpoint],
+) -> list[commit_pb2.Write]:
+    """Keep endpoints where they are, drop what is gone, place what is new."""
+    drafts, left = _keep(existing, dict(wanted))
+    new = [left[address] for address in sorted(left)]
+    # Slices that are written anyway are filled first, then the fullest that have room.
+    for draft in sorted(drafts, key=lambda d: (not d.is_changed, -len(d.endpoints))):
+        room = SLICE_MAX - len(draft.endpoints)
+        if new and room > 0:
+            draft.endpoints += new[:room]
+            new = new[room:]
+    planned: list[commit_pb2.Write] = []
+    kept_one = False
+    for draft in drafts:
+        if draft.endpoints or (not wanted and not kept_one):
+            kept_one = True
+            planned += _update(service, draft)
+        else:
+            planned.append(_deletion(draft.stored))
+    chunks = [new[start : start + SLICE_MAX] for start in range(0, len(new), SLICE_MAX)]
+    if not drafts and not chunks:
+        chunks = [[]]
+    planned += [writes.create(_make(service, ports, chunk)) for chunk in chunks]
+    return planned
+
+
+def _keep(
+    existing: Sequence[Slice], left: dict[str, Endpoint]
+) -> tuple[list[_Draft], dict[str, Endpoint]]:
+    """Return the slices with the endpoints that stay, and the endpoints that have no place."""
+    drafts = []
+    for stored in objects.oldest_first(existing):
+        draft = _Draft(stored)
+        for endpoint in stored.endpoints:
+            kept = left.pop(endpoint.addresses[0], None) if endpoint.addresses else None
+            if kept is not None:
+                draft.endpoints.append(kept)
+        drafts.append(draft)
+    return drafts, left
+
+
+def _update(service: service_pb2.Service, draft: _Draft) -> list[commit_pb2.Write]:
+    changed = objects.copied(draft.stored)
+    if draft.is_changed:
+        del changed.endpoints[:]
+        changed.endpoints.extend(draft.endpoints)
+    _mark(service, changed)
+    return [writes.update(changed)] if changed != draft.stored else []
+
+
+def _make(service: service_pb2.Service, ports: Ports, endpoints: Sequence[Endpoint]) -> Slice:
+    made = endpoint_slice_pb2.EndpointSlice(address_type="IPv4", endpoints=endpoints)
+    made.metadata.generate_name = f"{service.metadata.name}-"
+    made.metadata.namespace = service.metadata.namespace
+    for name, protocol, number in ports:
+        # A Service's only port may have no name; consumers expect the field all the same.
+        made.ports.add(name=name, protocol=protocol, port=number)
+    _mark(service, made)
+    return made
+
+
+def _mark(service: service_pb2.Service, made: Slice) -> None:
+    """Make ``made`` say to whom it belongs."""
+    labels = made.metadata.labels
+    labels[SERVICE_LABEL] = service.metadata.name
+    labels[MANAGED_BY] = MANAGER
+    if service.spec.cluster_ip == "None":
+        labels[HEADLESS] = ""
+    else:
+        labels.pop(HEADLESS, None)
+    owner = objects.controller_reference(service, SERVICE)
+    if list(made.metadata.owner_references) != [owner]:
+        del made.metadata.owner_references[:]
+        made.metadata.owner_references.append(owner)
+
+
+def _deletion(stored: Slice) -> commit_pb2.Write:
+    metadata = stored.metadata
+    return writes.delete(ENDPOINT_SLICE, metadata.name, metadata.namespace, uid=metadata.uid)

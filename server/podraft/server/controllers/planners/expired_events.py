@@ -1,0 +1,46 @@
+"""The Events' decisions: what happened is told for some time, then forgotten.
+
+Owns: removing Events that were last observed too long ago.
+"""
+
+from __future__ import annotations
+
+from podraft.api.events.v1 import event_pb2
+from podraft.api.kinds import EVENT
+from podraft.client import writes
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import Plan, Snapshot
+
+# All events are one key.
+KEY = "events"
+WRITES_MAX = 500
+# Expired events leave in batches rather than one by one.
+_BATCH_S = 30.0
+
+
+def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
+    """Remove the events that are older than ``ttl_s``; come again when the next one is."""
+    planned = []
+    soonest: float | None = None
+    for event in snapshot.list(EVENT):
+        expires = last_observed(event) + ttl_s
+        if expires > now:
+            soonest = expires if soonest is None else min(soonest, expires)
+        elif len(planned) < WRITES_MAX:
+            metadata = event.metadata
+            planned.append(
+                writes.delete(EVENT, metadata.name, metadata.namespace, uid=metadata.uid)
+            )
+    if len(planned) == WRITES_MAX:
+        return Plan(tuple(planned), requeue_after_s=0.1)
+    again_s = None if soonest is None else max(soonest - now, _BATCH_S)
+    return Plan(tuple(planned), requeue_after_s=again_s)
+
+
+def last_observed(event: event_pb2.Event) -> float:
+    """Return when the event, or the last one of its series, happened."""
+    return max(
+        objects.seconds_of(event.series.last_observed_time),
+        objects.seconds_of(event.event_time),
+        objects.seconds_of(event.metadata.creation_timestamp),
+    )

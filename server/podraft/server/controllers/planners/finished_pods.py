@@ -1,0 +1,33 @@
+"""The finished pods' decisions: pods that ended are remembered, but not without bound.
+
+Owns: removing the oldest finished pods beyond a number.
+"""
+
+from __future__ import annotations
+
+from podraft.api.kinds import POD
+from podraft.client import writes
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import Plan, Snapshot
+
+# All finished pods are one key.
+KEY = "pods"
+WRITES_MAX = 500
+
+
+def plan(snapshot: Snapshot, key: str, now: float, keep: int) -> Plan:
+    """Remove the oldest finished pods beyond ``keep``."""
+    finished = [
+        pod
+        for pod in snapshot.list(POD)
+        if objects.is_finished(pod) and not objects.is_deleting(pod.metadata)
+    ]
+    excess = min(len(finished) - keep, WRITES_MAX)
+    if excess <= 0:
+        return Plan()
+    return Plan(
+        tuple(
+            writes.delete(POD, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
+            for pod in objects.oldest_first(finished)[:excess]
+        )
+    )

@@ -1,0 +1,198 @@
+"""The Node lifecycle controller's decisions: what happens when a node falls silent.
+
+Owns: the Ready condition of nodes whose Lease is not renewed, the taints that follow from
+the Ready condition, the eviction of pods that do not tolerate them, and the removal of
+pods whose node is gone.
+
+Invariants: when no node at all renews its Lease, nothing is evicted, for then it is rather
+this side that is cut off; a pod on a node that may come back is asked to end, never
+forgotten.  Times are this process' own: what counts is when a Lease was seen to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import node_pb2, pod_pb2
+from podraft.api.kinds import LEASE, NODE, POD
+from podraft.client import writes
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
+
+LEASE_NAMESPACE = "kube-node-lease"
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+NO_EXECUTE = "NoExecute"
+WRITES_MAX = 500
+_REASON = "NodeStatusUnknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How much silence is borne.
+
+    ``grace_s``: how long a Lease may stay unrenewed.  ``not_ready_toleration_s``: how long
+    a pod that says nothing of it stays on a node whose agent lives but is not ready (on
+    an unreachable node it does not stay at all).
+    """
+
+    grace_s: float = 20.0
+    not_ready_toleration_s: float = 20.0
+
+
+def plan(snapshot: Snapshot, key: ObjectKey, now: float, options: Options) -> Plan:
+    """Return the next step for one node and its pods, or for the pods of a node that is gone."""
+    node = snapshot.get(NODE, key.name)
+    pods = snapshot.by_index(POD, BY_NODE, key.name)
+    if node is None:
+        return _collect(key.name, pods)
+    silent_in_s = _silent_in_s(snapshot, node, now, options)
+    if silent_in_s is not None and silent_in_s <= 0 and _ready(node) != "Unknown":
+        return _lose(node, now)
+    # A condition that only silence explains ends with the agent's next status, not here.
+    step = _taint(snapshot, node, now, options) or _evict(node, pods, now, options)
+    waits = [s for s in (silent_in_s, step.requeue_after_s) if s is not None and s > 0]
+    return Plan(step.writes, step.events, min(waits, default=None))
+
+
+def _silent_in_s(
+    snapshot: Snapshot, node: node_pb2.Node, now: float, options: Options
+) -> float | None:
+    """Return in how many seconds the node has been silent for too long; None: it never spoke."""
+    renewed = snapshot.changed_at(LEASE, node.metadata.name, LEASE_NAMESPACE)
+    if renewed is None:
+        heartbeat = objects.condition(node.status.conditions, "Ready")
+        if heartbeat is None:
+            return None
+        # It has a status but no Lease: its own time of the last status has to do.
+        renewed = objects.seconds_of(heartbeat.last_heartbeat_time)
+    return renewed + options.grace_s - now
+
+
+def _ready(node: node_pb2.Node) -> str:
+    found = objects.condition(node.status.conditions, "Ready")
+    return found.status if found is not None else "False"
+
+
+def _lose(node: node_pb2.Node, now: float) -> Plan:
+    """Say that nothing is known of the node any more."""
+    changed = objects.copied(node)
+    for condition in changed.status.conditions:
+        if condition.status != "Unknown":
+            condition.status, condition.reason = "Unknown", _REASON
+            condition.message = "The agent stopped renewing the node's lease."
+            condition.last_transition_time.CopyFrom(objects.time_of(now))
+    note = f"Node {node.metadata.name} status is now: NodeNotReady"
+    event = Happening(node, "Normal", "NodeNotReady", note)
+    return Plan((writes.update_status(changed),), (event,))
+
+
+def _collect(name: str, pods: Sequence[pod_pb2.Pod]) -> Plan:
+    """Remove the pods of a node that does not exist: no agent will ever confirm their end."""
+    planned = tuple(_force(pod) for pod in pods[:WRITES_MAX])
+    if not planned:
+        return Plan()
+    return Plan(planned, absent=(Absent(NODE, "", name),))
+
+
+def _force(pod: pod_pb2.Pod) -> commit_pb2.Write:
+    metadata = pod.metadata
+    return writes.delete(
+        POD, metadata.name, metadata.namespace, grace_period_seconds=0, uid=metadata.uid
+    )
+
+
+def _taint(snapshot: Snapshot, node: node_pb2.Node, now: float, options: Options) -> Plan | None:
+    """Bring the node's taints in line with its Ready condition; None if they are."""
+    wanted = {"True": None, "Unknown": UNREACHABLE}.get(_ready(node), NOT_READY)
+    if wanted == UNREACHABLE and not _anyone_alive(snapshot, now, options):
+        return Plan(requeue_after_s=options.grace_s / 2)
+    own = {(NOT_READY, NO_EXECUTE), (UNREACHABLE, NO_EXECUTE)}
+    present = [taint.key for taint in node.spec.taints if (taint.key, taint.effect) in own]
+    if present == ([wanted] if wanted else []):
+        return None
+    changed = objects.copied(node)
+    del changed.spec.taints[:]
+    changed.spec.taints.extend(
+        taint for taint in node.spec.taints if (taint.key, taint.effect) not in own
+    )
+    if wanted:
+        changed.spec.taints.add(key=wanted, effect=NO_EXECUTE, time_added=objects.time_of(now))
+    return Plan((writes.update(changed),))
+
+
+def _anyone_alive(snapshot: Snapshot, now: float, options: Options) -> bool:
+    """Say whether at least one node spoke lately."""
+    for node in snapshot.list(NODE):
+        silent_in_s = _silent_in_s(snapshot, node, now, options)
+        if silent_in_s is not None and silent_in_s > 0:
+            return True
+    return False
+
+
+def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: float, options: Options) -> Plan:
+    """Ask the pods to end that do not tolerate the node's taints any longer.
+
+    The pods of an unreachable node are told unready first, so that nobody sends them requests.
+    """
+    taints = [taint for taint in node.spec.taints if taint.effect == NO_EXECUTE]
+    if not taints:
+        return Plan()
+    is_lost = any(taint.key == UNREACHABLE for taint in taints)
+    planned: list[commit_pb2.Write] = []
+    events: list[Happening] = []
+    waits: list[float] = []
+    for pod in pods:
+        left_s = None
+        if objects.is_active(pod):
+            left_s = _tolerated_for_s(pod, taints, now, options)
+        if left_s is not None and left_s <= 0:
+            metadata = pod.metadata
+            planned.append(writes.delete(POD, metadata.name, metadata.namespace, uid=metadata.uid))
+            note = f"Pod does not tolerate the taints of node {node.metadata.name}"
+            events.append(Happening(pod, "Normal", "TaintManagerEviction", note))
+        elif is_lost and objects.is_ready(pod) and not objects.is_deleting(pod.metadata):
+            planned.append(_unready(pod, now))
+        if left_s is not None and left_s > 0:
+            waits.append(left_s)
+        if len(planned) >= WRITES_MAX:
+            waits.append(0.05)
+            break
+    return Plan(tuple(planned), tuple(events), min(waits, default=None))
+
+
+def _tolerated_for_s(
+    pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], now: float, options: Options
+) -> float | None:
+    """Return how long the pod may stay; None: for ever."""
+    shortest: float | None = None
+    for taint in taints:
+        matching = [t for t in pod.spec.tolerations if tolerates(t, taint)]
+        if any(not toleration.HasField("toleration_seconds") for toleration in matching):
+            continue
+        default_s = options.not_ready_toleration_s if taint.key == NOT_READY else 0.0
+        tolerated_s = min((t.toleration_seconds for t in matching), default=default_s)
+        since = objects.seconds_of(taint.time_added) if taint.HasField("time_added") else now
+        left_s = since + tolerated_s - now
+        shortest = left_s if shortest is None else min(shortest, left_s)
+    return shortest
+
+
+def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
+    """Say whether a toleration means a taint; an empty key with ``Exists`` means all."""
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.operator == "Exists":
+        return not toleration.key or toleration.key == taint.key
+    return toleration.key == taint.key and toleration.value == taint.value
+
+
+def _unready(pod: pod_pb2.Pod, now: float) -> commit_pb2.Write:
+    changed = objects.copied(pod)
+    ready = objects.ready_condition(changed)
+    assert ready is not None, "a ready pod has the condition"
+    ready.status, ready.reason = "False", "NodeNotReady"
+    ready.last_transition_time.CopyFrom(objects.time_of(now))
+    return writes.update_status(changed)
