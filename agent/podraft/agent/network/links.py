@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -26,6 +26,7 @@ from podraft.agent.network.errors import InvalidNetworkError, KernelError
 DEFAULT_MTU = 1500
 _SCOPE_LINK = 253
 _IFF_LOOPBACK = 8
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 class NodeLinks:
@@ -105,6 +106,31 @@ class NodeLinks:
                 oif=socket.if_nametoindex(pod.interface),
                 scope=_SCOPE_LINK,
                 prefsrc=str(facts.address),
+                proto=layout.ROUTE_PROTOCOL,
+            )
+
+    def reaches(self, address: IPv4Address) -> bool:
+        """Say whether the node has a route to an address."""
+        try:
+            self._route.route("get", dst=str(address))
+        except NetlinkError as error:
+            if error.code in _UNREACHABLE:
+                return False
+            raise _kernel_error(f"cannot look up the route to {address}", error) from None
+        return True
+
+    def route_to_services(self, network: IPv4Network, source: IPv4Address) -> None:
+        """Let the node send to addresses that nf_tables translates on the way out.
+
+        Without any route the sending fails before there is a packet to translate.
+        """
+        with _kernel_errors(f"cannot route {network}"):
+            self._route.route(
+                "replace",
+                dst=str(network),
+                oif=socket.if_nametoindex("lo"),
+                scope=_SCOPE_LINK,
+                prefsrc=str(source),
                 proto=layout.ROUTE_PROTOCOL,
             )
 

@@ -66,7 +66,7 @@ def parse_pool(pod_cidr: str) -> AddressPool:
     pool = AddressPool(network)
     if pool.capacity < 1:
         raise InvalidNetworkError(
-            f"pod network {pod_cidr} has no room for pods; expected /29 or larger"
+            f"pod network {pod_cidr} has no room for pods; expected /30 or larger"
         )
     return pool
 

@@ -55,6 +55,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.changes)
 
+    @property
+    def rule_count(self) -> int:
+        """How many rules the batch adds."""
+        return sum(1 for change in self.changes if change.kind == NEW_RULE)
+
     def add_table(self) -> None:
         """Make the table unless it is there."""
         self._add(NEW_TABLE, wire.CREATE, "table", self._table_name, wire.number(2, 0))

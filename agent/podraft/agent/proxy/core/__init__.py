@@ -1,0 +1,1 @@
+"""Pure decisions of the service proxy: services and endpoints in, map elements out."""

@@ -1,0 +1,98 @@
+"""The blocking side of the proxy: what it does to, and knows of, the kernel.
+
+Invariant: after `replace` or `apply` returned, the table is exactly what the given state says;
+when they raise, it is what it was.  A `ProxyKernel` belongs to one thread.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
+
+from podraft.agent.network.links import NodeLinks
+from podraft.agent.network.nft import Connection, NftError
+from podraft.agent.network.nft.sets import Key, Value
+from podraft.agent.proxy import ruleset
+from podraft.agent.proxy.core.elements import Map, Operation
+from podraft.agent.proxy.core.table import ServiceTable
+
+# Services get routes in blocks of this size, only where the node has none.
+_ROUTE_PREFIX_LENGTH = 24
+
+
+class ProxyKernel:
+    """Writes the table and notices when somebody else changed it."""
+
+    def __init__(self, pod_network: IPv4Network, node_address: IPv4Address) -> None:
+        self._pod_network = pod_network
+        self._node_address = node_address
+        self._connection = Connection()
+        self._links = NodeLinks()
+        self._generation: int | None = None
+        self._rule_count = 0
+        self._routed: set[IPv4Network] = set()
+
+    def close(self) -> None:
+        """Close the sockets; the table stays and keeps working."""
+        self._connection.close()
+        self._links.close()
+
+    def replace(self, operations: Iterable[Operation]) -> None:
+        """Write the table anew, in one transaction.
+
+        Raises:
+            NftError: The kernel refused.
+        """
+        batch = ruleset.replacement(self._pod_network, operations)
+        self._connection.commit(batch)
+        self._rule_count = batch.rule_count
+        self._generation = None
+
+    def apply(self, operations: Iterable[Operation]) -> None:
+        """Change the table, in one transaction.
+
+        Raises:
+            NftError: The kernel refused: the table is not what it was thought to be.
+        """
+        batch = ruleset.update(self._pod_network, operations)
+        self._connection.commit(batch)
+        self._rule_count += batch.rule_count
+        if self._generation is not None:
+            self._generation += 1
+
+    def is_intact(self, table: ServiceTable) -> bool:
+        """Say whether the kernel still holds the table.
+
+        It costs next to nothing as long as nobody else changed any table of nf_tables.
+        """
+        generation = self._connection.generation()
+        if generation == self._generation:
+            return True
+        expected: dict[Map, dict[Key, Value]] = defaultdict(dict)
+        for (map_, key), value in table.contents():
+            expected[map_][key] = ruleset.nft_value(map_, value)
+        try:
+            if self._connection.rule_count(ruleset.TABLE) != self._rule_count:
+                return False
+            for map_, spec in ruleset.SPECS.items():
+                if self._connection.elements(ruleset.TABLE, spec) != expected[map_]:
+                    return False
+        except NftError:
+            return False
+        self._generation = generation
+        return True
+
+    def ensure_routes(self, addresses: Iterable[IPv4Address]) -> None:
+        """Let the node itself reach services where it has no route, not even a default one.
+
+        Raises:
+            KernelError: The kernel refused.
+        """
+        for address in addresses:
+            block = IPv4Network((address, _ROUTE_PREFIX_LENGTH), strict=False)
+            if block in self._routed:
+                continue
+            if not self._links.reaches(address):
+                self._links.route_to_services(block, self._node_address)
+            self._routed.add(block)
