@@ -11,12 +11,13 @@ TAINTS = [(key, value) for key in ("dedicated", "gpu") for value in ("", "a", "b
 EFFECTS = ["NoSchedule", "NoExecute", "PreferNoSchedule"]
 
 
-def make_node(name: str, cpu: str = "4", memory: str = "8Gi", pods: str = "110") -> Node:
+def make_node(name: str, cpu: str = "4", memory: str = "8Gi", pods: str = "") -> Node:
     node = Node()
     node.metadata.name = name
     node.metadata.labels["kubernetes.io/hostname"] = name
     for resource, amount in (("cpu", cpu), ("memory", memory), ("pods", pods)):
-        node.status.allocatable[resource].string = amount
+        if amount:
+            node.status.allocatable[resource].string = amount
     node.status.conditions.add(type="Ready", status="True")
     return node
 
@@ -25,8 +26,10 @@ def make_pod(name: str, owner: str = "", cpu: str = "", memory: str = "") -> Pod
     pod = Pod()
     pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = name, "default", f"uid-{name}"
     if owner:
-        pod.metadata.owner_references.add(uid="somebody-else", controller=False)
-        pod.metadata.owner_references.add(uid=owner, controller=True)
+        for uid, controls in (("somebody-else", False), (owner, True)):
+            pod.metadata.owner_references.add(
+                api_version="apps/v1", kind="ReplicaSet", name="owner", uid=uid, controller=controls
+            )
     container = pod.spec.containers.add(name="main", image="image")
     for resource, amount in (("cpu", cpu), ("memory", memory)):
         if amount:

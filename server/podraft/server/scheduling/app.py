@@ -10,8 +10,8 @@ holder of the Lease decides.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-import os
 import secrets
 import socket
 import time
@@ -55,8 +55,28 @@ async def run(config: ClusterConfig, *, identity: str | None = None) -> None:
     ``identity`` must be unique among running schedulers; one that stays the same
     over restarts continues without waiting for the old Lease to run out.
     """
-    holder = identity or f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
-    options = ElectionOptions(LEASE_NAME, holder)
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    options = ElectionOptions(LEASE_NAME, identity or _claim_identity(config, claim))
+    with claim:
+        await _lead(config, options)
+
+
+def _claim_identity(config: ClusterConfig, claim: socket.socket) -> str:
+    """Return an identity that this process alone has as long as ``claim`` is open.
+
+    It is the same after a restart.  The kernel keeps the claim, an abstract
+    socket, and drops it when the process dies, however it does.
+    """
+    host = socket.gethostname()
+    installation = hashlib.sha256(config.client_certificate).hexdigest()[:12]
+    try:
+        claim.bind(f"\0{LEASE_NAME}-{installation}")
+    except OSError:
+        return f"{host}_{installation}_{secrets.token_hex(4)}"
+    return f"{host}_{installation}"
+
+
+async def _lead(config: ClusterConfig, options: ElectionOptions) -> None:
     async with Client(config) as client:
         while True:
             try:
