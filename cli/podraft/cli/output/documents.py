@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 
 from podraft.api import codec
 
+_STRING = "tag:yaml.org,2002:str"
+
 
 def document_of(objects: Sequence[Message], *, single: bool) -> dict[str, Any]:
     """Return one object as itself, several as a ``List``."""
@@ -40,7 +42,9 @@ def as_yaml(value: Mapping[str, Any]) -> str:
 
     def text(dumper: Dumper, value: str) -> yaml.Node:
         style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+        if dumper.resolve(yaml.ScalarNode, value, (True, False)) != _STRING:
+            style = '"'  # Without quotes it would be read as a number, a date or the like.
+        return dumper.represent_scalar(_STRING, value, style=style)
 
     Dumper.add_representer(str, text)
     written: str = yaml.dump(

@@ -1,0 +1,179 @@
+"""`logs`: what containers wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.durations import DURATION
+from podraft.cli.framework import command
+from podraft.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from podraft.cli.connection import Session
+
+_STREAMS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _What:
+    """Which part of the logs is wanted, and how lines begin."""
+
+    container: str | None
+    all_containers: bool
+    follow: bool
+    tail: int
+    since_s: float
+    previous: bool
+    timestamps: bool
+    prefix: bool
+
+
+@command("logs")
+@click.argument("arguments", nargs=-1, metavar="POD|deployment/NAME [CONTAINER]")
+@click.option("-c", "--container", help="Which container of the pod; the first.")
+@click.option("--all-containers", is_flag=True, help="All containers of the pod.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option("--tail", type=int, default=-1, help="Only so many last lines. [all]")
+@click.option("--since", "since_s", type=DURATION, default=0.0, help="Only lines of this time.")
+@click.option("-p", "--previous", is_flag=True, help="Of the container before the last restart.")
+@click.option("--timestamps", is_flag=True, help="Begin each line with when it was written.")
+@click.option("-l", "--selector", default="", help="Of the pods with these labels.")
+@click.option("--prefix", is_flag=True, help="Begin each line with the pod and container.")
+def logs(
+    settings: Settings,
+    arguments: tuple[str, ...],
+    container: str | None,
+    all_containers: bool,
+    follow: bool,
+    tail: int,
+    since_s: float,
+    previous: bool,
+    timestamps: bool,
+    selector: str,
+    prefix: bool,
+) -> None:
+    """Print what containers wrote to standard output and standard error."""
+    from podraft.cli.connection import run
+    from podraft.cli.errors import CliError, usage
+
+    if bool(arguments) == bool(selector):
+        raise usage("say which pod: POD, deployment/NAME or -l SELECTOR")
+    if len(arguments) > 2:
+        raise usage("expected POD [CONTAINER]")
+    if len(arguments) == 2:
+        container = arguments[1]
+    what = _What(container, all_containers, follow, tail, since_s, previous, timestamps, prefix)
+
+    async def body(session: Session) -> None:
+        if selector:
+            listed = await session.client.pods.list(session.namespace, label_selector=selector)
+            pods = list(listed.items)
+        else:
+            pods = [await _pod(session, arguments[0])]
+        if not pods:
+            raise CliError(f"no pods in {session.namespace} namespace match {selector}")
+        streams = [(pod, name) for pod in pods for name in _containers(pod, what)]
+        if len(streams) > _STREAMS_MAX:
+            raise CliError(f"{len(streams)} containers match; at most {_STREAMS_MAX} at once")
+        if len(streams) == 1 or not follow:
+            for pod, name in streams:
+                await _print(session, pod, name, what)
+            return
+        async with asyncio.TaskGroup() as group:
+            for pod, name in streams:
+                group.create_task(_print(session, pod, name, what))
+
+    run(settings, _ungrouped(body))
+
+
+def _ungrouped(body: Any) -> Any:
+    """Return `body`, raising the first failure of its streams rather than the group of them."""
+
+    async def plain(session: Session) -> None:
+        try:
+            await body(session)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    return plain
+
+
+async def _pod(session: Session, argument: str) -> Any:
+    from podraft.api import kinds
+    from podraft.cli import around
+    from podraft.cli.errors import CliError
+    from podraft.cli.targets import Target, expect_kind, name_of, one_target
+
+    target = one_target(argument) if "/" in argument else Target(kinds.POD, argument)
+    expect_kind(target, (kinds.POD, kinds.DEPLOYMENT, kinds.REPLICA_SET), "logs")
+    name = name_of(target)
+    found = await session.client.resource(target.kind).get(name, session.namespace)
+    if target.kind is kinds.POD:
+        return found
+    pods = await around.pods_of(session, found)
+    if not pods:
+        raise CliError(f"{argument} has no pods")
+    # A running pod says more than one that has not started.
+    pods.sort(key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
+    if len(pods) > 1:
+        chosen = f"Found {len(pods)} pods, using pod/{pods[0].metadata.name}"
+        click.echo(chosen, err=True)
+    return pods[0]
+
+
+def _containers(pod: Any, what: _What) -> list[str]:
+    from podraft.cli.errors import CliError
+
+    mains = [container.name for container in pod.spec.containers]
+    names = [container.name for container in pod.spec.init_containers] + mains
+    if what.all_containers:
+        return names
+    if what.container is None:
+        if len(mains) > 1:
+            click.echo(f'Defaulted container "{mains[0]}" out of: {", ".join(mains)}', err=True)
+        return mains[:1]
+    if what.container not in names:
+        raise CliError(
+            f'pod "{pod.metadata.name}" has no container "{what.container}"; '
+            f"it has {', '.join(names)}"
+        )
+    return [what.container]
+
+
+async def _print(session: Session, pod: Any, container: str, what: _What) -> None:
+    from podraft.api.core.v1 import pod_streams_pb2
+    from podraft.api.meta.v1 import meta_pb2
+
+    request = pod_streams_pb2.StreamPodLogsRequest(
+        namespace=pod.metadata.namespace,
+        name=pod.metadata.name,
+        container=container,
+        follow=what.follow,
+        previous=what.previous,
+        timestamps=what.timestamps,
+    )
+    if what.tail >= 0:
+        request.tail_lines = what.tail
+    if what.since_s:
+        since = session.now_s() - what.since_s
+        request.since_time.CopyFrom(meta_pb2.Time(seconds=int(since)))
+    head = f"[pod/{pod.metadata.name}/{container}] ".encode() if what.prefix else b""
+    rest = b""
+    async for data in session.client.pod_logs(request):
+        if not head:
+            _write(data)
+            continue
+        *lines, rest = (rest + data).split(b"\n")
+        _write(b"".join(head + line + b"\n" for line in lines))
+    if rest:
+        _write(head + rest + b"\n")
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,195 @@
+"""`why`: the reasons behind an object's state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.framework import command
+from podraft.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from podraft.cli.connection import Session
+
+_PODS_SHOWN = 3
+_EVENTS_SHOWN = 8
+_RECORDS_MAX = 20
+
+
+@command("why")
+@click.argument("target", nargs=-1, required=True, metavar="KIND/NAME")
+def why(settings: Settings, target: tuple[str, ...]) -> None:
+    """Say why an object is in the state it is in.
+
+    For a pod: why it is on its node, or on none, and why it does not run. For a
+    deployment: what its rollout waits for. For a service: which pods receive its
+    traffic and why the others do not.
+    """
+    from podraft.api import kinds
+    from podraft.cli.connection import run
+    from podraft.cli.targets import name_of, one_target
+
+    found = one_target(*target)
+    explain = {kinds.POD: _pod, kinds.DEPLOYMENT: _deployment, kinds.SERVICE: _service}
+
+    async def body(session: Session) -> None:
+        namespace = session.namespace if found.kind.namespaced else ""
+        obj = await session.client.resource(found.kind).get(name_of(found), namespace)
+        lines = await explain.get(found.kind, _other)(session, obj)
+        click.echo("\n".join(lines).rstrip())
+
+    run(settings, body)
+
+
+async def _pod(session: Session, pod: Any) -> list[str]:
+    from podraft.cli import around, reasons
+    from podraft.cli.output.describe.scheduling import record_lines
+    from podraft.cli.output.pod_words import pod_words
+
+    events, record = await asyncio.gather(
+        around.events_of(session, pod), around.record_of(session, pod)
+    )
+    now_s = session.now_s()
+    word = pod_words(pod, now_s).status
+    where = f" on node {pod.spec.node_name}" if pod.spec.node_name else ", on no node"
+    lines = [_headline(session, f"pod/{pod.metadata.name}", word, where), "", "Scheduling:"]
+    if record is None:
+        assigned = bool(pod.spec.node_name)
+        said = "it was created with its node" if assigned else "not looked at yet"
+        lines.append(f"  {said}; there is no record")
+    else:
+        lines += _indented(record_lines(record, now_s))
+    found = reasons.pod_reasons(pod, events, record, now_s)
+    title = "Why it is not ready:" if found else "It is as it should be."
+    lines += ["", title, *_bullets(found)]
+    return lines + _events(session, events)
+
+
+async def _deployment(session: Session, deployment: Any) -> list[str]:
+    from podraft.cli import around, reasons, rollouts
+    from podraft.cli.output.describe.layout import table
+
+    events, replica_sets, pods = await asyncio.gather(
+        around.events_of(session, deployment),
+        around.replica_sets_of(session, deployment),
+        around.pods_of(session, deployment),
+    )
+    now_s = session.now_s()
+    owners = {replica_set.metadata.uid for replica_set in replica_sets}
+    mine = [p for p in pods if any(o.uid in owners for o in p.metadata.owner_references)]
+    state = rollouts.progress(deployment)
+    word = "Available" if state.done else "Failed" if state.failed else "Pending"
+    lines = [_headline(session, f"deployment/{deployment.metadata.name}", word, "")]
+    lines += [f"  {state.message}", ""]
+    rows = reasons.replica_set_rows(replica_sets)
+    if rows:
+        headers = ["Replica set", "Revision", "Is", "Desired", "There", "Ready", "Available"]
+        lines += [*_indented(table(headers, rows)), ""]
+    found = reasons.deployment_reasons(deployment, replica_sets)
+    blocked = reasons.blocked_pods(mine, await _records(session, mine), now_s)
+    for one in blocked:
+        found.append(f"{len(one.pods)} of {len(mine)} pods: {one.reason} ({_some(one.pods)})")
+    lines += ["What it waits for:" if found else "It is as it should be.", *_bullets(found)]
+    for replica_set in replica_sets[-1:]:
+        events += await around.events_of(session, replica_set)
+    return lines + _events(session, events)
+
+
+async def _records(session: Session, pods: Sequence[Any]) -> dict[str, Any]:
+    """Return the scheduling records of pods that have no node, of the first ones."""
+    from podraft.cli import around
+
+    pending = [pod for pod in pods if not pod.spec.node_name][:_RECORDS_MAX]
+    records = await asyncio.gather(*(around.record_of(session, pod) for pod in pending))
+    both = zip(pending, records, strict=True)
+    return {pod.metadata.name: record for pod, record in both if record is not None}
+
+
+async def _service(session: Session, service: Any) -> list[str]:
+    from podraft.cli import around, reasons
+    from podraft.cli.output.columns import pairs
+    from podraft.cli.output.describe.layout import table
+
+    events, slices, listed = await asyncio.gather(
+        around.events_of(session, service),
+        around.slices_of(session, service),
+        session.client.pods.list(service.metadata.namespace),
+    )
+    selector = dict(service.spec.selector)
+    matched = [
+        pod
+        for pod in listed.items
+        if selector and all(pod.metadata.labels.get(k) == v for k, v in selector.items())
+    ]
+    members = reasons.memberships(service, matched, slices, session.now_s())
+    serving = sum(member.serving for member in members)
+    word = "Ready" if serving else "Failed"
+    how = f", {serving} of {len(members)} pods receive its traffic"
+    lines = [
+        _headline(session, f"service/{service.metadata.name}", word, how),
+        f"  address {service.spec.cluster_ip or 'none'}, selector {pairs(selector)}",
+        "",
+    ]
+    rows = [
+        [one.pod, one.address or "-", "yes" if one.serving else "no", one.reason]
+        for one in sorted(members, key=lambda member: (member.serving, member.pod))
+    ]
+    if rows:
+        lines += _indented(table(["Pod", "Address", "Traffic", "Why"], rows))
+    lines += _bullets(reasons.service_reasons(service, matched, listed.items))
+    return lines + _events(session, events)
+
+
+async def _other(session: Session, obj: Any) -> list[str]:
+    from podraft.api import kinds
+    from podraft.cli import around
+    from podraft.cli.output.describe import common
+
+    kind = kinds.of(obj)
+    lines = [f"{kind.name.lower()}/{obj.metadata.name}"]
+    conditions = getattr(getattr(obj, "status", None), "conditions", ())
+    if conditions:
+        lines += ["", "Conditions:", *_indented(common.conditions(conditions).lines)]
+    taints = getattr(getattr(obj, "spec", None), "taints", ())
+    lines += [f"  taint {t.key}:{t.effect} keeps pods without a toleration away" for t in taints]
+    if obj.metadata.HasField("deletion_timestamp"):
+        held = ", ".join(obj.metadata.finalizers) or "nothing that it says"
+        lines.append(f"  it is being deleted; held by {held}")
+    return lines + _events(session, await around.events_of(session, obj))
+
+
+def _headline(session: Session, name: str, word: str, rest: str) -> str:
+    from podraft.cli.output import colour
+
+    coloured = session.settings.coloured()
+    shown = colour.paint_status(word, word) if coloured else word
+    return f"{colour.bold(name, enabled=coloured)} is {shown}{rest}"
+
+
+def _bullets(reasons: Iterable[str]) -> list[str]:
+    from podraft.cli.output.tables import harmless
+
+    return [f"  - {harmless(reason)}" for reason in reasons]
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _PODS_SHOWN
+    shown = ", ".join(names[:_PODS_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _events(session: Session, events: Sequence[Any]) -> list[str]:
+    from podraft.cli.output.columns import event_last_s
+    from podraft.cli.output.describe import common
+
+    if not events:
+        return []
+    latest = sorted(events, key=event_last_s)[-_EVENTS_SHOWN:]
+    return ["", *common.events(latest, session.now_s())]

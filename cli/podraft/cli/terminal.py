@@ -1,0 +1,124 @@
+"""A command in a container and this process's terminal, joined.
+
+Invariant: however it ends, the terminal is again as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty as ttys
+from collections.abc import AsyncIterator, Iterator
+
+from podraft.api.core.v1 import pod_streams_pb2
+from podraft.cli.errors import CliError
+from podraft.client.client import Client
+
+_CHUNK_BYTES = 32 * 1024
+# What the container has not taken yet; reading of standard input stops meanwhile.
+_CHUNKS_MAX = 64
+
+
+class Execution:
+    """One command: its input from here, its output to here."""
+
+    def __init__(self, client: Client, *, with_stdin: bool, tty: bool) -> None:
+        self._client = client
+        self._with_stdin = with_stdin
+        self._tty = tty
+        self._requests: asyncio.Queue[pod_streams_pb2.ExecPodRequest] = asyncio.Queue(_CHUNKS_MAX)
+
+    async def run(self, namespace: str, name: str, container: str, command: list[str]) -> int:
+        """Run the command and return its exit code."""
+        start = pod_streams_pb2.ExecStart(
+            namespace=namespace,
+            name=name,
+            container=container,
+            command=command,
+            stdin=self._with_stdin,
+            tty=self._tty,
+        )
+        if self._tty:
+            start.size.CopyFrom(_terminal_size())
+        await self._requests.put(pod_streams_pb2.ExecPodRequest(start=start))
+        with _raw_terminal() if self._tty and self._with_stdin else contextlib.nullcontext():
+            if self._with_stdin:
+                self._read_stdin()
+            if self._tty:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGWINCH, self._resize)
+            return await self._receive()
+
+    async def _receive(self) -> int:
+        responses = self._client.exec_pod(self._sent())
+        async for response in responses:
+            match response.WhichOneof("output"):
+                case "stdout":
+                    _write(sys.stdout.fileno(), response.stdout)
+                case "stderr":
+                    _write(sys.stderr.fileno(), response.stderr)
+                case "exit_code":
+                    return response.exit_code
+                case _:
+                    continue
+        raise CliError("the connection ended before the command did; its exit code is unknown")
+
+    async def _sent(self) -> AsyncIterator[pod_streams_pb2.ExecPodRequest]:
+        while True:
+            yield await self._requests.get()
+
+    def _resize(self) -> None:
+        # A size that does not fit into the full queue is followed by the next one, if any.
+        with contextlib.suppress(asyncio.QueueFull):
+            self._requests.put_nowait(pod_streams_pb2.ExecPodRequest(resize=_terminal_size()))
+
+    def _read_stdin(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            while True:
+                try:
+                    data = os.read(sys.stdin.fileno(), _CHUNK_BYTES)
+                except OSError:
+                    data = b""
+                request = (
+                    pod_streams_pb2.ExecPodRequest(stdin=data)
+                    if data
+                    else pod_streams_pb2.ExecPodRequest(stdin_closed=True)
+                )
+                try:
+                    asyncio.run_coroutine_threadsafe(self._requests.put(request), loop).result()
+                except (RuntimeError, asyncio.CancelledError):
+                    return  # The command ended; what was typed after it is nobody's.
+                if not data:
+                    return
+
+        # A daemon, as reading a terminal cannot be interrupted when the command ends.
+        threading.Thread(target=read, daemon=True, name="stdin").start()
+
+
+def _terminal_size() -> pod_streams_pb2.TerminalSize:
+    size = shutil.get_terminal_size()
+    return pod_streams_pb2.TerminalSize(columns=size.columns, rows=size.lines)
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    ttys.setraw(descriptor)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
