@@ -108,6 +108,11 @@ def _table(descriptor: Descriptor) -> _Table:
     return _Table(fields, partial)
 
 
+def known_fields(descriptor: Descriptor) -> frozenset[str]:
+    """Return the JSON names that a message type is read from."""
+    return frozenset(_table(descriptor).fields)
+
+
 def _has_reserved(descriptor: Descriptor) -> bool:
     proto = DescriptorProto()
     descriptor.CopyToProto(proto)
@@ -330,7 +335,8 @@ def _binary(value: object) -> bytes:
         # Manifests wrap long lines, and Go's decoder skips the line breaks too.
         return base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
-        raise _FaultError(f"expected base64, got {shown(value, 24)}") from None
+        # The value may be a secret that someone forgot to encode: it is not repeated.
+        raise _FaultError("expected base64, got other text (stringData takes plain text)") from None
 
 
 def _enumerated(item: FieldDescriptor) -> Convert:
