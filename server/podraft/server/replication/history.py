@@ -226,6 +226,12 @@ class History:
                     high = middle - 1
             return low
 
+    def entry_counts(self) -> tuple[int, int]:
+        """Return how many versions and how many revisions are stored."""
+        with self._environment.begin() as transaction:
+            versions = transaction.stat(self._history)["entries"]
+            return versions, transaction.stat(self._revisions)["entries"]
+
     # Help.
 
     def _number(self, name: bytes) -> int:

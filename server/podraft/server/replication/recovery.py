@@ -7,6 +7,7 @@ Invariant: the recovered keyspace is what every acknowledged transaction made of
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from podraft.server.state.commands import CommandFormatError, decode_command
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents, events_bytes
 
+_LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000
 
 
@@ -44,9 +46,11 @@ def recover(directory: Path, options: StoreOptions) -> Recovered:
     """
     lock = DirectoryLock(directory)
     try:
-        history = History(directory / "history.lmdb", options.history_map_bytes)
+        path = directory / "history.lmdb"
+        keyspace = _load(path, options)
+        history = History(path, options.history_map_bytes)
         try:
-            return _recover(directory, lock, history, options)
+            return _recover(directory, lock, history, keyspace, options)
         except BaseException:
             history.close()
             raise
@@ -55,11 +59,23 @@ def recover(directory: Path, options: StoreOptions) -> Recovered:
         raise
 
 
+def _load(path: Path, options: StoreOptions) -> Keyspace:
+    """Read the newest state.  Closing unmaps the pages which that touched: all of them."""
+    history = History(path, options.history_map_bytes)
+    try:
+        return Keyspace(history.newest(), history.applied_revision)
+    finally:
+        history.close()
+
+
 def _recover(
-    directory: Path, lock: DirectoryLock, history: History, options: StoreOptions
+    directory: Path,
+    lock: DirectoryLock,
+    history: History,
+    keyspace: Keyspace,
+    options: StoreOptions,
 ) -> Recovered:
     cluster_id = history.cluster_id(lambda: os.urandom(16))
-    keyspace = Keyspace(history.newest(), history.applied_revision)
     recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
     wal = Wal.open(directory / "wal", cluster_id, options.segment_bytes)
     replayed: list[HistoryBatch] = []
@@ -79,4 +95,9 @@ def _recover(
             replayed.clear()
     if replayed:
         history.append(replayed)
+    if wal.repaired_bytes:
+        _LOG.warning(
+            "%s: the last write was unfinished, it was cut off (acknowledged ones are whole)",
+            wal.directory,
+        )
     return Recovered(lock, history, wal, keyspace, recent, cluster_id)

@@ -95,7 +95,7 @@ class Wal:
         self._segment_bytes = segment_bytes
         self._segments: list[_Segment] = []
         self._descriptor = -1
-        self._offset = 0
+        self.offset = 0
         self.next_index = 1
         self.repaired_bytes = 0
 
@@ -162,16 +162,16 @@ class Wal:
 
     def append(self, frame: bytes, entries: int) -> None:
         """Write one batch and make it durable.  After an ``OSError`` the log is unusable."""
-        end = self._offset + len(frame)
-        if end > self._segment_bytes and self._offset > _SEGMENT_HEADER.size:
+        end = self.offset + len(frame)
+        if end > self._segment_bytes and self.offset > _SEGMENT_HEADER.size:
             os.close(self._descriptor)
             self._descriptor = -1
             self._create_segment(max(self._segment_bytes, _SEGMENT_HEADER.size + len(frame)))
-        written = os.pwrite(self._descriptor, frame, self._offset)
+        written = os.pwrite(self._descriptor, frame, self.offset)
         while written < len(frame):
-            written += os.pwrite(self._descriptor, frame[written:], self._offset + written)
+            written += os.pwrite(self._descriptor, frame[written:], self.offset + written)
         os.fdatasync(self._descriptor)
-        self._offset += len(frame)
+        self.offset += len(frame)
         self.next_index += entries
 
     def release(self, through: int) -> None:
@@ -201,7 +201,7 @@ class Wal:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
-        self._offset = _SEGMENT_HEADER.size
+        self.offset = _SEGMENT_HEADER.size
         self._segments.append(_Segment(path, first_index))
 
     def _drop_segments_through(self, index: int) -> None:
@@ -258,7 +258,7 @@ class Wal:
             size = len(data)
             torn = not _is_zero(data, offset)
         if last:
-            self._offset = offset
+            self.offset = offset
             if torn or size < self._segment_bytes:
                 _wipe(segment.path, offset, max(size, self._segment_bytes))
                 self.repaired_bytes = size - offset if torn else 0

@@ -133,7 +133,7 @@ class _Reader:
         end = self.offset + length
         if end > len(self._data):
             raise CommandFormatError(
-                f"the field at byte {self.offset} needs {length} more, the command has {len(self._data)}"
+                f"cut off: byte {self.offset} of {len(self._data)} begins a field of {length}"
             )
         taken = self._data[self.offset : end]
         self.offset = end

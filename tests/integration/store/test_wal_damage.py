@@ -1,0 +1,245 @@
+"""Power loss and damage, byte by byte: a torn last frame is repaired, anything else is said."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.wal import Wal, WalCorruptError
+from podraft.server.state.datastore import Put, Transaction
+
+CLUSTER = b"0123456789abcdef"
+SEGMENT_BYTES = 1024
+
+
+def open_wal(directory: Path, after: int = 0) -> tuple[Wal, list[bytes]]:
+    wal = Wal.open(directory, CLUSTER, SEGMENT_BYTES)
+    return wal, [entry.payload for entry in wal.replay(after)]
+
+
+def append(wal: Wal, payloads: list[bytes]) -> None:
+    wal.append(wal.frame(payloads, 0, wal.next_index), len(payloads))
+
+
+class Written:
+    """A log of three frames in its only segment, and where they begin."""
+
+    def __init__(self, directory: Path) -> None:
+        wal, _ = open_wal(directory)
+        self.path = next(directory.glob("*.wal"))
+        empty = self.path.read_bytes().rstrip(b"\0")
+        # The header's last bytes may be zeros; the frames begin behind all of it.
+        self.starts = [max(40, len(empty))]
+        self.batches = [[b"", b"first"], [b"second" * 5], [b"third", b"3rd", b"\0" * 9 + b"x"]]
+        for batch in self.batches:
+            append(wal, batch)
+            self.starts.append(wal.offset)
+        wal.close()
+        self.bytes = self.path.read_bytes()
+
+    def payloads(self, frames: int) -> list[bytes]:
+        return [payload for batch in self.batches[:frames] for payload in batch]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    return Written(tmp_path / "wal")
+
+
+def assert_repaired(directory: Path, kept: list[bytes]) -> None:
+    """The log has exactly ``kept``, takes more, and is whole from then on."""
+    wal, found = open_wal(directory)
+    assert found == kept
+    append(wal, [b"after"])
+    wal.close()
+    wal, found = open_wal(directory)
+    assert found == [*kept, b"after"]
+    assert wal.repaired_bytes == 0
+    wal.close()
+
+
+def test_a_log_cut_at_any_byte_keeps_every_whole_frame(written: Written) -> None:
+    for cut in range(written.starts[0], written.starts[3] + 1):
+        whole = sum(start <= cut for start in written.starts[1:])
+        # The rest is missing, or is zeros since it was preallocated.
+        for damaged in (
+            written.bytes[:cut],
+            written.bytes[:cut] + bytes(len(written.bytes) - cut),
+        ):
+            written.path.write_bytes(damaged)
+            assert_repaired(written.path.parent, written.payloads(whole))
+
+
+def test_a_last_frame_whose_beginning_was_lost_is_repaired(written: Written) -> None:
+    start, end = written.starts[2:4]
+    for cut in range(start + 1, end):
+        # The disk took the later pages of the frame, but not the earlier ones.
+        lost = bytes(cut - start)
+        written.path.write_bytes(written.bytes[:start] + lost + written.bytes[cut:])
+        assert_repaired(written.path.parent, written.payloads(2))
+
+
+def test_a_flipped_bit_in_the_last_frame_drops_that_frame_only(written: Written) -> None:
+    random = Random(3)
+    for offset in range(written.starts[2], written.starts[3]):
+        damaged = bytearray(written.bytes)
+        damaged[offset] ^= 1 << random.randrange(8)
+        written.path.write_bytes(damaged)
+        assert_repaired(written.path.parent, written.payloads(2))
+
+
+def test_a_flipped_bit_before_the_last_frame_is_an_error_that_says_where(
+    written: Written,
+) -> None:
+    random = Random(4)
+    for offset in range(written.starts[2]):
+        damaged = bytearray(written.bytes)
+        damaged[offset] ^= 1 << random.randrange(8)
+        written.path.write_bytes(damaged)
+        with pytest.raises(WalCorruptError) as error:
+            open_wal(written.path.parent)
+        assert error.value.path == written.path
+        frames = [start for start in written.starts if start <= offset]
+        assert error.value.offset == frames[-1] if frames else error.value.offset < 40
+        assert str(written.path) in str(error.value)
+        assert written.path.read_bytes() == bytes(damaged), "damage was made worse"
+
+
+def test_garbage_behind_the_last_frame_is_wiped(written: Written) -> None:
+    end = written.starts[3]
+    written.path.write_bytes(written.bytes[:end] + b"FRAM" * 50)
+    assert_repaired(written.path.parent, written.payloads(3))
+
+
+def fill_segments(directory: Path) -> list[bytes]:
+    """Write a log of several segments; return its payloads."""
+    wal, _ = open_wal(directory)
+    payloads = [b"%03d" % n * 30 for n in range(60)]
+    for payload in payloads:
+        append(wal, [payload])
+    wal.close()
+    return payloads
+
+
+def test_segments_follow_each_other_and_frames_larger_than_one_fit(tmp_path: Path) -> None:
+    directory = tmp_path / "wal"
+    payloads = fill_segments(directory)
+    assert len(list(directory.glob("*.wal"))) > 5
+    wal, found = open_wal(directory)
+    assert found == payloads
+    append(wal, [b"x" * 5 * SEGMENT_BYTES])
+    append(wal, [b"y"])
+    wal.close()
+    wal, found = open_wal(directory)
+    wal.close()
+    assert found == [*payloads, b"x" * 5 * SEGMENT_BYTES, b"y"]
+
+
+def test_damage_in_an_older_segment_is_an_error(tmp_path: Path) -> None:
+    directory = tmp_path / "wal"
+    fill_segments(directory)
+    segment = sorted(directory.glob("*.wal"))[2]
+    whole = segment.read_bytes()
+    used = len(whole.rstrip(b"\0"))
+    for offset in range(0, used, 7):
+        for damaged in (
+            whole[:offset],
+            whole[:offset] + bytes((whole[offset] ^ 0x10,)) + whole[offset + 1 :],
+        ):
+            segment.write_bytes(damaged)
+            with pytest.raises(WalCorruptError):
+                open_wal(directory)
+    segment.unlink()
+    with pytest.raises(WalCorruptError, match="are missing"):
+        open_wal(directory)
+
+
+def test_released_segments_go_and_the_rest_still_replays(tmp_path: Path) -> None:
+    directory = tmp_path / "wal"
+    payloads = fill_segments(directory)
+    wal, _ = open_wal(directory)
+    before = len(list(directory.glob("*.wal")))
+    wal.release(30)
+    wal.close()
+    assert len(list(directory.glob("*.wal"))) < before
+    wal, found = open_wal(directory, after=30)
+    wal.close()
+    assert found == payloads[30:]
+    with pytest.raises(WalCorruptError, match="is missing"):
+        open_wal(directory, after=2)
+
+
+def test_the_log_of_another_cluster_is_refused(written: Written) -> None:
+    with pytest.raises(WalCorruptError, match="another cluster"):
+        Wal.open(written.path.parent, b"f" * 16, SEGMENT_BYTES)
+
+
+def test_a_half_made_segment_is_removed(written: Written) -> None:
+    leftover = written.path.with_name("00000000000000ff.tmp")
+    leftover.write_bytes(b"half")
+    wal, found = open_wal(written.path.parent)
+    wal.close()
+    assert found == written.payloads(3)
+    assert not leftover.exists()
+
+
+# The whole store.
+
+LOG_ONLY = StoreOptions(segment_bytes=8192, history_flush_interval_s=100.0)
+
+
+async def values(directory: Path) -> list[bytes]:
+    store = await EmbeddedDatastore.open(directory, options=LOG_ONLY)
+    try:
+        records = (await store.range(b"")).records
+        assert store.revision == len(records)
+        return [record.value for record in records]
+    finally:
+        await store.close()
+
+
+def test_the_store_keeps_what_was_acknowledged_before_the_torn_transaction(
+    tmp_path: Path,
+) -> None:
+    live, copy = tmp_path / "live", tmp_path / "copy"
+
+    async def write() -> list[int]:
+        store = await EmbeddedDatastore.open(live, options=LOG_ONLY)
+        segment = next((live / "wal").glob("*.wal"))
+        ends = []
+        for number in range(4):
+            value = b"value %d" % number
+            await store.transact(Transaction((), (Put(b"k%d" % number, value, stamped=False),)))
+            ends.append(len(segment.read_bytes().rstrip(b"\0")))
+        # As if power were lost now: the history file has nothing yet.
+        shutil.copytree(live, copy)
+        await store.close()
+        return ends
+
+    ends = asyncio.run(write())
+    segment = next((copy / "wal").glob("*.wal"))
+    history = (copy / "history.lmdb").read_bytes()
+    whole = segment.read_bytes()
+    for cut in range(ends[2], ends[3], 3):
+        segment.write_bytes(whole[:cut])
+        (copy / "history.lmdb").write_bytes(history)
+        assert asyncio.run(values(copy)) == [b"value 0", b"value 1", b"value 2"]
+
+
+def test_a_history_that_is_ahead_of_a_lost_log_is_continued(tmp_path: Path) -> None:
+    async def write(key: bytes) -> int:
+        store = await EmbeddedDatastore.open(tmp_path / "data")
+        await store.transact(Transaction((), (Put(key, b""),)))
+        await store.close()
+        return store.revision
+
+    for number in range(3):
+        assert asyncio.run(write(b"k%d" % number)) == number + 1
+        shutil.rmtree(tmp_path / "data" / "wal")
+    assert len(asyncio.run(values(tmp_path / "data"))) == 3

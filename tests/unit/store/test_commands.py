@@ -1,0 +1,93 @@
+"""The command format gives back what it was given, and refuses everything else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from podraft.server.state.commands import (
+    KEY_BYTES_MAX,
+    Command,
+    CommandFormatError,
+    check_transaction,
+    decode_command,
+    encode_command,
+)
+from podraft.server.state.datastore import Delete, Guard, Put, Transaction
+
+keys = st.binary(min_size=1, max_size=KEY_BYTES_MAX).map(lambda key: key.replace(b"\0", b"\1"))
+revisions = st.integers(0, 2**64 - 1)
+guards = st.lists(st.builds(Guard, keys, revisions), max_size=4).map(tuple)
+puts = st.builds(Put, keys, st.binary(max_size=300), st.booleans())
+writes = st.lists(
+    st.one_of(puts, st.builds(Delete, keys)), max_size=5, unique_by=lambda write: write.key
+).map(tuple)
+transactions = st.builds(Transaction, guards, writes)
+
+EXAMPLE = Transaction(
+    (Guard(b"g", 7), Guard(b"absent", 0)),
+    (Put(b"a", b"value"), Put(b"b", b"", stamped=False), Delete(b"c")),
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(transactions, revisions)
+def test_decoding_gives_back_what_was_encoded(transaction: Transaction, time_ms: int) -> None:
+    assert decode_command(encode_command(transaction, time_ms)) == Command(transaction, time_ms)
+
+
+def test_the_format_of_version_1_does_not_change() -> None:
+    expected = (
+        "01 0500000000000000 02000000 03000000"
+        "0700000000000000 0100 67  0000000000000000 0600 616273656e74"
+        "01 0100 05000000 61 76616c7565  02 0100 00000000 62  03 0100 00000000 63"
+    )
+    assert encode_command(EXAMPLE, 5) == bytes.fromhex(expected)
+
+
+def test_a_command_cut_anywhere_is_refused() -> None:
+    encoded = encode_command(EXAMPLE, 5)
+    for cut in range(len(encoded)):
+        with pytest.raises(CommandFormatError):
+            decode_command(encoded[:cut])
+
+
+def test_bytes_behind_a_command_are_refused() -> None:
+    with pytest.raises(CommandFormatError, match="1 bytes follow"):
+        decode_command(encode_command(EXAMPLE, 5) + b"\0")
+
+
+def test_unknown_versions_and_operations_are_refused() -> None:
+    encoded = encode_command(Transaction((), (Put(b"a", b"v"),)), 0)
+    with pytest.raises(CommandFormatError, match="version 2 is unknown"):
+        decode_command(b"\x02" + encoded[1:])
+    with pytest.raises(CommandFormatError, match="unknown operation 9"):
+        decode_command(encoded[:17] + b"\x09" + encoded[18:])
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.binary(max_size=80))
+def test_random_bytes_are_refused_or_mean_one_thing(data: bytes) -> None:
+    try:
+        command = decode_command(b"\x01" + data)
+    except CommandFormatError:
+        return
+    assert encode_command(command.transaction, command.time_ms) == b"\x01" + data
+
+
+@pytest.mark.parametrize(
+    "transaction",
+    [
+        Transaction((), (Put(b"", b""),)),
+        Transaction((), (Put(b"a\0", b""),)),
+        Transaction((), (Put(b"k" * (KEY_BYTES_MAX + 1), b""),)),
+        Transaction((Guard(b"", 0),), ()),
+        Transaction((), (Put(b"a", b""), Delete(b"a"))),
+    ],
+)
+def test_transactions_that_the_store_cannot_hold_are_refused(transaction: Transaction) -> None:
+    with pytest.raises(ValueError, match="key"):
+        check_transaction(transaction)
+    with pytest.raises(CommandFormatError):
+        decode_command(encode_command(transaction, 0))
