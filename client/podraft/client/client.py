@@ -19,6 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
+
 from podraft.api import kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import cluster_pb2, commit_pb2

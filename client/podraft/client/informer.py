@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
+
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.backoff import Backoff
@@ -57,7 +58,8 @@ class Informer(Generic[ObjectT]):
     """Keeps the objects that match in memory, up to date, while `run` runs.
 
     ``indexes`` maps a name to a function that returns the values under which an object
-    is found by `by_index`.  Everything happens on one event loop.
+    is found by `by_index`; ``transform`` may make a smaller object to keep, which must
+    have the same metadata.  Everything happens on one event loop.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Informer(Generic[ObjectT]):
         label_selector: str = "",
         field_selector: str = "",
         indexes: Mapping[str, Callable[[ObjectT], Iterable[str]]] | None = None,
+        transform: Callable[[ObjectT], ObjectT] | None = None,
     ) -> None:
         self.kind = resource_client.kind
         self.revision = 0
@@ -78,6 +81,7 @@ class Informer(Generic[ObjectT]):
         self._indexers = dict(indexes or {})
         self._objects: dict[Key, ObjectT] = {}
         self._index: dict[str, dict[str, dict[Key, ObjectT]]] = {n: {} for n in self._indexers}
+        self._transform = transform
         self._handlers: list[Callable[[ObjectT | None, ObjectT | None], None]] = []
         # What the running list has shown so far; None while only changes arrive.
         self._listed: set[Key] | None = None
@@ -204,6 +208,8 @@ class Informer(Generic[ObjectT]):
                 and old.metadata.uid == obj.metadata.uid
             ):
                 return
+        if self._transform is not None:
+            obj = self._transform(obj)
         self._objects[key] = obj
         for name, values_of in self._indexers.items():
             values = tuple(values_of(obj))

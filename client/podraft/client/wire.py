@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
+
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
+
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.kinds import AnyKind

@@ -5,6 +5,7 @@ Owns: removing Events that were last observed too long ago.
 
 from __future__ import annotations
 
+from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT
 from podraft.client import writes
@@ -20,7 +21,7 @@ _BATCH_S = 30.0
 
 def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
     """Remove the events that are older than ``ttl_s``; come again when the next one is."""
-    planned = []
+    planned: list[commit_pb2.Write] = []
     soonest: float | None = None
     for event in snapshot.list(EVENT):
         expires = last_observed(event) + ttl_s

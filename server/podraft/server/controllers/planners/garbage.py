@@ -106,6 +106,15 @@ def _exists(snapshot: Snapshot, key: OwnerKey) -> bool:
     return owner is not None and owner.metadata.uid == key.uid
 
 
+def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
+    """Say whether an owner is gone, or is going and waits for its dependents."""
+    kind = by_manifest(key.api_version, key.kind)
+    if kind is None:
+        return False
+    owner = snapshot.get(kind, key.name, key.namespace)
+    return owner is None or owner.metadata.uid != key.uid or objects.is_deleting(owner.metadata)
+
+
 def _absence(key: OwnerKey) -> Absent:
     kind = by_manifest(key.api_version, key.kind)
     assert kind is not None, "an owner of an unknown kind counts as existing"

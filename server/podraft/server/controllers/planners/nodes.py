@@ -79,6 +79,8 @@ def _ready(node: node_pb2.Node) -> str:
 def _lose(node: node_pb2.Node, now: float) -> Plan:
     """Say that nothing is known of the node any more."""
     changed = objects.copied(node)
+    if objects.condition(changed.status.conditions, "Ready") is None:
+        changed.status.conditions.add(type="Ready")
     for condition in changed.status.conditions:
         if condition.status != "Unknown":
             condition.status, condition.reason = "Unknown", _REASON

@@ -25,7 +25,7 @@ WRITES_MAX = 500
 class Options:
     """The cluster's range of pod addresses, and how it is divided."""
 
-    cluster: ipaddress.IPv4Network = ipaddress.IPv4Network("10.244.0.0/16")
+    cluster: ipaddress.IPv4Network
     node_prefix: int = 24
 
 

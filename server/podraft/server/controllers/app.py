@@ -1,0 +1,69 @@
+"""The controllers as a process: one of several is the leader and runs them.
+
+Owns: composing client, recorder, manager and election.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+from podraft.api.core.v1 import namespace_pb2
+from podraft.client.backoff import Backoff
+from podraft.client.client import Client
+from podraft.client.config import ClusterConfig
+from podraft.client.errors import AlreadyExistsError, ApiError
+from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.recorder import EventRecorder
+from podraft.server.controllers.manager import Manager
+from podraft.server.controllers.wiring import ControllerOptions, controllers
+
+__all__ = ["ControllerOptions", "run"]
+
+_log = logging.getLogger(__name__)
+_SYSTEM_NAMESPACE = "podraft-system"
+
+
+async def run(config: ClusterConfig, options: ControllerOptions | None = None) -> None:
+    """Run the controllers whenever this process leads, until cancelled.
+
+    The default identity is the host with the server's address: a process that is started
+    again in the place of a killed one leads at once.
+    """
+    options = options or ControllerOptions()
+    identity = options.identity or f"{socket.gethostname()}/{config.servers[0]}"
+    election = ElectionOptions(options.lease_name, identity, _SYSTEM_NAMESPACE)
+    async with Client(config) as client:
+        await _ensure_namespace(client)
+        while True:
+            try:
+                await LeaderElector(client.leases, election).run(
+                    lambda: _lead(client, identity, options)
+                )
+            except LeadershipLostError as error:
+                _log.warning("%s; standing for election again", error)
+
+
+async def _lead(client: Client, identity: str, options: ControllerOptions) -> None:
+    recorder = EventRecorder(client, controller="podraft/controllers", instance=identity)
+    manager = Manager(client, controllers(options), recorder)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(recorder.run(), name="event recorder")
+        group.create_task(manager.run(), name="controllers")
+
+
+async def _ensure_namespace(client: Client) -> None:
+    """Make the namespace of the election's Lease, waiting for a server as long as it takes."""
+    namespace = namespace_pb2.Namespace()
+    namespace.metadata.name = _SYSTEM_NAMESPACE
+    backoff = Backoff(max_s=2.0)
+    while True:
+        try:
+            await client.namespaces.create(namespace)
+            return
+        except AlreadyExistsError:
+            return
+        except ApiError as error:
+            _log.info("waiting for the API server: %s", error)
+            await asyncio.sleep(backoff.next_pause_s())

@@ -1,0 +1,154 @@
+"""The snapshot that planners read: one informer per kind.
+
+Owns: which indexes exist, what is kept of kinds that only garbage collection looks at, and
+when Leases were seen to change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+from google.protobuf.message import Message
+
+from podraft.api.events.v1 import event_pb2
+from podraft.api.kinds import (
+    CONFIG_MAP,
+    ENDPOINT_SLICE,
+    EVENT,
+    KINDS,
+    LEASE,
+    POD,
+    REPLICA_SET,
+    SECRET,
+    AnyKind,
+    Kind,
+)
+from podraft.client.client import Client
+from podraft.client.informer import Informer
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import (
+    BY_NAMESPACE,
+    BY_NODE,
+    BY_ORPHAN_NAMESPACE,
+    BY_OWNER,
+    BY_SERVICE,
+)
+from podraft.server.controllers.planners.endpoint_slices import SERVICE_LABEL
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+
+class Caches:
+    """The informers of all kinds; a `plan.Snapshot`."""
+
+    def __init__(self, client: Client) -> None:
+        self._informers: dict[AnyKind, Informer[Any]] = {
+            kind: Informer(
+                client.resource(kind), indexes=_indexes(kind), transform=_TRANSFORMS.get(kind)
+            )
+            for kind in KINDS
+        }
+        self._lease_changes: dict[tuple[str, str], float] = {}
+        self.informer(LEASE).add_handler(self._note_lease)
+
+    def informer(self, kind: Kind[ObjectT]) -> Informer[ObjectT]:
+        """Return the informer of a kind."""
+        return cast("Informer[ObjectT]", self._informers[kind])
+
+    async def run(self) -> None:
+        """Keep all caches up to date, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for kind, informer in self._informers.items():
+                group.create_task(informer.run(), name=f"informer of {kind.resource}")
+
+    async def synced(self) -> None:
+        """Wait until every cache is complete."""
+        for informer in self._informers.values():
+            await informer.synced()
+
+    def get(self, kind: Kind[ObjectT], name: str, namespace: str = "") -> ObjectT | None:
+        """Return one object, or None."""
+        return self.informer(kind).get(name, namespace)
+
+    def list(self, kind: Kind[ObjectT]) -> Sequence[ObjectT]:
+        """Return all objects of a kind."""
+        return self.informer(kind).list()
+
+    def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
+        """Return the objects of a kind that an index holds under ``value``; of none, nothing."""
+        if index == BY_NAMESPACE and not kind.namespaced:
+            return ()
+        return self.informer(kind).by_index(index, value)
+
+    def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
+        """Return when a Lease was last seen to change, by this process' clock."""
+        return self._lease_changes.get((namespace, name)) if kind is LEASE else None
+
+    def _note_lease(self, old: Message | None, new: Message | None) -> None:
+        metadata = cast("Any", new or old).metadata
+        key = (metadata.namespace, metadata.name)
+        if new is None:
+            self._lease_changes.pop(key, None)
+        else:
+            self._lease_changes[key] = time.time()
+
+
+def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:
+    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: _owner_uids}
+    if kind.namespaced:
+        indexes[BY_NAMESPACE] = _namespace
+    if kind in (POD, REPLICA_SET):
+        indexes[BY_ORPHAN_NAMESPACE] = _namespace_if_orphan
+    if kind is POD:
+        indexes[BY_NODE] = _node
+    if kind is ENDPOINT_SLICE:
+        indexes[BY_SERVICE] = _service
+    return indexes
+
+
+def _owner_uids(obj: Any) -> list[str]:
+    return [reference.uid for reference in obj.metadata.owner_references]
+
+
+def _namespace(obj: Any) -> tuple[str]:
+    return (obj.metadata.namespace,)
+
+
+def _namespace_if_orphan(obj: Any) -> Iterator[str]:
+    if objects.controller_of(obj.metadata) is None:
+        yield obj.metadata.namespace
+
+
+def _node(pod: Any) -> Iterator[str]:
+    if pod.spec.node_name:
+        yield pod.spec.node_name
+
+
+def _service(endpoint_slice: Any) -> Iterator[str]:
+    service = endpoint_slice.metadata.labels.get(SERVICE_LABEL)
+    if service:
+        yield f"{endpoint_slice.metadata.namespace}/{service}"
+
+
+def _metadata_only(obj: Any) -> Any:
+    return type(obj)(metadata=obj.metadata)
+
+
+def _event_times(event: event_pb2.Event) -> event_pb2.Event:
+    kept = event_pb2.Event(metadata=event.metadata)
+    if event.HasField("event_time"):
+        kept.event_time.CopyFrom(event.event_time)
+    if event.HasField("series"):
+        kept.series.CopyFrom(event.series)
+    return kept
+
+
+# No controller reads what is in these: their memory can be saved.
+_TRANSFORMS: dict[AnyKind, Callable[[Any], Any]] = {
+    CONFIG_MAP: _metadata_only,
+    SECRET: _metadata_only,
+    EVENT: _event_times,
+}

@@ -1,0 +1,223 @@
+"""The one shell of all controllers: change, key, plan, commit.
+
+Owns: the work queues, and carrying out plans.
+
+Invariants: a key is planned by one worker at a time, and again only when the caches of the
+kinds that its last plan wrote hold those writes; a plan's writes are committed in its
+order, in transactions of at most `COMMIT_MAX`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.kinds import AnyKind, by_manifest, by_message_name
+from podraft.client.client import Client
+from podraft.client.errors import (
+    FailedPreconditionError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    OverloadedError,
+)
+from podraft.client.recorder import EventRecorder
+from podraft.client.workqueue import WorkQueue
+from podraft.server.controllers.caches import Caches
+from podraft.server.controllers.plan import Absent, Plan, Snapshot
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+_log = logging.getLogger(__name__)
+
+COMMIT_MAX = 500
+# How long a plan's own writes are waited for; only a write that changed nothing takes longer.
+_OWN_WRITES_S = 5.0
+# When an owner turned out to exist, the cache is given this time to learn of it.
+_LAG_S = 0.25
+_ABSENT_MAX = 4096
+
+# Old and new object (None: absent), to the keys that the change concerns.
+Trigger = Callable[[Snapshot, Any, Any], Iterable[KeyT]]
+
+
+@dataclass(frozen=True, slots=True)
+class Controller(Generic[KeyT]):
+    """A planner and what wakes it.
+
+    ``pace_s``: how soon a key may be planned again after a plan; changes in between are
+    looked at together.  ``subject`` is the object that a plan's refusal is told of, with
+    ``failure`` as the reason.  ``initial_keys`` are planned once at the start.
+    """
+
+    name: str
+    plan: Callable[[Snapshot, KeyT, float], Plan]
+    triggers: Mapping[AnyKind, Trigger[KeyT]]
+    pace_s: float = 0.0
+    workers: int = 2
+    initial_keys: tuple[KeyT, ...] = ()
+    subject: Callable[[Snapshot, KeyT], Message | None] | None = None
+    failure: str = ""
+
+
+class Manager:
+    """Runs controllers over shared caches."""
+
+    def __init__(
+        self,
+        client: Client,
+        controllers: Sequence[Controller[Any]],
+        recorder: EventRecorder,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._caches = Caches(client)
+        self._loops = [
+            _Loop(client, self._caches, controller, recorder, clock) for controller in controllers
+        ]
+
+    async def run(self) -> None:
+        """Run all controllers, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._caches.run(), name="caches")
+            await self._caches.synced()
+            for loop in self._loops:
+                group.create_task(loop.run(), name=f"controller {loop.controller.name}")
+
+
+class _Loop(Generic[KeyT]):
+    """One controller's queue and workers."""
+
+    def __init__(
+        self,
+        client: Client,
+        caches: Caches,
+        controller: Controller[KeyT],
+        recorder: EventRecorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self.controller = controller
+        self._client = client
+        self._caches = caches
+        self._recorder = recorder
+        self._clock = clock
+        self._queue: WorkQueue[KeyT] = WorkQueue()
+        self._planned_at: dict[KeyT, float] = {}
+        self._absent: OrderedDict[Absent, None] = OrderedDict()
+        for kind, trigger in controller.triggers.items():
+            caches.informer(kind).add_handler(self._handler(trigger))
+
+    def _handler(self, trigger: Trigger[KeyT]) -> Callable[[Any, Any], None]:
+        def handle(old: Any, new: Any) -> None:
+            for key in trigger(self._caches, old, new):
+                self._enqueue(key)
+
+        return handle
+
+    def _enqueue(self, key: KeyT) -> None:
+        planned_at = self._planned_at.get(key)
+        if planned_at is None:
+            self._queue.add(key)
+        else:
+            now = asyncio.get_running_loop().time()
+            self._queue.add_after(key, planned_at + self.controller.pace_s - now)
+
+    async def run(self) -> None:
+        """Plan keys as they come, for ever."""
+        for key in self.controller.initial_keys:
+            self._queue.add(key)
+        await self._queue.run(self._handle, workers=self.controller.workers)
+
+    async def _handle(self, key: KeyT) -> float | None:
+        """Plan one key and carry the plan out; return when to plan it again.
+
+        Raises:
+            ApiError: A write was refused; the queue tries again after a pause.
+        """
+        self._pace(key)
+        plan = self.controller.plan(self._caches, key, self._clock())
+        if plan.writes:
+            if not await self._all_absent(plan.absent):
+                return _LAG_S
+            try:
+                await self._commit(plan.writes)
+            except (InvalidError, ForbiddenError, FailedPreconditionError, OverloadedError) as e:
+                self._tell_failure(key, str(e))
+                raise
+        for event in plan.events:
+            self._recorder.record(event.regarding, event.type, event.reason, event.note)
+        return plan.requeue_after_s
+
+    def _pace(self, key: KeyT) -> None:
+        if self.controller.pace_s:
+            loop = asyncio.get_running_loop()
+            self._planned_at[key] = loop.time()
+            loop.call_later(self.controller.pace_s, self._planned_at.pop, key, None)
+
+    def _tell_failure(self, key: KeyT, note: str) -> None:
+        controller = self.controller
+        subject = controller.subject(self._caches, key) if controller.subject else None
+        if subject is not None and controller.failure:
+            self._recorder.record(subject, "Warning", controller.failure, note)
+
+    async def _commit(self, writes: Sequence[commit_pb2.Write]) -> None:
+        revision = 0
+        for start in range(0, len(writes), COMMIT_MAX):
+            chunk = writes[start : start + COMMIT_MAX]
+            answer = await self._client.commit(chunk, omit_objects=True)
+            revision = int(answer.resource_version)
+        kinds = {kind for write in writes if (kind := kind_of(write)) is not None}
+        try:
+            async with asyncio.timeout(_OWN_WRITES_S):
+                for kind in kinds:
+                    await self._caches.informer(kind).wait_for(revision)
+        except TimeoutError:
+            _log.info("%s: writes of revision %d are not seen", self.controller.name, revision)
+
+    async def _all_absent(self, claims: Iterable[Absent]) -> bool:
+        for claim in claims:
+            if claim in self._absent:
+                continue
+            if not await self._is_absent(claim):
+                return False
+            if claim.uid:
+                # A uid never comes back.
+                self._absent[claim] = None
+                if len(self._absent) > _ABSENT_MAX:
+                    self._absent.popitem(last=False)
+        return True
+
+    async def _is_absent(self, claim: Absent) -> bool:
+        resource = self._client.resource(claim.kind)
+        if not claim.name:
+            return not (await resource.list(claim.namespace, limit=1)).items
+        try:
+            found = await resource.get(claim.name, claim.namespace)
+        except NotFoundError:
+            return True
+        return bool(claim.uid) and found.metadata.uid != claim.uid
+
+
+def kind_of(write: commit_pb2.Write) -> AnyKind | None:
+    """Return the kind that a write writes."""
+    match write.WhichOneof("operation"):
+        case "create":
+            return by_message_name(write.create.object.type_url.rpartition("/")[2])
+        case "update":
+            return by_message_name(write.update.object.type_url.rpartition("/")[2])
+        case "patch":
+            return by_manifest(write.patch.api_version, write.patch.kind)
+        case "delete":
+            return by_manifest(write.delete.api_version, write.delete.kind)
+        case "bind":
+            return by_manifest("v1", "Pod")
+        case _:
+            return None
