@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
-from podraft.api.codec_read import TYPE_META, Report, described, read_message
+from podraft.api.codec_read import TYPE_META, Report, read_message
+from podraft.api.codec_values import described
 from podraft.api.codec_write import write
 from podraft.api.kinds import AnyKind
 from podraft.api.merge_patch import create_merge_patch, merge_patch, three_way_merge_patch

@@ -1,7 +1,7 @@
 """Kubernetes' JSON objects to protobuf messages, with every fault named.
 
 Owns: the reading half of the codec: one table of fields per message, made once
-from its descriptor, and the words of its violations.
+from its descriptor.  Single values are ``codec_values``' business.
 
 Invariants: a faulty field never hides another fault; work is bounded by
 ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
@@ -9,9 +9,6 @@ Invariants: a faulty field never hides another fault; work is bounded by
 
 from __future__ import annotations
 
-import base64
-import binascii
-import datetime
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,16 +19,20 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import Message
 
-from podraft.api import quantities, times
+from podraft.api import quantities
+from podraft.api.codec_values import (
+    SPECIAL,
+    Convert,
+    FaultError,
+    Fill,
+    converter,
+    described,
+    to_text,
+)
 from podraft.api.codec_write import is_inline
-from podraft.api.meta.v1 import meta_pb2
-from podraft.api.violations import MAX_VIOLATIONS, Violation, shown
+from podraft.api.violations import MAX_VIOLATIONS, Violation
 
 MAX_VALUES = 1_000_000
-
-
-class _FaultError(ValueError):
-    """One value is wrong; the message says what was expected."""
 
 
 @dataclass(slots=True)
@@ -55,8 +56,6 @@ class Report:
         return True
 
 
-Convert: TypeAlias = Callable[[Any], Any]
-Fill: TypeAlias = Callable[[Any, Any], None]
 ReadField: TypeAlias = Callable[[Any, Any, str, Report], None]
 TYPE_META = frozenset(("apiVersion", "kind"))
 
@@ -148,15 +147,15 @@ def _reader(item: FieldDescriptor) -> ReadField:
     if item.message_type is not None and item.message_type.GetOptions().map_entry:
         return _map_reader(item)
     message_type = item.message_type
-    fill = _SPECIAL.get(message_type.full_name) if message_type is not None else None
+    fill = SPECIAL.get(message_type.full_name) if message_type is not None else None
     if item.is_repeated:
         if message_type is None:
-            return _list_reader(item.name, _converter(item))
+            return _list_reader(item.name, converter(item))
         if fill is None:
             return _message_list_reader(item.name)
         raise TypeError(f"{item.full_name}: a list of {message_type.name} has no reader")
     if message_type is None:
-        return _scalar_reader(item.name, _converter(item))
+        return _scalar_reader(item.name, converter(item))
     return _message_reader(item.name) if fill is None else _special_reader(item.name, fill)
 
 
@@ -231,9 +230,9 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
     fill: Fill | None = None
     convert: Convert | None = None
     if value_type is None:
-        convert = _converter(value_field)
+        convert = converter(value_field)
     else:
-        fill = _SPECIAL[value_type.full_name]
+        fill = SPECIAL[value_type.full_name]
 
     def read(message: Any, value: Any, path: str, report: Report) -> None:
         if not isinstance(value, Mapping):
@@ -244,7 +243,7 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
         target = getattr(message, attribute)
         for key, entry in value.items():
             try:
-                key = _text(key)
+                key = to_text(key)
                 if entry is None:
                     continue
                 if convert is not None:
@@ -258,172 +257,7 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
 
 
 def _reason(fault: ValueError) -> str:
-    if isinstance(fault, _FaultError | quantities.InvalidQuantityError):
+    if isinstance(fault, FaultError | quantities.InvalidQuantityError):
         return str(fault)
     # Protobuf refuses text that is no UTF-8: lone surrogates of a JSON escape.
     return "expected text, got characters that UTF-8 cannot encode"
-
-
-# ---- One value ------------------------------------------------------------------------------
-
-
-def described(value: object) -> str:
-    """Return a JSON value as a message names it: its type, then a short form of it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return f"boolean {str(value).lower()}"
-        case int():
-            return f"integer {shown(value)}"
-        case float():
-            return f"number {shown(value)}"
-        case str():
-            return f"string {shown(value)}"
-        case bytes():
-            return "binary data"
-        case Mapping():
-            return "object"
-        case list() | tuple():
-            return "list"
-        case datetime.datetime() | datetime.date():
-            return f"date {value.isoformat()}"
-        case _:
-            return type(value).__name__
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    hint = " (put it in quotes)" if isinstance(value, int | float | datetime.date) else ""
-    raise _FaultError(f"expected string, got {described(value)}{hint}")
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _FaultError(f"expected boolean, got {described(value)}")
-
-
-def _number(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise _FaultError(f"expected number, got {described(value)}")
-
-
-def _integer(bits: int) -> Convert:
-    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
-
-    def convert(value: object) -> int:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise _FaultError(f"expected integer, got {described(value)}")
-        if not low <= value <= high:
-            raise _FaultError(f"out of range for int{bits}: {shown(value)}")
-        return value
-
-    return convert
-
-
-def _binary(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value  # YAML's !!binary.
-    if not isinstance(value, str):
-        raise _FaultError(f"expected base64 string, got {described(value)}")
-    try:
-        # Manifests wrap long lines, and Go's decoder skips the line breaks too.
-        return base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-    except (binascii.Error, ValueError):
-        # The value may be a secret that someone forgot to encode: it is not repeated.
-        raise _FaultError("expected base64, got other text (stringData takes plain text)") from None
-
-
-def _enumerated(item: FieldDescriptor) -> Convert:
-    values = item.enum_type.values if item.enum_type is not None else ()
-    numbers = {value.name: value.number for value in values}
-
-    def convert(value: object) -> int:
-        if isinstance(value, str) and value in numbers:
-            return numbers[value]
-        raise _FaultError(f"expected one of {', '.join(numbers)}, got {described(value)}")
-
-    return convert
-
-
-def _converter(item: FieldDescriptor) -> Convert:
-    if item.enum_type is not None:
-        return _enumerated(item)
-    match item.cpp_type:
-        case FieldDescriptor.CPPTYPE_STRING:
-            return _binary if item.type == FieldDescriptor.TYPE_BYTES else _text
-        case FieldDescriptor.CPPTYPE_BOOL:
-            return _boolean
-        case FieldDescriptor.CPPTYPE_INT32:
-            return _integer(32)
-        case FieldDescriptor.CPPTYPE_INT64:
-            return _integer(64)
-        case FieldDescriptor.CPPTYPE_DOUBLE:
-            return _number
-        case _:
-            raise TypeError(f"{item.full_name}: its type has no reader")
-
-
-# ---- Messages that JSON writes as a text or a number ------------------------------------------
-
-
-def _fill_time(target: meta_pb2.Time, value: object) -> None:
-    target.CopyFrom(times.time_of(_moment(value)))
-
-
-def _fill_micro_time(target: meta_pb2.MicroTime, value: object) -> None:
-    target.CopyFrom(times.micro_time_of(_moment(value)))
-
-
-def _moment(value: object) -> datetime.datetime:
-    if isinstance(value, datetime.datetime):  # YAML readers recognise dates on their own.
-        return value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
-    if not isinstance(value, str):
-        raise _FaultError(f"expected RFC 3339 time, got {described(value)}")
-    try:
-        return times.parse_rfc3339(value)
-    except ValueError as error:
-        raise _FaultError(f"{error}, got {described(value)}") from None
-
-
-def _fill_quantity(target: meta_pb2.Quantity, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _FaultError(f"expected quantity, got {described(value)}")
-    text = value if isinstance(value, str) else _plain(value)
-    try:
-        target.string = quantities.canonical(text)
-    except quantities.InvalidQuantityError as error:
-        raise _FaultError(f"{error}, got {described(value)}") from None
-
-
-def _plain(value: float) -> str:
-    """Return a number as the text that a user would have written."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-_int32 = _integer(32)
-
-
-def _fill_int_or_string(target: meta_pb2.IntOrString, value: object) -> None:
-    if isinstance(value, str):
-        target.type = 1
-        target.str_val = value
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _FaultError(f"expected integer or string, got {described(value)}")
-    number = _int32(value)
-    target.type = 0
-    target.int_val = number
-
-
-_SPECIAL: dict[str, Fill] = {
-    "podraft.api.meta.v1.Time": _fill_time,
-    "podraft.api.meta.v1.MicroTime": _fill_micro_time,
-    "podraft.api.meta.v1.Quantity": _fill_quantity,
-    "podraft.api.meta.v1.IntOrString": _fill_int_or_string,
-}
