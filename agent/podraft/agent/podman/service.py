@@ -41,11 +41,17 @@ class PodmanService:
         self._ping = ping
         self._process: asyncio.subprocess.Process | None = None
         self.answers = asyncio.Event()
+        self._away = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
         """The process id of the running service."""
         return self._process.pid if self._process else None
+
+    async def went_away(self) -> None:
+        """Return when the service has ended since this was asked last."""
+        await self._away.wait()
+        self._away.clear()
 
     async def run(self) -> None:
         """Keep the service running until cancelled; then stop it."""
@@ -105,6 +111,7 @@ class PodmanService:
             await self._process.wait()
         finally:
             self.answers.clear()
+            self._away.set()
             waiting.cancel()
 
     async def _announce(self) -> None:

@@ -58,6 +58,14 @@ class PodManager:
         """Return a pod of this node by name."""
         return self._pods.get(name, namespace)
 
+    def worker(self, pod_uid: str) -> PodWorker | None:
+        """Return a pod's worker."""
+        return self._workers.get(pod_uid)
+
+    def workers(self) -> tuple[PodWorker, ...]:
+        """Return all workers."""
+        return tuple(self._workers.values())
+
     async def resync(self) -> None:
         """Look at all containers now: after Podman's service came back."""
         await self._resync()

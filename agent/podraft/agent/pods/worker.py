@@ -114,6 +114,10 @@ class PodWorker:
         self._observe(record)
         self._assume_probes(record)
 
+    def records(self) -> tuple[ContainerRecord, ...]:
+        """Return the pod's containers as seen last."""
+        return tuple(self._containers.values())
+
     def known(self) -> set[str]:
         """Return the ids of the containers that the worker knows."""
         return set(self._containers)

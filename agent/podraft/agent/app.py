@@ -1,0 +1,340 @@
+"""``podraft-agent``: composes the parts of the agent and runs them until it is told to stop.
+
+Invariant: stopping the agent, for whatever reason, leaves containers, network and
+volumes as they are; starting it finds them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from podraft.agent import arguments
+from podraft.agent.arguments import Arguments
+from podraft.agent.network.pod_network import PodNetwork
+from podraft.agent.node import facts as node_facts
+from podraft.agent.node import join
+from podraft.agent.node.join import IdentityStore, JoinError, NodeIdentity
+from podraft.agent.node.registration import Registration
+from podraft.agent.podman import machine
+from podraft.agent.podman.client import PodmanClient, PodmanError
+from podraft.agent.podman.commands import Commands
+from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.service import PodmanService
+from podraft.agent.pods.configuration import ConfigurationCache
+from podraft.agent.pods.exits import ExitWatcher
+from podraft.agent.pods.handlers import Handlers
+from podraft.agent.pods.images import Images
+from podraft.agent.pods.lookup import ContainerLookup
+from podraft.agent.pods.manager import PodManager
+from podraft.agent.pods.oom import OutOfMemoryLog
+from podraft.agent.pods.probes import ProbeSlots
+from podraft.agent.pods.shared import Node
+from podraft.agent.pods.statuses import StatusWriter
+from podraft.agent.proxy.app import ServiceProxy
+from podraft.agent.streams import rotation
+from podraft.agent.streams.service import NodeAgentService, make_server
+from podraft.agent.volumes.manager import VolumeManager
+from podraft.client.client import Client
+from podraft.client.errors import ApiError
+from podraft.client.informer import Informer
+
+_log = logging.getLogger("podraft.agent")
+
+_RENEW_CHECK_S = 60.0
+_PODMAN_START_WITHIN_S = 30.0
+
+
+class _Renewed(Exception):  # noqa: N818 - no error: it ends one composition to begin the next
+    """The identity was renewed: compose everything anew with it."""
+
+
+def main() -> None:
+    """Run the agent; exit code 1 and one line on what a user can mend."""
+    given = arguments.parse()
+    logging.basicConfig(
+        level=logging.DEBUG if given.verbose else logging.INFO,
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    if os.geteuid() != 0:
+        sys.exit("podraft-agent: must run as root: it makes network namespaces and mounts")
+    try:
+        asyncio.run(_until_signal(given))
+    except (JoinError, UnusableMachineError, StartError) as error:
+        sys.exit(f"podraft-agent: {error}")
+    except BaseExceptionGroup as group:
+        expected, other = group.split((JoinError, UnusableMachineError, StartError))
+        if expected is None or other is not None:
+            raise
+        sys.exit(f"podraft-agent: {_first(expected)}")
+
+
+class StartError(Exception):
+    """The agent cannot start; the message says why."""
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _until_signal(given: Arguments) -> None:
+    running = asyncio.create_task(run(given))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def run(given: Arguments) -> None:
+    """Join if need be, then run the agent until cancelled."""
+    given.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = IdentityStore(given.state_directory)
+    identity = await _identity(given, store)
+    async with _podman(given) as (podman, service, facts):
+        while True:
+            try:
+                await _run_as(given, store, identity, podman, service, facts)
+            except* _Renewed:
+                _log.info("the node's certificate was renewed")
+            renewed = store.load()
+            assert renewed is not None
+            identity = renewed
+
+
+async def _identity(given: Arguments, store: IdentityStore) -> NodeIdentity:
+    identity = store.load()
+    if identity is not None and not identity.expired:
+        if identity.node_name != given.node_name:
+            raise JoinError(
+                f'this machine has joined as node "{identity.node_name}", not '
+                f'"{given.node_name}": pass --node-name {identity.node_name}, or remove '
+                f"{given.state_directory / 'identity'} to join anew"
+            )
+        return identity
+    token = given.join_token
+    if given.join_token_file is not None:
+        try:
+            token = given.join_token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise JoinError(f"cannot read the join token: {error}") from error
+    if not token:
+        what = "its certificate has expired" if identity else "this machine has not joined yet"
+        raise JoinError(f"{what}: pass --join-token or --join-token-file")
+    _log.info("joining the cluster at %s", given.join_server)
+    return await join.join(store, given.join_server, token, given.node_name)
+
+
+@contextlib.asynccontextmanager
+async def _podman(
+    given: Arguments,
+) -> AsyncIterator[tuple[PodmanClient, PodmanService | None, MachineFacts]]:
+    """Provide Podman: the agent's own service, or the one that the user named."""
+    facts = machine.detect()
+    if given.podman_socket is not None:
+        async with PodmanClient(given.podman_socket) as podman:
+            if not await podman.ping():
+                raise StartError(f"no Podman service answers at {given.podman_socket}")
+            yield podman, None, facts
+        return
+    directories = PodmanDirectories(
+        storage=given.state_directory / "podman",
+        run=given.state_directory / "podman" / "run",
+        image_stores=given.image_stores,
+    )
+    configuration = machine.configuration(facts, directories)
+    async with PodmanClient(directories.socket) as podman:
+        service = PodmanService(directories, configuration, podman.ping)
+        running = asyncio.create_task(service.run())
+        try:
+            await _first_answer(service, running, directories)
+            yield podman, service, facts
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def _first_answer(
+    service: PodmanService, running: asyncio.Task[None], directories: PodmanDirectories
+) -> None:
+    answering = asyncio.create_task(service.answers.wait())
+    done, _ = await asyncio.wait(
+        {answering, running},
+        timeout=_PODMAN_START_WITHIN_S,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    if running in done:
+        answering.cancel()
+        error = running.exception()
+        reason = "podman is not installed" if isinstance(error, FileNotFoundError) else str(error)
+        raise StartError(f"cannot start Podman's service: {reason}")
+    if not done:
+        answering.cancel()
+        log = directories.run / "service.log"
+        raise StartError(f"Podman's service does not answer; its last words are in {log}")
+
+
+async def _run_as(
+    given: Arguments,
+    store: IdentityStore,
+    identity: NodeIdentity,
+    podman: PodmanClient,
+    service: PodmanService | None,
+    facts: MachineFacts,
+) -> None:
+    """Run everything that speaks with the cluster under one identity."""
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(identity.config(given.server)))
+        network = PodNetwork(given.state_directory)
+        stack.push_async_callback(network.close)
+        network_problem = "the control plane has not assigned the node a pod network yet"
+
+        async def not_ready() -> str:
+            if not await podman.ping():
+                return "Podman does not answer"
+            return network_problem
+
+        registration = Registration(
+            client,
+            await _node_facts(given, podman),
+            given.state_directory,
+            not_ready,
+            given.port,
+        )
+        await registration.register()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(registration.run())
+            group.create_task(_renew_in_time(store, identity, client))
+            pod_cidr = await registration.pod_cidr()
+            await network.configure(pod_cidr, given.node_ip)
+            network_problem = ""
+            registration.check_now()
+            group.create_task(ServiceProxy(client, pod_cidr, given.node_ip).run())
+            await _run_pods(given, identity, client, podman, service, facts, network, stack, group)
+
+
+async def _run_pods(
+    given: Arguments,
+    identity: NodeIdentity,
+    client: Client,
+    podman: PodmanClient,
+    service: PodmanService | None,
+    facts: MachineFacts,
+    network: PodNetwork,
+    stack: contextlib.AsyncExitStack,
+    group: asyncio.TaskGroup,
+) -> None:
+    handlers = Handlers(Commands(podman, facts.runtime if service else None))
+    stack.push_async_callback(handlers.close)
+    exits = ExitWatcher()
+    stack.callback(exits.close)
+    out_of_memory = OutOfMemoryLog()
+    stack.callback(out_of_memory.close)
+    services = Informer(
+        client.services, indexes={"namespace": lambda service: (service.metadata.namespace,)}
+    )
+    pods = Informer(client.pods, field_selector=f"spec.nodeName={given.node_name}")
+    configuration = ConfigurationCache(client, lambda uid: manager.configuration_changed(uid))
+    stack.push_async_callback(configuration.close)
+    volumes = VolumeManager(given.state_directory, given.node_name)
+    node = Node(
+        name=given.node_name,
+        address=given.node_ip,
+        facts=facts,
+        podman=podman,
+        network=network,
+        volumes=volumes,
+        images=Images(podman),
+        exits=exits,
+        out_of_memory=out_of_memory,
+        probes=ProbeSlots(handlers),
+        configuration=configuration,
+        services=services,
+        statuses=StatusWriter(client),
+    )
+    manager = PodManager(node, pods)
+    lookup = ContainerLookup(manager, volumes)
+    for work in (services.run(), pods.run(), node.statuses.run(), manager.run()):
+        group.create_task(work)
+    group.create_task(_rotate_logs(lookup))
+    if service is not None:
+        group.create_task(_resync_after_restarts(service, manager))
+    await _serve_streams(given, identity, lookup, podman, stack)
+
+
+async def _serve_streams(
+    given: Arguments,
+    identity: NodeIdentity,
+    lookup: ContainerLookup,
+    podman: PodmanClient,
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    try:
+        server = make_server(
+            NodeAgentService(lookup, podman),
+            identity.certificate,
+            identity.key,
+            identity.authority,
+            f"0.0.0.0:{given.port}",
+        )
+    except RuntimeError as error:
+        raise StartError(f"cannot listen on port {given.port}: it is in use") from error
+    await server.start()
+    stack.push_async_callback(server.stop, 0.5)
+    _log.info("node %s (%s) is up", given.node_name, given.node_ip)
+
+
+async def _rotate_logs(lookup: ContainerLookup) -> None:
+    while True:
+        await asyncio.sleep(rotation.PERIOD_S)
+        await rotation.keep_bounded(lookup.open_logs())
+
+
+async def _resync_after_restarts(service: PodmanService, manager: PodManager) -> None:
+    """Look at all containers whenever Podman's service was away."""
+    while True:
+        await service.went_away()
+        await service.answers.wait()
+        await manager.resync()
+
+
+async def _renew_in_time(store: IdentityStore, identity: NodeIdentity, client: Client) -> None:
+    while True:
+        if time.time() >= identity.renew_at_s:
+            try:
+                await join.renew(store, client)
+            except ApiError as error:
+                _log.warning("cannot renew the node's certificate: %s", error.message)
+            else:
+                raise _Renewed
+        await asyncio.sleep(_RENEW_CHECK_S)
+
+
+async def _node_facts(given: Arguments, podman: PodmanClient) -> node_facts.NodeFacts:
+    try:
+        podman_version = await podman.version()
+    except PodmanError as error:
+        raise StartError(f"Podman's service fails: {error.message}") from error
+    return node_facts.read(
+        given.node_name, given.node_ip, Path(given.state_directory), podman_version, _version()
+    )
+
+
+def _version() -> str:
+    try:
+        return version("podraft")
+    except PackageNotFoundError:
+        return "0"
+
+
+__all__: Sequence[str] = ("main", "run")

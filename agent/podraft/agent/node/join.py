@@ -1,0 +1,219 @@
+"""The agent's identity: its key, the certificate it joins with, and the renewal of that.
+
+Owns: ``<state>/identity/{agent.key,agent.crt,ca.crt}``.
+
+Invariants: the private key never leaves this machine and is readable by root only; a
+certificate authority is trusted only when its hash is the one in the join token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import hashlib
+import os
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc
+from podraft.client.client import Client
+from podraft.client.config import ClusterConfig
+
+_TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
+_JOIN_TIMEOUT_S = 20.0
+_SERVER_NAME = "podraft-server"
+_RENEW_AFTER = 2 / 3
+
+
+class JoinError(Exception):
+    """The node cannot join, or its identity cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Who this node is to the cluster; all PEM."""
+
+    certificate: bytes
+    key: bytes
+    authority: bytes
+
+    @property
+    def node_name(self) -> str:
+        """The node's name, from the certificate's subject ``system:node:<name>``."""
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(names[0].value).removeprefix("system:node:") if names else ""
+
+    @property
+    def renew_at_s(self) -> float:
+        """When two thirds of the certificate's life are over."""
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        begin = certificate.not_valid_before_utc.timestamp()
+        return begin + _RENEW_AFTER * (certificate.not_valid_after_utc.timestamp() - begin)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the cluster no longer accepts the certificate."""
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        return certificate.not_valid_after_utc <= datetime.datetime.now(datetime.UTC)
+
+    def config(self, server: str) -> ClusterConfig:
+        """Return how to reach the API as this node."""
+        return ClusterConfig(
+            servers=tuple(part.strip() for part in server.split(",")),
+            certificate_authority=self.authority,
+            client_certificate=self.certificate,
+            client_key=self.key,
+        )
+
+
+class IdentityStore:
+    """The identity's files."""
+
+    def __init__(self, state_directory: Path) -> None:
+        self._directory = state_directory / "identity"
+
+    def load(self) -> NodeIdentity | None:
+        """Return the stored identity, if the node has joined.
+
+        Raises:
+            JoinError: The files are damaged.
+        """
+        certificate = self._directory / "agent.crt"
+        if not certificate.exists():
+            return None
+        try:
+            return NodeIdentity(
+                certificate.read_bytes(),
+                (self._directory / "agent.key").read_bytes(),
+                (self._directory / "ca.crt").read_bytes(),
+            )
+        except OSError as error:
+            raise JoinError(
+                f"{self._directory} is damaged ({error}): remove it and join again"
+            ) from (error)
+
+    def key(self) -> ec.EllipticCurvePrivateKey:
+        """Return the node's private key, making it on the first call."""
+        path = self._directory / "agent.key"
+        if path.exists():
+            loaded = serialization.load_pem_private_key(path.read_bytes(), None)
+            if isinstance(loaded, ec.EllipticCurvePrivateKey):
+                return loaded
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._write("agent.key", _encoded(key))
+        return key
+
+    def save(self, certificate: bytes, authority: bytes) -> NodeIdentity:
+        """Store what the cluster signed; the certificate last, as it says that all is there."""
+        self._write("ca.crt", authority)
+        self._write("agent.crt", certificate)
+        identity = self.load()
+        assert identity is not None
+        return identity
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = self._directory / f"{name}.new"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._directory / name)
+
+
+async def join(store: IdentityStore, join_server: str, token: str, node_name: str) -> NodeIdentity:
+    """Join the cluster with a token and store the identity.
+
+    Raises:
+        JoinError: The token or the server is not what it should be, or refuses.
+    """
+    match = _TOKEN.fullmatch(token.strip())
+    if match is None:
+        raise JoinError(
+            "malformed join token: expected podraft1.<id>.<secret>.<fingerprint of the CA>"
+        )
+    authority = await asyncio.to_thread(_fetch_authority, join_server, match.group(1))
+    request = cluster_pb2.JoinNodeRequest(
+        token=token.strip(),
+        node_name=node_name,
+        certificate_signing_request=signing_request(store.key()),
+    )
+    credentials = grpc.ssl_channel_credentials(root_certificates=authority)
+    options = [("grpc.ssl_target_name_override", _SERVER_NAME)]
+    async with grpc.aio.secure_channel(join_server, credentials, options=options) as channel:
+        stub: Any = cluster_pb2_grpc.JoinServiceStub(channel)
+        try:
+            answer = await stub.JoinNode(request, timeout=_JOIN_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise JoinError(f"{join_server} refuses: {error.details()}") from error
+    return store.save(answer.certificate, answer.certificate_authority or authority)
+
+
+async def renew(store: IdentityStore, client: Client) -> NodeIdentity:
+    """Get a new certificate for the same key and store it."""
+    answer = await client.renew_certificate(signing_request(store.key()))
+    current = store.load()
+    authority = answer.certificate_authority or (current.authority if current else b"")
+    return store.save(answer.certificate, authority)
+
+
+def signing_request(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a signing request; the subject is for the server to decide."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _fetch_authority(server: str, fingerprint: str) -> bytes:
+    """Return the certificate of the server's chain whose hash the token names.
+
+    The connection that fetches it is trusted in nothing else; the call that carries the
+    token is made on another one, verified by what was found here.
+    """
+    host, _, port = server.rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), _JOIN_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=_SERVER_NAME) as secure,
+        ):
+            chain = _unverified_chain(secure)
+    except (OSError, ValueError) as error:
+        raise JoinError(f"cannot reach the join server {server}: {error}") from error
+    for certificate in chain:
+        if hashlib.sha256(certificate).hexdigest() == fingerprint:
+            return ssl.DER_cert_to_PEM_cert(certificate).encode()
+    raise JoinError(
+        f"the server at {server} does not belong to the cluster of the join token: "
+        "no certificate of its chain has the token's fingerprint"
+    )
+
+
+def _unverified_chain(secure: ssl.SSLSocket) -> list[bytes]:
+    public = getattr(secure, "get_unverified_chain", None)  # Python 3.13
+    if public is not None:
+        return [bytes(certificate) for certificate in public()]
+    inner: Any = secure._sslobj  # type: ignore[attr-defined]  # public only since 3.13
+    return [ssl.PEM_cert_to_DER_cert(item.public_bytes()) for item in inner.get_unverified_chain()]
+
+
+def _encoded(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,104 @@
+"""Finding a container of this node by the names that users know.
+
+Invariant: every refusal says what is missing: the pod, the container, or its process.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from podraft.agent.podman import spec
+from podraft.agent.podman.client import ContainerRecord
+from podraft.agent.streams.rotation import OpenLog
+from podraft.agent.streams.service import ContainerLogs, UnknownContainerError
+from podraft.agent.volumes.manager import VolumeManager
+from podraft.api.core.v1 import pod_pb2
+
+
+class Worker(Protocol):
+    """What is needed of a pod's worker."""
+
+    def records(self) -> tuple[ContainerRecord, ...]:
+        """Return the pod's containers."""
+
+
+class Workers(Protocol):
+    """What is needed of the pod manager."""
+
+    def pod(self, namespace: str, name: str) -> pod_pb2.Pod | None:
+        """Return a pod of this node."""
+
+    def worker(self, pod_uid: str) -> Worker | None:
+        """Return a pod's worker."""
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Return all workers."""
+
+
+class ContainerLookup:
+    """Answers the stream service."""
+
+    def __init__(self, workers: Workers, volumes: VolumeManager) -> None:
+        self._workers = workers
+        self._volumes = volumes
+
+    def logs(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLogs:
+        """Return the log of the latest attempt, or of the one before it."""
+        found, name = self._pod(namespace, pod, container)
+        attempts = self._attempts(found.metadata.uid, name)
+        wanted = 2 if previous else 1
+        if len(attempts) < wanted:
+            what = "has no previous attempt" if previous and attempts else "has not started yet"
+            raise UnknownContainerError(f'container "{name}" in pod "{pod}" {what}')
+        record = attempts[-wanted]
+
+        def alive() -> bool:
+            current = {r.id: r for r in self._attempts(found.metadata.uid, name)}.get(record.id)
+            return current is not None and current.running
+
+        return ContainerLogs(self._path(record), alive)
+
+    def running_id(self, namespace: str, pod: str, container: str) -> str:
+        """Return the id of the latest attempt, which must be running."""
+        found, name = self._pod(namespace, pod, container)
+        attempts = self._attempts(found.metadata.uid, name)
+        if not attempts or not attempts[-1].running:
+            raise UnknownContainerError(f'container "{name}" in pod "{pod}" is not running')
+        return attempts[-1].id
+
+    def open_logs(self) -> list[OpenLog]:
+        """Return the logs that are being written."""
+        return [
+            OpenLog(self._path(record), record.directory)
+            for worker in self._workers.workers()
+            for record in worker.records()
+            if record.running
+        ]
+
+    def _pod(self, namespace: str, pod: str, container: str) -> tuple[pod_pb2.Pod, str]:
+        found = self._workers.pod(namespace, pod)
+        if found is None:
+            raise UnknownContainerError(f'pod "{namespace}/{pod}" is not on this node')
+        spec_containers = [*found.spec.init_containers, *found.spec.containers]
+        names = [c.name for c in spec_containers]
+        name = container or found.spec.containers[0].name
+        if name not in names:
+            raise UnknownContainerError(
+                f'pod "{pod}" has no container "{name}"; it has: {", ".join(names)}'
+            )
+        return found, name
+
+    def _attempts(self, pod_uid: str, container: str) -> list[ContainerRecord]:
+        worker = self._workers.worker(pod_uid)
+        records = worker.records() if worker is not None else ()
+        own = [r for r in records if r.labels.get(spec.LABEL_CONTAINER) == container]
+        return sorted(own, key=lambda r: int(r.labels.get(spec.LABEL_ATTEMPT, "0")))
+
+    def _path(self, record: ContainerRecord) -> Path:
+        labels = record.labels
+        return self._volumes.log_path(
+            labels[spec.LABEL_POD_UID],
+            labels[spec.LABEL_CONTAINER],
+            int(labels.get(spec.LABEL_ATTEMPT, "0")),
+        )

@@ -1,0 +1,1 @@
+"""Logs and interactive commands of this node's containers, for the API server alone."""

@@ -1,0 +1,141 @@
+"""``NodeAgentService``: logs and exec for the API server.
+
+Invariant: only a client whose certificate says API server or administrator gets an
+answer; everybody else, other nodes included, is refused before anything is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import grpc
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from podraft.agent.podman.client import PodmanClient, PodmanError
+from podraft.agent.streams import exec_session, log_reader
+from podraft.agent.streams.log_reader import LogQuery
+from podraft.api.core.v1 import pod_streams_pb2
+from podraft.internal.node.v1 import node_agent_pb2_grpc
+
+MASTERS = "system:masters"
+API_SERVER = "system:apiserver"
+
+
+class ContainerLogs(NamedTuple):
+    """Where the log of a container's attempt is, and whether it is still written."""
+
+    path: Path
+    alive: Callable[[], bool]
+
+
+class Containers(Protocol):
+    """What the service asks of the pods of this node."""
+
+    def logs(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLogs:
+        """Return the log of a container.
+
+        Raises:
+            UnknownContainerError: There is none.
+        """
+
+    def running_id(self, namespace: str, pod: str, container: str) -> str:
+        """Return the id of a running container.
+
+        Raises:
+            UnknownContainerError: There is none.
+        """
+
+
+class UnknownContainerError(Exception):
+    """There is no such pod or container on this node, or it is not in the state asked for."""
+
+
+class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
+    """Serves logs and exec."""
+
+    def __init__(self, containers: Containers, podman: PodmanClient) -> None:
+        self._containers = containers
+        self._podman = podman
+
+    async def StreamLogs(  # noqa: N802 - the contract's name
+        self, request: pod_streams_pb2.StreamPodLogsRequest, context: Any
+    ) -> AsyncIterator[pod_streams_pb2.StreamPodLogsResponse]:
+        """Stream a container's log."""
+        await _authorize(context)
+        try:
+            found = self._containers.logs(
+                request.namespace, request.name, request.container, previous=request.previous
+            )
+        except UnknownContainerError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+            return
+        since = request.since_time
+        query = LogQuery(
+            follow=request.follow,
+            tail_lines=request.tail_lines if request.HasField("tail_lines") else None,
+            since_s=since.seconds + since.nanos / 1e9 if request.HasField("since_time") else 0.0,
+            timestamps=request.timestamps,
+            limit_bytes=request.limit_bytes if request.HasField("limit_bytes") else None,
+        )
+        async for data in log_reader.read(found.path, query, found.alive):
+            yield pod_streams_pb2.StreamPodLogsResponse(data=data)
+
+    async def Exec(  # noqa: N802 - the contract's name
+        self, request_iterator: AsyncIterator[pod_streams_pb2.ExecPodRequest], context: Any
+    ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
+        """Run a command in a container."""
+        await _authorize(context)
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("input") != "start":
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "the first message of an exec must be its start"
+            )
+            return
+        start = first.start
+        try:
+            container_id = self._containers.running_id(start.namespace, start.name, start.container)
+            async for response in exec_session.run(self._podman, container_id, start, requests):
+                yield response
+        except UnknownContainerError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        except PodmanError as error:
+            code = grpc.StatusCode.FAILED_PRECONDITION
+            await context.abort(code, f"cannot run the command: {error.message}")
+
+
+async def _authorize(context: Any) -> None:
+    pem = context.auth_context().get("x509_pem_cert", [b""])[0]
+    if not pem or not is_permitted(pem):
+        await context.abort(
+            grpc.StatusCode.PERMISSION_DENIED, "only the API server may ask an agent"
+        )
+
+
+def is_permitted(pem: bytes) -> bool:
+    """Say whether a verified client certificate is the API server's or an administrator's."""
+    subject = x509.load_pem_x509_certificate(pem).subject
+    groups = {name.value for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
+    users = {name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
+    return MASTERS in groups or API_SERVER in users
+
+
+def make_server(
+    service: NodeAgentService, certificate: bytes, key: bytes, authority: bytes, address: str
+) -> grpc.aio.Server:
+    """Return a server that demands a client certificate of the cluster; start it yourself.
+
+    Raises:
+        RuntimeError: The address cannot be listened on.
+    """
+    credentials = grpc.ssl_server_credentials(
+        [(key, certificate)], root_certificates=authority, require_client_auth=True
+    )
+    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 20)]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=256)
+    node_agent_pb2_grpc.add_NodeAgentServiceServicer_to_server(service, server)
+    server.add_secure_port(address, credentials)
+    return server
