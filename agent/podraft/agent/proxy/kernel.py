@@ -67,21 +67,26 @@ class ProxyKernel:
         It costs next to nothing as long as nobody else changed any table of nf_tables.
         """
         generation = self._connection.generation()
-        if generation == self._generation:
-            return True
+        if generation != self._generation:
+            if not self.holds(table):
+                return False
+            self._generation = generation
+        return True
+
+    def holds(self, table: ServiceTable) -> bool:
+        """Compare the kernel's table with what it should be, element by element."""
         expected: dict[Map, dict[Key, Value]] = defaultdict(dict)
         for (map_, key), value in table.contents():
             expected[map_][key] = ruleset.nft_value(map_, value)
         try:
             if self._connection.rule_count(ruleset.TABLE) != self._rule_count:
                 return False
-            for map_, spec in ruleset.SPECS.items():
-                if self._connection.elements(ruleset.TABLE, spec) != expected[map_]:
-                    return False
+            return all(
+                self._connection.elements(ruleset.TABLE, spec) == expected[map_]
+                for map_, spec in ruleset.SPECS.items()
+            )
         except NftError:
             return False
-        self._generation = generation
-        return True
 
     def ensure_routes(self, addresses: Iterable[IPv4Address]) -> None:
         """Let the node itself reach services where it has no route, not even a default one.
