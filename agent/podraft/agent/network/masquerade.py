@@ -1,7 +1,7 @@
 """Pods reach the world outside the cluster with their node's address.
 
-Owns the table ``podraft_network``.  Only what leaves the node for an address outside the
-pod network is masqueraded; pods see each other's addresses.
+Owns the table ``podraft_network``.  Only what this node's pods send to an address outside the
+cluster's pod networks is masqueraded; pods see each other's addresses.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ TABLE = "podraft_network"
 _PRIORITY_SOURCE_NAT = 100
 
 
-def install(pod_network: IPv4Network) -> None:
+def install(pod_network: IPv4Network, cluster_network: IPv4Network) -> None:
     """Write the table anew; connections that are open are not affected.
 
     Raises:
         NftError: The kernel refused.
     """
     with Connection() as connection:
-        connection.commit(_ruleset(pod_network))
+        connection.commit(_ruleset(pod_network, cluster_network))
 
 
-def _ruleset(pod_network: IPv4Network) -> Batch:
+def _ruleset(pod_network: IPv4Network, cluster_network: IPv4Network) -> Batch:
     batch = Batch(TABLE)
     batch.replace_table()
     batch.add_base_chain("leaving", "nat", Hook.POSTROUTING, _PRIORITY_SOURCE_NAT)
     batch.add_rule(
         "leaving",
         expressions.source_in(pod_network),
-        expressions.destination_in(pod_network),
+        expressions.destination_in(cluster_network),
         expressions.verdict(VerdictCode.RETURN),
     )
     batch.add_rule("leaving", expressions.source_in(pod_network), expressions.masquerade())

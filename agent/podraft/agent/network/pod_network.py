@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,20 +74,31 @@ class PodNetwork:
         self._worker: _Worker | None = None
         self._closed = threading.Event()
 
-    async def configure(self, pod_cidr: str, node_ip: str, *, mtu: int | None = None) -> None:
+    async def configure(
+        self,
+        pod_cidr: str,
+        node_ip: str,
+        *,
+        cluster_cidr: str | None = None,
+        mtu: int | None = None,
+    ) -> None:
         """Prepare the node, find what earlier runs pinned, repair or remove what is broken.
+
+        ``cluster_cidr`` holds the pod networks of all nodes (by default there is only this
+        node's); ``mtu`` is by default that of the interface that has the node's address.
 
         Raises:
             InvalidNetworkError: The network or the address cannot be used on this node.
             KernelError: The kernel refused.
         """
         pool = addresses.parse_pool(pod_cidr)
+        cluster = addresses.parse_pool(cluster_cidr or pod_cidr).network
         address = addresses.parse_address(node_ip)
 
         def start() -> _Worker:
             if self._worker is not None:
                 self._worker.close()
-            return _Worker(self._directory, pool, address, mtu)
+            return _Worker(self._directory, pool, cluster, address, mtu)
 
         self._worker = await self._run(start)
 
@@ -141,6 +152,7 @@ class _Worker:
         self,
         directory: Path,
         pool: addresses.AddressPool,
+        cluster_network: IPv4Network,
         node_address: IPv4Address,
         mtu: int | None,
     ) -> None:
@@ -154,7 +166,7 @@ class _Worker:
                 mtu=mtu or self._links.node_mtu(node_address),
             )
             self._links.prepare_node(self._facts)
-            masquerade.install(pool.network)
+            masquerade.install(pool.network, cluster_network)
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._records = self._recover()
         except BaseException:

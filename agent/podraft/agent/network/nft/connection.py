@@ -186,6 +186,9 @@ class Connection:
                 data = self._socket.recv(_RECEIVE_MAX, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
+            except OSError as error:  # So many answers that some were lost.
+                what = "the answers to a transaction were lost"
+                raise NftError(what, -1, error.errno or 0, "") from None
             for kind, flags, sequence, body in wire.messages(data):
                 if kind == wire.ERROR:
                     number, detail = _parse_error(flags, body)
