@@ -205,12 +205,9 @@ class Wal:
         self._segments.append(_Segment(path, first_index))
 
     def _drop_segments_through(self, index: int) -> None:
-        dropped = False
+        # Needs no sync: a segment that is back after a power loss is dropped again.
         while len(self._segments) > 1 and self._segments[1].first_index <= index + 1:
             self._segments.pop(0).path.unlink()
-            dropped = True
-        if dropped:
-            sync_directory(self.directory)
 
     def _drop_all_segments(self) -> None:
         # The newest first: what is left after a crash is again a log that ends early.
