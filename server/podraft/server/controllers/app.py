@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from dataclasses import replace
 
 from podraft.api.core.v1 import namespace_pb2
 from podraft.client.backoff import Backoff
@@ -25,13 +26,25 @@ _log = logging.getLogger(__name__)
 _SYSTEM_NAMESPACE = "podraft-system"
 
 
-async def run(config: ClusterConfig, options: ControllerOptions | None = None) -> None:
+async def run(
+    config: ClusterConfig,
+    options: ControllerOptions | None = None,
+    *,
+    pod_cidr: str | None = None,
+    node_cidr_mask: int | None = None,
+) -> None:
     """Run the controllers whenever this process leads, until cancelled.
+
+    ``pod_cidr`` and ``node_cidr_mask`` take precedence over the same in ``options``.
 
     The default identity is the host with the server's address: a process that is started
     again in the place of a killed one leads at once.
     """
     options = options or ControllerOptions()
+    if pod_cidr is not None:
+        options = replace(options, pod_cidr=pod_cidr)
+    if node_cidr_mask is not None:
+        options = replace(options, node_prefix=node_cidr_mask)
     identity = options.identity or f"{socket.gethostname()}/{config.servers[0]}"
     election = ElectionOptions(options.lease_name, identity, _SYSTEM_NAMESPACE)
     async with Client(config) as client:

@@ -1,0 +1,35 @@
+"""A real server process on loopback, for tests that are its clients."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_STOP_S = 30
+
+
+@contextlib.contextmanager
+def server(directory: Path, *components: str) -> Iterator[Path]:
+    """Run ``podraft-server`` with some components; yield its data directory."""
+    command = [sys.executable, "-m", "podraft.server.app"]
+    command += ["--components", ",".join(components or ("api",))]
+    command += ["--listen", "127.0.0.1:0", "--join-listen", "127.0.0.1:0"]
+    command += ["--metrics-listen", "", "--data-dir", str(directory)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert b"ready" in line, f"the server did not start: {line!r}"
+            yield directory
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
