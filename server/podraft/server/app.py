@@ -65,9 +65,10 @@ async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
     if arguments.CONTROLLERS in given.components:
         from podraft.server.controllers import app as controllers
 
-        running.append(
-            controllers.run(config, pod_cidr=given.pod_cidr, node_cidr_mask=given.node_cidr_mask)
+        options = controllers.ControllerOptions(
+            pod_cidr=given.pod_cidr, node_prefix=given.node_cidr_mask
         )
+        running.append(controllers.run(config, options))
     await _until_stopped(running, stop)
 
 

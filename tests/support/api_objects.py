@@ -1,0 +1,55 @@
+"""One valid object of every kind, as a user would write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podraft.api import codec
+from podraft.api.kinds import AnyKind
+
+_CONTAINERS = [{"name": "main", "image": "registry.example/app:1"}]
+_TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": _CONTAINERS}}
+_WORKLOAD = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": _TEMPLATE}
+
+_BODIES: dict[str, dict[str, Any]] = {
+    "Namespace": {},
+    "Node": {},
+    "ConfigMap": {"data": {"color": "blue"}},
+    "Secret": {"data": {"password": "c2VjcmV0"}},
+    "Service": {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
+    "Pod": {"spec": {"containers": _CONTAINERS}},
+    "ReplicaSet": {"spec": _WORKLOAD},
+    "Deployment": {"spec": _WORKLOAD},
+    "EndpointSlice": {
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.7"]}],
+        "ports": [{"port": 80}],
+    },
+    "Lease": {"spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}},
+    "Event": {
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "reportingController": "tests",
+        "reportingInstance": "tests-1",
+        "action": "Testing",
+        "reason": "Tested",
+        "type": "Normal",
+        "note": "a note",
+        "regarding": {"kind": "Pod", "namespace": "default", "name": "web"},
+    },
+}
+
+
+def example(
+    kind: AnyKind, name: str, namespace: str = "default", labels: dict[str, str] | None = None
+) -> Any:
+    """Return a new, valid object."""
+    metadata: dict[str, Any] = {"name": name}
+    if kind.namespaced:
+        metadata["namespace"] = namespace
+    if labels:
+        metadata["labels"] = labels
+    body = _BODIES[kind.name]
+    return codec.parse(
+        kind.message,
+        {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body},
+    )
