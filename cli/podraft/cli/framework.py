@@ -252,7 +252,24 @@ def _end(run: Callable[[], Any]) -> int:
     except OSError as error:
         _complain([f"{error.filename}: {error.strerror}" if error.filename else str(error)])
         return errors.FAILURE
+    except Exception as error:  # noqa: BLE001 - a bug of ours is no reason to show a traceback
+        return _our_fault(error)
     return result if isinstance(result, int) else 0
+
+
+def _our_fault(error: Exception) -> int:
+    """Say that podraft itself is wrong; where, only to who asks for it."""
+    import os
+
+    if os.environ.get("PODRAFT_TRACEBACK"):
+        raise error
+    _complain(
+        [
+            f"unexpected {type(error).__name__}: {error}",
+            "  this is a bug in podraft; with PODRAFT_TRACEBACK=1 it says where",
+        ]
+    )
+    return errors.FAILURE
 
 
 def _complain(lines: Sequence[str]) -> None:

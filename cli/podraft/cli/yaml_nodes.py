@@ -19,6 +19,7 @@ import yaml
 Path: TypeAlias = tuple[str | int, ...]
 
 MAX_VALUES = 1_000_000
+MAX_DEPTH = 100
 _PLAIN = "!plain"
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
@@ -59,6 +60,7 @@ def documents(text: str) -> Iterator[yaml.Node]:
         text = text.replace("\t", " ")
     loader = _Loader(text)
     try:
+        _check_depth(text)
         while loader.check_node():
             node = loader.get_node()
             if node is not None and not _is_empty(node):
@@ -70,10 +72,25 @@ def documents(text: str) -> Iterator[yaml.Node]:
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise ManifestError(line, f"not valid YAML: {error.reason}") from None
-    except RecursionError:
-        raise ManifestError(1, "not valid YAML: nested too deeply") from None
     finally:
         loader.dispose()
+
+
+def _check_depth(text: str) -> None:
+    """Look at the nesting alone first: libyaml's composer recurses without a bound of its own."""
+    parser = _Loader(text)
+    depth = 0
+    try:
+        while (event := parser.get_event()) is not None:
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise ManifestError(line, f"nested more than {MAX_DEPTH} deep")
+    finally:
+        parser.dispose()
 
 
 def _is_empty(node: yaml.Node) -> bool:
@@ -99,7 +116,7 @@ class Construction:
             ManifestError: A key stands twice, a tag is unknown, or there is too much.
         """
         self.count += 1
-        if self.count > MAX_VALUES or depth > 100:
+        if self.count > MAX_VALUES or depth > MAX_DEPTH:
             raise ManifestError(line_of(node), "too many values, or nested too deeply")
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)

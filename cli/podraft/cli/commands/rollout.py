@@ -63,12 +63,11 @@ def status(
 @click.option("--revision", type=int, default=0, help="Show this revision's pod template.")
 def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
     """List the revisions of a deployment."""
-    from podraft.cli.output.describe.templates import template_lines
-
     from podraft.cli import rollouts
     from podraft.cli.connection import run
     from podraft.cli.errors import CliError
     from podraft.cli.output import tables
+    from podraft.cli.output.describe.templates import template_lines
 
     name = _name(target, "history")
 
@@ -115,8 +114,8 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
         found = rollouts.wanted_revision(replica_sets, to_revision)
         if found is None:
             known = ", ".join(str(rollouts.revision_of(rs)) for rs in replica_sets) or "none"
-            wanted = f"revision {to_revision}" if to_revision else "an earlier revision"
-            raise CliError(f'deployment "{name}" has no {wanted}; kept: {known}')
+            wanted = f"revision {to_revision}" if to_revision else "earlier revision"
+            raise CliError(f'deployment "{name}" has no {wanted}; revisions kept: {known}')
         patch = rollouts.undo_patch(deployment, found)
         number = rollouts.revision_of(found)
         if not patch:

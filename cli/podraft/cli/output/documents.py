@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.message import Message
 
@@ -42,7 +42,9 @@ def as_yaml(value: Mapping[str, Any]) -> str:
 
     def text(dumper: Dumper, value: str) -> yaml.Node:
         style = "|" if "\n" in value else None
-        if dumper.resolve(yaml.ScalarNode, value, (True, False)) != _STRING:
+        # The stubs miss the types of the resolver, which both kinds of dumper have.
+        resolved: Any = cast("Any", dumper).resolve(yaml.ScalarNode, value, (True, False))
+        if resolved != _STRING:
             style = '"'  # Without quotes it would be read as a number, a date or the like.
         return dumper.represent_scalar(_STRING, value, style=style)
 
