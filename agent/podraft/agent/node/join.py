@@ -101,7 +101,7 @@ class IdentityStore:
         except OSError as error:
             raise JoinError(
                 f"{self._directory} is damaged ({error}): remove it and join again"
-            ) from (error)
+            ) from error
 
     def key(self) -> ec.EllipticCurvePrivateKey:
         """Return the node's private key, making it on the first call."""

@@ -107,12 +107,19 @@ def detect() -> MachineFacts:
         runc=shutil.which("runc") is not None,
         may_raise_limits=_has_capability(_CAP_SYS_RESOURCE),
         nofile_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        nproc_limit=resource.getrlimit(resource.RLIMIT_NPROC)[1],
+        nproc_limit=_nproc_limit(),
         netavark=any(
             Path(folder, "netavark").exists()
             for folder in ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/libexec/podman")
         ),
     )
+
+
+def _nproc_limit() -> int:
+    """Return the limit that Podman's service will have: it lowers its own to pid_max."""
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    pid_max = int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
+    return min(limit, pid_max) if limit > 0 else pid_max
 
 
 def _has_capability(number: int) -> bool:
