@@ -45,7 +45,7 @@ LEASE_NAME: Final = "podraft-scheduler"
 _BATCH_MAX: Final = 256
 _COMMITS_MAX: Final = 2
 # While pods keep coming, waiting this long lets one transaction bind many of them.
-_COALESCE_S: Final = 0.004
+_COALESCE_S: Final = 0.008
 _BUSY_S: Final = 0.05
 
 
