@@ -25,18 +25,22 @@ def check_resources(
     resources: container_pb2.ResourceRequirements, field: str, report: Report
 ) -> None:
     """Check names and amounts, and that no request exceeds its limit."""
-    limits_usable = check_amounts(resources.limits, f"{field}.limits", report)
-    requests_usable = check_amounts(resources.requests, f"{field}.requests", report)
-    if not limits_usable or not requests_usable:
+    limits, requests = resources.limits, resources.requests
+    usable = check_amounts(limits, f"{field}.limits", report)
+    # A request that was taken over from its limit has been judged with it.
+    own = {
+        name: request
+        for name, request in requests.items()
+        if name not in limits or limits[name].string != request.string
+    }
+    if not check_amounts(own, f"{field}.requests", report) or not usable:
         return
-    for name, request in resources.requests.items():
-        if name in resources.limits:
-            limit = resources.limits[name]
-            if quantities.compare(request, limit) > 0:
-                report.add(
-                    f"{field}.requests[{name}]",
-                    f"must be at most the limit of {limit.string}, is {request.string}",
-                )
+    for name, request in own.items():
+        if name in limits and quantities.compare(request, limits[name]) > 0:
+            report.add(
+                f"{field}.requests[{name}]",
+                f"must be at most the limit of {limits[name].string}, is {request.string}",
+            )
 
 
 def check_amounts(amounts: Mapping[str, meta_pb2.Quantity], field: str, report: Report) -> bool:

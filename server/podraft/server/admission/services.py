@@ -30,7 +30,7 @@ def default_service(service: service_pb2.Service) -> None:
         if not port.protocol:
             port.protocol = "TCP"
         target = port.target_port
-        if not target.int_val and not target.str_val:
+        if port.port and not target.int_val and not target.str_val:
             target.type = 0
             target.int_val = port.port
 
@@ -89,7 +89,8 @@ def _check_ports(spec: service_pb2.ServiceSpec, report: Report) -> None:
         if (port.protocol, port.port) in taken:
             report.add(f"{path}.port", f"duplicate: {port.port}/{port.protocol} is listed already")
         taken.add((port.protocol, port.port))
-        check_port(port.target_port, f"{path}.targetPort", report)
+        if port.HasField("target_port"):
+            check_port(port.target_port, f"{path}.targetPort", report)
         if port.node_port:
             _check_node_port(spec.type, port, taken_nodes, f"{path}.nodePort", report)
 

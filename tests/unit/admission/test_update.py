@@ -1,0 +1,320 @@
+"""Updating: what stays, what counts as a change, and what may not change."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from podraft.api import codec, kinds
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.api.violations import InvalidObjectError
+from podraft.server import admission
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+
+CONTAINER = {"name": "app", "image": "nginx:1.27"}
+WORKLOAD = {
+    "selector": {"matchLabels": {"app": "web"}},
+    "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [CONTAINER]}},
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "Namespace": {},
+    "Node": {"spec": {"podCIDR": "10.244.1.0/24"}, "status": {"capacity": {"cpu": "2"}}},
+    "Pod": {"spec": {"containers": [CONTAINER], "activeDeadlineSeconds": 60}},
+    "ReplicaSet": {"spec": WORKLOAD},
+    "Deployment": {"spec": WORKLOAD},
+    "Service": {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
+    "ConfigMap": {"data": {"a": "b"}},
+    "Secret": {"data": {"a": "Yg=="}},
+    "EndpointSlice": {"addressType": "IPv4"},
+    "Lease": {"spec": {"holderIdentity": "me"}},
+    "Event": {"reason": "Started"},
+}
+all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+with_status = pytest.mark.parametrize(
+    "kind", [kind for kind in kinds.KINDS if kind.has_status], ids=lambda kind: kind.name
+)
+
+
+def manifest(kind: AnyKind, **fields: Any) -> dict[str, Any]:
+    metadata = {"name": "web"} | ({"namespace": "default"} if kind.namespaced else {})
+    body = copy.deepcopy(BODIES[kind.name])
+    return {
+        "apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body, **fields
+    }  # fmt: skip
+
+
+def stored(kind: AnyKind, **fields: Any) -> Any:
+    proposed = codec.from_json(manifest(kind, **fields))
+    created = admission.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x")
+    created.metadata.resource_version = "7"
+    return created
+
+
+def copied(message: Any) -> Any:
+    result = type(message)()
+    result.CopyFrom(message)
+    return result
+
+
+def update(kind: AnyKind, before: Any, after: Any, subresource: str = "") -> Any:
+    frozen = [m.SerializeToString(deterministic=True) for m in (before, after)]
+    result = admission.prepare_update(kind, before, after, now=LATER, subresource=subresource)
+    assert [m.SerializeToString(deterministic=True) for m in (before, after)] == frozen
+    return result
+
+
+def refused(kind: AnyKind, before: Any, after: Any, subresource: str = "") -> list[tuple[str, str]]:
+    with pytest.raises(InvalidObjectError) as caught:
+        update(kind, before, after, subresource)
+    return [(violation.field, violation.description) for violation in caught.value.violations]
+
+
+@all_kinds
+def test_an_update_with_what_is_stored_changes_nothing(kind: AnyKind) -> None:
+    before = stored(kind)
+    assert update(kind, before, before) == before
+
+
+@all_kinds
+def test_applying_the_same_manifest_again_changes_nothing(kind: AnyKind) -> None:
+    before = stored(kind)
+    again = codec.from_json(manifest(kind))
+    assert update(kind, before, again) == before
+
+
+@all_kinds
+def test_identity_and_times_cannot_be_changed(kind: AnyKind) -> None:
+    before = stored(kind)
+    after = copied(before)
+    metadata = after.metadata
+    metadata.uid, metadata.resource_version, metadata.generation = "other", "99", 40
+    metadata.creation_timestamp.seconds = 1
+    metadata.deletion_timestamp.seconds = 1
+    metadata.deletion_grace_period_seconds = 1
+    assert update(kind, before, after) == before
+
+
+@all_kinds
+def test_labels_and_annotations_change_without_a_new_generation(kind: AnyKind) -> None:
+    before = stored(kind)
+    after = copied(before)
+    after.metadata.labels["tier"] = "front"
+    after.metadata.annotations["why"] = "because"
+    result = update(kind, before, after)
+    assert result.metadata.labels["tier"] == "front"
+    assert result.metadata.generation == before.metadata.generation
+
+
+@with_status
+def test_the_main_resource_keeps_the_status(kind: AnyKind) -> None:
+    before = stored(kind)
+    after = copied(before)
+    after.status.conditions.add(type="Ready", status="True")
+    assert update(kind, before, after).status == before.status
+
+
+@with_status
+def test_the_status_resource_changes_nothing_else(kind: AnyKind) -> None:
+    before = stored(kind)
+    after = copied(before)
+    after.status.conditions.add(type="Ready", status="True")
+    after.metadata.labels["a"] = "b"
+    after.ClearField("spec")
+    result = update(kind, before, after, "status")
+    assert result.status == after.status
+    result.status.CopyFrom(before.status)
+    if not before.HasField("status"):
+        result.ClearField("status")
+    assert result == before
+
+
+def test_a_kind_without_status_has_no_status_resource() -> None:
+    before = stored(kinds.SERVICE)
+    expected = [("subresource", "services have no status")]
+    assert refused(kinds.SERVICE, before, before, "status") == expected
+    [(field, description)] = refused(kinds.POD, stored(kinds.POD), stored(kinds.POD), "scale")
+    assert (field, description) == ("subresource", 'expected "" or "status", got "scale"')
+
+
+def test_a_status_is_checked() -> None:
+    before = stored(kinds.POD)
+    after = copied(before)
+    after.status.phase = "Sleeping"
+    [(field, _)] = refused(kinds.POD, before, after, "status")
+    assert field == "status.phase"
+
+
+def test_a_change_of_the_spec_is_a_new_generation() -> None:
+    before = stored(kinds.DEPLOYMENT)
+    after = copied(before)
+    after.spec.replicas = 3
+    result = update(kinds.DEPLOYMENT, before, after)
+    assert (before.metadata.generation, result.metadata.generation) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [kinds.DEPLOYMENT, kinds.REPLICA_SET], ids=lambda k: k.name)
+def test_a_selector_cannot_change(kind: AnyKind) -> None:
+    before = stored(kind)
+    after = copied(before)
+    after.spec.selector.match_labels["tier"] = "front"
+    after.spec.template.metadata.labels["tier"] = "front"
+    assert refused(kind, before, after) == [
+        ("spec.selector", "cannot be changed: make a new object under another name")
+    ]
+
+
+def test_an_invalid_update_is_refused_like_an_invalid_create() -> None:
+    before = stored(kinds.DEPLOYMENT)
+    after = copied(before)
+    after.spec.replicas = -1
+    expected = [("spec.replicas", "must be at least 0, is -1")]
+    assert refused(kinds.DEPLOYMENT, before, after) == expected
+
+
+# ---- Pods -------------------------------------------------------------------------------------
+
+IMMUTABLE = (
+    "cannot be changed: of a pod only the images of containers, "
+    "tolerations (by adding) and activeDeadlineSeconds can"
+)
+
+
+def test_images_tolerations_and_a_shorter_deadline_of_a_pod_can_change() -> None:
+    before = stored(kinds.POD)
+    after = copied(before)
+    after.spec.containers[0].image = "nginx:1.28"
+    after.spec.tolerations.add(key="disk", operator="Exists")
+    after.spec.active_deadline_seconds = 30
+    result = update(kinds.POD, before, after)
+    assert result.spec == after.spec
+    assert result.metadata.generation == 2
+
+
+def test_a_manifest_need_not_say_what_the_server_added_to_a_pod() -> None:
+    before = stored(kinds.POD)
+    before.spec.node_name = "n1"
+    after = codec.parse(kinds.POD.message, manifest(kinds.POD))
+    assert update(kinds.POD, before, after) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "violations"),
+    [
+        (
+            lambda spec: spec.containers[0].args.append("x"),
+            [("spec.containers[0].args", IMMUTABLE)],
+        ),
+        (lambda spec: spec.node_selector.update(a="b"), [("spec.nodeSelector", IMMUTABLE)]),
+        (lambda spec: setattr(spec, "node_name", "n2"), [("spec.nodeName", IMMUTABLE)]),
+        (
+            lambda spec: setattr(spec, "termination_grace_period_seconds", 5),
+            [("spec.terminationGracePeriodSeconds", IMMUTABLE)],
+        ),
+        (
+            lambda spec: spec.containers.add(name="b", image="x"),
+            [("spec.containers", "cannot be added or removed: the pod has 1, the update 2")],
+        ),
+        (
+            lambda spec: setattr(spec, "active_deadline_seconds", 61),
+            [("spec.activeDeadlineSeconds", "can only be shortened: it is 60")],
+        ),
+        (
+            lambda spec: spec.ClearField("active_deadline_seconds"),
+            [("spec.activeDeadlineSeconds", "cannot be removed: it is 60")],
+        ),
+        (
+            lambda spec: setattr(spec.tolerations[0], "toleration_seconds", 1),
+            [("spec.tolerations", "can only be added, not changed or removed")],
+        ),
+    ],
+)
+def test_nothing_else_of_a_pod_can_change(change: Any, violations: list[tuple[str, str]]) -> None:
+    before = stored(kinds.POD)
+    before.spec.node_name = "n1"
+    after = copied(before)
+    change(after.spec)
+    assert refused(kinds.POD, before, after) == violations
+
+
+# ---- Other kinds ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kinds.CONFIG_MAP, kinds.SECRET], ids=lambda k: k.name)
+def test_what_is_immutable_stays(kind: AnyKind) -> None:
+    before = stored(kind, immutable=True)
+    after = copied(before)
+    after.metadata.labels["a"] = "b"
+    assert update(kind, before, after) == after
+    after.data["a"] = after.data["a"] * 2
+    after.immutable = False
+    assert refused(kind, before, after) == [
+        ("immutable", "cannot be taken back: delete the object and create it anew"),
+        ("data", "cannot be changed: the object is immutable"),
+    ]
+
+
+def test_the_type_of_a_secret_stays() -> None:
+    before = stored(kinds.SECRET)
+    after = copied(before)
+    after.type = "example.com/other"
+    assert refused(kinds.SECRET, before, after) == [("type", "cannot be changed: it is Opaque")]
+
+
+def test_the_type_of_addresses_stays() -> None:
+    before = stored(kinds.ENDPOINT_SLICE)
+    after = copied(before)
+    after.address_type = "IPv6"
+    expected = [("addressType", "cannot be changed: it is IPv4")]
+    assert refused(kinds.ENDPOINT_SLICE, before, after) == expected
+
+
+def test_the_pod_network_of_a_node_stays() -> None:
+    before = stored(kinds.NODE)
+    after = copied(before)
+    after.spec.ClearField("pod_cidrs")
+    after.spec.pod_cidr = "10.244.2.0/24"
+    expected = [("spec.podCIDR", "cannot be changed: it is 10.244.1.0/24")]
+    assert refused(kinds.NODE, before, after) == expected
+
+
+def test_an_update_that_forgets_the_namespaces_finalizer_keeps_it() -> None:
+    before = stored(kinds.NAMESPACE)
+    after = copied(before)
+    after.ClearField("spec")
+    assert list(update(kinds.NAMESPACE, before, after).spec.finalizers) == ["kubernetes"]
+
+
+def test_a_deleted_namespace_can_lose_its_finalizer_but_not_get_another() -> None:
+    before = stored(kinds.NAMESPACE)
+    before.metadata.deletion_timestamp.seconds = 1
+    after = copied(before)
+    after.spec.finalizers.append("example.com/mine")
+    [(field, _)] = refused(kinds.NAMESPACE, before, after)
+    assert field == "spec.finalizers"
+    after.ClearField("spec")
+    result = update(kinds.NAMESPACE, before, after)
+    assert not result.spec.finalizers
+    assert admission.is_gone(kinds.NAMESPACE, result)
+
+
+def test_no_finalizer_is_added_to_what_is_being_deleted() -> None:
+    before = stored(kinds.CONFIG_MAP)
+    before.metadata.finalizers.append("example.com/a")
+    marked = admission.prepare_delete(
+        kinds.CONFIG_MAP, before, requests_pb2.DeleteOptions(), now=NOW
+    )
+    assert isinstance(marked, admission.MarkDeleting)
+    after = copied(marked.object)
+    after.metadata.finalizers.append("example.com/b")
+    assert refused(kinds.CONFIG_MAP, marked.object, after) == [
+        ("metadata.finalizers", '"example.com/b" cannot be added: the object is being deleted')
+    ]
+    after.ClearField("metadata")
+    after.metadata.name, after.metadata.namespace = "web", "default"
+    assert admission.is_gone(kinds.CONFIG_MAP, update(kinds.CONFIG_MAP, marked.object, after))
