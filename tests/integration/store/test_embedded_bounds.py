@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from podraft.server.replication.directory import StoreInUseError
+from podraft.server.replication.directory import StoreInUseError, StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.history import History
 from podraft.server.replication.options import StoreOptions
@@ -49,6 +49,19 @@ def test_a_data_directory_opens_once_at_a_time(tmp_path: Path) -> None:
                 await EmbeddedDatastore.open(tmp_path)
         async with opened(tmp_path) as store:
             assert store.revision == 0
+
+    asyncio.run(main())
+
+
+def test_a_directory_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        (tmp_path / "file").write_bytes(b"")
+        damaged = tmp_path / "damaged"
+        damaged.mkdir()
+        (damaged / "history.lmdb").write_bytes(b"no history" * 1000)
+        for directory, named in ((tmp_path / "file", "file"), (damaged, "history.lmdb")):
+            with pytest.raises(StoreOpenError, match=named):
+                await EmbeddedDatastore.open(directory)
 
     asyncio.run(main())
 

@@ -10,7 +10,11 @@ import os
 from pathlib import Path
 
 
-class StoreInUseError(Exception):
+class StoreOpenError(Exception):
+    """The data directory cannot be opened; the message says why.  Nothing was changed."""
+
+
+class StoreInUseError(StoreOpenError):
     """Another process has this data directory open."""
 
 

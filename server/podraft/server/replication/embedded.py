@@ -92,8 +92,8 @@ class EmbeddedDatastore:
         """Recover the state in ``directory`` (made if absent) and begin to serve it.
 
         Raises:
-            StoreInUseError: Another process has it open.
-            WalCorruptError: The log is damaged where it was durable.
+            StoreOpenError: It is in use (``StoreInUseError``), damaged (``WalCorruptError``,
+                ``HistoryFormatError``) or cannot be read and written.
         """
         options = options or StoreOptions()
         recovered = await asyncio.to_thread(recover, directory, options)

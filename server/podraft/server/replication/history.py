@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from podraft.server.replication.directory import StoreOpenError
 from podraft.server.state.datastore import Event, Record
 
 LAYOUT_VERSION = 1
@@ -37,8 +38,8 @@ _SUFFIX_BYTES = 9
 ResultT = TypeVar("ResultT")
 
 
-class HistoryFormatError(Exception):
-    """The history file is of another layout."""
+class HistoryFormatError(StoreOpenError):
+    """The history file is of another layout, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,8 @@ def _open_environment(path: Path, map_bytes: int) -> Any:
             if map_bytes < 64 * 1024 * 1024:
                 raise
             map_bytes //= 2
+        except lmdb.Error as error:
+            raise HistoryFormatError(f"{path}: {error}") from error
 
 
 def _record(name: bytes, stored: bytes) -> Record | None:

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from podraft.server.replication.directory import DirectoryLock
+from podraft.server.replication.directory import DirectoryLock, StoreOpenError
 from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.wal import Wal, WalCorruptError
@@ -42,8 +42,16 @@ def recover(directory: Path, options: StoreOptions) -> Recovered:
     Raises:
         StoreInUseError: Another process has it open.
         WalCorruptError: The log is damaged where it was durable.
-        HistoryFormatError: The history file is of another layout.
+        HistoryFormatError: The history file is of another layout, or damaged.
+        StoreOpenError: The directory cannot be read or written (base of the above).
     """
+    try:
+        return _open(directory, options)
+    except OSError as error:
+        raise StoreOpenError(f"data directory {directory}: {error}") from error
+
+
+def _open(directory: Path, options: StoreOptions) -> Recovered:
     lock = DirectoryLock(directory)
     try:
         path = directory / "history.lmdb"

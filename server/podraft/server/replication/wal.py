@@ -26,6 +26,8 @@ from pathlib import Path
 from struct import Struct
 from zlib import crc32
 
+from podraft.server.replication.directory import StoreOpenError
+
 WAL_VERSION = 1
 _SEGMENT_MAGIC = b"PODRAFTW"
 _FRAME_MAGIC = 0x4D415246  # "FRAM" in the file
@@ -37,7 +39,7 @@ _LENGTH = Struct("<I")
 _ZEROS = bytes(1 << 20)
 
 
-class WalCorruptError(Exception):
+class WalCorruptError(StoreOpenError):
     """The log is damaged where it was already durable, or is no log of this cluster."""
 
     def __init__(self, path: Path, offset: int, problem: str) -> None:
