@@ -60,6 +60,10 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def no_pod_links(node: Namespace) -> bool:
+    return layout.INTERFACE_PREFIX not in node.run("ip", "-brief", "link")
+
+
 def pings(path: str | Path, address: str) -> bool:
     return "1 packets received" in run_inside(
         path, ["busybox", "ping", "-c1", "-W1", address], check=False
@@ -149,11 +153,25 @@ def test_detaching_leaves_nothing_and_is_idempotent(node: Namespace, tmp_path: P
         pod = await network.attach("uid-1", "web", host_network=False)
         assert pod.address in node.run("ip", "route")
         await network.detach("uid-1")
+        assert node.run("ip", "route") == routes_before, "peers learn at once that it is gone"
         await network.detach("uid-1")
         assert await network.attachments() == {}
         assert list((tmp_path / "namespaces").iterdir()) == []
-        assert node.run("ip", "route") == routes_before
-        assert layout.INTERFACE_PREFIX not in node.run("ip", "-brief", "link")
+        eventually(lambda: no_pod_links(node))
+        await network.close()
+
+    asyncio.run(main())
+
+
+def test_a_pod_that_comes_back_at_once_works(node: Namespace, tmp_path: Path) -> None:
+    """Its old link may still be on its way out."""
+
+    async def main() -> None:
+        network = await started(tmp_path)
+        for _ in range(10):
+            pod = await network.attach("uid-1", "web", host_network=False)
+            assert pings(node.path, pod.address)
+            await network.detach("uid-1")
         await network.close()
 
     asyncio.run(main())
@@ -208,10 +226,10 @@ def test_a_failed_attach_leaves_nothing(
     async def main() -> None:
         network = await started(tmp_path)
         monkeypatch.setattr(layout, "GATEWAY", "no address")
-        with pytest.raises(KernelError, match="cannot set up the network"):
+        with pytest.raises(KernelError, match="cannot set up the link"):
             await network.attach("uid-1", "web", host_network=False)
         assert list((tmp_path / "namespaces").iterdir()) == []
-        assert layout.INTERFACE_PREFIX not in node.run("ip", "-brief", "link")
+        eventually(lambda: no_pod_links(node))
         await network.close()
 
     asyncio.run(main())
@@ -282,9 +300,9 @@ def test_many_attach_at_once_and_leak_no_descriptor(node: Namespace, tmp_path: P
         )
         took_s = time.perf_counter() - begun
         assert len({pod.address for pod in pods}) == 20
-        assert took_s < 20 * 0.04, f"{took_s * 1000:.0f} ms"
-        assert open_descriptors() == descriptors
+        assert took_s < 3, f"{took_s * 1000:.0f} ms; some 200 on an idle machine"
+        assert open_descriptors() <= descriptors
         await detach_all(network)
-        eventually(lambda: layout.INTERFACE_PREFIX not in node.run("ip", "-brief", "link"))
+        eventually(lambda: no_pod_links(node))
 
     asyncio.run(main())

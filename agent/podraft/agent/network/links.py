@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import socket
+import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -26,6 +27,8 @@ from podraft.agent.network.errors import InvalidNetworkError, KernelError
 DEFAULT_MTU = 1500
 _SCOPE_LINK = 253
 _IFF_LOOPBACK = 8
+_ACTIVATION_LOOKS_MAX = 20
+_ACTIVATION_PAUSE_S = 0.002
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
@@ -86,7 +89,6 @@ class NodeLinks:
                 )
         finally:
             os.close(descriptor)
-        namespaces.in_network_namespace(net_path, lambda: _set_up_inside(pod.address))
         # A pod must not send with an address that is not its own.
         write_sysctl(f"net/ipv4/conf/{name}/rp_filter", "1")
         index = socket.if_nametoindex(name)
@@ -95,7 +97,23 @@ class NodeLinks:
             self._route.addr(
                 "add", index=index, address=layout.GATEWAY, prefixlen=32, scope=_SCOPE_LINK
             )
+        namespaces.in_network_namespace(net_path, lambda: _set_up_inside(pod.address))
+        self._await_transmission(index)
         self.route_pod(facts, pod)
+
+    def _await_transmission(self, index: int) -> None:
+        """Wait until the link sends what it is given.
+
+        The end that was up first drops packets until the kernel has noticed its peer,
+        which happens in the background, up to a second later.  Asking for the link makes it notice
+        since Linux 6.8; on others the first packets may be lost and are sent again.
+        """
+        for _ in range(_ACTIVATION_LOOKS_MAX):
+            with _kernel_errors("cannot look at a pod's link"):
+                (link,) = self._route.link("get", index=index)
+            if link.get("operstate") == "UP":
+                return
+            time.sleep(_ACTIVATION_PAUSE_S)
 
     def route_pod(self, facts: NodeFacts, pod: PodLink) -> None:
         """Route a pod's address to its link; what the node itself sends comes from its address."""
@@ -134,8 +152,28 @@ class NodeLinks:
                 proto=layout.ROUTE_PROTOCOL,
             )
 
+    def unroute_pod(self, pod: PodLink) -> None:
+        """Stop routing a pod's address, so that its peers learn at once that it is gone."""
+        try:
+            index = socket.if_nametoindex(pod.interface)
+            self._route.route(
+                "del",
+                dst=f"{pod.address}/32",
+                oif=index,
+                scope=_SCOPE_LINK,
+                proto=layout.ROUTE_PROTOCOL,
+            )
+        except OSError:
+            return  # The link went away, and its route with it.
+        except NetlinkError as error:
+            if error.code not in (errno.ESRCH, errno.ENODEV):
+                raise _kernel_error(f"cannot unroute {pod.address}", error) from None
+
     def unwire(self, pod_uid: str) -> None:
-        """Remove a pod's link, and with it its route; idempotent."""
+        """Remove a pod's link, and with it its route; idempotent.
+
+        Blocks for some 30 ms, during which the kernel changes no link.
+        """
         try:
             index = socket.if_nametoindex(layout.interface_name(pod_uid))
         except OSError:
