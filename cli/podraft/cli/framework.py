@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -222,15 +222,17 @@ class Root(click.Group):
         standalone_mode: bool = True,
         windows_expand_args: bool = True,
         **extra: Any,
-    ) -> NoReturn:
-        """Run a command line and end the process with its exit code."""
-        sys.exit(
-            _end(
-                lambda: super(Root, self).main(
-                    args, prog_name, complete_var, standalone_mode=False, **extra
-                )
+    ) -> Any:
+        """Run a command line and, unless embedded, end the process with its exit code."""
+
+        def run() -> Any:
+            return super(Root, self).main(
+                args, prog_name, complete_var, standalone_mode=False, **extra
             )
-        )
+
+        if not standalone_mode:
+            return run()
+        sys.exit(_end(run))
 
 
 def _end(run: Callable[[], Any]) -> int:

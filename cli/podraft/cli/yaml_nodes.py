@@ -18,7 +18,7 @@ import yaml
 
 Path: TypeAlias = tuple[str | int, ...]
 
-MAX_VALUES = 1_000_000
+MAX_VALUES = 300_000
 MAX_DEPTH = 100
 _PLAIN = "!plain"
 _TAG = "tag:yaml.org,2002:"

@@ -129,7 +129,7 @@ def test_restarts_say_how_long_ago_the_last_was() -> None:
     assert pod_words(pod(containerStatuses=[crashed]), NOW_S).restarts == "4 (30s ago)"
 
 
-def listed(value: dict[str, Any], **options: bool) -> str:
+def listed(value: dict[str, Any], **options: Any) -> str:
     obj = codec.from_json(value)
     return Listing(**options).table(kinds.of(obj), [obj], NOW_S)
 
@@ -174,7 +174,8 @@ TABLES = [
     (
         manifest(kinds.SERVICE, "web",
                  spec={"type": "NodePort", "clusterIP": "10.96.0.9", "selector": {"a": "1"},
-                       "ports": [{"port": 80, "nodePort": 30080}, {"port": 53, "protocol": "UDP"}]}),
+                       "ports": [{"port": 80, "nodePort": 30080},
+                                 {"port": 53, "protocol": "UDP"}]}),
         "NAME   TYPE       CLUSTER-IP   EXTERNAL-IP   PORT(S)               AGE   SELECTOR\n"
         "web    NodePort   10.96.0.9    <none>        80:30080/TCP,53/UDP   10m   a=1\n",
     ),

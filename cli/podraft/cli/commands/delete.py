@@ -16,6 +16,8 @@ from podraft.cli.settings import Settings
 if TYPE_CHECKING:
     from podraft.api import kinds
     from podraft.cli.connection import Session
+    from podraft.cli.reading import Query
+    from podraft.cli.targets import Target
 
 _DELETES_AT_ONCE = 16
 
@@ -81,6 +83,7 @@ def delete(
     """Delete objects by name, by label or as manifests name them, and wait until they are gone."""
     from podraft.cli.connection import run
     from podraft.cli.errors import usage
+    from podraft.cli.reading import Query
 
     if bool(arguments) == bool(files):
         raise usage("say what to delete: KIND NAME, KIND/NAME, or -f FILE")
@@ -88,13 +91,15 @@ def delete(
         raise usage("-f names the objects; it goes with neither -l nor --all")
     if grace_period is not None and grace_period < 0:
         raise usage(f"--grace-period: must be >= 0, got {grace_period}")
+    targets = _targets(arguments, selector, everything=everything)
     how = _How(0 if force else grace_period, _propagation(cascade), ignore_not_found)
 
     async def body(session: Session) -> None:
         if files:
             victims = _from_files(session, files, recursive=recursive)
         else:
-            victims = await _chosen(session, arguments, selector, everything, all_namespaces)
+            query = Query(session.namespace, selector, "", all_namespaces)
+            victims = await _chosen(session, targets, query)
         if not victims:
             click.echo("No resources found.", err=True)
             return
@@ -130,28 +135,26 @@ def _from_files(session: Session, files: Sequence[str], *, recursive: bool) -> l
     return [_Victim(item.kind, item.namespace, item.name) for item in items]
 
 
-async def _chosen(
-    session: Session,
-    arguments: Sequence[str],
-    selector: str,
-    everything: bool,
-    all_namespaces: bool,
-) -> list[_Victim]:
-    from podraft.cli import reading
+def _targets(arguments: Sequence[str], selector: str, *, everything: bool) -> list[Target]:
+    """Return what the words mean; deleting all of a kind must be said in so many words."""
     from podraft.cli.errors import usage
     from podraft.cli.targets import parse_targets
 
-    targets = parse_targets(arguments)
-    query = reading.Query(session.namespace, selector, "", all_namespaces)
+    targets = parse_targets(arguments) if arguments else []
+    named = [target for target in targets if target.name is not None]
+    if named and (everything or selector):
+        raise usage("--all and -l go with a kind, not with names")
+    if targets and not named and not selector and not everything:
+        raise usage("name the objects to delete, select them with -l, or say --all")
+    return targets
+
+
+async def _chosen(session: Session, targets: Sequence[Target], query: Query) -> list[_Victim]:
+    from podraft.cli import reading
+
     reading.check_query(targets, query)
     if all(target.name is not None for target in targets):
-        if everything:
-            raise usage("--all goes with a kind, not with names")
-        return [
-            _Victim(target.kind, query.scope(target.kind), target.name or "") for target in targets
-        ]
-    if not selector and not everything:
-        raise usage("name the objects to delete, select them with -l, or say --all")
+        return [_Victim(t.kind, query.scope(t.kind), t.name or "") for t in targets]
     found = await reading.read(session, targets, query)
     return [
         _Victim(one.kind, obj.metadata.namespace, obj.metadata.name)
