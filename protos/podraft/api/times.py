@@ -18,6 +18,7 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|d|h|m|s)")
 _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -58,18 +59,28 @@ def _seconds(moment: datetime) -> int:
 
 
 def datetime_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> datetime:
-    """Return the moment, in UTC, that a message says; an unset one is 1970."""
-    return _EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
+    """Return the moment, in UTC, that a message says; an unset one is 1970.
+
+    Messages can hold seconds beyond the years 1 to 9999: they count as the nearest moment within.
+    """
+    try:
+        return _EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
+    except OverflowError:
+        return _LAST if time.seconds > 0 else _FIRST
 
 
 def format_time(time: meta_pb2.Time) -> str:
     """Return ``2026-01-02T03:04:05Z``."""
-    return datetime_of(time).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _zulu(datetime_of(time).isoformat(timespec="seconds"))
 
 
 def format_micro_time(time: meta_pb2.MicroTime) -> str:
     """Return ``2026-01-02T03:04:05.000006Z``."""
-    return datetime_of(time).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _zulu(datetime_of(time).isoformat(timespec="microseconds"))
+
+
+def _zulu(text: str) -> str:
+    return text.removesuffix("+00:00") + "Z"
 
 
 def format_age(age: timedelta) -> str:

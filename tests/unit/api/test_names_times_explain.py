@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podraft.api import codec_read, explain, kinds, names, times
+from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import InvalidObjectError, Violation, shown
 
 Check = Callable[[str], str | None]
@@ -124,6 +125,19 @@ def test_what_is_shown_is_short_and_on_one_line() -> None:
     assert shown('a"b\n') == '"a\\"b\\n"'
     assert len(shown("x" * 1000)) == 62
     assert shown(5) == "5"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (2**63 - 1, "9999-12-31T23:59:59Z"),
+        (-(2**63), "0001-01-01T00:00:00Z"),
+        (-62_135_596_800, "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_any_time_that_a_message_can_hold_has_a_text(seconds: int, text: str) -> None:
+    assert times.format_time(meta_pb2.Time(seconds=seconds)) == text
+    assert times.format_time(times.time_of(times.parse_rfc3339(text))) == text
 
 
 # ---- Explain ----------------------------------------------------------------------------------

@@ -1,0 +1,95 @@
+"""Hypothesis strategies: any object of any kind, made from its descriptor.
+
+Every field may be set, to any value that the codec could have read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from hypothesis import strategies as st
+
+from podraft.api import kinds, quantities
+from podraft.api.codec_write import is_inline
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import meta_pb2
+
+TEXTS = st.text(max_size=8)
+QUANTITIES = st.builds(
+    lambda number, suffix: quantities.canonical(f"{number}{suffix}"),
+    st.integers(0, 10**6),
+    st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi", "e3"]),
+)
+SECONDS = st.integers(0, 4_102_444_800)
+SPECIAL: dict[str, st.SearchStrategy[Message]] = {
+    "Time": st.builds(lambda s: meta_pb2.Time(seconds=s), SECONDS),
+    "MicroTime": st.builds(
+        lambda s, us: meta_pb2.MicroTime(seconds=s, nanos=us * 1000),
+        SECONDS,
+        st.integers(0, 999_999),
+    ),
+    "Quantity": st.builds(lambda text: meta_pb2.Quantity(string=text), QUANTITIES),
+    "IntOrString": st.one_of(
+        st.builds(
+            lambda n: meta_pb2.IntOrString(type=0, int_val=n), st.integers(-(2**31), 2**31 - 1)
+        ),
+        st.builds(lambda s: meta_pb2.IntOrString(type=1, str_val=s), TEXTS),
+    ),
+}
+SCALARS: dict[int, st.SearchStrategy[Any]] = {
+    FieldDescriptor.TYPE_STRING: TEXTS,
+    FieldDescriptor.TYPE_BYTES: st.binary(max_size=8),
+    FieldDescriptor.TYPE_BOOL: st.booleans(),
+    FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
+    FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
+}
+
+
+def fill(draw: st.DrawFn, message: Any, required: bool = False) -> bool:
+    """Set some fields; say whether any is set, as an empty inline message has no JSON."""
+    for field in message.DESCRIPTOR.fields:
+        if not draw(st.booleans()) and not required:
+            continue
+        set_field(draw, message, field)
+    return bool(message.ListFields())
+
+
+def set_field(draw: st.DrawFn, message: Any, field: FieldDescriptor) -> None:
+    target = field.message_type
+    if target is None:
+        values = SCALARS[field.type]
+        if field.is_repeated:
+            getattr(message, field.name).extend(draw(st.lists(values, max_size=2)))
+        else:
+            setattr(message, field.name, draw(values))
+    elif target.GetOptions().map_entry:
+        set_map(draw, getattr(message, field.name), target.fields_by_name["value"])
+    elif field.is_repeated:
+        for _ in range(draw(st.integers(0, 2))):
+            fill(draw, getattr(message, field.name).add())
+    elif target.name in SPECIAL:
+        getattr(message, field.name).CopyFrom(draw(SPECIAL[target.name]))
+    else:
+        child = getattr(message, field.name)
+        child.SetInParent()
+        if not fill(draw, child) and is_inline(field):
+            message.ClearField(field.name)
+
+
+def set_map(draw: st.DrawFn, entries: Any, value_field: FieldDescriptor) -> None:
+    for key in draw(st.lists(TEXTS, max_size=2)):
+        if value_field.message_type is not None:
+            entries[key].CopyFrom(draw(SPECIAL[value_field.message_type.name]))
+        else:
+            entries[key] = draw(SCALARS[value_field.type])
+
+
+@st.composite
+def objects(draw: st.DrawFn, kind: AnyKind | None = None) -> Any:
+    """Draw an object of one kind, or of any."""
+    chosen = kind if kind is not None else draw(st.sampled_from(kinds.KINDS))
+    message = chosen.message()
+    fill(draw, message)
+    return message

@@ -1,0 +1,110 @@
+"""Whatever a client sends, admission answers with a valid object or with violations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from podraft.api import codec, kinds
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.api.violations import InvalidObjectError
+from podraft.server import admission
+from support.any_object import objects
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SETTINGS = settings(
+    max_examples=20,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+
+
+def damaged(draw: st.DrawFn, message: Any) -> Any:
+    """Let a client speak protobuf that no codec has seen: any text is a quantity there."""
+    if message.DESCRIPTOR.name == "Quantity":
+        message.string = draw(st.text(max_size=6))
+    elif message.DESCRIPTOR.name in ("Time", "MicroTime"):
+        message.seconds = draw(st.integers(-(2**63), 2**63 - 1))
+        message.nanos = draw(st.integers(-(2**31), 2**31 - 1))
+    elif message.DESCRIPTOR.name == "IntOrString":
+        message.type = draw(st.integers(-1, 2))
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for key in list(value):
+                    damaged(draw, value[key])
+        else:
+            for child in value if field.is_repeated else [value]:
+                damaged(draw, child)
+    return message
+
+
+@all_kinds
+@SETTINGS
+@given(data=st.data())
+def test_a_create_is_admitted_or_refused(kind: AnyKind, data: st.DataObject) -> None:
+    proposed = data.draw(objects(kind))
+    if data.draw(st.booleans()):
+        proposed = data.draw(st.composite(damaged)(proposed))
+    try:
+        created = admission.prepare_create(kind, proposed, now=NOW, uid="u", name_suffix="abcde")
+    except InvalidObjectError as error:
+        assert all(violation.description for violation in error.violations)
+        return
+    assert admission.prepare_update(kind, created, created, now=NOW) == created
+
+
+@all_kinds
+@SETTINGS
+@given(data=st.data())
+def test_an_update_is_admitted_or_refused_and_keeps_identity(
+    kind: AnyKind, data: st.DataObject
+) -> None:
+    stored = data.draw(objects(kind))
+    proposed = data.draw(st.composite(damaged)(data.draw(objects(kind))))
+    subresource = data.draw(st.sampled_from(["", "status"]))
+    try:
+        updated = admission.prepare_update(kind, stored, proposed, now=NOW, subresource=subresource)
+    except InvalidObjectError:
+        return
+    assert updated.metadata.uid == stored.metadata.uid
+    assert updated.metadata.name == stored.metadata.name
+
+
+@all_kinds
+@SETTINGS
+@given(data=st.data())
+def test_a_deletion_removes_marks_or_is_refused(kind: AnyKind, data: st.DataObject) -> None:
+    stored = data.draw(st.composite(damaged)(data.draw(objects(kind))))
+    # Only the server writes these two: no client can make them strange.
+    stored.metadata.ClearField("deletion_timestamp")
+    stored.metadata.ClearField("deletion_grace_period_seconds")
+    options = requests_pb2.DeleteOptions()
+    if data.draw(st.booleans()):
+        options.grace_period_seconds = data.draw(st.integers(-(2**63), 2**63 - 1))
+    try:
+        decision = admission.prepare_delete(kind, stored, options, now=NOW)
+    except InvalidObjectError:
+        return
+    if isinstance(decision, admission.MarkDeleting):
+        assert decision.object.metadata.HasField("deletion_timestamp")
+        again = admission.prepare_delete(kind, decision.object, options, now=NOW)
+        assert again == decision
+
+
+@all_kinds
+@SETTINGS
+@given(data=st.data())
+def test_whatever_is_stored_can_be_written_as_json(kind: AnyKind, data: st.DataObject) -> None:
+    message = data.draw(st.composite(damaged)(data.draw(objects(kind))))
+    assert codec.to_json(message)["kind"] == kind.name
