@@ -21,9 +21,10 @@ from podraft.server.arguments import Arguments, StartError
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``podraft-server``."""
     processes.follow_parent()
-    # The children are started by exec; gRPC needs no care for forks, and would warn about them.
+    # The children are started by exec; gRPC needs no care for forks. Its own log would
+    # only repeat, less clearly, what we say ourselves.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     given = arguments.parse(argv)
     logs.configure("+".join(given.components), given.log_level)
     try:

@@ -1,6 +1,7 @@
 """A commit is one write: whole or not at all, and each part sees the ones before."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -107,10 +108,8 @@ def test_one_bad_write_undoes_all_and_is_named(server, bad, error, text):
 
 
 async def _present(client, name):
-    try:
+    with contextlib.suppress(AlreadyExistsError):
         await client.config_maps.create(config_map(name))
-    except AlreadyExistsError:
-        pass
 
 
 def test_a_dry_commit_stores_nothing(server):

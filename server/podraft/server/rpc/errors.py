@@ -47,6 +47,23 @@ class RefusedError(Exception):
         self.violations = tuple(violations)
 
 
+class CallerLeftError(Exception):
+    """The caller ended the call; there is nobody to answer."""
+
+
+async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> None:
+    """Send one message of a stream, as soon as the caller takes it.
+
+    Raises:
+        CallerLeftError: The call has ended.
+    """
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError:
+        # What gRPC raises when the call was cancelled while a message was on its way.
+        raise CallerLeftError from None
+
+
 def invalid(field: str, description: str) -> RefusedError:
     """Return the refusal of one malformed field."""
     return RefusedError(

@@ -74,6 +74,8 @@ class Relay:
             channel = await self._channel(target)
             method: Any = channel.unary_stream(f"/{_SERVICE}/StreamLogs")
             await _pass_on(method(request.SerializeToString()), context, target)
+        except errors.CallerLeftError:
+            return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             await errors.abort(context, error)
 
@@ -83,6 +85,8 @@ class Relay:
             caller = self._callers.of(context)
             first = await _first(requests)
             await self._exec(first, requests, caller, context)
+        except errors.CallerLeftError:
+            return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             await errors.abort(context, error)
 
@@ -193,7 +197,7 @@ async def _pass_on(call: Any, context: Context, target: Target) -> None:
     """Send what the agent answers to the caller, as fast as the caller takes it."""
     try:
         async for response in call:
-            await context.write(response)
+            await errors.send(context, response)
     except grpc.aio.AioRpcError as error:
         message = error.details() or error.code().name
         if error.code() is Code.UNAVAILABLE:

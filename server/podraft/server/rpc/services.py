@@ -198,7 +198,9 @@ class KindServices:
                     kind, request.namespace, request.label_selector, request.field_selector
                 )
                 async for response in self._hub.stream(wanted, request.resource_version):
-                    await context.write(response)
+                    await errors.send(context, response)
+            except errors.CallerLeftError:
+                return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
                 await errors.abort(context, error)
 
