@@ -17,7 +17,7 @@ import pytest
 
 from support import store_torture
 
-KILLS = 220
+KILLS = 200
 KILLS_PER_DIRECTORY = 20
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from random import Random
@@ -58,3 +59,25 @@ def test_what_was_acknowledged_is_on_disk_at_the_moment_of_its_acknowledgement(
             await recovered.close()
 
     asyncio.run(main())
+
+
+def test_transactions_that_wait_together_share_one_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    sync = os.fdatasync
+
+    def counted(descriptor: int) -> None:
+        syncs.append(descriptor)
+        sync(descriptor)
+
+    async def main() -> None:
+        store = await EmbeddedDatastore.open(tmp_path)
+        monkeypatch.setattr(os, "fdatasync", counted)
+        await asyncio.gather(
+            *(store.transact(Transaction((), (Put(b"%d" % n, b""),))) for n in range(500))
+        )
+        await store.close()
+
+    asyncio.run(main())
+    assert 1 <= len(syncs) <= 2

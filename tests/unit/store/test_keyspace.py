@@ -83,6 +83,27 @@ def test_undo_gives_the_records_as_they_were() -> None:
     assert recent.undo(b"", 3) == {}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_past_is_the_present_with_recent_events_undone(seed: int) -> None:
+    print(f"seed {seed}")
+    random = Random(seed)
+    model, keyspace, recent = Model(), Keyspace(), RecentEvents(0, 10_000, 1 << 20)
+    for _ in range(120):
+        transaction = random_transaction(random, model, KEYS)
+        _, events = keyspace.apply(transaction, keyspace.revision + 1)
+        model.transact(transaction)
+        if events:
+            recent.append(keyspace.revision, events)
+    for revision in range(1, model.revision):
+        for prefix in (b"", b"p/", b"q/3"):
+            old = recent.undo(prefix, revision)
+            expected = model.records(prefix, revision)
+            assert keyspace.past_range(old, prefix, b"", 0) == (expected, False)
+            after = [record for record in expected if record.key > b"p/4"]
+            page = (after[:2], len(after) > 2)
+            assert keyspace.past_range(old, prefix, b"p/4", 2) == page
+
+
 @pytest.mark.parametrize(
     ("current", "compacted", "horizon", "expected"),
     [

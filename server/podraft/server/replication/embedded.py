@@ -106,7 +106,10 @@ class EmbeddedDatastore:
         return self._keyspace.revision
 
     async def failed(self) -> StoreFailedError:
-        """Return the error that stopped the store, when that happens: the process must exit."""
+        """Return the error that stopped the store, when that happens: the process must exit.
+
+        Cancelled when the store closes.
+        """
         return await asyncio.shield(self._failure)
 
     # Reading.
@@ -119,16 +122,16 @@ class EmbeddedDatastore:
     async def range(
         self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
     ) -> Page:
-        """Return the records below ``prefix``: from memory, if old and quiet enough from disk."""
+        """Return the records below ``prefix``: from memory, from disk if ``revision`` is old."""
         self._check_serving()
         current = self._keyspace.revision
         if not revision or revision == current:
             records, more = self._keyspace.range(prefix, start_after, limit)
             return Page(records, current, more)
         self._check_readable(revision)
-        if self._recent.covers(revision) and not self._recent.undo(prefix, revision):
-            # Nothing below the prefix has changed since: the newest state is the old one.
-            records, more = self._keyspace.range(prefix, start_after, limit)
+        if self._recent.covers(revision):
+            old = self._recent.undo(prefix, revision)
+            records, more = self._keyspace.past_range(old, prefix, start_after, limit)
             return Page(records, revision, more)
         await self._writer.flushed(revision)
         read = partial(self._history.range, prefix, start_after, limit, revision)

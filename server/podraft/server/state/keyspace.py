@@ -9,7 +9,8 @@ revision only if it changes something.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
 from itertools import islice
 
 from sortedcontainers import SortedList
@@ -73,6 +74,21 @@ class Keyspace:
         if more:
             found.pop()
         return found, more
+
+    def past_range(
+        self, old: Mapping[bytes, Record | None], prefix: bytes, start_after: bytes, limit: int
+    ) -> tuple[list[Record], bool]:
+        """Like ``range``, as it was when the keys in ``old`` had these records (None: absent)."""
+        gone = sorted(key for key in old if key > start_after and key not in self._records)
+        records: list[Record] = []
+        for key in merge(self.keys(prefix, start_after), gone):
+            record = old[key] if key in old else self._records[key]
+            if record is None:
+                continue
+            if limit and len(records) == limit:
+                return records, True
+            records.append(record)
+        return records, False
 
     def unmet(self, guards: Iterable[Guard]) -> GuardFailed | None:
         """Return the first guard that does not hold, None if all do."""
