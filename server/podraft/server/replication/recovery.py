@@ -105,7 +105,7 @@ def _recover(
         history.append(replayed)
     if wal.repaired_bytes:
         _LOG.warning(
-            "%s: the last write was unfinished, it was cut off (acknowledged ones are whole)",
+            "%s: the last batch is not whole (power loss, kill or damage): it was cut off",
             wal.directory,
         )
     return Recovered(lock, history, wal, keyspace, recent, cluster_id)
