@@ -2,20 +2,22 @@
 
 import datetime
 import stat
+from pathlib import Path
 
 import pytest
 from cryptography import x509
+
 from podraft.server.auth.identity import from_certificate
 from podraft.server.auth.pki import COMPONENTS, PkiError, ensure_pki
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 
 
-def days(count):
+def days(count: int) -> datetime.timedelta:
     return datetime.timedelta(days=count)
 
 
-def test_the_second_start_uses_what_the_first_made(tmp_path):
+def test_the_second_start_uses_what_the_first_made(tmp_path: Path) -> None:
     first = ensure_pki(tmp_path / "pki", addresses=["10.0.0.1"], now=NOW)
     again = ensure_pki(tmp_path / "pki", addresses=["10.0.0.1"], now=NOW + days(100))
     assert again.authority.fingerprint == first.authority.fingerprint
@@ -24,7 +26,7 @@ def test_the_second_start_uses_what_the_first_made(tmp_path):
         assert from_certificate(first.clients[component].certificate) == identity
 
 
-def test_only_the_owner_can_read_the_keys_and_nothing_else_is_left(tmp_path):
+def test_only_the_owner_can_read_the_keys_and_nothing_else_is_left(tmp_path: Path) -> None:
     directory = tmp_path / "pki"
     ensure_pki(directory, addresses=[], now=NOW)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
@@ -40,7 +42,7 @@ def test_only_the_owner_can_read_the_keys_and_nothing_else_is_left(tmp_path):
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in directory.iterdir())
 
 
-def test_a_new_address_renews_only_the_servers_certificate(tmp_path):
+def test_a_new_address_renews_only_the_servers_certificate(tmp_path: Path) -> None:
     first = ensure_pki(tmp_path, addresses=["10.0.0.1"], now=NOW)
     moved = ensure_pki(tmp_path, addresses=["10.0.0.2", "api.example.com"], now=NOW)
     assert moved.server != first.server
@@ -55,7 +57,7 @@ def test_a_new_address_renews_only_the_servers_certificate(tmp_path):
     assert fewer.server == moved.server
 
 
-def test_certificates_are_renewed_before_they_expire(tmp_path):
+def test_certificates_are_renewed_before_they_expire(tmp_path: Path) -> None:
     first = ensure_pki(tmp_path, addresses=[], now=NOW)
     later = ensure_pki(tmp_path, addresses=[], now=NOW + days(300))
     assert later.authority.fingerprint == first.authority.fingerprint
@@ -63,7 +65,7 @@ def test_certificates_are_renewed_before_they_expire(tmp_path):
     assert all(later.clients[name] != first.clients[name] for name in COMPONENTS)
 
 
-def test_a_damaged_file_is_an_error_that_names_it_and_is_left_alone(tmp_path):
+def test_a_damaged_file_is_an_error_that_names_it_and_is_left_alone(tmp_path: Path) -> None:
     ensure_pki(tmp_path, addresses=[], now=NOW)
     for name in ("ca.pem", "server.pem", "admin.pem"):
         path = tmp_path / name
@@ -76,7 +78,7 @@ def test_a_damaged_file_is_an_error_that_names_it_and_is_left_alone(tmp_path):
         path.write_bytes(good)
 
 
-def test_a_certificate_of_another_authority_is_replaced(tmp_path):
+def test_a_certificate_of_another_authority_is_replaced(tmp_path: Path) -> None:
     ours = ensure_pki(tmp_path / "ours", addresses=[], now=NOW)
     ensure_pki(tmp_path / "theirs", addresses=[], now=NOW)
     (tmp_path / "ours/admin.pem").write_bytes((tmp_path / "theirs/admin.pem").read_bytes())
@@ -85,7 +87,7 @@ def test_a_certificate_of_another_authority_is_replaced(tmp_path):
     assert again.clients["scheduler"] == ours.clients["scheduler"]
 
 
-def test_a_components_configuration_carries_its_own_key(tmp_path):
+def test_a_components_configuration_carries_its_own_key(tmp_path: Path) -> None:
     pki = ensure_pki(tmp_path, addresses=[], now=NOW)
     config = pki.config("scheduler", ["127.0.0.1:7443"])
     assert config.servers == ("127.0.0.1:7443",)

@@ -6,14 +6,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.core.v1.node_pb2 import Node
+from podraft.api.core.v1.pod_pb2 import Pod, PodCondition
 from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.config import load
-from podraft.client.errors import NotFoundError
+from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.scheduling.app import run
 from podraft.server.scheduling.binder import Binding, store
 from podraft.server.scheduling.core.demand import Profiles
@@ -23,10 +27,11 @@ from support.scheduling.clusters import make_node, make_pod
 from support.waiting import eventually_async
 
 START_S = 30
+ItemT = TypeVar("ItemT")
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Run an API server without a scheduler; return where its configurations are."""
     directory = tmp_path_factory.mktemp("server")
     command = [sys.executable, "-m", "podraft.server.app", "--components", "api"]
@@ -34,7 +39,7 @@ def data_dir(tmp_path_factory):
     command += ["--metrics-listen", "", "--data-dir", str(directory)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        os.set_blocking(process.stdout.fileno(), True)
+        assert process.stdout is not None
         assert b"ready" in process.stdout.readline()
         yield directory
         process.terminate()
@@ -42,11 +47,11 @@ def data_dir(tmp_path_factory):
 
 
 @contextlib.asynccontextmanager
-async def scheduling(data_dir):
+async def scheduling(data_dir: Path) -> AsyncIterator[None]:
     """Run the scheduler; the block ends it."""
     task = asyncio.create_task(run(load(data_dir / "scheduler.conf")))
     try:
-        yield task
+        yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -54,7 +59,7 @@ async def scheduling(data_dir):
 
 
 @contextlib.asynccontextmanager
-async def cluster(data_dir, *nodes):
+async def cluster(data_dir: Path, *nodes: Node) -> AsyncIterator[Client]:
     """Give an admin's client of a cluster that has these nodes, and nothing after."""
     async with Client(load(data_dir / "admin.conf")) as client:
         for node in nodes:
@@ -71,31 +76,46 @@ async def cluster(data_dir, *nodes):
                 await client.nodes.delete(node.metadata.name)
 
 
-async def add_node(client, node):
+async def add_node(client: Client, node: Node) -> None:
     await client.nodes.create(node)
     await client.nodes.update_status(node)
 
 
-def new_pod(name, **requests):
+def new_pod(name: str, **requests: str) -> Pod:
     pod = make_pod(name, **requests)
     pod.metadata.ClearField("uid")
     return pod
 
 
-async def node_of(client, name):
+async def met(
+    condition: Callable[[], Awaitable[list[ItemT]]], within_s: float = 10.0
+) -> list[ItemT]:
+    """Return the condition's first list that is not empty."""
+    found: list[ItemT] = []
+
+    async def try_once() -> bool:
+        found[:] = await condition()
+        return bool(found)
+
+    done: bool = await eventually_async(try_once, within_s=within_s)
+    assert done
+    return found
+
+
+async def node_of(client: Client, name: str) -> str:
     return (await client.pods.get(name, "default")).spec.node_name
 
 
-async def until_bound(client, *names, within_s=10.0):
-    async def nodes():
+async def until_bound(client: Client, *names: str, within_s: float = 10.0) -> list[str]:
+    async def nodes() -> list[str]:
         found = [await node_of(client, name) for name in names]
-        return found if all(found) else None
+        return found if all(found) else []
 
-    return await eventually_async(nodes, within_s=within_s)
+    return await met(nodes, within_s=within_s)
 
 
-async def until_unschedulable(client, name, message):
-    async def condition():
+async def until_unschedulable(client: Client, name: str, message: str) -> PodCondition:
+    async def condition() -> list[PodCondition]:
         pod = await client.pods.get(name, "default")
         return [
             c
@@ -103,12 +123,12 @@ async def until_unschedulable(client, name, message):
             if c.type == "PodScheduled" and c.status == "False" and message in c.message
         ]
 
-    [found] = await eventually_async(condition)
+    [found] = await met(condition)
     return found
 
 
-def test_pods_are_bound_and_why_is_recorded(data_dir):
-    async def main():
+def test_pods_are_bound_and_why_is_recorded(data_dir: Path) -> None:
+    async def main() -> None:
         nodes = [make_node(f"n{i}", cpu="4") for i in range(3)]
         async with cluster(data_dir, *nodes) as client, scheduling(data_dir):
             names = [f"web-{i}" for i in range(6)]
@@ -127,8 +147,8 @@ def test_pods_are_bound_and_why_is_recorded(data_dir):
     asyncio.run(main())
 
 
-def test_what_fits_nowhere_says_why_and_is_bound_once_a_node_comes(data_dir):
-    async def main():
+def test_what_fits_nowhere_says_why_and_is_bound_once_a_node_comes(data_dir: Path) -> None:
+    async def main() -> None:
         async with cluster(data_dir, make_node("small", cpu="1")) as client, scheduling(data_dir):
             await client.pods.create(new_pod("big", cpu="3"))
             condition = await until_unschedulable(client, "big", "insufficient cpu")
@@ -144,8 +164,8 @@ def test_what_fits_nowhere_says_why_and_is_bound_once_a_node_comes(data_dir):
     asyncio.run(main())
 
 
-def test_room_that_a_deleted_pod_leaves_is_used_at_once(data_dir):
-    async def main():
+def test_room_that_a_deleted_pod_leaves_is_used_at_once(data_dir: Path) -> None:
+    async def main() -> None:
         async with cluster(data_dir, make_node("n", cpu="1")) as client, scheduling(data_dir):
             await client.pods.create(new_pod("first", cpu="1"))
             await until_bound(client, "first")
@@ -157,27 +177,29 @@ def test_room_that_a_deleted_pod_leaves_is_used_at_once(data_dir):
     asyncio.run(main())
 
 
-def test_a_restarted_scheduler_counts_what_is_bound_and_continues_at_once(data_dir):
-    async def main():
+def test_a_restarted_scheduler_counts_what_is_bound_and_continues_at_once(data_dir: Path) -> None:
+    async def main() -> None:
         async with cluster(data_dir, *(make_node(f"n{i}", cpu="1") for i in range(2))) as client:
             async with scheduling(data_dir):
                 await client.pods.create(new_pod("a", cpu="800m"))
                 await until_bound(client, "a")
             await client.commit([writes.create(new_pod(name, cpu="800m")) for name in ("b", "c")])
             async with scheduling(data_dir):
-                await eventually_async(lambda: bound_count(client, ["a", "b", "c"], 2), within_s=8)
+
+                async def two_are_bound() -> list[str]:
+                    bound = [name for name in "abc" if await node_of(client, name)]
+                    return bound if len(bound) == 2 else []
+
+                await met(two_are_bound, within_s=8)
                 waiting = "c" if await node_of(client, "b") else "b"
                 await until_unschedulable(client, waiting, "2 insufficient cpu")
                 assert await node_of(client, "a") != await node_of(client, "bc".strip(waiting))
 
-    async def bound_count(client, names, count):
-        return sum([bool(await node_of(client, name)) for name in names]) == count
-
     asyncio.run(main())
 
 
-def test_another_schedulers_pods_are_left_alone(data_dir):
-    async def main():
+def test_another_schedulers_pods_are_left_alone(data_dir: Path) -> None:
+    async def main() -> None:
         async with cluster(data_dir, make_node("n")) as client, scheduling(data_dir):
             foreign = new_pod("foreign")
             foreign.spec.scheduler_name = "my-scheduler"
@@ -189,8 +211,8 @@ def test_another_schedulers_pods_are_left_alone(data_dir):
     asyncio.run(main())
 
 
-def test_a_cordoned_and_a_silent_node_get_no_pods(data_dir):
-    async def main():
+def test_a_cordoned_and_a_silent_node_get_no_pods(data_dir: Path) -> None:
+    async def main() -> None:
         cordoned, silent = make_node("cordoned"), make_node("silent")
         cordoned.spec.unschedulable = True
         silent.status.conditions[0].status = "Unknown"
@@ -204,13 +226,14 @@ def test_a_cordoned_and_a_silent_node_get_no_pods(data_dir):
     asyncio.run(main())
 
 
-def test_one_refused_write_does_not_hold_up_its_batch(data_dir):
-    async def main():
+def test_one_refused_write_does_not_hold_up_its_batch(data_dir: Path) -> None:
+    async def main() -> None:
         async with cluster(data_dir, make_node("n")) as client:
             made = [await client.pods.create(new_pod(f"p{i}")) for i in range(8)]
-            profiles, dropped = Profiles(), []
+            profiles = Profiles()
+            dropped: list[tuple[str, type[ApiError]]] = []
 
-            def binding(pod: Pod):
+            def binding(pod: Pod) -> Binding:
                 pending = profiles.pending(pod)
                 write = writes.bind("default", pending.name, pending.uid, "n")
                 return Binding(Entry(pending), Decision(pending, "n", write.bind.record), write)

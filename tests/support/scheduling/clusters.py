@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
 
@@ -77,7 +78,7 @@ def random_pod(rng: random.Random, name: str) -> Pod:
     return pod
 
 
-def _request(rng: random.Random, container) -> None:
+def _request(rng: random.Random, container: Container) -> None:
     requests = container.resources.requests
     if rng.random() < 0.7:
         requests["cpu"].string = rng.choice(["0", "1m", "100m", "250m", "1", "1.5"])

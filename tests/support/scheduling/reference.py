@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod, Toleration
 
-UNITS = {"": 1, "m": Fraction(1, 1000), "k": 1000, "Ki": 1024, "Mi": 1 << 20, "Gi": 1 << 30}
+SIZES = {"": 1, "k": 1000, "Ki": 1024, "Mi": 1 << 20, "Gi": 1 << 30}
+UNITS = {"m": Fraction(1, 1000), **{unit: Fraction(size) for unit, size in SIZES.items()}}
 
 
 def parse(text: str) -> Fraction:
@@ -16,11 +18,11 @@ def parse(text: str) -> Fraction:
     return Fraction(number) * UNITS[text[len(number) :]]
 
 
-def requests(container) -> dict[str, Fraction]:
+def requests(container: Container) -> dict[str, Fraction]:
     return {name: parse(q.string) for name, q in container.resources.requests.items()}
 
 
-def effective(pod: Pod, defaults: dict[str, int]) -> dict[str, Fraction]:
+def effective(pod: Pod, defaults: dict[str, Fraction]) -> dict[str, Fraction]:
     """Return the larger of the sum of the containers and of each init container."""
     total: dict[str, Fraction] = {}
     for container in pod.spec.containers:
@@ -85,11 +87,13 @@ class SlowCluster:
         return lacking
 
     def score(self, pod: Pod, name: str) -> float:
-        node, defaults = self.nodes[name], {"cpu": Fraction(1, 10), "memory": 200 << 20}
+        node, defaults = self.nodes[name], {"cpu": Fraction(1, 10), "memory": Fraction(200 << 20)}
         used = []
         for resource in ("cpu", "memory"):
             pods = [*self.on(name), pod]
-            amount = sum(effective(p, defaults).get(resource, Fraction(0)) for p in pods)
+            amount = sum(
+                (effective(p, defaults).get(resource, Fraction(0)) for p in pods), Fraction(0)
+            )
             has = parse(node.status.allocatable[resource].string)
             used.append(min(float(amount / has), 1.0))
         least = 100 * (1 - sum(used) / 2)

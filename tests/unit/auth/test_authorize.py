@@ -1,11 +1,15 @@
 """What each identity may do: tables of allowed and denied calls."""
 
+from typing import Any
+
 import pytest
+
 from podraft.api import kinds
 from podraft.api.core.v1.node_pb2 import Node, NodeSpec, Taint
 from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta, OwnerReference, Time
-from podraft.server.auth.authorize import Attributes, authorize, references
+from podraft.server.auth.authorize import Attributes, Lookup, Verb, authorize, references
 from podraft.server.auth.identity import Identity, node_identity
 
 ADMIN = Identity("admin", frozenset({"system:masters"}))
@@ -13,49 +17,55 @@ SCHEDULER = Identity("system:scheduler", frozenset({"system:scheduler"}))
 CONTROLLERS = Identity("system:controllers", frozenset({"system:controllers"}))
 NODE = node_identity("n1")
 NOBODY = Identity("system:scheduler", frozenset({"guests"}))
-VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
-WRITES = ("create", "update", "patch", "delete")
-READS = ("get", "list", "watch")
-EVERY_KIND = list(kinds.KINDS)
+VERBS: tuple[Verb, ...] = ("get", "list", "watch", "create", "update", "patch", "delete")
+WRITES: tuple[Verb, ...] = ("create", "update", "patch", "delete")
+READS: tuple[Verb, ...] = ("get", "list", "watch")
+EVERY_KIND: list[AnyKind] = list(kinds.KINDS)
 
 
-def pod_on(node, namespace="shop", name="web", **spec):
+def pod_on(node: str, namespace: str = "shop", name: str = "web") -> Pod:
     pod = Pod(metadata=ObjectMeta(name=name, namespace=namespace))
     pod.spec.node_name = node
     return pod
 
 
 class Cluster:
-    def __init__(self, *pods):
+    def __init__(self, *pods: Pod) -> None:
         self.pods = pods
 
-    def pods_on_node(self, node):
+    def pods_on_node(self, node: str) -> list[Pod]:
         return [pod for pod in self.pods if pod.spec.node_name == node]
 
 
 EMPTY = Cluster()
 
 
-def allowed(identity, verb, kind, lookup=EMPTY, **attributes):
+def allowed(
+    identity: Identity,
+    verb: Verb,
+    kind: AnyKind | None,
+    lookup: Lookup = EMPTY,
+    **attributes: Any,
+) -> bool:
     return authorize(identity, Attributes(verb, kind, **attributes), lookup) is None
 
 
 @pytest.mark.parametrize("kind", [None, *kinds.KINDS])
 @pytest.mark.parametrize("verb", VERBS)
-def test_masters_may_do_all_and_others_nothing(kind, verb):
+def test_masters_may_do_all_and_others_nothing(kind: AnyKind | None, verb: Verb) -> None:
     for subresource in ("", "status", "binding", "exec", "jointokens"):
         assert allowed(ADMIN, verb, kind, subresource=subresource)
         assert not allowed(NOBODY, verb, kind, subresource=subresource)
 
 
-def test_everyone_known_may_ask_the_version():
+def test_everyone_known_may_ask_the_version() -> None:
     for identity in (ADMIN, SCHEDULER, CONTROLLERS, NODE, NOBODY):
         assert allowed(identity, "get", None, subresource="version")
         if identity is not ADMIN:
             assert not allowed(identity, "create", None, subresource="jointokens")
 
 
-def test_a_denial_says_who_what_and_why():
+def test_a_denial_says_who_what_and_why() -> None:
     denial = authorize(
         NODE, Attributes("get", kinds.SECRET, namespace="shop", name="password"), EMPTY
     )
@@ -65,7 +75,7 @@ def test_a_denial_says_who_what_and_why():
     )
 
 
-def test_the_scheduler_reads_what_it_needs_and_no_secrets():
+def test_the_scheduler_reads_what_it_needs_and_no_secrets() -> None:
     for verb in READS:
         assert allowed(SCHEDULER, verb, kinds.POD)
         assert allowed(SCHEDULER, verb, kinds.NODE)
@@ -79,7 +89,7 @@ def test_the_scheduler_reads_what_it_needs_and_no_secrets():
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
-def test_the_scheduler_writes_no_objects_but_events_and_its_lease(kind):
+def test_the_scheduler_writes_no_objects_but_events_and_its_lease(kind: AnyKind) -> None:
     for verb in WRITES:
         if kind in (kinds.EVENT, kinds.LEASE) and verb != "delete":
             continue
@@ -87,7 +97,7 @@ def test_the_scheduler_writes_no_objects_but_events_and_its_lease(kind):
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
-def test_controllers_write_every_kind_but_bind_exec_and_read_logs_of_none(kind):
+def test_controllers_write_every_kind_but_bind_exec_and_read_logs_of_none(kind: AnyKind) -> None:
     for verb in VERBS:
         assert allowed(CONTROLLERS, verb, kind)
         assert allowed(CONTROLLERS, verb, kind, subresource="status")
@@ -109,13 +119,14 @@ def test_controllers_write_every_kind_but_bind_exec_and_read_logs_of_none(kind):
         ("metadata.name=n1", False),
     ],
 )
-def test_a_node_lists_only_its_own_pods(verb, selector, expected):
+def test_a_node_lists_only_its_own_pods(verb: Verb, selector: str, expected: bool) -> None:
     assert allowed(NODE, verb, kinds.POD, field_selector=selector) is expected
 
 
-def test_a_node_reads_and_reports_only_its_own_pods():
+def test_a_node_reads_and_reports_only_its_own_pods() -> None:
     own, other = pod_on("n1"), pod_on("n2")
-    for verb, subresource in (("get", ""), ("update", "status"), ("patch", "status")):
+    calls: list[tuple[Verb, str]] = [("get", ""), ("update", "status"), ("patch", "status")]
+    for verb, subresource in calls:
         assert allowed(NODE, verb, kinds.POD, subresource=subresource, stored=own)
         assert not allowed(NODE, verb, kinds.POD, subresource=subresource, stored=other)
         assert not allowed(NODE, verb, kinds.POD, subresource=subresource, stored=Pod())
@@ -125,7 +136,7 @@ def test_a_node_reads_and_reports_only_its_own_pods():
     assert not allowed(NODE, "create", kinds.POD, subresource="exec", stored=own)
 
 
-def test_a_node_removes_only_own_pods_that_are_terminating():
+def test_a_node_removes_only_own_pods_that_are_terminating() -> None:
     own, other = pod_on("n1"), pod_on("n2")
     assert not allowed(NODE, "delete", kinds.POD, stored=own)
     own.metadata.deletion_timestamp.CopyFrom(Time(seconds=1))
@@ -134,7 +145,7 @@ def test_a_node_removes_only_own_pods_that_are_terminating():
     assert not allowed(NODE, "delete", kinds.POD, stored=other)
 
 
-def referring_pod():
+def referring_pod() -> Pod:
     pod = pod_on("n1")
     pod.spec.volumes.add().volume_source.config_map.local_object_reference.name = "cm-volume"
     pod.spec.volumes.add().volume_source.secret.secret_name = "secret-volume"
@@ -150,7 +161,7 @@ def referring_pod():
     return pod
 
 
-def test_a_node_reads_exactly_what_its_pods_refer_to():
+def test_a_node_reads_exactly_what_its_pods_refer_to() -> None:
     pod = referring_pod()
     cluster = Cluster(pod, pod_on("n2"))
     referred = set(references(pod))
@@ -171,7 +182,7 @@ def test_a_node_reads_exactly_what_its_pods_refer_to():
     assert not allowed(NODE, "get", kinds.SECRET, cluster, namespace="shop", name="other")
 
 
-def node(name="n1", labels=None, **spec):
+def node(name: str = "n1", labels: dict[str, str] | None = None, **spec: Any) -> Node:
     return Node(metadata=ObjectMeta(name=name, labels=labels or {}), spec=NodeSpec(**spec))
 
 
@@ -192,7 +203,7 @@ def node(name="n1", labels=None, **spec):
         (None, False),
     ],
 )
-def test_a_node_registers_itself_within_limits(new, expected):
+def test_a_node_registers_itself_within_limits(new: Node | None, expected: bool) -> None:
     assert allowed(NODE, "create", kinds.NODE, name="n1", object=new) is expected
     assert not allowed(NODE, "create", kinds.NODE, name="n2", object=new)
 
@@ -208,13 +219,13 @@ def test_a_node_registers_itself_within_limits(new, expected):
         (node(pod_cidr="10.1.0.0/24", labels={"kubernetes.io/role": "x"}), False),
     ],
 )
-def test_a_node_updates_itself_within_limits(new, expected):
+def test_a_node_updates_itself_within_limits(new: Node | None, expected: bool) -> None:
     stored = node(pod_cidr="10.1.0.0/24")
     for verb in ("update", "patch"):
         assert allowed(NODE, verb, kinds.NODE, name="n1", object=new, stored=stored) is expected
 
 
-def test_a_node_cannot_take_an_administrators_label_away_or_change_owners():
+def test_a_node_cannot_take_an_administrators_label_away_or_change_owners() -> None:
     stored = node(labels={"node-restriction.kubernetes.io/pci": "yes"})
     assert not allowed(NODE, "update", kinds.NODE, name="n1", object=node(), stored=stored)
     owned = node()
@@ -222,13 +233,13 @@ def test_a_node_cannot_take_an_administrators_label_away_or_change_owners():
     assert not allowed(NODE, "update", kinds.NODE, name="n1", object=owned, stored=node())
 
 
-def test_a_node_reports_its_own_status_and_is_not_its_own_undertaker():
+def test_a_node_reports_its_own_status_and_is_not_its_own_undertaker() -> None:
     assert allowed(NODE, "update", kinds.NODE, name="n1", subresource="status")
     assert not allowed(NODE, "update", kinds.NODE, name="n2", subresource="status")
     assert not allowed(NODE, "delete", kinds.NODE, name="n1", stored=node())
 
 
-def test_a_node_renews_its_own_lease_and_certificate():
+def test_a_node_renews_its_own_lease_and_certificate() -> None:
     for verb in ("get", "create", "update", "patch"):
         assert allowed(NODE, verb, kinds.LEASE, namespace="kube-node-lease", name="n1")
         assert not allowed(NODE, verb, kinds.LEASE, namespace="kube-node-lease", name="n2")
@@ -237,7 +248,8 @@ def test_a_node_renews_its_own_lease_and_certificate():
     assert allowed(NODE, "create", None, subresource="certificates")
 
 
-def test_a_node_sees_services_and_slices_and_writes_neither_them_nor_workloads():
+def test_a_node_sees_services_and_slices_and_writes_neither_them_nor_workloads() -> None:
+    kind: AnyKind
     for kind in (kinds.SERVICE, kinds.ENDPOINT_SLICE, kinds.NODE):
         for verb in READS:
             assert allowed(NODE, verb, kind)

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
 from podraft.server.auth.certificates import (
     REQUEST_BYTES_MAX,
     CertificateAuthority,
@@ -30,7 +31,7 @@ def usages(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
     return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
 
 
-def test_a_client_certificate_says_its_identity_and_nothing_of_serving():
+def test_a_client_certificate_says_its_identity_and_nothing_of_serving() -> None:
     identity = Identity("ann", frozenset({"devs", "ops"}))
     pair = AUTHORITY.issue_client(identity, NOW)
     assert from_certificate(pair.certificate) == identity
@@ -40,7 +41,7 @@ def test_a_client_certificate_says_its_identity_and_nothing_of_serving():
     assert key.public_key() == certificate.public_key()
 
 
-def test_a_signing_request_cannot_choose_its_subject_or_extensions():
+def test_a_signing_request_cannot_choose_its_subject_or_extensions() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     greedy = (
         x509.CertificateSigningRequestBuilder()
@@ -74,7 +75,7 @@ def test_a_signing_request_cannot_choose_its_subject_or_extensions():
     }
 
 
-def test_the_server_certificate_holds_dns_names_and_addresses():
+def test_the_server_certificate_holds_dns_names_and_addresses() -> None:
     pair = AUTHORITY.issue_server(["podraft-server", "10.1.2.3", "fd00::1"], NOW)
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -86,7 +87,7 @@ def test_the_server_certificate_holds_dns_names_and_addresses():
     assert usages(certificate) == {ExtendedKeyUsageOID.SERVER_AUTH}
 
 
-def test_validity_begins_before_now_and_serials_differ():
+def test_validity_begins_before_now_and_serials_differ() -> None:
     one, two = (
         x509.load_pem_x509_certificate(AUTHORITY.sign_node(request(), "n1", NOW)) for _ in range(2)
     )
@@ -95,7 +96,7 @@ def test_validity_begins_before_now_and_serials_differ():
     assert one.not_valid_after_utc == NOW + datetime.timedelta(days=30)
 
 
-def test_an_authority_loaded_from_its_pair_signs_the_same_way():
+def test_an_authority_loaded_from_its_pair_signs_the_same_way() -> None:
     again = CertificateAuthority.load(AUTHORITY.key_pair)
     assert again.fingerprint == AUTHORITY.fingerprint
     pair = again.issue_client(Identity("ann", frozenset()), NOW)
@@ -103,7 +104,7 @@ def test_an_authority_loaded_from_its_pair_signs_the_same_way():
     assert not CertificateAuthority.create(NOW).issued(pair.certificate)
 
 
-def test_an_authority_refuses_anothers_key():
+def test_an_authority_refuses_anothers_key() -> None:
     other = CertificateAuthority.create(NOW)
     pair = AUTHORITY.key_pair
     mixed = type(pair)(pair.certificate, other.key_pair.key)
@@ -139,30 +140,30 @@ def weak_request() -> bytes:
         (weak_request(), "2048 bits"),
     ],
 )
-def test_a_bad_signing_request_is_refused_with_its_reason(content, problem):
+def test_a_bad_signing_request_is_refused_with_its_reason(content: bytes, problem: str) -> None:
     with pytest.raises(CertificateRequestError, match=problem):
         read_request(content)
 
 
 @pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a-", "a..b", "a/b", "x" * 53, "a\n", "ä"])
-def test_what_can_be_no_node_is_not_signed(name):
+def test_what_can_be_no_node_is_not_signed(name: str) -> None:
     assert check_node_name(name)
     with pytest.raises(CertificateRequestError):
         AUTHORITY.sign_node(request(), name, NOW)
 
 
 @pytest.mark.parametrize("name", ["a", "node-1", "rack1.example.com", "x" * 52])
-def test_what_can_be_a_node_is_signed(name):
+def test_what_can_be_a_node_is_signed(name: str) -> None:
     assert check_node_name(name) is None
     assert from_certificate(AUTHORITY.sign_node(request(), name, NOW)).node_name == name
 
 
-def test_what_is_no_certificate_is_no_identity():
+def test_what_is_no_certificate_is_no_identity() -> None:
     with pytest.raises(IdentityError):
         from_certificate(b"hello")
 
 
-def test_only_the_group_makes_a_node():
+def test_only_the_group_makes_a_node() -> None:
     assert Identity("system:node:n1", frozenset()).node_name is None
     assert Identity("n1", frozenset({"system:nodes"})).node_name is None
     assert Identity("system:node:", frozenset({"system:nodes"})).node_name is None

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from podraft.server.auth.tokens import (
     LIFETIME_S_MAX,
     RANDOM_BYTES,
@@ -18,7 +19,7 @@ RANDOM = bytes(range(RANDOM_BYTES))
 
 
 @given(st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES), st.integers(1, LIFETIME_S_MAX))
-def test_a_token_is_accepted_until_it_expires(random, lifetime_s):
+def test_a_token_is_accepted_until_it_expires(random: bytes, lifetime_s: int) -> None:
     token = make_token(random, FINGERPRINT, 1000.7, lifetime_s)
     assert parse_token(token.text).key == token.key
     assert parse_token(token.text).fingerprint == FINGERPRINT
@@ -30,13 +31,13 @@ def test_a_token_is_accepted_until_it_expires(random, lifetime_s):
     assert is_expired(token.stored, token.expires_at_s)
 
 
-def test_what_is_stored_does_not_contain_the_secret():
+def test_what_is_stored_does_not_contain_the_secret() -> None:
     token = make_token(RANDOM, FINGERPRINT, 0, 60)
     assert parse_token(token.text).secret.encode() not in token.stored
 
 
 @given(st.integers(0, 39), st.sampled_from("0123456789abcdef"))
-def test_any_other_secret_is_wrong(position, digit):
+def test_any_other_secret_is_wrong(position: int, digit: str) -> None:
     token = make_token(RANDOM, FINGERPRINT, 0, 60)
     parts = token.text.split(".")
     changed = parts[2][:position] + digit + parts[2][position + 1 :]
@@ -46,7 +47,7 @@ def test_any_other_secret_is_wrong(position, digit):
         check_token(".".join([parts[0], parts[1], changed, parts[3]]), token.stored, 1)
 
 
-def test_an_unknown_token_is_refused():
+def test_an_unknown_token_is_refused() -> None:
     with pytest.raises(TokenError, match="unknown"):
         check_token(make_token(RANDOM, FINGERPRINT, 0, 60).text, None, 1)
 
@@ -54,12 +55,12 @@ def test_an_unknown_token_is_refused():
 @pytest.mark.parametrize(
     "text", ["", "podraft1", "podraft1.a.b.c", "podraft2." + "a" * 12, "../" * 30, "\0"]
 )
-def test_a_malformed_token_is_refused(text):
+def test_a_malformed_token_is_refused(text: str) -> None:
     with pytest.raises(TokenError, match="malformed"):
         parse_token(text)
 
 
 @pytest.mark.parametrize("lifetime_s", [0, -1, LIFETIME_S_MAX + 1])
-def test_a_lifetime_is_bounded(lifetime_s):
+def test_a_lifetime_is_bounded(lifetime_s: int) -> None:
     with pytest.raises(TokenError, match="lives between"):
         make_token(RANDOM, FINGERPRINT, 0, lifetime_s)

@@ -2,23 +2,23 @@
 
 import pytest
 
-from podraft.server.scheduling.core.demand import PendingPod, Profiles
-from podraft.server.scheduling.queue import PendingQueue
+from podraft.server.scheduling.core.demand import PendingPod, Profile, Profiles
+from podraft.server.scheduling.queue import Entry, PendingQueue
 from support.scheduling.clusters import make_pod
 
 PROFILE = Profiles().profile(make_pod("x").spec)
 OTHER = Profiles().profile(make_pod("x", cpu="1").spec)
 
 
-def pod(name, uid="1", profile=PROFILE):
+def pod(name: str, uid: str = "1", profile: Profile = PROFILE) -> PendingPod:
     return PendingPod("default", name, f"{name}-{uid}", "", profile)
 
 
-def names(entries):
+def names(entries: list[Entry]) -> list[str]:
     return [entry.pod.name for entry in entries]
 
 
-def test_pods_are_taken_once_first_come_first_served():
+def test_pods_are_taken_once_first_come_first_served() -> None:
     queue = PendingQueue()
     assert [queue.add(pod(name)) for name in "cab"] == [True, True, True]
     assert not queue.add(pod("a"))
@@ -29,21 +29,23 @@ def test_pods_are_taken_once_first_come_first_served():
     assert queue.next_due_s() is None
 
 
-def test_what_fits_nowhere_waits_longer_each_time_up_to_a_bound():
+def test_what_fits_nowhere_waits_longer_each_time_up_to_a_bound() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))
-    now, pauses = 0.0, []
+    now = 0.0
+    pauses: list[float] = []
     for _ in range(7):
         [entry] = queue.take(1, now)
         queue.fail(entry, "no", now)
         due = queue.next_due_s()
+        assert due is not None
         pauses.append(due - now)
         assert queue.take(1, due - 0.001) == []
         now = due
     assert pauses == [1, 2, 4, 8, 10, 10, 10]
 
 
-def test_a_change_brings_back_what_waits_but_not_what_was_refused():
+def test_a_change_brings_back_what_waits_but_not_what_was_refused() -> None:
     queue = PendingQueue()
     for name in "abc":
         queue.add(pod(name))
@@ -58,7 +60,7 @@ def test_a_change_brings_back_what_waits_but_not_what_was_refused():
     assert names(queue.take(9, 1.0)) == ["b"]
 
 
-def test_a_woken_pod_that_fails_again_is_not_tried_at_its_old_time():
+def test_a_woken_pod_that_fails_again_is_not_tried_at_its_old_time() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))
     for now in (0.0, 0.5):
@@ -70,7 +72,7 @@ def test_a_woken_pod_that_fails_again_is_not_tried_at_its_old_time():
     assert names(queue.take(1, 2.5)) == ["a"]
 
 
-def test_a_discarded_pod_is_never_taken():
+def test_a_discarded_pod_is_never_taken() -> None:
     queue = PendingQueue()
     for name in "abc":
         queue.add(pod(name))
@@ -84,7 +86,7 @@ def test_a_discarded_pod_is_never_taken():
     assert len(queue) == 1
 
 
-def test_another_pod_of_the_same_name_starts_anew():
+def test_another_pod_of_the_same_name_starts_anew() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))
     [old] = queue.take(1, 0)
@@ -95,7 +97,7 @@ def test_another_pod_of_the_same_name_starts_anew():
     assert not queue.fail(old, "no", 0)
 
 
-def test_a_changed_spec_is_tried_at_once():
+def test_a_changed_spec_is_tried_at_once() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))
     [entry] = queue.take(1, 0)
@@ -106,11 +108,11 @@ def test_a_changed_spec_is_tried_at_once():
     assert not queue.add(pod("a", profile=PROFILE))  # It is being decided; no second time.
 
 
-def test_the_same_reason_is_stored_once_and_new_ones_not_too_often():
+def test_the_same_reason_is_stored_once_and_new_ones_not_too_often() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))
 
-    def fail(message, now):
+    def fail(message: str, now: float) -> bool:
         queue.wake()
         [entry] = queue.take(1, now)
         return queue.fail(entry, message, now)
@@ -123,7 +125,7 @@ def test_the_same_reason_is_stored_once_and_new_ones_not_too_often():
 
 
 @pytest.mark.parametrize("count", [1000])
-def test_a_wake_storm_leaves_one_entry_per_pod(count):
+def test_a_wake_storm_leaves_one_entry_per_pod(count: int) -> None:
     queue = PendingQueue()
     for i in range(count):
         queue.add(pod(str(i)))
