@@ -152,6 +152,13 @@ def test_a_namespace_terminates_until_it_is_empty() -> None:
     assert not admission.is_gone(kinds.NAMESPACE, result)
 
 
+def test_the_default_namespace_stays() -> None:
+    namespace = namespace_pb2.Namespace()
+    namespace.metadata.name = "default"
+    with pytest.raises(InvalidObjectError, match="the namespace default cannot be deleted"):
+        delete(namespace, options())
+
+
 @pytest.mark.parametrize("grace_s", [-1, 2**62])
 def test_a_grace_period_has_bounds(grace_s: int) -> None:
     with pytest.raises(InvalidObjectError, match=r"options.gracePeriodSeconds: must be 0 to"):

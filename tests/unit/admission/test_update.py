@@ -169,6 +169,16 @@ def test_a_selector_cannot_change(kind: AnyKind) -> None:
     ]
 
 
+def test_a_patch_to_recreate_takes_the_defaulted_bounds_along() -> None:
+    before = stored(kinds.DEPLOYMENT)
+    after = copied(before)
+    after.spec.strategy.type = "Recreate"
+    assert not update(kinds.DEPLOYMENT, before, after).spec.strategy.HasField("rolling_update")
+    after.spec.strategy.rolling_update.max_surge.int_val = 1
+    [(field, _)] = refused(kinds.DEPLOYMENT, before, after)
+    assert field == "spec.strategy.rollingUpdate"
+
+
 def test_an_invalid_update_is_refused_like_an_invalid_create() -> None:
     before = stored(kinds.DEPLOYMENT)
     after = copied(before)

@@ -28,6 +28,9 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 DEFAULT_GRACE_S = 30
 MAX_GRACE_S = 10 * 365 * 86_400
 
+# Who names no namespace means the first; nodes and the cluster itself live in the others.
+PROTECTED_NAMESPACES = frozenset(("default", "kube-system", "kube-node-lease"))
+
 
 @dataclass(frozen=True, slots=True)
 class Remove:
@@ -56,7 +59,8 @@ def prepare_delete(
     A second deletion can shorten a grace period, never lengthen it.
 
     Raises:
-        InvalidObjectError: The grace period is out of range.
+        InvalidObjectError: The grace period is out of range, or the object is one that
+            must always exist.
     """
     requested = options.grace_period_seconds
     if not 0 <= requested <= MAX_GRACE_S:
@@ -66,6 +70,10 @@ def prepare_delete(
     result = kind.message()
     result.CopyFrom(stored)
     metadata = cast("Object", result).metadata
+    if kind is kinds.NAMESPACE and metadata.name in PROTECTED_NAMESPACES:
+        raise InvalidObjectError.of(
+            "metadata.name", f"the namespace {metadata.name} cannot be deleted"
+        )
     _propagate(metadata, options.propagation_policy)
     marked = metadata.HasField("deletion_timestamp")
     grace_s = _grace_s(result, options, marked)

@@ -94,6 +94,7 @@ _RULES: dict[AnyKind, Rules[Any]] = {
     kinds.DEPLOYMENT: Rules(
         default=workloads.default_deployment,
         check=workloads.check_deployment,
+        keep=workloads.keep_deployment,
         check_change=workloads.check_change,
     ),
     kinds.SERVICE: Rules(

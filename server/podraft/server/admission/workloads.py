@@ -123,6 +123,20 @@ def _is_zero(value: meta_pb2.IntOrString) -> bool:
     return _percent(value) == 0 if value.type == 1 else value.int_val == 0
 
 
+def keep_deployment(
+    stored: deployment_pb2.Deployment, deployment: deployment_pb2.Deployment
+) -> None:
+    """Let the rolling update's bounds go with the strategy that they belong to.
+
+    A patch that only says ``type: Recreate`` would otherwise be refused for bounds
+    that defaulting wrote.
+    """
+    new = deployment.spec.strategy
+    left_over = new.rolling_update == stored.spec.strategy.rolling_update
+    if new.type == "Recreate" and stored.spec.strategy.type == "RollingUpdate" and left_over:
+        new.ClearField("rolling_update")
+
+
 def check_change(stored: Workload, workload: Workload, report: Report) -> None:
     """Check that the selector is the one that the pods were made for."""
     if stored.spec.selector != workload.spec.selector:
