@@ -94,3 +94,9 @@ def test_a_components_configuration_carries_its_own_key(tmp_path: Path) -> None:
     assert config.client_certificate == pki.clients["scheduler"].certificate
     assert config.client_key == pki.clients["scheduler"].key
     assert config.certificate_authority == pki.certificate_authority
+
+
+@pytest.mark.parametrize("address", ["", "bücher.example"])
+def test_an_address_that_no_certificate_can_hold_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(PkiError, match="no IP address or DNS name"):
+        ensure_pki(tmp_path, addresses=[address], now=NOW)

@@ -42,7 +42,7 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.DOTA
 
 
 class PkiError(Exception):
-    """A file of the PKI is damaged; the message names it and what to do."""
+    """A file of the PKI is damaged or an address unusable; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,15 @@ def ensure_pki(
     ``addresses``.  Safe to call again at any time, from several processes.
 
     Raises:
-        PkiError: A file is damaged.  Nothing is overwritten then.
+        PkiError: A file is damaged, or an address is none.  Nothing is overwritten then.
         OSError: The directory cannot be written.
 
     """
     at = now or datetime.datetime.now(datetime.UTC)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    serves = server_names(addresses)
     with _locked(directory):
         authority = _ensure_authority(directory / "ca.pem", at)
-        serves = server_names(addresses)
         server_path = directory / "server.pem"
         server = _read(server_path)
         if server is None or not _usable(server, authority, at) or not _serves(server, serves):
@@ -100,8 +100,17 @@ def ensure_pki(
 
 
 def server_names(addresses: Sequence[str]) -> tuple[str, ...]:
-    """Return every name that the server's certificate holds, each once."""
-    always = (SERVER_NAME, "localhost", socket.gethostname(), "127.0.0.1", "::1")
+    """Return every name that the server's certificate holds, each once.
+
+    Raises:
+        PkiError: An address can be in no certificate.
+
+    """
+    for address in addresses:
+        if not address or not address.isascii():
+            raise PkiError(f"{address!r} is no IP address or DNS name for the server's certificate")
+    host = socket.gethostname()
+    always = (SERVER_NAME, "localhost", *([host] if host.isascii() else ()), "127.0.0.1", "::1")
     return tuple(dict.fromkeys((*always, *addresses)))
 
 
