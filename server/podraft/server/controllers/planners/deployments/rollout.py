@@ -19,7 +19,9 @@ def new_size(history: History, bounds: Bounds) -> int:
     size = history.new.spec.replicas if history.new is not None else 0
     if size >= bounds.replicas:
         return bounds.replicas
-    total = sum(rs.spec.replicas for rs in history.all)
+    # Pods that an old replica set has not deleted yet still count: the surge is a bound on
+    # pods, not on wishes.
+    total = sum(max(rs.spec.replicas, rs.status.replicas) for rs in history.all)
     return size + max(0, min(bounds.total_max - total, bounds.replicas - size))
 
 

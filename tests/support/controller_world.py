@@ -1,0 +1,250 @@
+"""A small cluster in memory, with a clock of its own, for trying planners.
+
+Owns: objects, the effect of plans' writes on them, and pods that start, fail and end as
+the test says.  Every commit is checked as the API would: a stale resourceVersion, an
+absent object or a taken name fails it as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, cast
+
+from google.protobuf.message import Message
+
+from podraft.api import codec
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
+from podraft.api.merge_patch import merge_patch
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.controllers import objects
+from podraft.server.controllers.plan import (
+    BY_NAMESPACE,
+    BY_NODE,
+    BY_ORPHAN_NAMESPACE,
+    BY_OWNER,
+    BY_SERVICE,
+    Plan,
+)
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+Key = tuple[str, str, str]
+START = 1_700_000_000.0
+
+
+class RefusedError(Exception):
+    """A write that the API would refuse; nothing of its commit took effect."""
+
+
+class World:
+    """Objects and a clock; also the planners' snapshot."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.revision = 0
+        self.objects: dict[Key, Any] = {}
+        self.lease_changes: dict[str, float] = {}
+        self._names = 0
+
+    # ---- What planners see ----
+
+    def get(self, kind: Kind[ObjectT], name: str, namespace: str = "") -> ObjectT | None:
+        return self.objects.get((kind.resource, namespace, name))
+
+    def list(self, kind: Kind[ObjectT]) -> Sequence[ObjectT]:
+        return [obj for key, obj in self.objects.items() if key[0] == kind.resource]
+
+    def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
+        return [obj for obj in self.list(kind) if value in _values(index, obj)]
+
+    def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
+        return self.lease_changes.get(name)
+
+    # ---- What tests do ----
+
+    def create(self, obj: ObjectT) -> ObjectT:
+        """Store a new object as the API would."""
+        stored: Any = objects.copied(obj)
+        metadata = stored.metadata
+        self._names += 1
+        if not metadata.name:
+            metadata.name = f"{metadata.generate_name}{self._names:05d}"
+        metadata.uid = f"uid-{self._names}"
+        metadata.generation = 1
+        metadata.creation_timestamp.seconds = int(self.now)
+        if isinstance(stored, pod_pb2.Pod) and not stored.status.phase:
+            stored.status.phase = "Pending"
+        key = _key(of(stored), metadata.namespace, metadata.name)
+        if key in self.objects:
+            raise RefusedError(f"{key} exists")
+        self._put(key, stored)
+        return cast("ObjectT", stored)
+
+    def change(self, obj: ObjectT, change: Callable[[Any], None]) -> ObjectT:
+        """Change an object's newest version; a change of its spec is a new generation."""
+        kind = of(obj)
+        metadata: Any = obj.metadata  # type: ignore[attr-defined]
+        key = _key(kind, metadata.namespace, metadata.name)
+        changed = objects.copied(self.objects[key])
+        change(changed)
+        return cast("ObjectT", self._store(key, changed))
+
+    def delete(self, obj: Any, grace_s: int | None = None) -> None:
+        """Delete: a pod on a node is only marked, unless there is no grace."""
+        key = _key(of(obj), obj.metadata.namespace, obj.metadata.name)
+        stored = self.objects[key]
+        graceful = isinstance(stored, pod_pb2.Pod) and stored.spec.node_name and grace_s != 0
+        if not graceful and not stored.metadata.finalizers:
+            del self.objects[key]
+            self.revision += 1
+        elif not stored.metadata.HasField("deletion_timestamp"):
+            marked = objects.copied(stored)
+            marked.metadata.deletion_timestamp.seconds = int(self.now)
+            self._put(key, marked)
+
+    def commit(self, plan: Plan) -> None:
+        """Carry out a plan, whole or not at all."""
+        before, revision = dict(self.objects), self.revision
+        try:
+            for write in plan.writes:
+                self._apply(write)
+        except RefusedError:
+            self.objects, self.revision = before, revision
+            raise
+
+    # ---- Writes ----
+
+    def _apply(self, write: commit_pb2.Write) -> None:
+        match write.WhichOneof("operation"):
+            case "create":
+                self.create(_unpacked(write.create.object))
+            case "update":
+                self._update(_unpacked(write.update.object), write.update.subresource)
+            case "patch":
+                self._patch(write.patch)
+            case "delete":
+                request = write.delete.request
+                stored = self._checked(write.delete, request.options.preconditions)
+                options = request.options
+                has_grace = options.HasField("grace_period_seconds")
+                self.delete(stored, options.grace_period_seconds if has_grace else None)
+            case operation:
+                raise AssertionError(operation)
+
+    def _update(self, new: Any, subresource: str) -> None:
+        key = _key(of(new), new.metadata.namespace, new.metadata.name)
+        stored = self.objects.get(key)
+        if stored is None:
+            raise RefusedError(f"{key} is not there")
+        if new.metadata.resource_version not in ("", stored.metadata.resource_version):
+            raise RefusedError(f"{key} changed")
+        result = objects.copied(stored)
+        if subresource:
+            result.status.CopyFrom(new.status)
+        else:
+            result.CopyFrom(new)
+            if hasattr(stored, "status"):
+                result.status.CopyFrom(stored.status)
+        assert result != stored, f"a write of {key} that changes nothing"
+        self._store(key, result)
+
+    def _patch(self, write: commit_pb2.PatchWrite) -> None:
+        stored = self._checked(write, write.request.preconditions)
+        kind = of(stored)
+        document = codec.to_json(stored)
+        patched = merge_patch(document, json.loads(write.request.merge_patch))
+        result = codec.from_json(patched)
+        assert result != stored, f"a patch of {kind.name} that changes nothing"
+        self._store(_key(kind, stored.metadata.namespace, stored.metadata.name), result)
+
+    def _checked(self, write: Any, preconditions: requests_pb2.Preconditions) -> Any:
+        kind = by_manifest(write.api_version, write.kind)
+        assert kind is not None
+        key = _key(kind, write.request.namespace, write.request.name)
+        stored = self.objects.get(key)
+        if stored is None:
+            raise RefusedError(f"{key} is not there")
+        if preconditions.uid not in ("", stored.metadata.uid):
+            raise RefusedError(f"{key} is another")
+        if preconditions.resource_version not in ("", stored.metadata.resource_version):
+            raise RefusedError(f"{key} changed")
+        return stored
+
+    def _store(self, key: Key, changed: Any) -> Any:
+        stored = self.objects[key]
+        if hasattr(changed, "spec") and changed.spec != stored.spec:
+            changed.metadata.generation = stored.metadata.generation + 1
+        finalizers = [*changed.metadata.finalizers, *_spec_finalizers(changed)]
+        is_ending = changed.metadata.HasField("deletion_timestamp") and not finalizers
+        if is_ending and not isinstance(changed, pod_pb2.Pod):
+            del self.objects[key]
+            self.revision += 1
+            return changed
+        return self._put(key, changed)
+
+    def _put(self, key: Key, obj: Any) -> Any:
+        self.revision += 1
+        obj.metadata.resource_version = str(self.revision)
+        self.objects[key] = obj
+        return obj
+
+    # ---- Pods' lives ----
+
+    def bind(self, pod: pod_pb2.Pod, node: str = "node") -> None:
+        """Assign a pod to a node."""
+        self.change(pod, lambda p: setattr(p.spec, "node_name", node))
+
+    def set_ready(self, pod: pod_pb2.Pod, ready: bool) -> None:
+        """Let a pod run, ready or not."""
+
+        def change(p: pod_pb2.Pod) -> None:
+            p.status.phase = "Running"
+            p.status.pod_ip = p.status.pod_ip or f"10.0.0.{p.metadata.uid.removeprefix('uid-')}"
+            found = objects.ready_condition(p) or p.status.conditions.add(type="Ready")
+            found.status = "True" if ready else "False"
+            found.last_transition_time.CopyFrom(objects.time_of(self.now))
+
+        self.change(pod, change)
+
+    def pods(self) -> Sequence[pod_pb2.Pod]:
+        """Return the pods that are not being deleted."""
+        return [pod for pod in self.list(POD) if objects.is_active(pod)]
+
+
+def _spec_finalizers(obj: Any) -> Sequence[str]:
+    return getattr(getattr(obj, "spec", None), "finalizers", ())
+
+
+def _key(kind: AnyKind, namespace: str, name: str) -> Key:
+    return kind.resource, namespace, name
+
+
+def _unpacked(packed: Any) -> Any:
+    kind = by_message_name(packed.type_url.rpartition("/")[2])
+    assert kind is not None
+    return kind.message.FromString(packed.value)
+
+
+def _values(index: str, obj: Any) -> Iterator[str]:
+    metadata = obj.metadata
+    match index:
+        case "namespace":
+            assert index == BY_NAMESPACE
+            yield metadata.namespace
+        case "owner":
+            assert index == BY_OWNER
+            yield from (reference.uid for reference in metadata.owner_references)
+        case "orphan":
+            assert index == BY_ORPHAN_NAMESPACE
+            if objects.controller_of(metadata) is None:
+                yield metadata.namespace
+        case "node":
+            assert index == BY_NODE
+            yield obj.spec.node_name
+        case "service":
+            assert index == BY_SERVICE
+            yield f"{metadata.namespace}/{metadata.labels['kubernetes.io/service-name']}"
+        case _:
+            raise AssertionError(index)
