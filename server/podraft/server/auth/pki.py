@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+
 from podraft.client.config import ClusterConfig
 from podraft.server.auth import identity as names
 from podraft.server.auth.certificates import (
