@@ -56,5 +56,10 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
         )
     if not error.violations:
         return (error.message or error.code.name.replace("_", " ").lower(),)
-    details = [f"  {violation.field}: {violation.description}" for violation in error.violations]
-    return (error.message, *shorten(details))
+    details = [f"{violation.field}: {violation.description}" for violation in error.violations]
+    if len(details) == 1:
+        return (details[0],)
+    # The server's message repeats what it found first; a list needs only a title.
+    repeated = error.violations[0].description in error.message
+    title = "the API server refused it" if repeated else error.message
+    return (title, *shorten(f"  {detail}" for detail in details))

@@ -23,6 +23,11 @@ class Progress:
     done: bool = False
     failed: bool = False
 
+    @property
+    def short(self) -> str:
+        """What is missing, without saying again whose rollout it is."""
+        return (self.message.partition("finish: ")[2] or self.message).removesuffix("...")
+
 
 def progress(deployment: deployment_pb2.Deployment) -> Progress:
     """Return how far a deployment's rollout is, by the rules of ``kubectl rollout status``."""

@@ -63,7 +63,7 @@ async def wait_until_running(
                     missing[one.key] = "not seen yet"
                     group.create_task(_wait_one(session, one, view, missing, min_revision))
         except TimeoutError:
-            lines = [f"  {key}: {why}" for key, why in missing.items()]
+            lines = [f"  {key}: {why} (podraft why {key})" for key, why in missing.items()]
             raise CliError(f"timed out after {timeout_s:g}s; still waiting for", *lines) from None
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
@@ -90,7 +90,7 @@ async def _wait_one(
                     f"desired revision ({min_revision}) is different from the running revision "
                     f"({rollouts.revision_of(obj)})"
                 )
-            missing[one.key] = state.message
+            missing[one.key] = state.short
             if state.failed:
                 view.show(one.key, state.message, state="failed")
                 raise CliError(state.message, f'  "podraft why {one.key}" says what blocks it')
@@ -98,7 +98,8 @@ async def _wait_one(
                 missing.pop(one.key)
                 view.show(one.key, state.message, state="done")
                 return
-            view.show(one.key, state.message, detail=_summary(pods, session))
+            sentence = f"{one.key}: {state.short}" if session.settings.live() else state.message
+            view.show(one.key, sentence, detail=_summary(pods, session))
     finally:
         if helper is not None:
             helper.cancel()
@@ -130,7 +131,8 @@ async def _keep_pods(
         pods.clear()
         pods.update(objects)
         if one.key in missing:
-            view.show(one.key, missing[one.key], detail=_summary(pods, session))
+            sentence = f"{one.key}: {missing[one.key]}"
+            view.show(one.key, sentence, detail=_summary(pods, session))
 
 
 def _summary(pods: Objects, session: Session) -> str:

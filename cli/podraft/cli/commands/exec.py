@@ -34,6 +34,7 @@ def exec(
     """
     from podraft.api import kinds
     from podraft.cli.connection import run
+    from podraft.cli.containers import chosen_container
     from podraft.cli.errors import usage
     from podraft.cli.targets import expect_kind, name_of, one_target
     from podraft.cli.terminal import Execution
@@ -50,7 +51,9 @@ def exec(
         tty = False
 
     async def body(session: Session) -> int:
+        found = await session.client.pods.get(name, session.namespace)
+        chosen = chosen_container(found, container)
         execution = Execution(session.client, with_stdin=with_stdin, tty=tty)
-        return await execution.run(session.namespace, name, container, list(words))
+        return await execution.run(session.namespace, name, chosen, list(words))
 
     return run(settings, body)

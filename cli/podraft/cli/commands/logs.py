@@ -127,22 +127,11 @@ async def _pod(session: Session, argument: str) -> Any:
 
 
 def _containers(pod: Any, what: _What) -> list[str]:
-    from podraft.cli.errors import CliError
+    from podraft.cli.containers import all_containers, chosen_container
 
-    mains = [container.name for container in pod.spec.containers]
-    names = [container.name for container in pod.spec.init_containers] + mains
     if what.all_containers:
-        return names
-    if what.container is None:
-        if len(mains) > 1:
-            click.echo(f'Defaulted container "{mains[0]}" out of: {", ".join(mains)}', err=True)
-        return mains[:1]
-    if what.container not in names:
-        raise CliError(
-            f'pod "{pod.metadata.name}" has no container "{what.container}"; '
-            f"it has {', '.join(names)}"
-        )
-    return [what.container]
+        return all_containers(pod)
+    return [chosen_container(pod, what.container)]
 
 
 async def _print(session: Session, pod: Any, container: str, what: _What) -> None:

@@ -20,6 +20,7 @@ class ProgressView:
         self.live = live
         self._sentences: dict[str, tuple[str, str]] = {}
         self._display: Any = None
+        self._spinners: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         if self.live:
@@ -58,13 +59,11 @@ class ProgressView:
         from rich.spinner import Spinner
         from rich.text import Text
 
-        if not hasattr(self, "_spinners"):
-            self._spinners: dict[str, Spinner] = {}
         lines: list[Any] = []
         for key, (sentence, state) in self._sentences.items():
             if state == "waiting":
                 spinner = self._spinners.setdefault(key, Spinner("dots", style="cyan"))
-                spinner.update(text=Text(sentence))
+                spinner.update(text=Text(sentence, no_wrap=True, overflow="ellipsis"))
                 lines.append(spinner)
             elif state == "done":
                 lines.append(Text.assemble(("✓ ", "green"), sentence))

@@ -1,0 +1,33 @@
+"""Which container of a pod a command is about."""
+
+from __future__ import annotations
+
+import click
+
+from podraft.api.core.v1 import pod_pb2
+from podraft.cli.errors import CliError
+
+
+def all_containers(pod: pod_pb2.Pod) -> list[str]:
+    """Return the names of a pod's containers, those that initialise it first."""
+    return [c.name for c in (*pod.spec.init_containers, *pod.spec.containers)]
+
+
+def chosen_container(pod: pod_pb2.Pod, wanted: str | None) -> str:
+    """Return the container that was asked for, or the first one, and say so if there are more.
+
+    Raises:
+        CliError: The pod has no such container.
+    """
+    mains = [container.name for container in pod.spec.containers]
+    if not wanted:
+        if len(mains) > 1:
+            others = ", ".join(mains)
+            click.echo(f'Defaulted container "{mains[0]}" out of: {others}', err=True)
+        return mains[0]
+    names = all_containers(pod)
+    if wanted not in names:
+        raise CliError(
+            f'pod "{pod.metadata.name}" has no container "{wanted}"; it has {", ".join(names)}'
+        )
+    return wanted

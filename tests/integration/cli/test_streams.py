@@ -1,0 +1,110 @@
+"""`logs` and `exec` through a real server to an agent that runs real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+from hashlib import sha256
+
+import pytest
+
+from support.cli_agent import cli_agent
+from support.cli_server import COMMAND, CliServer, cli_server
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[CliServer]:
+    with cli_server() as running, cli_agent(running, "n1"):
+        yield running
+
+
+def test_logs_are_of_the_first_container_unless_another_is_named(server: CliServer) -> None:
+    result = server.run("logs", "web", "--tail=2")
+
+    assert (result.code, result.out) == (0, "main line 1\nmain line 2\n")
+    assert result.err == 'Defaulted container "main" out of: main, side\n'
+    assert server.ok("logs", "pod/web", "-c", "side", "--tail=1") == "side line 2\n"
+
+
+def test_logs_of_several_containers_begin_with_where_they_come_from(server: CliServer) -> None:
+    out = server.ok("logs", "-l", "app=web", "--all-containers", "--prefix", "--tail=1")
+
+    assert out == "[pod/web/main] main line 2\n[pod/web/side] side line 2\n"
+
+
+def test_a_container_that_is_not_there_is_said_not_to_be(server: CliServer) -> None:
+    result = server.run("logs", "web", "-c", "none")
+
+    assert result.code == 1
+    assert result.err == 'Error: pod "web" has no container "none"; it has main, side\n'
+
+
+def test_the_exit_code_of_a_command_is_passed_through(server: CliServer) -> None:
+    result = server.run(
+        "exec", "web", "-c", "side", "--", "sh", "-c", "echo out; echo err >&2; exit 7"
+    )
+
+    assert (result.code, result.out, result.err) == (7, "out\n", "err\n")
+
+
+def test_standard_input_reaches_the_command_to_its_end(server: CliServer) -> None:
+    text = "".join(f"line {number}\n" for number in range(20_000))
+
+    result = server.run("exec", "-i", "web", "--", "sha256sum", stdin=text)
+
+    assert result.code == 0
+    assert result.err == 'Defaulted container "main" out of: main, side\n'
+    assert result.out.split()[0] == sha256(text.encode()).hexdigest()
+
+
+def test_a_terminal_is_raw_while_the_command_runs_has_the_right_size_and_is_restored(
+    server: CliServer,
+) -> None:
+    ours, theirs = os.openpty()
+    _resize(theirs, rows=31, columns=97)
+    before = termios.tcgetattr(theirs)
+    script = 'stty size; trap "stty size; exit 5" WINCH; while :; do sleep 0.05; done'
+    process = subprocess.Popen(
+        [*COMMAND, "exec", "-it", "web", "-c", "main", "--", "bash", "-c", script],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=server.environment(),
+    )
+    output = bytearray()
+    os.set_blocking(ours, False)
+    try:
+        eventually(lambda: _read(ours, output) and b"31 97" in output, within_s=20)
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        _resize(theirs, rows=20, columns=60)
+        process.send_signal(signal.SIGWINCH)
+        assert process.wait(20) == 5
+        eventually(lambda: _read(ours, output) and b"20 60" in output)
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(theirs)
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert re.search(rb"31 97\r\n", bytes(output))
+
+
+def _read(descriptor: int, output: bytearray) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        output += os.read(descriptor, 65536)
+    return True
+
+
+def _resize(descriptor: int, *, rows: int, columns: int) -> None:
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
