@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
+
 from podraft.agent.pods.core.records import (
     ContainerPhase,
     KillContainer,
@@ -102,7 +104,7 @@ def test_a_crash_loop_backs_off_from_ten_seconds_to_five_minutes() -> None:
     it = world(make_pod("a"), exits_within_s=(0.1, 0.1))
     it.run(3600)
     times = [at_s for at_s, _, _ in it.starts]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     expected = [0, 10, 20, 40, 80, 160, 300, 300, 300, 300]
     for gap, wanted in zip(gaps, expected, strict=False):
         assert wanted <= gap <= wanted + 2, gaps

@@ -334,6 +334,8 @@ class PodWorker:
         self._released = True
 
     async def _delete(self) -> None:
+        # A pod that had ended kept its logs until now.
+        await asyncio.to_thread(self._node.volumes.remove, self.uid)
         if self._in_stored_api:
             await self._node.statuses.delete(self.pod)
         self._node.statuses.forget(self.uid)

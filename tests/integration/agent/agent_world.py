@@ -1,0 +1,255 @@
+"""A real API server, a real Podman and the agent in this process, inside one network namespace.
+
+Run by `test_agent` in a process of its own, so that every thread is inside the namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from podraft.agent import app, arguments
+from podraft.agent.node.join import IdentityStore, signing_request
+from podraft.agent.podman.client import PodmanClient
+from podraft.agent.volumes.mounts import mounted_below, unmount
+from podraft.api.core.v1 import pod_pb2
+from podraft.client import config
+from podraft.client.client import Client
+from podraft.client.errors import ApiError, NotFoundError
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from support.images import build_image
+from support.server_process import server
+from support.waiting import eventually_async
+
+NODE = "n1"
+NODE_IP = "10.99.0.1"
+IMAGE = "localhost/test:1"
+
+
+def make_pod(name: str, script: str = "", *, grace_s: int = 1) -> pod_pb2.Pod:
+    """Return a pod whose one container runs a shell script; none: it waits, and ends at TERM."""
+    pod = pod_pb2.Pod()
+    pod.metadata.name, pod.metadata.namespace = name, "default"
+    pod.spec.node_name = NODE
+    pod.spec.termination_grace_period_seconds = grace_s
+    container = pod.spec.containers.add(name="main", image=IMAGE)
+    container.command.extend(["/bin/sh", "-c", script or WAIT])
+    return pod
+
+
+# A shell that is process 1 ignores TERM until it says what to do with it.
+TRAP = "trap 'exit 0' TERM; "
+WAIT = TRAP + "while :; do sleep 1 & wait $!; done"
+
+
+class World:
+    """What a scenario uses."""
+
+    def __init__(self, directory: Path, client: Client, given: arguments.Arguments) -> None:
+        self.directory = directory
+        self.client = client
+        self._given = given
+        self._agent: asyncio.Task[None] | None = None
+        self.uids: list[str] = []
+
+    @property
+    def state(self) -> Path:
+        return self._given.state_directory
+
+    @property
+    def socket(self) -> Path:
+        return self.state / "podman/run/podman.sock"
+
+    async def start_agent(self) -> None:
+        self._agent = asyncio.create_task(app.run(self._given))
+        async with PodmanClient(self.socket) as podman:
+            await eventually_async(podman.ping)
+
+    async def stop_agent(self) -> None:
+        assert self._agent is not None
+        self._agent.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._agent
+
+    def podman_service_pid(self) -> int:
+        listed = subprocess.run(
+            ["pgrep", "-f", f"podman system service --time=0 unix://{self.socket}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(listed.stdout.split()[0])
+
+    async def create(self, pod: pod_pb2.Pod) -> pod_pb2.Pod:
+        created = await self.client.pods.create(pod)
+        self.uids.append(created.metadata.uid)
+        return created
+
+    async def pod(self, name: str) -> pod_pb2.Pod:
+        return await self.client.pods.get(name, "default")
+
+    async def until(self, name: str, condition, within_s: float = 15) -> pod_pb2.Pod:
+        """Wait until a pod satisfies a condition, and return it then."""
+        last: list[pod_pb2.Pod] = []
+
+        async def holds() -> bool:
+            last[:] = [await self.pod(name)]
+            return bool(condition(last[0]))
+
+        try:
+            await eventually_async(holds, within_s=within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the pod is:\n{last}") from None
+        return last[0]
+
+    async def running(self, name: str) -> pod_pb2.Pod:
+        return await self.until(name, lambda p: p.status.phase == "Running")
+
+    async def ready(self, name: str) -> pod_pb2.Pod:
+        return await self.until(name, is_ready)
+
+    async def delete(self, name: str, grace_s: int | None = None) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self.client.pods.delete(name, "default", grace_period_seconds=grace_s)
+
+        async def gone() -> bool:
+            try:
+                await self.pod(name)
+            except NotFoundError:
+                return True
+            return False
+
+        await eventually_async(gone, within_s=20)
+
+    async def log(self, name: str, attempt: int = 0) -> str:
+        uid = (await self.pod(name)).metadata.uid
+        path = self.state / "pods" / uid / "logs" / "main" / f"{attempt}.log"
+        return path.read_text() if path.exists() else ""
+
+    async def logged(self, name: str, text: str) -> str:
+        async def found() -> str:
+            log = await self.log(name)
+            return log if text in log else ""
+
+        try:
+            return await eventually_async(found)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {text!r} in {await self.log(name)!r}") from None
+
+
+def first(pod: pod_pb2.Pod) -> pod_pb2.ContainerStatus:
+    """Return the status of a pod's first container; empty before there is one."""
+    statuses = pod.status.container_statuses
+    return statuses[0] if statuses else pod_pb2.ContainerStatus()
+
+
+def is_ready(pod: pod_pb2.Pod) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+
+
+@contextlib.asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    """Provide a cluster of this one node; leave nothing behind."""
+    _make_network()
+    with (
+        tempfile.TemporaryDirectory(prefix="podraft-agent-") as folder,
+        server(Path(folder, "server")) as data,
+    ):
+        admin = config.load(data / "admin.conf")
+        state = Path(folder, "agent")
+        _join(data, state)
+        given = arguments.parse(
+            f"--server {admin.servers[0]} --node-name {NODE} --node-ip {NODE_IP} "
+            f"--state-dir {state}".split()
+        )
+        async with Client(admin) as client:
+            it = World(Path(folder), client, given)
+            try:
+                await it.start_agent()
+                build_image(it.socket, IMAGE)
+                await _assign_addresses(client)
+                yield it
+                await _empty(it)
+            finally:
+                await it.stop_agent()
+                await _clean(it)
+
+
+def _make_network() -> None:
+    for command in (
+        "ip link add node type veth peer name wire",
+        f"ip addr add {NODE_IP}/24 dev node",
+        "ip link set node up",
+        "ip link set wire up",
+        "ip route add default via 10.99.0.254",
+    ):
+        subprocess.run(command.split(), check=True)
+
+
+def _join(data: Path, state: Path) -> None:
+    """Give the node its identity as a join would."""
+    text = (data / "pki/ca.pem").read_bytes()
+    blocks = re.findall(rb"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\n", text, re.DOTALL)
+    key = next(block for block in blocks if b"PRIVATE" in block)
+    certificate = next(block for block in blocks if b"CERTIFICATE" in block)
+    authority = CertificateAuthority.load(KeyPair(certificate, key))
+    store = IdentityStore(state)
+    signed = authority.sign_node(signing_request(store.key()), NODE, datetime.now(UTC))
+    store.save(signed, certificate)
+
+
+async def _assign_addresses(client: Client) -> None:
+    patch = {"spec": {"podCIDR": "10.244.7.0/24", "podCIDRs": ["10.244.7.0/24"]}}
+
+    async def assigned() -> bool:
+        try:
+            await client.nodes.patch(NODE, patch)
+        except ApiError:
+            return False
+        return True
+
+    await eventually_async(assigned)
+
+
+async def _empty(it: World) -> None:
+    """A scenario ends by deleting all pods; nothing of them may be left."""
+    for pod in (await it.client.pods.list("default")).items:
+        await it.delete(pod.metadata.name, 0)
+    # A deletion without grace is over in the API before it is over here.
+    await eventually_async(lambda: not list((it.state / "pods").iterdir()))
+    assert mounted_below(it.state / "pods") == []
+    async with PodmanClient(it.socket) as podman:
+        assert await podman.list_containers({"io.podraft.node": NODE}) == []
+    await eventually_async(lambda: not _cgroups(it))
+
+
+def _cgroups(it: World) -> list[Path]:
+    groups = [Path("/sys/fs/cgroup").glob(f"*/podraft/pod-{uid}") for uid in it.uids]
+    return [path for group in groups for path in group]
+
+
+async def _clean(it: World) -> None:
+    """Take away what a failed scenario left."""
+    environment = {
+        **os.environ,
+        "CONTAINERS_CONF": str(it.state / "podman/config/containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(it.state / "podman/config/storage.conf"),
+    }
+    command = ["podman", "rm", "--all", "--force", "--time", "0"]
+    await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, timeout=60
+    )
+    for point in mounted_below(it.state):
+        unmount(point)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
