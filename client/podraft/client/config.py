@@ -156,7 +156,8 @@ def _servers(cluster: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         if isinstance(extension, dict) and extension.get("name") == _EXTENSION:
             body = extension.get("extension")
             listed = body.get("servers") if isinstance(body, dict) else None
-            if isinstance(listed, list) and listed:
+            # Whoever changed ``server`` since means only that one.
+            if isinstance(listed, list) and urls[0] in listed:
                 urls = listed
     return tuple(_server(url, path) for url in urls)
 

@@ -2,7 +2,7 @@
 
 Owns: listing, watching, resuming and re-listing, and the indexes over the copy.
 
-Invariants: `revision` only grows, and everything the server wrote at or below it that
+Invariants: `revision` only grows (but for a re-list), and everything the server wrote at or below it that
 matches the selectors is in the copy; a handler sees every object's changes in order,
 each once (a re-list shows only the difference).  Objects are shared with every reader:
 nobody changes them.
