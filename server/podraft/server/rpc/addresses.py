@@ -7,6 +7,7 @@ what was read, so of two plans that choose the same address only one takes effec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -35,11 +36,13 @@ class RangeReader(Protocol):
 class AddressClaims:
     """The claims of one plan."""
 
-    def __init__(self, reader: RangeReader, ranges: AddressRanges, start: int) -> None:
+    def __init__(
+        self, reader: RangeReader, ranges: AddressRanges, new_start: Callable[[], int]
+    ) -> None:
         self._reader = reader
         self._ranges = ranges
         # Where the search begins: differs from plan to plan, so that concurrent ones rarely meet.
-        self._start = start
+        self._new_start = new_start
         self._stored: dict[bytes, int] | None = None
         self.guards: dict[bytes, Guard] = {}
         self.writes: dict[bytes, Put | Delete] = {}
@@ -61,7 +64,7 @@ class AddressClaims:
             service_cidr=self._ranges.service_cidr,
             node_port_range=self._ranges.node_ports,
             is_taken=self._is_taken,
-            start=self._start,
+            start=self._new_start(),
         )
         owner = f"{service.metadata.namespace}/{service.metadata.name}".encode()
         for key in assignment.release:

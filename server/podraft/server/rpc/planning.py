@@ -44,6 +44,10 @@ class Reader(RangeReader, Protocol):
 class Authorizer(Protocol):
     """Decides whether the caller may make a call."""
 
+    @property
+    def unrestricted(self) -> bool:
+        """Whether every call is allowed."""
+
     def __call__(self, attributes: Attributes) -> None:
         """Return if it may.
 
@@ -54,14 +58,13 @@ class Authorizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a plan depends on besides the store: time, fresh names, the caller's rights."""
+    """What every plan depends on besides the store and its caller: time, randomness, ranges."""
 
-    now: datetime
+    now: Callable[[], datetime]
     new_uid: Callable[[], str]
     new_suffix: Callable[[], str]
-    authorize: Authorizer
+    new_start: Callable[[], int]
     addresses: AddressRanges
-    address_start: int
 
 
 class Entry:
@@ -125,14 +128,22 @@ class Plan:
 class Planner:
     """Plans one list of writes; used once."""
 
-    def __init__(self, reader: Reader, decoded: DecodedObjects, around: Surroundings) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        decoded: DecodedObjects,
+        around: Surroundings,
+        authorize: Authorizer,
+    ) -> None:
         self._reader = reader
         self._decoded = decoded
         self._around = around
+        self._authorize = authorize
+        self._now = around.now()
         self._entries: dict[bytes, Entry] = {}
         self._guards: dict[bytes, Guard] = {}
         self._extra: dict[bytes, Put | Delete] = {}
-        self._claims = AddressClaims(reader, around.addresses, around.address_start)
+        self._claims = AddressClaims(reader, around.addresses, around.new_start)
 
     async def plan(self, operations: Sequence[Operation], *, numbered: bool) -> Plan:
         """Return the transaction that carries out ``operations``.
@@ -197,7 +208,7 @@ class Planner:
         entry = await self._entry(kind, target_key(kind, namespace, name))
         if entry.message is None:
             # Who may not touch the object does not learn whether it exists.
-            self._around.authorize(Attributes(verb, kind, namespace, name, subresource))
+            self._authorize(Attributes(verb, kind, namespace, name, subresource))
             raise not_found(kind, namespace, name)
         return entry
 
@@ -207,17 +218,18 @@ class Planner:
             created = admission.prepare_create(
                 kind,
                 proposed,
-                now=around.now,
+                now=self._now,
                 uid=around.new_uid(),
-                name_suffix=around.new_suffix(),
+                name_suffix="" if proposed.metadata.name else around.new_suffix(),
             )
             metadata = created.metadata
             entry = await self._entry(kind, keys.of_object(kind, metadata.namespace, metadata.name))
             if entry.message is None or proposed.metadata.name:
                 break
-        around.authorize(
-            Attributes("create", kind, metadata.namespace, metadata.name, object=created)
-        )
+        if not self._authorize.unrestricted:
+            self._authorize(
+                Attributes("create", kind, metadata.namespace, metadata.name, object=created)
+            )
         if entry.message is not None:
             what = described(kind, metadata.namespace, metadata.name)
             raise RefusedError(Code.ALREADY_EXISTS, f"{what} already exists")
@@ -261,14 +273,14 @@ class Planner:
         self, entry: Entry, proposed: Any, verb: rules.Verb, subresource: str
     ) -> Result:
         """Store ``proposed`` in place of the entry's object, as far as the call may."""
-        kind, stored, around = entry.kind, entry.message, self._around
+        kind, stored = entry.kind, entry.message
         _check_subresource(kind, subresource)
         _check_same(entry, proposed)
         updated = admission.prepare_update(
-            kind, stored, proposed, now=around.now, subresource=subresource
+            kind, stored, proposed, now=self._now, subresource=subresource
         )
         metadata = stored.metadata
-        around.authorize(
+        self._authorize(
             Attributes(verb, kind, metadata.namespace, metadata.name, subresource, updated, stored)
         )
         if kind is kinds.SERVICE:
@@ -285,11 +297,9 @@ class Planner:
         kind, request = operation.kind, operation.request
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
-        self._around.authorize(
-            Attributes("delete", kind, request.namespace, request.name, stored=stored)
-        )
+        self._authorize(Attributes("delete", kind, request.namespace, request.name, stored=stored))
         _check_preconditions(entry, options.preconditions)
-        decision = admission.prepare_delete(kind, stored, options, now=self._around.now)
+        decision = admission.prepare_delete(kind, stored, options, now=self._now)
         match decision:
             case admission.Remove():
                 self._drop(entry)
@@ -316,7 +326,7 @@ class Planner:
         namespace, name = request.namespace, request.name
         entry = await self._entry(kinds.POD, target_key(kinds.POD, namespace, name))
         stored = entry.message
-        self._around.authorize(
+        self._authorize(
             Attributes("create", kinds.POD, namespace, name, rules.BINDING, stored=stored)
         )
         if stored is None:
@@ -324,7 +334,7 @@ class Planner:
         record_key = keys.of_scheduling_record(namespace, name)
         before = await self._reader.get(record_key)
         decision = binding.decide(
-            stored, request, before.value if before is not None else None, self._around.now
+            stored, request, before.value if before is not None else None, self._now
         )
         if decision.record is not None:
             self._extra[record_key] = Put(record_key, decision.record, stamped=False)

@@ -108,7 +108,9 @@ class ApiServer:
         await self._node_pods.follow(self._datastore, self.hub.feed(kinds.POD))
         self.hub.start()
         self._register()
-        key_pair = [(self._pki.server.key, self._pki.server.certificate)]
+        # The chain ends with the CA: who joins checks it against the token's fingerprint.
+        chain = self._pki.server.certificate + self._pki.certificate_authority
+        key_pair = [(self._pki.server.key, chain)]
         mutual = grpc.ssl_server_credentials(
             key_pair,
             root_certificates=self._pki.certificate_authority,

@@ -159,7 +159,7 @@ class KindServices:
     def _get(self, kind: AnyKind) -> Unary:
         async def get(request: requests_pb2.GetRequest, caller: Caller) -> bytes:
             namespace, name = request.namespace, request.name
-            if caller.identity.is_admin:
+            if caller.unrestricted:
                 return (await reads.get(self._datastore, kind, namespace, name)).value
             key = reads.target_key(kind, namespace, name)
             record = await self._datastore.get(key)

@@ -11,11 +11,11 @@ import asyncio
 import logging
 import os
 import secrets
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from podraft.server.rpc.addresses import AddressRanges
@@ -52,7 +52,13 @@ class Writer:
     ) -> None:
         self._datastore = datastore
         self._decoded = decoded
-        self._addresses = addresses
+        self._around = Surroundings(
+            now=_now,
+            new_uid=new_uid,
+            new_suffix=new_suffix,
+            new_start=partial(secrets.randbelow, 1 << 16),
+            addresses=addresses,
+        )
         self._contended = _Queues()
 
     async def write(
@@ -94,15 +100,7 @@ class Writer:
     async def _plan(
         self, operations: Sequence[Operation], authorize: Authorizer, numbered: bool
     ) -> Plan:
-        around = Surroundings(
-            now=datetime.now(UTC),
-            new_uid=new_uid,
-            new_suffix=new_suffix,
-            authorize=authorize,
-            addresses=self._addresses,
-            address_start=secrets.randbelow(1 << 16),
-        )
-        planner = Planner(self._datastore, self._decoded, around)
+        planner = Planner(self._datastore, self._decoded, self._around, authorize)
         return await planner.plan(operations, numbered=numbered)
 
 
@@ -129,9 +127,15 @@ class _Queues:
                 self._locks[key] = (lock, waiting - 1)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def new_uid() -> str:
     """Return a random UUID (version 4)."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def new_suffix() -> str:
