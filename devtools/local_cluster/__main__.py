@@ -52,8 +52,7 @@ def _cluster(api_port: int, web_port: int) -> LocalCluster:
         name="podraft-dev",
         state=_STATE,
         api_port=api_port,
-        # Images are pulled through the host's network: the node's own leads nowhere.
-        agent_arguments=("--image-network-namespace=/proc/1/ns/net",),
+        pull_through_host=True,
         forwards=((web_port, network.NODE_ADDRESS, guestbook.NODE_PORT),),
     )
 

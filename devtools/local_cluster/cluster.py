@@ -45,6 +45,7 @@ class LocalCluster:
     node_name: str = "node-1"
     server_arguments: Sequence[str] = ()
     agent_arguments: Sequence[str] = ()
+    pull_through_host: bool = False
     forwards: Sequence[tuple[int, str, int]] = field(default=())
 
     # ---- places ------------------------------------------------------------------
@@ -68,6 +69,10 @@ class LocalCluster:
     def logs(self) -> Path:
         """Where the processes' output and pid files lie."""
         return self.state / "logs"
+
+    @property
+    def _host_namespace(self) -> str:
+        return f"{self.name}-host"
 
     @property
     def _join_token(self) -> Path:
@@ -132,6 +137,11 @@ class LocalCluster:
         """Start the node's agent, if it does not run; return when its Podman answers."""
         if process := self.running("agent"):
             return process
+        arguments = list(self.agent_arguments)
+        if self.pull_through_host:
+            # Images are pulled through the host's network: the node's own leads nowhere.
+            host = network.attach_host(self._host_namespace)
+            arguments.append(f"--image-network-namespace={host}")
         process = processes.start(
             "agent",
             [
@@ -142,7 +152,7 @@ class LocalCluster:
                 f"--node-name={self.node_name}",
                 f"--node-ip={network.NODE_ADDRESS}",
                 f"--state-dir={self.agent_state}",
-                *self.agent_arguments,
+                *arguments,
             ],
             directory=self.logs,
             namespace=self.name,
@@ -171,6 +181,7 @@ class LocalCluster:
                 check=True,
             )
         network.remove(self.name)
+        network.remove(self._host_namespace)
         if self.state.exists():
             shutil.rmtree(self.state)
 

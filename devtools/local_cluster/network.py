@@ -6,6 +6,8 @@ route before packets for a service's address reach nftables' output hook.
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 from pyroute2 import IPRoute, netns
@@ -39,7 +41,15 @@ def _configure(name: str) -> None:
         route.route("add", dst="default", gateway=_GATEWAY)
 
 
+def attach_host(name: str) -> Path:
+    """Give the host's own network namespace a name too; return the path that stands for it."""
+    path = Path("/run/netns", name)
+    if name not in netns.listnetns():
+        subprocess.run(["ip", "netns", "attach", name, str(os.getpid())], check=True)
+    return path
+
+
 def remove(name: str) -> None:
-    """Remove the namespace; what is inside goes with it once no process holds it."""
+    """Remove the name; a namespace goes, with what is inside, once no process holds it."""
     if Path("/run/netns", name).exists():
         netns.remove(name)

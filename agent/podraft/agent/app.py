@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from podraft.agent import arguments
+from podraft.agent import arguments, cleanup
 from podraft.agent.arguments import Arguments
 from podraft.agent.network.pod_network import PodNetwork
 from podraft.agent.node import facts as node_facts
@@ -58,15 +58,18 @@ class _Renewed(Exception):  # noqa: N818 - no error: it ends one composition to 
 
 
 def main() -> None:
-    """Run the agent; exit code 1 and one line on what a user can mend."""
+    """Run the agent, or clean up; exit code 1 and one line on what a user can mend."""
+    if os.geteuid() != 0 and not {"-h", "--help"} & set(sys.argv):
+        sys.exit("podraft-agent: must run as root: it makes network namespaces and mounts")
+    if sys.argv[1:2] == ["cleanup"]:
+        cleanup.main(sys.argv[2:])
+        return
     given = arguments.parse()
     logging.basicConfig(
         level=logging.DEBUG if given.verbose else logging.INFO,
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    if os.geteuid() != 0:
-        sys.exit("podraft-agent: must run as root: it makes network namespaces and mounts")
     try:
         asyncio.run(_until_signal(given))
     except (JoinError, UnusableMachineError, StartError) as error:
@@ -154,7 +157,9 @@ async def _podman(
     )
     configuration = machine.configuration(facts, directories)
     async with PodmanClient(directories.socket) as podman:
-        service = PodmanService(directories, configuration, podman.ping)
+        service = PodmanService(
+            directories, configuration, podman.ping, given.image_network_namespace
+        )
         running = asyncio.create_task(service.run())
         try:
             await _first_answer(service, running, directories)

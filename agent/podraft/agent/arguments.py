@@ -27,6 +27,7 @@ class Arguments:
     state_directory: Path
     podman_socket: Path | None
     image_stores: tuple[Path, ...]
+    image_network_namespace: Path | None
     port: int
     verbose: bool
 
@@ -88,6 +89,12 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         help="a container storage whose images are used too, read-only (repeatable)",
     )
     parser.add_argument(
+        "--image-network-namespace",
+        metavar="FILE",
+        type=Path,
+        help="pull images through this network namespace (default: the agent's own)",
+    )
+    parser.add_argument(
         "--port",
         type=int,
         default=AGENT_PORT,
@@ -110,6 +117,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         state_directory=values.state_dir.resolve(),
         podman_socket=values.podman_socket,
         image_stores=tuple(path.resolve() for path in values.image_store),
+        image_network_namespace=values.image_network_namespace,
         port=values.port,
         verbose=values.verbose,
     )

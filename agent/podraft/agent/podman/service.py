@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
 
@@ -27,7 +29,8 @@ class PodmanService:
     """Runs ``podman system service`` for as long as `run` runs.
 
     Several agents may share a machine: each has directories of its own, from
-    which the socket, the storage and even the locks follow.
+    which the socket, the storage and even the locks follow.  Images are pulled
+    through ``network_namespace`` (None: the agent's own); containers never see it.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class PodmanService:
         directories: PodmanDirectories,
         configuration: PodmanConfiguration,
         ping: Callable[[], Awaitable[bool]],
+        network_namespace: Path | None = None,
     ) -> None:
         self._directories = directories
+        self._network_namespace = network_namespace
         self._configuration = configuration
         self._ping = ping
         self._process: asyncio.subprocess.Process | None = None
@@ -94,6 +99,7 @@ class PodmanService:
         environment.pop("NOTIFY_SOCKET", None)
         with (directories.run / "service.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *self._prefix(),
                 "podman",
                 "system",
                 "service",
@@ -113,6 +119,16 @@ class PodmanService:
             self.answers.clear()
             self._away.set()
             waiting.cancel()
+
+    def _prefix(self) -> list[str]:
+        """Return the commands that set the stage for the service, then become it."""
+        prefix: list[str] = []
+        if self._network_namespace is not None:
+            prefix += ["nsenter", f"--net={self._network_namespace}"]
+        if shutil.which("setpriv"):
+            # An agent that is killed takes its service along: the next one has its own.
+            prefix += ["setpriv", "--pdeathsig", "TERM"]
+        return prefix
 
     async def _announce(self) -> None:
         pause_s = 0.01

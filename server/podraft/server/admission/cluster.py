@@ -10,7 +10,7 @@ from podraft.api.core.v1 import namespace_pb2, node_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.pods import TAINT_EFFECTS
 from podraft.server.admission.report import Report
-from podraft.server.admission.resources import check_amounts
+from podraft.server.admission.resources import NODE_RESOURCES, check_amounts
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 NAMESPACE_FINALIZER = "kubernetes"
@@ -77,8 +77,8 @@ def check_node(node: node_pb2.Node, report: Report) -> None:
 def check_node_status(node: node_pb2.Node, report: Report) -> None:
     """Check what a node says of itself."""
     status = node.status
-    check_amounts(status.capacity, "status.capacity", report)
-    check_amounts(status.allocatable, "status.allocatable", report)
+    check_amounts(status.capacity, "status.capacity", report, NODE_RESOURCES)
+    check_amounts(status.allocatable, "status.allocatable", report, NODE_RESOURCES)
     for index, condition in enumerate(status.conditions):
         path = f"status.conditions[{index}]"
         if not condition.type:

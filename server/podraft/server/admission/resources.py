@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from podraft.api import names, quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2
@@ -10,7 +10,9 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.report import Report, check_quantity
 
-_STANDARD = frozenset(("cpu", "memory", "ephemeral-storage"))
+CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
+# A node also says how many pods it takes.
+NODE_RESOURCES = CONTAINER_RESOURCES | {"pods"}
 _QOS_RESOURCES = ("cpu", "memory")
 
 
@@ -43,14 +45,19 @@ def check_resources(
             )
 
 
-def check_amounts(amounts: Mapping[str, meta_pb2.Quantity], field: str, report: Report) -> bool:
+def check_amounts(
+    amounts: Mapping[str, meta_pb2.Quantity],
+    field: str,
+    report: Report,
+    standard: Set[str] = CONTAINER_RESOURCES,
+) -> bool:
     """Check the resources of one map; say whether all amounts are usable."""
     usable = True
     for name, amount in amounts.items():
-        if name not in _STANDARD and not name.startswith("hugepages-"):
+        if name not in standard and not name.startswith("hugepages-"):
             problem = names.qualified(name)
             if problem is None and "/" not in name:
-                problem = f"is not known: expected {', '.join(sorted(_STANDARD))} or domain/name"
+                problem = f"is not known: expected {', '.join(sorted(standard))} or domain/name"
             if problem is not None:
                 report.add(field, f"resource {shown(name)} {problem}")
         usable = check_quantity(amount, f"{field}[{name}]", report) and usable

@@ -1,0 +1,128 @@
+"""``podraft-agent cleanup``: take the agent and everything of its pods off this machine.
+
+Owns: the order in which things go: containers, mounts and namespaces, cgroups, routes
+and rules, then the state directory with images and identity.  Runs in the network
+namespace that the agent ran in; running it twice is fine.
+
+Invariant: only what carries the agent's mark goes: its own Podman storage, mounts below
+its state directory, routes with its protocol number, its two nftables tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from podraft.agent.network import masquerade
+from podraft.agent.network.core.layout import ROUTE_PROTOCOL
+from podraft.agent.network.nft import Batch, Connection
+from podraft.agent.podman import machine
+from podraft.agent.podman.client import PodmanClient, PodmanError
+from podraft.agent.podman.machine import PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.service import PodmanService
+from podraft.agent.proxy import ruleset
+from podraft.agent.volumes import manager, mounts
+
+_PODMAN_WITHIN_S = 30.0
+_CGROUPS_WITHIN_S = 5.0
+_REMOVALS_AT_ONCE = 4
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Clean up; exit code 1 and one line if something stays."""
+    parser = argparse.ArgumentParser(
+        prog="podraft-agent cleanup",
+        description="Remove all pods of this machine and everything that the agent keeps. "
+        "Stop the agent first.",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIRECTORY",
+        type=Path,
+        default=Path("/var/lib/podraft/agent"),
+        help="the agent's state directory (default: %(default)s)",
+    )
+    directory = parser.parse_args(arguments).state_dir.resolve()
+    try:
+        clean_up(directory)
+    except (OSError, PodmanError, UnusableMachineError) as error:
+        sys.exit(f"podraft-agent cleanup: {error}")
+
+
+def clean_up(state_directory: Path) -> None:
+    """Remove everything below and because of ``state_directory``.
+
+    Raises:
+        PodmanError: A container could not be removed.
+        OSError: A mount, cgroup or file could not.
+    """
+    if (state_directory / "podman").exists():
+        asyncio.run(_remove_containers(state_directory))
+    uids = _pod_uids(state_directory)
+    for point in mounts.mounted_below(state_directory):
+        mounts.unmount(point)
+    _remove_cgroups(uids)
+    _remove_routes_and_rules()
+    shutil.rmtree(state_directory, ignore_errors=True)
+    if state_directory.exists():
+        # Once more, so that the error names what is in the way.
+        shutil.rmtree(state_directory)
+
+
+async def _remove_containers(state_directory: Path) -> None:
+    directories = PodmanDirectories(
+        storage=state_directory / "podman", run=state_directory / "podman" / "run"
+    )
+    configuration = machine.configuration(machine.detect(), directories)
+    async with PodmanClient(directories.socket) as podman:
+        service = PodmanService(directories, configuration, podman.ping)
+        running = asyncio.create_task(service.run())
+        try:
+            async with asyncio.timeout(_PODMAN_WITHIN_S):
+                await service.answers.wait()
+            slots = asyncio.Semaphore(_REMOVALS_AT_ONCE)
+
+            async def remove(container: str) -> None:
+                async with slots:
+                    await podman.remove_container(container)
+
+            await asyncio.gather(*map(remove, await podman.list_containers({})))
+        except TimeoutError:
+            raise OSError(f"Podman's service does not answer: {directories.socket}") from None
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def _pod_uids(state_directory: Path) -> set[str]:
+    folders = (state_directory / "pods", state_directory / "namespaces")
+    return {entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()}
+
+
+def _remove_cgroups(uids: set[str]) -> None:
+    """Remove the pods' cgroups; the last process of a container may still be ending."""
+    facts = machine.detect()
+    deadline = time.monotonic() + _CGROUPS_WITHIN_S
+    left = {facts.cgroup_parent(uid) for uid in uids}
+    while left := {parent for parent in left if not manager.remove_cgroups(parent)}:
+        if time.monotonic() > deadline:
+            raise OSError(f"cgroups in use: {', '.join(sorted(left))}")
+        time.sleep(0.02)
+
+
+def _remove_routes_and_rules() -> None:
+    with IPRoute() as route:
+        route.flush_routes(proto=ROUTE_PROTOCOL)
+    with Connection() as connection:
+        for table in (ruleset.TABLE, masquerade.TABLE):
+            if connection.has_table(table):
+                batch = Batch(table)
+                batch.delete_table()
+                connection.commit(batch)
