@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from podraft.cli.framework import Entry, Root
 
 _BASIC = "Objects"
@@ -16,11 +18,15 @@ ENTRIES = {
     "delete": Entry("delete", "Delete objects and wait until they are gone.", _BASIC),
     "wait": Entry("wait", "Wait for a condition of objects.", _BASIC),
     "explain": Entry("explain", "Explain a kind and its fields; needs no cluster.", _BASIC),
+    "label": Entry("label", "Set or remove labels.", _BASIC),
+    "annotate": Entry("label", "Set or remove annotations.", _BASIC),
     "scale": Entry("scale", "Set how many replicas run.", _WORKLOADS),
     "rollout": Entry("rollout", "Follow, undo, restart or pause a rollout.", _WORKLOADS),
     "why": Entry("why", "Say why an object is in the state it is in.", _TROUBLE),
     "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
     "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
+    "cordon": Entry("cordon", "Keep new pods away from a node.", _CLUSTER),
+    "uncordon": Entry("cordon", "Let new pods onto a node again.", _CLUSTER),
     "api-resources": Entry("api_resources", "List the kinds of objects.", _CLUSTER),
     "config": Entry("config", "Show the clusters and contexts in use.", _CLUSTER),
     "token": Entry("token", "Create tokens with which nodes join.", _CLUSTER),
@@ -38,4 +44,6 @@ cli = Root(
 
 def main() -> None:
     """Run the command line of this process."""
+    # gRPC's own log would stand between a user and the one line that says what is wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     cli.main(prog_name="podraft")

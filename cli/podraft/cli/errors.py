@@ -44,11 +44,18 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
     """Return the lines of an error that the API server, or the way to it, gave."""
     from podraft.client import errors
 
-    if isinstance(error, errors.UnavailableError):
+    if isinstance(error, errors.DeadlineExceededError):
         return (
-            f"cannot reach the API server at {address}: {error.message}",
-            "  check that podraft-server runs and that the server address in the config is right",
+            f"the API server at {address} did not answer in time",
+            "  --request-timeout allows more; what was written may or may not have happened",
         )
+    if isinstance(error, errors.UnavailableError):
+        # gRPC names the address a second time, and its own states.
+        cause = error.message.rpartition(": ")[2] or "no answer"
+        hint = "that podraft-server runs and that the server address in the config is right"
+        if "refused" not in cause.lower():
+            hint += ";\n  a certificate of another cluster is turned away like this, too"
+        return (f"cannot reach the API server at {address}: {cause}", f"  check {hint}")
     if isinstance(error, errors.UnauthenticatedError):
         return (
             f"the API server at {address} does not accept your certificate: {error.message}",

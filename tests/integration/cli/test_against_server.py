@@ -368,3 +368,30 @@ def test_a_crowd_of_objects_is_one_transaction(server: CliServer, space: str) ->
     listed = json.loads(server.ok("get", "cm", "-n", space, "-o", "json"))
     versions = {item["metadata"]["resourceVersion"] for item in listed["items"]}
     assert len(versions) == 1
+
+
+def test_labels_and_annotations_are_set_guarded_and_removed(server: CliServer, space: str) -> None:
+    server.ok("apply", "-n", space, "-f", "-", stdin=POD % ("a", "x"))
+
+    assert server.ok("label", "pod/a", "tier=web", "-n", space) == "pod/a labeled\n"
+    assert server.ok("label", "pod/a", "tier=web", "-n", space) == "pod/a unchanged\n"
+    taken = server.run("label", "pod/a", "tier=db", "-n", space)
+    assert taken.code == 1
+    assert taken.err == 'Error: pod/a: labels has tier="web" already; --overwrite changes it\n'
+    server.ok("label", "pods", "--all", "tier=db", "app-", "--overwrite", "-n", space)
+    server.ok("annotate", "pod", "a", "note=hello there", "-n", space)
+    metadata = json.loads(server.ok("get", "pod/a", "-n", space, "-o", "json"))["metadata"]
+    assert metadata["labels"] == {"tier": "db"}
+    assert metadata["annotations"]["note"] == "hello there"
+    assert server.run("label", "pod/a", "-n", space).code == 2
+
+
+def test_a_cordoned_node_says_so_until_it_is_uncordoned(server: CliServer) -> None:
+    node = "apiVersion: v1\nkind: Node\nmetadata: {name: n9}\n"
+    server.ok("apply", "-f", "-", stdin=node)
+
+    assert server.ok("cordon", "n9") == "node/n9 cordoned\n"
+    assert server.ok("cordon", "node/n9") == "node/n9 already cordoned\n"
+    assert "SchedulingDisabled" in server.ok("get", "nodes", "n9")
+    assert server.ok("uncordon", "n9") == "node/n9 uncordoned\n"
+    assert "SchedulingDisabled" not in server.ok("get", "nodes", "n9")

@@ -37,12 +37,12 @@ def get(
     no_headers: bool,
     ignore_not_found: bool,
 ) -> None:
-    r"""List objects: as a table, as YAML or JSON, or by name.
+    """List objects: as a table, as YAML or JSON, or by name.
 
     \b
     podraft get pods -o wide             podraft get deploy,svc
     podraft get pod/web-1 -o yaml        podraft get pods -A -l app=web -w
-    """
+    """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli import reading
     from podraft.cli.connection import run
     from podraft.cli.errors import usage
