@@ -40,6 +40,13 @@ def _store(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return callback
 
 
+def complete_kinds(context: click.Context, parameter: click.Parameter, word: str) -> list[str]:
+    """Return the kinds that begin like a word: for the shell's completion."""
+    from podraft.api import kinds
+
+    return [known for known in sorted(set(kinds.words())) if known.startswith(word.lower())]
+
+
 def global_options(*, hidden: bool) -> list[click.Option]:
     """Return the options that stand before or after a command's name."""
 

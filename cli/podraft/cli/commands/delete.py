@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.durations import DURATION
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class _How:
 
 
 @command("delete")
-@click.argument("arguments", nargs=-1, metavar="[KIND NAME...|KIND/NAME...]")
+@click.argument(
+    "arguments", nargs=-1, metavar="[KIND NAME...|KIND/NAME...]", shell_complete=complete_kinds
+)
 @click.option(
     "-f",
     "--filename",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @command("describe")
-@click.argument("arguments", nargs=-1, metavar="KIND[,KIND]|KIND/NAME [NAME]...")
+@click.argument(
+    "arguments", nargs=-1, metavar="KIND[,KIND]|KIND/NAME [NAME]...", shell_complete=complete_kinds
+)
 @click.option("-l", "--selector", default="", help="The objects with these labels.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
 def describe(

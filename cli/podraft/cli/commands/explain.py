@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @command("explain")
-@click.argument("path", metavar="KIND[.FIELD]...")
+@click.argument("path", metavar="KIND[.FIELD]...", shell_complete=complete_kinds)
 @click.option("--recursive", is_flag=True, help="List the fields of fields, without comments.")
 def explain(settings: Settings, path: str, recursive: bool) -> None:
     """Explain a kind or one of its fields.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 @command("get")
-@click.argument("arguments", nargs=-1, metavar="KIND[,KIND]|KIND/NAME|all [NAME]...")
+@click.argument(
+    "arguments",
+    nargs=-1,
+    metavar="KIND[,KIND]|KIND/NAME|all [NAME]...",
+    shell_complete=complete_kinds,
+)
 @click.option("-o", "--output", type=click.Choice(["wide", "yaml", "json", "name"]))
 @click.option("-w", "--watch", is_flag=True, help="Show changes as they happen, after the list.")
 @click.option("-l", "--selector", default="", help="Labels to match: a=b,c!=d,e in (f,g),h,!i.")

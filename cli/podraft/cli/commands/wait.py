@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.durations import DURATION
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @command("wait")
-@click.argument("arguments", nargs=-1, metavar="KIND/NAME...|KIND")
+@click.argument("arguments", nargs=-1, metavar="KIND/NAME...|KIND", shell_complete=complete_kinds)
 @click.option(
     "--for",
     "what",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ _RECORDS_MAX = 20
 
 
 @command("why")
-@click.argument("target", nargs=-1, required=True, metavar="KIND/NAME")
+@click.argument(
+    "target", nargs=-1, required=True, metavar="KIND/NAME", shell_complete=complete_kinds
+)
 def why(settings: Settings, target: tuple[str, ...]) -> None:
     """Say why an object is in the state it is in.
 
