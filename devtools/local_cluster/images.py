@@ -19,7 +19,7 @@ from local_cluster import podman
 
 # fmt: off
 _APPLETS = (
-    "sh", "ash", "cat", "echo", "ls", "sleep", "httpd", "nc", "wget", "hostname", "date", "env",
+    "sh", "ash", "cat", "echo", "ls", "sleep", "httpd", "nc", "hostname", "date", "env",
     "id", "ps", "kill", "mkdir", "rm", "touch", "wc", "head", "tail", "grep", "sed", "awk",
     "test", "true", "false", "stat", "chmod", "seq", "timeout", "vi", "top", "ip", "ping", "df",
     "mount", "dd", "yes", "sync",
