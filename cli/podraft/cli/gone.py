@@ -27,8 +27,8 @@ async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: 
     for kind, namespace, name, uid in goners:
         groups.setdefault((kind, namespace), {})[name] = uid
     left: dict[str, str] = {}
-    live = session.settings.live()
-    with ProgressView(live=live) as view:
+    settings = session.settings
+    with ProgressView(live=settings.live(), coloured=settings.coloured()) as view:
         try:
             async with asyncio.timeout(timeout_s or None), asyncio.TaskGroup() as group:
                 for (kind, namespace), names in groups.items():

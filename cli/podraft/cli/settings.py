@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,4 +29,4 @@ class Settings:
 
     def live(self) -> bool:
         """Say whether progress can be drawn over: a person looks at standard output."""
-        return colour.wanted(self.colour, sys.stdout) and sys.stdout.isatty()
+        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -56,7 +56,8 @@ async def wait_until_running(
         CliError: One failed, or the time is over; the message says what was missing.
     """
     missing: dict[str, str] = {}
-    with ProgressView(live=session.settings.live()) as view:
+    settings = session.settings
+    with ProgressView(live=settings.live(), coloured=settings.coloured()) as view:
         try:
             async with asyncio.timeout(timeout_s or None), asyncio.TaskGroup() as group:
                 for one in waited:

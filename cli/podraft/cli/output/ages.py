@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from podraft.api import times
 
 
 class Timestamp(Protocol):
@@ -28,31 +30,9 @@ def epoch_s(time: Timestamp) -> float:
 
 def human_duration(duration_s: float) -> str:
     """Return a duration with two units at most: ``4m10s``, ``3h5m``, ``12d``."""
-    seconds = int(duration_s)
-    if seconds < -1:
-        return "<invalid>"
-    if seconds < 120:
-        return f"{max(seconds, 0)}s"
-    minutes, hours = seconds // 60, seconds // 3600
-    if minutes < 10:
-        return _pair(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if hours < 24 * 8:
-        return _pair(hours // 24, "d", hours % 24, "h")
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24}d"
-    if hours < 24 * 365 * 8:
-        return _pair(hours // 24 // 365, "y", hours // 24 % 365, "d")
-    return f"{hours // 24 // 365}y"
-
-
-def _pair(first: int, first_unit: str, second: int, second_unit: str) -> str:
-    return f"{first}{first_unit}{second}{second_unit}" if second else f"{first}{first_unit}"
+    if int(duration_s) < -1:
+        return "<invalid>"  # The clocks of two machines disagree.
+    return times.format_age(timedelta(seconds=duration_s))
 
 
 def age(time: Timestamp, now_s: float) -> str:

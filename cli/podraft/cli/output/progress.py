@@ -16,17 +16,23 @@ class ProgressView:
     A sentence that did not change is not shown again.
     """
 
-    def __init__(self, *, live: bool) -> None:
+    def __init__(self, *, live: bool, coloured: bool) -> None:
         self.live = live
+        self._coloured = coloured
         self._sentences: dict[str, tuple[str, str]] = {}
         self._display: Any = None
         self._spinners: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         if self.live:
+            from rich.console import Console
             from rich.live import Live
 
-            self._display = Live(get_renderable=self._draw, refresh_per_second=8, transient=False)
+            self._display = Live(
+                console=Console(no_color=not self._coloured, highlight=False),
+                get_renderable=self._draw,
+                refresh_per_second=8,
+            )
             self._display.start()
         return self
 
