@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,13 @@ _STOP_S = 30
 
 
 @contextlib.contextmanager
-def server(directory: Path, *components: str, listen: str = "127.0.0.1:0") -> Iterator[Path]:
-    """Run ``podraft-server`` with some components; yield its data directory."""
+def server(
+    directory: Path, *components: str, listen: str = "127.0.0.1:0", kill: bool = False
+) -> Iterator[Path]:
+    """Run ``podraft-server`` with some components; yield its data directory.
+
+    With ``kill`` its end is SIGKILL, without any warning.
+    """
     command = [sys.executable, "-m", "podraft.server.app"]
     command += ["--components", ",".join(components or ("api",))]
     command += ["--listen", listen, "--join-listen", "127.0.0.1:0"]
@@ -27,7 +33,7 @@ def server(directory: Path, *components: str, listen: str = "127.0.0.1:0") -> It
             assert b"ready" in line, f"the server did not start: {line!r}"
             yield directory
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
             try:
                 process.wait(_STOP_S)
             except subprocess.TimeoutExpired:

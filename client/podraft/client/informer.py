@@ -2,10 +2,10 @@
 
 Owns: listing, watching, resuming and re-listing, and the indexes over the copy.
 
-Invariants: `revision` only grows (but for a re-list), and everything the server wrote at or below it that
-matches the selectors is in the copy; a handler sees every object's changes in order,
-each once (a re-list shows only the difference).  Objects are shared with every reader:
-nobody changes them.
+Invariants: `revision` only grows (but for a re-list), and everything the server wrote at or
+below it that matches the selectors is in the copy; a handler sees every object's changes in
+order, each once (a re-list shows only the difference).  Objects are shared with every
+reader: nobody changes them.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ class Informer(Generic[ObjectT]):
                     raise
                 self.revision = 0  # The server knows no such revision: it was restored.
             except ApiError as error:
-                level = logging.DEBUG if self._backoff.failures < 3 else logging.WARNING
+                # Once: a server that is away for long is no news at every try.
+                level = logging.WARNING if self._backoff.failures == 3 else logging.DEBUG
                 _log.log(level, "watch of %s: %s", self.kind.resource, error)
             await asyncio.sleep(self._backoff.next_pause_s())
 

@@ -264,6 +264,57 @@ def test_foreground_deletion_removes_the_owner_last(data_dir):
     asyncio.run(main())
 
 
+def test_a_rollout_survives_kills_of_the_server(tmp_path):
+    async def main():
+        with server(tmp_path, "api", "scheduler") as directory:
+            listen = load(directory / "admin.conf").servers[0]
+        async with contextlib.AsyncExitStack() as stack:
+            running = contextlib.ExitStack()  # The server that runs now.
+
+            def start():
+                running.enter_context(
+                    server(tmp_path, "api", "scheduler", listen=listen, kill=True)
+                )
+
+            stack.callback(running.close)
+            start()
+            client, _ = await stack.enter_async_context(cluster(tmp_path, start_s=0.02))
+            await client.deployments.create(new_deployment("web", 30))
+            await until_available(client, "web", 30)
+            for version in range(2, 5):
+                image = {"containers": [{"name": "main", "image": f"app:{version}"}]}
+                await client.deployments.patch(
+                    "web", {"spec": {"template": {"spec": image}}}, "default"
+                )
+                await asyncio.sleep(0.05 * version)  # The rollout is somewhere in its midst.
+                running.close()
+                start()
+                await until_available(client, "web", 30, within_s=40)
+                pods = (await client.pods.list("default")).items
+                active = [p for p in pods if not p.metadata.HasField("deletion_timestamp")]
+                assert len(active) == 30
+                assert {p.spec.containers[0].image for p in active} == {f"app:{version}"}
+            await client.deployments.delete("web", "default")
+            await no_pods(client)
+
+    asyncio.run(main())
+
+
+def test_scaling_is_told_as_an_event(data_dir):
+    async def main():
+        async with cluster(data_dir) as (client, _):
+            await client.deployments.create(new_deployment("told", 1))
+
+            async def told():
+                found = await client.events.list("default", field_selector="regarding.name=told")
+                return [event.note for event in found.items if event.reason == "ScalingReplicaSet"]
+
+            [note] = await eventually_async(told)
+            assert note.endswith("from 0 to 1")
+
+    asyncio.run(main())
+
+
 def test_a_thousand_replicas_are_bound_soon(data_dir):
     async def main():
         async with cluster(data_dir, nodes=20, prefix="big") as (client, _):
