@@ -18,6 +18,8 @@ from integration.agent.agent_world import (
     make_pod,
     world,
 )
+from podraft.agent.podman.client import PodmanClient
+from podraft.agent.streams import rotation
 from podraft.api.core.v1 import config_pb2, pod_pb2, pod_streams_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.internal.node.v1 import node_agent_pb2_grpc
@@ -193,6 +195,7 @@ async def streams(it: World) -> None:
         assert len(await logs(stub, limit_bytes=3)) == 3
         assert (await logs(stub, timestamps=True, tail_lines=1)).startswith("20")
         following = asyncio.create_task(logs(stub, follow=True))
+        await rotates_without_loss(it, stub)
         assert await execute(it, "talk", "echo late > /proc/1/fd/1") == 0
         output, code = await session(
             stub, ["sh", "-c", "stty size; tty; read x; echo got $x; exit 42"], b"hello\n", tty=True
@@ -203,6 +206,25 @@ async def streams(it: World) -> None:
         assert await session(stub, ["cat"], b"piped", tty=False) == ("piped", 0)
         await it.delete("talk")
         assert (await asyncio.wait_for(following, 10)).endswith("late\n")
+
+
+async def rotates_without_loss(it: World, stub) -> None:
+    """A rotated log goes on in a new file; readers see one."""
+    uid = (await it.pod("talk")).metadata.uid
+    path = it.state / "pods" / uid / "logs/main/0.log"
+    async with PodmanClient(it.socket) as podman:
+        container_id = first(await it.pod("talk")).container_id.removeprefix("podman://")
+        record = await podman.inspect_container(container_id)
+    assert record is not None
+    assert rotation.rotate(rotation.OpenLog(path, record.directory), bytes_max=1)
+    assert await execute(it, "talk", "echo after > /proc/1/fd/1") == 0
+
+    async def whole() -> bool:
+        text = await logs(stub)
+        return text.startswith("line 1\n") and text.endswith("oops\nafter\n")
+
+    await eventually_async(whole)
+    assert "line 1" not in path.read_text()
 
 
 # What the scenarios share.

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import asyncio
 
-from podraft.agent.podman.client import ImageRecord, PodmanClient, PodmanError
+from podraft.agent.podman.client import (
+    ImageRecord,
+    PodmanClient,
+    PodmanError,
+    PodmanUnavailableError,
+)
 
 _PULLS_AT_ONCE = 2
 
@@ -33,6 +38,7 @@ class Images:
 
         Raises:
             ImageError: It is not here and cannot be pulled, or must not be.
+            PodmanUnavailableError: Podman's service is away: that says nothing of the image.
         """
         try:
             found = await self._local(reference)
@@ -45,6 +51,8 @@ class Images:
                 )
             await self._pull(reference)
             found = await self._local(reference)
+        except PodmanUnavailableError:
+            raise
         except PodmanError as error:
             raise ImageError("ErrImagePull", error.message) from error
         if found is None:

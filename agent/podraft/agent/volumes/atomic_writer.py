@@ -66,7 +66,7 @@ def _link_names(volume: Path, payload: Payload) -> None:
         if not link.is_symlink():
             link.symlink_to(f"{_DATA}/{name}")
     for entry in volume.iterdir():
-        if not entry.name.startswith("..") and entry.name not in names:
+        if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in names:
             entry.unlink()
 
 

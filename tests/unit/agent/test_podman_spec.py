@@ -1,0 +1,154 @@
+"""Create requests and Podman's configuration, as pure functions."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from podraft.agent.podman import machine, spec
+from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
+from podraft.agent.pods.core.environment import ConfigurationError
+from unit.agent.pod_world import make_pod
+
+FACTS = MachineFacts(
+    cgroup_v2=True,
+    systemd=True,
+    crun=True,
+    runc=True,
+    may_raise_limits=True,
+    nofile_limit=1024,
+    nproc_limit=2048,
+)
+DIRECTORIES = PodmanDirectories(Path("/state/podman"), Path("/run/podman"))
+
+
+def attempt(pod=None, **changes) -> spec.Attempt:
+    pod = pod or make_pod("main")
+    made = spec.Attempt(
+        pod=pod,
+        container=pod.spec.containers[0],
+        number=2,
+        backoff_s=20.0,
+        node_name="n1",
+        image_id="sha256:1",
+        image_user="",
+        namespaces=spec.Namespaces("/ns/net", "/ns/ipc", "/ns/uts"),
+        cgroup_parent="/podraft/pod-uid-1",
+        environment={"NAME": "x"},
+        mounts=[spec.Mount("/a", "/b", read_only=True)],
+        log_path="/logs/2.log",
+        hostname="web",
+    )
+    return replace(made, **changes)
+
+
+def test_a_container_can_be_recovered_from_its_labels() -> None:
+    request = spec.create_request(attempt())
+    assert request["labels"] == {
+        "io.podraft.node": "n1",
+        "io.podraft.pod.uid": "uid-1",
+        "io.podraft.pod.namespace": "default",
+        "io.podraft.pod.name": "web",
+        "io.podraft.pod.grace-s": "5",
+        "io.podraft.pod.host-network": "false",
+        "io.podraft.container.name": "main",
+        "io.podraft.container.attempt": "2",
+        "io.podraft.container.image": "localhost/app:1",
+        "io.podraft.container.backoff-s": "20",
+    }
+    assert request["name"] == "main_web_default_uid-1_2"
+
+
+def test_a_container_joins_the_pinned_namespaces() -> None:
+    request = spec.create_request(attempt())
+    assert request["netns"] == {"nsmode": "path", "value": "/ns/net"}
+    assert request["utsns"] == {"nsmode": "path", "value": "/ns/uts"}
+
+
+def test_command_and_args_replace_entrypoint_and_arguments() -> None:
+    pod = make_pod("main")
+    container = pod.spec.containers[0]
+    assert {"entrypoint", "command"}.isdisjoint(spec.create_request(attempt(pod)))
+    container.args.append("$(NAME)")
+    assert spec.create_request(attempt(pod))["command"] == ["x"]
+    container.command.append("/bin/$(NAME)")
+    assert spec.create_request(attempt(pod))["entrypoint"] == ["/bin/x"]
+
+
+def test_limits_become_quota_shares_and_memory() -> None:
+    pod = make_pod("main")
+    resources = pod.spec.containers[0].resources
+    resources.limits["cpu"].string, resources.requests["cpu"].string = "500m", "250m"
+    resources.limits["memory"].string = "64Mi"
+    limits = spec.create_request(attempt(pod))["resource_limits"]
+    assert limits == {
+        "cpu": {"shares": 256, "quota": 50_000, "period": 100_000},
+        "memory": {"limit": 64 << 20},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod_user", "user", "group", "expected"),
+    [
+        (None, None, None, None),
+        (1000, None, None, "1000"),
+        (1000, 2000, None, "2000"),
+        (None, 2000, 3000, "2000:3000"),
+        (None, None, 3000, "0:3000"),
+    ],
+)
+def test_the_containers_user_comes_before_the_pods(pod_user, user, group, expected) -> None:
+    pod = make_pod("main")
+    if pod_user is not None:
+        pod.spec.security_context.run_as_user = pod_user
+    context = pod.spec.containers[0].security_context
+    if user is not None:
+        context.run_as_user = user
+    if group is not None:
+        context.run_as_group = group
+    assert spec.create_request(attempt(pod)).get("user") == expected
+
+
+def test_an_image_that_would_run_as_root_is_refused_where_that_is_forbidden() -> None:
+    pod = make_pod("main")
+    pod.spec.security_context.run_as_non_root = True
+    with pytest.raises(ConfigurationError, match="runAsNonRoot"):
+        spec.create_request(attempt(pod))
+    with pytest.raises(ConfigurationError, match='non-numeric user "app"'):
+        spec.create_request(attempt(pod, image_user="app"))
+    spec.create_request(attempt(pod, image_user="1000"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "runtime", "manager"),
+    [
+        ({}, "crun", "systemd"),
+        ({"systemd": False}, "crun", "cgroupfs"),
+        ({"cgroup_v2": False}, "runc", "cgroupfs"),
+        ({"crun": False}, "runc", "systemd"),
+    ],
+)
+def test_the_machine_decides_runtime_and_cgroup_manager(changes, runtime, manager) -> None:
+    text = machine.configuration(replace(FACTS, **changes), DIRECTORIES).containers
+    engine = tomllib.loads(text)["engine"]
+    assert (engine["runtime"], engine["cgroup_manager"]) == (runtime, manager)
+
+
+def test_crun_alone_does_not_do_for_cgroup_v1() -> None:
+    with pytest.raises(UnusableMachineError, match="install runc"):
+        machine.configuration(replace(FACTS, cgroup_v2=False, runc=False), DIRECTORIES)
+
+
+def test_limits_are_not_raised_without_the_capability() -> None:
+    facts = replace(FACTS, may_raise_limits=False)
+    containers = tomllib.loads(machine.configuration(facts, DIRECTORIES).containers)["containers"]
+    assert containers["default_ulimits"] == ["nofile=1024:1024", "nproc=2048:2048"]
+
+
+def test_all_configuration_files_are_toml() -> None:
+    made = machine.configuration(FACTS, DIRECTORIES)
+    for text in (made.containers, made.storage, made.registries):
+        assert tomllib.loads(text)
