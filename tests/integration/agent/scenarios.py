@@ -25,6 +25,8 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from support.waiting import eventually_async
 
+_WITHIN_S = 60  # A scenario that hangs shows where.
+
 
 async def lifecycle(it: World) -> None:
     pod = make_pod(
@@ -277,7 +279,7 @@ async def session(stub, command, stdin: bytes, *, tty: bool, name: str = "talk")
 
 
 async def main(name: str) -> None:
-    async with world() as it:
+    async with asyncio.timeout(_WITHIN_S), world() as it:
         await globals()[name](it)
 
 

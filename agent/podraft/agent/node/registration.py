@@ -137,7 +137,8 @@ class Registration:
             except ApiError as error:
                 _log.warning("cannot write the node's status: %s", error.message)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _CHECK_S)
+                async with asyncio.timeout(_CHECK_S):
+                    await self._changed.wait()
 
     async def _compose(self, now_s: float) -> node_pb2.NodeStatus:
         pressure = await asyncio.to_thread(node_facts.read_pressure, self._state_directory)

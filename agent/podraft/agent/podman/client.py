@@ -225,7 +225,8 @@ class PodmanClient:
         )
         writer.write(head.encode() + payload)
         try:
-            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _CALL_TIMEOUT_S)
+            async with asyncio.timeout(_CALL_TIMEOUT_S):
+                answer = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, TimeoutError, OSError) as error:
             writer.close()
             raise PodmanUnavailableError("podman closed the connection") from error

@@ -71,7 +71,8 @@ class Commands:
                 stderr=asyncio.subprocess.STDOUT,
             )
             try:
-                output = await asyncio.wait_for(_read_all(process), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    output = await _read_all(process)
             except TimeoutError:
                 raise CommandTimeoutError(f"command timed out after {timeout_s:g} s") from None
             finally:
@@ -95,7 +96,8 @@ class Commands:
                 output.extend(chunk[: _OUTPUT_BYTES_MAX - len(output)])
 
         try:
-            await asyncio.wait_for(read(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await read()
         except TimeoutError:
             raise CommandTimeoutError(f"command timed out after {timeout_s:g} s") from None
         finally:

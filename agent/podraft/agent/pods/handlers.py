@@ -101,7 +101,8 @@ class Handlers:
         port = port_number(action.port, target.container)
         try:
             connecting = asyncio.open_connection(action.host or target.address, port)
-            _reader, writer = await asyncio.wait_for(connecting, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                _reader, writer = await connecting
         except (OSError, TimeoutError) as error:
             return Answer(False, f"TCP probe failed: {error or 'no answer in time'}")
         writer.close()

@@ -57,7 +57,8 @@ class Kill:
         if not self._exited.is_set():
             await send(self._record.id, signal.SIGKILL)
             try:
-                await asyncio.wait_for(self._exited.wait(), _KILL_WITHIN_S)
+                async with asyncio.timeout(_KILL_WITHIN_S):
+                    await self._exited.wait()
             except TimeoutError:
                 return  # The core asks for the kill again.
 

@@ -157,7 +157,9 @@ class PodWorker:
     async def _sleep_until(self, at_s: float | None) -> None:
         timeout_s = None if at_s is None else max(0.0, at_s - time.time()) + 0.001
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
+            # Not wait_for: in Python 3.11 that swallows a cancellation that meets a wake-up.
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
         except TimeoutError:
             return
 
