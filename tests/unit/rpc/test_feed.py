@@ -1,0 +1,160 @@
+"""The feed gives each watcher exactly its events, from wherever it starts."""
+
+import asyncio
+import random
+
+import pytest
+
+from podraft.api import kinds
+from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.core.v1.pod_service_pb2 import WatchPodsResponse
+from podraft.server.rpc import feed as feeds
+from podraft.server.rpc import selection
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.feed import Feed, Watcher
+from podraft.server.state.datastore import Event, EventBatch, Record, SlowWatcherError
+from podraft.server.state.revisions import revision_suffix
+
+
+class History:
+    """A keyspace of pods that changes at random and remembers every event."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.revision = 0
+        self.records = {}
+        self.events = []
+
+    def step(self):
+        self.revision += 1
+        space, name = self.chance.choice(["a", "b"]), f"p{self.chance.randrange(4)}"
+        key = f"pods/{space}/{name}".encode()
+        previous = self.records.get(key)
+        value = None
+        if previous is None or self.chance.random() < 0.7:
+            pod = Pod()
+            pod.metadata.name, pod.metadata.namespace = name, space
+            pod.metadata.labels["app"] = self.chance.choice(["web", "db"])
+            pod.spec.node_name = self.chance.choice(["", "n1", "n2"])
+            value = pod.SerializeToString() + revision_suffix(self.revision)
+            created = previous.create_revision if previous else self.revision
+            self.records[key] = Record(key, value, created, self.revision)
+        else:
+            del self.records[key]
+        event = Event(self.revision, key, value, self.revision, previous)
+        self.events.append(event)
+        return EventBatch(self.revision, (event,))
+
+
+def selected_before_and_after(history, wanted, start):
+    """What a watcher should see, by the definition: membership before and after each event."""
+    expected = []
+    for event in history.events:
+        if event.revision <= start:
+            continue
+        space = event.key.split(b"/")[1].decode()
+
+        def member(value, space=space):
+            in_space = not wanted.namespace or wanted.namespace == space
+            return value is not None and in_space and wanted.matches(Pod.FromString(value))
+
+        was = member(event.previous.value if event.previous else None)
+        is_now = member(event.value)
+        if is_now:
+            expected.append((2 if was else 1, event.revision))
+        elif was:
+            expected.append((3, event.revision))
+    return expected
+
+
+async def drain(watcher):
+    seen = []
+    while True:
+        try:
+            data = await asyncio.wait_for(watcher.next(), 0.001)
+        except TimeoutError:
+            return seen
+        for event in WatchPodsResponse.FromString(data).events:
+            seen.append((event.type, int(event.object.metadata.resource_version)))  # noqa: PERF401
+
+
+SELECTIONS = [
+    ("", "", ""),
+    ("a", "", ""),
+    ("", "app=web", ""),
+    ("b", "app!=web", ""),
+    ("", "", "spec.nodeName=n1"),
+    ("a", "app=db", "spec.nodeName=n2"),
+    ("", "", "metadata.name=p1"),
+    ("", "", "spec.nodeName!=n1"),
+]
+
+
+@pytest.mark.parametrize("texts", SELECTIONS, ids=str)
+def test_every_watcher_sees_its_events_in_order_once(texts):
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    history = History(random.Random(seed))
+    wanted = selection.parse(kinds.POD, *texts)
+
+    async def scenario():
+        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        watchers = []
+        for step in range(200):
+            if step % 20 == 0:
+                # Some start in the past, some at a revision that the feed has not seen yet.
+                watcher = Watcher(wanted, max(0, history.revision - 10 + step % 15))
+                feed.attach(watcher)
+                watchers.append(watcher)
+            feed.take(history.step())
+        for watcher in watchers:
+            expected = selected_before_and_after(history, wanted, watcher.start)
+            assert await drain(watcher) == expected
+            feed.detach(watcher)
+        assert feed.watchers() == []
+
+    asyncio.run(scenario())
+
+
+def test_the_ring_forgets_whole_revisions_only(monkeypatch):
+    monkeypatch.setattr(feeds, "_RING_EVENTS_MAX", 10)
+    history = History(random.Random(1))
+    feed = Feed(kinds.POD, DecodedObjects(), 0)
+    for _ in range(20):
+        one, two = history.step(), history.step()
+        joined = [
+            Event(two.revision, e.key, e.value, e.create_revision, e.previous)
+            for e in (*one.events, *two.events)
+        ]
+        feed.take(EventBatch(two.revision, joined))
+    assert feed.revision == 40
+    assert feed.oldest == 30
+
+
+def test_a_watcher_that_does_not_read_is_ended_not_skipped(monkeypatch):
+    monkeypatch.setattr(feeds, "_QUEUE_BYTES_MAX", 1000)
+    history = History(random.Random(1))
+
+    async def scenario():
+        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        watcher = Watcher(selection.parse(kinds.POD, "", "", ""), 0)
+        feed.attach(watcher)
+        for _ in range(100):
+            feed.take(history.step())
+        with pytest.raises(SlowWatcherError):
+            await watcher.next()
+
+    asyncio.run(scenario())
+
+
+def test_a_gap_ends_every_watch():
+    async def scenario():
+        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        watcher = Watcher(selection.parse(kinds.POD, "", "", "spec.nodeName=n1"), 0)
+        feed.attach(watcher)
+        feed.reset(50, SlowWatcherError("a gap"))
+        with pytest.raises(SlowWatcherError):
+            await watcher.next()
+        assert feed.oldest == feed.revision == 50
+
+    asyncio.run(scenario())
