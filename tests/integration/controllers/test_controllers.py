@@ -300,6 +300,27 @@ def test_a_rollout_survives_kills_of_the_server(tmp_path):
     asyncio.run(main())
 
 
+def test_pods_too_large_for_one_response_are_still_created_only_once(data_dir):
+    async def main():
+        async with cluster(data_dir) as (client, _):
+            deployment = new_deployment("large", 250)
+            deployment.spec.template.metadata.annotations["filler"] = "x" * 9000
+            uids = set()
+
+            async def observe():
+                async for batch in client.pods.watch("default"):
+                    uids.update(event.object.metadata.uid for event in batch)
+
+            watching = asyncio.create_task(observe())
+            await client.deployments.create(deployment)
+            await until_available(client, "large", 250)
+            watching.cancel()
+            uids.discard("")  # A bookmark is no pod.
+            assert len(uids) == 250
+
+    asyncio.run(main())
+
+
 def test_scaling_is_told_as_an_event(data_dir):
     async def main():
         async with cluster(data_dir) as (client, _):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -169,18 +169,20 @@ class _Loop(Generic[KeyT]):
             self._recorder.record(subject, "Warning", controller.failure, note)
 
     async def _commit(self, writes: Sequence[commit_pb2.Write]) -> None:
-        revision = 0
+        written: dict[AnyKind, tuple[int, int]] = {}
         for start in range(0, len(writes), COMMIT_MAX):
             chunk = writes[start : start + COMMIT_MAX]
             answer = await self._client.commit(chunk, omit_objects=True)
-            revision = int(answer.resource_version)
-        kinds = {kind for write in writes if (kind := kind_of(write)) is not None}
+            # Every write of a plan changes one object of its own.
+            for kind, changes in Counter(map(kind_of, chunk)).items():
+                if kind is not None:
+                    written[kind] = (int(answer.resource_version), changes)
         try:
             async with asyncio.timeout(_OWN_WRITES_S):
-                for kind in kinds:
-                    await self._caches.informer(kind).wait_for(revision)
+                for kind, (revision, changes) in written.items():
+                    await self._caches.informer(kind).wait_for(revision, changes)
         except TimeoutError:
-            _log.info("%s: writes of revision %d are not seen", self.controller.name, revision)
+            _log.info("%s: its own writes are not seen: %s", self.controller.name, written)
 
     async def _all_absent(self, claims: Iterable[Absent]) -> bool:
         for claim in claims:
