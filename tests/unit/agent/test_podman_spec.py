@@ -10,6 +10,7 @@ import pytest
 
 from podraft.agent.podman import machine, spec
 from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.service import forget_before_boot
 from podraft.agent.pods.core.environment import ConfigurationError
 from unit.agent.pod_world import make_pod
 
@@ -152,3 +153,13 @@ def test_all_configuration_files_are_toml() -> None:
     made = machine.configuration(FACTS, DIRECTORIES)
     for text in (made.containers, made.storage, made.registries):
         assert tomllib.loads(text)
+
+
+def test_a_boot_empties_the_run_directory_and_a_restart_does_not(tmp_path: Path) -> None:
+    directories = PodmanDirectories(tmp_path / "podman", tmp_path / "podman/run")
+    alive = directories.run / "tmp/alive"
+    for boot_id, survives in (("one", True), ("one", True), ("two", False), ("two", True)):
+        alive.parent.mkdir(parents=True, exist_ok=True)
+        alive.touch()
+        forget_before_boot(directories, boot_id)
+        assert alive.exists() == survives

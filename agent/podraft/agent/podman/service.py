@@ -76,6 +76,7 @@ class PodmanService:
 
     def _write_configuration(self) -> None:
         directories = self._directories
+        forget_before_boot(directories)
         for folder in (directories.configuration, directories.run, directories.working):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         files = {
@@ -149,3 +150,18 @@ class PodmanService:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def forget_before_boot(directories: PodmanDirectories, boot_id: str | None = None) -> None:
+    """Empty the run directory if the machine was booted since it was used last.
+
+    Podman takes an empty one as the sign of a boot and then knows that its containers
+    are stopped; ours is on a disk, where it would find yesterday's processes "running".
+    """
+    current = boot_id or Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    marker = directories.storage / "boot-id"
+    before = marker.read_text(encoding="ascii") if marker.exists() else current
+    if before != current:
+        shutil.rmtree(directories.run, ignore_errors=True)
+    directories.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
+    marker.write_text(current, encoding="ascii")
