@@ -4,21 +4,25 @@ import asyncio
 import datetime
 import random
 import socket
+import stat
 import subprocess
 import sys
 import time
+import urllib.request
 
 import grpc
 import psutil
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
 from podraft.api.core.v1.pod_streams_pb2 import StreamPodLogsRequest
 from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.config import ClusterConfig, load
 from podraft.client.errors import (
     ApiError,
     ForbiddenError,
@@ -301,6 +305,52 @@ def test_a_locked_directory_and_a_taken_port_are_named(server, tmp_path):
     assert taken.returncode == 1
     assert f"127.0.0.1:{server.port}" in taken.stderr
     assert len(taken.stderr.splitlines()) == 1
+
+
+def test_health_and_reflection_answer_on_the_api_port(server):
+    config = server.config()
+    credentials = grpc.ssl_channel_credentials(
+        config.certificate_authority, config.client_key, config.client_certificate
+    )
+    options = (("grpc.ssl_target_name_override", "podraft-server"),)
+    with grpc.secure_channel(config.servers[0], credentials, options) as channel:
+        health = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(), timeout=5
+        )
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        ask = reflection_pb2.ServerReflectionRequest(list_services="")
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (answer,) = stub.ServerReflectionInfo(iter([ask]), timeout=5)
+        services = {service.name for service in answer.list_services_response.service}
+        assert services >= {kind.service for kind in kinds.KINDS}
+
+
+def test_a_start_writes_what_admins_and_machines_need(tmp_path):
+    arguments = [
+        f"--join-token-file={tmp_path / 'token'}",
+        f"--admin-config={tmp_path / 'admin' / 'config'}",
+        "--advertise-address=localhost",
+    ]
+    with running(arguments) as process:
+        for name in ("token", "admin/config"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        config = load(tmp_path / "admin" / "config")
+        assert config.servers == (f"localhost:{process.port}",)
+        version = as_client(config, lambda client: client.version())
+        assert version.cluster_id
+        token = (tmp_path / "token").read_text().strip()
+        assert join(process, token, "machine-7", config).certificate
+
+
+def test_metrics_count_calls():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running([f"--metrics-listen=127.0.0.1:{port}"]) as process:
+        as_client(process.config(), lambda client: client.pods.list())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            text = response.read().decode()
+    method = kinds.POD.method("List")
+    assert f'podraft_api_calls_total{{code="OK",method="{method}"}} 1.0' in text
 
 
 def test_sigterm_ends_watches_and_the_process_in_time():

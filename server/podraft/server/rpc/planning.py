@@ -9,6 +9,7 @@ it was made from; the planner itself writes nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ from podraft.server.state.revisions import revision_suffix
 
 OBJECT_BYTES_MAX: Final = 1536 * 1024
 _NAME_ATTEMPTS_MAX: Final = 8
+_WRITES_AT_ONCE: Final = 64
 
 
 class Reader(RangeReader, Protocol):
@@ -155,6 +157,8 @@ class Planner:
         """
         results = []
         for index, operation in enumerate(operations):
+            if index % _WRITES_AT_ONCE == _WRITES_AT_ONCE - 1:
+                await asyncio.sleep(0)  # A large commit must not hold up everybody's calls.
             try:
                 results.append(await self._apply(operation))
             except (InvalidObjectError, RefusedError) as error:
