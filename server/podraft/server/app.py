@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import os
 import signal
 import sys
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - a defect: the log gets all of it, then the supervisor decides
+        logging.getLogger(__name__).exception("unexpected failure")
+        sys.exit(1)
 
 
 def _loop_factory(given: Arguments) -> Callable[[], asyncio.AbstractEventLoop] | None:
