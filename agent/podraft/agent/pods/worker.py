@@ -49,7 +49,7 @@ from podraft.api.core.v1 import container_pb2, pod_pb2
 _log = logging.getLogger(__name__)
 
 _REAP_PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-_CGROUP_TRIES = 40
+_CGROUP_TRIES = 200
 _ACTION_RETRY_S = 1.0
 
 
