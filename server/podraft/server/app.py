@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:  # noqa: BLE001 - a defect: the log gets all of it, then the supervisor decides
+    except Exception:  # A defect: the log gets all of it, then whoever supervises decides.
         logging.getLogger(__name__).exception("unexpected failure")
         sys.exit(1)
 
