@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import grpc
 
+from integration.agent.agent_world import World
+
 
 @contextlib.asynccontextmanager
-async def agent_channel(it, make_stub):
+async def agent_channel(it: World, make_stub: Callable[[Any], Any]) -> AsyncIterator[Any]:
     config = it.client.config
     credentials = grpc.ssl_channel_credentials(
         config.certificate_authority, config.client_key, config.client_certificate

@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,7 +96,9 @@ class World:
     async def pod(self, name: str) -> pod_pb2.Pod:
         return await self.client.pods.get(name, "default")
 
-    async def until(self, name: str, condition, within_s: float = 15) -> pod_pb2.Pod:
+    async def until(
+        self, name: str, condition: Callable[[pod_pb2.Pod], object], within_s: float = 15
+    ) -> pod_pb2.Pod:
         """Wait until a pod satisfies a condition, and return it then."""
         last: list[pod_pb2.Pod] = []
 

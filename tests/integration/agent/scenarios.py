@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
+from integration.agent.agent_channel import agent_channel
 from integration.agent.agent_world import (
     IMAGE,
     TRAP,
@@ -210,7 +214,7 @@ async def streams(it: World) -> None:
         assert (await asyncio.wait_for(following, 10)).endswith("late\n")
 
 
-async def rotates_without_loss(it: World, stub) -> None:
+async def rotates_without_loss(it: World, stub: Any) -> None:
     """A rotated log goes on in a new file; readers see one."""
     uid = (await it.pod("talk")).metadata.uid
     path = it.state / "pods" / uid / "logs/main/0.log"
@@ -236,9 +240,7 @@ def _ids(pod: pod_pb2.Pod) -> list[str]:
     return [status.container_id for status in pod.status.container_statuses]
 
 
-def _agent(it: World):
-    from integration.agent.agent_channel import agent_channel
-
+def _agent(it: World) -> AbstractAsyncContextManager[Any]:
     return agent_channel(it, node_agent_pb2_grpc.NodeAgentServiceStub)
 
 
@@ -247,12 +249,14 @@ async def execute(it: World, name: str, script: str) -> int:
         return (await session(stub, ["/bin/sh", "-c", script], b"", tty=False, name=name))[1]
 
 
-async def logs(stub, **query) -> str:
+async def logs(stub: Any, **query: Any) -> str:
     request = pod_streams_pb2.StreamPodLogsRequest(namespace="default", name="talk", **query)
     return "".join([part.data.decode() async for part in stub.StreamLogs(request)])
 
 
-async def session(stub, command, stdin: bytes, *, tty: bool, name: str = "talk"):
+async def session(
+    stub: Any, command: list[str], stdin: bytes, *, tty: bool, name: str = "talk"
+) -> tuple[str, int]:
     """Run a command; return its output and exit code."""
     start = pod_streams_pb2.ExecStart(
         namespace="default",
@@ -263,14 +267,14 @@ async def session(stub, command, stdin: bytes, *, tty: bool, name: str = "talk")
         size=pod_streams_pb2.TerminalSize(columns=132, rows=40),
     )
 
-    async def requests():
+    async def requests() -> AsyncIterator[pod_streams_pb2.ExecPodRequest]:
         yield pod_streams_pb2.ExecPodRequest(start=start)
         if stdin:
             yield pod_streams_pb2.ExecPodRequest(stdin=stdin)
         if not tty:
             yield pod_streams_pb2.ExecPodRequest(stdin_closed=True)
 
-    output, code = bytearray(), None
+    output, code = bytearray(), -1
     async for response in stub.Exec(requests()):
         output += response.stdout + response.stderr
         if response.HasField("exit_code"):

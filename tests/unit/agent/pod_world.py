@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from podraft.agent.pods.core.plan import plan
@@ -19,6 +20,7 @@ from podraft.agent.pods.core.records import (
     ObservedContainer,
     PrepareImage,
     PrepareSandbox,
+    ProbeKey,
     ReleaseSandbox,
     RemoveContainer,
     StartContainer,
@@ -66,16 +68,16 @@ class World:
     sandbox_failure: Failure | None = None
     images: dict[ImageKey, str | Failure] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
-    probes: dict = field(default_factory=dict)
+    probes: dict[ProbeKey, bool] = field(default_factory=dict)
     terminating_since_s: float | None = None
     released: bool = False
     deleted: bool = False
     in_flight: dict[str, Action] = field(default_factory=dict)
-    queue: list = field(default_factory=list)
+    queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     sequence: int = 0
     starts: list[tuple[float, str, int]] = field(default_factory=list)
     kill_deadlines: dict[str, float] = field(default_factory=dict)
-    decision: Decision | None = None
+    decision: Decision = field(default_factory=lambda: Decision((), pod_pb2.PodStatus()))
 
     def inputs(self) -> Inputs:
         return Inputs(
@@ -129,11 +131,11 @@ class World:
                 alive[container.name] = alive.get(container.name, 0) + 1
         assert all(count == 1 for count in alive.values()), f"two instances: {alive}"
 
-    def at(self, delay_s: float, work) -> None:
+    def at(self, delay_s: float, work: Callable[[], None]) -> None:
         self.sequence += 1
         heapq.heappush(self.queue, (self.now_s + delay_s, self.sequence, work))
 
-    def done(self, action: Action, outcome) -> None:
+    def done(self, action: Action, outcome: Callable[[], object]) -> None:
         def finish() -> None:
             outcome()
             self.in_flight.pop(action.key, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from podraft.agent.pods.core.environment import (
@@ -16,7 +18,7 @@ from podraft.api.core.v1 import config_pb2, container_pb2, service_pb2
 from unit.agent.pod_world import make_pod
 
 
-def around(**parts) -> Surroundings:
+def around(**parts: Any) -> Surroundings:
     pod = make_pod("main")
     pod.metadata.labels["app"] = "shop"
     pod.spec.node_name = "n1"

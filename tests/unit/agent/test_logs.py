@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def line(number: int, *, partial: bool = False, text: str | None = None) -> str:
     return f"{TIME.format(number)} stdout {tag} {text or f'line {number}'}\n"
 
 
-def read(path: Path, **query) -> str:
+def read(path: Path, **query: Any) -> str:
     async def collect() -> str:
         parts = log_reader.read(path, LogQuery(**query), lambda: False)
         return b"".join([part async for part in parts]).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,13 @@ from podraft.agent.pods.core.records import (
     ProbeKey,
     ProbeKind,
 )
+from podraft.api.core.v1 import pod_pb2
 from unit.agent.pod_world import Chances, World, make_pod
 
 SEEDS = range(40)
 
 
-def world(pod, seed: int = 1, **chances) -> World:
+def world(pod: pod_pb2.Pod, seed: int = 1, **chances: Any) -> World:
     print(f"seed {seed}")
     return World(pod, random.Random(seed), Chances(**chances))
 

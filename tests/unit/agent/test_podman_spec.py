@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from podraft.agent.podman import machine, spec
 from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
 from podraft.agent.podman.service import forget_before_boot
 from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.api.core.v1 import pod_pb2
 from unit.agent.pod_world import make_pod
 
 FACTS = MachineFacts(
@@ -26,7 +28,7 @@ FACTS = MachineFacts(
 DIRECTORIES = PodmanDirectories(Path("/state/podman"), Path("/run/podman"))
 
 
-def attempt(pod=None, **changes) -> spec.Attempt:
+def attempt(pod: pod_pb2.Pod | None = None, **changes: Any) -> spec.Attempt:
     pod = pod or make_pod("main")
     made = spec.Attempt(
         pod=pod,
@@ -101,7 +103,9 @@ def test_limits_become_quota_shares_and_memory() -> None:
         (None, None, 3000, "0:3000"),
     ],
 )
-def test_the_containers_user_comes_before_the_pods(pod_user, user, group, expected) -> None:
+def test_the_containers_user_comes_before_the_pods(
+    pod_user: int | None, user: int | None, group: int | None, expected: str | None
+) -> None:
     pod = make_pod("main")
     if pod_user is not None:
         pod.spec.security_context.run_as_user = pod_user
@@ -132,7 +136,9 @@ def test_an_image_that_would_run_as_root_is_refused_where_that_is_forbidden() ->
         ({"crun": False}, "runc", "systemd"),
     ],
 )
-def test_the_machine_decides_runtime_and_cgroup_manager(changes, runtime, manager) -> None:
+def test_the_machine_decides_runtime_and_cgroup_manager(
+    changes: dict[str, Any], runtime: str, manager: str
+) -> None:
     text = machine.configuration(replace(FACTS, **changes), DIRECTORIES).containers
     engine = tomllib.loads(text)["engine"]
     assert (engine["runtime"], engine["cgroup_manager"]) == (runtime, manager)
