@@ -17,7 +17,7 @@ from typing import Any
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # Run by hand in an environment without the build backend.
-    BuildHookInterface = object  # type: ignore[assignment,misc]  # only the class statement needs it
+    BuildHookInterface = object
 
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi", "descriptors.binpb")
 
@@ -65,7 +65,7 @@ def _plugin_path(beside_python: Path) -> str:
     return found
 
 
-class ProtoBuildHook(BuildHookInterface):  # type: ignore[type-arg,misc]  # untyped without hatchling
+class ProtoBuildHook(BuildHookInterface):  # type: ignore[misc]  # untyped
     """Generates the code at every build, editable ones included."""
 
     PLUGIN_NAME = "custom"

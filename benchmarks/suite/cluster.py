@@ -112,7 +112,10 @@ def deployments() -> Iterator[Figure]:
                 from support.simulated_agent import SimulatedNodes
 
                 deployment = _deployment("big", _REPLICAS)
-                async with Client(running.config) as client, SimulatedNodes(client, count=20):
+                async with (
+                    Client(running.config) as client,
+                    SimulatedNodes(client, count=20, pods_max=110).running(),
+                ):
                     return await _time_to_bind(
                         running, _REPLICAS, lambda one: one.deployments.create(deployment)
                     )

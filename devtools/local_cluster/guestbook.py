@@ -10,7 +10,9 @@ DIRECTORY = Path(__file__).parent.parent.parent / "examples" / "guestbook"
 MANIFEST = DIRECTORY / "guestbook.yaml"
 NODE_PORT = 30080
 
-_HTTPD = ("httpd", "-f", "-p", "8080", "-h", "/www")
+# The first process of a container gets no signal that it does not handle: the shell does.
+_SERVE = "httpd -f -p 8080 -h /www & trap 'kill $!; exit 0' TERM; wait"
+_HTTPD = ("sh", "-c", _SERVE)
 
 
 def make_images(podman_socket: Path) -> None:

@@ -20,11 +20,12 @@ def _release(guest: Guest, version: str) -> None:
 
 def _waits(guest: Guest, version: str) -> bool:
     """Whether a pod of that version has a container that cannot run."""
-    return any(
-        version in pod["spec"]["containers"][0]["image"]
-        and "waiting" in pod["status"].get("containerStatuses", [{}])[0].get("state", {})
-        for pod in guest.pods("web")
-    )
+    for pod in guest.pods("web"):
+        if pod["spec"]["containers"][0]["image"].endswith(version):
+            for status in pod["status"].get("containerStatuses", []):
+                reason = status["state"].get("waiting", {}).get("reason", "ContainerCreating")
+                return str(reason) != "ContainerCreating"
+    return False
 
 
 def _await_rollout(guest: Guest) -> None:
