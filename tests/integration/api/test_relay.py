@@ -29,7 +29,8 @@ class Agent(node_agent_pb2_grpc.NodeAgentServiceServicer):
         self.cancelled = asyncio.Event()
         self.callers = set()
 
-    async def StreamLogs(self, request, context):  # noqa: N802 - gRPC's name
+    # Coroutines that write, as grpc.aio allows; the generated types know generators only.
+    async def StreamLogs(self, request, context):  # type: ignore[override]  # noqa: N802 - gRPC's
         self.callers.add(context.auth_context()["x509_common_name"][0])
         if request.container == "main" and request.follow:
             try:
@@ -43,7 +44,7 @@ class Agent(node_agent_pb2_grpc.NodeAgentServiceServicer):
         if request.previous:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there was no previous run")
 
-    async def Exec(self, requests, context):  # noqa: N802 - gRPC's name
+    async def Exec(self, requests, context):  # type: ignore[override]  # noqa: N802 - gRPC's
         async for request in requests:
             match request.WhichOneof("input"):
                 case "start":
