@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ import psutil
 
 from local_cluster import images, podman
 from local_cluster.cluster import LocalCluster
+from podraft.api import codec
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import requests_pb2
@@ -118,6 +121,30 @@ async def _through_podraft(client: Client, index: int) -> float:
     return elapsed
 
 
+async def _through_command_line(client: Client, cluster: LocalCluster, index: int) -> float:
+    """Return the seconds from starting ``podraft apply`` to a running container."""
+    name = f"applied-{index}"
+    ready = asyncio.Event()
+    watching = asyncio.create_task(_until_running(client, 1, ready))
+    await ready.wait()
+    begin = time.perf_counter()
+    apply = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "podraft"),
+        "apply",
+        "-f",
+        "-",
+        env={**os.environ, "PODRAFT_CONFIG": str(cluster.admin_config)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    await apply.communicate(json.dumps(codec.to_json(_pod(name))).encode())
+    await watching
+    elapsed = time.perf_counter() - begin
+    await client.pods.delete(name, "default")
+    await _until_gone(client)
+    return elapsed
+
+
 def _through_podman(cluster: LocalCluster, index: int) -> float:
     """Return the seconds to create and start the same container by Podman's API."""
     name = f"bare-{index}"
@@ -141,14 +168,16 @@ async def _measure(cluster: LocalCluster) -> list[Figure]:
         for index in range(2):  # The first containers find cold caches.
             await _through_podraft(client, -index - 1)
             _through_podman(cluster, -index - 1)
-        samples, bare = [], []
+        applied, samples, bare = [], [], []
         for index in range(_ROUNDS):
+            applied.append(await _through_command_line(client, cluster, index))
             samples.append(await _through_podraft(client, index))
             bare.append(_through_podman(cluster, index))
         many = [await _replicas(client) for _ in range(3)]
     share = (statistics.median(samples) - statistics.median(bare)) * 1e3
     return [
-        median_figure("pods", "create → running, p50", [s * 1e3 for s in samples], "ms", 500),
+        median_figure("pods", "apply → running, p50", [s * 1e3 for s in applied], "ms", 500),
+        median_figure("pods", "create → running, p50", [s * 1e3 for s in samples], "ms"),
         median_figure(
             "pods", "the same container by Podman alone, p50", [s * 1e3 for s in bare], "ms"
         ),
