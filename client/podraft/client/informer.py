@@ -14,7 +14,6 @@ import asyncio
 import heapq
 import itertools
 import logging
-import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -87,11 +86,7 @@ class Informer(Generic[ObjectT]):
         # What the running list has shown so far; None while only changes arrive.
         self._listed: set[Key] | None = None
         self._synced = asyncio.Event()
-        # A revision may arrive in several responses: how much of the newest one was seen,
-        # and the last one that was certainly seen whole, after which a broken stream resumes.
-        self._changes_at_revision: float = 0
-        self._complete = 0
-        self._waiters: list[tuple[int, float, int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._tickets = itertools.count()
         self._backoff = Backoff()
 
@@ -126,24 +121,17 @@ class Informer(Generic[ObjectT]):
         """Wait until the first list is complete."""
         await self._synced.wait()
 
-    async def wait_for(self, revision: int, changes: float = 0) -> None:
-        """Wait until the copy holds the matching writes up to ``revision``.
+    async def wait_for(self, revision: int) -> None:
+        """Wait until the copy holds every matching write up to ``revision``.
 
-        ``changes`` is how many objects of this kind that revision changed, if the caller
-        knows: a large transaction arrives piece by piece.  A revision that changed nothing
-        of this kind is reached with the next change or the next bookmark, so bound the wait
-        unless this kind was written.
+        A revision that changed nothing of this kind is reached with the next change or
+        the next bookmark, so bound the wait unless this kind was written.
         """
-        if self._has_reached(revision, changes):
+        if self.revision >= revision:
             return
         reached = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (revision, changes, next(self._tickets), reached))
+        heapq.heappush(self._waiters, (revision, next(self._tickets), reached))
         await reached
-
-    def _has_reached(self, revision: int, changes: float) -> bool:
-        return self.revision > revision or (
-            self.revision == revision and self._changes_at_revision >= changes
-        )
 
     async def run(self) -> None:
         """List, then follow the changes, for ever; connect again when the stream breaks.
@@ -156,39 +144,33 @@ class Informer(Generic[ObjectT]):
                 await self._follow()
             except CompactedError:
                 _log.info("%s: history is gone, listing anew", self.kind.resource)
-                self._forget()
+                self.revision = 0
             except InvalidError:
                 if not self.revision:
                     raise
-                self._forget()  # The server knows no such revision: it was restored.
+                self.revision = 0  # The server knows no such revision: it was restored.
             except ApiError as error:
                 # Once: a server that is away for long is no news at every try.
                 level = logging.WARNING if self._backoff.failures == 3 else logging.DEBUG
                 _log.log(level, "watch of %s: %s", self.kind.resource, error)
             await asyncio.sleep(self._backoff.next_pause_s())
 
-    def _forget(self) -> None:
-        """Begin with a list next time."""
-        self.revision = self._complete = 0
-
     async def _follow(self) -> None:
         """Apply one stream until it ends."""
         self._listed = None if self.revision else set()
-        # What follows the complete revision is shown again, and counted again.
-        self._changes_at_revision = 0
-        resume_after = self._complete or self.revision
         stream = self._client.watch(
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
-            resource_version=str(resume_after) if self.revision else "",
+            resource_version=str(self.revision) if self.revision else "",
         )
         async for batch in stream:
             self._apply(batch)
             self._backoff.reset()
 
     def _apply(self, batch: WatchBatch[ObjectT]) -> None:
-        """Take over one batch, then wake who waits for it."""
+        """Take over one batch, which holds whole revisions, then wake who waits for them."""
+        revision = self.revision
         for event in batch:
             obj: Any = event.object
             metadata = obj.metadata
@@ -198,10 +180,10 @@ class Informer(Generic[ObjectT]):
                 self._remove((metadata.namespace, metadata.name))
             elif event.type in (_ADDED, _MODIFIED):
                 self._put((metadata.namespace, metadata.name), event.object)
-            if self._listed is None:
-                # Before a list is complete, its revisions promise nothing.
-                self._count(int(metadata.resource_version or 0), event.type == _BOOKMARK)
-        self._wake()
+            revision = max(revision, int(metadata.resource_version or 0))
+        if self._listed is None:
+            # Before a list is complete, its highest revision promises nothing.
+            self._reach(revision)
 
     def _finish_list(self) -> None:
         if self._listed is None:
@@ -211,19 +193,10 @@ class Informer(Generic[ObjectT]):
         self._listed = None
         self._synced.set()
 
-    def _count(self, revision: int, is_bookmark: bool) -> None:
-        if revision > self.revision:
-            if not is_bookmark:
-                self._complete = self.revision
-            self.revision, self._changes_at_revision = revision, 0
-        if is_bookmark and revision == self.revision:
-            self._complete, self._changes_at_revision = revision, math.inf
-        elif revision == self.revision:
-            self._changes_at_revision += 1
-
-    def _wake(self) -> None:
-        while self._waiters and self._has_reached(*self._waiters[0][:2]):
-            reached = heapq.heappop(self._waiters)[3]
+    def _reach(self, revision: int) -> None:
+        self.revision = revision
+        while self._waiters and self._waiters[0][0] <= revision:
+            reached = heapq.heappop(self._waiters)[2]
             if not reached.done():
                 reached.set_result(None)
 

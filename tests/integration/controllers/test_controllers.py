@@ -300,10 +300,10 @@ def test_a_rollout_survives_kills_of_the_server(tmp_path):
     asyncio.run(main())
 
 
-def test_pods_too_large_for_one_response_are_still_created_only_once(data_dir):
+def test_pods_of_a_large_revision_are_created_only_once(data_dir):
     async def main():
         async with cluster(data_dir) as (client, _):
-            deployment = new_deployment("large", 250)
+            deployment = new_deployment("large", 400)
             deployment.spec.template.metadata.annotations["filler"] = "x" * 9000
             uids = set()
 
@@ -313,10 +313,10 @@ def test_pods_too_large_for_one_response_are_still_created_only_once(data_dir):
 
             watching = asyncio.create_task(observe())
             await client.deployments.create(deployment)
-            await until_available(client, "large", 250)
+            await until_available(client, "large", 400)
             watching.cancel()
             uids.discard("")  # A bookmark is no pod.
-            assert len(uids) == 250
+            assert len(uids) == 400
 
     asyncio.run(main())
 

@@ -158,3 +158,44 @@ def test_a_gap_ends_every_watch():
         assert feed.oldest == feed.revision == 50
 
     asyncio.run(scenario())
+
+
+def test_a_response_is_cut_between_revisions_only(monkeypatch):
+    monkeypatch.setattr(feeds, "_RESPONSE_BYTES_MAX", 500)
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+
+    async def scenario():
+        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        watcher = Watcher(selection.parse(kinds.POD, "", "", ""), 0)
+        feed.attach(watcher)
+        expected = {}
+        for revision in range(1, 60):
+            expected[revision] = chance.choice([1, 2, 3, 40])
+            feed.take(EventBatch(revision, list(pods_of(revision, expected[revision]))))
+        seen, responses = {}, 0
+        while len(seen) < len(expected):
+            data = await asyncio.wait_for(watcher.next(), 5)
+            responses += 1
+            revisions = [
+                int(event.object.metadata.resource_version)
+                for event in WatchPodsResponse.FromString(data).events
+            ]
+            assert not seen.keys() & set(revisions), "a revision comes in one response"
+            assert len(set(revisions)) == 1 or len(data) <= 500
+            for revision in revisions:
+                seen[revision] = seen.get(revision, 0) + 1
+        assert seen == expected
+        assert list(seen) == sorted(seen)
+        assert responses > 10
+
+    asyncio.run(scenario())
+
+
+def pods_of(revision, number):
+    for index in range(number):
+        pod = Pod()
+        pod.metadata.name, pod.metadata.namespace = f"p{revision}-{index}", "a"
+        value = pod.SerializeToString() + revision_suffix(revision)
+        yield Event(revision, f"pods/a/{pod.metadata.name}".encode(), value, revision, None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -169,18 +169,16 @@ class _Loop(Generic[KeyT]):
             self._recorder.record(subject, "Warning", controller.failure, note)
 
     async def _commit(self, writes: Sequence[commit_pb2.Write]) -> None:
-        written: dict[AnyKind, tuple[int, int]] = {}
+        written: dict[AnyKind, int] = {}
         for start in range(0, len(writes), COMMIT_MAX):
             chunk = writes[start : start + COMMIT_MAX]
             answer = await self._client.commit(chunk, omit_objects=True)
-            # Every write of a plan changes one object of its own.
-            for kind, changes in Counter(map(kind_of, chunk)).items():
-                if kind is not None:
-                    written[kind] = (int(answer.resource_version), changes)
+            for kind in filter(None, map(kind_of, chunk)):
+                written[kind] = int(answer.resource_version)
         try:
             async with asyncio.timeout(_OWN_WRITES_S):
-                for kind, (revision, changes) in written.items():
-                    await self._caches.informer(kind).wait_for(revision, changes)
+                for kind, revision in written.items():
+                    await self._caches.informer(kind).wait_for(revision)
         except TimeoutError:
             _log.info("%s: its own writes are not seen: %s", self.controller.name, written)
 

@@ -10,6 +10,7 @@ falls behind is ended, never skipped.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -120,13 +121,14 @@ class FeedEvent:
 class Watcher:
     """One watch's queue of encoded events, filled by its feed, emptied by its stream."""
 
-    __slots__ = ("_chunks", "_error", "_size", "_waiter", "active_at_s", "selection", "start")
+    __slots__ = ("_error", "_queue", "_size", "_waiter", "active_at_s", "selection", "start")
 
     def __init__(self, selection: Selection, start: int) -> None:
         self.selection = selection
         self.start = start
         self.active_at_s = time.monotonic()
-        self._chunks: deque[bytes] = deque()
+        # Revision and encoded event; what waits always ends with a whole revision.
+        self._queue: deque[tuple[int, bytes]] = deque()
         self._size = 0
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -137,11 +139,11 @@ class Watcher:
             return
         encoded = event.encoded_for(self.selection)
         if encoded is not None:
-            self.push(encoded)
+            self.push(event.event.revision, encoded)
 
-    def push(self, encoded: bytes) -> None:
-        """Queue encoded events."""
-        self._chunks.append(encoded)
+    def push(self, revision: int, encoded: bytes) -> None:
+        """Queue an encoded event; all of one revision are queued in one turn of the loop."""
+        self._queue.append((revision, encoded))
         self._size += len(encoded)
         if self._size > _QUEUE_BYTES_MAX:
             self.end(SlowWatcherError("the watcher fell behind"))
@@ -152,7 +154,8 @@ class Watcher:
         """Let the stream fail with ``error``; what is still queued is dropped."""
         if self._error is None:
             self._error = error
-            self._chunks.clear()
+            self._queue.clear()
+            self._size = 0
             self._wake()
 
     def _wake(self) -> None:
@@ -160,31 +163,45 @@ class Watcher:
             self._waiter.set_result(None)
 
     async def next(self) -> bytes:
-        """Wait for events and return what is queued, up to a response's size.
+        """Wait for events and return what is queued: whole revisions, up to a response's size.
+
+        A single revision is returned whole, however large: readers rely on it.
 
         Raises:
             Exception: What `end` was called with.
         """
-        while not self._chunks:
+        queue = self._queue
+        while not queue:
             if self._error is not None:
                 raise self._error
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
             self._waiter = None
-        chunks = self._chunks
-        if self._size <= _RESPONSE_BYTES_MAX:
-            response = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            chunks.clear()
+        if len(queue) == 1:
+            response = queue.popleft()[1]
+        elif self._size <= _RESPONSE_BYTES_MAX:
+            response = b"".join([encoded for _, encoded in queue])
+            queue.clear()
         else:
-            taken = [chunks.popleft()]
-            size = len(taken[0])
-            while chunks and size + len(chunks[0]) <= _RESPONSE_BYTES_MAX:
-                size += len(chunks[0])
-                taken.append(chunks.popleft())
-            response = b"".join(taken)
+            response = b"".join(self._take_revisions())
         self._size -= len(response)
         self.active_at_s = time.monotonic()
         return response
+
+    def _take_revisions(self) -> list[bytes]:
+        """Take whole revisions, at least one, until a response is full."""
+        queue, taken, size = self._queue, [], 0
+        while queue and (not size or size + self._first_revision_bytes() <= _RESPONSE_BYTES_MAX):
+            revision = queue[0][0]
+            while queue and queue[0][0] == revision:
+                taken.append(queue.popleft()[1])
+                size += len(taken[-1])
+        return taken
+
+    def _first_revision_bytes(self) -> int:
+        queue = self._queue
+        of_first = itertools.takewhile(lambda entry: entry[0] == queue[0][0], queue)
+        return sum(len(encoded) for _, encoded in of_first)
 
 
 class Feed:

@@ -109,6 +109,9 @@ class WatchHub:
             records = selection.filter(page.records, self._decoded)
             initial = [wire.encode_event(wire.ADDED, record.value) for record in records]
             initial.append(wire.encode_bookmark(start))
+        for response in _responses(initial):
+            yield response
+        del initial
         if start < feed.oldest:
             async with aclosing(self._history(selection, feed, start)) as history:
                 async for response, reached in history:
@@ -118,9 +121,6 @@ class WatchHub:
         watcher = Watcher(selection, start)
         feed.attach(watcher)
         try:
-            for response in _responses(initial):
-                yield response
-            del initial
             while True:
                 yield await watcher.next()
         finally:
@@ -168,7 +168,7 @@ class WatchHub:
                 for watcher in feed.watchers():
                     is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
                     if is_idle and feed.revision > watcher.start:
-                        watcher.push(bookmark)
+                        watcher.push(feed.revision, bookmark)
 
 
 async def _close(batches: AsyncIterator[EventBatch]) -> None:
