@@ -128,7 +128,6 @@ def test_a_generated_name_is_cut_to_fit_a_label() -> None:
 
 def test_the_defaults_of_a_pod() -> None:
     created = create(manifest(kinds.POD))
-    evict = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
     [container] = created["spec"].pop("containers")
     assert created["spec"] == {
         "volumes": [{"name": "data", "emptyDir": {}}],
@@ -137,10 +136,6 @@ def test_the_defaults_of_a_pod() -> None:
         "securityContext": {},
         "schedulerName": "default-scheduler",
         "enableServiceLinks": True,
-        "tolerations": [
-            {"key": "node.kubernetes.io/not-ready", **evict},
-            {"key": "node.kubernetes.io/unreachable", **evict},
-        ],
     }
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert container["ports"] == [{"name": "http", "containerPort": 80, "protocol": "TCP"}]
@@ -193,12 +188,6 @@ def test_quality_of_service(resources: dict[str, Any], qos: str) -> None:
     data = manifest(kinds.POD)
     put(data, "spec.containers[0].resources", resources)
     assert create(data)["status"]["qosClass"] == qos
-
-
-def test_a_pod_that_tolerates_lost_nodes_gets_no_other_toleration() -> None:
-    data = manifest(kinds.POD)
-    put(data, "spec.tolerations", [{"operator": "Exists"}])
-    assert create(data)["spec"]["tolerations"] == [{"operator": "Exists"}]
 
 
 def test_the_defaults_of_a_deployment() -> None:

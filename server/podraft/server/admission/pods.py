@@ -1,7 +1,7 @@
 """Pods and pod templates: defaults, rules, and the few fields that may change.
 
-Owns: everything of a pod's spec above its containers and volumes, the
-tolerations that every pod gets, and the status that it starts with.
+Owns: everything of a pod's spec above its containers and volumes, and the
+status that it starts with.
 """
 
 from __future__ import annotations
@@ -23,10 +23,6 @@ TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 MAX_CONTAINERS = 64
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PHASES = ("", "Pending", "Running", "Succeeded", "Failed", "Unknown")
-
-# How long a pod stays on a node that was lost, unless it says otherwise.
-_LOST_NODE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-_LOST_NODE_S = 300
 
 
 def default_spec(spec: pod_pb2.PodSpec) -> None:
@@ -55,18 +51,12 @@ def default_pod(pod: pod_pb2.Pod) -> None:
 
 
 def begin(pod: pod_pb2.Pod) -> None:
-    """Give a new, valid pod its tolerations and the status that it starts with."""
-    for taint in _LOST_NODE_TAINTS:
-        if not any(_tolerates_eviction(toleration, taint) for toleration in pod.spec.tolerations):
-            pod.spec.tolerations.add(
-                key=taint, operator="Exists", effect="NoExecute", toleration_seconds=_LOST_NODE_S
-            )
+    """Give a new, valid pod the status that it starts with.
+
+    It gets no tolerations: a pod stays on a lost node only as long as it says.
+    """
     pod.status.phase = "Pending"
     pod.status.qos_class = qos_class(pod.spec)
-
-
-def _tolerates_eviction(toleration: pod_pb2.Toleration, taint: str) -> bool:
-    return toleration.key in ("", taint) and toleration.effect in ("", "NoExecute")
 
 
 def check_pod(pod: pod_pb2.Pod, report: Report) -> None:
@@ -172,11 +162,6 @@ def keep(stored: pod_pb2.Pod, pod: pod_pb2.Pod) -> None:
     """Restore what the server added at creation and a manifest applied again does not say."""
     if not pod.spec.node_name and stored.spec.node_name:
         pod.spec.node_name = stored.spec.node_name
-    if len(pod.spec.tolerations) < len(stored.spec.tolerations):
-        said = list(pod.spec.tolerations)
-        for toleration in stored.spec.tolerations:
-            if toleration.key in _LOST_NODE_TAINTS and toleration not in said:
-                pod.spec.tolerations.append(toleration)
 
 
 def check_change(stored: pod_pb2.Pod, pod: pod_pb2.Pod, report: Report) -> None:
