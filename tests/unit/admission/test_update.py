@@ -247,7 +247,9 @@ def test_a_manifest_need_not_say_what_the_server_added_to_a_pod() -> None:
 def test_nothing_else_of_a_pod_can_change(change: Any, violations: list[tuple[str, str]]) -> None:
     before = stored(kinds.POD)
     before.spec.node_name = "n1"
-    before.spec.tolerations.add(key="disk", operator="Exists", toleration_seconds=9)
+    before.spec.tolerations.add(
+        key="disk", operator="Exists", effect="NoExecute", toleration_seconds=9
+    )
     after = copied(before)
     change(after.spec)
     assert refused(kinds.POD, before, after) == violations
