@@ -1,0 +1,194 @@
+"""The calls of one kind: create, get, list, watch, update, patch, delete.
+
+Owns: how a kind's requests are made and its answers read, from the table of kinds alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from google.protobuf.message import Message
+
+from podraft.api.kinds import Kind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.client import writes as requests
+from podraft.client.connection import Connection
+from podraft.client.wire import WatchBatch, watch_decoder
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList(Generic[ObjectT]):
+    """Objects at one revision; ``continue_token`` is empty when it was the last page."""
+
+    items: Sequence[ObjectT]
+    resource_version: str
+    continue_token: str
+
+
+class ResourceClient(Generic[ObjectT]):
+    """The calls of one kind.
+
+    ``namespace`` is empty for kinds without one, and in `list` and `watch` for all
+    namespaces; no namespace is ever assumed.  Every method raises `errors.ApiError`
+    or one of its subclasses; what callers usually handle is named at each.
+    """
+
+    def __init__(self, kind: Kind[ObjectT], connection: Connection) -> None:
+        self.kind = kind
+        self._connection = connection
+
+    async def create(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+        """Create ``obj`` and return it as stored.
+
+        Raises:
+            AlreadyExistsError: An object of this name is there.
+            InvalidError: ``obj`` is malformed.
+
+        """
+        request = self.kind.create_request(**self._body(obj, dry_run))
+        return await self._connection.call(self.kind.method("Create"), request, self._decode)
+
+    async def get(self, name: str, namespace: str = "") -> ObjectT:
+        """Return one object.
+
+        Raises:
+            NotFoundError: It is not there.
+
+        """
+        request = requests_pb2.GetRequest(namespace=namespace, name=name)
+        return await self._connection.read(self.kind.method("Get"), request, self._decode)
+
+    async def list(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> ObjectList[ObjectT]:
+        """Return the objects that match, all of one revision.
+
+        Raises:
+            InvalidError: A selector is malformed.
+            CompactedError: ``continue_token`` is too old: list from the beginning.
+
+        """
+        request = requests_pb2.ListRequest(
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+            continue_token=continue_token,
+        )
+        decode = cast("Callable[[bytes], Any]", self.kind.list_message.FromString)
+        answer = await self._connection.read(self.kind.method("List"), request, decode)
+        metadata = answer.metadata
+        return ObjectList(answer.items, metadata.resource_version, metadata.continue_token)
+
+    def watch(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+    ) -> AsyncIterator[WatchBatch[ObjectT]]:
+        """Yield changes after ``resource_version``, in order, in batches, until it fails.
+
+        Without a ``resource_version`` all present objects come first, as additions, and
+        then a bookmark.  The stream has no deadline; closing the iterator ends it.
+
+        Raises (from the iterator):
+            CompactedError: Changes after ``resource_version`` are forgotten.
+            UnavailableError: The connection is lost; resume from the last revision seen.
+        """
+        request = requests_pb2.WatchRequest(
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            resource_version=resource_version,
+        )
+        path = self.kind.method("Watch")
+        return self._connection.stream(path, request, watch_decoder(self.kind))
+
+    async def update(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+        """Replace an object but for its status.
+
+        Raises:
+            NotFoundError: It is not there.
+            ConflictError: ``metadata.resource_version`` is set and not the stored one.
+            InvalidError: ``obj`` is malformed.
+
+        """
+        request = self.kind.update_request(**self._body(obj, dry_run))
+        return await self._connection.call(self.kind.method("Update"), request, self._decode)
+
+    async def update_status(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+        """Replace only an object's status; raises as `update` does."""
+        request = self.kind.update_request(**self._body(obj, dry_run))
+        return await self._connection.call(self.kind.method("UpdateStatus"), request, self._decode)
+
+    async def patch(
+        self,
+        name: str,
+        merge_patch: Mapping[str, Any] | bytes,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        uid: str | None = None,
+        resource_version: str | None = None,
+        dry_run: bool = False,
+    ) -> ObjectT:
+        """Apply a JSON merge patch (RFC 7396) to the object, or to its ``status``.
+
+        Raises:
+            NotFoundError: It is not there.
+            ConflictError: ``uid`` or ``resource_version`` is not the stored one.
+            InvalidError: The patch, or what it makes of the object, is malformed.
+
+        """
+        request = requests.patch_request(
+            name, merge_patch, namespace, subresource, uid, resource_version, dry_run=dry_run
+        )
+        return await self._connection.call(self.kind.method("Patch"), request, self._decode)
+
+    async def delete(
+        self,
+        name: str,
+        namespace: str = "",
+        *,
+        grace_period_seconds: int | None = None,
+        propagation: requests_pb2.PropagationPolicy | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        dry_run: bool = False,
+    ) -> ObjectT:
+        """Delete an object, or begin its graceful deletion; return it as it was last.
+
+        Raises:
+            NotFoundError: It is not there.
+            ConflictError: ``uid`` or ``resource_version`` is not the stored one.
+
+        """
+        request = requests.delete_request(
+            name,
+            namespace,
+            grace_period_seconds=grace_period_seconds,
+            propagation=propagation,
+            uid=uid,
+            resource_version=resource_version,
+            dry_run=dry_run,
+        )
+        return await self._connection.call(self.kind.method("Delete"), request, self._decode)
+
+    def _decode(self, data: bytes) -> ObjectT:
+        return self.kind.message.FromString(data)
+
+    def _body(self, obj: ObjectT, dry_run: bool) -> dict[str, Any]:
+        options = requests_pb2.WriteOptions(dry_run=True) if dry_run else None
+        return {self.kind.field: obj, "options": options}
