@@ -1,0 +1,84 @@
+"""What the shell owes the core after a step.
+
+Owns: ``Effects`` and its parts; the order in which they are carried out is the contract that
+safety rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podraft.server.raft.entries import Entry, HardState, MemberId, SnapshotMark
+from podraft.server.raft.events import Refusal
+from podraft.server.raft.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What must reach the disk, parts in field order; writes in the order of ``sequence``.
+
+    A crash may leave any prefix of the writes that were not yet reported ``Persisted``.
+
+    ``snapshot`` replaces log and state machine by the data received with it.
+    ``entries`` are consecutive; the first one replaces whatever the log has from its index on.
+    """
+
+    sequence: int
+    snapshot: SnapshotMark | None
+    hard_state: HardState | None
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReady:
+    """A read may be answered as soon as the state machine has applied ``index``."""
+
+    id: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A proposal, read, change or transfer did not and will not happen."""
+
+    id: int
+    reason: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class SendSnapshot:
+    """Send ``to`` the newest snapshot.
+
+    It goes as an ``InstallSnapshot`` of ``term``; how that ended, ``SnapshotSent`` tells.
+    """
+
+    to: MemberId
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the shell owes the core after one step, in field order.
+
+    ``messages_now`` may leave at once, even before anything of ``write`` is durable: a leader's
+    entries go to its followers while its own disk works.
+    ``write`` goes to the disk; the shell tells ``Persisted`` when it is durable.
+    ``messages_after_persist`` leave when this write and all earlier ones are durable: a vote
+    or an acknowledgement that a crash could undo is a lie.  Without a ``write`` they still wait for
+    earlier ones.
+    ``committed`` are durable here and on a majority: apply them in order, each once, then
+    tell ``Applied``.  After a ``write.snapshot`` they continue behind it.
+    ``reads``, ``refused``: answers to what was asked for.
+    ``snapshots`` are to be sent in the background.
+    """
+
+    messages_now: tuple[Message, ...] = ()
+    write: Write | None = None
+    messages_after_persist: tuple[Message, ...] = ()
+    committed: tuple[Entry, ...] = ()
+    reads: tuple[ReadReady, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    snapshots: tuple[SendSnapshot, ...] = ()
+
+
+NOTHING = Effects()

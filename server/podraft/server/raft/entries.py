@@ -1,0 +1,111 @@
+"""What a log consists of: entries, the durable facts beside them, who belongs to the group.
+
+Owns: the vocabulary of the log and the binary form of a membership (little-endian):
+
+    version u8 | voters u16 | learners u16 | member ids u64 each
+
+Invariants: the ids of a ``Membership`` are sorted, so equal memberships have equal bytes; nobody is
+voter and learner at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct
+from typing import TypeAlias
+
+MemberId: TypeAlias = int
+NOBODY: MemberId = 0
+
+_MEMBERSHIP = Struct("<BHH")
+_MEMBERSHIP_VERSION = 1
+
+
+class EntryKind(IntEnum):
+    """What an entry's payload is."""
+
+    COMMAND = 1  # For the state machine above.
+    EMPTY = 2  # A leader's first entry: it commits what earlier terms left.
+    MEMBERSHIP = 3  # An encoded ``Membership``, in force from the moment it is in a log.
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One position of the log.  ``index`` and ``term`` together say everything before it, too.
+
+    ``proposal`` is how its proposer recognises it; 0 if nobody waits for it.
+    """
+
+    index: int
+    term: int
+    kind: EntryKind
+    payload: bytes
+    proposal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HardState:
+    """What a member must not forget: its term, and whom it voted for in it (0: nobody)."""
+
+    term: int = 0
+    vote: MemberId = NOBODY
+
+
+INITIAL_HARD_STATE = HardState()
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who replicates the log; only voters count in majorities."""
+
+    voters: tuple[MemberId, ...]
+    learners: tuple[MemberId, ...] = ()
+
+    @classmethod
+    def of(cls, voters: Iterable[MemberId], learners: Iterable[MemberId] = ()) -> Membership:
+        """Return the membership of these members, in canonical order."""
+        return cls(tuple(sorted(voters)), tuple(sorted(learners)))
+
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        """Everybody who gets entries."""
+        return (*self.voters, *self.learners)
+
+    def encode(self) -> bytes:
+        """Return the payload of a ``MEMBERSHIP`` entry."""
+        header = _MEMBERSHIP.pack(_MEMBERSHIP_VERSION, len(self.voters), len(self.learners))
+        return header + b"".join(member.to_bytes(8, "little") for member in self.members)
+
+
+class MembershipFormatError(Exception):
+    """Bytes that are no membership of a known version."""
+
+
+def decode_membership(payload: bytes) -> Membership:
+    """Return what ``Membership.encode`` wrote.
+
+    Raises:
+        MembershipFormatError: It wrote something else.
+    """
+    if len(payload) < _MEMBERSHIP.size:
+        raise MembershipFormatError(f"a membership of {len(payload)} bytes is cut off")
+    version, voters, learners = _MEMBERSHIP.unpack_from(payload)
+    ids = payload[_MEMBERSHIP.size :]
+    if version != _MEMBERSHIP_VERSION or len(ids) != 8 * (voters + learners):
+        raise MembershipFormatError(f"no membership of version {_MEMBERSHIP_VERSION}")
+    members = [int.from_bytes(ids[at : at + 8], "little") for at in range(0, len(ids), 8)]
+    return Membership(tuple(members[:voters]), tuple(members[voters:]))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMark:
+    """Where in the log a snapshot of the state machine was taken.
+
+    It stands for every entry up to ``index``, whose term and membership it therefore carries.
+    """
+
+    index: int
+    term: int
+    membership: Membership

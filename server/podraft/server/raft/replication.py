@@ -1,0 +1,253 @@
+"""Bringing every log to equality with the leader's, and committing.
+
+Owns: appends and their answers on both sides, heartbeats, flow control, snapshots for those who are
+too far behind, the leader's commit index.
+
+Invariants: a leader never changes its log but at the end.  A follower acknowledges what is durable,
+and only as far as the message proves equality.  An entry is committed by counting only if it is of
+the leader's term; earlier ones with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from podraft.server.raft.entries import Entry, EntryKind, MemberId
+from podraft.server.raft.errors import ensure
+from podraft.server.raft.events import Proposal, SnapshotSent
+from podraft.server.raft.member import Member, Role
+from podraft.server.raft.messages import (
+    Append,
+    Appended,
+    AppendRefused,
+    Heartbeat,
+    HeartbeatAnswer,
+    InstallSnapshot,
+)
+from podraft.server.raft.progress import Pace, Progress
+from podraft.server.raft.quorum import agreed_index
+
+
+class Replication:
+    """The member's part in replication."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._log = member.log
+        self._uncommitted_bytes = 0
+        self.round = 0
+
+    # The leader's log.
+
+    def lead(self) -> None:
+        """Begin a leadership: nothing is known of the others' logs."""
+        member, log = self._member, self._log
+        member.peers = {}
+        self.round += 1
+        self._uncommitted_bytes = 0
+        member.transfer_target = 0
+        memberships = [log.membership]
+        if (previous := log.previous_membership) is not None:
+            memberships.append(previous)
+        for membership in memberships:
+            for peer in membership.members:
+                self.add_peer(peer)
+        self.append(EntryKind.EMPTY, (Proposal(0, b""),))
+
+    def add_peer(self, peer: MemberId) -> None:
+        """Replicate to ``peer``, too."""
+        member = self._member
+        if peer != member.id and peer not in member.peers:
+            options = member.options
+            member.peers[peer] = Progress(self._log.last_index + 1, options.in_flight_max)
+
+    def overloaded(self, proposals: Sequence[Proposal]) -> bool:
+        """Whether so much is uncommitted that these must be refused."""
+        options, log = self._member.options, self._log
+        size = sum(len(proposal.payload) for proposal in proposals)
+        uncommitted = log.last_index - log.commit
+        return uncommitted > 0 and (
+            uncommitted + len(proposals) > options.uncommitted_entries_max
+            or self._uncommitted_bytes + size > options.uncommitted_bytes_max
+        )
+
+    def append(self, kind: EntryKind, proposals: Sequence[Proposal]) -> None:
+        """Append to the leader's own log and send it on."""
+        log, term = self._log, self._member.term
+        first = log.last_index + 1
+        log.append(
+            [
+                Entry(index, term, kind, proposal.payload, proposal.id)
+                for index, proposal in enumerate(proposals, first)
+            ]
+        )
+        self._uncommitted_bytes += sum(len(proposal.payload) for proposal in proposals)
+        self.broadcast()
+
+    # Sending.
+
+    def broadcast(self, *, even_empty: bool = False) -> None:
+        """Send every follower what it lacks; ``even_empty``: at least the commit index."""
+        for peer, progress in self._member.peers.items():
+            sent = self._send(peer, progress)
+            if even_empty and not sent and progress.pace is Pace.REPLICATE:
+                self._send_append(peer, progress, ())
+
+    def _send(self, peer: MemberId, progress: Progress) -> bool:
+        """Fill the pipeline to ``peer``; returns whether anything was sent."""
+        sent = False
+        log, options = self._log, self._member.options
+        while progress.may_send and progress.next <= log.last_index:
+            if progress.next <= log.start:
+                progress.await_snapshot()
+                self._member.send_snapshot(peer)
+                return sent
+            entries = log.slice(progress.next, log.last_index, options.message_bytes_max)
+            self._send_append(peer, progress, entries)
+            sent = True
+        return sent
+
+    def _send_append(self, peer: MemberId, progress: Progress, entries: tuple[Entry, ...]) -> None:
+        member, log = self._member, self._log
+        previous = progress.next - 1
+        previous_term = log.term_at(previous)
+        if previous_term is None:
+            progress.await_snapshot()
+            member.send_snapshot(peer)
+            return
+        progress.sent(previous + len(entries), entries=bool(entries))
+        member.send_now(
+            Append(member.id, peer, member.term, previous, previous_term, entries, log.commit)
+        )
+
+    def heartbeat(self) -> None:
+        """Tell everybody that the leader is there, and begin a round of answers."""
+        member, commit = self._member, self._log.commit
+        self.round += 1
+        for peer, progress in member.peers.items():
+            known = min(progress.match, commit)
+            member.send_now(Heartbeat(member.id, peer, member.term, known, self.round))
+
+    # The followers' answers.
+
+    def appended(self, answer: Appended) -> None:
+        """A follower has more."""
+        progress = self._member.peers.get(answer.sender)
+        if progress is None:
+            return
+        log = self._log
+        ensure(answer.match <= log.last_index, f"member {answer.sender} has more than its leader")
+        progress.active = True
+        news = progress.matched(answer.match)
+        if progress.pace is Pace.PROBE and (news or answer.match == progress.match):
+            progress.replicate()
+        elif progress.pace is Pace.SNAPSHOT and progress.match >= log.start:
+            progress.probe()
+        if news:
+            self.advance_commit()
+        self._send(answer.sender, progress)
+
+    def append_refused(self, answer: AppendRefused) -> None:
+        """A follower's log is different or ends before: try where it says."""
+        progress = self._member.peers.get(answer.sender)
+        if progress is None:
+            return
+        progress.active = True
+        candidate, _ = self._log.last_index_up_to_term(answer.hint_index, answer.hint_term)
+        if progress.refused(answer.previous_index, candidate):
+            self._send_probe(answer.sender, progress)
+
+    def heartbeat_answered(self, answer: HeartbeatAnswer) -> None:
+        """A follower is there; find out what it lacks if something may have been lost."""
+        progress = self._member.peers.get(answer.sender)
+        if progress is None:
+            return
+        progress.active = True
+        progress.round = max(progress.round, answer.round)
+        if progress.pace is Pace.SNAPSHOT:
+            return
+        progress.paused = False
+        if progress.match < self._log.last_index or progress.pace is Pace.PROBE:
+            self._send_probe(answer.sender, progress)
+
+    def _send_probe(self, peer: MemberId, progress: Progress) -> None:
+        if not self._send(peer, progress) and progress.pace is not Pace.SNAPSHOT:
+            # Nothing new to send, or the pipeline is full: its refusal tells what was lost.
+            self._send_append(peer, progress, ())
+
+    def snapshot_sent(self, report: SnapshotSent) -> None:
+        """The shell's attempt has ended; what the follower has now, a probe tells."""
+        progress = self._member.peers.get(report.to)
+        if progress is None or progress.pace is not Pace.SNAPSHOT:
+            return
+        mark = report.mark
+        progress.probe(mark.index + 1 if mark is not None else 0)
+        # A heartbeat's answer is the next occasion: it may take time to install.
+        progress.paused = True
+
+    def advance_commit(self) -> None:
+        """Commit what a majority has, if that ends with an entry of this term."""
+        member, log = self._member, self._log
+        matches = {peer: progress.match for peer, progress in member.peers.items()}
+        # The own copy counts like any other: when it is durable.
+        matches[member.id] = log.persisted
+        index = agreed_index(log.membership.voters, matches)
+        if self.may_commit(index):
+            for position in range(log.commit + 1, index + 1):
+                self._uncommitted_bytes -= len(log.entry(position).payload)
+            self._uncommitted_bytes = max(self._uncommitted_bytes, 0)
+            log.commit_to(index)
+
+    def may_commit(self, index: int) -> bool:
+        """Whether an entry which a majority has is committed by that (the paper's 5.4.2)."""
+        return index > self._log.commit and self._log.term_at(index) == self._member.term
+
+    # The follower's side.
+
+    def append_received(self, message: Append) -> None:
+        """Take the leader's entries, or say where the logs may be equal."""
+        member, log = self._member, self._log
+        ensure(member.role is Role.FOLLOWER, f"two leaders in term {member.term}")
+        previous, previous_term, entries = (
+            message.previous_index,
+            message.previous_term,
+            message.entries,
+        )
+        if previous < log.commit:
+            # What is committed is equal everywhere: only the rest of an old message is looked at.
+            entries = entries[log.commit - previous :]
+            previous, previous_term = log.commit, log.term_at(log.commit) or 0
+        if log.merge(previous, previous_term, entries):
+            proven = previous + len(entries)
+            self.learn_commit(message.commit, proven)
+            self._acknowledge(message.sender, proven)
+            return
+        hint, hint_term = log.last_index_up_to_term(previous, previous_term)
+        member.send_after_persist(
+            AppendRefused(member.id, message.sender, member.term, previous, hint, hint_term)
+        )
+
+    def learn_commit(self, commit: int, proven: int) -> None:
+        """Believe the leader's commit index as far as the logs are proven equal."""
+        self._log.commit_to(min(commit, proven))
+
+    def _acknowledge(self, leader: MemberId, match: int) -> None:
+        member = self._member
+        member.send_after_persist(Appended(member.id, leader, member.term, match))
+
+    def heartbeat_received(self, message: Heartbeat) -> None:
+        """Answer at once: it says nothing of the disk."""
+        member = self._member
+        self._log.commit_to(message.commit)
+        member.send_now(HeartbeatAnswer(member.id, message.sender, member.term, message.round))
+
+    def snapshot_received(self, message: InstallSnapshot) -> None:
+        """Replace log and state machine, if the snapshot is ahead of them."""
+        log, mark = self._log, message.mark
+        if mark.index > log.commit:
+            if log.term_at(mark.index) == mark.term:
+                # Everything in it is in the log already.
+                log.commit_to(mark.index)
+            else:
+                self._member.install(mark)
+        self._acknowledge(message.sender, log.commit)
