@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 ResultT = TypeVar("ResultT")
 
@@ -26,6 +26,18 @@ def eventually(
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.1)
     return result
+
+
+@overload
+async def eventually_async(
+    condition: Callable[[], Awaitable[ResultT]], *, within_s: float = ...
+) -> ResultT: ...
+
+
+@overload
+async def eventually_async(
+    condition: Callable[[], ResultT], *, within_s: float = ...
+) -> ResultT: ...
 
 
 async def eventually_async(

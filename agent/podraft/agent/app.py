@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from podraft.agent import arguments, cleanup
+from podraft.agent import arguments, cleanup, state_lock
 from podraft.agent.arguments import Arguments
 from podraft.agent.network.pod_network import PodNetwork
 from podraft.agent.node import facts as node_facts
@@ -28,7 +28,7 @@ from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.commands import Commands
 from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
-from podraft.agent.podman.service import PodmanService
+from podraft.agent.podman.service import PodmanService, PodmanStartError
 from podraft.agent.pods.configuration import ConfigurationCache
 from podraft.agent.pods.exits import ExitWatcher
 from podraft.agent.pods.handlers import Handlers
@@ -40,21 +40,22 @@ from podraft.agent.pods.probes import ProbeSlots
 from podraft.agent.pods.shared import Node
 from podraft.agent.pods.statuses import StatusWriter
 from podraft.agent.proxy.app import ServiceProxy
+from podraft.agent.state_lock import StateInUseError
 from podraft.agent.streams import rotation
 from podraft.agent.streams.service import NodeAgentService, make_server
 from podraft.agent.volumes.manager import VolumeManager
 from podraft.client.client import Client
 from podraft.client.errors import ApiError
 from podraft.client.informer import Informer
+from podraft.client.recorder import EventRecorder
 
 _log = logging.getLogger("podraft.agent")
 
 _RENEW_CHECK_S = 60.0
-_PODMAN_START_WITHIN_S = 30.0
 
 
-class _Renewed(Exception):  # noqa: N818 - no error: it ends one composition to begin the next
-    """The identity was renewed: compose everything anew with it."""
+class _Anew(Exception):  # noqa: N818 - no error: it ends one composition to begin the next
+    """What everything is composed of has changed; the message says what."""
 
 
 def main() -> None:
@@ -72,10 +73,10 @@ def main() -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     try:
         asyncio.run(_until_signal(given))
-    except (JoinError, UnusableMachineError, StartError) as error:
+    except _EXPECTED as error:
         sys.exit(f"podraft-agent: {error}")
     except BaseExceptionGroup as group:
-        expected, other = group.split((JoinError, UnusableMachineError, StartError))
+        expected, other = group.split(_EXPECTED)
         if expected is None or other is not None:
             raise
         sys.exit(f"podraft-agent: {_first(expected)}")
@@ -83,6 +84,9 @@ def main() -> None:
 
 class StartError(Exception):
     """The agent cannot start; the message says why."""
+
+
+_EXPECTED = (JoinError, UnusableMachineError, StartError, PodmanStartError, StateInUseError)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -102,14 +106,19 @@ async def _until_signal(given: Arguments) -> None:
 async def run(given: Arguments) -> None:
     """Join if need be, then run the agent until cancelled."""
     given.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with state_lock.held(given.state_directory):
+        await _run_with_state(given)
+
+
+async def _run_with_state(given: Arguments) -> None:
     store = IdentityStore(given.state_directory)
     identity = await _identity(given, store)
     async with _podman(given) as (podman, service, facts):
         while True:
             try:
                 await _run_as(given, store, identity, podman, service, facts)
-            except* _Renewed:
-                _log.info("the node's certificate was renewed")
+            except* _Anew as group:
+                _log.info("beginning anew: %s", _first(group))
             renewed = store.load()
             assert renewed is not None
             identity = renewed
@@ -160,33 +169,8 @@ async def _podman(
         service = PodmanService(
             directories, configuration, podman.ping, given.image_network_namespace
         )
-        running = asyncio.create_task(service.run())
-        try:
-            await _first_answer(service, running, directories)
+        async with service.running():
             yield podman, service, facts
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-
-async def _first_answer(
-    service: PodmanService, running: asyncio.Task[None], directories: PodmanDirectories
-) -> None:
-    answering = asyncio.create_task(service.answers.wait())
-    done, _ = await asyncio.wait(
-        {answering, running},
-        timeout=_PODMAN_START_WITHIN_S,
-        return_when=asyncio.FIRST_COMPLETED,
-    )
-    if running in done:
-        answering.cancel()
-        error = running.exception()
-        reason = "podman is not installed" if isinstance(error, FileNotFoundError) else str(error)
-        raise StartError(f"cannot start Podman's service: {reason}")
-    if not done:
-        answering.cancel()
-        log = directories.run / "service.log"
-        raise StartError(f"Podman's service does not answer; its last words are in {log}")
 
 
 async def _run_as(
@@ -209,15 +193,18 @@ async def _run_as(
                 return "Podman does not answer"
             return network_problem
 
+        recorder = EventRecorder(client, controller="podraft/agent", instance=given.node_name)
         registration = Registration(
             client,
             await _node_facts(given, podman),
             given.state_directory,
             not_ready,
             given.port,
+            recorder,
         )
         await registration.register()
         async with asyncio.TaskGroup() as group:
+            group.create_task(recorder.run())
             group.create_task(registration.run())
             group.create_task(_renew_in_time(store, identity, client))
             pod_cidr = await registration.pod_cidr()
@@ -225,7 +212,10 @@ async def _run_as(
             network_problem = ""
             registration.check_now()
             group.create_task(ServiceProxy(client, pod_cidr, given.node_ip).run())
-            await _run_pods(given, identity, client, podman, service, facts, network, stack, group)
+            group.create_task(_renew_network(registration, pod_cidr))
+            await _run_pods(
+                given, identity, client, podman, service, facts, network, recorder, stack, group
+            )
 
 
 async def _run_pods(
@@ -236,6 +226,7 @@ async def _run_pods(
     service: PodmanService | None,
     facts: MachineFacts,
     network: PodNetwork,
+    recorder: EventRecorder,
     stack: contextlib.AsyncExitStack,
     group: asyncio.TaskGroup,
 ) -> None:
@@ -266,6 +257,7 @@ async def _run_pods(
         configuration=configuration,
         services=services,
         statuses=StatusWriter(client),
+        recorder=recorder,
     )
     manager = PodManager(node, pods)
     lookup = ContainerLookup(manager, volumes)
@@ -321,8 +313,14 @@ async def _renew_in_time(store: IdentityStore, identity: NodeIdentity, client: C
             except ApiError as error:
                 _log.warning("cannot renew the node's certificate: %s", error.message)
             else:
-                raise _Renewed
+                raise _Anew("the node's certificate was renewed")
         await asyncio.sleep(_RENEW_CHECK_S)
+
+
+async def _renew_network(registration: Registration, pod_cidr: str) -> None:
+    """A Node that was deleted and registered anew may be assigned other addresses."""
+    other = await registration.pod_cidr(other_than=pod_cidr)
+    raise _Anew(f"the node's pod network is {other} now")
 
 
 async def _node_facts(given: Arguments, podman: PodmanClient) -> node_facts.NodeFacts:

@@ -1,7 +1,8 @@
 """Keeping the Node object and its Lease true.
 
 Invariant: the Lease is renewed every three seconds while this agent lives; the Node's
-status is written when it changes, and once a minute so that its heartbeat shows.
+status is written when it changes, when the API holds another one (the node controller
+writes Unknown after a silence), and once a minute so that its heartbeat shows.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from pathlib import Path
 
 from podraft.agent.node import facts as node_facts
 from podraft.agent.node.facts import NodeFacts
+from podraft.agent.pods.events import Recorder
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.client.client import Client
-from podraft.client.errors import AlreadyExistsError, ApiError, NotFoundError
+from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
+from podraft.client.informer import Informer
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ _LEASE_RENEW_S = 3.0
 _CHECK_S = 5.0
 _STATUS_MAX_AGE_S = 60.0
 _RETRY_S = 1.0
+_BETWEEN_CHECKS_S = 0.2
 
 
 class Registration:
@@ -41,14 +45,20 @@ class Registration:
         state_directory: Path,
         not_ready: Callable[[], Awaitable[str]],
         port: int,
+        recorder: Recorder,
     ) -> None:
         self._client = client
         self._facts = facts
         self._state_directory = state_directory
         self._not_ready = not_ready
         self._port = port
+        self._recorder = recorder
         self._changed = asyncio.Event()
-        self._status = node_pb2.NodeStatus()
+        self._seen = asyncio.Event()
+        # The newest Node known: what the watch showed or a write of ours returned.
+        self._stored: node_pb2.Node | None = None
+        self._nodes = Informer(client.nodes, field_selector=f"metadata.name={facts.name}")
+        self._nodes.add_handler(self._notice)
 
     async def register(self) -> node_pb2.Node:
         """Create the Node or bring its labels up to date; waits for the API."""
@@ -59,17 +69,13 @@ class Registration:
                 _log.warning("cannot register the node: %s", error.message)
                 await asyncio.sleep(_RETRY_S)
 
-    async def pod_cidr(self) -> str:
-        """Wait until the control plane has assigned the node its pods' addresses."""
-        name = self._facts.name
+    async def pod_cidr(self, other_than: str = "") -> str:
+        """Wait until the control plane has assigned the node its pods' addresses, or others."""
         while True:
-            with contextlib.suppress(ApiError):
-                async for batch in self._client.nodes.watch(field_selector=f"metadata.name={name}"):
-                    for event in batch:
-                        node = event.object
-                        if node is not None and node.metadata.name == name and node.spec.pod_cidr:
-                            return node.spec.pod_cidr
-            await asyncio.sleep(_RETRY_S)
+            self._seen.clear()
+            if self._stored is not None and self._stored.spec.pod_cidr not in ("", other_than):
+                return self._stored.spec.pod_cidr
+            await self._seen.wait()
 
     def check_now(self) -> None:
         """Look at the node's conditions at once: something about them changed."""
@@ -78,21 +84,40 @@ class Registration:
     async def run(self) -> None:
         """Send heartbeats until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._nodes.run())
             group.create_task(self._renew_lease())
             group.create_task(self._keep_status())
+
+    def _notice(self, old: node_pb2.Node | None, new: node_pb2.Node | None) -> None:
+        """Follow the watch; what others write about this node is looked at without delay."""
+        if new is not None:
+            if self._take(new):
+                self._changed.set()
+        elif old is not None and self._stored is not None and not _newer(self._stored, old):
+            # The next check registers the node anew; until then the controllers see that it
+            # is gone, and take the pods off it.
+            self._stored = None
+
+    def _take(self, node: node_pb2.Node) -> bool:
+        """Remember the node if that is news."""
+        if self._stored is not None and not _newer(node, self._stored):
+            return False
+        self._stored = node
+        self._seen.set()
+        return True
 
     async def _register(self) -> node_pb2.Node:
         labels = node_facts.labels(self._facts)
         node = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=self._facts.name, labels=labels))
         try:
-            return await self._client.nodes.create(node)
+            stored = await self._client.nodes.create(node)
         except AlreadyExistsError:
             stored = await self._client.nodes.get(self._facts.name)
-        self._status = stored.status
-        if all(stored.metadata.labels.get(key) == value for key, value in labels.items()):
-            return stored
-        patch = {"metadata": {"labels": labels}}
-        return await self._client.nodes.patch(self._facts.name, patch)
+        if any(stored.metadata.labels.get(key) != value for key, value in labels.items()):
+            patch = {"metadata": {"labels": labels}}
+            stored = await self._client.nodes.patch(self._facts.name, patch)
+        self._take(stored)
+        return stored
 
     async def _renew_lease(self) -> None:
         while True:
@@ -126,31 +151,48 @@ class Registration:
             self._changed.clear()
             try:
                 now_s = time.time()
-                fresh = await self._compose(now_s)
+                stored = self._stored or await self._register()
+                fresh = await self._compose(stored, now_s)
                 due = now_s - written_s >= _STATUS_MAX_AGE_S
-                if due or _without_heartbeats(fresh) != _without_heartbeats(self._status):
-                    await self._write_status(fresh)
-                    self._status = fresh
+                if due or _without_heartbeats(fresh) != _without_heartbeats(stored.status):
+                    await self._write_status(stored, fresh)
                     written_s = now_s
-            except NotFoundError:
-                await self.register()
+            except (NotFoundError, ConflictError):
+                self._stored = None  # It was deleted, or is another one now.
             except ApiError as error:
                 _log.warning("cannot write the node's status: %s", error.message)
+            # Somebody who writes the opposite, another agent of this name perhaps, gets no race.
+            await asyncio.sleep(_BETWEEN_CHECKS_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_S):
                     await self._changed.wait()
 
-    async def _compose(self, now_s: float) -> node_pb2.NodeStatus:
+    async def _compose(self, stored: node_pb2.Node, now_s: float) -> node_pb2.NodeStatus:
         pressure = await asyncio.to_thread(node_facts.read_pressure, self._state_directory)
-        # The node lifecycle controller writes here too when it loses sight of the node.
-        stored = await self._client.nodes.get(self._facts.name)
-        self._status = stored.status
         not_ready = await self._not_ready()
         return node_facts.status(self._facts, pressure, not_ready, stored.status, now_s, self._port)
 
-    async def _write_status(self, status: node_pb2.NodeStatus) -> None:
-        node = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=self._facts.name), status=status)
-        await self._client.nodes.update_status(node)
+    async def _write_status(self, stored: node_pb2.Node, status: node_pb2.NodeStatus) -> None:
+        # No precondition but the identity: only this agent knows the node's status, and what
+        # the node controller wrote in a silence ends with the silence.
+        metadata = meta_pb2.ObjectMeta(name=self._facts.name, uid=stored.metadata.uid)
+        written = await self._client.nodes.update_status(
+            node_pb2.Node(metadata=metadata, status=status)
+        )
+        self._take(written)
+        before, after = _ready(stored.status), _ready(status)
+        if before != after:
+            reason = "NodeReady" if after == "True" else "NodeNotReady"
+            note = f"Node {self._facts.name} status is now: {reason}"
+            self._recorder.record(written, "Normal", reason, note)
+
+
+def _ready(status: node_pb2.NodeStatus) -> str:
+    return next((c.status for c in status.conditions if c.type == "Ready"), "")
+
+
+def _newer(one: node_pb2.Node, other: node_pb2.Node) -> bool:
+    return int(one.metadata.resource_version or 0) > int(other.metadata.resource_version or 0)
 
 
 def _without_heartbeats(status: node_pb2.NodeStatus) -> node_pb2.NodeStatus:

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
@@ -23,6 +23,11 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _STABLE_AFTER_S = 30.0
 _STOP_WITHIN_S = 5.0
+_START_WITHIN_S = 30.0
+
+
+class PodmanStartError(Exception):
+    """Podman's service cannot be had; the message says why."""
 
 
 class PodmanService:
@@ -57,6 +62,39 @@ class PodmanService:
         """Return when the service has ended since this was asked last."""
         await self._away.wait()
         self._away.clear()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the service for the length of a block, which begins when it answers.
+
+        Raises:
+            PodmanStartError: It does not answer in time, or cannot be started at all.
+        """
+        running = asyncio.create_task(self.run())
+        try:
+            await self._first_answer(running)
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _first_answer(self, running: asyncio.Task[None]) -> None:
+        answering = asyncio.create_task(self.answers.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {answering, running},
+                timeout=_START_WITHIN_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            answering.cancel()
+        if running in done:
+            error = running.exception()
+            reason = "podman is not installed" if isinstance(error, FileNotFoundError) else error
+            raise PodmanStartError(f"cannot start Podman's service: {reason}")
+        if not done:
+            log = self._directories.run / "service.log"
+            raise PodmanStartError(f"Podman's service does not answer; its last words are in {log}")
 
     async def run(self) -> None:
         """Keep the service running until cancelled; then stop it."""

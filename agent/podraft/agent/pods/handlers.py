@@ -90,7 +90,7 @@ class Handlers:
             ) as response:
                 await response.content.read(_BODY_BYTES_MAX)
                 well = 200 <= response.status < 400
-                return Answer(well, f"HTTP probe got status {response.status}")
+                return Answer(well, f"HTTP probe failed with statuscode: {response.status}")
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             return Answer(False, f"HTTP probe failed: {error or 'no answer in time'}")
 

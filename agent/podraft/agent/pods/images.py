@@ -6,6 +6,7 @@ Invariant: one image is pulled once at a time, however many containers wait for 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from podraft.agent.podman.client import (
     ImageRecord,
@@ -33,8 +34,12 @@ class Images:
         self._pulls: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_PULLS_AT_ONCE)
 
-    async def ensure(self, reference: str, policy: str) -> ImageRecord:
+    async def ensure(
+        self, reference: str, policy: str, pulling: Callable[[], None] = lambda: None
+    ) -> ImageRecord:
         """Return the local image of a reference, pulling it if the policy says so.
+
+        ``pulling`` is called when a pull is needed.
 
         Raises:
             ImageError: It is not here and cannot be pulled, or must not be.
@@ -49,6 +54,7 @@ class Images:
                     "ErrImageNeverPull",
                     f'Container image "{reference}" is not present with pull policy of Never',
                 )
+            pulling()
             await self._pull(reference)
             found = await self._local(reference)
         except PodmanUnavailableError:

@@ -9,9 +9,10 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from podraft.agent.podman.client import ContainerRecord
-from podraft.agent.pods.handlers import Handlers, Target
+from podraft.agent.pods.handlers import Answer, Handlers, Target
 from podraft.api.core.v1 import container_pb2
 
 SendSignal = Callable[[str, signal.Signals], Awaitable[None]]
@@ -37,17 +38,20 @@ class Kill:
 
     async def pre_stop(
         self, handlers: Handlers, hook: container_pb2.LifecycleHandler, target: Target
-    ) -> None:
+    ) -> Answer:
         """Run the hook; when it takes all the time, TERM still gets two seconds."""
         remaining_s = self._deadline_s - time.time()
         if remaining_s <= 0:
-            return
+            return Answer(True)
         asking = asyncio.create_task(handlers.ask(hook, target, remaining_s))
         await self._until(asking)
         if not asking.done():
             asking.cancel()
         if self._deadline_s - time.time() < _AFTER_PRE_STOP_S and remaining_s > 1:
             self._deadline_s = max(self._deadline_s, time.time() + _AFTER_PRE_STOP_S)
+        if asking.done() and not asking.cancelled():
+            return asking.result()
+        return Answer(self._exited.is_set(), "the time to stop is over")
 
     async def stop(self, send: SendSignal) -> None:
         """Send the stop signal, wait, and kill at the deadline."""
@@ -62,7 +66,7 @@ class Kill:
             except TimeoutError:
                 return  # The core asks for the kill again.
 
-    async def _until(self, task: asyncio.Task[object]) -> None:
+    async def _until(self, task: asyncio.Task[Any]) -> None:
         """Wait for a task until the deadline, which may move meanwhile."""
         exited = asyncio.create_task(self._exited.wait())
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from podraft.agent.pods.core.probing import Tally, first_probe_after_s
 from podraft.agent.pods.core.records import ProbeKey, ProbeKind
-from podraft.agent.pods.handlers import Handlers, Target
+from podraft.agent.pods.handlers import Answer, Handlers, Target
 from podraft.api.core.v1 import container_pb2
 
 _AT_ONCE = 16
@@ -43,9 +43,15 @@ class ProbeSlots:
 class PodProbes:
     """The probes of one pod and their verdicts."""
 
-    def __init__(self, slots: ProbeSlots, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        slots: ProbeSlots,
+        changed: Callable[[], None],
+        failed: Callable[[ProbeTask, str], None],
+    ) -> None:
         self._slots = slots
         self._changed = changed
+        self._failed = failed
         self._tasks: dict[ProbeKey, asyncio.Task[None]] = {}
         self._tallies: dict[ProbeKey, Tally] = {}
         self.messages: dict[ProbeKey, str] = {}
@@ -87,15 +93,18 @@ class PodProbes:
             await asyncio.sleep(random.uniform(0.0, min(period_s, 5.0)))
         eager_s = _EAGER_FIRST_S
         while True:
-            await self._ask_once(task)
+            answer = await self._ask_once(task)
             pause_s = period_s
             if key.kind is ProbeKind.READINESS and not self.verdicts.get(key):
                 # Until it is ready, asking sooner brings traffic sooner and harms nobody:
                 # the failures of a probe whose verdict is "not ready" mean nothing more.
                 pause_s, eager_s = min(eager_s, period_s), 2 * eager_s
+            if not answer.success and pause_s >= period_s:
+                # Failures of eager questions are what starting looks like: not worth telling.
+                self._failed(task, answer.message)
             await asyncio.sleep(pause_s)
 
-    async def _ask_once(self, task: ProbeTask) -> None:
+    async def _ask_once(self, task: ProbeTask) -> Answer:
         timeout_s = float(task.probe.timeout_seconds or 1)
         async with self._slots.semaphore:
             answer = await self._slots.handlers.ask(task.probe.handler, task.target, timeout_s)
@@ -105,3 +114,4 @@ class PodProbes:
         self.messages[task.key] = answer.message
         if after.verdict != before.verdict:
             self._changed()
+        return answer

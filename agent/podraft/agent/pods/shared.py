@@ -10,6 +10,7 @@ from typing import Protocol
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.podman.machine import MachineFacts
 from podraft.agent.pods.configuration import ConfigurationCache
+from podraft.agent.pods.events import Recorder
 from podraft.agent.pods.exits import ExitWatcher
 from podraft.agent.pods.images import Images
 from podraft.agent.pods.oom import OutOfMemoryLog
@@ -72,4 +73,5 @@ class Node:
     configuration: ConfigurationCache
     services: Informer[service_pb2.Service]
     statuses: StatusWriter
+    recorder: Recorder
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -17,6 +17,7 @@ from podraft.agent.podman.client import (
 )
 from podraft.agent.pods.core.environment import ConfigurationError, Surroundings, environment
 from podraft.agent.pods.core.records import StartContainer
+from podraft.agent.pods.events import PodEvents
 from podraft.agent.pods.shared import Attachment, Node
 from podraft.agent.volumes import files
 from podraft.api.core.v1 import container_pb2, pod_pb2
@@ -45,6 +46,7 @@ async def start(
     action: StartContainer,
     attachment: Attachment,
     image: ImageRecord,
+    events: PodEvents,
 ) -> ContainerRecord:
     """Create and start an attempt and return it as Podman shows it.
 
@@ -66,8 +68,12 @@ async def start(
             raise StartError("CreateContainerError", error.message) from error
         if isinstance(existing, ContainerRecord) and existing.state not in _NOT_STARTED:
             return existing
+        if isinstance(existing, str):
+            events.created(container.name)
         container_id = existing if isinstance(existing, str) else existing.id
-        return await _start(node, container_id)
+        record = await _start(node, container_id)
+    events.started(container.name)
+    return record
 
 
 _NOT_STARTED = frozenset({"created", "configured", "initialized"})

@@ -21,7 +21,6 @@ from podraft.agent.pods.core.plan import plan
 from podraft.agent.pods.core.probing import probe_of
 from podraft.agent.pods.core.records import (
     Action,
-    ContainerPhase,
     Decision,
     DeletePod,
     Failure,
@@ -37,9 +36,11 @@ from podraft.agent.pods.core.records import (
     RemoveContainer,
     StartContainer,
 )
+from podraft.agent.pods.events import PodEvents
 from podraft.agent.pods.handlers import Target
 from podraft.agent.pods.images import ImageError
 from podraft.agent.pods.killing import Kill
+from podraft.agent.pods.observing import observed
 from podraft.agent.pods.probes import PodProbes, ProbeTask
 from podraft.agent.pods.shared import Attachment, Node
 from podraft.agent.volumes import files
@@ -75,7 +76,8 @@ class PodWorker:
         self._kills: dict[str, Kill] = {}
         self._actions: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._probes = PodProbes(node.probes, self._wake.set)
+        self._events = PodEvents(node.recorder)
+        self._probes = PodProbes(node.probes, self._wake.set, self._probe_failed)
         self._done = False
 
     # What the manager tells.
@@ -83,6 +85,7 @@ class PodWorker:
     def update(self, pod: pod_pb2.Pod) -> None:
         """Take a new version of the pod from the API."""
         self.pod = pod
+        self._events.about(pod)
         if pod.metadata.HasField("deletion_timestamp") and self._terminating_since_s is None:
             self._terminating_since_s = time.time()
         self._wake.set()
@@ -148,6 +151,7 @@ class PodWorker:
     def _apply(self, decision: Decision) -> None:
         if self._in_stored_api:
             self._node.statuses.put(self.pod, decision.status)
+            self._events.status(decision.status)
         self._probes.run_exactly(
             {key: task for key in decision.probes if (task := self._probe_task(key)) is not None}
         )
@@ -241,6 +245,8 @@ class PodWorker:
             if isinstance(problem, BaseException) and not isinstance(problem, Exception):
                 raise problem
         self._sandbox_failure = failure
+        if failure is not None:
+            self._events.sandbox_failed(failure.reason, failure.message)
         if failure is None and not isinstance(network, BaseException):
             self._attachment = network
 
@@ -255,14 +261,17 @@ class PodWorker:
     async def _prepare_image(self, action: PrepareImage) -> None:
         container = self._container_spec(action.container)
         key = ImageKey(action.container, action.attempt)
+        pull = self._events.pull(container)
         try:
             self._images[key] = await self._node.images.ensure(
-                container.image, container.image_pull_policy
+                container.image, container.image_pull_policy, pull.began
             )
+            pull.succeeded()
         except ImageError as error:
             earlier = self._images.get(key)
             before = earlier if isinstance(earlier, Failure) else None
             self._images[key] = self._failed(before, error.reason, str(error))
+            self._events.image_failed(container, error.reason, str(error))
 
     async def _start(self, action: StartContainer) -> None:
         container = self._container_spec(action.container)
@@ -271,16 +280,18 @@ class PodWorker:
         assert isinstance(image, ImageRecord)
         try:
             record = await starting.start(
-                self._node, self.pod, container, action, self._attachment, image
+                self._node, self.pod, container, action, self._attachment, image, self._events
             )
         except starting.StartError as error:
             before = self._failures.get(action.container)
             self._failures[action.container] = self._failed(before, error.reason, str(error))
+            self._events.start_failed(action.container, str(error))
             # The image may have been removed in the meantime: look again.
             self._images.pop(ImageKey(action.container, action.attempt), None)
             return
         except starting.RunError as error:
             self._run_errors[error.record.id] = (str(error), time.time())
+            self._events.start_failed(action.container, str(error))
             record = error.record
         self._failures.pop(action.container, None)
         self._images = {k: v for k, v in self._images.items() if k.container != action.container}
@@ -295,7 +306,7 @@ class PodWorker:
         hook = container.lifecycle.post_start
         answer = await self._node.probes.handlers.ask(hook, target, 600.0)
         if not answer.success:
-            _log.warning("pod %s: postStart hook failed: %s", self._title(), answer.message)
+            self._events.hook_failed(container.name, "PostStart", answer.message)
             await self._node.podman.kill_container(record.id, "SIGKILL")
 
     async def _kill(self, action: KillContainer) -> None:
@@ -303,15 +314,17 @@ class PodWorker:
         if record is None or not record.running:
             return
         _log.info("pod %s: stopping %s: %s", self._title(), action.container, action.reason)
+        self._events.stopping(action.container, action.reason)
         kill = Kill(record, self._exited[record.id], action.deadline_s)
         self._kills[action.id] = kill
         try:
             container = self._find_container_spec(action.container)
             if container is not None and container.lifecycle.HasField("pre_stop"):
                 target = Target(record.id, container, self._address())
-                await kill.pre_stop(
-                    self._node.probes.handlers, container.lifecycle.pre_stop, target
-                )
+                hook, handlers = container.lifecycle.pre_stop, self._node.probes.handlers
+                answer = await kill.pre_stop(handlers, hook, target)
+                if not answer.success:
+                    self._events.hook_failed(container.name, "PreStop", answer.message)
             await kill.stop(self._send_signal)
         finally:
             del self._kills[action.id]
@@ -387,35 +400,8 @@ class PodWorker:
             exited.set()
 
     def _observed(self, record: ContainerRecord) -> ObservedContainer:
-        labels = record.labels
-        phase, reason, message = ContainerPhase.CREATED, "", ""
-        exit_code, finished_s = record.exit_code, record.finished_s
-        if record.running:
-            phase = ContainerPhase.RUNNING
-        elif record.exited:
-            phase = ContainerPhase.EXITED
-            if exit_code != 0 and self._out_of_memory(record):
-                reason = "OOMKilled"
-        elif record.id in self._run_errors:
-            phase, reason, exit_code = ContainerPhase.EXITED, "StartError", 128
-            message, finished_s = self._run_errors[record.id]
-        return ObservedContainer(
-            id=record.id,
-            name=labels.get(spec.LABEL_CONTAINER, ""),
-            attempt=int(labels.get(spec.LABEL_ATTEMPT, "0")),
-            phase=phase,
-            image=labels.get(spec.LABEL_IMAGE, ""),
-            image_id=record.image_id,
-            backoff_s=float(labels.get(spec.LABEL_BACKOFF_S, "0")),
-            started_s=record.started_s,
-            finished_s=finished_s,
-            exit_code=exit_code,
-            reason=reason,
-            message=message,
-        )
-
-    def _out_of_memory(self, record: ContainerRecord) -> bool:
-        return record.oom_killed or self._node.out_of_memory.killed(record.id)
+        killed = record.oom_killed or self._node.out_of_memory.killed(record.id)
+        return observed(record, self._run_errors.get(record.id), out_of_memory=killed)
 
     def _assume_probes(self, record: ContainerRecord) -> None:
         """A container that was ready before the agent's restart is ready until a probe fails."""
@@ -425,6 +411,10 @@ class PodWorker:
                 self._probes.assume(ProbeKey(record.id, ProbeKind.READINESS), status.ready)
 
     # Small helpers.
+
+    def _probe_failed(self, task: ProbeTask, message: str) -> None:
+        if self._terminating_since_s is None:
+            self._events.unhealthy(task.target.container.name, task.key.kind, message)
 
     def _probe_task(self, key: ProbeKey) -> ProbeTask | None:
         record = self._containers[key.container_id]
