@@ -28,6 +28,7 @@ from podraft.client.config import ClusterConfig
 from podraft.client.errors import ApiError
 from podraft.client.informer import Informer
 from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.recorder import EventRecorder
 from podraft.server.scheduling.binder import Binding, store
 from podraft.server.scheduling.core.demand import (
     DEFAULT_SCHEDULER,
@@ -37,6 +38,7 @@ from podraft.server.scheduling.core.demand import (
 )
 from podraft.server.scheduling.core.schedule import Decision, Scheduler
 from podraft.server.scheduling.core.table import NodeTable
+from podraft.server.scheduling.events import DecisionEvents
 from podraft.server.scheduling.queue import PendingQueue
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +82,9 @@ async def _lead(config: ClusterConfig, options: ElectionOptions) -> None:
     async with Client(config) as client:
         while True:
             try:
-                await LeaderElector(client.leases, options).run(SchedulerProcess(client).run)
+                await LeaderElector(client.leases, options).run(
+                    SchedulerProcess(client, options.identity).run
+                )
             except LeadershipLostError as error:
                 # What was known may be old: everything is listed anew under the next Lease.
                 _LOG.warning("%s", error)
@@ -89,7 +93,7 @@ async def _lead(config: ClusterConfig, options: ElectionOptions) -> None:
 class SchedulerProcess:
     """One term of leadership."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, instance: str) -> None:
         self._client = client
         self._nodes = Informer(client.nodes)
         self._pods = Informer(client.pods)
@@ -99,6 +103,8 @@ class SchedulerProcess:
         self._queue = PendingQueue()
         self._work = asyncio.Event()
         self._commits = asyncio.Semaphore(_COMMITS_MAX)
+        self._recorder = EventRecorder(client, controller="podraft/scheduler", instance=instance)
+        self._events = DecisionEvents(self._recorder)
 
     async def run(self) -> None:
         """Schedule until cancelled."""
@@ -107,6 +113,7 @@ class SchedulerProcess:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._nodes.run(), name="watch nodes")
             tasks.create_task(self._pods.run(), name="watch pods")
+            tasks.create_task(self._recorder.run(), name="event recorder")
             await self._nodes.synced()
             await self._pods.synced()
             await self._schedule(tasks)
@@ -205,10 +212,20 @@ class SchedulerProcess:
         return bindings
 
     async def _store(self, bindings: Sequence[Binding]) -> None:
+        refused: set[int] = set()
+
+        def dropped(binding: Binding, error: ApiError) -> None:
+            refused.add(id(binding))
+            self._dropped(binding, error)
+
         try:
-            await store(bindings, self._commit, self._dropped)
+            await store(bindings, self._commit, dropped)
         finally:
             self._commits.release()
+        now_s = time.monotonic()
+        for binding in bindings:
+            if id(binding) not in refused:
+                self._events.tell(binding.decision, now_s)
 
     async def _commit(self, batch: Sequence[Write]) -> None:
         await self._client.commit(batch, omit_objects=True)
