@@ -1,0 +1,219 @@
+"""What goes wrong, and when.
+
+Owns: the plan of faults of a run: which kinds it has at all, and their order and place; and the
+administrator, who changes members and leaders in the middle of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from podraft.server.raft.events import (
+    AddLearner,
+    Change,
+    ChangeProposed,
+    Promote,
+    Remove,
+    TransferLeadership,
+)
+from simulation.members import TICK_S, SimulatedMember
+from simulation.network import CALM, Weather
+
+if TYPE_CHECKING:
+    from simulation.simulation import Simulation
+
+MEMBERS_MAX = 7
+
+
+class Faults:
+    """Does something bad now and then, until it is stopped."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._world = simulation.world
+        self._network = simulation.network
+        self._random = simulation.world.random("faults")
+        self.stopped = False
+        kinds: list[Callable[[], str]] = [
+            self._crash,
+            self._crash_leader,
+            self._crash_many,
+            self._isolate,
+            self._isolate_leader,
+            self._split,
+            self._one_way,
+            self._partial,
+            self._heal,
+            self._bad_weather,
+            self._slow_disk,
+            self._drift,
+            self._pause,
+            self._transfer,
+            self._change,
+            self._change,
+            self._two_changes,
+            self._remove_leader,
+        ]
+        # Each run has its own mixture, so that rare combinations do happen.
+        count = self._random.randint(3, len(kinds))
+        self._kinds = [kinds[at] for at in sorted(self._random.sample(range(len(kinds)), count))]
+        self._interval_s = self._random.choice((0.3, 0.7, 1.5))
+        self._plan()
+
+    def _plan(self) -> None:
+        self._world.after(2 * self._interval_s * self._random.random(), self._strike)
+
+    def _strike(self) -> None:
+        if self.stopped:
+            return
+        kind = self._random.choice(self._kinds)
+        self._world.note(0, f"fault: {kind()}")
+        if self._random.random() < 0.2:
+            self._world.note(0, f"fault: {self._heal()}")
+        self._plan()
+
+    def stop(self) -> None:
+        """Make everything well, for good."""
+        self.stopped = True
+        self._network.block(())
+        self._network.weather = CALM
+        self._simulation.shared.sync_crash = 0.0
+        for member in self._simulation.members.values():
+            member.tick_s, member.sync_s, member.paused_until = TICK_S, 0.002, 0.0
+            member.start()
+
+    # Targets.
+
+    def _ids(self) -> list[int]:
+        return list(self._simulation.members)
+
+    def _any(self) -> SimulatedMember:
+        return self._simulation.members[self._random.choice(self._ids())]
+
+    def _leader(self) -> SimulatedMember:
+        leaders = [member for member in self._simulation.members.values() if member.leads]
+        return self._random.choice(leaders) if leaders else self._any()
+
+    # Faults: each says what it did.
+
+    def _kill(self, member: SimulatedMember) -> None:
+        if member.alive:
+            member.crash()
+            delay = self._random.choice((0.05, 0.5, 2.0)) * (0.5 + self._random.random())
+            self._world.after(delay, member.start)
+
+    def _crash(self) -> str:
+        member = self._any()
+        self._kill(member)
+        return f"crash of {member.id}"
+
+    def _crash_leader(self) -> str:
+        member = self._leader()
+        self._kill(member)
+        return f"crash of leader {member.id}"
+
+    def _crash_many(self) -> str:
+        ids = self._ids()
+        victims = self._random.sample(ids, self._random.randint(1, len(ids)))
+        for victim in victims:
+            self._kill(self._simulation.members[victim])
+        return f"crash of {victims}"
+
+    def _cut(self, side: set[int], *, one_way: bool = False) -> str:
+        others = [other for other in self._ids() if other not in side]
+        pairs = [(one, other) for one in sorted(side) for other in others]
+        if not one_way:
+            pairs += [(other, one) for one, other in pairs]
+        self._network.block(pairs)
+        return f"{sorted(side)} cut off from {others}{' one way' if one_way else ''}"
+
+    def _isolate(self) -> str:
+        return self._cut({self._any().id})
+
+    def _isolate_leader(self) -> str:
+        return self._cut({self._leader().id})
+
+    def _split(self) -> str:
+        ids = self._ids()
+        return self._cut(set(self._random.sample(ids, self._random.randint(1, len(ids) - 1))))
+
+    def _one_way(self) -> str:
+        ids = self._ids()
+        side = set(self._random.sample(ids, self._random.randint(1, len(ids) - 1)))
+        return self._cut(side, one_way=True)
+
+    def _partial(self) -> str:
+        ids, random = self._ids(), self._random.random
+        pairs = [(a, b) for a in ids for b in ids if a != b and random() < 0.35]
+        self._network.block(pairs)
+        return f"links cut: {pairs}"
+
+    def _heal(self) -> str:
+        self._network.block(())
+        return "all links work"
+
+    def _bad_weather(self) -> str:
+        random = self._random
+        self._network.weather = Weather(
+            0.001,
+            random.choice((0.005, 0.03, 0.2)),
+            random.choice((0.0, 0.05, 0.3)),
+            random.choice((0.0, 0.1, 0.5)),
+            random.choice((0.0, 0.01, 0.1)),
+        )
+        return f"{self._network.weather}"
+
+    def _slow_disk(self) -> str:
+        member = self._any()
+        member.sync_s = self._random.choice((0.0005, 0.002, 0.02, 0.2, 0.8))
+        return f"syncs of {member.id} take {member.sync_s} s"
+
+    def _drift(self) -> str:
+        member = self._any()
+        member.tick_s = TICK_S * self._random.choice((0.5, 0.8, 1.0, 1.3, 3.0))
+        return f"ticks of {member.id} last {member.tick_s:.3f} s"
+
+    def _pause(self) -> str:
+        member = self._any()
+        if member.alive:
+            member.pause(self._random.choice((0.3, 1.0, 3.0)))
+        return f"{member.id} is stopped for a while"
+
+    # The administrator.
+
+    def _transfer(self) -> str:
+        target = self._any().id
+        self._leader().step(TransferLeadership(self._simulation.shared.new_id(), target))
+        return f"transfer to {target}"
+
+    def _propose(self, change: Change) -> str:
+        self._leader().step(ChangeProposed(self._simulation.shared.new_id(), change))
+        return f"{change}"
+
+    def _next_change(self) -> Change:
+        random = self._random.random()
+        learners: list[int] = []
+        leader = self._leader()
+        if leader.core is not None:
+            learners = list(leader.core.log.membership.learners)
+        if learners and random < 0.6:
+            return Promote(self._random.choice(learners))
+        if len(self._simulation.members) < MEMBERS_MAX and random < 0.7:
+            return AddLearner(self._simulation.add_member())
+        ids = self._ids()
+        if leader.core is not None and len(leader.core.log.membership.voters) > 2:
+            return Remove(self._random.choice(ids))
+        return AddLearner(self._random.choice(ids))
+
+    def _change(self) -> str:
+        return self._propose(self._next_change())
+
+    def _two_changes(self) -> str:
+        return f"{self._change()}, {self._change()}"
+
+    def _remove_leader(self) -> str:
+        leader = self._leader()
+        if leader.core is None or len(leader.core.log.membership.voters) < 3:
+            return "nobody is removed"
+        return self._propose(Remove(leader.id))

@@ -1,0 +1,215 @@
+"""Known mistakes, each planted into one part of the core, to show that the simulator finds them.
+
+Owns: the bugs.  Each is the product's core composed with a part that is wrong in one place, or a
+core that hands its effects to the shell wrongly; the product itself has no switch for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from podraft.server.raft.changes import Changes
+from podraft.server.raft.core import Event, Parts, RaftCore, Restored
+from podraft.server.raft.effects import Effects
+from podraft.server.raft.election import Election
+from podraft.server.raft.entries import NOBODY, Entry, HardState, SnapshotMark
+from podraft.server.raft.log import RaftLog
+from podraft.server.raft.messages import AskVote, Heartbeat, InstallSnapshot
+from podraft.server.raft.options import RaftOptions, RandomSource
+from podraft.server.raft.quorum import agreed_index
+from podraft.server.raft.reads import Reads
+from podraft.server.raft.replication import Replication
+
+
+class _ForgetsVote(RaftCore):
+    """The vote is not persisted."""
+
+    def step(self, event: Event) -> Effects:
+        effects = super().step(event)
+        write = effects.write
+        if write is None or write.hard_state is None:
+            return effects
+        forgetful = HardState(write.hard_state.term, NOBODY)
+        return replace(effects, write=replace(write, hard_state=forgetful))
+
+
+class _ForgetsTerm(RaftCore):
+    """Neither term nor vote are persisted."""
+
+    def step(self, event: Event) -> Effects:
+        effects = super().step(event)
+        if effects.write is None:
+            return effects
+        return replace(effects, write=replace(effects.write, hard_state=None))
+
+
+class _AcknowledgesBeforeSync(RaftCore):
+    """Votes and acknowledgements leave before they are durable."""
+
+    def step(self, event: Event) -> Effects:
+        effects = super().step(event)
+        messages = effects.messages_now + effects.messages_after_persist
+        return replace(effects, messages_now=messages, messages_after_persist=())
+
+
+class _CommitsOlderTerms(Replication):
+    """A majority commits entries of any term (the paper's figure 8)."""
+
+    def may_commit(self, index: int) -> bool:
+        return index > self._log.commit
+
+
+class _CountsUnsyncedCopy(Replication):
+    """The leader counts its own copy before it is durable."""
+
+    def advance_commit(self) -> None:
+        persisted, self._log.persisted = self._log.persisted, self._log.last_index
+        super().advance_commit()
+        self._log.persisted = persisted
+
+
+class _CountsLearners(Replication):
+    """Learners count when a majority is looked for."""
+
+    def advance_commit(self) -> None:
+        log, member = self._log, self._member
+        matches = {peer: progress.match for peer, progress in member.peers.items()}
+        matches[member.id] = log.persisted
+        index = agreed_index(log.membership.members, matches)
+        if self.may_commit(index):
+            log.commit_to(index)
+
+
+class _CommitsUnproven(Replication):
+    """The leader's commit index is believed beyond what the message proves equal."""
+
+    def learn_commit(self, commit: int, proven: int) -> None:
+        self._log.commit_to(min(commit, self._log.last_index))
+
+
+class _CommitsByHeartbeat(Replication):
+    """A heartbeat's commit index is not limited to what the follower is known to have."""
+
+    def heartbeat(self) -> None:
+        for progress in self._member.peers.values():
+            progress.match += 1 << 32
+        super().heartbeat()
+        for progress in self._member.peers.values():
+            progress.match -= 1 << 32
+
+    def heartbeat_received(self, message: Heartbeat) -> None:
+        super().heartbeat_received(
+            replace(message, commit=min(message.commit, self._log.last_index))
+        )
+
+
+class _AcknowledgesUnproven(Replication):
+    """The follower acknowledges its whole log instead of what the message proves equal."""
+
+    def _acknowledge(self, leader: int, match: int) -> None:
+        super()._acknowledge(leader, self._log.last_index)
+
+
+class _InstallsAnySnapshot(Replication):
+    """A snapshot replaces a log that is ahead of it."""
+
+    def snapshot_received(self, message: InstallSnapshot) -> None:
+        self._member.install(message.mark)
+        self._acknowledge(message.sender, message.mark.index)
+
+
+class _RestoresAnything(RaftLog):
+    def restore(self, mark: SnapshotMark) -> None:
+        self.commit = 0
+        super().restore(mark)
+
+
+class _TruncatesOnOverlap(RaftLog):
+    """An old message cuts off what came after it."""
+
+    def merge(self, previous_index: int, previous_term: int, entries: Sequence[Entry]) -> bool:
+        matches = self.term_at(previous_index) == previous_term
+        if matches and entries and self.commit < entries[-1].index < self.last_index:
+            self.truncate(entries[-1].index + 1)
+        return super().merge(previous_index, previous_term, entries)
+
+
+class _VotesForAnyLog(Election):
+    """The candidate's log is not looked at."""
+
+    def log_suffices(self, ask: AskVote) -> bool:
+        return True
+
+
+class _VotesTwice(Election):
+    """A second candidate of a term gets a vote, too."""
+
+    def asked(self, ask: AskVote) -> None:
+        if not ask.pre:
+            self._member.vote = NOBODY
+        super().asked(ask)
+
+
+class _ReadsWithoutMajority(Reads):
+    """A leader answers reads without proving that it still is one."""
+
+    def confirmed_round(self) -> int:
+        return self._replication.round
+
+
+class _ReadsBeforeTermCommitted(Reads):
+    """A new leader takes its commit index for the group's."""
+
+    def knows_commit(self) -> bool:
+        return True
+
+
+class _ChangesBeforeTermCommitted(Changes):
+    """A new leader changes the members without knowing whether an earlier change is in force."""
+
+    def may_begin(self) -> bool:
+        return True
+
+
+class _ChangesTwice(Changes):
+    """A second change begins while the first is not committed."""
+
+    def pending(self) -> bool:
+        return False
+
+
+class PlantedBug:
+    """Makes cores with one mistake."""
+
+    def __init__(self, core: type[RaftCore] = RaftCore, parts: Parts | None = None) -> None:
+        self._core = core
+        self._parts = parts or Parts()
+
+    def __call__(
+        self, identity: int, restored: Restored, options: RaftOptions, random: RandomSource
+    ) -> RaftCore:
+        return self._core(identity, restored, options, random, self._parts)
+
+
+PLANTED_BUGS: dict[str, PlantedBug] = {
+    "vote not persisted": PlantedBug(_ForgetsVote),
+    "term not persisted": PlantedBug(_ForgetsTerm),
+    "acknowledged before fsync": PlantedBug(_AcknowledgesBeforeSync),
+    "older term committed by counting": PlantedBug(parts=Parts(replication=_CommitsOlderTerms)),
+    "own copy counted before fsync": PlantedBug(parts=Parts(replication=_CountsUnsyncedCopy)),
+    "learners counted": PlantedBug(parts=Parts(replication=_CountsLearners)),
+    "commit beyond the last new entry": PlantedBug(parts=Parts(replication=_CommitsUnproven)),
+    "commit by heartbeat": PlantedBug(parts=Parts(replication=_CommitsByHeartbeat)),
+    "unproven acknowledged": PlantedBug(parts=Parts(replication=_AcknowledgesUnproven)),
+    "snapshot overwrites newer log": PlantedBug(
+        parts=Parts(replication=_InstallsAnySnapshot, log=_RestoresAnything)
+    ),
+    "truncation on mere overlap": PlantedBug(parts=Parts(log=_TruncatesOnOverlap)),
+    "vote without up-to-date check": PlantedBug(parts=Parts(election=_VotesForAnyLog)),
+    "two votes in a term": PlantedBug(parts=Parts(election=_VotesTwice)),
+    "stale read without a majority": PlantedBug(parts=Parts(reads=_ReadsWithoutMajority)),
+    "read before own-term commit": PlantedBug(parts=Parts(reads=_ReadsBeforeTermCommitted)),
+    "change before own-term commit": PlantedBug(parts=Parts(changes=_ChangesBeforeTermCommitted)),
+    "two changes at once": PlantedBug(parts=Parts(changes=_ChangesTwice)),
+}

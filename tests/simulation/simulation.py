@@ -1,0 +1,224 @@
+"""One run: a group, its clients and watchers, faults, then peace, then the verdict.
+
+Owns: the composition of a run from its seed, its phases, and the checks of its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podraft.server.raft.core import RaftCore
+from podraft.server.raft.entries import Membership, SnapshotMark
+from podraft.server.raft.messages import Message
+from podraft.server.raft.options import RaftOptions
+from simulation.checks import GroupChecks
+from simulation.clients import Call, Client, check_history
+from simulation.faults import Faults
+from simulation.members import CoreFactory, Shared, SimulatedMember
+from simulation.network import Network
+from simulation.watchers import Watcher
+from simulation.world import SimulationFailedError, World
+
+FAULTS_S = 15.0
+# Elections take one to two virtual seconds; a snapshot and some retries may come on top.
+PEACE_S = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run was like; ``failure`` None: everything held."""
+
+    seed: int
+    failure: str | None
+    operations: int
+    revisions: int
+    steps: int
+    virtual_s: float
+    undecided: int
+    digest: str
+    trace: tuple[str, ...] = ()
+
+
+class Simulation:
+    """Everything of one run."""
+
+    def __init__(self, seed: int, make_core: CoreFactory = RaftCore) -> None:
+        self.world = World(seed)
+        random = self.world.random("setup")
+        self.checks = GroupChecks()
+        self.network = Network(self.world, self._deliver)
+        size = random.choice((3, 3, 3, 4, 5, 5, 7))
+        options = RaftOptions(
+            message_bytes_max=random.choice((100, 1_000, 100_000)),
+            in_flight_max=random.choice((1, 4, 32)),
+            promotion_lag_max=random.choice((0, 5, 50)),
+            unapplied_entries_max=random.choice((1, 10, 1_000)),
+        )
+        self.shared = Shared(
+            self.world,
+            self.network,
+            self.checks,
+            make_core,
+            options,
+            self.world.random("members"),
+            sync_crash=random.choice((0.0, 0.0, 0.001, 0.01)),
+            snapshot_entries=random.choice((10, 40, 150)),
+            kept_entries=random.choice((0, 5, 30)),
+            kept_revisions=random.choice((0, 20, 100)),
+        )
+        self._mark = SnapshotMark(0, 0, Membership.of(range(1, size + 1)))
+        self.members = {
+            number: SimulatedMember(number, self._mark, self.shared)
+            for number in range(1, size + 1)
+        }
+        self.history: list[Call] = []
+        pause_s = random.choice((0.05, 0.1, 0.2))
+        self.clients = [self._client(number, pause_s) for number in range(1, 5)]
+        self.watchers = [
+            Watcher(number, self.world, self._known_members, self.checks) for number in (1, 2)
+        ]
+        self.faults = Faults(self)
+
+    def _client(self, number: int, pause_s: float) -> Client:
+        return Client(number, self.world, self._known_members, self.history, pause_s)
+
+    def _known_members(self) -> list[SimulatedMember]:
+        return list(self.members.values())
+
+    def _deliver(self, message: Message, attachment: object) -> None:
+        member = self.members.get(message.to)
+        if member is not None:
+            member.receive(message, attachment)
+
+    def add_member(self) -> int:
+        """Start a member that knows nobody; it has never been there before."""
+        number = max(self.members) + 1
+        mark = SnapshotMark(0, 0, Membership(()))
+        self.members[number] = SimulatedMember(number, mark, self.shared)
+        return number
+
+    # Phases.
+
+    def run(self) -> int:
+        """Faults, then peace, then the verdict; returns how many searches gave none."""
+        self.world.run_until(FAULTS_S)
+        self.faults.stop()
+        self._await_progress()
+        self._compare_states()
+        for watcher in self.watchers:
+            self._check_watcher(watcher)
+        return check_history(self.history, self.checks)
+
+    def _await_progress(self) -> None:
+        """Once faults stop, every client gets answers and all members become equal."""
+        world = self.world
+        # Removed members may not know it; clients go on with those that count.
+        deadline = world.now + PEACE_S
+        answered = [client.answered for client in self.clients]
+        while any(
+            client.answered < before + 2
+            for client, before in zip(self.clients, answered, strict=True)
+        ):
+            self._advance(deadline, "a client gets no answers")
+            self._retire_removed()
+        for client in self.clients:
+            client.stopped = True
+        while not self._converged():
+            self._advance(deadline, f"the members do not converge: {self._summary()}")
+
+    def _advance(self, deadline: float, problem: str) -> None:
+        if self.world.now >= deadline:
+            raise SimulationFailedError(f"no progress {PEACE_S} s after the last fault: {problem}")
+        self.world.run_until(self.world.now + 0.1)
+
+    def _leader(self) -> SimulatedMember | None:
+        leaders = [member for member in self.members.values() if member.leads]
+        return (
+            max(leaders, key=lambda member: member.core.member.term if member.core else 0)
+            if (leaders)
+            else None
+        )
+
+    def _retire_removed(self) -> None:
+        """The administrator switches off who is no member any more."""
+        leader = self._leader()
+        if leader is None or leader.core is None:
+            return
+        log = leader.core.log
+        if log.membership_index <= log.commit:
+            for number in [id_ for id_ in self.members if id_ not in log.membership.members]:
+                self.world.note(number, "is switched off")
+                self.members[number].crash()
+                del self.members[number]
+
+    def _converged(self) -> bool:
+        leader = self._leader()
+        if leader is None or leader.core is None:
+            return False
+        log = leader.core.log
+        self._retire_removed()
+        return log.commit == log.last_index and all(
+            member.machine.index == log.commit for member in self.members.values()
+        )
+
+    def _summary(self) -> str:
+        return ", ".join(
+            f"{member.id} {member.core.member.role.value} term {member.core.member.term}"
+            f" commit {member.core.log.commit} last {member.core.log.last_index}"
+            for member in self.members.values()
+            if member.core is not None
+        )
+
+    def _compare_states(self) -> None:
+        hashes = {
+            number: hashlib.sha256(repr(member.machine.records()).encode()).hexdigest()
+            for number, member in self.members.items()
+        }
+        if len(set(hashes.values())) != 1:
+            raise SimulationFailedError(f"the members' states differ: {hashes}")
+
+    def _check_watcher(self, watcher: Watcher) -> None:
+        member = next(iter(self.members.values()))
+        watcher.take(member, limit=1_000_000)
+        if watcher.revision != member.machine.revision:
+            raise SimulationFailedError(
+                f"a watcher ends at {watcher.revision} instead of {member.machine.revision}"
+            )
+
+    def digest(self) -> str:
+        """What two runs of one seed must have in common."""
+        facts = (self.world.now, self.world.steps, self.history, self.checks.entries_applied)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def run(seed: int, make_core: CoreFactory = RaftCore, trace_lines: int = 60) -> Result:
+    """Run one seed; never raises for a property that does not hold, but says so."""
+    failure = None
+    undecided = 0
+    simulation = Simulation(seed, make_core)
+    try:
+        undecided = simulation.run()
+    except SimulationFailedError as error:
+        failure = f"at {simulation.world.now:.3f} s: {error}"
+    trace: tuple[str, ...] = ()
+    if failure is not None:
+        trace = tuple(
+            f"{at:9.4f} {member or '-'} {str(what)[:200]}"
+            for at, member, what in list(simulation.world.trace)[-trace_lines:]
+        )
+    return Result(
+        seed,
+        failure,
+        len(simulation.history),
+        len(simulation.checks.events) - 1,
+        simulation.world.steps,
+        simulation.world.now,
+        undecided,
+        simulation.digest(),
+        trace,
+    )
+
+
+Simulate = Callable[[int], Result]
