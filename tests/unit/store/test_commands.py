@@ -23,7 +23,7 @@ puts = st.builds(Put, keys, st.binary(max_size=300), st.booleans())
 writes = st.lists(
     st.one_of(puts, st.builds(Delete, keys)), max_size=5, unique_by=lambda write: write.key
 ).map(tuple)
-transactions = st.builds(Transaction, guards, writes)
+transactions = st.builds(Transaction, guards, writes, st.binary(max_size=255))
 
 EXAMPLE = Transaction(
     (Guard(b"g", 7), Guard(b"absent", 0)),
@@ -46,8 +46,15 @@ def test_the_format_of_version_1_does_not_change() -> None:
     assert encode_command(EXAMPLE, 5) == bytes.fromhex(expected)
 
 
-def test_a_command_cut_anywhere_is_refused() -> None:
-    encoded = encode_command(EXAMPLE, 5)
+def test_the_format_of_version_2_has_the_author_behind_the_header() -> None:
+    authored = Transaction((), (Delete(b"c"),), b"admin")
+    expected = "02 0500000000000000 00000000 01000000 05 61646d696e  03 0100 00000000 63"
+    assert encode_command(authored, 5) == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize("author", [b"", b"admin"])
+def test_a_command_cut_anywhere_is_refused(author: bytes) -> None:
+    encoded = encode_command(Transaction(EXAMPLE.guards, EXAMPLE.writes, author), 5)
     for cut in range(len(encoded)):
         with pytest.raises(CommandFormatError):
             decode_command(encoded[:cut])
@@ -60,8 +67,8 @@ def test_bytes_behind_a_command_are_refused() -> None:
 
 def test_unknown_versions_and_operations_are_refused() -> None:
     encoded = encode_command(Transaction((), (Put(b"a", b"v"),)), 0)
-    with pytest.raises(CommandFormatError, match="version 2 is unknown"):
-        decode_command(b"\x02" + encoded[1:])
+    with pytest.raises(CommandFormatError, match="version 3 is unknown"):
+        decode_command(b"\x03" + encoded[1:])
     with pytest.raises(CommandFormatError, match="unknown operation 9"):
         decode_command(encoded[:17] + b"\x09" + encoded[18:])
 

@@ -1,8 +1,9 @@
 """The binary form of a transaction, as the log keeps it and members exchange it.
 
-Owns: the command format, version 1, little-endian:
+Owns: the command format, little-endian, version 2 if it has an author, else version 1:
 
     version u8 | time_ms u64 | guards u32 | writes u32
+    version 2:  author length u8 | author
     guard:  mod_revision u64 | key length u16 | key
     write:  operation u8 | key length u16 | value length u32 | key | value
 
@@ -21,10 +22,13 @@ from struct import Struct
 from podraft.server.state.datastore import Delete, Guard, Put, Transaction
 
 COMMAND_VERSION = 1
+AUTHORED_COMMAND_VERSION = 2
 # LMDB keys hold at most 511 bytes; history appends a separator and a revision.
 KEY_BYTES_MAX = 480
+AUTHOR_BYTES_MAX = 255
 
 _HEADER = Struct("<BQII")
+_AUTHOR = Struct("<B")
 _GUARD = Struct("<QH")
 _WRITE = Struct("<BHI")
 _PUT_STAMPED, _PUT_RAW, _DELETE = 1, 2, 3
@@ -46,8 +50,11 @@ def check_transaction(transaction: Transaction) -> None:
     """Refuse what the format or the store cannot hold.
 
     Raises:
-        ValueError: A key is empty, too long, holds a NUL byte, or is written twice.
+        ValueError: A key is empty, too long, holds a NUL byte, or is written twice; the
+            author's name is too long.
     """
+    if len(transaction.author) > AUTHOR_BYTES_MAX:
+        raise ValueError(f"the author's name has more than {AUTHOR_BYTES_MAX} bytes")
     writes = transaction.writes
     for item in (*transaction.guards, *writes):
         key = item.key
@@ -61,8 +68,11 @@ def check_transaction(transaction: Transaction) -> None:
 
 def encode_command(transaction: Transaction, time_ms: int) -> bytes:
     """Return the bytes of ``transaction``, which ``check_transaction`` has passed."""
-    guards, writes = transaction.guards, transaction.writes
-    parts = [_HEADER.pack(COMMAND_VERSION, time_ms, len(guards), len(writes))]
+    guards, writes, author = transaction.guards, transaction.writes, transaction.author
+    version = AUTHORED_COMMAND_VERSION if author else COMMAND_VERSION
+    parts = [_HEADER.pack(version, time_ms, len(guards), len(writes))]
+    if author:
+        parts += (_AUTHOR.pack(len(author)), author)
     for guard in guards:
         parts.append(_GUARD.pack(guard.mod_revision, len(guard.key)))
         parts.append(guard.key)
@@ -84,21 +94,27 @@ def decode_command(data: bytes) -> Command:
     """Return what ``encode_command`` wrote.
 
     Raises:
-        CommandFormatError: ``data`` is not exactly one command of version 1.
+        CommandFormatError: ``data`` is not exactly one command of a known version.
     """
     reader = _Reader(data)
     version, time_ms, guard_count, write_count = reader.unpack(_HEADER)
-    if version != COMMAND_VERSION:
+    if version not in (COMMAND_VERSION, AUTHORED_COMMAND_VERSION):
         raise CommandFormatError(
-            f"command version {version} is unknown, expected {COMMAND_VERSION}"
+            f"command version {version} is unknown, "
+            f"expected {COMMAND_VERSION} or {AUTHORED_COMMAND_VERSION}"
         )
+    author = b""
+    if version == AUTHORED_COMMAND_VERSION:
+        author = reader.take(reader.unpack(_AUTHOR)[0])
+        if not author:
+            raise CommandFormatError("the author of a command of version 2 is empty")
     guards = []
     for _ in range(guard_count):
         mod_revision, key_length = reader.unpack(_GUARD)
         guards.append(Guard(reader.take(key_length), mod_revision))
     writes = tuple(_decode_write(reader) for _ in range(write_count))
     reader.finish()
-    transaction = Transaction(tuple(guards), writes)
+    transaction = Transaction(tuple(guards), writes, author)
     try:
         check_transaction(transaction)
     except ValueError as error:

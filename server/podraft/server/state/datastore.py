@@ -63,11 +63,13 @@ class Delete:
 class Transaction:
     """Writes that take effect together, if every guard holds.
 
-    A key is written at most once in a transaction.
+    A key is written at most once in a transaction.  ``author`` is the name of the user who
+    wants it, at most 255 bytes; empty: the server itself.  Only history looks at it.
     """
 
     guards: tuple[Guard, ...]
     writes: tuple[Put | Delete, ...]
+    author: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
