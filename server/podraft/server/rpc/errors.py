@@ -23,6 +23,7 @@ from podraft.server.state.datastore import (
     SlowWatcherError,
     StoreFailedError,
     StoreOverloadedError,
+    StoreUnavailableError,
     TransactionTooLargeError,
 )
 
@@ -115,6 +116,8 @@ def translate(error: Exception) -> RefusedError:
             )
         case TransactionTooLargeError():
             return RefusedError(Code.RESOURCE_EXHAUSTED, str(error))
+        case StoreUnavailableError():
+            return RefusedError(Code.UNAVAILABLE, str(error))
         case StoreFailedError():
             _LOG.error("the store failed: %s", error)
             return RefusedError(Code.UNAVAILABLE, "the store has stopped; the outcome is unknown")

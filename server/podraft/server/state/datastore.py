@@ -154,6 +154,13 @@ class StoreFailedError(Exception):
     """The store stopped (a disk error, a violated invariant); nothing more is accepted."""
 
 
+class StoreUnavailableError(StoreFailedError):
+    """An external store does not answer or refuses; the process goes on.
+
+    The message is for the caller and says whether the outcome is known.
+    """
+
+
 class SlowWatcherError(Exception):
     """The watcher fell too far behind and was dropped; resume from its last revision."""
 

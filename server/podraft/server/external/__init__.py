@@ -1,0 +1,6 @@
+"""Stores that podraft does not run itself: an etcd v3 cluster that somebody already operates.
+
+``etcd.EtcdDatastore`` is the ``Datastore`` over etcd's gRPC API; ``address`` reads where it
+is, ``connection`` calls its members, ``translation`` is the pure mapping between the two
+vocabularies and ``stream`` reads etcd's watches.
+"""

@@ -1,0 +1,131 @@
+"""Between our vocabulary and etcd's: keys, revisions, values, transactions, events.
+
+Owns: how podraft's state lies in etcd.
+
+    <prefix>/store/<key>  ->  value | kind u8
+
+Kind 1: the value is stamped.  The revision of a write is known only afterwards, so etcd
+holds the value without its suffix, and whoever reads appends the one of ``mod_revision``:
+the layers above see the bytes that every engine gives.  Kind 0: the value is as it is.
+
+An empty etcd is at revision 1, an empty store of ours at 0: our revision N is etcd's N + 1,
+everywhere.  Invariant: no etcd revision leaves this package.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.internal.etcd.v3 import etcd_pb2
+from podraft.server.state.datastore import Event, Guard, Put, Record, Transaction
+from podraft.server.state.keyspace import prefix_end
+from podraft.server.state.revisions import revision_suffix
+
+_OFFSET: Final = 1
+_RAW: Final = b"\0"
+_STAMPED: Final = b"\1"
+
+
+class ForeignValueError(Exception):
+    """A key below our prefix holds what podraft did not write."""
+
+
+class IncompleteHistoryError(Exception):
+    """An event came without what was before it: that was compacted meanwhile."""
+
+
+def to_etcd(revision: int) -> int:
+    """Return etcd's number of our ``revision``."""
+    return revision + _OFFSET
+
+
+def from_etcd(revision: int) -> int:
+    """Return our number of etcd's ``revision``; 0 stays 0 (no revision)."""
+    return max(revision - _OFFSET, 0)
+
+
+class Translation:
+    """The mapping below one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._root = f"{prefix}/store/".encode()
+        self.identity_key = f"{prefix}/identity".encode()
+
+    def key(self, key: bytes) -> bytes:
+        """Return where ``key`` is in etcd."""
+        return self._root + key
+
+    def span(self, prefix: bytes, start_after: bytes = b"") -> tuple[bytes, bytes]:
+        """Return the bounds of the keys that begin with ``prefix`` and follow ``start_after``."""
+        first = self._root + prefix
+        end = prefix_end(first)
+        assert end is not None  # The root ends with a slash.
+        if start_after and start_after >= prefix:
+            first = self._root + start_after + b"\0"
+        return first, max(end, first)
+
+    def record(self, found: etcd_pb2.KeyValue) -> Record:
+        """Return what ``found`` holds.
+
+        Raises:
+            ForeignValueError: podraft did not write it.
+        """
+        revision = from_etcd(found.mod_revision)
+        value, kind = found.value[:-1], found.value[-1:]
+        if kind == _STAMPED:
+            value += revision_suffix(revision)
+        elif kind != _RAW:
+            raise ForeignValueError(
+                f"etcd's key {found.key!r} was not written by podraft: use another prefix"
+            )
+        key = found.key[len(self._root) :]
+        return Record(key, value, from_etcd(found.create_revision), revision)
+
+    def event(self, change: etcd_pb2.WatchEvent) -> Event:
+        """Return the event that ``change`` is.
+
+        Raises:
+            IncompleteHistoryError: What was before is not known any more.
+            ForeignValueError: podraft did not write it.
+        """
+        found = change.kv
+        revision = from_etcd(found.mod_revision)
+        removed = change.type == etcd_pb2.WatchEvent.DELETE
+        previous = self.record(change.prev_kv) if change.HasField("prev_kv") else None
+        if previous is None and (removed or found.create_revision != found.mod_revision):
+            raise IncompleteHistoryError
+        if removed:
+            return Event(revision, found.key[len(self._root) :], None, 0, previous)
+        record = self.record(found)
+        return Event(revision, record.key, record.value, record.create_revision, previous)
+
+    def transaction(self, transaction: Transaction) -> etcd_pb2.TxnRequest:
+        """Return the request that carries out ``transaction`` or reads its guards' keys."""
+        request = etcd_pb2.TxnRequest()
+        for guard in transaction.guards:
+            key = self._root + guard.key
+            # Zero is etcd's word for an absent key, too.
+            expected = to_etcd(guard.mod_revision) if guard.mod_revision else 0
+            request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=expected)
+            request.failure.add().request_range.key = key
+        for write in transaction.writes:
+            key = self._root + write.key
+            if isinstance(write, Put):
+                value = write.value + (_STAMPED if write.stamped else _RAW)
+                request.success.add().request_put.MergeFrom(
+                    etcd_pb2.PutRequest(key=key, value=value)
+                )
+            else:
+                request.success.add().request_delete_range.key = key
+        return request
+
+    def unmet(
+        self, transaction: Transaction, response: etcd_pb2.TxnResponse
+    ) -> tuple[Guard, Record | None]:
+        """Return the first guard that did not hold, and what it met."""
+        for guard, answer in zip(transaction.guards, response.responses, strict=True):
+            kvs = answer.response_range.kvs
+            found = self.record(kvs[0]) if kvs else None
+            if guard.mod_revision != (found.mod_revision if found is not None else 0):
+                return guard, found
+        raise AssertionError("etcd refused a transaction whose guards hold")

@@ -1,0 +1,83 @@
+"""A real etcd process on loopback, for tests of the store on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.waiting import eventually
+
+MISSING = "etcd is not installed (Debian: etcd-server)"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EtcdProcess:
+    """One etcd; `kill` and `start` again to try what clients make of it."""
+
+    def __init__(self, directory: Path, arguments: Sequence[str] = ()) -> None:
+        self.directory = directory
+        self.port, self.peer_port = free_port(), free_port()
+        self.arguments = tuple(arguments)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer_port}"
+        command = ["etcd", "--name=only", f"--data-dir={self.directory / 'etcd'}"]
+        command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
+        command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
+        command += [f"--initial-cluster=only={peer}", "--log-level=error"]
+        # Alone it needs nobody's vote: a short timeout only starts it sooner.
+        command += ["--heartbeat-interval=10", "--election-timeout=50", *self.arguments]
+        with (self.directory / "etcd.log").open("ab") as log:
+            environment = {**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        eventually(self._healthy, within_s=20, describe=self.log)
+
+    def log(self) -> str:
+        return (self.directory / "etcd.log").read_text(errors="replace")[-2000:]
+
+    def _healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.endpoint}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None
+
+
+@contextmanager
+def running(arguments: Sequence[str] = ()) -> Iterator[EtcdProcess]:
+    """An etcd that runs as long as the context; its data goes with it."""
+    if shutil.which("etcd") is None:
+        pytest.skip(MISSING)
+    with tempfile.TemporaryDirectory(prefix="pt-etcd-") as directory:
+        etcd = EtcdProcess(Path(directory), arguments)
+        try:
+            etcd.start()
+            yield etcd
+        finally:
+            etcd.kill()
