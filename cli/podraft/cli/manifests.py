@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from podraft.api import codec, kinds
 from podraft.api.violations import InvalidObjectError, Violation
+from podraft.cli.unsaid import without_unsaid
 from podraft.cli.yaml_nodes import Construction, ManifestError, Path, documents, line_of
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -140,6 +141,7 @@ def _read_object(
             at = f"{source}:{line_at(lines, violation.field, line)}"
             into.append(f"{at}: {title}{violation}{note}")
 
+    value = without_unsaid(value)
     message, error = _parse(value)
     if error is not None and placing.ignore_unsupported:
         unknown = [v for v in error.violations if v.description.startswith(_UNKNOWN)]
@@ -200,7 +202,6 @@ def _canonical(message: Message) -> dict[str, Any]:
     applying it again finds no difference.
     """
     value = codec.to_json(message)
-    value.pop("status", None)
     string_data = value.pop("stringData", None)
     if string_data:
         import base64

@@ -33,6 +33,8 @@ from podraft.api.codec_write import is_inline
 from podraft.api.violations import MAX_VIOLATIONS, Violation
 
 MAX_VALUES = 1_000_000
+# A longer list of what is known hides the fault that it stands behind.
+_KNOWN_SHOWN_MAX = 8
 
 
 @dataclass(slots=True)
@@ -135,7 +137,7 @@ def _unknown(name: object, table: _Table) -> str:
     if close:
         return f'{fault}; did you mean "{close[0]}"?'
     known = sorted(table.fields)
-    if len(known) > 24:
+    if len(known) > _KNOWN_SHOWN_MAX:
         return fault
     return f"{fault}; known here: {', '.join(known)}"
 
