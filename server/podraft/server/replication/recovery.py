@@ -55,7 +55,7 @@ def _open(directory: Path, options: StoreOptions) -> Recovered:
     lock = DirectoryLock(directory)
     try:
         path = directory / "history.lmdb"
-        keyspace = _load(path, options)
+        keyspace = load_keyspace(path, options)
         history = History(path, options.history_map_bytes)
         try:
             return _recover(directory, lock, history, keyspace, options)
@@ -67,7 +67,7 @@ def _open(directory: Path, options: StoreOptions) -> Recovered:
         raise
 
 
-def _load(path: Path, options: StoreOptions) -> Keyspace:
+def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
     """Read the newest state.  Closing unmaps the pages which that touched: all of them."""
     history = History(path, options.history_map_bytes)
     try:

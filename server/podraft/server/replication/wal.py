@@ -116,6 +116,11 @@ class Wal:
             wal._segments.append(_Segment(path, wal._read_segment_header(path)))
         return wal
 
+    @property
+    def first_index(self) -> int:
+        """The first index that the files hold, or will."""
+        return self._segments[0].first_index if self._segments else self.next_index
+
     def replay(self, after: int) -> Iterator[WalEntry]:
         """Yield the entries after index ``after``, repair a torn tail, and get ready to append.
 

@@ -1,0 +1,312 @@
+"""The shell that drives one member of a group: core, disk and network overlapped.
+
+Owns: the core, its clock, and the order in which its effects are carried out:
+
+    event -> core -> messages that claim nothing leave at once
+                  -> write: queued for the disk; when it is durable, the messages that
+                     depended on it leave, then the core is told
+                  -> committed entries are applied, some in each turn of the loop
+
+Invariants: nothing here waits: disk and network work elsewhere and report to the loop.  A message
+that claims persistence leaves after its write and all earlier ones are durable.  Entries are
+applied in order, each once.  Whatever goes wrong inside stops the member: it must not diverge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from podraft.server.raft.core import Event, RaftCore, Received, Restored, Status
+from podraft.server.raft.effects import Effects, Write
+from podraft.server.raft.entries import Entry, EntryKind, HardState, MemberId
+from podraft.server.raft.events import (
+    Applied,
+    Compacted,
+    Persisted,
+    Proposed,
+    ReadsRequested,
+    SnapshotSent,
+    Tick,
+)
+from podraft.server.raft.messages import Message
+from podraft.server.raft.options import RandomSource
+from podraft.server.replication.barriers import ReadBarriers
+from podraft.server.replication.log import CommittedBatch, OnCommitted, OnFailed, Proposal
+from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.member_storage import MemberStorage
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.own_proposals import OwnProposals
+from podraft.server.replication.records import encode_base, encode_entry, encode_hard_state
+
+Send: TypeAlias = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverParts:
+    """What a driver drives, and what it tells the world through."""
+
+    storage: MemberStorage
+    send: Send
+    random: RandomSource
+
+
+class MemberDriver:
+    """One member's ``Log``; lives on the loop that made it."""
+
+    def __init__(
+        self,
+        identity: MemberId,
+        restored: Restored,
+        parts: DriverParts,
+        options: MemberOptions,
+        store_options: StoreOptions,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._options = options
+        self._store_options = store_options
+        self._storage = parts.storage
+        self._send = parts.send
+        self._core = core = RaftCore(identity, restored, options.raft, parts.random)
+        self._events: deque[Event] = deque()
+        self._stepping = False
+        self._sequence = 0
+        self._persisted_sequence = 0
+        self._after: deque[tuple[int, tuple[Message, ...]]] = deque()
+        self._deliverable: deque[Entry] = deque()
+        self._apply_scheduled = False
+        self._applied_index = core.log.applied
+        self._applied_term = 0
+        # How much each applied batch added to the log: its last index, its bytes.
+        self._applied_sizes: deque[tuple[int, int]] = deque()
+        self._applied_bytes = 0
+        self._known_leader: tuple[int, MemberId] = (0, 0)
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self.proposals = OwnProposals(
+            core.member,
+            options,
+            batch_entries=store_options.batch_transactions,
+            batch_bytes=store_options.batch_bytes,
+            offer=lambda offered: self._step(Proposed(offered)),
+        )
+        self.reads = ReadBarriers(
+            core.member, options, ask=lambda number: self._step(ReadsRequested((number,)))
+        )
+        self.reads.applied(self._applied_index)
+        self._full: Callable[[], bool] = bool
+        self._committed: OnCommitted
+        self._failed: OnFailed
+
+    @property
+    def status(self) -> Status:
+        """How the core sees the group."""
+        return self._core.status
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``propose`` takes more."""
+        options = self._store_options
+        return (
+            self.proposals.waiting < options.queue_transactions
+            and self.proposals.waiting_bytes < options.queue_bytes
+        )
+
+    def start(
+        self, committed: OnCommitted, failed: OnFailed, full: Callable[[], bool] = bool
+    ) -> None:
+        """Begin; while ``full`` returns True nothing is applied (``resume_applying`` goes on)."""
+        self._committed, self._failed, self._full = committed, failed, full
+        self._storage.start(self._durable, self._stop)
+        self._timer = self._loop.call_later(self._options.tick_s, self._tick)
+
+    def propose(self, proposals: Sequence[Proposal]) -> None:
+        """Propose transactions, wherever the leader is; their outcomes come when applied here."""
+        self.proposals.submit(proposals)
+
+    def receive(self, message: Message) -> None:
+        """Take what another member says."""
+        self._step(Received(message))
+
+    # The clock.
+
+    def _tick(self) -> None:
+        # Ticks that were missed, because the process stood still, are not made up for: what
+        # arrived meanwhile is to be heard first.
+        if self._stopped:
+            return
+        self._timer = self._loop.call_later(self._options.tick_s, self._tick)
+        self._step(Tick())
+        self.proposals.expire()
+        self.proposals.resume()
+        self.reads.expire()
+        self.reads.resume()
+
+    # The core.
+
+    def _step(self, event: Event) -> None:
+        self._events.append(event)
+        if self._stepping or self._stopped:
+            return
+        self._stepping = True
+        try:
+            while self._events and not self._stopped:
+                self._carry_out(self._core.step(self._events.popleft()))
+        except Exception as error:  # noqa: BLE001 - Whatever it is, this member must not go on.
+            self._stop(error)
+        finally:
+            self._stepping = False
+        leader = (self._core.member.term, self._core.member.leader)
+        if leader != self._known_leader:
+            self._known_leader = leader
+            self.proposals.resume()
+            self.reads.resume()
+
+    def _carry_out(self, effects: Effects) -> None:
+        for message in effects.messages_now:
+            self._send(message)
+        if effects.write is not None:
+            self._write(effects.write)
+        if effects.messages_after_persist:
+            self._send_when_durable(effects.messages_after_persist)
+        if effects.committed:
+            self._deliverable.extend(effects.committed)
+            self._apply()
+        for read in effects.reads:
+            self.reads.ready(read.id, read.index)
+        for refused in effects.refused:
+            self.proposals.refused(refused.id, refused.reason)
+            self.reads.refused(refused.id)
+        for wanted in effects.snapshots:
+            self._events.append(SnapshotSent(wanted.to, None))
+
+    # The disk.
+
+    def _write(self, write: Write) -> None:
+        records = []
+        if write.snapshot is not None:
+            records.append(encode_base(write.snapshot))
+        if write.hard_state is not None:
+            records.append(encode_hard_state(write.hard_state))
+        records += [encode_entry(entry) for entry in write.entries]
+        self._sequence = write.sequence
+        last_index = write.entries[-1].index if write.entries else 0
+        self._storage.write(write.sequence, records, last_index)
+
+    def _send_when_durable(self, messages: tuple[Message, ...]) -> None:
+        if self._persisted_sequence >= self._sequence:
+            for message in messages:
+                self._send(message)
+        else:
+            self._after.append((self._sequence, messages))
+
+    def _durable(self, sequence: int) -> None:
+        if self._stopped:
+            return
+        self._persisted_sequence = sequence
+        while self._after and self._after[0][0] <= sequence:
+            for message in self._after.popleft()[1]:
+                self._send(message)
+        self._step(Persisted(sequence))
+
+    # The state machine.
+
+    def _apply(self) -> None:
+        """Apply what is committed, so much that others have their turn."""
+        if not self._deliverable or self._full() or self._stopped:
+            return
+        count = min(len(self._deliverable), self._options.apply_entries)
+        entries = [self._deliverable.popleft() for _ in range(count)]
+        self._committed(
+            CommittedBatch(
+                entries[0].index,
+                [_command(entry) for entry in entries],
+                [self._own(entry) for entry in entries],
+            )
+        )
+        self._applied_index = entries[-1].index
+        size = sum(len(entry.payload) for entry in entries)
+        self._applied_sizes.append((self._applied_index, size))
+        self._applied_bytes += size
+        self._step(Applied(self._applied_index))
+        self.reads.applied(self._applied_index)
+        if self._deliverable:
+            self._schedule_apply()
+
+    def _own(self, entry: Entry) -> Proposal | None:
+        if entry.term != self._applied_term:
+            self._applied_term = entry.term
+            self.proposals.term_began(entry.term)
+        return self.proposals.committed(entry.proposal) if entry.proposal else None
+
+    def _schedule_apply(self) -> None:
+        if not self._apply_scheduled:
+            self._apply_scheduled = True
+            self._loop.call_soon(self._apply_more)
+
+    def _apply_more(self) -> None:
+        self._apply_scheduled = False
+        try:
+            self._apply()
+        except Exception as error:  # noqa: BLE001 - As in ``_step``.
+            self._stop(error)
+
+    def resume_applying(self) -> None:
+        """There is room again."""
+        if self._deliverable:
+            self._schedule_apply()
+
+    def release(self, through: int) -> None:
+        """Everything up to ``through`` is durable in the state machine: forget what is too much."""
+        log = self._core.log
+        kept = self._options.kept_entries
+        target = min(through, max(log.applied - kept, self._beyond_kept_bytes()))
+        # Rarely: each time costs a write.
+        if self._stopped or target < log.start + max(kept // 8, 1):
+            return
+        while self._applied_sizes and self._applied_sizes[0][0] <= target:
+            self._applied_bytes -= self._applied_sizes.popleft()[1]
+        mark = self._core.mark_at(target)
+        member = self._core.member
+        self._storage.compact(mark, HardState(member.term, member.vote))
+        self._step(Compacted(target))
+
+    def _beyond_kept_bytes(self) -> int:
+        """Return the last index before the newest ``kept_bytes`` of applied entries."""
+        size, last_index = self._applied_bytes, 0
+        for index, added in self._applied_sizes:
+            if size <= self._options.kept_bytes:
+                break
+            size -= added
+            last_index = index
+        return last_index
+
+    # The end.
+
+    def _stop(self, error: BaseException) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._failed(error)
+
+    def fail_waiting(self, error: Exception) -> None:
+        """Tell everybody who waits that nothing will come."""
+        self.proposals.fail(error)
+        self.reads.fail(error)
+
+    async def close(self) -> None:
+        """Stop taking part; what is acknowledged is on disk."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._storage.close()
+
+
+def _command(entry: Entry) -> bytes:
+    """Return what the state machine gets: nothing, if the entry is the protocol's own."""
+    return entry.payload if entry.kind is EntryKind.COMMAND else b""

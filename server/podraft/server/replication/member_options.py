@@ -1,0 +1,39 @@
+"""What can be tuned in a member of a group; every queue's bound is here or in ``RaftOptions``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from podraft.server.raft.options import RaftOptions
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOptions:
+    """Bounds and periods of one member's part in its group.
+
+    Followers campaign after 0.5 to 1 s without a leader: ``raft.election_ticks`` of ``tick_s``.
+    """
+
+    raft: RaftOptions = field(default_factory=RaftOptions)
+    tick_s: float = 0.05
+
+    # How long a write or a read waits for a leader or its answer, and when a read asks again.
+    answer_s: float = 5.0
+    read_again_s: float = 0.4
+
+    # Batches of this member's proposals under way: few, so that batches grow under load.
+    batches_in_flight: int = 4
+    # Entries applied in one turn of the loop.
+    apply_entries: int = 500
+
+    # Entries kept in memory and on disk for followers that are behind: at most so much.
+    kept_entries: int = 20_000
+    kept_bytes: int = 32 * _MIB
+
+    # What waits for one other member; beyond it messages are lost, which the protocol bears.
+    send_bytes: int = 32 * _MIB
+    frame_bytes: int = 1 * _MIB
+    reconnect_s: float = 0.1
+    reconnect_s_max: float = 1.0

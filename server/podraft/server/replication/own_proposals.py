@@ -1,0 +1,211 @@
+"""What this member has proposed to its group and waits for.
+
+Owns: the queue of proposals, those under way, and what becomes of each.
+
+    submitted -> queue -> under way (one batch, one event for the core) -> applied: outcome
+                   ^--- refused, or certainly lost ---'         '--> perhaps lost: outcome unknown
+
+Invariants: a proposal is offered again only if it is certain that it never took effect and never
+will; what is uncertain is said to be.  Nobody waits longer than ``answer_s``.  Whoever submits
+bounds what waits (``waiting``, ``waiting_bytes``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from podraft.server.raft import events as raft
+from podraft.server.raft.entries import NOBODY
+from podraft.server.raft.events import Refusal
+from podraft.server.raft.member import Member, Role
+from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
+from podraft.server.replication.log import Proposal
+from podraft.server.replication.member_options import MemberOptions
+from podraft.server.state.datastore import StoreOverloadedError
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    left: int
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    proposal: Proposal
+    deadline: float
+    batch: _Batch | None = None
+    # Where it was offered: the term, and whether this member led in it.
+    term: int = 0
+    local: bool = False
+
+
+class OwnProposals:
+    """Lives on the loop.  ``offer`` gives a batch to the core."""
+
+    def __init__(
+        self,
+        member: Member,
+        options: MemberOptions,
+        *,
+        batch_entries: int,
+        batch_bytes: int,
+        offer: Callable[[tuple[raft.Proposal, ...]], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._member = member
+        self._options = options
+        self._batch_entries = batch_entries
+        self._batch_bytes = batch_bytes
+        self._offer = offer
+        # No other process's proposals, nor those of this member's earlier life, have such ids.
+        start = int.from_bytes(os.urandom(8), "little") << 64
+        self._ids = itertools.count(start + 1)
+        self._queue: deque[_Waiting] = deque()
+        self._under_way: dict[int, _Waiting] = {}
+        self._batches = 0
+        self._scheduled = False
+        self._held = False
+        self.waiting_bytes = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their outcome."""
+        return len(self._queue) + len(self._under_way)
+
+    def submit(self, proposals: Iterable[Proposal]) -> None:
+        """Propose these, with whatever else comes in this turn of the loop."""
+        deadline = self._loop.time() + self._options.answer_s
+        for proposal in proposals:
+            self._queue.append(_Waiting(proposal, deadline))
+            self.waiting_bytes += len(proposal.payload)
+        self._schedule()
+
+    def resume(self) -> None:
+        """Offer what was refused again: time has passed, or there is another leader."""
+        self._held = False
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        member = self._member
+        while (
+            self._queue
+            and not self._held
+            and member.leader != NOBODY
+            and self._batches < self._options.batches_in_flight
+        ):
+            self._offer_batch()
+
+    def _offer_batch(self) -> None:
+        member = self._member
+        batch = _Batch(0)
+        offered: list[raft.Proposal] = []
+        size = 0
+        while self._queue and len(offered) < self._batch_entries:
+            size += len(self._queue[0].proposal.payload)
+            if offered and size > self._batch_bytes:
+                break
+            waiting = self._queue.popleft()
+            waiting.batch = batch
+            waiting.term, waiting.local = member.term, member.role is Role.LEADER
+            number = next(self._ids)
+            self._under_way[number] = waiting
+            offered.append(raft.Proposal(number, waiting.proposal.payload))
+        batch.left = len(offered)
+        self._batches += 1
+        self._offer(tuple(offered))
+
+    def _take(self, number: int) -> _Waiting | None:
+        """Let go of what is under way as ``number``."""
+        waiting = self._under_way.pop(number, None)
+        if waiting is not None and waiting.batch is not None:
+            waiting.batch.left -= 1
+            if not waiting.batch.left:
+                self._batches -= 1
+                self._schedule()
+        return waiting
+
+    # What becomes of them.
+
+    def committed(self, number: int) -> Proposal | None:
+        """Return the proposal that was committed as ``number``, if it is this member's."""
+        waiting = self._take(number)
+        if waiting is None:
+            return None
+        self.waiting_bytes -= len(waiting.proposal.payload)
+        return waiting.proposal
+
+    def refused(self, number: int, reason: Refusal) -> None:
+        """It was not and will not be appended anywhere."""
+        waiting = self._take(number)
+        if waiting is None:
+            return
+        if reason is Refusal.OVERLOADED:
+            self._fail(waiting, StoreOverloadedError(str(reason.value)))
+            return
+        self._held = True
+        self._queue.appendleft(waiting)
+
+    def term_began(self, term: int) -> None:
+        """An entry of ``term`` was applied: what earlier terms appended is here, or nowhere."""
+        earlier = [number for number, item in self._under_way.items() if item.term < term]
+        again: list[_Waiting] = []
+        for number in earlier:
+            waiting = self._take(number)
+            if waiting is None:
+                continue
+            if waiting.local:
+                # It was in this member's own log only as an entry of that term.
+                again.append(waiting)
+            else:
+                # It may still be on its way to a member that leads again.
+                self._fail(waiting, OutcomeUnknownError("the leader was lost"))
+        self._queue.extendleft(reversed(again))
+        self._schedule()
+
+    def skipped(self) -> None:
+        """Entries were skipped by a snapshot: what was among them is unknown."""
+        self._fail_under_way("a snapshot replaced the log")
+
+    def expire(self) -> None:
+        """Give up what has waited too long."""
+        now = self._loop.time()
+        while self._queue and self._queue[0].deadline <= now:
+            self._fail(self._queue.popleft(), NoLeaderError("no leader was found in time"))
+        late = list(
+            itertools.takewhile(
+                lambda number: self._under_way[number].deadline <= now, self._under_way
+            )
+        )
+        for number in late:
+            waiting = self._take(number)
+            if waiting is not None:
+                self._fail(waiting, OutcomeUnknownError("the group did not answer in time"))
+
+    def fail(self, error: Exception) -> None:
+        """The member stops: nobody will learn anything."""
+        while self._queue:
+            self._fail(self._queue.popleft(), error)
+        self._fail_under_way(str(error))
+
+    def _fail_under_way(self, why: str) -> None:
+        for number in list(self._under_way):
+            waiting = self._take(number)
+            if waiting is not None:
+                self._fail(waiting, OutcomeUnknownError(why))
+
+    def _fail(self, waiting: _Waiting, error: Exception) -> None:
+        self.waiting_bytes -= len(waiting.proposal.payload)
+        outcome = waiting.proposal.outcome
+        if not outcome.done():
+            outcome.set_exception(error)
