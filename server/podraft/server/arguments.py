@@ -11,9 +11,12 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from podraft.server import logs
+
+if TYPE_CHECKING:
+    from podraft.server.external.address import EtcdAddress
 
 API: Final = "api"
 SCHEDULER: Final = "scheduler"
@@ -43,6 +46,7 @@ class Arguments:
     log_level: str
     join_token_file: Path | None
     admin_config: Path | None
+    datastore: EtcdAddress | None = None
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -67,6 +71,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         log_level=given.log_level,
         join_token_file=given.join_token_file,
         admin_config=given.admin_config,
+        datastore=_datastore(parser, given),
     )
 
 
@@ -172,7 +177,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the admin's configuration there too (always: DATA_DIR/admin.conf)",
     )
+    add(
+        "--datastore",
+        metavar="URL",
+        help="keep the state in an etcd v3 cluster: etcd://HOST:PORT[,HOST:PORT...][/PREFIX] "
+        "(default: in DATA_DIR/store)",
+    )
+    add("--etcd-ca", type=Path, metavar="FILE", help="the CA that signed etcd's certificate (PEM)")
+    add("--etcd-cert", type=Path, metavar="FILE", help="our certificate for etcd (PEM)")
+    add("--etcd-key", type=Path, metavar="FILE", help="the key of --etcd-cert (PEM)")
     return parser
+
+
+def _datastore(parser: argparse.ArgumentParser, given: argparse.Namespace) -> EtcdAddress | None:
+    if given.datastore is None:
+        if given.etcd_ca or given.etcd_cert or given.etcd_key:
+            parser.error("--etcd-ca, --etcd-cert and --etcd-key need --datastore etcd://...")
+        return None
+    # Imported late: gRPC reads its environment when it is loaded.
+    from podraft.server.external.address import AddressError, parse
+
+    try:
+        return parse(
+            given.datastore,
+            authority=given.etcd_ca,
+            certificate=given.etcd_cert,
+            key=given.etcd_key,
+        )
+    except AddressError as error:
+        parser.error(f"--datastore: {error}")
 
 
 def split_address(address: str) -> tuple[str, int]:

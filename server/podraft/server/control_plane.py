@@ -17,19 +17,24 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from podraft.client import config as client_config
 from podraft.server import arguments, processes
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
-from podraft.server.replication.directory import StoreInUseError
+from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.wal import WalCorruptError
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.cluster import create_join_token
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
+from podraft.server.state.datastore import StoreFailedError
+
+if TYPE_CHECKING:
+    from podraft.server.external.etcd import EtcdDatastore
+
+Store: TypeAlias = "EmbeddedDatastore | EtcdDatastore"
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,18 +57,26 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
         pki = await asyncio.to_thread(
             ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses
         )
-        datastore = await EmbeddedDatastore.open(given.data_dir / "store")
+        datastore = await _open_store(given)
     try:
         await _serve(given, stop, pki, datastore, started_s)
     finally:
         await datastore.close()
 
 
+async def _open_store(given: Arguments) -> Store:
+    if given.datastore is None:
+        return await EmbeddedDatastore.open(given.data_dir / "store")
+    from podraft.server.external import etcd
+
+    return await etcd.open_claimed(given.datastore)
+
+
 async def _serve(
     given: Arguments,
     stop: asyncio.Event,
     pki: Pki,
-    datastore: EmbeddedDatastore,
+    datastore: Store,
     started_s: float,
 ) -> None:
     first_port, last_port = given.node_port_range
@@ -98,7 +111,7 @@ async def _serve(
         await api.stop(_GRACE_S)
 
 
-async def _until_stopped_or_failed(stop: asyncio.Event, datastore: EmbeddedDatastore) -> None:
+async def _until_stopped_or_failed(stop: asyncio.Event, datastore: Store) -> None:
     stopping = asyncio.ensure_future(stop.wait())
     failing = asyncio.ensure_future(datastore.failed())
     await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
@@ -114,7 +127,7 @@ def _start_errors(given: Arguments) -> Iterator[None]:
     """Turn what can go wrong on a start into a line that says it."""
     try:
         yield
-    except (PkiError, StoreInUseError, WalCorruptError, ListenError) as error:
+    except (PkiError, StoreOpenError, StoreFailedError, ListenError) as error:
         raise StartError(str(error)) from None
     except OSError as error:
         where = error.filename or given.data_dir

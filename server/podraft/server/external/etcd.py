@@ -458,6 +458,21 @@ class EtcdDatastore:
             await self._progress.wait()
 
 
+async def open_claimed(address: EtcdAddress) -> EtcdDatastore:
+    """Open the store of the podraft cluster at ``address``; it becomes one if it is none yet.
+
+    Raises:
+        StoreFailedError: etcd does not answer, or something else uses the prefix.
+    """
+    store = await EtcdDatastore.open(address)
+    try:
+        await store.claim()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
 def _after(batch: EventBatch, reached: int) -> EventBatch:
     """Return ``batch`` without what is at or below ``reached``."""
     if not batch.events or batch.events[0].revision > reached:

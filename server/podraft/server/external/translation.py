@@ -17,7 +17,14 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.internal.etcd.v3 import etcd_pb2
-from podraft.server.state.datastore import Event, Guard, Put, Record, Transaction
+from podraft.server.state.datastore import (
+    Event,
+    Guard,
+    Put,
+    Record,
+    StoreFailedError,
+    Transaction,
+)
 from podraft.server.state.keyspace import prefix_end
 from podraft.server.state.revisions import revision_suffix
 
@@ -26,7 +33,7 @@ _RAW: Final = b"\0"
 _STAMPED: Final = b"\1"
 
 
-class ForeignValueError(Exception):
+class ForeignValueError(StoreFailedError):
     """A key below our prefix holds what podraft did not write."""
 
 
