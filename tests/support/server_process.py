@@ -15,7 +15,11 @@ _STOP_S = 30
 
 @contextlib.contextmanager
 def server(
-    directory: Path, *components: str, listen: str = "127.0.0.1:0", kill: bool = False
+    directory: Path,
+    *components: str,
+    listen: str = "127.0.0.1:0",
+    join_listen: str = "127.0.0.1:0",
+    kill: bool = False,
 ) -> Iterator[Path]:
     """Run ``podraft-server`` with some components; yield its data directory.
 
@@ -23,7 +27,7 @@ def server(
     """
     command = [sys.executable, "-m", "podraft.server.app"]
     command += ["--components", ",".join(components or ("api",))]
-    command += ["--listen", listen, "--join-listen", "127.0.0.1:0"]
+    command += ["--listen", listen, "--join-listen", join_listen]
     command += ["--metrics-listen", "", "--data-dir", str(directory)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:

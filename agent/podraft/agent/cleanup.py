@@ -4,8 +4,9 @@ Owns: the order in which things go: containers, mounts and namespaces, cgroups, 
 and rules, then the state directory with images and identity.  Runs in the network
 namespace that the agent ran in; running it twice is fine.
 
-Invariant: only what carries the agent's mark goes: its own Podman storage, mounts below
-its state directory, routes with its protocol number, its two nftables tables.
+Invariants: it refuses while the agent runs; only what carries the agent's mark goes: its
+own Podman storage, mounts below its state directory, routes with its protocol number, its
+two nftables tables.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from podraft.agent import state_lock
 from podraft.agent.network import masquerade
 from podraft.agent.network.core.layout import ROUTE_PROTOCOL
 from podraft.agent.network.nft import Batch, Connection
 from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.machine import PodmanDirectories, UnusableMachineError
-from podraft.agent.podman.service import PodmanService
+from podraft.agent.podman.service import PodmanService, PodmanStartError
 from podraft.agent.proxy import ruleset
+from podraft.agent.state_lock import StateInUseError
 from podraft.agent.volumes import manager, mounts
 
-_PODMAN_WITHIN_S = 30.0
 _CGROUPS_WITHIN_S = 5.0
 _REMOVALS_AT_ONCE = 4
 
@@ -52,7 +54,9 @@ def main(arguments: Sequence[str]) -> None:
     directory = parser.parse_args(arguments).state_dir.resolve()
     try:
         clean_up(directory)
-    except (OSError, PodmanError, UnusableMachineError) as error:
+    except StateInUseError as error:
+        sys.exit(f"podraft-agent cleanup: {error}: stop it first")
+    except (OSError, PodmanError, PodmanStartError, UnusableMachineError) as error:
         sys.exit(f"podraft-agent cleanup: {error}")
 
 
@@ -60,16 +64,24 @@ def clean_up(state_directory: Path) -> None:
     """Remove everything below and because of ``state_directory``.
 
     Raises:
+        StateInUseError: The agent runs.
+        PodmanStartError: Podman cannot be asked to remove the containers.
         PodmanError: A container could not be removed.
         OSError: A mount, cgroup or file could not.
     """
+    if state_directory.exists():
+        with state_lock.held(state_directory):
+            _remove_state(state_directory)
+    _remove_routes_and_rules()
+
+
+def _remove_state(state_directory: Path) -> None:
     if (state_directory / "podman").exists():
         asyncio.run(_remove_containers(state_directory))
     uids = _pod_uids(state_directory)
     for point in mounts.mounted_below(state_directory):
         mounts.unmount(point)
     _remove_cgroups(uids)
-    _remove_routes_and_rules()
     shutil.rmtree(state_directory, ignore_errors=True)
     if state_directory.exists():
         # Once more, so that the error names what is in the way.
@@ -83,22 +95,18 @@ async def _remove_containers(state_directory: Path) -> None:
     configuration = machine.configuration(machine.detect(), directories)
     async with PodmanClient(directories.socket) as podman:
         service = PodmanService(directories, configuration, podman.ping)
-        running = asyncio.create_task(service.run())
-        try:
-            async with asyncio.timeout(_PODMAN_WITHIN_S):
-                await service.answers.wait()
-            slots = asyncio.Semaphore(_REMOVALS_AT_ONCE)
+        slots = asyncio.Semaphore(_REMOVALS_AT_ONCE)
 
-            async def remove(container: str) -> None:
-                async with slots:
-                    await podman.remove_container(container)
+        async def remove(container: str) -> None:
+            async with slots:
+                await podman.remove_container(container)
 
-            await asyncio.gather(*map(remove, await podman.list_containers({})))
-        except TimeoutError:
-            raise OSError(f"Podman's service does not answer: {directories.socket}") from None
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+        async with service.running():
+            containers = await podman.list_containers({})
+            results = await asyncio.gather(*map(remove, containers), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _pod_uids(state_directory: Path) -> set[str]:
@@ -115,6 +123,8 @@ def _remove_cgroups(uids: set[str]) -> None:
         if time.monotonic() > deadline:
             raise OSError(f"cgroups in use: {', '.join(sorted(left))}")
         time.sleep(0.02)
+    # Pods of another agent of this machine may be there too: then it stays.
+    manager.remove_if_empty(machine.CGROUP_ROOT)
 
 
 def _remove_routes_and_rules() -> None:

@@ -1,6 +1,6 @@
 """A real API server, a real Podman and the agent in this process, inside one network namespace.
 
-Run by `test_agent` in a process of its own, so that every thread is inside the namespace.
+Run by `run_scenario` in a process of its own, so that every thread is inside the namespace.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from podraft.agent import app, arguments
@@ -24,7 +24,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.client import config
 from podraft.client.client import Client
 from podraft.client.errors import ApiError, NotFoundError
-from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from podraft.server.auth.certificates import NODE_LIFETIME, CertificateAuthority, KeyPair
 from support.images import build_image
 from support.server_process import server
 from support.waiting import eventually_async
@@ -32,6 +32,7 @@ from support.waiting import eventually_async
 NODE = "n1"
 NODE_IP = "10.99.0.1"
 IMAGE = "localhost/test:1"
+API, JOIN = "127.0.0.1:7443", "127.0.0.1:7444"
 
 
 def make_pod(name: str, script: str = "", *, grace_s: int = 1) -> pod_pb2.Pod:
@@ -53,10 +54,12 @@ WAIT = TRAP + "while :; do sleep 1 & wait $!; done"
 class World:
     """What a scenario uses."""
 
-    def __init__(self, directory: Path, client: Client, given: arguments.Arguments) -> None:
+    def __init__(self, directory: Path, client: Client, words: list[str], api: Server) -> None:
         self.directory = directory
+        self.api = api
+        self.words = words
         self.client = client
-        self._given = given
+        self._given = arguments.parse(words)
         self._agent: asyncio.Task[None] | None = None
         self.uids: list[str] = []
 
@@ -74,10 +77,15 @@ class World:
             await eventually_async(podman.ping)
 
     async def stop_agent(self) -> None:
-        assert self._agent is not None
-        self._agent.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._agent
+        if self._agent is not None:
+            self._agent.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._agent
+            self._agent = None
+
+    def sign(self, lifetime: timedelta = NODE_LIFETIME) -> bytes:
+        """Give the node another certificate, and return it."""
+        return _sign(self.api.data, self.state, lifetime)
 
     def podman_service_pid(self) -> int:
         listed = subprocess.run(
@@ -92,6 +100,27 @@ class World:
         created = await self.client.pods.create(pod)
         self.uids.append(created.metadata.uid)
         return created
+
+    async def events(self, kind: str, name: str) -> dict[str, str]:
+        """Return the notes of an object's Events by their reasons."""
+        selector = f"regarding.kind={kind},regarding.name={name}"
+        found = await self.client.events.list("default", field_selector=selector)
+        return {event.reason: event.note for event in found.items}
+
+    async def told(self, name: str, *reasons: str, kind: str = "Pod") -> dict[str, str]:
+        """Wait until Events with all these reasons are there; return the notes."""
+        last: dict[str, str] = {}
+
+        async def all_told() -> bool:
+            last.clear()
+            last.update(await self.events(kind, name))
+            return last.keys() >= set(reasons)
+
+        try:
+            await eventually_async(all_told)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {reasons} of {last}") from None
+        return last
 
     async def pod(self, name: str) -> pod_pb2.Pod:
         return await self.client.pods.get(name, "default")
@@ -157,29 +186,61 @@ def is_ready(pod: pod_pb2.Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
+class Server:
+    """The API server at a fixed port of the namespace, which may be killed and started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.data = directory
+        self._stack = contextlib.ExitStack()
+
+    def start(self) -> None:
+        self._stack.enter_context(
+            server(self.data, listen=API, join_listen=JOIN, kill=True),
+        )
+
+    def kill(self) -> None:
+        self._stack.close()
+
+
 @contextlib.asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    """Provide a cluster of this one node; leave nothing behind."""
+async def world(
+    *,
+    join: bool = False,
+    assign_addresses: bool = True,
+    start: bool = True,
+) -> AsyncIterator[World]:
+    """Provide a cluster of this one node; leave nothing behind.
+
+    With ``join`` the agent joins by a token.  Who does not want addresses assigned has
+    controllers that do; who does not want the agent started has a process of its own for it.
+    """
     _make_network()
     with (
         tempfile.TemporaryDirectory(prefix="podraft-agent-") as folder,
-        server(Path(folder, "server")) as data,
+        contextlib.ExitStack() as stack,
     ):
-        admin = config.load(data / "admin.conf")
+        api = Server(Path(folder, "server"))
+        api.start()
+        stack.callback(api.kill)
+        admin = config.load(api.data / "admin.conf")
         state = Path(folder, "agent")
-        _join(data, state)
-        given = arguments.parse(
-            f"--server {admin.servers[0]} --node-name {NODE} --node-ip {NODE_IP} "
-            f"--state-dir {state}".split()
-        )
         async with Client(admin) as client:
-            it = World(Path(folder), client, given)
+            words = f"--server {API} --node-name {NODE} --node-ip {NODE_IP} --state-dir {state}"
+            if join:
+                token = await client.create_join_token(60)
+                words += f" --join-token {token.token}"
+            else:
+                _sign(api.data, state, NODE_LIFETIME)
+            it = World(Path(folder), client, words.split(), api)
             try:
-                await it.start_agent()
-                build_image(it.socket, IMAGE)
-                await _assign_addresses(client)
+                if start:
+                    await it.start_agent()
+                    build_image(it.socket, IMAGE)
+                if start and assign_addresses:
+                    await assign_pod_addresses(client)
                 yield it
-                await _empty(it)
+                if start:
+                    await _empty(it)
             finally:
                 await it.stop_agent()
                 await _clean(it)
@@ -196,19 +257,21 @@ def _make_network() -> None:
         subprocess.run(command.split(), check=True)
 
 
-def _join(data: Path, state: Path) -> None:
-    """Give the node its identity as a join would."""
+def _sign(data: Path, state: Path, lifetime: timedelta) -> bytes:
+    """Give the node its identity as a join would; return the certificate."""
     text = (data / "pki/ca.pem").read_bytes()
     blocks = re.findall(rb"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----\n", text, re.DOTALL)
     key = next(block for block in blocks if b"PRIVATE" in block)
     certificate = next(block for block in blocks if b"CERTIFICATE" in block)
     authority = CertificateAuthority.load(KeyPair(certificate, key))
     store = IdentityStore(state)
-    signed = authority.sign_node(signing_request(store.key()), NODE, datetime.now(UTC))
+    now = datetime.now(UTC)
+    signed = authority.sign_node(signing_request(store.key()), NODE, now, lifetime)
     store.save(signed, certificate)
+    return signed
 
 
-async def _assign_addresses(client: Client) -> None:
+async def assign_pod_addresses(client: Client) -> None:
     patch = {"spec": {"podCIDR": "10.244.7.0/24", "podCIDRs": ["10.244.7.0/24"]}}
 
     async def assigned() -> bool:
@@ -225,12 +288,22 @@ async def _empty(it: World) -> None:
     """A scenario ends by deleting all pods; nothing of them may be left."""
     for pod in (await it.client.pods.list("default")).items:
         await it.delete(pod.metadata.name, 0)
+    await assert_nothing_left(it)
+
+
+async def assert_nothing_left(it: World) -> None:
+    """Fail unless all of the pods is gone from this machine."""
     # A deletion without grace is over in the API before it is over here.
-    await eventually_async(lambda: not list((it.state / "pods").iterdir()))
-    assert mounted_below(it.state / "pods") == []
+    await eventually_async(lambda: not _leftovers(it))
     async with PodmanClient(it.socket) as podman:
         assert await podman.list_containers({"io.podraft.node": NODE}) == []
-    await eventually_async(lambda: not _cgroups(it))
+
+
+def _leftovers(it: World) -> list[Path]:
+    folders = [it.state / "pods", it.state / "namespaces"]
+    entries = [entry for folder in folders for entry in folder.iterdir()]
+    mounts = [point for folder in folders for point in mounted_below(folder)]
+    return [*entries, *mounts, *_cgroups(it)]
 
 
 def _cgroups(it: World) -> list[Path]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 from integration.agent.agent_channel import agent_channel
@@ -20,7 +18,6 @@ from integration.agent.agent_world import (
     is_ready,
     kill,
     make_pod,
-    world,
 )
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.streams import rotation
@@ -28,8 +25,6 @@ from podraft.api.core.v1 import config_pb2, pod_pb2, pod_streams_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from support.waiting import eventually_async
-
-_WITHIN_S = 60  # A scenario that hangs shows where.
 
 
 async def lifecycle(it: World) -> None:
@@ -63,6 +58,9 @@ async def crashes(it: World) -> None:
         lambda p: first(p).state.waiting.reason == "CrashLoopBackOff",
     )
     assert first(pod).last_state.terminated.exit_code == 7
+    told = await it.told("crash", "Pulled", "Created", "Started", "BackOff")
+    assert told["Created"] == "Created container main"
+    assert "Back-off restarting failed container main in pod crash_default" in told["BackOff"]
     job = make_pod("job", "echo done")
     job.spec.restart_policy = "Never"
     await it.create(job)
@@ -75,6 +73,8 @@ async def crashes(it: World) -> None:
         "missing",
         lambda p: first(p).state.waiting.reason == "ErrImageNeverPull",
     )
+    told = await it.told("missing", "ErrImageNeverPull")
+    assert "localhost/nowhere:1" in told["ErrImageNeverPull"]
     bad = make_pod("bad")
     bad.spec.containers[0].command[:] = ["/no/such/program"]
     bad.spec.restart_policy = "Never"
@@ -83,6 +83,7 @@ async def crashes(it: World) -> None:
     ended = first(pod).state.terminated
     assert ended.reason == "StartError"
     assert "/no/such/program" in ended.message
+    assert "/no/such/program" in (await it.told("bad", "Failed"))["Failed"]
     hungry = make_pod("hungry", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done")
     hungry.spec.restart_policy = "Never"
     hungry.spec.containers[0].resources.limits["memory"].string = "16Mi"
@@ -139,6 +140,8 @@ async def probes(it: World) -> None:
     assert await execute(it, "web", "touch /tmp/sick") == 0
     await it.until("web", lambda p: first(p).restart_count == 1)
     await it.ready("web")
+    told = await it.told("web", "Unhealthy", "Killing")
+    assert told["Killing"] == "Container main failed liveness probe, will be restarted"
 
 
 async def volumes(it: World) -> None:
@@ -280,13 +283,3 @@ async def session(
         if response.HasField("exit_code"):
             code = response.exit_code
     return output.decode(), code
-
-
-async def main(name: str) -> None:
-    async with asyncio.timeout(_WITHIN_S), world() as it:
-        await globals()[name](it)
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    asyncio.run(main(sys.argv[1]))

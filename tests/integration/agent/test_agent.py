@@ -1,4 +1,4 @@
-"""The agent with a real API server and real Podman; see `scenarios`."""
+"""The agent with a real API server and real Podman; see the modules of scenarios."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ import pytest
 from support.netns import namespace
 
 _TESTS = Path(__file__).parents[2]
-_SCENARIOS = "integration.agent.scenarios"
+_SCENARIOS = {
+    "scenarios": ("lifecycle", "crashes", "restarts", "probes", "volumes", "streams"),
+    "spec_scenarios": ("settings",),
+    "node_scenarios": ("silence", "joins_and_renews", "cleans_up"),
+    "kill_scenarios": ("killed_anywhere",),
+}
 
 
 @pytest.mark.root
 @pytest.mark.podman
 @pytest.mark.parametrize(
-    "scenario", ["lifecycle", "crashes", "restarts", "probes", "volumes", "streams"]
+    ("module", "scenario"),
+    [(module, name) for module, names in _SCENARIOS.items() for name in names],
 )
-def test_scenario(scenario: str) -> None:
+def test_scenario(module: str, scenario: str) -> None:
+    command = [sys.executable, "-m", "integration.agent.run_scenario", module, scenario]
     with namespace("agent") as inside:
         result = subprocess.run(
-            ["nsenter", f"--net={inside.path}", sys.executable, "-m", _SCENARIOS, scenario],
+            ["nsenter", f"--net={inside.path}", *command],
             env={**os.environ, "PYTHONPATH": str(_TESTS)},
             capture_output=True,
             text=True,

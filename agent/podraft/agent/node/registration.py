@@ -181,7 +181,7 @@ class Registration:
         )
         self._take(written)
         before, after = _ready(stored.status), _ready(status)
-        if before != after:
+        if before != after and (before or after == "True"):
             reason = "NodeReady" if after == "True" else "NodeNotReady"
             note = f"Node {self._facts.name} status is now: {reason}"
             self._recorder.record(written, "Normal", reason, note)

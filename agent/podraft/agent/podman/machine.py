@@ -18,6 +18,8 @@ from pathlib import Path
 
 _CAP_SYS_RESOURCE = 24
 _LARGE_NOFILE = 1_048_576
+# Holds the pods' cgroups where Podman itself makes them.
+CGROUP_ROOT = "/podraft"
 
 
 class UnusableMachineError(RuntimeError):
@@ -36,6 +38,7 @@ class MachineFacts:
     nofile_limit: int
     nproc_limit: int
     netavark: bool = True
+    oom_score_least: int = -1000
 
     @property
     def runtime(self) -> str:
@@ -62,7 +65,7 @@ class MachineFacts:
         """Return the cgroup that all containers of a pod share."""
         if self.cgroup_manager == "systemd":
             return f"podraft-pod{pod_uid.replace('-', '')}.slice"
-        return f"/podraft/pod-{pod_uid}"
+        return f"{CGROUP_ROOT}/pod-{pod_uid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +103,26 @@ class PodmanConfiguration:
 
 def detect() -> MachineFacts:
     """Look at this machine."""
+    may_raise_limits = _has_capability(_CAP_SYS_RESOURCE)
     return MachineFacts(
         cgroup_v2=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
         systemd=Path("/run/systemd/system").is_dir(),
         crun=shutil.which("crun") is not None,
         runc=shutil.which("runc") is not None,
-        may_raise_limits=_has_capability(_CAP_SYS_RESOURCE),
+        may_raise_limits=may_raise_limits,
         nofile_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nproc_limit=_nproc_limit(),
         netavark=any(
             Path(folder, "netavark").exists()
             for folder in ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/libexec/podman")
         ),
+        oom_score_least=-1000 if may_raise_limits else _own_oom_score(),
     )
+
+
+def _own_oom_score() -> int:
+    """Return how little the kernel spares this process: without the right to, none gets less."""
+    return int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
 
 
 def _nproc_limit() -> int:

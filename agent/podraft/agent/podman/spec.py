@@ -69,6 +69,7 @@ class Attempt:
     mounts: Sequence[Mount]
     log_path: str
     hostname: str
+    oom_score_least: int = -1000
 
 
 def container_name(pod: pod_pb2.Pod, container: str, attempt: int) -> str:
@@ -115,7 +116,8 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
         "resource_limits": resource_limits(container.resources),
         "log_configuration": {"driver": "k8s-file", "path": attempt.log_path},
         "restart_policy": "no",
-        "oom_score_adj": oom_score_adjustment(attempt.pod.spec),
+        # A runtime that may not set a score does not start the container at all.
+        "oom_score_adj": max(oom_score_adjustment(attempt.pod.spec), attempt.oom_score_least),
         "terminal": container.tty,
         # Podman would otherwise write these files from the node's own.
         "use_image_hosts": True,

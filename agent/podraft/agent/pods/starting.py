@@ -159,4 +159,5 @@ async def _compose(
         mounts=await asyncio.to_thread(mounts),
         log_path=str(node.volumes.log_path(uid, container.name, action.attempt)),
         hostname=files.hostname(pod, node.name),
+        oom_score_least=node.facts.oom_score_least,
     )

@@ -265,6 +265,12 @@ def remove_cgroups(parent: str) -> bool:
     return gone
 
 
+def remove_if_empty(cgroup: str) -> None:
+    """Remove a cgroup from every hierarchy where nothing is in it."""
+    for path in cgroup_paths(cgroup):
+        _rmdir(path)
+
+
 def _rmdir(path: Path) -> bool:
     try:
         path.rmdir()

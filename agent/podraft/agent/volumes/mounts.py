@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -16,6 +17,8 @@ _MS_NODEV = 4
 _MS_BIND = 4096
 _MS_REC = 16384
 _MNT_DETACH = 2
+# How the kernel writes blanks, line ends and backslashes in paths.
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def mount_tmpfs(target: Path, size_bytes: int | None, mode: int) -> None:
@@ -41,11 +44,15 @@ def mounted_below(directory: Path) -> list[Path]:
     """Return the mount points at or below a directory, the deepest first."""
     prefix = str(directory.resolve())
     points = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
-        point = line.split(" ")[4].encode().decode("unicode_escape")
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        point = os.fsdecode(_ESCAPED.sub(_unescaped, line.split(b" ")[4]))
         if point == prefix or point.startswith(prefix + "/"):
             points.append(Path(point))
     return sorted(points, key=lambda point: len(point.parts), reverse=True)
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes((int(match.group(1), 8),))
 
 
 def _mount(source: str, target: Path, kind: str | None, flags: int, options: str | None) -> None:
