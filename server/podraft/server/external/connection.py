@@ -24,7 +24,7 @@ from podraft.server.state.datastore import (
 )
 
 _CALL_TIMEOUT_S: Final = 5.0
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S: Final = 5.0
 _PAUSE_S_MIN: Final = 0.05
 _PAUSE_S_MAX: Final = 1.0
 # A member that lost its leader ends our watches rather than keeping them silent.
