@@ -185,7 +185,7 @@ class Client:
             return
         self._member = None
         self._tries += 1
-        if self._tries > 3 and self._random.random() < 0.5:
+        if self._tries > 1 and self._random.random() < 0.5:
             self._finish()  # Given up: the operation may or may not happen, at any time.
         else:
             self._send()

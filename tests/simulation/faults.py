@@ -7,6 +7,7 @@ administrator, who changes members and leaders in the middle of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from podraft.server.raft.events import (
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 MEMBERS_MAX = 7
 
 
+class Profile(Enum):
+    """What a run is mainly about."""
+
+    MIXTURE = "mixture"  # Some of everything.
+    CHURN = "churn"  # Leaders come and go before they have committed much.
+    CHANGES = "changes"  # Members come and go; every new leader begins with a change.
+
+
 class Faults:
     """Does something bad now and then, until it is stopped."""
 
@@ -35,31 +44,40 @@ class Faults:
         self._network = simulation.network
         self._random = simulation.world.random("faults")
         self.stopped = False
-        kinds: list[Callable[[], str]] = [
-            self._crash,
-            self._crash_leader,
-            self._crash_many,
-            self._isolate,
-            self._isolate_leader,
-            self._split,
+        self._kinds = self._choose_kinds(simulation.profile)
+        self._interval_s = self._random.choice(
+            (0.1, 0.3, 0.7, 1.5) if simulation.profile is Profile.MIXTURE else (0.1, 0.2, 0.3)
+        )
+        if simulation.profile is Profile.CHANGES:
+            simulation.shared.elected = self._change_at_once
+        if simulation.profile is not Profile.MIXTURE:
+            # The slower the messages, the more happens between two of them.
+            slowest_s = self._random.choice((0.006, 0.03, 0.08))
+            self._network.weather = Weather(0.001, slowest_s)
+        self._plan()
+
+    def _choose_kinds(self, profile: Profile) -> list[Callable[[], str]]:
+        crashes = [self._crash, self._crash_leader, self._crash_many]
+        cuts = [self._isolate, self._isolate_leader, self._split, self._partial, self._heal]
+        changes = [self._change, self._change, self._two_changes, self._remove_leader]
+        if profile is Profile.CHURN:
+            return [*crashes, *cuts, self._transfer, self._slow_disk]
+        if profile is Profile.CHANGES:
+            return [self._crash, *cuts, self._isolate_leader, *changes]
+        kinds = [
+            *crashes,
+            *cuts,
+            *changes,
             self._one_way,
-            self._partial,
-            self._heal,
             self._bad_weather,
             self._slow_disk,
             self._drift,
             self._pause,
             self._transfer,
-            self._change,
-            self._change,
-            self._two_changes,
-            self._remove_leader,
         ]
         # Each run has its own mixture, so that rare combinations do happen.
         count = self._random.randint(3, len(kinds))
-        self._kinds = [kinds[at] for at in sorted(self._random.sample(range(len(kinds)), count))]
-        self._interval_s = self._random.choice((0.3, 0.7, 1.5))
-        self._plan()
+        return [kinds[at] for at in sorted(self._random.sample(range(len(kinds)), count))]
 
     def _plan(self) -> None:
         self._world.after(2 * self._interval_s * self._random.random(), self._strike)
@@ -79,6 +97,7 @@ class Faults:
         self._network.block(())
         self._network.weather = CALM
         self._simulation.shared.sync_crash = 0.0
+        self._simulation.shared.elected = None
         for member in self._simulation.members.values():
             member.tick_s, member.sync_s, member.paused_until = TICK_S, 0.002, 0.0
             member.start()
@@ -100,7 +119,7 @@ class Faults:
     def _kill(self, member: SimulatedMember) -> None:
         if member.alive:
             member.crash()
-            delay = self._random.choice((0.05, 0.5, 2.0)) * (0.5 + self._random.random())
+            delay = self._random.choice((0.05, 0.1, 0.5, 2.0)) * (0.5 + self._random.random())
             self._world.after(delay, member.start)
 
     def _crash(self) -> str:
@@ -181,6 +200,21 @@ class Faults:
         return f"{member.id} is stopped for a while"
 
     # The administrator.
+
+    def _change_at_once(self, leader: SimulatedMember) -> None:
+        """Change the members the moment somebody leads."""
+        if not self.stopped and leader.core is not None:
+            members = leader.core.log.membership
+            candidates = [member for member in members.voters if len(members.voters) > 3]
+            if candidates and self._random.random() < 0.7:
+                change: Change = Remove(self._random.choice(candidates))
+            elif members.learners:
+                change = Promote(self._random.choice(members.learners))
+            elif len(self._simulation.members) < MEMBERS_MAX:
+                change = AddLearner(self._simulation.add_member())
+            else:
+                return
+            leader.step(ChangeProposed(self._simulation.shared.new_id(), change))
 
     def _transfer(self) -> str:
         target = self._any().id

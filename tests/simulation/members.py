@@ -52,6 +52,7 @@ class Shared:
     snapshot_entries: int
     kept_entries: int
     kept_revisions: int
+    elected: Callable[[SimulatedMember], None] | None = None
     next_id: int = 0
 
     def new_id(self) -> int:
@@ -185,6 +186,8 @@ class SimulatedMember:
             self._term_led = core.member.term
             self.shared.world.note(self.id, f"leads in term {self._term_led}")
             self.shared.checks.elected(self.id, self.life, self._term_led, core.log)
+            if self.shared.elected is not None:
+                self.shared.world.after(0.0, self.shared.elected, self)
         if core.log.commit != self._commit_seen:
             self.shared.checks.committed_to(self.id, core.log, self._commit_seen + 1)
             self._commit_seen = core.log.commit

@@ -48,6 +48,10 @@ class Network:
             delay = weather.delay_min_s + random() * (weather.delay_max_s - weather.delay_min_s)
             if weather.straggling and random() < weather.straggling:
                 delay += random()
+            if attachment is not None:
+                delay += (
+                    random() * random()
+                )  # A snapshot takes its time, and other messages overtake it.
             self._world.after(delay, self._arrive, message, attachment)
 
     def _arrive(self, message: Message, attachment: object) -> None:

@@ -17,7 +17,7 @@ from podraft.server.raft.entries import NOBODY, Entry, HardState, SnapshotMark
 from podraft.server.raft.log import RaftLog
 from podraft.server.raft.messages import AskVote, Heartbeat, InstallSnapshot
 from podraft.server.raft.options import RaftOptions, RandomSource
-from podraft.server.raft.quorum import agreed_index
+from podraft.server.raft.quorum import majority
 from podraft.server.raft.reads import Reads
 from podraft.server.raft.replication import Replication
 
@@ -74,11 +74,22 @@ class _CountsLearners(Replication):
 
     def advance_commit(self) -> None:
         log, member = self._log, self._member
-        matches = {peer: progress.match for peer, progress in member.peers.items()}
-        matches[member.id] = log.persisted
-        index = agreed_index(log.membership.members, matches)
+        matches = [progress.match for progress in member.peers.values()] + [log.persisted]
+        index = sorted(matches)[-majority(len(log.membership.voters))]
         if self.may_commit(index):
             log.commit_to(index)
+
+
+class _HintsAtCommit(RaftLog):
+    """No mistake, only slow: a refusal sends the leader back to what is committed.
+
+    With exact hints the first entry that follows is the first difference, and some mistakes cannot
+    show; with this one they can.
+    """
+
+    def last_index_up_to_term(self, index: int, term: int) -> tuple[int, int]:
+        index = min(index, self.commit)
+        return index, self.term_at(index) or 0
 
 
 class _CommitsUnproven(Replication):
@@ -199,9 +210,13 @@ PLANTED_BUGS: dict[str, PlantedBug] = {
     "older term committed by counting": PlantedBug(parts=Parts(replication=_CommitsOlderTerms)),
     "own copy counted before fsync": PlantedBug(parts=Parts(replication=_CountsUnsyncedCopy)),
     "learners counted": PlantedBug(parts=Parts(replication=_CountsLearners)),
-    "commit beyond the last new entry": PlantedBug(parts=Parts(replication=_CommitsUnproven)),
+    "commit beyond the last new entry": PlantedBug(
+        parts=Parts(replication=_CommitsUnproven, log=_HintsAtCommit)
+    ),
     "commit by heartbeat": PlantedBug(parts=Parts(replication=_CommitsByHeartbeat)),
-    "unproven acknowledged": PlantedBug(parts=Parts(replication=_AcknowledgesUnproven)),
+    "unproven acknowledged": PlantedBug(
+        parts=Parts(replication=_AcknowledgesUnproven, log=_HintsAtCommit)
+    ),
     "snapshot overwrites newer log": PlantedBug(
         parts=Parts(replication=_InstallsAnySnapshot, log=_RestoresAnything)
     ),

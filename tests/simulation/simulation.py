@@ -6,7 +6,6 @@ Owns: the composition of a run from its seed, its phases, and the checks of its 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from podraft.server.raft.core import RaftCore
@@ -15,15 +14,20 @@ from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
 from simulation.checks import GroupChecks
 from simulation.clients import Call, Client, check_history
-from simulation.faults import Faults
+from simulation.faults import Faults, Profile
 from simulation.members import CoreFactory, Shared, SimulatedMember
 from simulation.network import Network
 from simulation.watchers import Watcher
 from simulation.world import SimulationFailedError, World
 
-FAULTS_S = 15.0
+FAULTS_S = 20.0
 # Elections take one to two virtual seconds; a snapshot and some retries may come on top.
 PEACE_S = 12.0
+_SIZES = {
+    Profile.MIXTURE: (3, 3, 3, 4, 5, 5, 7),
+    Profile.CHURN: (3, 5, 5),
+    Profile.CHANGES: (3, 4, 4),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,20 @@ class Result:
 class Simulation:
     """Everything of one run."""
 
-    def __init__(self, seed: int, make_core: CoreFactory = RaftCore) -> None:
+    def __init__(
+        self, seed: int, make_core: CoreFactory = RaftCore, profile: Profile | None = None
+    ) -> None:
         self.world = World(seed)
         random = self.world.random("setup")
         self.checks = GroupChecks()
         self.network = Network(self.world, self._deliver)
-        size = random.choice((3, 3, 3, 4, 5, 5, 7))
+        self.profile = profile or random.choice((*[Profile.MIXTURE] * 4, *Profile))
+        size = random.choice(_SIZES[self.profile])
         options = RaftOptions(
-            message_bytes_max=random.choice((100, 1_000, 100_000)),
-            in_flight_max=random.choice((1, 4, 32)),
+            election_ticks=random.choice((3, 5, 10)),
+            heartbeat_ticks=random.choice((1, 2)),
+            message_bytes_max=random.choice((1, 300, 100_000)),
+            in_flight_max=random.choice((1, 2, 32)),
             promotion_lag_max=random.choice((0, 5, 50)),
             unapplied_entries_max=random.choice((1, 10, 1_000)),
         )
@@ -193,11 +202,19 @@ class Simulation:
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-def run(seed: int, make_core: CoreFactory = RaftCore, trace_lines: int = 60) -> Result:
-    """Run one seed; never raises for a property that does not hold, but says so."""
+def run(
+    seed: int,
+    make_core: CoreFactory = RaftCore,
+    profile: Profile | None = None,
+    trace_lines: int = 60,
+) -> Result:
+    """Run one seed; never raises for a property that does not hold, but says so.
+
+    Without a ``profile`` the seed decides on it, too.
+    """
     failure = None
     undecided = 0
-    simulation = Simulation(seed, make_core)
+    simulation = Simulation(seed, make_core, profile)
     try:
         undecided = simulation.run()
     except SimulationFailedError as error:
@@ -219,6 +236,3 @@ def run(seed: int, make_core: CoreFactory = RaftCore, trace_lines: int = 60) -> 
         simulation.digest(),
         trace,
     )
-
-
-Simulate = Callable[[int], Result]
