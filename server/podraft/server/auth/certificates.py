@@ -25,6 +25,7 @@ from podraft.server.auth.identity import (
     COMMON_NAME_LENGTH_MAX,
     Identity,
     check_node_name,
+    member_identity,
     node_identity,
 )
 
@@ -143,6 +144,14 @@ class CertificateAuthority:
         certificate = self._sign(identity, key.public_key(), now, lifetime, serves=())
         return KeyPair(certificate, _encode_key(key))
 
+    def issue_member(self, member_name: str, now: datetime.datetime) -> KeyPair:
+        """Return what a member of the control plane shows to the others: client and server."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        identity = member_identity(member_name)
+        serves = (member_server_name(member_name),)
+        certificate = self._sign(identity, key.public_key(), now, SERVER_LIFETIME, serves=serves)
+        return KeyPair(certificate, _encode_key(key))
+
     def sign_client(
         self,
         request: bytes,
@@ -254,6 +263,11 @@ def read_request(request: bytes) -> SubjectKey:
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         raise CertificateRequestError("the key must be an elliptic-curve, Ed25519 or RSA key")
     return key
+
+
+def member_server_name(member_name: str) -> str:
+    """Return the DNS name in a member's certificate; no node can have one with an underscore."""
+    return f"{member_name}._members.podraft"
 
 
 def general_name(name: str) -> x509.GeneralName:

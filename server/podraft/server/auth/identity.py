@@ -22,6 +22,8 @@ CONTROLLERS: Final = "system:controllers"
 API_SERVER: Final = "system:apiserver"
 ADMIN: Final = "admin"
 NODE_PREFIX: Final = "system:node:"
+MEMBERS: Final = "system:members"
+MEMBER_PREFIX: Final = "system:member:"
 
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 # X.509 bounds a common name, and TLS libraries refuse longer ones.
@@ -56,10 +58,22 @@ class Identity:
             return None
         return self.user.removeprefix(NODE_PREFIX) or None
 
+    @property
+    def member_name(self) -> str | None:
+        """The control-plane member that the identity speaks for; None if it is none."""
+        if MEMBERS not in self.groups or not self.user.startswith(MEMBER_PREFIX):
+            return None
+        return self.user.removeprefix(MEMBER_PREFIX) or None
+
 
 def node_identity(node_name: str) -> Identity:
     """Return the identity of one node's agent."""
     return Identity(NODE_PREFIX + node_name, frozenset({NODES}))
+
+
+def member_identity(member_name: str) -> Identity:
+    """Return the identity by which members of the control plane know each other."""
+    return Identity(MEMBER_PREFIX + member_name, frozenset({MEMBERS}))
 
 
 def check_node_name(node_name: str) -> str | None:

@@ -69,7 +69,8 @@ class Encoder:
     """Encodes messages; remembers the last entries, which go to several members."""
 
     def __init__(self) -> None:
-        self._entries_key: tuple[int, int, int, int] | None = None
+        self._first: Entry | None = None
+        self._last: Entry | None = None
         self._entries: bytes = b""
 
     def encode(self, message: Message) -> bytes:
@@ -110,16 +111,15 @@ class Encoder:
     def _encode_entries(self, entries: tuple[Entry, ...]) -> bytes:
         if not entries:
             return b""
-        first, last = entries[0], entries[-1]
-        # Index and term of an entry say what it is and all before it.
-        key = (first.index, first.term, last.index, last.term)
-        if key != self._entries_key:
+        # The same last entry of a log has the same entries before it.
+        if entries[0] is not self._first or entries[-1] is not self._last:
             parts: list[bytes] = []
             for entry in entries:
                 record = encode_entry(entry)
                 parts.append(_LENGTH.pack(len(record)))
                 parts.append(record)
-            self._entries_key, self._entries = key, b"".join(parts)
+            self._first, self._last = entries[0], entries[-1]
+            self._entries = b"".join(parts)
         return self._entries
 
 

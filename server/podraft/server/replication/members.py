@@ -1,0 +1,235 @@
+"""The store of a group of members: the ``Datastore`` that survives the loss of a minority.
+
+Owns: the composition of one member: its driver, its transport, its applied state.
+
+    transact -> driver -> (leader) -> on a majority's disks -> applied here -> outcome
+    get, range -> read barrier: the leader proves how far the log was committed -> applied here
+
+Invariants: reads are linearizable on every member.  An outcome comes from the transaction's own
+entry, applied on the member that proposed it; whether it happened is never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podraft.server.raft.core import Status
+from podraft.server.raft.entries import Membership
+from podraft.server.replication.applied import AppliedState
+from podraft.server.replication.driver import DriverParts, MemberDriver
+from podraft.server.replication.log import CommittedBatch, Proposal
+from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.member_recovery import RecoveredMember, recover_member
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
+from podraft.server.state.commands import check_transaction, encode_command
+from podraft.server.state.datastore import (
+    Committed,
+    EventBatch,
+    Outcome,
+    Page,
+    Record,
+    StoreFailedError,
+    StoreOverloadedError,
+    Transaction,
+    TransactionTooLargeError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberConfig:
+    """Which member this is, of which group, and how the others are reached."""
+
+    directory: Path
+    me: Peer
+    # Everybody who founded the group, this member included.
+    founders: tuple[Peer, ...]
+    cluster_id: bytes
+    listen: str
+    credentials: MemberCredentials
+    options: MemberOptions = field(default_factory=MemberOptions)
+    store_options: StoreOptions = field(default_factory=StoreOptions)
+
+
+class RaftDatastore:
+    """A ``Datastore`` of several members.  Made by ``open``; belongs to the loop that opened it."""
+
+    def __init__(
+        self, config: MemberConfig, recovered: RecoveredMember, transport: MemberTransport
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._options = config.store_options
+        self.cluster_id = config.cluster_id
+        self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
+        self._transport = transport
+        self._driver = MemberDriver(
+            config.me.id,
+            recovered.restored,
+            DriverParts(recovered.storage, transport.send, random.SystemRandom()),
+            config.options,
+            config.store_options,
+        )
+        self._state = AppliedState(
+            recovered.applied,
+            config.store_options,
+            flushed=self._history_flushed,
+            failed=self._fail,
+        )
+
+    @classmethod
+    async def open(cls, config: MemberConfig) -> RaftDatastore:
+        """Recover the member's state and take part in its group.
+
+        It serves as soon as the group has a leader; see ``caught_up``.
+
+        Raises:
+            StoreOpenError: The data directory is in use, damaged or another cluster's.
+            TransportError: The address for other members cannot be used.
+        """
+        founders = Membership.of(peer.id for peer in config.founders)
+        recovered = await asyncio.to_thread(
+            recover_member, config.directory, config.cluster_id, founders, config.store_options
+        )
+        transport = MemberTransport(
+            config.me, config.cluster_id, config.credentials, config.options
+        )
+        store = cls(config, recovered, transport)
+        try:
+            transport.set_peers(config.founders)
+            await transport.start(config.listen, store._driver.receive)
+        except BaseException:
+            await transport.close()
+            await store._state.close()
+            raise
+        store._driver.start(store._committed, store._fail, lambda: store._state.full)
+        return store
+
+    @property
+    def revision(self) -> int:
+        """The last revision that was applied here."""
+        return self._state.revision
+
+    @property
+    def status(self) -> Status:
+        """How this member sees its group."""
+        return self._driver.status
+
+    async def failed(self) -> StoreFailedError:
+        """Return the error that stopped the store, when that happens: the process must exit.
+
+        Cancelled when the store closes.
+        """
+        return await asyncio.shield(self._failure)
+
+    async def caught_up(self) -> None:
+        """Return when this member knows everything that was committed when this was called.
+
+        Raises:
+            NoLeaderError: There was no leader for too long.
+            StoreFailedError: The store stopped.
+        """
+        self._state.check_serving()
+        await self._driver.reads.passed()
+        self._state.check_serving()
+
+    # Reading.
+
+    async def get(self, key: bytes) -> Record | None:
+        """Return the newest record of ``key``."""
+        await self.caught_up()
+        return self._state.get(key)
+
+    async def range(
+        self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
+    ) -> Page:
+        """Return the records below ``prefix``; a past revision that is here needs no leader."""
+        if not 0 < revision <= self.revision:
+            await self.caught_up()
+        self._state.check_serving()
+        return await self._state.range(
+            prefix, start_after=start_after, limit=limit, revision=revision
+        )
+
+    async def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
+        """Yield what changed after ``start_revision``, then what changes."""
+        if start_revision > self.revision:
+            # Another member may have said it.
+            await self.caught_up()
+        watch = self._state.watch(prefix, start_revision)
+        async with aclosing(watch) as batches:  # type: ignore[type-var]  # A generator in fact.
+            async for batch in batches:
+                yield batch
+
+    async def compact(self, revision: int) -> None:
+        """Forget, on this member, what only reads below ``revision`` can see."""
+        if revision > self.revision:
+            await self.caught_up()
+        await self._state.compact(revision)
+
+    # Writing.
+
+    async def transact(self, transaction: Transaction) -> Outcome:
+        """Propose ``transaction``, wherever the leader is, and return its outcome.
+
+        Raises:
+            OutcomeUnknownError: The leader was lost: it may have taken effect, or may yet.
+            NoLeaderError: There was none in time; nothing was proposed.
+        """
+        self._state.check_serving()
+        check_transaction(transaction)
+        if not transaction.writes:
+            await self.caught_up()
+            return self._state.unmet(transaction.guards) or Committed(self.revision)
+        options = self._options
+        time_ms = options.now_ms()
+        payload = encode_command(transaction, time_ms)
+        if len(payload) > options.transaction_bytes:
+            raise TransactionTooLargeError(
+                f"the transaction has {len(payload)} bytes, "
+                f"at most {options.transaction_bytes} are allowed"
+            )
+        if not self._driver.ready:
+            raise StoreOverloadedError("too many transactions wait already")
+        proposal = Proposal(transaction, time_ms, payload, self._loop.create_future())
+        self._driver.propose((proposal,))
+        return await proposal.outcome
+
+    def _committed(self, batch: CommittedBatch) -> None:
+        if self._state.error is None:
+            self._state.apply(batch)
+
+    def _history_flushed(self) -> None:
+        self._driver.release(self._state.stored_index)
+        self._driver.resume_applying()
+
+    # The end.
+
+    def _fail(self, cause: BaseException) -> None:
+        """Stop: what is true is unknown until the process has recovered from its disk."""
+        if self._state.error is not None:
+            return
+        error = StoreFailedError(f"the store stopped: {cause}")
+        if not self._failure.done():
+            self._failure.set_result(error)
+        self._state.fail(error)
+        self._driver.fail_waiting(error)
+        # The others must not rely on it any more.
+        self._transport.set_peers(())
+
+    async def close(self) -> None:
+        """Leave the group, which goes on without this member; closing twice is fine."""
+        if self._state.closing:
+            return
+        self._state.begin_close()
+        self._driver.fail_waiting(StoreFailedError("the store is closed"))
+        self._state.end_watches()
+        await self._transport.close()
+        await self._driver.close()
+        await self._state.close()
+        if not self._failure.done():
+            self._failure.cancel()
