@@ -44,7 +44,10 @@ class EmbeddedDatastore:
         self.cluster_id = recovered.cluster_id
         self._queue: deque[Proposal] = deque()
         self._queue_bytes = 0
-        self._drive_scheduled = False
+        # While a batch gathers: when it is closed at the latest, what it had at the last look.
+        self._gather_until_s: float | None = None
+        self._gathered = 0
+        self._turns_without_more = 0
         self._in_flight: tuple[Proposal, ...] = ()
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._drained: asyncio.Future[None] | None = None
@@ -134,14 +137,32 @@ class EmbeddedDatastore:
         return await proposal.outcome
 
     def _schedule_drive(self) -> None:
-        # At the end of this turn of the loop, so that all of its proposals share a batch.
-        if not self._drive_scheduled:
-            self._drive_scheduled = True
-            self._loop.call_soon(self._drive)
+        if self._gather_until_s is None and self._log.ready:
+            self._gather_until_s = self._loop.time() + self._options.gather_s
+            self._gathered = self._turns_without_more = 0
+            self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        """Let a batch grow while turns of the loop bring more: a sync costs as much as a write.
+
+        A lone writer waits for empty turns only, which take microseconds.
+        """
+        waiting = len(self._queue)
+        self._turns_without_more = 0 if waiting > self._gathered else self._turns_without_more + 1
+        self._gathered = waiting
+        assert self._gather_until_s is not None
+        if (
+            self._turns_without_more < self._options.gather_turns
+            and waiting < self._options.batch_transactions
+            and self._loop.time() < self._gather_until_s
+        ):
+            self._loop.call_soon(self._gather)
+            return
+        self._gather_until_s = None
+        self._drive()
 
     def _drive(self) -> None:
         """Propose what waits as one batch, if the log and the history can take it."""
-        self._drive_scheduled = False
         if not self._queue or not self._log.ready or self._state.full or self._state.error:
             return
         batch: list[Proposal] = []
@@ -167,15 +188,16 @@ class EmbeddedDatastore:
             raise
 
     def _apply_batch(self, batch: CommittedBatch) -> None:
-        # The next batch's disk time overlaps with this one's application.
         self._in_flight = ()
-        self._drive()
+        if self._queue:
+            self._schedule_drive()
         self._state.apply(batch)
         self._check_drained()
 
     def _history_flushed(self) -> None:
         self._log.release(self._state.stored_index)
-        self._drive()
+        if self._queue:
+            self._schedule_drive()
 
     # The end.
 

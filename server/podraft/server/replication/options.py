@@ -26,6 +26,9 @@ class StoreOptions:
     batch_transactions: int = 1_000
     batch_bytes: int = 8 * _MIB
     transaction_bytes: int = 8 * _MIB
+    # A batch gathers for so long at most, until so many turns of the loop bring nothing.
+    gather_s: float = 0.008
+    gather_turns: int = 10
 
     segment_bytes: int = 64 * _MIB
 
