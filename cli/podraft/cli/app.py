@@ -13,6 +13,8 @@ _CLUSTER = "Cluster and settings"
 
 ENTRIES = {
     "apply": Entry("apply", "Make objects as the manifests say, all of them or none.", _BASIC),
+    "create": Entry("create", "Make objects that are not there yet.", _BASIC),
+    "diff": Entry("diff", "Show what apply would change.", _BASIC),
     "get": Entry("get", "List objects, as a table, YAML or JSON.", _BASIC),
     "describe": Entry("describe", "Show an object in full, with what happened to it.", _BASIC),
     "delete": Entry("delete", "Delete objects and wait until they are gone.", _BASIC),
@@ -20,6 +22,7 @@ ENTRIES = {
     "explain": Entry("explain", "Explain a kind and its fields; needs no cluster.", _BASIC),
     "label": Entry("label", "Set or remove labels.", _BASIC),
     "annotate": Entry("label", "Set or remove annotations.", _BASIC),
+    "set": Entry("set", "Set the images of a deployment.", _WORKLOADS),
     "scale": Entry("scale", "Set how many replicas run.", _WORKLOADS),
     "rollout": Entry("rollout", "Follow, undo, restart or pause a rollout.", _WORKLOADS),
     "why": Entry("why", "Say why an object is in the state it is in.", _TROUBLE),
@@ -29,6 +32,7 @@ ENTRIES = {
     "uncordon": Entry("cordon", "Let new pods onto a node again.", _CLUSTER),
     "api-resources": Entry("api_resources", "List the kinds of objects.", _CLUSTER),
     "config": Entry("config", "Show the clusters and contexts in use.", _CLUSTER),
+    "backup": Entry("backup", "Copy the cluster's state to a file.", _CLUSTER),
     "token": Entry("token", "Create tokens with which nodes join.", _CLUSTER),
     "version": Entry("version", "Show the versions of client and server.", _CLUSTER),
     "completion": Entry("completion", "Print the completion script of a shell.", _CLUSTER),

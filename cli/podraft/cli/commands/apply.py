@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from podraft.cli.connection import Session
     from podraft.cli.manifests import Item
 
-_READS_AT_ONCE = 16
 _TRIES_MAX = 4
 _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
@@ -63,27 +61,19 @@ def apply(
 
     All objects are written in one transaction: if one of them cannot be, none is.
     """
-    from podraft.cli import manifests
-    from podraft.cli.connection import load_config, run
-    from podraft.cli.errors import CliError, shorten
-    from podraft.cli.sources import read_sources
+    from podraft.cli.connection import run
+    from podraft.cli.declared import read_items
 
-    default_namespace = settings.namespace or load_config(settings).namespace
-    reading = manifests.read(
-        read_sources(names, recursive=recursive),
-        settings.namespace,
-        default_namespace,
+    items = read_items(
+        settings,
+        names,
+        "nothing was applied",
+        recursive=recursive,
         ignore_unsupported=ignore_unsupported,
     )
-    for warning in reading.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    if reading.faults:
-        raise CliError("nothing was applied", *shorten(f"  {fault}" for fault in reading.faults))
-    if not reading.items:
-        raise CliError(f"no objects in {', '.join(names)}")
 
     async def body(session: Session) -> None:
-        actions, stored = await _commit(session, reading.items, dry_run)
+        actions, stored = await commit(session, items, dry_run)
         _report(settings, actions, stored, output, _DRY[dry_run])
         if wait_for and dry_run == "none":
             from podraft.cli.waiting import wait_for_rollouts
@@ -93,15 +83,16 @@ def apply(
     run(settings, body)
 
 
-async def _commit(
+async def commit(
     session: Session, items: Sequence[Item], dry_run: str
 ) -> tuple[list[Action], dict[int, Any]]:
     """Plan and write; plan anew when somebody else wrote in between."""
     from podraft.cli import apply_plan
+    from podraft.cli.declared import read_live
     from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 
     for attempt in range(1, _TRIES_MAX + 1):
-        live = await _read_live(session, items)
+        live = await read_live(session, items)
         actions = apply_plan.plan(zip(items, live, strict=True))
         writing = apply_plan.write_order(actions)
         if dry_run == "client" or not writing:
@@ -111,9 +102,9 @@ async def _commit(
             response = await session.client.commit(writes, dry_run=dry_run == "server")
         except (AlreadyExistsError, ConflictError, NotFoundError) as error:
             if attempt == _TRIES_MAX or isinstance(error, NotFoundError):
-                raise _located(error, writing) from None
+                raise located(error, writing) from None
         except ApiError as error:
-            raise _located(error, writing) from None
+            raise located(error, writing) from None
         else:
             stored = dict(enumerate(live))
             position = {id(action): index for index, action in enumerate(actions)}
@@ -123,22 +114,9 @@ async def _commit(
     raise AssertionError("the last try returns or raises")
 
 
-async def _read_live(session: Session, items: Sequence[Item]) -> list[Any]:
-    from podraft.client.errors import NotFoundError
-
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
-
-    async def read(item: Item) -> Any:
-        async with gate:
-            try:
-                return await session.client.resource(item.kind).get(item.name, item.namespace)
-            except NotFoundError:
-                return None
-
-    return await asyncio.gather(*(read(item) for item in items))
-
-
-def _located(error: Any, writing: Sequence[Action]) -> Exception:
+def located(
+    error: Any, writing: Sequence[Action], nothing: str = "nothing was applied"
+) -> Exception:
     """Say in which file and line the object stands that the server refused."""
     import re
 
@@ -155,7 +133,7 @@ def _located(error: Any, writing: Sequence[Action]) -> Exception:
         lines.append(f"  {item.at(path)}: {item.word}: {where}{violation.description}")
     if not lines:
         return error if isinstance(error, Exception) else CliError(str(error))
-    return CliError("nothing was applied", *shorten(lines))
+    return CliError(nothing, *shorten(lines))
 
 
 def _within_object(path: str) -> str:
