@@ -50,6 +50,9 @@ class Faults:
         )
         if simulation.profile is Profile.CHANGES:
             simulation.shared.elected = self._change_at_once
+        if simulation.profile is Profile.CHURN and self._random.random() < 0.7:
+            simulation.shared.elected = self._strike_soon
+            simulation.shared.committed = self._strike_now
         if simulation.profile is not Profile.MIXTURE:
             # The slower the messages, the more happens between two of them.
             slowest_s = self._random.choice((0.006, 0.03, 0.08))
@@ -97,7 +100,7 @@ class Faults:
         self._network.block(())
         self._network.weather = CALM
         self._simulation.shared.sync_crash = 0.0
-        self._simulation.shared.elected = None
+        self._simulation.shared.elected = self._simulation.shared.committed = None
         for member in self._simulation.members.values():
             member.tick_s, member.sync_s, member.paused_until = TICK_S, 0.002, 0.0
             member.start()
@@ -198,6 +201,26 @@ class Faults:
         if member.alive:
             member.pause(self._random.choice((0.3, 1.0, 3.0)))
         return f"{member.id} is stopped for a while"
+
+    def _strike_soon(self, leader: SimulatedMember) -> None:
+        """A leader falls between its election and its first commits."""
+        random = self._random.random
+        if random() < 0.7:
+            delay = random() * 6 * self._network.weather.delay_max_s if random() < 0.5 else 0.0
+            self._world.after(delay, self._strike_leader, leader, leader.life)
+
+    def _strike_now(self, leader: SimulatedMember) -> None:
+        """A leader falls when it has just committed something and nobody knows."""
+        if self._random.random() < 0.1:
+            self._world.after(0.0, self._strike_leader, leader, leader.life)
+
+    def _strike_leader(self, leader: SimulatedMember, life: int) -> None:
+        if self.stopped or not leader.leads or leader.life != life:
+            return
+        if self._random.random() < 0.3:
+            self._kill(leader)
+        else:
+            self._world.note(0, f"fault: {self._cut({leader.id})}")
 
     # The administrator.
 

@@ -53,6 +53,7 @@ class Shared:
     kept_entries: int
     kept_revisions: int
     elected: Callable[[SimulatedMember], None] | None = None
+    committed: Callable[[SimulatedMember], None] | None = None
     next_id: int = 0
 
     def new_id(self) -> int:
@@ -191,6 +192,8 @@ class SimulatedMember:
         if core.log.commit != self._commit_seen:
             self.shared.checks.committed_to(self.id, core.log, self._commit_seen + 1)
             self._commit_seen = core.log.commit
+            if self.shared.committed is not None and self.leads:
+                self.shared.committed(self)
         self._carry_out(core, effects)
 
     # Effects, in their order.

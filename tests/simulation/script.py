@@ -8,6 +8,7 @@ Owns: the commands and the form of the trace.  A script is a text of blocks: a c
     deliver FROM TO [COUNT]                      drop FROM TO [COUNT] applied ID
     add|promote|remove ID MEMBER                 transfer ID TARGET   compact ID INDEX
     snapshot FROM TO     restart ID              settle               status
+    lead ID              elects without a trace
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ class Script:
                 self._step(first, Tick())
         elif name == "read":
             self._step(first, ReadsRequested((second,)))
+        elif name == "lead":
+            self._lead(first)
         elif name in _CHANGES:
             self._proposals += 1
             change: Change = _CHANGES[name](second)
@@ -159,6 +162,17 @@ class Script:
             self._step(first, SnapshotSent(second, mark))
         else:
             self._deliveries(name, first, second, (*numbers, 0, 0, 0)[2])
+
+    def _lead(self, identity: int) -> None:
+        """Elect without a trace: every member's patience with the last leader has ended."""
+        for other in self.hosts:
+            if other != identity:
+                for _ in range(self._options.election_ticks):
+                    self.hosts[other].core.member.elapsed_ticks += 1
+        for _ in range(self._options.election_ticks):
+            self._step(identity, Tick())
+        self._settle()
+        self._lines.clear()
 
     def _deliveries(self, name: str, first: int, second: int, count: int) -> None:
         link = self._links.get((first, second), [])
