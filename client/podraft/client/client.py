@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
+from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import (
     config_pb2,
@@ -183,6 +183,12 @@ class Client:
             certificate_signing_request=certificate_signing_request
         )
         return await self._connection.call(path, request, cluster_pb2.Certificate.FromString)
+
+    def backup_chunks(self) -> AsyncIterator[backup_pb2.BackupChunk]:
+        """Yield the pieces of a backup file; `backups.backup` writes them to one."""
+        path = "/podraft.api.cluster.v1.BackupService/Backup"
+        request = backup_pb2.BackupRequest()
+        return self._connection.stream(path, request, backup_pb2.BackupChunk.FromString)
 
     async def bind_pod(self, request: scheduling_pb2.BindPodRequest) -> pod_pb2.Pod:
         """Assign a pod to a node.

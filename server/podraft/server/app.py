@@ -27,6 +27,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     # only repeat, less clearly, what we say ourselves.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["restore"]:
+        from podraft.server import restoring
+
+        restoring.main(words[1:])
+        return
     given = arguments.parse(argv)
     logs.configure("+".join(given.components), given.log_level)
     try:

@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="podraft-server",
         description="The control plane of a cluster: API and store, scheduler, controllers.",
+        epilog="podraft-server restore FILE makes a new cluster's data directory from a backup.",
         allow_abbrev=False,
     )
     add = parser.add_argument

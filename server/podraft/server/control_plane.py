@@ -39,6 +39,9 @@ Store: TypeAlias = "EmbeddedDatastore | EtcdDatastore"
 _LOG = logging.getLogger(__name__)
 
 _GRACE_S: Final = 3.0
+_BACKED_UP_ELSEWHERE: Final = (
+    "the state is kept in etcd: make the backup with `etcdctl snapshot save FILE`"
+)
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 # Requests make few cycles; the default of 700 would walk the young objects thousands of times
 # a second under load.
@@ -86,6 +89,7 @@ async def _serve(
         cluster_id=str(uuid.UUID(bytes=datastore.cluster_id)),
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
+        backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))

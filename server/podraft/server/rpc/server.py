@@ -19,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
+from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import meta_pb2
@@ -28,6 +28,7 @@ from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
@@ -77,6 +78,7 @@ class ApiOptions:
     cluster_id: str
     version: str
     addresses: AddressRanges
+    backup_refusal: str = ""
 
 
 class ApiServer:
@@ -150,6 +152,8 @@ class ApiServer:
         methods |= self._pods.methods()
         methods |= CommitService(self._writer).methods(self._callers)
         methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
+        backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
+        methods |= backups.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         join = JoinService(self._datastore, authority)
         self._join.add_generic_rpc_handlers((MethodTable(join.methods()),))
@@ -183,5 +187,6 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
 def _service_names() -> Sequence[str]:
     commit = commit_pb2.DESCRIPTOR.services_by_name["CommitService"].full_name
     cluster = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].full_name
+    backup = backup_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name
     names = [kind.service for kind in KINDS]
-    return (*names, commit, cluster, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    return (*names, commit, cluster, backup, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -1,0 +1,90 @@
+"""The backup service: a copy of the state, streamed while the cluster works.
+
+Owns: the one method and how many may run at once.  Invariant: only administrators get a
+copy, because it holds every Secret.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import aclosing
+from typing import Final
+
+import grpc
+
+from podraft.api.cluster.v1 import backup_pb2
+from podraft.server.auth.authorize import Attributes
+from podraft.server.replication.backup import BackupEncoder, BackupFacts, chunks
+from podraft.server.replication.options import wall_clock_ms
+from podraft.server.rpc import errors
+from podraft.server.rpc.access import Callers
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.services import Context, Methods
+from podraft.server.state.datastore import Datastore
+
+_METHOD: Final = "/podraft.api.cluster.v1.BackupService/Backup"
+_BACKUPS: Final = "backups"
+_AT_ONCE_MAX: Final = 2
+
+
+class BackupService:
+    """Streams backups of ``datastore``; ``refusal`` says why it has none, if it has none."""
+
+    def __init__(self, datastore: Datastore, cluster_id: str, refusal: str = "") -> None:
+        self._datastore = datastore
+        self._cluster_id = cluster_id
+        self._refusal = refusal
+        self._running = 0
+
+    def methods(self, callers: Callers) -> Methods:
+        """Return the service's handlers."""
+
+        async def handle(request: backup_pb2.BackupRequest, context: Context) -> None:
+            try:
+                callers.of(context)(Attributes("get", None, subresource=_BACKUPS))
+                await self._backup(context)
+            except errors.CallerLeftError:
+                return
+            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+                await errors.abort(context, error)
+
+        handler: grpc.RpcMethodHandler[backup_pb2.BackupRequest, bytes]
+        handler = grpc.unary_stream_rpc_method_handler(
+            handle,
+            request_deserializer=backup_pb2.BackupRequest.FromString,
+            response_serializer=None,
+        )
+        return {_METHOD: handler}
+
+    async def _backup(self, context: Context) -> None:
+        if self._refusal:
+            raise RefusedError(Code.FAILED_PRECONDITION, self._refusal)
+        if self._running >= _AT_ONCE_MAX:
+            raise RefusedError(
+                Code.RESOURCE_EXHAUSTED, f"{self._running} backups are being made already"
+            )
+        self._running += 1
+        try:
+            await self._stream(context)
+        finally:
+            self._running -= 1
+
+    async def _stream(self, context: Context) -> None:
+        # Linearizable on every engine, unlike the revision that this process knows of.
+        revision = (await self._datastore.range(b"_", limit=1)).revision
+        cluster_id = uuid.UUID(self._cluster_id).bytes
+        facts = BackupFacts(cluster_id, revision, wall_clock_ms())
+        encoder = BackupEncoder(facts)
+        async with aclosing(chunks(self._datastore, encoder, revision)) as pieces:
+            async for piece in pieces:
+                chunk = backup_pb2.BackupChunk(data=piece)
+                await errors.send(context, chunk.SerializeToString())
+        summary = backup_pb2.BackupSummary(
+            cluster_id=self._cluster_id,
+            revision=revision,
+            records=encoder.records,
+            bytes=encoder.bytes,
+            sha256=encoder.sha256,
+        )
+        summary.time.seconds = facts.time_ms // 1000
+        await errors.send(context, backup_pb2.BackupChunk(summary=summary).SerializeToString())
