@@ -35,7 +35,7 @@ from support.waiting import eventually_async
 
 WORLDS: dict[str, dict[str, Any]] = {"killed_anywhere": {"start": False}}
 
-_ROUNDS = 7
+_ROUNDS = 5
 _KILL_WITHIN_S = 0.9
 
 

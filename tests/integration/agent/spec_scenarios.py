@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from integration.agent.agent_world import NODE_IP, WAIT, World, first, make_pod
@@ -18,6 +19,8 @@ async def settings(it: World) -> None:
         _limits,
         _hooks,
         _failing_post_start,
+        _deleted_in_post_start,
+        _deleted_while_pulling,
         _group_and_sub_path,
         _host_network,
     )
@@ -104,6 +107,42 @@ async def _failing_post_start(it: World) -> None:
     await it.create(pod)
     await it.until("unhooked", lambda p: first(p).restart_count >= 1)
     await it.told("unhooked", "FailedPostStartHook")
+
+
+async def _deleted_in_post_start(it: World) -> None:
+    """A hook that hangs keeps no pod that is to go."""
+    pod = make_pod("hanging", "echo up; " + WAIT)
+    pod.spec.containers[0].lifecycle.post_start.exec.command.extend(["/bin/sleep", "600"])
+    await it.create(pod)
+    await it.logged("hanging", "up")
+    before_s = time.monotonic()
+    await it.delete("hanging")
+    assert time.monotonic() - before_s < 5
+
+
+async def _deleted_while_pulling(it: World) -> None:
+    """Nor does a registry that accepts connections and never answers."""
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def never(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await released.wait()
+        writer.close()
+
+    registry = await asyncio.start_server(never, NODE_IP, 5000)
+    try:
+        pod = make_pod("pulling")
+        pod.spec.containers[0].image = f"{NODE_IP}:5000/nothing:1"
+        await it.create(pod)
+        await it.told("pulling", "Pulling")
+        async with asyncio.timeout(10):
+            await asked.wait()
+        before_s = time.monotonic()
+        await it.delete("pulling")
+        assert time.monotonic() - before_s < 5
+    finally:
+        released.set()
+        registry.close()
 
 
 async def _group_and_sub_path(it: World) -> None:

@@ -71,6 +71,7 @@ class World:
     probes: dict[ProbeKey, bool] = field(default_factory=dict)
     terminating_since_s: float | None = None
     released: bool = False
+    pulls_end: bool = True
     deleted: bool = False
     in_flight: dict[str, Action] = field(default_factory=dict)
     queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -147,7 +148,8 @@ class World:
             case PrepareSandbox():
                 self.done(action, self._sandbox)
             case PrepareImage():
-                self.done(action, lambda: self._image(action))
+                if self.pulls_end:
+                    self.done(action, lambda: self._image(action))
             case StartContainer():
                 assert self.address is not None, "started without a sandbox"
                 assert not self.released, "started after the release"

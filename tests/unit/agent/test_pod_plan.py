@@ -280,3 +280,13 @@ def test_a_pod_deleted_at_any_moment_leaves_nothing(seed: int) -> None:
     assert it.deleted
     assert not it.containers
     assert it.address is None
+
+
+def test_a_pod_is_forgotten_while_its_image_is_still_pulled() -> None:
+    it = world(make_pod("a"))
+    it.pulls_end = False
+    it.run(5)
+    assert list(it.in_flight) == ["image/a"]
+    it.terminating_since_s = it.now_s
+    it.run(5)
+    assert it.deleted

@@ -169,3 +169,11 @@ def test_a_boot_empties_the_run_directory_and_a_restart_does_not(tmp_path: Path)
         alive.touch()
         forget_before_boot(directories, boot_id)
         assert alive.exists() == survives
+
+
+def test_a_guaranteed_pod_is_spared_only_as_far_as_the_machine_allows() -> None:
+    pod = make_pod("main")
+    for name, amount in (("cpu", "1"), ("memory", "64Mi")):
+        pod.spec.containers[0].resources.limits[name].string = amount
+    assert spec.create_request(attempt(pod))["oom_score_adj"] == -997
+    assert spec.create_request(attempt(pod, oom_score_least=0))["oom_score_adj"] == 0

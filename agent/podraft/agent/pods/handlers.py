@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -109,6 +111,18 @@ class Handlers:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return Answer(True)
+
+
+async def until_event(asking: Coroutine[Any, Any, Answer], event: asyncio.Event) -> Answer | None:
+    """Return the answer, or nothing if the event comes first."""
+    answer = asyncio.create_task(asking)
+    stop = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({answer, stop}, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else None
+    finally:
+        stop.cancel()
+        answer.cancel()  # Changes nothing if it is done.
 
 
 class UnknownPortError(Exception):

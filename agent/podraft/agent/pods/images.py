@@ -1,12 +1,14 @@
 """Seeing that an image is on this node, as a container's pull policy says.
 
-Invariant: one image is pulled once at a time, however many containers wait for it.
+Invariant: one image is pulled once at a time, however many containers wait for it, and
+only as long as one does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from podraft.agent.podman.client import (
     ImageRecord,
@@ -15,7 +17,7 @@ from podraft.agent.podman.client import (
     PodmanUnavailableError,
 )
 
-_PULLS_AT_ONCE = 2
+_PULLS_AT_ONCE = 4
 
 
 class ImageError(Exception):
@@ -26,12 +28,20 @@ class ImageError(Exception):
         self.reason = reason
 
 
+@dataclass(slots=True)
+class _Pull:
+    """One pull, and how many wait for it."""
+
+    task: asyncio.Task[None]
+    waiters: int = 0
+
+
 class Images:
     """The node's images."""
 
     def __init__(self, podman: PodmanClient) -> None:
         self._podman = podman
-        self._pulls: dict[str, asyncio.Task[None]] = {}
+        self._pulls: dict[str, _Pull] = {}
         self._slots = asyncio.Semaphore(_PULLS_AT_ONCE)
 
     async def ensure(
@@ -82,13 +92,20 @@ class Images:
         return await self._podman.inspect_image(reference)
 
     async def _pull(self, reference: str) -> None:
-        task = self._pulls.get(reference)
-        if task is None:
-            task = asyncio.create_task(self._pull_now(reference))
-            self._pulls[reference] = task
-            task.add_done_callback(lambda _: self._pulls.pop(reference, None))
-        # One waiter that gives up must not end the pull of the others.
-        await asyncio.shield(task)
+        pull = self._pulls.get(reference)
+        if pull is None:
+            pull = _Pull(asyncio.create_task(self._pull_now(reference)))
+            self._pulls[reference] = pull
+        pull.waiters += 1
+        try:
+            # One waiter that gives up must not end the pull of the others.
+            await asyncio.shield(pull.task)
+        finally:
+            pull.waiters -= 1
+            if pull.task.done() or not pull.waiters:
+                pull.task.cancel()  # Nobody wants the image any more; its slot is free again.
+                if self._pulls.get(reference) is pull:
+                    del self._pulls[reference]
 
     async def _pull_now(self, reference: str) -> None:
         async with self._slots:

@@ -37,7 +37,7 @@ from podraft.agent.pods.core.records import (
     StartContainer,
 )
 from podraft.agent.pods.events import PodEvents
-from podraft.agent.pods.handlers import Target
+from podraft.agent.pods.handlers import Target, until_event
 from podraft.agent.pods.images import ImageError
 from podraft.agent.pods.killing import Kill
 from podraft.agent.pods.observing import observed
@@ -52,6 +52,7 @@ _log = logging.getLogger(__name__)
 _REAP_PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _CGROUP_TRIES = 200
 _ACTION_RETRY_S = 1.0
+_POST_START_WITHIN_S = 600.0
 
 
 class PodWorker:
@@ -72,6 +73,8 @@ class PodWorker:
         self._sandbox_failure: Failure | None = None
         self._released = False
         self._terminating_since_s: float | None = None
+        self._terminating = asyncio.Event()
+        self._refreshing = asyncio.Lock()
         self._in_stored_api = True
         self._kills: dict[str, Kill] = {}
         self._actions: dict[str, asyncio.Task[None]] = {}
@@ -86,16 +89,20 @@ class PodWorker:
         """Take a new version of the pod from the API."""
         self.pod = pod
         self._events.about(pod)
-        if pod.metadata.HasField("deletion_timestamp") and self._terminating_since_s is None:
-            self._terminating_since_s = time.time()
+        if pod.metadata.HasField("deletion_timestamp"):
+            self._terminate()
         self._wake.set()
 
     def abandon(self) -> None:
         """The API knows the pod no more: stop it and leave nothing."""
         self._in_stored_api = False
+        self._terminate()
+        self._wake.set()
+
+    def _terminate(self) -> None:
         if self._terminating_since_s is None:
             self._terminating_since_s = time.time()
-        self._wake.set()
+            self._terminating.set()
 
     def configuration_changed(self) -> None:
         """A ConfigMap or Secret that the pod names is another now."""
@@ -255,8 +262,14 @@ class PodWorker:
         await asyncio.to_thread(self._node.volumes.prepare, pod, configuration)
 
     async def _refresh_volumes(self) -> None:
-        configuration = await self._node.configuration.configuration(self.pod)
-        await asyncio.to_thread(self._node.volumes.refresh, self.pod, configuration)
+        async with self._refreshing:
+            if self._released or self._terminating.is_set():
+                return
+            configuration = await self._node.configuration.configuration(self.pod)
+            try:
+                await asyncio.to_thread(self._node.volumes.refresh, self.pod, configuration)
+            except OSError as error:
+                _log.warning("pod %s: its volumes are not up to date: %s", self._title(), error)
 
     async def _prepare_image(self, action: PrepareImage) -> None:
         container = self._container_spec(action.container)
@@ -304,10 +317,18 @@ class PodWorker:
     ) -> None:
         target = Target(record.id, container, self._address())
         hook = container.lifecycle.post_start
-        answer = await self._node.probes.handlers.ask(hook, target, 600.0)
+        answer = await until_event(
+            self._node.probes.handlers.ask(hook, target, _POST_START_WITHIN_S), self._terminating
+        )
+        if answer is None:
+            return  # A pod that is being deleted is not kept by a hook that hangs.
         if not answer.success:
             self._events.hook_failed(container.name, "PostStart", answer.message)
-            await self._node.podman.kill_container(record.id, "SIGKILL")
+            try:
+                await self._node.podman.kill_container(record.id, "SIGKILL")
+            except PodmanError as error:
+                # It has ended by itself, or will be found running and is not lost.
+                _log.info("pod %s: %s", self._title(), error.message)
 
     async def _kill(self, action: KillContainer) -> None:
         record = self._containers.get(action.id)
@@ -338,15 +359,18 @@ class PodWorker:
         terminating = self._terminating_since_s is not None
         volumes = self._node.volumes
         remove = volumes.remove if terminating else volumes.release
-        await asyncio.to_thread(remove, self.uid)
+        async with self._refreshing:
+            await asyncio.to_thread(remove, self.uid)
+            self._released = True
         parent = self._node.facts.cgroup_parent(self.uid)
         for _ in range(_CGROUP_TRIES):
             if await asyncio.to_thread(remove_cgroups, parent):
                 break
             await asyncio.sleep(0.05)
+        else:
+            _log.warning("pod %s: its cgroup %s stays: it is in use", self._title(), parent)
         self._node.configuration.leave(self.uid)
         self._attachment = None
-        self._released = True
 
     async def _delete(self) -> None:
         # A pod that had ended kept its logs until now.

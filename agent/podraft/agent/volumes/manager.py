@@ -9,6 +9,7 @@ and no data is deleted through a mount (hostPath, subPath): mounts go first.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import stat
@@ -21,6 +22,8 @@ from podraft.agent.pods.core.environment import ConfigurationError
 from podraft.agent.volumes import atomic_writer, files, mounts, payload, subpath
 from podraft.api import quantities
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, volume_pb2
+
+_log = logging.getLogger(__name__)
 
 _HOST_PATH_CHECKS = {
     "Directory": stat.S_ISDIR,
@@ -137,12 +140,12 @@ class VolumeManager:
         for point in mounts.mounted_below(root):
             mounts.unmount(point)
         for name in ("volumes", "etc", "subpaths"):
-            shutil.rmtree(root / name, ignore_errors=True)
+            _remove_tree(root / name)
 
     def remove(self, pod_uid: str) -> None:
         """Leave nothing of a pod."""
         self.release(pod_uid)
-        shutil.rmtree(self.directory(pod_uid), ignore_errors=True)
+        _remove_tree(self.directory(pod_uid))
 
     def _prepare_volume(
         self,
@@ -239,6 +242,13 @@ def _read_or_empty(path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
         return ""
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder and all in it; what stays does not keep the pod, but is told."""
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        _log.warning("%s cannot be removed", path)
 
 
 def cgroup_paths(parent: str) -> Sequence[Path]:

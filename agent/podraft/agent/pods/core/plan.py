@@ -171,7 +171,8 @@ def _terminate(view: PodView, since_s: float) -> Iterator[Action]:
             yield RemoveContainer(container.id)
     elif not view.inputs.sandbox_released:
         yield ReleaseSandbox()
-    elif not view.inputs.in_flight:
+    elif all(key.startswith("image/") for key in view.inputs.in_flight):
+        # A pull that is under way holds nothing of the pod, and may take very long.
         yield DeletePod()
 
 
