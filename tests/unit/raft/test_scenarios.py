@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from simulation.script import rewritten
 
 SCENARIOS = sorted((Path(__file__).parent / "data").glob("*.txt"))

@@ -1,0 +1,301 @@
+"""Rules of the Raft paper and its dissertation, one by one, by section."""
+
+from __future__ import annotations
+
+import pytest
+
+from podraft.server.raft.core import RaftCore, Received, Restored
+from podraft.server.raft.effects import Effects
+from podraft.server.raft.entries import (
+    NOBODY,
+    Entry,
+    EntryKind,
+    HardState,
+    Membership,
+    SnapshotMark,
+)
+from podraft.server.raft.errors import InvariantViolatedError
+from podraft.server.raft.events import Persisted, Proposal, Proposed, Refusal, Tick
+from podraft.server.raft.member import Role
+from podraft.server.raft.messages import (
+    Append,
+    Appended,
+    AppendRefused,
+    AskVote,
+    Heartbeat,
+    HeartbeatAnswer,
+    Vote,
+)
+from podraft.server.raft.options import RaftOptions
+from simulation.script import LeastRandom
+
+THREE = Membership.of((1, 2, 3))
+FIVE = Membership.of((1, 2, 3, 4, 5))
+OPTIONS = RaftOptions(election_ticks=5, heartbeat_ticks=1)
+
+
+def entries(*terms: int, first: int = 1) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(index, term, EntryKind.COMMAND, b"%d/%d" % (term, index))
+        for index, term in enumerate(terms, first)
+    )
+
+
+def member(
+    *terms: int,
+    term: int = 0,
+    vote: int = NOBODY,
+    membership: Membership = THREE,
+    options: RaftOptions = OPTIONS,
+) -> RaftCore:
+    """Member 1 with a durable log of these terms."""
+    mark = SnapshotMark(0, 0, membership)
+    hard_state = HardState(max(term, *terms, 0), vote)
+    return RaftCore(1, Restored(mark, hard_state, entries(*terms)), options, LeastRandom())
+
+
+def ticks(core: RaftCore, count: int) -> Effects:
+    effects = Effects()
+    for _ in range(count):
+        effects = core.step(Tick())
+    return effects
+
+
+def persist(core: RaftCore, effects: Effects) -> Effects:
+    assert effects.write is not None
+    return core.step(Persisted(effects.write.sequence))
+
+
+def elect(core: RaftCore) -> Effects:
+    """Let the member win its election; its own entry is not durable yet."""
+    ticks(core, 5)
+    voters = core.log.membership.voters
+    for voter in voters[1:]:
+        effects = core.step(Received(Vote(voter, 1, core.member.term + 1, granted=True, pre=True)))
+        if effects.write is not None:
+            break
+    persist(core, effects)
+    for voter in voters[1:]:
+        effects = core.step(Received(Vote(voter, 1, core.member.term, granted=True)))
+        if core.member.role is Role.LEADER:
+            return effects
+    raise AssertionError("not elected")
+
+
+# 5.1: terms.
+
+
+@pytest.mark.parametrize("role", [Role.FOLLOWER, Role.PRE_CANDIDATE, Role.LEADER])
+def test_5_1_a_later_term_makes_a_follower_of_any_role(role: Role) -> None:
+    core = member(1)
+    if role is Role.PRE_CANDIDATE:
+        ticks(core, 5)
+    elif role is Role.LEADER:
+        elect(core)
+    assert core.member.role is role
+    effects = core.step(Received(Append(2, 1, 9, 1, 1, (), 0)))
+    assert (core.member.role, core.member.term) == (Role.FOLLOWER, 9)
+    assert effects.write is not None
+    assert effects.write.hard_state == HardState(9, NOBODY)
+
+
+def test_5_1_requests_of_earlier_terms_change_nothing_but_are_told_the_term() -> None:
+    core = member(1, 3, term=3)
+    effects = core.step(Received(Append(2, 1, 2, 0, 0, entries(2), 1)))
+    assert core.log.last_term == 3
+    assert effects.messages_now == (AppendRefused(1, 2, 3),)
+
+
+# 5.2: elections.
+
+
+def test_5_2_a_vote_is_given_once_in_a_term() -> None:
+    core = member()
+    first = core.step(Received(AskVote(2, 1, 1, 0, 0)))
+    second = core.step(Received(AskVote(3, 1, 1, 0, 0)))
+    again = core.step(Received(AskVote(2, 1, 1, 0, 0)))
+    assert first.write is not None
+    assert first.write.hard_state == HardState(1, 2)
+    assert first.messages_after_persist == (Vote(1, 2, 1, granted=True),)
+    assert second.messages_after_persist == (Vote(1, 3, 1, granted=False),)
+    assert again.messages_after_persist == (Vote(1, 2, 1, granted=True),)
+
+
+def test_5_2_a_vote_survives_a_restart() -> None:
+    core = member(term=1, vote=2)
+    effects = core.step(Received(AskVote(3, 1, 1, 0, 0)))
+    assert effects.messages_after_persist == (Vote(1, 3, 1, granted=False),)
+
+
+def test_5_2_the_own_vote_counts_only_when_it_is_durable() -> None:
+    core = member(membership=Membership.of((1,)))
+    effects = ticks(core, 5)
+    assert core.status.role is Role.CANDIDATE
+    persist(core, effects)
+    assert core.status.role is Role.LEADER
+
+
+@pytest.mark.parametrize(
+    ("refusals", "role"), [(0, Role.LEADER), (2, Role.LEADER), (3, Role.FOLLOWER)]
+)
+def test_5_2_a_majority_decides(refusals: int, role: Role) -> None:
+    core = member(membership=FIVE)
+    ticks(core, 5)
+    for voter in (2, 3):
+        effects = core.step(Received(Vote(voter, 1, 1, granted=True, pre=True)))
+    persist(core, effects)
+    for voter in (2, 3, 4, 5):
+        core.step(Received(Vote(voter, 1, 1, granted=voter > refusals + 1)))
+    assert core.member.role is role
+
+
+def test_5_2_two_leaders_in_one_term_stop_the_member() -> None:
+    core = member(1)
+    core.step(Received(Heartbeat(2, 1, 1, 0, 1)))
+    with pytest.raises(InvariantViolatedError, match="both lead in term 1"):
+        core.step(Received(Heartbeat(3, 1, 1, 0, 1)))
+
+
+# 5.3: replication.
+
+
+@pytest.mark.parametrize(
+    ("previous", "accepted"), [((0, 0), True), ((3, 2), True), ((3, 1), False), ((5, 2), False)]
+)
+def test_5_3_entries_are_taken_only_behind_an_equal_one(
+    previous: tuple[int, int], accepted: bool
+) -> None:
+    core = member(1, 1, 2)
+    effects = core.step(Received(Append(2, 1, 2, *previous, (), 0)))
+    (answer,) = effects.messages_after_persist
+    assert isinstance(answer, Appended if accepted else AppendRefused)
+
+
+def test_5_3_a_follower_acknowledges_only_what_the_message_proves() -> None:
+    core = member(1, 1, 2)
+    effects = core.step(Received(Append(2, 1, 3, 1, 1, (), 3)))
+    assert effects.messages_after_persist == (Appended(1, 2, 3, 1),)
+    assert core.log.commit == 1
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [  # The paper's figure 7, a to f.
+        (1, 1, 1, 4, 4, 5, 5, 6, 6),
+        (1, 1, 1, 4),
+        (1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6),
+        (1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7),
+        (1, 1, 1, 4, 4, 4, 4),
+        (1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3),
+    ],
+)
+def test_5_3_every_follower_of_figure_7_becomes_equal(mine: tuple[int, ...]) -> None:
+    leader = member(1, 1, 1, 4, 4, 5, 5, 6, 6, 6, term=7)
+    elect(leader)
+    mark = SnapshotMark(0, 0, THREE)
+    follower = RaftCore(2, Restored(mark, HardState(7), entries(*mine)), OPTIONS, LeastRandom())
+    outbox = list(leader.step(Tick()).messages_now)
+    rounds = 0
+    while outbox and rounds < 40:
+        rounds += 1
+        message = outbox.pop(0)
+        if message.to == 3:
+            continue
+        core = leader if message.to == 1 else follower
+        effects = core.step(Received(message))
+        if effects.write is not None:
+            effects_after = core.step(Persisted(effects.write.sequence))
+            outbox += effects_after.messages_now
+        outbox += [*effects.messages_now, *effects.messages_after_persist]
+    wanted = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 8]
+    assert [follower.log.term_at(index) for index in range(1, 12)] == wanted
+    assert follower.log.last_index == 11
+
+
+def test_5_3_an_old_message_cuts_nothing_off() -> None:
+    core = member(term=1)
+    core.step(Received(Append(2, 1, 1, 0, 0, entries(1, 1, 1), 0)))
+    core.step(Received(Append(2, 1, 1, 0, 0, entries(1), 0)))
+    assert core.log.last_index == 3
+
+
+def test_5_3_replacing_a_committed_entry_stops_the_member() -> None:
+    core = member(1, 1)
+    core.step(Received(Append(2, 1, 1, 2, 1, (), 2)))
+    with pytest.raises(InvariantViolatedError, match="2 is committed"):
+        core.log.truncate(2)
+
+
+def test_5_3_an_acknowledgement_waits_for_the_disk() -> None:
+    core = member()
+    effects = core.step(Received(Append(2, 1, 1, 0, 0, entries(1), 1)))
+    assert effects.messages_now == ()
+    assert effects.messages_after_persist == (Appended(1, 2, 1, 1),)
+    assert effects.committed == ()
+    assert persist(core, effects).committed == entries(1)
+
+
+# 5.4: safety.
+
+
+@pytest.mark.parametrize(
+    ("last", "granted"),
+    [((3, 2), True), ((4, 2), True), ((1, 3), True), ((2, 2), False), ((9, 1), False)],
+)
+def test_5_4_1_a_vote_needs_a_log_that_is_up_to_date(last: tuple[int, int], granted: bool) -> None:
+    core = member(1, 2, 2)
+    effects = core.step(Received(AskVote(2, 1, 4, *last)))
+    assert effects.messages_after_persist == (Vote(1, 2, 4, granted=granted),)
+
+
+def test_5_4_2_an_entry_of_an_earlier_term_is_not_committed_by_counting() -> None:
+    core = member(1, 2)
+    own = elect(core)
+    core.step(Received(Appended(2, 1, core.member.term, 2)))
+    core.step(Received(Appended(3, 1, core.member.term, 2)))
+    assert core.log.commit == 0
+    core.step(Received(Appended(2, 1, core.member.term, 3)))
+    assert core.log.commit == 0  # The own copy is not durable yet.
+    assert [entry.index for entry in persist(core, own).committed] == [1, 2, 3]
+
+
+# 6.4 of the dissertation: reads; 6.2: check quorum; 9.6: pre-vote.
+
+
+def test_9_6_a_pre_vote_changes_neither_term_nor_vote() -> None:
+    core = member(1)
+    effects = core.step(Received(AskVote(2, 1, 7, 1, 1, pre=True)))
+    assert effects.write is None
+    assert effects.messages_now == (Vote(1, 2, 7, granted=True, pre=True),)
+    assert core.member.term == 1
+
+
+def test_6_2_a_leader_without_a_majority_steps_down_and_says_what_it_dropped() -> None:
+    core = member()
+    elect(core)
+    refused = [refusal for _ in range(12) for refusal in core.step(Tick()).refused]
+    assert core.member.role is Role.FOLLOWER
+    assert refused == []
+    effects = core.step(Proposed((Proposal(7, b"x"),)))
+    assert [item.reason for item in effects.refused] == [Refusal.NO_LEADER]
+
+
+def test_6_2_a_leader_that_is_heard_stays() -> None:
+    core = member()
+    elect(core)
+    for _ in range(30):
+        core.step(Tick())
+        core.step(Received(HeartbeatAnswer(2, 1, 1, 0)))
+    assert core.member.role is Role.LEADER
+
+
+def test_what_waits_is_bounded() -> None:
+    options = RaftOptions(election_ticks=5, heartbeat_ticks=1, uncommitted_entries_max=3)
+    core = member(options=options)
+    elect(core)
+    refused = [
+        refusal.reason
+        for number in range(1, 5)
+        for refusal in core.step(Proposed((Proposal(number, b"x"),))).refused
+    ]
+    assert refused == [Refusal.OVERLOADED, Refusal.OVERLOADED]
