@@ -19,6 +19,7 @@ from podraft.server.replication.history import HistoryBatch
 from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.recovery import Recovered
 from podraft.server.replication.watching import LiveWatcher, LiveWatchers
 from podraft.server.state.commands import decode_command
@@ -74,6 +75,14 @@ class AppliedState:
             pending_bytes=options.history_pending_bytes,
             flushed=flushed,
             failed=failed,
+        )
+        self.past = HistoryPast(
+            recovered.history,
+            self._writer,
+            self._readers,
+            options.retention,
+            revision=lambda: self._keyspace.revision,
+            compacted=lambda: self._compacted,
         )
         self._retention_task = self._loop.create_task(self._keep_retention())
 
@@ -179,7 +188,14 @@ class AppliedState:
             self._recent.append(revision, events)
         if proposal is not None and not proposal.outcome.done():
             proposal.outcome.set_result(outcome)
-        return HistoryBatch(index, self._keyspace.revision, time_ms, events, events_bytes(events))
+        return HistoryBatch(
+            index,
+            self._keyspace.revision,
+            time_ms,
+            events,
+            transaction.author,
+            events_bytes(events),
+        )
 
     # Watching.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.log import CommittedBatch, LocalLog, Log, Proposal
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.recovery import Recovered, recover
 from podraft.server.state.commands import check_transaction, encode_command
 from podraft.server.state.datastore import (
@@ -76,6 +77,11 @@ class EmbeddedDatastore:
     def revision(self) -> int:
         """The last applied revision."""
         return self._state.revision
+
+    @property
+    def past(self) -> HistoryPast:
+        """What was, and who made it so."""
+        return self._state.past
 
     async def failed(self) -> StoreFailedError:
         """Return the error that stopped the store, when that happens: the process must exit.

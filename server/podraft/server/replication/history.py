@@ -4,6 +4,7 @@ Owns: the file's layout.
 
     history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value
     revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
+                an author's name stands among the keys, its length marked by the highest bit
     meta:       name  ->  u64, or bytes
 
 all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -32,6 +34,7 @@ LAYOUT_VERSION = 1
 _NUMBER = Struct(">Q")
 _VERSION = Struct(">QB")
 _KEY_LENGTH = Struct(">H")
+_AUTHOR_MARK = 0x8000
 _PUT, _TOMBSTONE = 1, 2
 _SUFFIX_BYTES = 9
 
@@ -50,6 +53,7 @@ class HistoryBatch:
     revision: int
     time_ms: int
     events: tuple[Event, ...]
+    author: bytes = b""
     bytes: int = 0
 
 
@@ -98,6 +102,8 @@ class History:
                 continue
             revision = _NUMBER.pack(batch.revision)
             keys = [_NUMBER.pack(batch.time_ms)]
+            if batch.author:
+                keys += (_KEY_LENGTH.pack(_AUTHOR_MARK | len(batch.author)), batch.author)
             for event in batch.events:
                 key, value = event.key, event.value
                 keys += (_KEY_LENGTH.pack(len(key)), key)
@@ -135,11 +141,15 @@ class History:
                 transaction.cursor(db=self._revisions) as revisions,
             ):
                 found = revisions.set_range(_NUMBER.pack(first))
+                stored = b""
                 while found and revisions.key() <= _NUMBER.pack(last):
-                    for key in _revision_keys(revisions.value()):
+                    stored = revisions.value()
+                    for key in _revision_keys(stored):
                         _remove_superseded(cursor, key, revisions.key())
                     found = revisions.delete()
             self._set(transaction, b"compacted", last)
+            if stored:
+                self._set(transaction, b"compacted_time_ms", _NUMBER.unpack_from(stored)[0])
 
         if first <= target:
             self._write(remove)
@@ -158,7 +168,7 @@ class History:
             while found:
                 name, stored = cursor.item()
                 key = name[:-_SUFFIX_BYTES]
-                record = _record(name, stored)
+                record = record_of(name, stored)
                 if record is not None:
                     yield record
                 found = cursor.prev()
@@ -207,7 +217,7 @@ class History:
                     return revision + 20_000, events
                 for key in _revision_keys(revisions.value()):
                     if key.startswith(prefix):
-                        event = _event(history, key, last)
+                        event = event_of(history, key, last)
                         events.append(event)
                         size += len(event.value or b"")
                 found = revisions.next()
@@ -232,6 +242,17 @@ class History:
         with self._environment.begin() as transaction:
             versions = transaction.stat(self._history)["entries"]
             return versions, transaction.stat(self._revisions)["entries"]
+
+    @contextmanager
+    def cursors(self) -> Iterator[tuple[Any, Any]]:
+        """Give cursors on the versions and on the revisions, of one snapshot of the file."""
+        with self._resizing, self._environment.begin() as transaction:
+            yield transaction.cursor(db=self._history), transaction.cursor(db=self._revisions)
+
+    @property
+    def compacted_time_ms(self) -> int:
+        """When the compacted revision was proposed; 0: not known."""
+        return self._number(b"compacted_time_ms")
 
     # Help.
 
@@ -269,7 +290,8 @@ def _open_environment(path: Path, map_bytes: int) -> Any:
             raise HistoryFormatError(f"{path}: {error}") from error
 
 
-def _record(name: bytes, stored: bytes) -> Record | None:
+def record_of(name: bytes, stored: bytes) -> Record | None:
+    """Return the record of one entry of the versions; None: a deletion."""
     created, kind = _VERSION.unpack_from(stored)
     if kind == _TOMBSTONE:
         return None
@@ -283,28 +305,39 @@ def _version_at(cursor: Any, key: bytes, revision: int) -> Record | None:
     found = cursor.prev() if cursor.set_range(above) else cursor.last()
     if not found or cursor.key()[:-_SUFFIX_BYTES] != key:
         return None
-    return _record(*cursor.item())
+    return record_of(*cursor.item())
 
 
-def _event(cursor: Any, key: bytes, revision: int) -> Event:
+def event_of(cursor: Any, key: bytes, revision: int) -> Event:
+    """Return what ``revision``, which is not compacted, did to ``key``."""
     name = key + b"\0" + _NUMBER.pack(revision)
     if not cursor.set_key(name):
         raise HistoryFormatError(f"version {revision} of {key!r} is missing")
-    record = _record(*cursor.item())
+    record = record_of(*cursor.item())
     previous = None
     if cursor.prev() and cursor.key()[:-_SUFFIX_BYTES] == key:
-        previous = _record(*cursor.item())
+        previous = record_of(*cursor.item())
     if record is None:
         return Event(revision, key, None, 0, previous)
     return Event(revision, key, record.value, record.create_revision, previous)
 
 
 def _revision_keys(stored: bytes) -> Iterable[bytes]:
-    offset = _NUMBER.size
+    return split_revision(stored)[1]
+
+
+def split_revision(stored: bytes) -> tuple[bytes, list[bytes]]:
+    """Return the author and the keys that a revision's entry holds."""
+    offset, author, keys = _NUMBER.size, b"", []
     while offset < len(stored):
+        (length,) = _KEY_LENGTH.unpack_from(stored, offset)
         start = offset + _KEY_LENGTH.size
-        offset = start + _KEY_LENGTH.unpack_from(stored, offset)[0]
-        yield stored[start:offset]
+        offset = start + (length & ~_AUTHOR_MARK)
+        if length & _AUTHOR_MARK:
+            author = stored[start:offset]
+        else:
+            keys.append(stored[start:offset])
+    return author, keys
 
 
 def _remove_superseded(cursor: Any, key: bytes, revision: bytes) -> None:

@@ -97,7 +97,10 @@ def _recover(
         if events:
             recent.append(revision, events)
         size = events_bytes(events)
-        replayed.append(HistoryBatch(entry.index, keyspace.revision, command.time_ms, events, size))
+        author = command.transaction.author
+        replayed.append(
+            HistoryBatch(entry.index, keyspace.revision, command.time_ms, events, author, size)
+        )
         if len(replayed) >= _REPLAY_CHUNK:
             history.append(replayed)
             replayed.clear()
