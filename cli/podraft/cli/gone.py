@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import click
+
 from podraft.api import kinds
 from podraft.cli.connection import Session
 from podraft.cli.errors import CliError, shorten
@@ -15,6 +17,9 @@ from podraft.cli.watching import states
 
 # Kind, namespace, name, uid: an object of the same name with another uid is a new one.
 Goner: TypeAlias = tuple[kinds.AnyKind, str, str, str]
+
+# What takes longer than this is told, in pipes and logs, too.
+_SLOW_S = 3.0
 
 
 async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: float) -> None:
@@ -31,8 +36,12 @@ async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: 
     with ProgressView(live=settings.live(), coloured=settings.coloured()) as view:
         try:
             async with asyncio.timeout(timeout_s or None), asyncio.TaskGroup() as group:
-                for (kind, namespace), names in groups.items():
+                waits = [
                     group.create_task(_wait_group(session, kind, namespace, names, left, view))
+                    for (kind, namespace), names in groups.items()
+                ]
+                if not view.live:
+                    await _tell_when_slow(waits, left)
         except TimeoutError:
             lines = [f"  {word}: {why}" for word, why in left.items()]
             raise CliError(
@@ -40,6 +49,18 @@ async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: 
             ) from None
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
+
+
+async def _tell_when_slow(waits: Sequence[asyncio.Task[None]], left: dict[str, str]) -> None:
+    """Say once what is waited for where nobody sees it being drawn."""
+    if not waits:
+        return
+    await asyncio.wait(waits, timeout=_SLOW_S)
+    if not left:
+        return
+    word, why = next(iter(left.items()))
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    click.echo(f"waiting for {word}{more} to be gone: {why}", err=True)
 
 
 async def _wait_group(
@@ -76,7 +97,7 @@ def _show(
     view: ProgressView, kind: kinds.AnyKind, namespace: str, what: str, *, done: bool
 ) -> None:
     if not view.live:
-        return  # The lines "… deleted" have said it; what is slow is said at the end.
+        return  # The lines "… deleted" have said it; what is slow is told once.
     key = f"{kind.resource}/{namespace}"
     if done:
         view.show(key, f"{kind.resource} are gone", state="done")

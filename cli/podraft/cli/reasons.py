@@ -72,10 +72,45 @@ def _terminating(pod: pod_pb2.Pod, now_s: float) -> str:
 def _unscheduled(pod: pod_pb2.Pod, record: scheduling_pb2.SchedulingRecord | None) -> str:
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False" and condition.message:
-            return f"no node takes it: {condition.message}"
+            return f"no node takes it: {condition.message}{_wishes(pod, condition.message)}"
     if record is not None and record.message:
-        return f"no node takes it: {record.message}"
+        return f"no node takes it: {record.message}{_wishes(pod, record.message)}"
     return "the scheduler has not looked at it yet: is it running?"
+
+
+def _wishes(pod: pod_pb2.Pod, message: str) -> str:
+    """Return what the pod asks for of that which the nodes refused."""
+    said = message.lower()
+    requests = sorted(_requests(pod).items())
+    wishes = [f"{name} {amount}" for name, amount in requests if f"insufficient {name}" in said]
+    if "selector" in said and pod.spec.node_selector:
+        labels = ",".join(f"{k}={v}" for k, v in sorted(pod.spec.node_selector.items()))
+        wishes.append(f"nodes with {labels}")
+    return f" It asks for {', '.join(wishes)}." if wishes else ""
+
+
+def _requests(pod: pod_pb2.Pod) -> dict[str, str]:
+    """Return the requests of a pod's containers by resource, as they are written."""
+    result: dict[str, list[str]] = {}
+    for container in pod.spec.containers:
+        for name, quantity in container.resources.requests.items():
+            result.setdefault(name, []).append(quantity.string)
+    return {name: " + ".join(values) for name, values in result.items()}
+
+
+def crashed_containers(pod: pod_pb2.Pod) -> list[str]:
+    """Return the containers whose last words may say why the pod is not ready."""
+    if is_well(pod) or not pod.spec.node_name:
+        return []
+    return [
+        status.name
+        for status in (*pod.status.init_container_statuses, *pod.status.container_statuses)
+        if not status.ready
+        and (
+            status.state.terminated.exit_code
+            or (status.restart_count and status.last_state.terminated.exit_code)
+        )
+    ]
 
 
 def _container_reasons(status: pod_pb2.ContainerStatus, now_s: float) -> list[str]:

@@ -131,6 +131,11 @@ def located(
         item, path = writing[int(match[1])].item, _within_object(match[2])
         where = f"{path}: " if path else ""
         lines.append(f"  {item.at(path)}: {item.word}: {where}{violation.description}")
+    # What is no fault of a field, an object that is there already, is told of the write as a whole.
+    whole = re.match(r"writes\[(\d+)\]: (.*)", error.message or "", re.DOTALL)
+    if not lines and whole is not None and int(whole[1]) < len(writing):
+        item = writing[int(whole[1])].item
+        lines.append(f"  {item.at()}: {item.word}: {whole[2]}")
     if not lines:
         return error if isinstance(error, Exception) else CliError(str(error))
     return CliError(nothing, *shorten(lines))

@@ -81,8 +81,9 @@ def difference(word: str, before: Any, after: Any) -> list[str]:
 
     old, new = _shown(before), _shown(after)
     _hide_secrets(old, new)
-    texts = [as_yaml(value).splitlines() if value else [] for value in (old, new)]
-    return list(unified_diff(*texts, f"live/{word}", f"applied/{word}", lineterm=""))
+    before_lines, after_lines = (as_yaml(v).splitlines() if v else [] for v in (old, new))
+    names = (f"live/{word}", f"applied/{word}")
+    return list(unified_diff(before_lines, after_lines, *names, lineterm=""))
 
 
 def _shown(obj: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 _PODS_SHOWN = 3
 _EVENTS_SHOWN = 8
 _RECORDS_MAX = 20
+_LOG_LINES = 5
+_LOG_WAIT_S = 2.0
+_LOG_BYTES_MAX = 16 * 1024
 
 
 @command("why")
@@ -57,17 +61,49 @@ async def _pod(session: Session, pod: Any) -> list[str]:
     now_s = session.now_s()
     word = pod_words(pod, now_s).status
     where = f" on node {pod.spec.node_name}" if pod.spec.node_name else ", on no node"
-    lines = [_headline(session, f"pod/{pod.metadata.name}", word, where), "", "Scheduling:"]
+    lines = [_headline(session, f"pod/{pod.metadata.name}", word, where)]
+    found = reasons.pod_reasons(pod, events, record, now_s)
+    title = "Why it is not ready:" if found else "It is as it should be."
+    lines += ["", title, *_bullets(found)]
+    for container in reasons.crashed_containers(pod):
+        lines += await _last_words(session, pod, container)
+    lines += ["", "Scheduling:"]
     if record is None:
         assigned = bool(pod.spec.node_name)
         said = "it was created with its node" if assigned else "not looked at yet"
         lines.append(f"  {said}; there is no record")
     else:
         lines += _indented(record_lines(record, now_s))
-    found = reasons.pod_reasons(pod, events, record, now_s)
-    title = "Why it is not ready:" if found else "It is as it should be."
-    lines += ["", title, *_bullets(found)]
     return lines + _events(session, events)
+
+
+async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
+    """Return what a container wrote last before it ended; nothing if that cannot be had soon."""
+    from podraft.api.core.v1 import pod_streams_pb2
+    from podraft.cli.output.tables import harmless
+    from podraft.client.errors import ApiError
+
+    request = pod_streams_pb2.StreamPodLogsRequest(
+        namespace=pod.metadata.namespace,
+        name=pod.metadata.name,
+        container=container,
+        tail_lines=_LOG_LINES,
+        previous=any(
+            status.name == container and not status.state.HasField("terminated")
+            for status in (*pod.status.init_container_statuses, *pod.status.container_statuses)
+        ),
+    )
+    text = b""
+    with contextlib.suppress(ApiError, TimeoutError):
+        async with asyncio.timeout(_LOG_WAIT_S):
+            async for data in session.client.pod_logs(request):
+                text += data
+                if len(text) > _LOG_BYTES_MAX:
+                    break
+    lines = text[:_LOG_BYTES_MAX].decode(errors="replace").splitlines()[-_LOG_LINES:]
+    if not lines:
+        return []
+    return ["", f"Last lines of container {container}:", *(f"  | {harmless(x)}" for x in lines)]
 
 
 async def _deployment(session: Session, deployment: Any) -> list[str]:
@@ -128,7 +164,7 @@ async def _service(session: Session, service: Any) -> list[str]:
     ]
     members = reasons.memberships(service, matched, slices, session.now_s())
     serving = sum(member.serving for member in members)
-    word = "Ready" if serving else "Failed"
+    word = "Ready" if serving else "NotReady"
     how = f", {serving} of {len(members)} pods receive its traffic"
     lines = [
         _headline(session, f"service/{service.metadata.name}", word, how),
