@@ -109,8 +109,27 @@ _CLASSES: dict[grpc.StatusCode, type[ApiError]] = {
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ApiError:
     """Return the SDK's exception for a failed call, with its field violations."""
-    code = error.code()
-    return _CLASSES.get(code, ApiError)(code, error.details() or "", _violations(error))
+    code, message = error.code(), error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        message += _hint(message)
+    return _CLASSES.get(code, ApiError)(code, message, _violations(error))
+
+
+def _hint(message: str) -> str:
+    """Return what a failed TLS handshake most likely means; gRPC shows only its effect."""
+    if not message.startswith("failed to connect"):
+        return ""
+    if "CERTIFICATE_VERIFY_FAILED" in message:
+        return (
+            " (the server's certificate is not signed by the authority in the configuration, "
+            "or has expired)"
+        )
+    if message.endswith("Socket closed"):
+        return (
+            " (the server closed the connection during the handshake: it may have refused "
+            "the client certificate, if that is of another cluster or has expired)"
+        )
+    return ""
 
 
 def _violations(error: grpc.aio.AioRpcError) -> tuple[FieldViolation, ...]:

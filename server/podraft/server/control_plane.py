@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -89,6 +90,7 @@ async def _serve(
         cluster_id=str(uuid.UUID(bytes=datastore.cluster_id)),
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
+        renew_pki=partial(ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses),
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
     )
     api = ApiServer(datastore, pki, options)

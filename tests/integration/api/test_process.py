@@ -1,9 +1,11 @@
 """``podraft-server`` as a process: who gets an answer, what a crash loses, how it refuses."""
 
 import asyncio
+import dataclasses
 import datetime
 import random
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import urllib.request
 import grpc
 import psutil
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -20,6 +23,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
+from podraft.api.coordination.v1.lease_pb2 import Lease
 from podraft.api.core.v1.pod_streams_pb2 import StreamPodLogsRequest
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig, load
@@ -33,6 +37,7 @@ from podraft.client.errors import (
 from podraft.server.auth.certificates import new_request
 from podraft.server.auth.identity import node_identity
 from podraft.server.auth.pki import ensure_pki
+from podraft.server.rpc.serving import ServingCertificate
 from support.api_objects import example
 from support.api_server import running
 from support.waiting import eventually
@@ -94,8 +99,11 @@ def test_another_clusters_certificate_is_worth_nothing(server, tmp_path):
         client_certificate=foreign.clients["admin"].certificate,
         client_key=foreign.clients["admin"].key,
     )
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="may have refused the client certificate"):
         as_client(stranger, lambda client: client.pods.get("x", "default"))
+    misled = dataclasses.replace(config, certificate_authority=foreign.certificate_authority)
+    with pytest.raises(UnavailableError, match="not signed by the authority in the config"):
+        as_client(misled, lambda client: client.pods.get("x", "default"))
 
 
 def test_a_component_may_do_its_work_only(server):
@@ -140,6 +148,61 @@ def test_a_machine_joins_with_a_token_and_renews_itself(server):
             await client.renew_certificate(b"nonsense")
 
     as_client(node, scenario)
+
+
+def test_a_token_does_not_take_the_place_of_a_living_node(server):
+    config = server.config()
+    token = as_client(config, lambda client: client.create_join_token(600)).token
+
+    def lease(renewed_s):
+        made = Lease()
+        made.metadata.name, made.metadata.namespace = "living", "kube-node-lease"
+        made.spec.holder_identity, made.spec.lease_duration_seconds = "living", 40
+        made.spec.renew_time.seconds = int(renewed_s)
+        return made
+
+    async def prepare(client):
+        await client.nodes.create(example(kinds.NODE, "living"))
+        await client.leases.create(lease(time.time()))
+
+    as_client(config, prepare)
+    with pytest.raises(grpc.RpcError, match='node "living" is alive: its lease') as refused:
+        join(server, token, "living", config)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    as_client(config, lambda client: client.leases.update(lease(time.time() - 60)))
+    assert join(server, token, "living", config).certificate
+
+
+def test_the_servers_certificate_is_renewed_while_it_runs(tmp_path):
+    pki = ensure_pki(tmp_path / "pki", addresses=())
+    admin = pki.clients["admin"]
+
+    async def shown(port):
+        context = ssl.create_default_context(cadata=pki.certificate_authority.decode())
+        for name, content in (("cert", admin.certificate), ("key", admin.key)):
+            (tmp_path / name).write_bytes(content)
+        context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname="podraft-server"
+        )
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return x509.load_der_x509_certificate(der).serial_number
+
+    async def main():
+        serving = ServingCertificate(pki)
+        api = grpc.aio.server()
+        port = api.add_secure_port("127.0.0.1:0", serving.credentials(mutual=True))
+        await api.start()
+        first = await shown(port)
+        assert await shown(port) == first
+        pair = pki.authority.issue_server(("podraft-server",), datetime.datetime.now(datetime.UTC))
+        serving.use(dataclasses.replace(pki, server=pair))
+        expected = x509.load_pem_x509_certificate(pair.certificate).serial_number
+        assert await shown(port) == expected != first
+        await api.stop(0)
+
+    asyncio.run(main())
 
 
 def test_a_node_reads_the_secrets_of_its_own_pods_only(server):
@@ -360,7 +423,7 @@ def test_sigterm_ends_watches_and_the_process_in_time():
             async with Client(process.config()) as client:
                 watch = aiter(client.pods.watch())
                 await anext(watch)
-                ended = asyncio.create_task(anext(watch))
+                ended = asyncio.ensure_future(anext(watch))
                 started_s = time.monotonic()
                 status = await asyncio.to_thread(process.stop)
                 assert status == 0

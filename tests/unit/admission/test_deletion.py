@@ -152,10 +152,11 @@ def test_a_namespace_terminates_until_it_is_empty() -> None:
     assert not admission.is_gone(kinds.NAMESPACE, result)
 
 
-def test_the_default_namespace_stays() -> None:
+@pytest.mark.parametrize("name", ["default", "kube-node-lease", "podraft-system", "kube-system"])
+def test_the_clusters_own_namespaces_stay(name: str) -> None:
     namespace = namespace_pb2.Namespace()
-    namespace.metadata.name = "default"
-    with pytest.raises(InvalidObjectError, match="the namespace default cannot be deleted"):
+    namespace.metadata.name = name
+    with pytest.raises(InvalidObjectError, match=f"the namespace {name} cannot be deleted"):
         delete(namespace, options())
 
 

@@ -29,7 +29,7 @@ DEFAULT_GRACE_S = 30
 MAX_GRACE_S = 10 * 365 * 86_400
 
 # Who names no namespace means the first; nodes and the cluster itself live in the others.
-PROTECTED_NAMESPACES = frozenset(("default", "kube-system", "kube-node-lease"))
+PROTECTED_NAMESPACES = frozenset(("default", "kube-system", "kube-node-lease", "podraft-system"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,21 @@ from typing import Final
 
 import grpc
 
-from podraft.api import times
+from podraft.api import kinds, times
 from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
+from podraft.api.coordination.v1.lease_pb2 import Lease
 from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth import tokens
-from podraft.server.auth.authorize import CERTIFICATES, JOIN_TOKENS, VERSION, Attributes
+from podraft.server.auth.authorize import (
+    CERTIFICATES,
+    JOIN_TOKENS,
+    NODE_LEASE_NAMESPACE,
+    VERSION,
+    Attributes,
+)
 from podraft.server.auth.certificates import CertificateAuthority, CertificateRequestError
 from podraft.server.auth.tokens import TokenError
-from podraft.server.rpc import errors, wire
+from podraft.server.rpc import errors, keys, wire
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.operations import of_write
@@ -32,6 +39,7 @@ from podraft.server.rpc.writes import Outcome, Writer
 from podraft.server.state.datastore import Committed, Datastore, Delete, Put, Transaction
 
 WRITES_MAX: Final = 5000
+TOKENS_MAX: Final = 1000
 TOKEN_LIFETIME_S_MIN: Final = 60
 TOKEN_LIFETIME_S_MAX: Final = 604_800
 
@@ -190,27 +198,59 @@ class JoinService:
             tokens.check_token(request.token, stored, time.time())
         except TokenError as error:
             raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
+        now = datetime.now(UTC)
+        await self._check_not_alive(request.node_name, now)
         try:
             certificate = self._authority.sign_node(
-                request.certificate_signing_request, request.node_name, datetime.now(UTC)
+                request.certificate_signing_request, request.node_name, now
             )
         except CertificateRequestError as error:
             raise RefusedError(Code.INVALID_ARGUMENT, str(error)) from None
         return _certificate(certificate, self._authority)
 
+    async def _check_not_alive(self, name: str, now: datetime) -> None:
+        """Check that no living node has the name: a stolen token must not take its place.
+
+        Raises:
+            RefusedError: There is such a node, and its agent renews its lease.
+        """
+        if await self._datastore.get(keys.of_object(kinds.NODE, "", name)) is None:
+            return
+        record = await self._datastore.get(keys.of_object(kinds.LEASE, NODE_LEASE_NAMESPACE, name))
+        if record is None:
+            return
+        spec = Lease.FromString(record.value).spec
+        renewed_s = spec.renew_time.seconds + spec.renew_time.nanos / 1e9
+        remaining_s = renewed_s + spec.lease_duration_seconds - now.timestamp()
+        if remaining_s > 0:
+            raise RefusedError(
+                Code.FAILED_PRECONDITION,
+                f'node "{name}" is alive: its lease is valid for {remaining_s:.0f} s more; '
+                "join with another name, or stop its agent first",
+            )
+
 
 async def create_join_token(
     datastore: Datastore, authority: CertificateAuthority, lifetime_s: int
 ) -> cluster_pb2.JoinToken:
-    """Make and store a join token; tokens that have expired are removed on the way."""
+    """Make and store a join token; tokens that have expired are removed on the way.
+
+    Raises:
+        RefusedError: There are too many tokens that have not expired.
+    """
     now_s = time.time()
     token = tokens.make_token(
         os.urandom(tokens.RANDOM_BYTES), authority.fingerprint, now_s, lifetime_s
     )
-    page = await datastore.range(tokens.KEY_PREFIX)
+    stored = (await datastore.range(tokens.KEY_PREFIX, limit=TOKENS_MAX)).records
     writes: list[Put | Delete] = [
-        Delete(record.key) for record in page.records if tokens.is_expired(record.value, now_s)
+        Delete(record.key) for record in stored if tokens.is_expired(record.value, now_s)
     ]
+    if len(stored) - len(writes) >= TOKENS_MAX:
+        raise RefusedError(
+            Code.RESOURCE_EXHAUSTED,
+            f"there are {TOKENS_MAX} join tokens already: wait until some have expired",
+        )
     writes.append(Put(token.key, token.stored, stamped=False))
     outcome = await datastore.transact(Transaction((), tuple(writes)))
     assert isinstance(outcome, Committed)  # Without guards nothing can fail.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -36,6 +36,7 @@ from podraft.server.rpc.node_pods import NodePods
 from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
 from podraft.server.rpc.services import KindServices, MethodTable
+from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
@@ -79,6 +80,7 @@ class ApiOptions:
     version: str
     addresses: AddressRanges
     backup_refusal: str = ""
+    renew_pki: Callable[[], Pki] | None = None
 
 
 class ApiServer:
@@ -87,6 +89,8 @@ class ApiServer:
     def __init__(self, datastore: Datastore, pki: Pki, options: ApiOptions) -> None:
         self._datastore = datastore
         self._pki = pki
+        self._serving = ServingCertificate(pki)
+        self._renewing: asyncio.Task[None] | None = None
         self._options = options
         self._decoded = DecodedObjects()
         self.hub = WatchHub(datastore, self._decoded)
@@ -110,24 +114,20 @@ class ApiServer:
         await self._node_pods.follow(self._datastore, self.hub.feed(kinds.POD))
         self.hub.start()
         self._register()
-        # The chain ends with the CA: who joins checks it against the token's fingerprint.
-        chain = self._pki.server.certificate + self._pki.certificate_authority
-        key_pair = [(self._pki.server.key, chain)]
-        mutual = grpc.ssl_server_credentials(
-            key_pair,
-            root_certificates=self._pki.certificate_authority,
-            require_client_auth=True,
-        )
-        self.port = _listen(self._api, self._options.listen, mutual)
+        self.port = _listen(self._api, self._options.listen, self._serving.credentials(mutual=True))
         self.join_port = _listen(
-            self._join, self._options.join_listen, grpc.ssl_server_credentials(key_pair)
+            self._join, self._options.join_listen, self._serving.credentials(mutual=False)
         )
         await self._api.start()
         await self._join.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        if self._options.renew_pki is not None:
+            self._renewing = asyncio.create_task(self._serving.keep(self._options.renew_pki))
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         await self._health.enter_graceful_shutdown()
         await self.hub.close()
         await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))

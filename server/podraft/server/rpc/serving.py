@@ -1,0 +1,84 @@
+"""The certificate that the servers show, replaced while they run.
+
+Owns: what a TLS handshake is answered with.  Invariants: connections that are open keep
+theirs; what cannot be renewed stays in use, and a certificate that soon expires is
+complained about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import grpc
+from cryptography import x509
+
+from podraft.server.auth.pki import Pki, PkiError
+
+_LOG = logging.getLogger(__name__)
+
+_CHECK_EVERY_S: Final = 6 * 3600.0
+_WARN_BEFORE: Final = timedelta(days=30)
+
+
+class ServingCertificate:
+    """The server's present certificate, for any number of ports."""
+
+    def __init__(self, pki: Pki) -> None:
+        self._pki = pki
+        self._number = 0
+
+    def use(self, pki: Pki) -> None:
+        """Show the certificate of ``pki`` from the next handshake on."""
+        if pki.server != self._pki.server:
+            self._pki, self._number = pki, self._number + 1
+            _LOG.info("the server's certificate was renewed")
+
+    def credentials(self, *, mutual: bool) -> grpc.ServerCredentials:
+        """Return a port's credentials; with ``mutual`` clients must show a certificate too."""
+        shown = self._number
+
+        def renewed() -> grpc.ServerCertificateConfiguration | None:
+            # Called by gRPC at every handshake, on its own threads: None is "as before".
+            nonlocal shown
+            if shown == self._number:
+                return None
+            shown = self._number
+            return self._configuration(mutual)
+
+        # The stubs do not know that None is allowed.
+        fetch: Any = renewed
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(mutual), fetch, require_client_authentication=mutual
+        )
+
+    def _configuration(self, mutual: bool) -> grpc.ServerCertificateConfiguration:
+        authority = self._pki.certificate_authority
+        # The chain ends with the CA: who joins checks it against the token's fingerprint.
+        pair = (self._pki.server.key, self._pki.server.certificate + authority)
+        configuration: grpc.ServerCertificateConfiguration = (
+            grpc.ssl_server_certificate_configuration(
+                [pair], root_certificates=authority if mutual else None
+            )
+        )
+        return configuration
+
+    async def keep(self, renew: Callable[[], Pki]) -> None:
+        """Renew for ever what ``renew``, which may block, finds too old."""
+        while True:
+            await asyncio.sleep(_CHECK_EVERY_S)
+            try:
+                self.use(await asyncio.to_thread(renew))
+            except (PkiError, OSError) as error:
+                _LOG.error("the server's certificate could not be checked: %s", error)
+            self.warn(datetime.now(UTC))
+
+    def warn(self, now: datetime) -> None:
+        """Say so if the certificate expires soon."""
+        certificate = x509.load_pem_x509_certificate(self._pki.server.certificate)
+        ends = certificate.not_valid_after_utc
+        if ends - now < _WARN_BEFORE:
+            _LOG.warning("the server's certificate expires at %s", ends.isoformat())
