@@ -18,6 +18,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import grpc
@@ -26,6 +27,7 @@ from podraft.internal.etcd.v3 import etcd_pb2
 from podraft.server.external.address import EtcdAddress
 from podraft.server.external.connection import EtcdConnection, refusal
 from podraft.server.external.options import EtcdOptions
+from podraft.server.external.point_reads import PointReads
 from podraft.server.external.stream import StreamLostError, changes
 from podraft.server.external.translation import (
     ForeignValueError,
@@ -79,6 +81,7 @@ class EtcdDatastore:
         self._written = 0
         self.cluster_id = b""
         self._watchers = LiveWatchers()
+        self._point_reads = PointReads(partial(self._txn, repeatable=True))
         self._transactions = 0
         self._catching_up = 0
         self._closing = False
@@ -147,9 +150,9 @@ class EtcdDatastore:
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``, linearizably."""
-        request = etcd_pb2.RangeRequest(key=self._translation.key(key))
-        response = await self._range(request)
-        return self._translation.record(response.kvs[0]) if response.kvs else None
+        self._check_serving()
+        found = await self._point_reads.get(self._translation.key(key))
+        return self._translation.record(found) if found is not None else None
 
     async def range(
         self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
