@@ -6,8 +6,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from integration.agent.agent_world import NODE_IP, WAIT, World, first, make_pod
+from integration.agent.agent_world import NODE_IP, WAIT, World, first, kill, make_pod
 from integration.agent.scenarios import execute
+from podraft.agent.podman.client import PodmanClient
 from podraft.api.core.v1 import pod_pb2
 
 
@@ -21,6 +22,7 @@ async def settings(it: World) -> None:
         _failing_post_start,
         _deleted_in_post_start,
         _deleted_while_pulling,
+        _lost_conmon,
         _group_and_sub_path,
         _host_network,
     )
@@ -145,6 +147,21 @@ async def _deleted_while_pulling(it: World) -> None:
         registry.close()
 
 
+async def _lost_conmon(it: World) -> None:
+    """A container starts again although the process that watched it for Podman was killed too."""
+    await it.create(make_pod("unwatched"))
+    pod = await it.running("unwatched")
+    async with PodmanClient(it.socket) as podman:
+        record = await podman.inspect_container(first(pod).container_id.removeprefix("podman://"))
+    assert record is not None
+    conmon = _parent(record.pid)
+    assert _command(conmon) == "conmon"
+    kill(conmon)
+    kill(record.pid)
+    pod = await it.until("unwatched", lambda p: first(p).restart_count == 1)
+    assert first(pod).last_state.terminated.exit_code == 137
+
+
 async def _group_and_sub_path(it: World) -> None:
     pod = make_pod(
         "grouped", "id; echo hi > /data/file; ls -lnd /data /data/file; ls /part; " + WAIT
@@ -175,6 +192,14 @@ async def _host_network(it: World) -> None:
     pod = await it.ready("host")
     assert pod.status.pod_ip == NODE_IP
     await it.logged("host", NODE_IP)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def _setting(pod: pod_pb2.Pod, unified: str, controller: str, legacy: str) -> str:

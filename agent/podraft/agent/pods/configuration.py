@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from podraft.agent.pods.core.environment import ConfigurationError
 from podraft.agent.pods.core.references import Reference, references
 from podraft.agent.volumes.manager import Configuration
 from podraft.api.core.v1 import config_pb2, pod_pb2
 from podraft.client.client import Client
 from podraft.client.informer import Informer
+
+_LOOK_UP_WITHIN_S = 10.0
 
 _Named = tuple[str, Reference]
 
@@ -42,14 +45,24 @@ class ConfigurationCache:
         self._of_pod.pop(pod_uid, None)
 
     async def configuration(self, pod: pod_pb2.Pod) -> Configuration:
-        """Return a pod's objects as they are now; waits until each was looked up once."""
+        """Return a pod's objects as they are now; waits until each was looked up once.
+
+        Raises:
+            ConfigurationError: The API does not show one of them, for whatever reason.
+        """
         self.follow(pod)
         config_maps: dict[str, config_pb2.ConfigMap] = {}
         secrets: dict[str, config_pb2.Secret] = {}
         for named in self._of_pod.get(pod.metadata.uid, frozenset()):
             informer = self._informers[named]
-            await informer.synced()
             namespace, reference = named
+            try:
+                async with asyncio.timeout(_LOOK_UP_WITHIN_S):
+                    await informer.synced()
+            except TimeoutError:
+                raise ConfigurationError(
+                    f'{reference.kind} "{reference.name}" cannot be read from the API now'
+                ) from None
             found_object = informer.get(reference.name, namespace)
             if found_object is None:
                 continue

@@ -67,6 +67,15 @@ class ExitWatcher:
             self.forget(container_id)
 
 
+def is_alive(pid: int, container_id: str) -> bool:
+    """Say whether a process is a container's and has not ended; a zombie has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX" and _belongs(pid, container_id)
+
+
 def _belongs(pid: int, container_id: str) -> bool:
     try:
         return container_id in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii")

@@ -76,6 +76,7 @@ async def start(
     return record
 
 
+_LOOK_UP_WITHIN_S = 10.0
 _NOT_STARTED = frozenset({"created", "configured", "initialized"})
 
 
@@ -127,7 +128,11 @@ async def _compose(
 ) -> spec.Attempt:
     uid = pod.metadata.uid
     configuration = await node.configuration.configuration(pod)
-    await node.services.synced()
+    try:
+        async with asyncio.timeout(_LOOK_UP_WITHIN_S):
+            await node.services.synced()
+    except TimeoutError:
+        raise ConfigurationError("services cannot be read from the API now") from None
     around = Surroundings(
         pod=pod,
         address=attachment.address,

@@ -42,6 +42,7 @@ from podraft.agent.pods.images import ImageError
 from podraft.agent.pods.killing import Kill
 from podraft.agent.pods.observing import observed
 from podraft.agent.pods.probes import PodProbes, ProbeTask
+from podraft.agent.pods.reaping import until_ended
 from podraft.agent.pods.shared import Attachment, Node
 from podraft.agent.volumes import files
 from podraft.agent.volumes.manager import remove_cgroups
@@ -49,7 +50,6 @@ from podraft.api.core.v1 import container_pb2, pod_pb2
 
 _log = logging.getLogger(__name__)
 
-_REAP_PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _CGROUP_TRIES = 200
 _ACTION_RETRY_S = 1.0
 _POST_START_WITHIN_S = 600.0
@@ -265,10 +265,10 @@ class PodWorker:
         async with self._refreshing:
             if self._released or self._terminating.is_set():
                 return
-            configuration = await self._node.configuration.configuration(self.pod)
             try:
+                configuration = await self._node.configuration.configuration(self.pod)
                 await asyncio.to_thread(self._node.volumes.refresh, self.pod, configuration)
-            except OSError as error:
+            except (ConfigurationError, OSError) as error:
                 _log.warning("pod %s: its volumes are not up to date: %s", self._title(), error)
 
     async def _prepare_image(self, action: PrepareImage) -> None:
@@ -397,22 +397,12 @@ class PodWorker:
         self._wake.set()
 
     async def _reap(self, container_id: str) -> None:
-        """Learn how a container ended; conmon tells Podman a moment after the process is gone."""
-        attempt = 0
-        while container_id in self._containers:
-            try:
-                record = await self._node.podman.inspect_container(container_id)
-            except PodmanError:
-                record = self._containers[container_id]
-            if record is None:
-                self._forget(container_id)
-                self._wake.set()
-                return
-            if not record.running:
-                self._observe(record)
-                return
-            await asyncio.sleep(_REAP_PAUSES_S[min(attempt, len(_REAP_PAUSES_S) - 1)])
-            attempt += 1
+        record = await until_ended(self._node.podman, container_id, self._containers.get)
+        if record is not None:
+            self._observe(record)
+        elif container_id in self._containers:
+            self._forget(container_id)
+            self._wake.set()
 
     def _forget(self, container_id: str) -> None:
         self._containers.pop(container_id, None)
