@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from podraft.server.auth.identity import (
@@ -62,6 +63,15 @@ class CertificateAuthority:
             raise ValueError("the authority's certificate and key do not belong together")
         self._certificate = certificate
         self._key = key
+
+    def derived_key(self, purpose: bytes) -> bytes:
+        """Return a secret of 32 bytes that every holder of the authority derives alike."""
+        encoded = self._key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(encoded)
 
     @classmethod
     def create(cls, now: datetime.datetime) -> CertificateAuthority:

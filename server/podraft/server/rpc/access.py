@@ -15,6 +15,7 @@ from podraft.server.auth import identity as identities
 from podraft.server.auth.authorize import Attributes, Lookup, authorize
 from podraft.server.auth.identity import Identity, IdentityError
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
 _CACHE_MAX: Final = 4096
 
@@ -22,12 +23,14 @@ _CACHE_MAX: Final = 4096
 class Caller:
     """An identity and what it may do: called with attributes, it refuses or returns."""
 
-    __slots__ = ("_lookup", "identity", "unrestricted")
+    __slots__ = ("_lookup", "author", "identity", "unrestricted")
 
     def __init__(self, identity: Identity, lookup: Lookup) -> None:
         self.identity = identity
         # Whoever may do everything need not be asked about each write.
         self.unrestricted = identity.is_admin
+        # What history says of who wrote; certificates bound a name well below this.
+        self.author = identity.user.encode()[:AUTHOR_BYTES_MAX]
         self._lookup = lookup
 
     def __call__(self, attributes: Attributes) -> None:

@@ -50,6 +50,10 @@ class Authorizer(Protocol):
     def unrestricted(self) -> bool:
         """Whether every call is allowed."""
 
+    @property
+    def author(self) -> bytes:
+        """The caller's name, as history keeps it."""
+
     def __call__(self, attributes: Attributes) -> None:
         """Return if it may.
 
@@ -179,7 +183,8 @@ class Planner:
                 writes[entry.key] = Put(entry.key, entry.value)
             elif entry.record is not None:
                 writes[entry.key] = Delete(entry.key)
-        return Transaction(tuple(self._guards.values()), tuple(writes.values()))
+        guards = tuple(self._guards.values())
+        return Transaction(guards, tuple(writes.values()), self._authorize.author)
 
     async def _apply(self, operation: Operation) -> Result:
         match operation:

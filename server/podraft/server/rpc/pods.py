@@ -21,6 +21,7 @@ from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.operations import Bind
 from podraft.server.rpc.relay import Relay
 from podraft.server.rpc.services import Methods, unary_methods
+from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 
@@ -35,7 +36,9 @@ class PodMethods:
         writer: Writer,
         callers: Callers,
         pki: Pki,
+        past: PastReads,
     ) -> None:
+        self._past = past
         self._datastore = datastore
         self._writer = writer
         self._callers = callers
@@ -76,6 +79,16 @@ class PodMethods:
     async def _get_record(self, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
         namespace, name = request.namespace, request.name
         caller(Attributes("get", kinds.POD, namespace, name, SCHEDULING))
+        if request.at:
+            value = await self._past.value(
+                keys.of_scheduling_record(namespace, name), request.at, caller
+            )
+            if value is None:
+                what = reads.described(kinds.POD, namespace, name)
+                raise RefusedError(
+                    Code.NOT_FOUND, f"{what} had no scheduling record at {request.at}"
+                )
+            return value
         await reads.get(self._datastore, kinds.POD, namespace, name)
         record = await self._datastore.get(keys.of_scheduling_record(namespace, name))
         if record is None:

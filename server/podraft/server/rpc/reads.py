@@ -103,7 +103,19 @@ async def list_encoded(
     selection: Selection,
     request: requests_pb2.ListRequest,
 ) -> bytes:
-    """Return one page as an encoded ``<Kind>List``.
+    """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
+    records, metadata = await list_page(datastore, decoded, selection, request)
+    return wire.encode_list([record.value for record in records], metadata)
+
+
+async def list_page(
+    datastore: Datastore,
+    decoded: DecodedObjects,
+    selection: Selection,
+    request: requests_pb2.ListRequest,
+    revision: int = 0,
+) -> tuple[list[Record], meta_pb2.ListMeta]:
+    """Return one page; the first is of ``revision`` (0: the newest), the others of its.
 
     Raises:
         RefusedError: Limit or token are malformed.
@@ -111,14 +123,14 @@ async def list_encoded(
     """
     if request.limit < 0:
         raise invalid("limit", "must not be negative")
-    start = Continuation(0, b"")
+    start = Continuation(revision, b"")
     if request.continue_token:
         start = Continuation.decode(request.continue_token, selection.prefix)
     records, revision, more = await _collect(datastore, decoded, selection, start, request.limit)
     metadata = meta_pb2.ListMeta(resource_version=str(revision))
     if more and records:
         metadata.continue_token = Continuation(revision, records[-1].key).encode()
-    return wire.encode_list([record.value for record in records], metadata)
+    return records, metadata
 
 
 async def _collect(

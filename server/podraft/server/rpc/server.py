@@ -19,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2
+from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2, history_pb2
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import meta_pb2
@@ -32,11 +32,14 @@ from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.history import HistoryService
 from podraft.server.rpc.node_pods import NodePods
 from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
+from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
 from podraft.server.rpc.serving import ServingCertificate
+from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
@@ -97,7 +100,11 @@ class ApiServer:
         self._node_pods = NodePods(self._decoded)
         self._callers = Callers(self._node_pods)
         self._writer = Writer(datastore, self._decoded, options.addresses)
-        self._pods = PodMethods(datastore, self._decoded, self._writer, self._callers, pki)
+        self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
+        self._past = PastReads(datastore, self._decoded, self._hashes)
+        self._pods = PodMethods(
+            datastore, self._decoded, self._writer, self._callers, pki, self._past
+        )
         self._api = grpc.aio.server(options=_OPTIONS)
         self._join = grpc.aio.server(options=_JOIN_OPTIONS)
         self._health = health.aio.HealthServicer()
@@ -146,11 +153,12 @@ class ApiServer:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
         authority = self._pki.authority
         services = KindServices(
-            self._datastore, self._decoded, self.hub, self._writer, self._callers
+            self._datastore, self._decoded, self.hub, self._writer, self._callers, self._past
         )
         methods = services.methods()
         methods |= self._pods.methods()
         methods |= CommitService(self._writer).methods(self._callers)
+        methods |= HistoryService(self._past.moments, self._hashes).methods(self._callers)
         methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
         backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
         methods |= backups.methods(self._callers)
@@ -188,5 +196,6 @@ def _service_names() -> Sequence[str]:
     commit = commit_pb2.DESCRIPTOR.services_by_name["CommitService"].full_name
     cluster = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].full_name
     backup = backup_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name
+    history = history_pb2.DESCRIPTOR.services_by_name["HistoryService"].full_name
     names = [kind.service for kind in KINDS]
-    return (*names, commit, cluster, backup, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    return (*names, commit, cluster, history, backup, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import Message
 
+from podraft.api import kinds
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
@@ -22,6 +23,7 @@ from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import invalid
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
@@ -82,7 +84,9 @@ class KindServices:
         hub: WatchHub,
         writer: Writer,
         callers: Callers,
+        past: PastReads,
     ) -> None:
+        self._past = past
         self._datastore = datastore
         self._decoded = decoded
         self._hub = hub
@@ -159,6 +163,8 @@ class KindServices:
     def _get(self, kind: AnyKind) -> Unary:
         async def get(request: requests_pb2.GetRequest, caller: Caller) -> bytes:
             namespace, name = request.namespace, request.name
+            if request.at or request.hash_secret_values:
+                return await self._past.get(kind, request, caller)
             if caller.unrestricted:
                 return (await reads.get(self._datastore, kind, namespace, name)).value
             key = reads.target_key(kind, namespace, name)
@@ -181,6 +187,10 @@ class KindServices:
             wanted = selection.parse(
                 kind, request.namespace, request.label_selector, request.field_selector
             )
+            # A later page of Secrets is of an older revision, too.
+            later = request.continue_token and kind is kinds.SECRET
+            if request.at or request.hash_secret_values or later:
+                return await self._past.page(wanted, request, caller)
             return await reads.list_encoded(self._datastore, self._decoded, wanted, request)
 
         return list_
