@@ -23,6 +23,9 @@ from podraft.server.raft.entries import (
 )
 from podraft.server.raft.errors import ensure
 
+# What an entry takes in a message besides its payload.
+ENTRY_BYTES = 32
+
 
 class RaftLog:
     """Entries ``start + 1`` to ``last_index``; what came before is in a snapshot."""
@@ -66,7 +69,7 @@ class RaftLog:
         entries = self._entries[first - self.start - 1 : last - self.start]
         size = 0
         for count, entry in enumerate(entries):
-            size += len(entry.payload)
+            size += ENTRY_BYTES + len(entry.payload)
             if size > bytes_max and count:
                 return tuple(entries[:count])
         return tuple(entries)
