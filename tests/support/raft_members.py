@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
-from podraft.server.raft.entries import Membership
+from podraft.server.raft.effects import SendSnapshot
+from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.raft.member import Role
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
@@ -39,7 +40,9 @@ class LocalMember:
         self.driver = MemberDriver(
             identity,
             recovered.restored,
-            DriverParts(recovered.storage, self._send, group.random),
+            DriverParts(
+                recovered.storage, self._send, group.random, self._no_snapshot, self._no_install
+            ),
             group.options,
             group.store_options,
         )
@@ -51,6 +54,12 @@ class LocalMember:
 
     def _send(self, message: Message) -> None:
         self._group.carry(self.identity, message.to, self._encoder.encode(message))
+
+    def _no_snapshot(self, wanted: SendSnapshot) -> None:
+        asyncio.get_running_loop().call_soon(self.driver.snapshot_sent, wanted.to, None)
+
+    def _no_install(self, mark: SnapshotMark) -> None:
+        raise AssertionError("nobody sends snapshots here")
 
     def _flushed(self) -> None:
         self.driver.release(self.state.stored_index)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 from random import Random
 
 import pytest
 
+from podraft.internal.raft.v1 import members_pb2
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
 from podraft.server.auth.identity import node_identity
 from podraft.server.raft import messages as raft
@@ -47,8 +48,18 @@ class End:
         self.transport.set_peers(others)
 
     async def start(self) -> End:
-        await self.transport.start(self.transport.me.address, self.received.append)
+        await self.transport.start(
+            self.transport.me.address, self.received.append, self.no_snapshot
+        )
         return self
+
+    async def no_snapshot(
+        self,
+        first: members_pb2.SendSnapshotRequest,
+        requests: AsyncIterator[members_pb2.SendSnapshotRequest],
+    ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
+        assert not first, "nobody sends snapshots here"
+        yield members_pb2.SendSnapshotResponse()
 
 
 def all_of(received: list[raft.Message], count: int) -> bool:

@@ -14,13 +14,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from podraft.server.replication.history import HistoryBatch
 from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
-from podraft.server.replication.recovery import Recovered
+from podraft.server.replication.recovery import Recovered, load_keyspace
 from podraft.server.replication.watching import LiveWatcher, LiveWatchers
 from podraft.server.state.commands import decode_command
 from podraft.server.state.datastore import (
@@ -32,9 +33,11 @@ from podraft.server.state.datastore import (
     Page,
     Record,
     RevisionCompactedError,
+    SlowWatcherError,
     StoreFailedError,
 )
-from podraft.server.state.recent import events_bytes
+from podraft.server.state.keyspace import Keyspace
+from podraft.server.state.recent import RecentEvents, events_bytes
 from podraft.server.state.retention import compaction_target
 
 # A watcher that catches up gets its past in portions of about this size.
@@ -196,6 +199,30 @@ class AppliedState:
             transaction.author,
             events_bytes(events),
         )
+
+    # Snapshots.
+
+    async def copy_to(self, path: Path) -> None:
+        """Write a copy of the history file, which is the state at ``stored_index`` or later."""
+        await asyncio.to_thread(self._history.copy_to, path)
+
+    async def replace_by(self, path: Path) -> None:
+        """Replace all state by the history file at ``path``; nothing may be applied meanwhile."""
+        loaded: list[Keyspace] = []
+
+        def replace() -> None:
+            loaded.append(load_keyspace(path, self._options))
+            self._history.replace_by(path)
+
+        await self._writer.exclusively(replace)
+        options = self._options
+        self._keyspace = loaded[0]
+        self._recent = RecentEvents(self.revision, options.recent_events, options.recent_bytes)
+        self._compacted = self._history.compacted
+        for watcher in self._watchers.all():
+            # What it has missed is in the history: it resumes from where it was.
+            watcher.fail(SlowWatcherError("a snapshot replaced the state"))
+            self._watchers.remove(watcher)
 
     # Watching.
 

@@ -18,6 +18,15 @@ class StoreInUseError(StoreOpenError):
     """Another process has this data directory open."""
 
 
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class DirectoryLock:
     """Exclusive use of a data directory, which is made if it is absent."""
 

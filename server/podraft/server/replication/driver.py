@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from podraft.server.raft.core import Event, RaftCore, Received, Restored, Status
-from podraft.server.raft.effects import Effects, Write
-from podraft.server.raft.entries import Entry, EntryKind, HardState, MemberId
+from podraft.server.raft.effects import Effects, SendSnapshot, Write
+from podraft.server.raft.entries import Entry, EntryKind, HardState, MemberId, SnapshotMark
 from podraft.server.raft.events import (
     Applied,
     Compacted,
@@ -43,6 +43,8 @@ from podraft.server.replication.own_proposals import OwnProposals
 from podraft.server.replication.records import encode_base, encode_entry, encode_hard_state
 
 Send: TypeAlias = Callable[[Message], None]
+# Begins to put a received snapshot in the place of the state machine.
+Install: TypeAlias = Callable[[SnapshotMark], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class DriverParts:
     storage: MemberStorage
     send: Send
     random: RandomSource
+    send_snapshot: Callable[[SendSnapshot], None]
+    install: Install
 
 
 class MemberDriver:
@@ -70,6 +74,10 @@ class MemberDriver:
         self._store_options = store_options
         self._storage = parts.storage
         self._send = parts.send
+        self._send_snapshot = parts.send_snapshot
+        self._install = parts.install
+        self._installing: SnapshotMark | None = None
+        self._held_writes: list[Write] = []
         self._core = core = RaftCore(identity, restored, options.raft, parts.random)
         self._events: deque[Event] = deque()
         self._stepping = False
@@ -84,6 +92,7 @@ class MemberDriver:
         self._applied_sizes: deque[tuple[int, int]] = deque()
         self._applied_bytes = 0
         self._known_leader: tuple[int, MemberId] = (0, 0)
+        self._pins: dict[MemberId, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self.proposals = OwnProposals(
@@ -181,18 +190,27 @@ class MemberDriver:
             self.proposals.refused(refused.id, refused.reason)
             self.reads.refused(refused.id)
         for wanted in effects.snapshots:
-            self._events.append(SnapshotSent(wanted.to, None))
+            self._send_snapshot(wanted)
 
     # The disk.
 
     def _write(self, write: Write) -> None:
+        self._sequence = write.sequence
+        if write.snapshot is not None:
+            self._begin_install(write.snapshot)
+        if self._installing is not None:
+            # The log must not begin behind a state which the disk does not have.
+            self._held_writes.append(write)
+        else:
+            self._write_now(write)
+
+    def _write_now(self, write: Write) -> None:
         records = []
         if write.snapshot is not None:
             records.append(encode_base(write.snapshot))
         if write.hard_state is not None:
             records.append(encode_hard_state(write.hard_state))
         records += [encode_entry(entry) for entry in write.entries]
-        self._sequence = write.sequence
         last_index = write.entries[-1].index if write.entries else 0
         self._storage.write(write.sequence, records, last_index)
 
@@ -212,11 +230,59 @@ class MemberDriver:
                 self._send(message)
         self._step(Persisted(sequence))
 
+    # Snapshots.
+
+    def _begin_install(self, mark: SnapshotMark) -> None:
+        self._deliverable.clear()
+        self.proposals.skipped()
+        running, self._installing = self._installing, mark
+        if running is None:
+            self._install(mark)
+
+    @property
+    def installing(self) -> bool:
+        """Whether a snapshot is being put in the place of the state machine."""
+        return self._installing is not None
+
+    def installed(self, mark: SnapshotMark) -> None:
+        """The state machine is durably what ``mark`` says."""
+        if self._installing != mark:
+            # A later one has come meanwhile.
+            if self._installing is not None:
+                self._install(self._installing)
+            return
+        self._installing = None
+        self._applied_index, self._applied_term = mark.index, mark.term
+        self._applied_sizes.clear()
+        self._applied_bytes = 0
+        writes, self._held_writes = self._held_writes, []
+        for write in writes:
+            self._write_now(write)
+        self.reads.applied(mark.index)
+        self.resume_applying()
+
+    def snapshot_sent(self, to: MemberId, mark: SnapshotMark | None) -> None:
+        """Sending a snapshot has ended; ``mark`` is None if it failed."""
+        self._step(SnapshotSent(to, mark))
+
+    def pin(self, to: MemberId, index: int) -> None:
+        """Keep entries behind ``index`` for ``to``, within bounds, until ``unpin``."""
+        self._pins[to] = index
+
+    def unpin(self, to: MemberId) -> None:
+        """They are not needed any more."""
+        self._pins.pop(to, None)
+
+    def mark_at(self, index: int) -> SnapshotMark | None:
+        """Return the mark of a snapshot at ``index``; None if the log has forgotten it."""
+        log = self._core.log
+        return self._core.mark_at(index) if log.start <= index <= log.applied else None
+
     # The state machine.
 
     def _apply(self) -> None:
         """Apply what is committed, so much that others have their turn."""
-        if not self._deliverable or self._full() or self._stopped:
+        if not self._deliverable or self._full() or self._stopped or self._installing:
             return
         count = min(len(self._deliverable), self._options.apply_entries)
         entries = [self._deliverable.popleft() for _ in range(count)]
@@ -264,8 +330,10 @@ class MemberDriver:
         log = self._core.log
         kept = self._options.kept_entries
         target = min(through, max(log.applied - kept, self._beyond_kept_bytes()))
+        if self._pins:
+            target = min(target, max(min(self._pins.values()), log.applied - 10 * kept))
         # Rarely: each time costs a write.
-        if self._stopped or target < log.start + max(kept // 8, 1):
+        if self._stopped or self._installing or target < log.start + max(kept // 8, 1):
             return
         while self._applied_sizes and self._applied_sizes[0][0] <= target:
             self._applied_bytes -= self._applied_sizes.popleft()[1]

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from podraft.server.replication.directory import StoreOpenError
+from podraft.server.replication.directory import StoreOpenError, sync_directory
 from podraft.server.state.datastore import Event, Record
 
 LAYOUT_VERSION = 1
@@ -61,9 +61,13 @@ class History:
     """The LMDB file.  One thread writes; others read snapshots."""
 
     def __init__(self, path: Path, map_bytes: int) -> None:
-        self._environment = _open_environment(path, map_bytes)
-        # The map may only be resized while nobody reads.
+        # Reading, resizing and replacing the file exclude each other.
         self._resizing = threading.Lock()
+        self._path = path
+        self._open(map_bytes)
+
+    def _open(self, map_bytes: int) -> None:
+        self._environment = _open_environment(self._path, map_bytes)
         self._history = self._environment.open_db(b"history")
         self._revisions = self._environment.open_db(b"revisions")
         self._meta = self._environment.open_db(b"meta")
@@ -72,7 +76,7 @@ class History:
             self._write(lambda transaction: self._set(transaction, b"layout", LAYOUT_VERSION))
         elif layout != LAYOUT_VERSION:
             self.close()
-            raise HistoryFormatError(f"{path}: layout {layout}, expected {LAYOUT_VERSION}")
+            raise HistoryFormatError(f"{self._path}: layout {layout}, expected {LAYOUT_VERSION}")
         self.applied_index = self._number(b"applied_index")
         self.applied_revision = self._number(b"applied_revision")
         self.compacted = self._number(b"compacted")
@@ -80,6 +84,32 @@ class History:
     def close(self) -> None:
         """Close the file."""
         self._environment.close()
+
+    # Snapshots.
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the file, as one read transaction sees it, without its free pages."""
+        with self._resizing:
+            self._environment.copy(str(path), compact=True)
+
+    def replace_by(self, path: Path) -> None:
+        """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
+        with self._resizing:
+            map_bytes = self._environment.info()["map_size"]
+            self._environment.close()
+            path.replace(self._path)
+            sync_directory(self._path.parent)
+            self._open(map_bytes)
+
+    def note(self, name: bytes) -> bytes | None:
+        """Return what was noted under ``name`` beside the history."""
+        with self._environment.begin(db=self._meta) as transaction:
+            found = transaction.get(name)
+        return bytes(found) if found is not None else None
+
+    def set_note(self, name: bytes, value: bytes) -> None:
+        """Note ``value`` under ``name``, durably."""
+        self._write(lambda transaction: transaction.put(name, value, db=self._meta))
 
     def cluster_id(self, make: Callable[[], bytes]) -> bytes:
         """Return the cluster id, from ``make`` when the file is new."""

@@ -55,6 +55,7 @@ class HistoryWriter:
         self._compact_to = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._compaction_waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._exclusive: tuple[Callable[[], None], asyncio.Future[None]] | None = None
         self._thread = threading.Thread(target=self._run, name="podraft-history", daemon=True)
         self._thread.start()
 
@@ -92,6 +93,17 @@ class HistoryWriter:
         self._compact_to = max(self._compact_to, revision)
         self._work.set()
         await waiter
+
+    async def exclusively(self, act: Callable[[], None]) -> None:
+        """Let the thread call ``act`` when everything appended before is stored.
+
+        One at a time; nothing is appended meanwhile.
+        """
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._exclusive = (act, done)
+        self._hurry.set()
+        self._work.set()
+        await done
 
     async def close(self) -> None:
         """Store what waits, stop the thread."""
@@ -135,6 +147,11 @@ class HistoryWriter:
             self._hurry.wait(self._interval_s)
         self._hurry.clear()
         self._flush()
+        if self._exclusive is not None:
+            (act, done), self._exclusive = self._exclusive, None
+            act()
+            self._loop.call_soon_threadsafe(_settle_one, done)
+            self._loop.call_soon_threadsafe(self._progressed)
         if self._closing:
             return False
         if compacting:
@@ -156,6 +173,11 @@ class HistoryWriter:
             with self._lock:
                 self._pending_bytes -= size
             self._loop.call_soon_threadsafe(self._progressed)
+
+
+def _settle_one(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _settle(

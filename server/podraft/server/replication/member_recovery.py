@@ -19,12 +19,20 @@ from podraft.server.replication.directory import DirectoryLock, StoreOpenError
 from podraft.server.replication.history import History
 from podraft.server.replication.member_storage import MemberStorage
 from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.records import Folded, RecordFormatError, encode_base
+from podraft.server.replication.records import (
+    Folded,
+    RecordFormatError,
+    decode_base,
+    encode_base,
+)
 from podraft.server.replication.recovery import Recovered, load_keyspace
 from podraft.server.replication.wal import Wal, WalCorruptError
 from podraft.server.state.recent import RecentEvents
 
 _LOG = logging.getLogger(__name__)
+
+# Under this name a history file that came as a snapshot holds its mark.
+SNAPSHOT_NOTE = b"snapshot_mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ def _open(
             )
         wal = Wal.open(directory / "raft", cluster_id, options.segment_bytes)
         storage = MemberStorage(wal)
-        restored = _load_log(storage, wal, founders, history.applied_index)
+        restored = _load_log(storage, wal, founders, history)
     except BaseException:
         history.close()
         raise
@@ -86,18 +94,23 @@ def _open(
     return RecoveredMember(applied, storage, restored)
 
 
-def _load_log(
-    storage: MemberStorage, wal: Wal, founders: Membership, applied_index: int
-) -> Restored:
+def _load_log(storage: MemberStorage, wal: Wal, founders: Membership, history: History) -> Restored:
     folded = storage.load()
     if storage.repaired_bytes:
         _LOG.warning("%s: the last batch is not whole (power loss or kill): cut off", wal.directory)
+    installed = history.note(SNAPSHOT_NOTE)
     if folded.mark is None and not folded.entries:
-        if applied_index:
+        if history.applied_index and installed is None:
             raise StoreOpenError(f"{wal.directory}: the log is missing")
         folded.mark = SnapshotMark(0, 0, founders)
         storage.append_now((encode_base(folded.mark),))
-    return _restored(folded, wal, applied_index)
+    if installed is not None:
+        mark = decode_base(installed)
+        if folded.mark is None or mark.index > folded.mark.index:
+            # The state was replaced by a snapshot; the log was to be told next.
+            folded.rebase(mark)
+            storage.append_now((installed,))
+    return _restored(folded, wal, history.applied_index)
 
 
 def _restored(folded: Folded, wal: Wal, applied_index: int) -> Restored:

@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from podraft.server.raft.core import Status
-from podraft.server.raft.entries import Membership
+from podraft.server.raft.effects import SendSnapshot
+from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.log import CommittedBatch, Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
 from podraft.server.state.commands import check_transaction, encode_command
 from podraft.server.state.datastore import (
@@ -70,7 +73,13 @@ class RaftDatastore:
         self._driver = MemberDriver(
             config.me.id,
             recovered.restored,
-            DriverParts(recovered.storage, transport.send, random.SystemRandom()),
+            DriverParts(
+                recovered.storage,
+                transport.send,
+                random.SystemRandom(),
+                self._send_snapshot,
+                self._install,
+            ),
             config.options,
             config.store_options,
         )
@@ -80,6 +89,10 @@ class RaftDatastore:
             flushed=self._history_flushed,
             failed=self._fail,
         )
+        self._snapshots = SnapshotTransfers(
+            config.directory / "snapshots", self._state.copy_to, self._driver, transport
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def open(cls, config: MemberConfig) -> RaftDatastore:
@@ -101,7 +114,7 @@ class RaftDatastore:
         store = cls(config, recovered, transport)
         try:
             transport.set_peers(config.founders)
-            await transport.start(config.listen, store._driver.receive)
+            await transport.start(config.listen, store._driver.receive, store._snapshots.receive)
         except BaseException:
             await transport.close()
             await store._state.close()
@@ -207,6 +220,26 @@ class RaftDatastore:
         self._driver.release(self._state.stored_index)
         self._driver.resume_applying()
 
+    # Snapshots.
+
+    def _send_snapshot(self, wanted: SendSnapshot) -> None:
+        self._spawn(self._snapshots.send(wanted.to, wanted.term))
+
+    def _install(self, mark: SnapshotMark) -> None:
+        self._spawn(self._replace_state(mark))
+
+    async def _replace_state(self, mark: SnapshotMark) -> None:
+        try:
+            await self._state.replace_by(self._snapshots.received(mark))
+            self._driver.installed(mark)
+        except Exception as error:  # noqa: BLE001 - The core relies on it: the member must stop.
+            self._fail(error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # The end.
 
     def _fail(self, cause: BaseException) -> None:
@@ -229,6 +262,9 @@ class RaftDatastore:
         self._driver.fail_waiting(StoreFailedError("the store is closed"))
         self._state.end_watches()
         await self._transport.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._driver.close()
         await self._state.close()
         if not self._failure.done():

@@ -24,6 +24,7 @@ from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
 from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.snapshots import SnapshotError
 from podraft.server.replication.wire import Encoder, MessageFormatError, decode_message
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ class TransportError(Exception):
 
 
 Receive: TypeAlias = Callable[[Message], None]
+# Takes a snapshot of a verified member, after its first request.
+ReceiveSnapshot: TypeAlias = Callable[
+    [members_pb2.SendSnapshotRequest, AsyncIterator[members_pb2.SendSnapshotRequest]],
+    AsyncIterator[members_pb2.SendSnapshotResponse],
+]
 _Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one version only.
 
 
@@ -106,15 +112,16 @@ class MemberTransport:
         self._links: dict[MemberId, _Link] = {}
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
         self._receive: Receive
+        self._receive_snapshot: ReceiveSnapshot
         self.port = 0
 
-    async def start(self, listen: str, receive: Receive) -> None:
+    async def start(self, listen: str, receive: Receive, receive_snapshot: ReceiveSnapshot) -> None:
         """Serve other members on ``listen``; ``receive`` gets what they say, on the loop.
 
         Raises:
             TransportError: The address cannot be used.
         """
-        self._receive = receive
+        self._receive, self._receive_snapshot = receive, receive_snapshot
         shown = self._credentials
         members_pb2_grpc.add_MemberServiceServicer_to_server(_Service(self), self._server)
         credentials = grpc.ssl_server_credentials(
@@ -147,6 +154,17 @@ class MemberTransport:
         if link is not None:
             link.send(self._encoder.encode(message))
 
+    def encode(self, message: Message) -> bytes:
+        """Return the bytes of ``message``."""
+        return self._encoder.encode(message)
+
+    def snapshot_call(self, to: MemberId) -> tuple[_Call, members_pb2.MemberHello] | None:
+        """Return a new call for a snapshot, and how to begin it; None if nobody is there."""
+        link = self._links.get(to)
+        if link is None or not link.connected or link.stub is None:
+            return None
+        return link.stub.SendSnapshot(), self._hello
+
     @property
     def connected(self) -> tuple[MemberId, ...]:
         """Which members have accepted this one's stream."""
@@ -178,6 +196,19 @@ class MemberTransport:
         yield members_pb2.ExchangeResponse(hello=self._hello)
         async for request in requests:
             self._take_all(sender, request.messages)
+
+    async def take_snapshot(
+        self,
+        requests: AsyncIterator[members_pb2.SendSnapshotRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
+        """Take a snapshot of a member that has introduced itself."""
+        first = await anext(aiter(requests), None)
+        problem = self._problem_with(first.hello if first is not None else None, context)
+        if problem is not None or first is None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem or "no introduction")
+        async for response in self._receive_snapshot(first, requests):
+            yield response
 
     def _problem_with(
         self, hello: members_pb2.MemberHello | None, context: grpc.aio.ServicerContext[Any, Any]
@@ -224,6 +255,19 @@ class _Service(members_pb2_grpc.MemberServiceServicer):
             _LOG.warning("a member's stream was ended: %s", error)
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
+    async def SendSnapshot(  # noqa: N802 - The contract's name.
+        self,
+        request_iterator: AsyncIterator[members_pb2.SendSnapshotRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
+        """Carry a snapshot."""
+        try:
+            async for response in self._transport.take_snapshot(request_iterator, context):
+                yield response
+        except (SnapshotError, MessageFormatError, OSError) as error:
+            _LOG.warning("a snapshot was not taken: %s", error)
+            await context.abort(grpc.StatusCode.DATA_LOSS, str(error))
+
 
 class _Link:
     """The stream to one member: a bounded queue and the task that empties it."""
@@ -245,6 +289,7 @@ class _Link:
         self._jitter = Random()
         self._told = False
         self.connected = False
+        self.stub: Any = None
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def send(self, data: bytes) -> None:
@@ -272,7 +317,7 @@ class _Link:
         )
         pause_s = self._options.reconnect_s
         async with channel:
-            stub: Any = members_pb2_grpc.MemberServiceStub(channel)
+            self.stub = stub = members_pb2_grpc.MemberServiceStub(channel)
             while True:
                 try:
                     await self._converse(stub.Exchange())

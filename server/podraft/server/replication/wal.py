@@ -26,7 +26,7 @@ from pathlib import Path
 from struct import Struct
 from zlib import crc32
 
-from podraft.server.replication.directory import StoreOpenError
+from podraft.server.replication.directory import StoreOpenError, sync_directory
 
 WAL_VERSION = 1
 _SEGMENT_MAGIC = b"PODRAFTW"
@@ -71,15 +71,6 @@ class _Frame:
     first_index: int
     term: int
     payloads: tuple[bytes, ...]
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Wal:

@@ -1,0 +1,197 @@
+"""A member that is too far behind gets the whole state, in pieces, the past included."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from zlib import crc32
+
+import pytest
+
+from podraft.server.raft.entries import Membership, SnapshotMark
+from podraft.server.replication.history import History, HistoryBatch
+from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
+from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.records import decode_base
+from podraft.server.replication.snapshots import (
+    IncomingSnapshot,
+    OutgoingSnapshots,
+    Snapshot,
+    SnapshotError,
+    chunks,
+    ready_path,
+)
+from podraft.server.state.datastore import (
+    Event,
+    EventBatch,
+    SlowWatcherError,
+)
+from support.raft_cluster import QUICK, RaftCluster
+from support.store_model import Model, check_watched, random_transaction
+
+SMALL = StoreOptions(
+    bookmark_interval_s=0.05,
+    recent_events=50,
+    segment_bytes=16 * 1024,
+    history_map_bytes=64 * 1024,
+    history_flush_interval_s=0.01,
+)
+MARK = SnapshotMark(9, 2, Membership.of((1, 2, 3)))
+
+
+async def watched(store: RaftDatastore, start: int, through: int) -> list[EventBatch]:
+    batches: list[EventBatch] = []
+    position = start
+    while position < through:
+        try:
+            watch = store.watch(b"", position)
+            async with aclosing(watch) as closing:  # type: ignore[type-var]  # A generator in fact.
+                async for batch in closing:
+                    batches.append(batch)
+                    position = batch.revision
+                    if position >= through:
+                        break
+        except SlowWatcherError:
+            continue
+    return batches
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_member_far_behind_ends_up_with_the_same_past(
+    tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    print(f"seed {seed}")
+    random, model = Random(seed), Model()
+    keys = [b"k/%d" % n for n in range(20)]
+
+    async def write(store: RaftDatastore, count: int) -> None:
+        for _ in range(count):
+            transaction = random_transaction(random, model, keys)
+            model.transact(transaction)
+            await store.transact(transaction)
+
+    async def main() -> None:
+        options = replace(QUICK, kept_entries=40)
+        cluster = RaftCluster(tmp_path / "c", options=options, store_options=SMALL)
+        await cluster.start_all()
+        behind = next(n for n in cluster.stores if n != cluster.leader)
+        await write(cluster.stores[cluster.leader], 50)
+        await cluster.stores[behind].caught_up()
+        start = model.revision
+        watching = asyncio.create_task(watched(cluster.stores[behind], 0, start))
+        check_watched(model, b"", 0, await watching, through=start)
+        await cluster.stop(behind)
+        for _ in range(3):
+            await write(cluster.stores[cluster.leader], 150)
+        segments = list((tmp_path / "c" / f"m{cluster.leader}" / "raft").glob("*.wal"))
+        assert len(segments) < 8, "what is in the history is not kept in the log"
+        store = await cluster.start(behind)
+        reading = asyncio.create_task(watched(store, start, model.revision))
+        await store.caught_up()
+        assert store.revision == model.revision
+        check_watched(model, b"", start, await reading, through=model.revision)
+        for revision in random.sample(range(1, model.revision), 30):
+            page = await store.range(b"", revision=revision)
+            assert list(page.records) == model.records(b"", revision)
+        # It lives on: what it got is durable, and it takes part.
+        await cluster.stop_all()
+        await cluster.start_all()
+        await write(cluster.stores[behind], 10)
+        page = await cluster.stores[behind].range(b"")
+        assert list(page.records) == model.records(b"", model.revision)
+        assert (page.revision, cluster.stores[behind].revision) == (model.revision,) * 2
+        await cluster.stop_all()
+
+    asyncio.run(main())
+    assert "has the snapshot" in caplog.text
+
+
+def made(path: Path, random: Random) -> History:
+    history = History(path, 1 << 20)
+    for index in range(1, 10):
+        event = Event(index, b"k/%d" % index, random.randbytes(200_000), index, None)
+        history.append([HistoryBatch(index, index, 0, (event,))])
+    return history
+
+
+async def outgoing(directory: Path) -> Snapshot:
+    history = made(directory / "history.lmdb", Random(1))
+
+    async def copy(path: Path) -> None:
+        await asyncio.to_thread(history.copy_to, path)
+
+    snapshot = await OutgoingSnapshots(
+        directory, copy, lambda index: MARK if index == 9 else None
+    ).newest()
+    history.close()
+    return snapshot
+
+
+def test_a_broken_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
+    async def main() -> None:
+        snapshot = await outgoing(tmp_path)
+        sent = 0
+        for portion in (3, 2, 100):
+            incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+            assert incoming.offset == sent
+            async for request in chunks(snapshot, incoming.offset):
+                await incoming.add(request.data, request.checksum)
+                sent += len(request.data)
+                portion -= 1
+                if not portion:
+                    break
+            assert incoming.whole == (sent == snapshot.size)
+            if incoming.whole:
+                await incoming.finish(MARK, ready_path(tmp_path, MARK))
+            incoming.close()
+        received = History(ready_path(tmp_path, MARK), 1 << 20)
+        assert (received.applied_index, received.applied_revision) == (9, 9)
+        assert decode_base(received.note(SNAPSHOT_NOTE) or b"") == MARK
+        assert [record.key for record in received.newest()] == [
+            b"k/%d" % n for n in range(9, 0, -1)
+        ]
+        received.close()
+
+    asyncio.run(main())
+
+
+def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        snapshot = await outgoing(tmp_path)
+        incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+        async for request in chunks(snapshot, 0):
+            data = bytearray(request.data)
+            data[-1] ^= 1
+            with pytest.raises(SnapshotError):
+                await incoming.add(bytes(data), request.checksum)
+            # Damaged before its checksum was made.
+            await incoming.add(bytes(data), crc32(data))
+        assert incoming.whole
+        with pytest.raises(SnapshotError, match="announced"):
+            await incoming.finish(MARK, ready_path(tmp_path, MARK))
+        assert not ready_path(tmp_path, MARK).exists()
+        incoming.close()
+        # The next transfer begins anew.
+        incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+        assert incoming.offset == 0
+        incoming.close()
+
+    asyncio.run(main())
+
+
+def test_of_another_snapshot_nothing_is_used(tmp_path: Path) -> None:
+    async def main() -> None:
+        for digest, found in ((bytes(32), 0), (bytes(31) + b"\1", 0), (bytes(31) + b"\1", 3)):
+            incoming = IncomingSnapshot(tmp_path, digest, 100)
+            assert incoming.offset == found
+            await incoming.add(b"abc", crc32(b"abc"))
+            incoming.close()
+
+    asyncio.run(main())
+    assert len(list(tmp_path.glob("*.part"))) == 1
