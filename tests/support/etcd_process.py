@@ -29,9 +29,12 @@ def free_port() -> int:
 class EtcdProcess:
     """One etcd; `kill` and `start` again to try what clients make of it."""
 
-    def __init__(self, directory: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, arguments: Sequence[str] = (), scheme: str = "http"
+    ) -> None:
         self.directory = directory
-        self.port, self.peer_port = free_port(), free_port()
+        self.scheme = scheme
+        self.port, self.peer_port, self.health_port = free_port(), free_port(), free_port()
         self.arguments = tuple(arguments)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -40,11 +43,14 @@ class EtcdProcess:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer_port}"
+        client = f"{self.scheme}://127.0.0.1:{self.port}"
+        peer = f"http://127.0.0.1:{self.peer_port}"
         command = ["etcd", "--name=only", f"--data-dir={self.directory / 'etcd'}"]
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
         command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
         command += [f"--initial-cluster=only={peer}", "--log-level=error"]
+        # Health is asked for without TLS, whatever clients must use.
+        command += [f"--listen-metrics-urls=http://127.0.0.1:{self.health_port}"]
         # Alone it needs nobody's vote: a short timeout only starts it sooner.
         command += ["--heartbeat-interval=10", "--election-timeout=50", *self.arguments]
         with (self.directory / "etcd.log").open("ab") as log:
@@ -57,7 +63,8 @@ class EtcdProcess:
 
     def _healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://{self.endpoint}/health", timeout=1) as answer:
+            address = f"http://127.0.0.1:{self.health_port}/health"
+            with urllib.request.urlopen(address, timeout=1) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -70,12 +77,12 @@ class EtcdProcess:
 
 
 @contextmanager
-def running(arguments: Sequence[str] = ()) -> Iterator[EtcdProcess]:
+def running(arguments: Sequence[str] = (), scheme: str = "http") -> Iterator[EtcdProcess]:
     """An etcd that runs as long as the context; its data goes with it."""
     if shutil.which("etcd") is None:
         pytest.skip(MISSING)
     with tempfile.TemporaryDirectory(prefix="pt-etcd-") as directory:
-        etcd = EtcdProcess(Path(directory), arguments)
+        etcd = EtcdProcess(Path(directory), arguments, scheme)
         try:
             etcd.start()
             yield etcd

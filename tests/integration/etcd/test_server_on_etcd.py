@@ -16,6 +16,10 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, UnavailableError
+from podraft.server.auth.pki import ensure_pki
+from podraft.server.external import address
+from podraft.server.external.etcd import EtcdDatastore
+from podraft.server.state.datastore import StoreUnavailableError
 from support import api_server, etcd_process
 from support.etcd_process import EtcdProcess, free_port
 
@@ -113,6 +117,39 @@ def test_a_commit_beyond_etcds_limit_says_what_to_do(etcd) -> None:
                 assert not (await client.config_maps.list("default")).items
 
         asyncio.run(main())
+
+
+def test_etcd_with_client_certificates(tmp_path: Path) -> None:
+    pki = ensure_pki(tmp_path / "pki", addresses=())
+    files = {
+        "ca": pki.certificate_authority,
+        "cert": pki.server.certificate,
+        "key": pki.server.key,
+    }
+    config = pki.config("admin", ("unused:1",))
+    files |= {"client-cert": config.client_certificate, "client-key": config.client_key}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    tls = [f"--cert-file={tmp_path / 'cert'}", f"--key-file={tmp_path / 'key'}"]
+    tls += [f"--trusted-ca-file={tmp_path / 'ca'}", "--client-cert-auth"]
+    trusted = [f"--etcd-ca={tmp_path / 'ca'}"]
+    ours = [f"--etcd-cert={tmp_path / 'client-cert'}", f"--etcd-key={tmp_path / 'client-key'}"]
+    with etcd_process.running(tls, "https") as etcd:
+        with api_server.running((*on(etcd, "tls"), *trusted, *ours)) as server:
+
+            async def main() -> None:
+                async with Client(server.config()) as client:
+                    await client.config_maps.create(config_map("a"))
+
+            asyncio.run(main())
+        # Without the client's certificate etcd does not talk to us.
+        store = address.parse(f"etcd://{etcd.endpoint}/tls", authority=tmp_path / "ca")
+
+        async def refused() -> None:
+            with pytest.raises(StoreUnavailableError):
+                await EtcdDatastore.open(store)
+
+        asyncio.run(refused())
 
 
 @pytest.mark.parametrize(
