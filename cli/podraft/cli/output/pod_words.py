@@ -88,7 +88,8 @@ def _restarts(containers: list[pod_pb2.ContainerStatus], now_s: float) -> str:
     ended = [
         ages.epoch_s(c.last_state.terminated.finished_at)
         for c in containers
-        if c.last_state.terminated.HasField("finished_at")
+        # A container that never started has no time of its end, or the zero of all times.
+        if c.last_state.terminated.finished_at.seconds > 0
     ]
     if count and ended:
         return f"{count} ({ages.human_duration(now_s - max(ended))} ago)"
