@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -241,9 +242,15 @@ async def world(
                 yield it
                 if start:
                     await _empty(it)
+            except BaseException:
+                await it.stop_agent()
+                print((await clean_up(it)).stderr)
+                raise
             finally:
                 await it.stop_agent()
-                await _clean(it)
+                # Podman's storage is a mount even when it is empty.
+                for point in mounted_below(it.state):
+                    unmount(point)
 
 
 def _make_network() -> None:
@@ -311,19 +318,13 @@ def _cgroups(it: World) -> list[Path]:
     return [path for group in groups for path in group]
 
 
-async def _clean(it: World) -> None:
-    """Take away what a failed scenario left."""
-    environment = {
-        **os.environ,
-        "CONTAINERS_CONF": str(it.state / "podman/config/containers.conf"),
-        "CONTAINERS_STORAGE_CONF": str(it.state / "podman/config/storage.conf"),
-    }
-    command = ["podman", "rm", "--all", "--force", "--time", "0"]
-    await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, timeout=60
+async def clean_up(it: World) -> subprocess.CompletedProcess[str]:
+    """Run ``podraft-agent cleanup``."""
+    program = str(Path(sys.executable).with_name("podraft-agent"))
+    command = [program, "cleanup", "--state-dir", str(it.state)]
+    return await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=60
     )
-    for point in mounted_below(it.state):
-        unmount(point)
 
 
 def kill(pid: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,6 +15,7 @@ from integration.agent.agent_world import (
     IMAGE,
     NODE,
     World,
+    clean_up,
     make_pod,
 )
 from podraft.agent.node.join import IdentityStore
@@ -102,14 +102,14 @@ async def cleans_up(it: World) -> None:
     pod.spec.containers[0].volume_mounts.add(name="scratch", mount_path="/scratch")
     created = await it.create(pod)
     await it.running("web")
-    refused = await _cleanup(it)
+    refused = await clean_up(it)
     assert refused.returncode == 1
     [line] = refused.stderr.strip().splitlines()
     assert "an agent is running on" in line
     assert (await it.running("web")).metadata.uid == created.metadata.uid
     await it.stop_agent()
     for _ in range(2):
-        done = await _cleanup(it)
+        done = await clean_up(it)
         assert done.returncode == 0, done.stderr
         assert not it.state.exists()
         assert mounted_below(it.state) == []
@@ -164,14 +164,6 @@ async def _answered(it: World) -> node_pb2.Node:
     found = await eventually_async(ask)
     assert found is not None
     return found
-
-
-async def _cleanup(it: World) -> subprocess.CompletedProcess[str]:
-    program = str(Path(sys.executable).with_name("podraft-agent"))
-    command = [program, "cleanup", "--state-dir", str(it.state)]
-    return await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=60
-    )
 
 
 def _printed(*command: str) -> str:
