@@ -86,45 +86,43 @@ class WatchHub:
             raise RefusedError(
                 Code.RESOURCE_EXHAUSTED, f"the server already has {_WATCHERS_MAX} watches"
             )
+        feed, watcher = self._feeds[selection.kind], None
         self._watchers += 1
         try:
-            async with aclosing(self._stream(selection, resource_version)) as responses:
-                async for response in responses:
-                    yield response
+            start, initial = await self._begin(selection, resource_version)
+            for response in _responses(initial):
+                yield response
+            del initial
+            if start < feed.oldest:
+                async with aclosing(self._history(selection, feed, start)) as history:
+                    async for response, reached in history:
+                        if response:
+                            yield response
+                        start = reached
+            if self._closing is not None:
+                raise self._closing
+            # No await between the last look at the feed and this: no gap.
+            watcher = Watcher(selection, start)
+            feed.attach(watcher)
+            while True:
+                yield await watcher.next()
         finally:
             self._watchers -= 1
+            if watcher is not None:
+                feed.detach(watcher)
 
-    async def _stream(
-        self, selection: Selection, resource_version: str
-    ) -> AsyncGenerator[bytes, None]:
-        feed = self._feeds[selection.kind]
+    async def _begin(self, selection: Selection, resource_version: str) -> tuple[int, list[bytes]]:
+        """Return the revision after which changes are shown, and what is shown before them."""
         if resource_version:
             start = _parse_revision(resource_version)
             if start > self._datastore.revision:
                 raise FutureRevisionError(start, self._datastore.revision)
-            initial: list[bytes] = []
-        else:
-            page = await self._datastore.range(selection.prefix)
-            start = page.revision
-            records = selection.filter(page.records, self._decoded)
-            initial = [wire.encode_event(wire.ADDED, record.value) for record in records]
-            initial.append(wire.encode_bookmark(start))
-        for response in _responses(initial):
-            yield response
-        del initial
-        if start < feed.oldest:
-            async with aclosing(self._history(selection, feed, start)) as history:
-                async for response, reached in history:
-                    if response:
-                        yield response
-                    start = reached
-        watcher = Watcher(selection, start)
-        feed.attach(watcher)
-        try:
-            while True:
-                yield await watcher.next()
-        finally:
-            feed.detach(watcher)
+            return start, []
+        page = await self._datastore.range(selection.prefix)
+        records = selection.filter(page.records, self._decoded)
+        initial = [wire.encode_event(wire.ADDED, record.value) for record in records]
+        initial.append(wire.encode_bookmark(page.revision))
+        return page.revision, initial
 
     async def _history(
         self, selection: Selection, feed: Feed, start: int
