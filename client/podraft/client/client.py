@@ -32,6 +32,7 @@ from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.config import ClusterConfig
 from podraft.client.connection import Connection
+from podraft.client.history import HistoryClient, ObjectHistory
 from podraft.client.resources import ObjectList, ResourceClient
 from podraft.client.wire import WatchEvent
 
@@ -51,6 +52,8 @@ class Client:
         self._timeout_s = timeout_s
         self._opened: Connection | None = None
         self._resources: dict[AnyKind, ResourceClient[Any]] = {}
+        self._at = ""
+        self._hash_secret_values = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,8 +84,41 @@ class Client:
         """Return the calls of one kind."""
         found = self._resources.get(kind)
         if found is None:
-            found = self._resources[kind] = ResourceClient(kind, self._connection)
+            found = self._resources[kind] = ResourceClient(
+                kind, self._connection, at=self._at, hash_secret_values=self._hash_secret_values
+            )
         return found
+
+    @property
+    def history(self) -> HistoryClient:
+        """What was, and who made it so."""
+        return HistoryClient(self._connection)
+
+    def at(self, moment: str, *, hash_secret_values: bool = False) -> Client:
+        """Return a view, on the same connection, whose every get and list is of a moment.
+
+        ``hash_secret_values`` shows Secrets with keyed hashes in place of their values,
+        which tell whether two are equal.
+        """
+        view = Client(self.config, timeout_s=self._timeout_s)
+        view._opened = self._connection
+        view._at = moment
+        view._hash_secret_values = hash_secret_values
+        return view
+
+    async def object_history(
+        self,
+        kind: Kind[ObjectT],
+        name: str,
+        namespace: str = "",
+        *,
+        limit: int = 0,
+        before_revision: int = 0,
+    ) -> ObjectHistory[ObjectT]:
+        """Return an object's kept versions, the newest first: when, by whom, what."""
+        return await self.history.object_history(
+            kind, name, namespace, limit=limit, before_revision=before_revision
+        )
 
     @property
     def pods(self) -> ResourceClient[pod_pb2.Pod]:
@@ -209,7 +245,7 @@ class Client:
             NotFoundError: The pod is not there, or no attempt was made yet.
 
         """
-        request = requests_pb2.GetRequest(namespace=namespace, name=name)
+        request = requests_pb2.GetRequest(namespace=namespace, name=name, at=self._at)
         path = f"/{kinds.POD.service}/GetPodSchedulingRecord"
         return await self._connection.read(
             path, request, scheduling_pb2.SchedulingRecord.FromString

@@ -37,9 +37,19 @@ class ResourceClient(Generic[ObjectT]):
     or one of its subclasses; what callers usually handle is named at each.
     """
 
-    def __init__(self, kind: Kind[ObjectT], connection: Connection) -> None:
+    def __init__(
+        self,
+        kind: Kind[ObjectT],
+        connection: Connection,
+        *,
+        at: str = "",
+        hash_secret_values: bool = False,
+    ) -> None:
         self.kind = kind
         self._connection = connection
+        # What `get` and `list` ask for unless they are told a moment themselves.
+        self._at = at
+        self._hash_secret_values = hash_secret_values
 
     async def create(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
         """Create ``obj`` and return it as stored.
@@ -52,14 +62,20 @@ class ResourceClient(Generic[ObjectT]):
         request = self.kind.create_request(**self._body(obj, dry_run))
         return await self._connection.call(self.kind.method("Create"), request, self._decode)
 
-    async def get(self, name: str, namespace: str = "") -> ObjectT:
-        """Return one object.
+    async def get(self, name: str, namespace: str = "", *, at: str = "") -> ObjectT:
+        """Return one object; with ``at``, as it was at a revision, a time or ``10m`` ago.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: It is not, or was not, there.
+            CompactedError: That moment is not kept any more, or in the future.
 
         """
-        request = requests_pb2.GetRequest(namespace=namespace, name=name)
+        request = requests_pb2.GetRequest(
+            namespace=namespace,
+            name=name,
+            at=at or self._at,
+            hash_secret_values=self._hash_secret_values,
+        )
         return await self._connection.read(self.kind.method("Get"), request, self._decode)
 
     async def list(
@@ -70,12 +86,13 @@ class ResourceClient(Generic[ObjectT]):
         field_selector: str = "",
         limit: int = 0,
         continue_token: str = "",
+        at: str = "",
     ) -> ObjectList[ObjectT]:
-        """Return the objects that match, all of one revision.
+        """Return the objects that match, all of one revision; ``at`` is as in `get`.
 
         Raises:
             InvalidError: A selector is malformed.
-            CompactedError: ``continue_token`` is too old: list from the beginning.
+            CompactedError: ``continue_token`` or ``at`` is too old.
 
         """
         request = requests_pb2.ListRequest(
@@ -84,6 +101,8 @@ class ResourceClient(Generic[ObjectT]):
             field_selector=field_selector,
             limit=limit,
             continue_token=continue_token,
+            at=at or self._at,
+            hash_secret_values=self._hash_secret_values,
         )
         decode = cast("Callable[[bytes], Any]", self.kind.list_message.FromString)
         answer = await self._connection.read(self.kind.method("List"), request, decode)
