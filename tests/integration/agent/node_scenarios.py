@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from podraft.agent.node.join import IdentityStore
 from podraft.agent.volumes.mounts import mounted_below
 from podraft.api.core.v1 import node_pb2
 from podraft.client import config
-from podraft.client.errors import ApiError
+from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.controllers import app as controllers
 from podraft.server.controllers.wiring import ControllerOptions
 from support.images import build_image
 from support.waiting import eventually, eventually_async
 
 WORLDS: dict[str, dict[str, Any]] = {
+    "node_deleted": {"assign_addresses": False},
     "silence": {"assign_addresses": False},
     "joins_and_renews": {"join": True},
 }
@@ -64,6 +66,36 @@ async def silence(it: World) -> None:
     await it.client.nodes.update_status(node)
     await _until_ready(it, "True")
     await it.running("web")
+
+
+async def node_deleted(it: World) -> None:
+    """A Node that is deleted under a living agent loses its pods, and is registered anew."""
+    async with _controllers(it):
+        await _until_ready(it, "True")
+        before = await it.client.nodes.get(NODE)
+        await it.create(make_pod("old"))
+        await it.running("old")
+        # Another node has the first addresses when this one comes back: it gets others.
+        await it.client.nodes.delete(NODE)
+        other = node_pb2.Node()
+        other.metadata.name = "other"
+        other.spec.pod_cidr = before.spec.pod_cidr
+        other.spec.pod_cidrs.append(before.spec.pod_cidr)
+        await it.client.nodes.create(other)
+        await _until_ready(it, "True")
+        after = await it.client.nodes.get(NODE)
+        assert after.metadata.uid != before.metadata.uid
+
+        async def addressed() -> str:
+            return (await it.client.nodes.get(NODE)).spec.pod_cidr
+
+        assert await eventually_async(addressed) != before.spec.pod_cidr
+        await eventually_async(lambda: _gone(it, "old"))
+        await it.create(make_pod("new"))
+        pod = await it.running("new")
+        network = IPv4Network(await addressed())
+        assert IPv4Address(pod.status.pod_ip) in network
+        await it.client.nodes.delete("other")
 
 
 async def joins_and_renews(it: World) -> None:
@@ -148,6 +180,14 @@ async def _until_ready(it: World, status: str) -> None:
         return any(c.type == "Ready" and c.status == status for c in conditions)
 
     await eventually_async(holds, within_s=15)
+
+
+async def _gone(it: World, name: str) -> bool:
+    try:
+        await it.pod(name)
+    except NotFoundError:
+        return True
+    return False
 
 
 async def _untainted(it: World) -> bool:

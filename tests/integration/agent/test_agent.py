@@ -15,7 +15,7 @@ _TESTS = Path(__file__).parents[2]
 _SCENARIOS = {
     "scenarios": ("lifecycle", "crashes", "restarts", "probes", "volumes", "streams"),
     "spec_scenarios": ("settings",),
-    "node_scenarios": ("silence", "joins_and_renews", "cleans_up"),
+    "node_scenarios": ("silence", "node_deleted", "joins_and_renews", "cleans_up"),
     "kill_scenarios": ("killed_anywhere",),
 }
 
