@@ -13,7 +13,7 @@ from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
 from simulation.checks import GroupChecks
-from simulation.clients import Call, Client, check_history
+from simulation.clients import KEYS, Call, Client, check_history
 from simulation.faults import Faults, Profile
 from simulation.members import CoreFactory, Shared, SimulatedMember
 from simulation.network import Network
@@ -86,7 +86,8 @@ class Simulation:
         pause_s = random.choice((0.05, 0.1, 0.2))
         self.clients = [self._client(number, pause_s) for number in range(1, 5)]
         self.watchers = [
-            Watcher(number, self.world, self._known_members, self.checks) for number in (1, 2)
+            Watcher(number, self.world, self._known_members, self.checks, prefix)
+            for number, prefix in enumerate((b"", b"r/", KEYS[1]))
         ]
         self.faults = Faults(self)
 

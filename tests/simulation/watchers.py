@@ -1,14 +1,15 @@
 """Watchers: they follow one member, then another, and must miss and repeat nothing.
 
 Owns: the properties of watches: ordered, unique, atomic (a revision as a whole), reliable (no gap),
-resumable on another member; after compaction a watcher lists and goes on from there.
+resumable on another member, also from a bookmark (a revision at which nothing below its prefix
+changed); after compaction a watcher lists and goes on from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from podraft.server.state.datastore import RevisionCompactedError
+from podraft.server.state.datastore import Event, RevisionCompactedError
 from simulation.checks import GroupChecks
 from simulation.members import SimulatedMember
 from simulation.world import SimulationFailedError, World
@@ -23,7 +24,9 @@ class Watcher:
         world: World,
         members: Callable[[], list[SimulatedMember]],
         checks: GroupChecks,
+        prefix: bytes,
     ) -> None:
+        self._prefix = prefix
         self._world = world
         self._members = members
         self._checks = checks
@@ -32,6 +35,7 @@ class Watcher:
         self._life = 0
         self.revision = 0
         self.relisted = 0
+        self._noticed = 0
         self._records: dict[bytes, bytes] = {}
         world.after(self._random.random(), self._poll)
 
@@ -58,24 +62,41 @@ class Watcher:
         except RevisionCompactedError:
             self.relisted += 1
             self.revision = machine.revision
-            self._records = {record.key: record.value for record in machine.records()}
+            self._records = {
+                record.key: record.value
+                for record in machine.records()
+                if record.key.startswith(self._prefix)
+            }
             self._compare()
             return
         for events in batches:
-            expected = self.revision + 1
-            if any(event.revision != expected for event in events):
-                raise SimulationFailedError(f"a watcher waits for revision {expected}: {events}")
-            if events != self._checks.events[expected]:
-                raise SimulationFailedError(f"a watcher gets other events of {expected}")
-            self.revision = expected
-            for event in events:
-                if event.value is None:
-                    self._records.pop(event.key)
-                else:
-                    self._records[event.key] = event.value
+            mine = [event for event in events if event.key.startswith(self._prefix)]
+            if mine:
+                self._notice(mine)
+        # The bookmark: up to here nothing more will come.
+        self.revision += len(batches)
         self._compare()
+
+    def _notice(self, events: list[Event]) -> None:
+        revision = events[0].revision
+        if revision <= self._noticed or any(event.revision != revision for event in events):
+            raise SimulationFailedError(f"a watcher at {self._noticed} gets {events}")
+        canonical = [
+            event for event in self._checks.events[revision] if event.key.startswith(self._prefix)
+        ]
+        if events != canonical:
+            raise SimulationFailedError(f"a watcher gets other events of {revision}")
+        self._noticed = revision
+        for event in events:
+            if event.value is None:
+                self._records.pop(event.key)
+            else:
+                self._records[event.key] = event.value
 
     def _compare(self) -> None:
         canonical = self._checks.records[self.revision]
-        if self._records != {key: record.value for key, record in canonical.items()}:
+        wanted = {
+            key: record.value for key, record in canonical.items() if key.startswith(self._prefix)
+        }
+        if self._records != wanted:
             raise SimulationFailedError(f"a watcher's copy is wrong at revision {self.revision}")

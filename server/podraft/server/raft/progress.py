@@ -51,11 +51,6 @@ class Progress:
             return len(self._in_flight) < self.in_flight_max
         return self.pace is Pace.PROBE and not self.paused
 
-    @property
-    def full(self) -> bool:
-        """Whether the pipeline takes no more."""
-        return len(self._in_flight) >= self.in_flight_max
-
     def sent(self, last_index: int, *, entries: bool) -> None:
         """A message up to ``last_index`` has left."""
         if self.pace is Pace.PROBE:
