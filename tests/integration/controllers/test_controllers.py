@@ -302,7 +302,7 @@ def test_a_rollout_survives_kills_of_the_server(tmp_path):
 
 def test_pods_of_a_large_revision_are_created_only_once(data_dir):
     async def main():
-        async with cluster(data_dir) as (client, _):
+        async with cluster(data_dir, nodes=6) as (client, _):
             deployment = new_deployment("large", 400)
             deployment.spec.template.metadata.annotations["filler"] = "x" * 9000
             uids = set()
