@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -127,6 +128,23 @@ def test_a_watch_outlives_a_crash_of_etcd_without_gap_or_repetition() -> None:
         assert keys == [b"k/%d" % n for n in range(20)]
         await store.close()
         await watching
+
+    with etcd_process.running() as etcd:
+        asyncio.run(main(etcd))
+
+
+def test_an_etcd_that_lost_its_state_stops_the_store() -> None:
+    async def main(etcd: EtcdProcess) -> None:
+        store = await opened(etcd, "lost")
+        for number in range(10):
+            await store.transact(put(b"k/%d" % number))
+        etcd.kill()
+        shutil.rmtree(etcd.directory / "etcd")
+        await asyncio.to_thread(etcd.start)
+        with pytest.raises(StoreFailedError, match="went back from revision"):
+            await store.get(b"k/1")
+        assert "went back" in str(await asyncio.wait_for(store.failed(), 5))
+        await store.close()
 
     with etcd_process.running() as etcd:
         asyncio.run(main(etcd))

@@ -2,5 +2,6 @@
 
 ``etcd.EtcdDatastore`` is the ``Datastore`` over etcd's gRPC API; ``address`` reads where it
 is, ``connection`` calls its members, ``translation`` is the pure mapping between the two
-vocabularies and ``stream`` reads etcd's watches.
+vocabularies, ``stream`` reads etcd's watches, ``shared_watch`` hands them to watchers and
+``point_reads`` lets reads share calls.
 """
