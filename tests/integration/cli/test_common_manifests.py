@@ -36,12 +36,8 @@ def server() -> Iterator[CliServer]:
 def emptied(server: CliServer) -> Iterator[CliServer]:
     """The server, without the test's objects afterwards."""
     yield server
-    for name in NAMES:
-        if name not in REFUSED:
-            server.run(
-                *("delete", "--ignore-not-found", "--no-wait", "--force"),
-                *("-f", str(DIRECTORY / name)),
-            )
+    files = [f"--filename={DIRECTORY / name}" for name in NAMES if name not in REFUSED]
+    server.run("delete", "--ignore-not-found", "--no-wait", "--force", *files)
 
 
 def versions(server: CliServer) -> set[tuple[str, str, str]]:
