@@ -370,6 +370,17 @@ def test_a_locked_directory_and_a_taken_port_are_named(server, tmp_path):
     assert len(taken.stderr.splitlines()) == 1
 
 
+def test_a_damaged_store_is_one_precise_line(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "history.lmdb").write_bytes(b"no history" * 1000)
+    result = run_server(
+        f"--data-dir={tmp_path}", "--listen=127.0.0.1:0", "--join-listen=127.0.0.1:0"
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "history.lmdb" in line
+
+
 def test_health_and_reflection_answer_on_the_api_port(server):
     config = server.config()
     credentials = grpc.ssl_channel_credentials(
