@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ API: Final = "api"
 SCHEDULER: Final = "scheduler"
 CONTROLLERS: Final = "controllers"
 COMPONENTS: Final = (API, SCHEDULER, CONTROLLERS)
+_MEMBER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
 class StartError(Exception):
@@ -47,6 +49,9 @@ class Arguments:
     join_token_file: Path | None
     admin_config: Path | None
     datastore: EtcdAddress | None = None
+    members: tuple[tuple[str, str], ...] = ()
+    member_name: str = ""
+    member_listen: str = ""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -72,6 +77,9 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         join_token_file=given.join_token_file,
         admin_config=given.admin_config,
         datastore=_datastore(parser, given),
+        members=_checked_members(parser, given),
+        member_name=given.member_name or "",
+        member_listen=given.member_listen,
     )
 
 
@@ -118,6 +126,27 @@ def _parser() -> argparse.ArgumentParser:
         default=["all"],
         metavar="NAME,...",
         help="all, or some of: api, scheduler, controllers (default: all)",
+    )
+    add(
+        "--members",
+        type=_members,
+        default=(),
+        metavar="NAME=HOST:PORT,...",
+        help="the servers that keep the state together, three or five, this one included; the "
+        "same list on each of them.  All need the first one's DATA_DIR/pki/ca.pem",
+    )
+    add(
+        "--member-name",
+        metavar="NAME",
+        help="which of --members this server is",
+    )
+    add(
+        "--member-listen",
+        type=_address_or_nothing,
+        default="",
+        metavar="HOST:PORT",
+        help="where the other members reach this one (default: every address, with the port "
+        "in --members)",
     )
     add(
         "--pod-cidr",
@@ -209,6 +238,22 @@ def _datastore(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Et
         parser.error(f"--datastore: {error}")
 
 
+def _checked_members(
+    parser: argparse.ArgumentParser, given: argparse.Namespace
+) -> tuple[tuple[str, str], ...]:
+    members: tuple[tuple[str, str], ...] = given.members
+    if not members:
+        if given.member_name or given.member_listen:
+            parser.error("--member-name and --member-listen need --members")
+        return ()
+    if given.datastore is not None:
+        parser.error("--members keep the state themselves: leave out --datastore")
+    if given.member_name not in dict(members):
+        names = ", ".join(name for name, _ in members)
+        parser.error(f"--member-name must be one of --members: {names}")
+    return members
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Return the host and port of ``host:port`` or ``[v6]:port``.
 
@@ -228,6 +273,20 @@ def _address(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def _members(text: str) -> tuple[tuple[str, str], ...]:
+    members: dict[str, str] = {}
+    for item in text.split(","):
+        name, equals, address = item.partition("=")
+        if not equals or not _MEMBER_NAME.fullmatch(name):
+            raise argparse.ArgumentTypeError(f"{item!r}: expected NAME=HOST:PORT")
+        if name in members:
+            raise argparse.ArgumentTypeError(f"{name!r} is there twice")
+        members[name] = _address(address)
+    if len(set(members.values())) != len(members):
+        raise argparse.ArgumentTypeError("two members have the same address")
+    return tuple(members.items())
 
 
 def _address_or_nothing(text: str) -> str:

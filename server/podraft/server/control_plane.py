@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from podraft.client import config as client_config
-from podraft.server import arguments, processes
+from podraft.server import arguments, member_start, processes
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication.members import RaftDatastore
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.cluster import create_join_token
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
@@ -35,7 +36,7 @@ from podraft.server.state.datastore import StoreFailedError
 if TYPE_CHECKING:
     from podraft.server.external.etcd import EtcdDatastore
 
-Store: TypeAlias = "EmbeddedDatastore | EtcdDatastore"
+Store: TypeAlias = "EmbeddedDatastore | RaftDatastore | EtcdDatastore"
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,17 +59,22 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
     started_s = time.monotonic()
     with _start_errors(given):
         given.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if given.members:
+            member_start.check_authority(given)
         pki = await asyncio.to_thread(
             ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses
         )
-        datastore = await _open_store(given)
+        datastore = await _open_store(given, pki, stop)
     try:
-        await _serve(given, stop, pki, datastore, started_s)
+        if not stop.is_set():
+            await _serve(given, stop, pki, datastore, started_s)
     finally:
         await datastore.close()
 
 
-async def _open_store(given: Arguments) -> Store:
+async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
+    if given.members:
+        return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
         return await EmbeddedDatastore.open(given.data_dir / "store")
     from podraft.server.external import etcd

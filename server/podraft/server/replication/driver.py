@@ -15,6 +15,7 @@ applied in order, each once.  Whatever goes wrong inside stops the member: it mu
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from podraft.server.replication.member_storage import MemberStorage
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.own_proposals import OwnProposals
 from podraft.server.replication.records import encode_base, encode_entry, encode_hard_state
+
+_LOG = logging.getLogger(__name__)
 
 Send: TypeAlias = Callable[[Message], None]
 # Begins to put a received snapshot in the place of the state machine.
@@ -171,8 +174,14 @@ class MemberDriver:
         leader = (self._core.member.term, self._core.member.leader)
         if leader != self._known_leader:
             self._known_leader = leader
+            _LOG.info("%s", self._describe_leader(*leader))
             self.proposals.resume()
             self.reads.resume()
+
+    def _describe_leader(self, term: int, leader: MemberId) -> str:
+        if leader == self._core.member.id:
+            return f"this member leads in term {term}"
+        return f"member {leader} leads in term {term}" if leader else f"no leader in term {term}"
 
     def _carry_out(self, effects: Effects) -> None:
         for message in effects.messages_now:

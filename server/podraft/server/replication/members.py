@@ -28,6 +28,7 @@ from podraft.server.replication.log import CommittedBatch, Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
 from podraft.server.state.commands import check_transaction, encode_command
@@ -126,6 +127,11 @@ class RaftDatastore:
     def revision(self) -> int:
         """The last revision that was applied here."""
         return self._state.revision
+
+    @property
+    def past(self) -> HistoryPast:
+        """What was, and who made it so, as far as this member has applied it."""
+        return self._state.past
 
     @property
     def status(self) -> Status:

@@ -23,6 +23,7 @@ import grpc
 from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
+from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.snapshots import SnapshotError
 from podraft.server.replication.wire import Encoder, MessageFormatError, decode_message
@@ -78,7 +79,7 @@ class MemberCredentials:
     server_name: Callable[[str], str]
 
 
-class TransportError(Exception):
+class TransportError(StoreOpenError):
     """The address for other members cannot be used; the message says why."""
 
 
