@@ -14,7 +14,7 @@ _CLUSTER = "Cluster and settings"
 ENTRIES = {
     "apply": Entry("apply", "Make objects as the manifests say, all of them or none.", _BASIC),
     "create": Entry("create", "Make objects that are not there yet.", _BASIC),
-    "diff": Entry("diff", "Show what apply would change.", _BASIC),
+    "diff": Entry("diff", "Show what apply would change, or what changed since.", _BASIC),
     "get": Entry("get", "List objects, as a table, YAML or JSON.", _BASIC),
     "describe": Entry("describe", "Show an object in full, with what happened to it.", _BASIC),
     "delete": Entry("delete", "Delete objects and wait until they are gone.", _BASIC),
@@ -26,6 +26,8 @@ ENTRIES = {
     "scale": Entry("scale", "Set how many replicas run.", _WORKLOADS),
     "rollout": Entry("rollout", "Follow, undo, restart or pause a rollout.", _WORKLOADS),
     "why": Entry("why", "Say why an object is in the state it is in.", _TROUBLE),
+    "history": Entry("history", "Show who changed which field of an object, and when.", _TROUBLE),
+    "undo": Entry("undo", "Take back what a revision or an object's last change did.", _TROUBLE),
     "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
     "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
     "cordon": Entry("cordon", "Keep new pods away from a node.", _CLUSTER),

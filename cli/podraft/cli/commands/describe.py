@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 )
 @click.option("-l", "--selector", default="", help="The objects with these labels.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
+@click.option(
+    "--at", default="", metavar="REVISION|TIME|10m", help="As it was then, or so long ago."
+)
 def describe(
-    settings: Settings, arguments: tuple[str, ...], selector: str, all_namespaces: bool
+    settings: Settings, arguments: tuple[str, ...], selector: str, all_namespaces: bool, at: str
 ) -> None:
     """Show objects in full, with what belongs to them and what happened to them."""
     from podraft.cli import reading
@@ -33,6 +36,10 @@ def describe(
     targets = parse_targets(arguments)
 
     async def body(session: Session) -> None:
+        if at:
+            from podraft.cli.past import session_at
+
+            session = await session_at(session, at)
         query = reading.Query(session.namespace, selector, "", all_namespaces)
         found = await reading.read(session, targets, query)
         texts = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.framework import command
+from podraft.cli.framework import command, complete_kinds
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,28 +20,50 @@ _COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 
 @command("diff")
+@click.argument("arguments", nargs=-1, metavar="[KIND|KIND/NAME]...", shell_complete=complete_kinds)
+@click.option("--at", default="", metavar="REVISION|TIME|10m", help="Show what changed since then.")
+@click.option("-l", "--selector", default="", help="With --at: the objects with these labels.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")
+@click.option("--status", is_flag=True, help="With --at: changes of the status, too.")
 @click.option(
     "-f",
     "--filename",
     "names",
     multiple=True,
-    required=True,
     metavar="FILE|DIR|-",
     help="A manifest, a directory of them, or - for standard input; may be repeated.",
 )
 @click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
 @click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
 def diff(
-    settings: Settings, names: tuple[str, ...], recursive: bool, ignore_unsupported: bool
+    settings: Settings,
+    arguments: tuple[str, ...],
+    at: str,
+    selector: str,
+    all_namespaces: bool,
+    status: bool,
+    names: tuple[str, ...],
+    recursive: bool,
+    ignore_unsupported: bool,
 ) -> None:
-    """Show what apply would change; nothing is written.
+    """Show what apply would change, or with --at what changed since; nothing is written.
 
-    The API server checks and completes the objects as it would for apply. Exit
-    status: 0 for no difference, 1 for differences, 2 when they cannot be told.
-    """
+    With -f the API server checks and completes the objects as it would for apply.
+    Exit status: 0 for no difference, 1 for differences, 2 when they cannot be told.
+
+    \b
+    podraft diff -f shop.yaml            podraft diff --at=10m
+    podraft diff --at=4711 deploy/web    podraft diff --at=1h deploy,svc -l app=web
+    """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli.connection import run
     from podraft.cli.declared import read_items, read_live
-    from podraft.cli.errors import CliError
+    from podraft.cli.errors import CliError, usage
+
+    if bool(at) == bool(names) or ((arguments or selector or all_namespaces or status) and not at):
+        raise usage("say either -f FILE, or --at=MOMENT and perhaps which objects")
+    if at:
+        _since(settings, at, arguments, selector, all_namespaces=all_namespaces, status=status)
+        return
 
     async def body(session: Session) -> list[str]:
         from podraft.cli.commands.apply import commit
@@ -69,6 +91,36 @@ def diff(
     for line in lines:
         code = _COLOURS.get(line[:1]) if settings.coloured() else None
         click.echo(f"\x1b[{code}m{line}\x1b[0m" if code else line)
+    if lines:
+        raise SystemExit(_DIFFERENT)
+
+
+def _since(
+    settings: Settings,
+    at: str,
+    arguments: tuple[str, ...],
+    selector: str,
+    *,
+    all_namespaces: bool,
+    status: bool,
+) -> None:
+    from podraft.cli import at_difference, reading
+    from podraft.cli.connection import run
+    from podraft.cli.errors import CliError
+    from podraft.cli.targets import parse_targets
+
+    try:
+        targets = parse_targets(arguments) if arguments else at_difference.everything()
+
+        async def body(session: Session) -> list[str]:
+            query = reading.Query(session.namespace, selector, "", all_namespaces)
+            return await at_difference.lines_since(session, at, targets, query, status=status)
+
+        lines = run(settings, body)
+    except CliError as error:
+        raise CliError(*error.lines, exit_code=_FAILED) from None
+    for line in lines:
+        click.echo(line)
     if lines:
         raise SystemExit(_DIFFERENT)
 

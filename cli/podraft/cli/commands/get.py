@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 @click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
 @click.option("--show-labels", is_flag=True, help="Add a column with all labels.")
 @click.option("--no-headers", is_flag=True, help="Leave the line of headers out.")
+@click.option(
+    "--at", default="", metavar="REVISION|TIME|10m", help="As it was then, or so long ago."
+)
 @click.option("--ignore-not-found", is_flag=True, help="It is no failure if a name is not there.")
 def get(
     settings: Settings,
@@ -40,6 +43,7 @@ def get(
     all_namespaces: bool,
     show_labels: bool,
     no_headers: bool,
+    at: str,
     ignore_not_found: bool,
 ) -> None:
     """List objects: as a table, as YAML or JSON, or by name.
@@ -56,6 +60,8 @@ def get(
 
     targets = parse_targets(arguments)
     distinct = list(dict.fromkeys(target.kind for target in targets))
+    if watch and at:
+        raise usage("-w shows what happens from now on; it does not go with --at")
     if watch and (len(distinct) > 1 or len([t for t in targets if t.name]) > 1):
         raise usage("-w watches one kind, or one object")
     several = len(distinct) > 1 or "all" in arguments[0].lower().split(",")
@@ -69,6 +75,12 @@ def get(
     )
 
     async def body(session: Session) -> None:
+        if at:
+            from podraft.cli.past import session_at
+
+            # A table shows none of a Secret's values: their hashes serve as well.
+            shows_values = output in ("yaml", "json")
+            session = await session_at(session, at, hash_secret_values=not shows_values)
         query = reading.Query(session.namespace, selector, field_selector, all_namespaces)
         found = await reading.read(session, targets, query)
         for one in found:
