@@ -49,6 +49,8 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
             f"the API server at {address} did not answer in time",
             "  --request-timeout allows more; what was written may or may not have happened",
         )
+    if isinstance(error, errors.UnavailableError) and error.message.startswith("etcd "):
+        return (f"the API server at {address} cannot use its store: {error.message}",)
     if isinstance(error, errors.UnavailableError):
         # gRPC names the address a second time, and its own states.
         cause = error.message.rpartition(": ")[2] or "no answer"

@@ -13,6 +13,7 @@ import pytest
 
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.meta.v1 import requests_pb2
+from podraft.cli.errors import lines_of_api_error
 from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, UnavailableError
@@ -96,7 +97,10 @@ def test_an_etcd_that_is_away_refuses_calls_and_comes_back(tmp_path) -> None:
                 with pytest.raises(ApiError) as refused:
                     await client.config_maps.create(config_map("meanwhile"))
                 assert isinstance(refused.value, UnavailableError)
-                assert "etcd" in refused.value.message
+                assert "etcd does not answer (" in refused.value.message
+                # What a user reads names the culprit.
+                told = lines_of_api_error(refused.value, "there")
+                assert told[0].startswith("the API server at there cannot use its store: etcd")
                 await asyncio.to_thread(etcd.start)
                 await client.config_maps.create(config_map("after"))
                 names = [i.metadata.name for i in (await client.config_maps.list("default")).items]

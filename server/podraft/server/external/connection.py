@@ -159,7 +159,10 @@ def refusal(error: grpc.aio.AioRpcError) -> Exception:
 
 def _unavailable(error: grpc.aio.AioRpcError, *, known: bool) -> StoreUnavailableError:
     outcome = "nothing was written" if known else "the outcome is unknown"
-    return StoreUnavailableError(f"etcd does not answer ({error.details()}); {outcome}")
+    details = error.details() or error.code().name
+    if details.startswith(_NEVER_SENT):
+        details = details.rpartition(": ")[2]  # The rest are gRPC's own states and addresses.
+    return StoreUnavailableError(f"etcd does not answer ({details}); {outcome}")
 
 
 def _serialize(message: Message) -> bytes:
