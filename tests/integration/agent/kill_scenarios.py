@@ -64,6 +64,8 @@ async def killed_anywhere(it: World) -> None:
             await asyncio.sleep(chance.uniform(0.0, _KILL_WITHIN_S))
             agent.kill()
     with _agent(it):
+        # What the API holds may be true since before the last kill.
+        await _up(it, _ROUNDS + 2)
         await asyncio.gather(*(it.until(name, is_ready, within_s=30) for name in alive))
         await eventually_async(lambda: _only(it, alive))
         await _check(it, alive, marks)
