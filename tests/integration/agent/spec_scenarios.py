@@ -124,11 +124,13 @@ async def _deleted_in_post_start(it: World) -> None:
 
 async def _deleted_while_pulling(it: World) -> None:
     """Nor does a registry that accepts connections and never answers."""
-    asked, released = asyncio.Event(), asyncio.Event()
+    asked, given_up = asyncio.Event(), asyncio.Event()
 
-    async def never(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        await released.wait()
+        while await reader.read(4096):
+            pass
+        given_up.set()
         writer.close()
 
     registry = await asyncio.start_server(never, NODE_IP, 5000)
@@ -142,8 +144,10 @@ async def _deleted_while_pulling(it: World) -> None:
         before_s = time.monotonic()
         await it.delete("pulling")
         assert time.monotonic() - before_s < 5
+        # The pull has ended too: it would else keep others from theirs.
+        async with asyncio.timeout(5):
+            await given_up.wait()
     finally:
-        released.set()
         registry.close()
 
 
