@@ -43,6 +43,10 @@ class EtcdProcess:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        self.spawn()
+        eventually(self._healthy, within_s=30, describe=self.log)
+
+    def spawn(self) -> None:
         client = f"{self.scheme}://127.0.0.1:{self.port}"
         peer = f"http://127.0.0.1:{self.peer_port}"
         command = ["etcd", "--name=only", f"--data-dir={self.directory / 'etcd'}"]
@@ -56,7 +60,6 @@ class EtcdProcess:
         with (self.directory / "etcd.log").open("ab") as log:
             environment = {**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine}
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        eventually(self._healthy, within_s=20, describe=self.log)
 
     def log(self) -> str:
         return (self.directory / "etcd.log").read_text(errors="replace")[-2000:]
@@ -88,3 +91,29 @@ def running(arguments: Sequence[str] = (), scheme: str = "http") -> Iterator[Etc
             yield etcd
         finally:
             etcd.kill()
+
+
+@contextmanager
+def running_cluster(size: int = 3) -> Iterator[list[EtcdProcess]]:
+    """Members of one etcd cluster."""
+    if shutil.which("etcd") is None:
+        pytest.skip(MISSING)
+    with tempfile.TemporaryDirectory(prefix="pt-etcd-") as directory:
+        members = [EtcdProcess(Path(directory) / str(number)) for number in range(size)]
+        peers = [f"m{n}=http://127.0.0.1:{m.peer_port}" for n, m in enumerate(members)]
+        try:
+            for number, member in enumerate(members):
+                member.directory.mkdir()
+                member.arguments = (
+                    f"--name=m{number}",
+                    f"--initial-cluster={','.join(peers)}",
+                    "--heartbeat-interval=50",
+                    "--election-timeout=500",
+                )
+                member.spawn()
+            for member in members:
+                eventually(member._healthy, within_s=30, describe=member.log)
+            yield members
+        finally:
+            for member in members:
+                member.kill()

@@ -14,6 +14,7 @@ from podraft.server.external.address import parse
 from podraft.server.external.etcd import EtcdDatastore, open_claimed
 from podraft.server.state.datastore import (
     Committed,
+    Event,
     EventBatch,
     Guard,
     Put,
@@ -225,3 +226,54 @@ def test_another_member_is_asked_when_one_does_not_answer(etcd) -> None:
         await store.close()
 
     asyncio.run(main())
+
+
+def test_members_may_die_in_turn_and_nothing_acknowledged_is_lost_or_repeated() -> None:
+    async def main(members: list[EtcdProcess]) -> None:
+        endpoints = ",".join(member.endpoint for member in members)
+        store = await EtcdDatastore.open(parse(f"etcd://{endpoints}/turn"))
+        events: list[Event] = []
+
+        async def watch() -> None:
+            async for batch in store.watch(b"k/", 0):
+                events.extend(batch.events)
+
+        watching = asyncio.create_task(watch())
+        acknowledged: dict[bytes, int] = {}
+        unknown = set()
+
+        async def write(number: int) -> bool:
+            key = b"k/%04d" % number
+            try:
+                outcome = await store.transact(put(key, b"v", Guard(key, 0)))
+            except StoreUnavailableError:
+                unknown.add(key)
+                return False
+            assert isinstance(outcome, Committed)
+            acknowledged[key] = outcome.revision
+            return True
+
+        number = 0
+        for member in members:
+            for _ in range(20):
+                number += 1
+                assert await write(number)
+            member.kill()
+            # Whichever member was asked, writes go on soon.
+            for _ in range(20):
+                number += 1
+                if await write(number):
+                    break
+            else:
+                raise AssertionError("no write was acknowledged by the other two")
+            await asyncio.to_thread(member.start)
+        await eventually_async(lambda: len(events) >= len(acknowledged))
+        await store.close()
+        await watching
+        seen = {event.key: event.revision for event in events}
+        assert len(seen) == len(events), "an event came twice"
+        assert {key: seen.get(key) for key in acknowledged} == acknowledged
+        assert seen.keys() - acknowledged.keys() <= unknown
+
+    with etcd_process.running_cluster() as members:
+        asyncio.run(main(members))
