@@ -137,7 +137,11 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """These proposals or reads will not happen."""
+    """These proposals or reads will not happen.
+
+    Of proposals that is certain only where the network does not double messages: another copy of
+    the ``Forward`` may have been taken.
+    """
 
     sender: MemberId
     to: MemberId

@@ -2,8 +2,9 @@
 
 Owns: the decision to append, forward or refuse proposals.
 
-Invariant: a refused proposal is in no log because of this member; a forwarded one may be lost or
-arrive twice, so whoever repeats it must make it take effect once.
+Invariant: a proposal that this member refuses is in no log because of it; a forwarded one may be
+lost, or arrive twice where the network doubles messages, so whoever repeats it must make it take
+effect once.
 """
 
 from __future__ import annotations
