@@ -104,5 +104,9 @@ class GroupChecks:
         self.records.append(records)
 
     @property
+    def elections(self) -> int:
+        return len(self._leaders)
+
+    @property
     def entries_applied(self) -> list[Entry]:
         return [entry for entry in self._applied if entry is not None]

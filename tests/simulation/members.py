@@ -55,6 +55,8 @@ class Shared:
     elected: Callable[[SimulatedMember], None] | None = None
     committed: Callable[[SimulatedMember], None] | None = None
     next_id: int = 0
+    starts: int = 0
+    installed: int = 0
 
     def new_id(self) -> int:
         self.next_id += 1
@@ -104,6 +106,7 @@ class SimulatedMember:
             return
         shared = self.shared
         self.life += 1
+        shared.starts += 1
         source = shared.world.random(f"member {self.id} life {self.life}")
         shared.world.note(self.id, "starts")
         self.machine = Machine(self.disk.image)
@@ -332,6 +335,7 @@ class SimulatedMember:
 
     def _install(self, image: Image) -> None:
         self.machine = Machine(image)
+        self.shared.installed += 1
 
 
 _TICK = Tick()

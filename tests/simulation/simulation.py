@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from podraft.server.raft.core import RaftCore
-from podraft.server.raft.entries import Membership, SnapshotMark
+from podraft.server.raft.entries import EntryKind, Membership, SnapshotMark
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
 from simulation.checks import GroupChecks
@@ -31,6 +31,18 @@ _SIZES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """How often what is worth trying has happened."""
+
+    elections: int
+    crashes: int
+    changes: int
+    snapshots_installed: int
+    lists_after_compaction: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a run was like; ``failure`` None: everything held."""
 
@@ -42,6 +54,7 @@ class Result:
     virtual_s: float
     undecided: int
     digest: str
+    events: Events
     trace: tuple[str, ...] = ()
 
 
@@ -197,6 +210,17 @@ class Simulation:
                 f"a watcher ends at {watcher.revision} instead of {member.machine.revision}"
             )
 
+    def events(self) -> Events:
+        entries = self.checks.entries_applied
+        return Events(
+            self.checks.elections,
+            self.shared.starts - len(self.members),
+            sum(entry.kind is EntryKind.MEMBERSHIP for entry in entries),
+            self.shared.installed,
+            sum(watcher.relisted for watcher in self.watchers),
+            sum(call.revision < 0 for call in self.history),
+        )
+
     def digest(self) -> str:
         """What two runs of one seed must have in common."""
         facts = (self.world.now, self.world.steps, self.history, self.checks.entries_applied)
@@ -235,5 +259,6 @@ def run(
         simulation.world.now,
         undecided,
         simulation.digest(),
+        simulation.events(),
         trace,
     )

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from simulation.faults import Profile
 from simulation.runner import explain, run_seeds
-from simulation.simulation import Result
+from simulation.simulation import Events, Result
 
-SEEDS = 1_000
-BUDGET_S = 200.0
+SEEDS = 2_000
+BUDGET_S = 240.0
 # However busy the machine is, so many runs say something.
 SEEDS_MIN = 100
 
@@ -34,6 +35,10 @@ def test_every_property_holds_in_every_run(capsys: pytest.CaptureFixture[str]) -
         print(f"\n{len(results)} simulated groups, {rate:.1f}/s")
     assert len(results) >= SEEDS_MIN
     assert sum(result.operations for result in results) > 100 * len(results)
+    # What is rare in one run is not in many: else the properties above would say little.
+    for event in fields(Events):
+        total = sum(getattr(result.events, event.name) for result in results)
+        assert total > len(results), f"only {total} {event.name} in {len(results)} runs"
     # The bound of the search is there for planted bugs; here it decides.
     assert sum(result.undecided for result in results) <= len(results) / 50
 
