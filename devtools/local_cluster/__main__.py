@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from podraft.client.client import Client
 from podraft.client.errors import ApiError
 
 _ROOT = Path(__file__).parent.parent.parent
-_STATE = Path(os.environ.get("PODRAFT_DEV_STATE", "/var/lib/podraft-dev"))
+_DEFAULT_STATE = "/var/lib/podraft-dev"
+_STATE = Path(os.environ.get("PODRAFT_DEV_STATE", _DEFAULT_STATE)).resolve()
 
 
 def _free_port(preferred: int) -> int:
@@ -47,9 +49,16 @@ def _ports() -> tuple[int, int]:
     return api, web
 
 
+def _name() -> str:
+    """Return the cluster's name: clusters with different state never meet."""
+    if _STATE == Path(_DEFAULT_STATE):
+        return "podraft-dev"
+    return f"podraft-dev-{zlib.crc32(os.fsencode(_STATE)):08x}"
+
+
 def _cluster(api_port: int, web_port: int) -> LocalCluster:
     return LocalCluster(
-        name="podraft-dev",
+        name=_name(),
         state=_STATE,
         api_port=api_port,
         pull_through_host=True,

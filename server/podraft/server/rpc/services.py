@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from podraft.api import kinds
 from podraft.api.kinds import KINDS, AnyKind
@@ -21,7 +21,7 @@ from podraft.server.auth.authorize import Attributes
 from podraft.server.rpc import calls, errors, reads, selection
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import invalid
+from podraft.server.rpc.errors import RefusedError, invalid
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
@@ -49,8 +49,8 @@ def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Una
     """Return handlers that recognize the caller and answer with the functions' bytes."""
     return {
         method: grpc.unary_unary_rpc_method_handler(
-            _handler(callers, calls.of_method(method), function),
-            request_deserializer=request.FromString,
+            _handler(callers, calls.of_method(method), request, function),
+            request_deserializer=None,
             response_serializer=None,
         )
         for method, (request, function) in table.items()
@@ -58,12 +58,12 @@ def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Una
 
 
 def _handler(
-    callers: Callers, counts: calls.Counts, function: Unary
-) -> Callable[[Any, Context], Awaitable[bytes]]:
-    async def handle(message: Any, context: Context) -> bytes:
+    callers: Callers, counts: calls.Counts, request: type[Message], function: Unary
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def handle(data: bytes, context: Context) -> bytes:
         started_s = time.monotonic()
         try:
-            answer = await function(message, callers.of(context))
+            answer = await function(_parsed(request, data), callers.of(context))
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             refusal = errors.translate(error)
             counts.add(refusal.code.name, time.monotonic() - started_s)
@@ -72,6 +72,23 @@ def _handler(
         return answer
 
     return handle
+
+
+def _parsed(request: type[Message], data: bytes) -> Any:
+    """Return the request that ``data`` encodes.
+
+    Here and not by gRPC, which would answer that something unknown went wrong.
+
+    Raises:
+        RefusedError: It encodes none.
+    """
+    try:
+        return request.FromString(data)
+    except DecodeError:
+        name = request.DESCRIPTOR.full_name
+        raise RefusedError(
+            errors.Code.INVALID_ARGUMENT, f"the request is no valid encoding of {name}"
+        ) from None
 
 
 class KindServices:
@@ -117,7 +134,7 @@ class KindServices:
         )
         methods[kind.method("Watch")] = grpc.unary_stream_rpc_method_handler(
             self._watch(kind),
-            request_deserializer=requests_pb2.WatchRequest.FromString,
+            request_deserializer=None,
             response_serializer=None,
         )
         return methods
@@ -195,10 +212,11 @@ class KindServices:
 
         return list_
 
-    def _watch(self, kind: AnyKind) -> Callable[[Any, Context], Awaitable[None]]:
-        async def watch(request: requests_pb2.WatchRequest, context: Context) -> None:
+    def _watch(self, kind: AnyKind) -> Callable[[bytes, Context], Awaitable[None]]:
+        async def watch(data: bytes, context: Context) -> None:
             try:
                 caller = self._callers.of(context)
+                request = _parsed(requests_pb2.WatchRequest, data)
                 caller(
                     Attributes(
                         "watch", kind, request.namespace, field_selector=request.field_selector
