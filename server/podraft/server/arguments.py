@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from podraft.server import logs
+from podraft.server.state.retention import Retention
 
 if TYPE_CHECKING:
     from podraft.server.external.address import EtcdAddress
@@ -42,6 +43,7 @@ class Arguments:
     pod_cidr: str
     node_cidr_mask: int
     service_cidr: str
+    retention: Retention
     node_port_range: tuple[int, int]
     config: Path | None
     metrics_listen: str
@@ -70,6 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         pod_cidr=given.pod_cidr,
         node_cidr_mask=given.node_cidr_mask,
         service_cidr=given.service_cidr,
+        retention=Retention(given.history_hours * 3600.0, given.history_revisions),
         node_port_range=given.node_port_range,
         config=given.config,
         metrics_listen=given.metrics_listen,
@@ -161,6 +164,20 @@ def _parser() -> argparse.ArgumentParser:
         default=24,
         metavar="BITS",
         help="prefix length of one node's part of --pod-cidr (default: %(default)s)",
+    )
+    add(
+        "--history-hours",
+        type=_history_hours,
+        default=24.0,
+        metavar="HOURS",
+        help="how far back one can look, and undo (default: 24)",
+    )
+    add(
+        "--history-revisions",
+        type=_history_revisions,
+        default=1_000_000,
+        metavar="COUNT",
+        help="at most so many revisions are kept, however young (default: %(default)s)",
     )
     add(
         "--service-cidr",
@@ -305,6 +322,23 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _history_hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    # Watchers that resume and pages of long lists need some of it.
+    if not 0.1 <= hours <= 8760:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected hours, 0.1 to 8760")
+    return hours
+
+
+def _history_revisions(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1000 <= int(text) <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1000 to 100000000")
+    return int(text)
 
 
 def _components(text: str) -> list[str]:

@@ -28,6 +28,7 @@ from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.options import StoreOptions
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.cluster import create_join_token
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
@@ -76,7 +77,8 @@ async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
     if given.members:
         return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
-        return await EmbeddedDatastore.open(given.data_dir / "store")
+        options = StoreOptions(retention=given.retention)
+        return await EmbeddedDatastore.open(given.data_dir / "store", options=options)
     from podraft.server.external import etcd
 
     return await etcd.open_claimed(given.datastore)

@@ -19,6 +19,7 @@ from podraft.server.auth.identity import IdentityError, from_certificate
 from podraft.server.auth.pki import Pki
 from podraft.server.replication.faults import NoLeaderError
 from podraft.server.replication.members import MemberConfig, RaftDatastore
+from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.transport import MemberCredentials, Peer
 
 _LOG = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def member_config(
         credentials=MemberCredentials(
             authority.certificate, pair.certificate, pair.key, _name_of, member_server_name
         ),
+        store_options=StoreOptions(retention=given.retention),
     )
 
 

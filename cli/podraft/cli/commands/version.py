@@ -35,6 +35,8 @@ def version(settings: Settings, client_only: bool, output: str | None) -> None:
         if output is None:
             click.echo(f"Server version: {server['version']}")
             click.echo(f"Cluster: {server['clusterId']}, up since {server['startedAt']}")
+            if history := server.get("history"):
+                click.echo(f"History: {history}")
     if output is not None:
         from podraft.cli.output import documents
 
@@ -47,7 +49,9 @@ def _server(settings: Settings) -> dict[str, str]:
 
     async def body(session: Session) -> dict[str, str]:
         answer = await session.client.version()
+        history = await _history(session)
         return {
+            **({"history": history} if history else {}),
             "version": answer.version,
             "clusterId": answer.cluster_id,
             "resourceVersion": answer.resource_version,
@@ -56,3 +60,23 @@ def _server(settings: Settings) -> dict[str, str]:
         }
 
     return run(settings, body)
+
+
+async def _history(session: Session) -> str:
+    """Return how far back one can look; nothing to who may not, or where none is kept."""
+    from podraft.cli.output import ages
+    from podraft.client.errors import ApiError
+
+    try:
+        moment = await session.client.history.resolve()
+    except ApiError:
+        return ""
+    since = ""
+    if moment.oldest_time is not None:
+        age = ages.human_duration(session.now_s() - moment.oldest_time.timestamp())
+        since = f" ({age} ago)"
+    kept = ages.human_duration(moment.keep_seconds)
+    return (
+        f"back to revision {moment.oldest_revision}{since}; "
+        f"kept for {kept}, at most {moment.keep_revisions} revisions"
+    )
