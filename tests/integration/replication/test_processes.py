@@ -44,6 +44,13 @@ class Book:
         self.acknowledged_s: list[float] = []
 
 
+def reached(writers: list[asyncio.Task[None]], book: Book, count: int) -> bool:
+    for writer in writers:
+        if writer.done():
+            writer.result()
+    return len(book.acknowledged) >= count
+
+
 def config_map(name: str) -> config_pb2.ConfigMap:
     sent = config_pb2.ConfigMap(data={"k": name})
     sent.metadata.name, sent.metadata.namespace = name, "default"
@@ -61,10 +68,11 @@ async def write(group: ServerGroup, writer: int, book: Book, stop: asyncio.Event
         name = f"w{writer}-{number}"
         book.tried.add(name)
         try:
-            await clients[chosen].config_maps.create(config_map(name))
+            async with asyncio.timeout(1.5):
+                await clients[chosen].config_maps.create(config_map(name))
         except AlreadyExistsError:
             raise AssertionError(f"{name} was created twice") from None
-        except ApiError:
+        except (ApiError, TimeoutError):
             # Unknown: the next object, another server.
             chosen = random.choice(NAMES)
             await asyncio.sleep(0.02)
@@ -95,21 +103,15 @@ def test_killed_servers_lose_nothing_and_invent_nothing(group: ServerGroup) -> N
         book, stop = Book(), asyncio.Event()
         writers = [asyncio.create_task(write(group, n, book, stop)) for n in range(WRITERS)]
 
-        def progress(count: int) -> bool:
-            for writer in writers:
-                if writer.done():
-                    writer.result()
-            return len(book.acknowledged) >= count
-
         for round_ in range(6):
             target = len(book.acknowledged) + 100
-            await eventually_async(partial(progress, target), within_s=30)
+            await eventually_async(partial(reached, writers, book, target), within_s=30)
             leader = group.leader
             victim = leader if round_ % 2 == 0 else random.choice(list(group.servers.values()))
             killed = time.monotonic()
             await asyncio.to_thread(victim.end, signal.SIGKILL)
             target = len(book.acknowledged) + 100
-            await eventually_async(partial(progress, target), within_s=30)
+            await eventually_async(partial(reached, writers, book, target), within_s=30)
             if victim is leader:
                 pauses.append(longest_pause_s(book.acknowledged_s, killed, time.monotonic()))
             victim.begin()
@@ -125,6 +127,33 @@ def test_killed_servers_lose_nothing_and_invent_nothing(group: ServerGroup) -> N
     asyncio.run(main())
     print(f"pauses after the leader's death: {[round(pause, 2) for pause in pauses]}")
     assert max(pauses) < 5.0
+
+
+def test_a_leader_that_hangs_is_replaced_and_what_it_then_says_is_not_believed(
+    group: ServerGroup,
+) -> None:
+    async def main() -> None:
+        book, stop = Book(), asyncio.Event()
+        writers = [asyncio.create_task(write(group, n, book, stop)) for n in range(WRITERS)]
+        for _ in range(3):
+            hung = group.leader
+            assert hung.process is not None
+            hung.process.send_signal(signal.SIGSTOP)
+            target = len(book.acknowledged) + 100
+            await eventually_async(partial(reached, writers, book, target), within_s=30)
+            hung.process.send_signal(signal.SIGCONT)
+            # Linearizable: the one that slept does not answer with what it knew.
+            known = set(book.acknowledged)
+            assert known <= set(await names_at(group, hung.name))
+            target = len(book.acknowledged) + 50
+            await eventually_async(partial(reached, writers, book, target), within_s=30)
+        stop.set()
+        await asyncio.gather(*writers)
+        for name in NAMES:
+            found = set(await names_at(group, name))
+            assert book.acknowledged <= found <= book.tried
+
+    asyncio.run(main())
 
 
 def test_a_member_without_the_clusters_authority_says_what_to_do(tmp_path: Path) -> None:
