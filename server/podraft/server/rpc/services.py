@@ -225,6 +225,7 @@ class KindServices:
                 wanted = selection.parse(
                     kind, request.namespace, request.label_selector, request.field_selector
                 )
+                await self._past.check_resume(kind, request.resource_version)
                 async for response in self._hub.stream(wanted, request.resource_version):
                     await errors.send(context, response)
             except errors.CallerLeftError:

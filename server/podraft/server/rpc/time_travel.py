@@ -23,7 +23,7 @@ from podraft.server.rpc.access import Caller
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.secret_values import SecretHashes, values_are_current
-from podraft.server.state.datastore import Datastore, Record
+from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
 from podraft.server.state.past import BeforeHistoryError, KeepsHistory, Kept, Past
 
 HISTORY: Final = "history"
@@ -31,6 +31,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_CHARACTERS_MAX: Final = 64
 # More digits than any revision has.
 _REVISION_DIGITS_MAX: Final = 18
+# Who watches Secrets may be away so long; a value that was replaced before is not replayed.
+_SECRETS_RESUME_MS: Final = 300_000
 
 
 def check_may_look_back(caller: Caller, verb: Literal["get", "list"] = "get") -> None:
@@ -191,6 +193,21 @@ class PastReads:
         else:
             values = [record.value for record in records]
         return wire.encode_list(values, metadata)
+
+    async def check_resume(self, kind: AnyKind, resource_version: str) -> None:
+        """Check that a watch of Secrets does not begin where it would replay former values.
+
+        Raises:
+            RevisionCompactedError: It would; whoever watches lists again.
+        """
+        if kind is not kinds.SECRET or not resource_version.isdecimal():
+            return
+        following = int(resource_version[:_REVISION_DIGITS_MAX]) + 1
+        newest = self._datastore.revision
+        if following > newest or not isinstance(self._datastore, KeepsHistory):
+            return
+        if await self.moments.past.time_of(following) < now_ms() - _SECRETS_RESUME_MS:
+            raise RevisionCompactedError(following - 1, newest)
 
     async def _record(self, key: bytes, revision: int) -> Record | None:
         # The smallest key above all smaller ones that begin like this is this one.
