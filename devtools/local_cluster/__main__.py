@@ -23,8 +23,8 @@ from podraft.client.client import Client
 from podraft.client.errors import ApiError
 
 _ROOT = Path(__file__).parent.parent.parent
-_DEFAULT_STATE = "/var/lib/podraft-dev"
-_STATE = Path(os.environ.get("PODRAFT_DEV_STATE", _DEFAULT_STATE)).resolve()
+_USUAL_STATE = Path("/var/lib/podraft-dev")
+_STATE = Path(os.environ.get("PODRAFT_DEV_STATE", _USUAL_STATE)).resolve()
 
 
 def _free_port(preferred: int) -> int:
@@ -51,7 +51,7 @@ def _ports() -> tuple[int, int]:
 
 def _name() -> str:
     """Return the cluster's name: clusters with different state never meet."""
-    if _STATE == Path(_DEFAULT_STATE):
+    if _STATE == _USUAL_STATE:
         return "podraft-dev"
     return f"podraft-dev-{zlib.crc32(os.fsencode(_STATE)):08x}"
 
