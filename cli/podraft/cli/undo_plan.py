@@ -109,6 +109,7 @@ def step(change: ObjectChange, live: Any, *, owners: Iterable[str], force: bool)
     if change.kind is kinds.SECRET:
         # What is read now are values, what is known of then are hashes: not comparable.
         now, after = _hashless(now), _hashless(after)
+    back = _narrowed(back, after, now)
     clashes = list(_clashes(back, after, now, ""))
     if clashes and not force:
         lines = [
@@ -200,10 +201,28 @@ def _clashes(
         inner = f"{path}.{key}" if path else key
         then = after.get(key, _ABSENT) if isinstance(after, Mapping) else _ABSENT
         here = now.get(key, _ABSENT) if isinstance(now, Mapping) else _ABSENT
-        if isinstance(value, Mapping) and isinstance(then, Mapping):
+        if isinstance(value, Mapping) and _maybe_mapping(then) and _maybe_mapping(here):
             yield from _clashes(value, then, here, inner)
         elif key != LAST_APPLIED and not (then is here or then == here):
             yield inner, then, here
+
+
+def _maybe_mapping(value: Any) -> bool:
+    return value is _ABSENT or isinstance(value, Mapping)
+
+
+def _narrowed(back: Mapping[str, Any], after: Any, now: Any) -> dict[str, Any]:
+    """Return ``back`` such that of a mapping to remove only what the change brought goes."""
+    result: dict[str, Any] = {}
+    for key, value in back.items():
+        then, here = after.get(key), now.get(key)
+        if isinstance(then, Mapping) and isinstance(here, Mapping) and then != here:
+            inner = dict.fromkeys(then) if value is None else value
+            if isinstance(inner, Mapping):
+                result[key] = _narrowed(inner, then, here)
+                continue
+        result[key] = value
+    return result
 
 
 def _without_applied(value: dict[str, Any]) -> dict[str, Any]:
