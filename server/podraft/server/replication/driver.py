@@ -15,6 +15,7 @@ applied in order, each once.  Whatever goes wrong inside stops the member: it mu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from typing import TypeAlias
 
 from podraft.server.raft.core import Event, RaftCore, Received, Restored, Status
 from podraft.server.raft.effects import Effects, SendSnapshot, Write
-from podraft.server.raft.entries import Entry, EntryKind, HardState, MemberId, SnapshotMark
+from podraft.server.raft.entries import NOBODY, Entry, EntryKind, HardState, MemberId, SnapshotMark
 from podraft.server.raft.events import (
     Applied,
     Compacted,
@@ -32,7 +33,9 @@ from podraft.server.raft.events import (
     ReadsRequested,
     SnapshotSent,
     Tick,
+    TransferLeadership,
 )
+from podraft.server.raft.member import Role
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RandomSource
 from podraft.server.replication.barriers import ReadBarriers
@@ -44,6 +47,8 @@ from podraft.server.replication.own_proposals import OwnProposals
 from podraft.server.replication.records import encode_base, encode_entry, encode_hard_state
 
 _LOG = logging.getLogger(__name__)
+# No proposal or read has it; nobody waits for its refusal.
+_TRANSFER_ID = 1
 
 Send: TypeAlias = Callable[[Message], None]
 # Begins to put a received snapshot in the place of the state machine.
@@ -94,7 +99,8 @@ class MemberDriver:
         # How much each applied batch added to the log: its last index, its bytes.
         self._applied_sizes: deque[tuple[int, int]] = deque()
         self._applied_bytes = 0
-        self._known_leader: tuple[int, MemberId] = (0, 0)
+        self._known_leader: tuple[int, MemberId] = (0, NOBODY)
+        self._led_by_other = asyncio.Event()
         self._pins: dict[MemberId, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -157,6 +163,24 @@ class MemberDriver:
         self.reads.expire()
         self.reads.resume()
 
+    # Leaving.
+
+    async def hand_over(self, reachable: Sequence[MemberId], within_s: float) -> None:
+        """Let another member lead, if this one does: quicker than letting the others notice."""
+        member = self._core.member
+        heirs = {
+            peer: member.peers[peer].match
+            for peer in reachable
+            if peer in member.peers and peer in self._core.log.membership.voters
+        }
+        if self._stopped or member.role is not Role.LEADER or not heirs:
+            return
+        self._led_by_other.clear()
+        self._step(TransferLeadership(_TRANSFER_ID, max(heirs, key=lambda peer: heirs[peer])))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._led_by_other.wait()
+
     # The core.
 
     def _step(self, event: Event) -> None:
@@ -174,6 +198,8 @@ class MemberDriver:
         leader = (self._core.member.term, self._core.member.leader)
         if leader != self._known_leader:
             self._known_leader = leader
+            if leader[1] not in (NOBODY, self._core.member.id):
+                self._led_by_other.set()
             _LOG.info("%s", self._describe_leader(*leader))
             self.proposals.resume()
             self.reads.resume()

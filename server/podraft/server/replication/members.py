@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
@@ -43,6 +43,8 @@ from podraft.server.state.datastore import (
     Transaction,
     TransactionTooLargeError,
 )
+
+_HAND_OVER_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,7 @@ class RaftDatastore:
         if self._state.closing:
             return
         self._state.begin_close()
+        await self._driver.hand_over(self._transport.connected, _HAND_OVER_S)
         self._driver.fail_waiting(StoreFailedError("the store is closed"))
         self._state.end_watches()
         await self._transport.close()
