@@ -62,6 +62,27 @@ class MemberConfig:
     store_options: StoreOptions = field(default_factory=StoreOptions)
 
 
+class AppliedReader:
+    """Reads what this member has applied, without asking the leader again."""
+
+    def __init__(self, state: AppliedState) -> None:
+        self._state = state
+
+    async def get(self, key: bytes) -> Record | None:
+        """Return the newest applied record of ``key``."""
+        self._state.check_serving()
+        return self._state.get(key)
+
+    async def range(
+        self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
+    ) -> Page:
+        """Return the applied records below ``prefix``."""
+        self._state.check_serving()
+        return await self._state.range(
+            prefix, start_after=start_after, limit=limit, revision=revision
+        )
+
+
 class RaftDatastore:
     """A ``Datastore`` of several members.  Made by ``open``; belongs to the loop that opened it."""
 
@@ -159,6 +180,11 @@ class RaftDatastore:
         self._state.check_serving()
 
     # Reading.
+
+    async def current(self) -> AppliedReader:
+        """Return reads that share one proof: each sees at least what was committed at this call."""
+        await self.caught_up()
+        return AppliedReader(self._state)
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``."""

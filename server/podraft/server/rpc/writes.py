@@ -16,13 +16,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.operations import Operation
-from podraft.server.rpc.planning import Authorizer, Plan, Planner, Surroundings
+from podraft.server.rpc.planning import Authorizer, Plan, Planner, Reader, Surroundings
 from podraft.server.state.datastore import Committed, Datastore
 
 _LOG = logging.getLogger(__name__)
@@ -100,8 +100,20 @@ class Writer:
     async def _plan(
         self, operations: Sequence[Operation], authorize: Authorizer, numbered: bool
     ) -> Plan:
-        planner = Planner(self._datastore, self._decoded, self._around, authorize)
+        reader: Reader = self._datastore
+        if isinstance(reader, ProvesOnce):
+            # One question to the leader for all that the plan reads.
+            reader = await reader.current()
+        planner = Planner(reader, self._decoded, self._around, authorize)
         return await planner.plan(operations, numbered=numbered)
+
+
+@runtime_checkable
+class ProvesOnce(Protocol):
+    """A store whose every read asks others: it can prove several reads at once."""
+
+    async def current(self) -> Reader:
+        """Return reads that see at least what was committed at this call."""
 
 
 class _Queues:
