@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from local_cluster import images, podman
+from local_cluster import images, network, podman
 from local_cluster.cluster import LocalCluster
 from podraft.api import codec
 from podraft.api.apps.v1 import deployment_pb2
@@ -29,7 +29,6 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
 from podraft.client.errors import ApiError
 from suite.figures import Figure, median_figure
-from suite.server import free_ports
 
 _IMAGE = "localhost/bench:1"
 _COMMAND = ["/bin/sleep", "3600"]
@@ -40,7 +39,7 @@ _REPLICAS = 20
 @contextlib.contextmanager
 def _cluster() -> Iterator[LocalCluster]:
     with tempfile.TemporaryDirectory(prefix="podraft-bench-", dir="/var/tmp") as directory:
-        (port,) = free_ports(1)
+        (port,) = network.free_ports(1)
         cluster = LocalCluster("podraft-bench", Path(directory, "state"), port)
         try:
             cluster.start_server()

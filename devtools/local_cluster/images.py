@@ -19,10 +19,10 @@ from local_cluster import podman
 
 # fmt: off
 _APPLETS = (
-    "sh", "ash", "cat", "echo", "ls", "sleep", "httpd", "nc", "hostname", "date", "env",
-    "id", "ps", "kill", "mkdir", "rm", "touch", "wc", "head", "tail", "grep", "sed", "awk",
-    "test", "true", "false", "stat", "chmod", "seq", "timeout", "vi", "top", "ip", "ping", "df",
-    "mount", "dd", "yes", "sync",
+    "sh", "ash", "cat", "echo", "printf", "ls", "ln", "readlink", "sleep", "httpd", "wget", "nc",
+    "hostname", "date", "env", "id", "ps", "kill", "mkdir", "rm", "touch", "wc", "head", "tail",
+    "grep", "sed", "awk", "test", "true", "false", "stat", "chmod", "seq", "timeout", "vi", "top",
+    "tty", "stty", "ip", "ping", "df", "mount", "dd", "yes", "sync",
 )
 # fmt: on
 

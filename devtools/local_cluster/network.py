@@ -6,7 +6,9 @@ route before packets for a service's address reach nftables' output hook.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,15 @@ from pyroute2 import IPRoute, netns
 
 NODE_ADDRESS = "10.250.0.2"
 _GATEWAY = "10.250.0.1"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback on which nobody listens now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def create(name: str) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from local_cluster import guestbook, network
 from local_cluster.cluster import LocalCluster
-from suite.server import free_ports
 from support.guest import Guest
 
 
@@ -18,7 +17,7 @@ from support.guest import Guest
 def cluster() -> Iterator[LocalCluster]:
     """A running one-node cluster with the guestbook's images; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="podraft-e2e-", dir="/var/tmp") as directory:
-        api_port, web_port = free_ports(2)
+        api_port, web_port = network.free_ports(2)
         cluster = LocalCluster(
             "pt-e2e",
             Path(directory, "state"),

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from podraft.api import codec
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.client import Client
-from podraft.client.config import load
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from podraft.server.auth.certificates import new_request
 from podraft.server.auth.pki import ensure_pki
@@ -115,7 +114,7 @@ def cli_agent(server: CliServer, node_name: str) -> Iterator[None]:
     async def main() -> None:
         listener = grpc.aio.server()
         node_agent_pb2_grpc.add_NodeAgentServiceServicer_to_server(_Agent(), listener)
-        pki = ensure_pki(server.directory / "data" / "pki", addresses=())
+        pki = ensure_pki(server.process.data_dir / "pki", addresses=())
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
         certificate = pki.authority.sign_node(new_request(key), node_name, now)
@@ -129,7 +128,7 @@ def cli_agent(server: CliServer, node_name: str) -> Iterator[None]:
         )
         port = listener.add_secure_port("127.0.0.1:0", credentials)
         await listener.start()
-        async with Client(load(server.config)) as client:
+        async with Client(server.process.config()) as client:
             await _register(client, node_name, port)
         ready.set()
         await asyncio.to_thread(stop.wait)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.waiting import eventually
+from local_cluster import server_process
+from local_cluster.server_process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,11 @@ class Result:
 class CliServer:
     """A server on loopback, and commands that are its clients."""
 
-    config: Path
-    address: str
-    directory: Path
+    process: ServerProcess
+
+    @property
+    def config(self) -> Path:
+        return self.process.config_path()
 
     def environment(self) -> dict[str, str]:
         return {
@@ -70,49 +70,10 @@ class CliServer:
 
 
 COMMAND = (sys.executable, "-c", "from podraft.cli.app import main; main()")
-_SERVER = (sys.executable, "-c", "from podraft.server.app import main; main()")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
 def cli_server(components: str = "api") -> Iterator[CliServer]:
     """Run a server until the end of the block, in a directory of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="podraft-cli-"))
-    address = f"127.0.0.1:{_free_port()}"
-    config = directory / "admin.conf"
-    log = (directory / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            *_SERVER,
-            *("--data-dir", str(directory / "data")),
-            *("--listen", address),
-            *("--join-listen", f"127.0.0.1:{_free_port()}"),
-            *("--metrics-listen", ""),
-            *("--components", components),
-            *("--admin-config", str(config)),
-        ],
-        stdout=log,
-        stderr=log,
-    )
-    server = CliServer(config, address, directory)
-    try:
-        eventually(
-            lambda: config.exists() and server.run("get", "namespace", "default").code == 0,
-            within_s=30,
-            describe=lambda: (directory / "log").read_text()[-2000:],
-        )
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
-        shutil.rmtree(directory, ignore_errors=True)
+    with server_process.running(components=components) as process:
+        yield CliServer(process)

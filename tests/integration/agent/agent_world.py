@@ -17,23 +17,21 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from local_cluster import images
+from local_cluster.server_process import ServerProcess
 from podraft.agent import app, arguments
 from podraft.agent.node.join import IdentityStore, signing_request
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.volumes.mounts import mounted_below, unmount
 from podraft.api.core.v1 import pod_pb2
-from podraft.client import config
 from podraft.client.client import Client
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.auth.certificates import NODE_LIFETIME, CertificateAuthority, KeyPair
-from support.images import build_image
-from support.server_process import server
 from support.waiting import eventually_async
 
 NODE = "n1"
 NODE_IP = "10.99.0.1"
 IMAGE = "localhost/test:1"
-API, JOIN = "127.0.0.1:7443", "127.0.0.1:7444"
 
 
 def make_pod(name: str, script: str = "", *, grace_s: int = 1) -> pod_pb2.Pod:
@@ -55,7 +53,9 @@ WAIT = TRAP + "while :; do sleep 1 & wait $!; done"
 class World:
     """What a scenario uses."""
 
-    def __init__(self, directory: Path, client: Client, words: list[str], api: Server) -> None:
+    def __init__(
+        self, directory: Path, client: Client, words: list[str], api: ServerProcess
+    ) -> None:
         self.directory = directory
         self.api = api
         self.words = words
@@ -84,9 +84,14 @@ class World:
                 await self._agent
             self._agent = None
 
+    def import_image(self) -> None:
+        """Give this node's Podman the image of all pods here."""
+        tar = images.root_filesystem({}, empty_directories=["www"])
+        images.import_image(self.socket, IMAGE, tar)
+
     def sign(self, lifetime: timedelta = NODE_LIFETIME) -> bytes:
         """Give the node another certificate, and return it."""
-        return _sign(self.api.data, self.state, lifetime)
+        return _sign(self.api.data_dir, self.state, lifetime)
 
     def podman_service_pid(self) -> int:
         listed = subprocess.run(
@@ -187,22 +192,6 @@ def is_ready(pod: pod_pb2.Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
-class Server:
-    """The API server at a fixed port of the namespace, which may be killed and started again."""
-
-    def __init__(self, directory: Path) -> None:
-        self.data = directory
-        self._stack = contextlib.ExitStack()
-
-    def start(self) -> None:
-        self._stack.enter_context(
-            server(self.data, listen=API, join_listen=JOIN, kill=True),
-        )
-
-    def kill(self) -> None:
-        self._stack.close()
-
-
 @contextlib.asynccontextmanager
 async def world(
     *,
@@ -218,25 +207,23 @@ async def world(
     _make_network()
     with (
         tempfile.TemporaryDirectory(prefix="podraft-agent-") as folder,
-        contextlib.ExitStack() as stack,
+        ServerProcess(Path(folder, "server")) as api,
     ):
-        api = Server(Path(folder, "server"))
-        api.start()
-        stack.callback(api.kill)
-        admin = config.load(api.data / "admin.conf")
         state = Path(folder, "agent")
-        async with Client(admin) as client:
-            words = f"--server {API} --node-name {NODE} --node-ip {NODE_IP} --state-dir {state}"
+        async with Client(api.config()) as client:
+            words = (
+                f"--server {api.address} --node-name {NODE} --node-ip {NODE_IP} --state-dir {state}"
+            )
             if join:
                 token = await client.create_join_token(60)
-                words += f" --join-token {token.token}"
+                words += f" --join-server 127.0.0.1:{api.join_port} --join-token {token.token}"
             else:
-                _sign(api.data, state, NODE_LIFETIME)
+                _sign(api.data_dir, state, NODE_LIFETIME)
             it = World(Path(folder), client, words.split(), api)
             try:
                 if start:
                     await it.start_agent()
-                    build_image(it.socket, IMAGE)
+                    it.import_image()
                 if start and assign_addresses:
                     await assign_pod_addresses(client)
                 yield it

@@ -30,7 +30,6 @@ from podraft.agent.podman import spec
 from podraft.agent.podman.client import ContainerRecord, PodmanClient
 from podraft.api.core.v1 import pod_pb2
 from podraft.client.errors import NotFoundError
-from support.images import build_image
 from support.waiting import eventually_async
 
 WORLDS: dict[str, dict[str, Any]] = {"killed_anywhere": {"start": False}}
@@ -48,7 +47,7 @@ async def killed_anywhere(it: World) -> None:
     alive: list[str] = []
     with _agent(it) as agent:
         await _up(it, 0)
-        build_image(it.socket, IMAGE)
+        it.import_image()
         await assign_pod_addresses(it.client)
         await _up(it, 1)
         agent.kill()

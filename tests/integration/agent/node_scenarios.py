@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from integration.agent.agent_world import (
-    IMAGE,
     NODE,
     World,
     clean_up,
@@ -22,11 +21,9 @@ from integration.agent.agent_world import (
 from podraft.agent.node.join import IdentityStore
 from podraft.agent.volumes.mounts import mounted_below
 from podraft.api.core.v1 import node_pb2
-from podraft.client import config
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.controllers import app as controllers
 from podraft.server.controllers.wiring import ControllerOptions
-from support.images import build_image
 from support.waiting import eventually, eventually_async
 
 WORLDS: dict[str, dict[str, Any]] = {
@@ -152,7 +149,7 @@ async def cleans_up(it: World) -> None:
     await it.client.pods.delete("web", "default", grace_period_seconds=0)
     it.sign()
     await it.start_agent()
-    build_image(it.socket, IMAGE)
+    it.import_image()
     await it.create(make_pod("again"))
     await it.running("again")
 
@@ -164,9 +161,7 @@ async def cleans_up(it: World) -> None:
 async def _controllers(it: World) -> AsyncIterator[None]:
     """Run the real controllers, with little patience."""
     options = ControllerOptions(node_grace_s=4.0)  # An agent renews its lease every 3 s.
-    task = asyncio.create_task(
-        controllers.run(config.load(it.api.data / "controllers.conf"), options)
-    )
+    task = asyncio.create_task(controllers.run(it.api.config("controllers"), options))
     try:
         yield
     finally:

@@ -11,7 +11,8 @@ import pytest
 
 from support.netns import namespace
 
-_TESTS = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
+_PATHS = (_ROOT / "tests", _ROOT / "devtools")
 _SCENARIOS = {
     "scenarios": ("lifecycle", "crashes", "restarts", "probes", "volumes", "streams"),
     "spec_scenarios": ("settings",),
@@ -31,7 +32,7 @@ def test_scenario(module: str, scenario: str) -> None:
     with namespace("agent") as inside:
         result = subprocess.run(
             ["nsenter", f"--net={inside.path}", *command],
-            env={**os.environ, "PYTHONPATH": str(_TESTS)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, _PATHS))},
             capture_output=True,
             text=True,
             timeout=120,

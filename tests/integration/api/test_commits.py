@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
@@ -21,7 +22,6 @@ from podraft.client.errors import (
     OverloadedError,
 )
 from support.api_objects import example
-from support.api_server import running
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
 from podraft.api.coordination.v1.lease_pb2 import Lease
@@ -39,7 +40,6 @@ from podraft.server.auth.identity import node_identity
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.rpc.serving import ServingCertificate
 from support.api_objects import example
-from support.api_server import running
 from support.waiting import eventually
 
 
@@ -446,7 +446,7 @@ def test_sigterm_ends_watches_and_the_process_in_time():
 
 
 def test_children_run_with_the_server_and_die_with_it():
-    with running(["--components=all"]) as process:
+    with running(components="all") as process:
         parent = psutil.Process(process.process.pid)
         children = eventually(lambda: len(parent.children()) == 2 and parent.children())
         children[0].kill()

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.client import Client
@@ -17,7 +18,6 @@ from podraft.internal.node.v1 import node_agent_pb2_grpc
 from podraft.server.auth.certificates import KeyPair, new_request
 from podraft.server.auth.pki import ensure_pki
 from support.api_objects import example
-from support.api_server import running
 from support.waiting import eventually_async
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.client.client import Client
@@ -15,7 +16,6 @@ from podraft.client.errors import (
     NotFoundError,
 )
 from support.api_objects import example
-from support.api_server import running
 
 
 @pytest.fixture(scope="module")

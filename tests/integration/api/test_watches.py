@@ -5,12 +5,12 @@ import random
 
 import pytest
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
 from podraft.client.errors import CompactedError, InvalidError
 from support.api_objects import example
-from support.api_server import running
 
 ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED
 MODIFIED = requests_pb2.WATCH_EVENT_TYPE_MODIFIED

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from local_cluster import server_process
+from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.client import writes
 from podraft.client.backups import backup
@@ -31,8 +33,7 @@ from podraft.server.replication.backup import (
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
-from support import api_server, etcd_process
-from support.api_server import ApiServerProcess
+from support import etcd_process
 from support.waiting import eventually_async
 
 FACTS = BackupFacts(bytes(range(16)), 900, 1_700_000_000_000)
@@ -205,8 +206,8 @@ def test_other_files_are_refused_in_a_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[ApiServerProcess]:
-    with api_server.running() as running:
+def server() -> Iterator[ServerProcess]:
+    with server_process.running() as running:
         yield running
 
 
@@ -216,7 +217,7 @@ def config_map(name: str) -> ConfigMap:
     return made
 
 
-def in_client(server: ApiServerProcess, act: Any, component: str = "admin") -> Any:
+def in_client(server: ServerProcess, act: Any, component: str = "admin") -> Any:
     async def main() -> Any:
         async with Client(server.config(component)) as client:
             return await act(client)
@@ -248,7 +249,7 @@ def test_the_command_makes_a_backup_and_the_server_a_new_cluster(server, tmp_pat
     assert entries(tmp_path) == ["backup"]
     server.stop()
 
-    with api_server.running() as other:
+    with server_process.running() as other:
         other.stop()
         old = other.data_dir.rename(other.data_dir.with_name("old"))
         # The keys of the first cluster: its admin goes on to be admin.
@@ -284,7 +285,7 @@ def test_the_command_makes_a_backup_and_the_server_a_new_cluster(server, tmp_pat
 def test_a_server_on_etcd_points_to_etcds_own_tool(tmp_path: Path) -> None:
     with (
         etcd_process.running() as etcd,
-        api_server.running((f"--datastore=etcd://{etcd.endpoint}",)) as server,
+        server_process.running((f"--datastore=etcd://{etcd.endpoint}",)) as server,
     ):
 
         async def refused(client: Client) -> None:

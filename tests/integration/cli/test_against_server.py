@@ -319,9 +319,8 @@ def test_wait_says_what_is_missing_when_time_is_over(server: CliServer, space: s
 def test_a_server_that_is_not_there_is_named_with_what_to_check(
     server: CliServer, tmp_path: Path
 ) -> None:
-    port = server.address.rpartition(":")[2]
     config = tmp_path / "config"
-    config.write_text(server.config.read_text().replace(f":{port}", ":1"))
+    config.write_text(server.config.read_text().replace(f":{server.process.port}", ":1"))
 
     result = server.run("get", "pods", "--config", str(config))
 

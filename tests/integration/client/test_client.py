@@ -7,6 +7,7 @@ import socket
 import grpc
 import pytest
 
+from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1 import config_pb2
 from podraft.api.kinds import CONFIG_MAP, EVENT
 from podraft.api.meta.v1 import requests_pb2
@@ -25,14 +26,13 @@ from podraft.client.errors import (
 from podraft.client.informer import Informer
 from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from podraft.client.recorder import EventRecorder
-from support.server_process import server
 from support.waiting import eventually_async
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("server")) as directory:
-        yield directory
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as server:
+        yield server.data_dir
 
 
 def run(data_dir, test, name="admin"):
@@ -189,10 +189,8 @@ def test_a_server_that_never_answers_costs_only_the_deadline(data_dir):
 
 def test_an_informer_survives_the_servers_restart(tmp_path):
     async def main():
-        with server(tmp_path) as directory:
-            config = load(directory / "admin.conf")
-            port = config.servers[0].rpartition(":")[2]
-            client = await stack.enter_async_context(Client(config))
+        with ServerProcess(tmp_path / "data") as server:
+            client = await stack.enter_async_context(Client(server.config()))
             informer = Informer(client.config_maps)
             changes = []
             informer.add_handler(lambda old, new: changes.append((new or old).metadata.name))
@@ -200,8 +198,9 @@ def test_an_informer_survives_the_servers_restart(tmp_path):
             await informer.synced()
             await client.config_maps.create(entry("before"))
             await eventually_async(lambda: changes == ["before"])
-        with server(tmp_path, listen=f"127.0.0.1:{port}"):
-            async with Client(load(tmp_path / "admin.conf")) as other:
+            server.stop()
+            server.start()
+            async with Client(server.config()) as other:
                 await other.config_maps.create(entry("after"))
             await eventually_async(lambda: changes == ["before", "after"], within_s=15)
             assert not task.done()

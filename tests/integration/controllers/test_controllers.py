@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from local_cluster.server_process import ServerProcess
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import namespace_pb2, service_pb2
 from podraft.api.meta.v1 import requests_pb2
@@ -13,15 +14,15 @@ from podraft.client.client import Client
 from podraft.client.config import load
 from podraft.client.errors import NotFoundError
 from podraft.server.controllers.app import ControllerOptions, run
-from support.server_process import server
 from support.simulated_agent import SimulatedNodes
 from support.waiting import eventually_async
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    with server(tmp_path_factory.mktemp("server"), "api", "scheduler") as directory:
-        yield directory
+    data = tmp_path_factory.mktemp("server") / "data"
+    with ServerProcess(data, components="api,scheduler") as server:
+        yield server.data_dir
 
 
 @contextlib.asynccontextmanager
@@ -266,19 +267,10 @@ def test_foreground_deletion_removes_the_owner_last(data_dir):
 
 def test_a_rollout_survives_kills_of_the_server(tmp_path):
     async def main():
-        with server(tmp_path, "api", "scheduler") as directory:
-            listen = load(directory / "admin.conf").servers[0]
         async with contextlib.AsyncExitStack() as stack:
-            running = contextlib.ExitStack()  # The server that runs now.
-
-            def start():
-                running.enter_context(
-                    server(tmp_path, "api", "scheduler", listen=listen, kill=True)
-                )
-
-            stack.callback(running.close)
-            start()
-            client, _ = await stack.enter_async_context(cluster(tmp_path, start_s=0.02))
+            process = ServerProcess(tmp_path / "data", components="api,scheduler")
+            server = stack.enter_context(process)
+            client, _ = await stack.enter_async_context(cluster(server.data_dir, start_s=0.02))
             await client.deployments.create(new_deployment("web", 30))
             await until_available(client, "web", 30)
             for version in range(2, 5):
@@ -287,8 +279,8 @@ def test_a_rollout_survives_kills_of_the_server(tmp_path):
                     "web", {"spec": {"template": {"spec": image}}}, "default"
                 )
                 await asyncio.sleep(0.05 * version)  # The rollout is somewhere in its midst.
-                running.close()
-                start()
+                server.kill()
+                server.start()
                 await until_available(client, "web", 30, within_s=40)
                 pods = (await client.pods.list("default")).items
                 active = [p for p in pods if not p.metadata.HasField("deletion_timestamp")]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cluster import server_process
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.meta.v1 import requests_pb2
 from podraft.cli.errors import lines_of_api_error
@@ -21,7 +22,7 @@ from podraft.server.auth.pki import ensure_pki
 from podraft.server.external import address
 from podraft.server.external.etcd import EtcdDatastore
 from podraft.server.state.datastore import StoreUnavailableError
-from support import api_server, etcd_process
+from support import etcd_process
 from support.etcd_process import EtcdProcess, free_port
 
 
@@ -70,7 +71,7 @@ def test_what_was_acknowledged_outlives_the_server_and_watches_resume(etcd) -> N
             ("a", requests_pb2.WATCH_EVENT_TYPE_DELETED),
         ]
 
-    with api_server.running(on(etcd, "outlives")) as server:
+    with server_process.running(on(etcd, "outlives")) as server:
 
         async def run_before() -> tuple[str, str]:
             async with Client(server.config()) as client:
@@ -88,7 +89,7 @@ def test_what_was_acknowledged_outlives_the_server_and_watches_resume(etcd) -> N
 
 
 def test_an_etcd_that_is_away_refuses_calls_and_comes_back(tmp_path) -> None:
-    with etcd_process.running() as etcd, api_server.running(on(etcd, "away")) as server:
+    with etcd_process.running() as etcd, server_process.running(on(etcd, "away")) as server:
 
         async def main() -> None:
             async with Client(server.config()) as client:
@@ -112,7 +113,7 @@ def test_an_etcd_that_is_away_refuses_calls_and_comes_back(tmp_path) -> None:
 
 
 def test_a_commit_beyond_etcds_limit_says_what_to_do(etcd) -> None:
-    with api_server.running(on(etcd, "limit")) as server:
+    with server_process.running(on(etcd, "limit")) as server:
 
         async def main() -> None:
             async with Client(server.config()) as client:
@@ -139,7 +140,7 @@ def test_etcd_with_client_certificates(tmp_path: Path) -> None:
     trusted = [f"--etcd-ca={tmp_path / 'ca'}"]
     ours = [f"--etcd-cert={tmp_path / 'client-cert'}", f"--etcd-key={tmp_path / 'client-key'}"]
     with etcd_process.running(tls, "https") as etcd:
-        with api_server.running((*on(etcd, "tls"), *trusted, *ours)) as server:
+        with server_process.running((*on(etcd, "tls"), *trusted, *ours)) as server:
 
             async def main() -> None:
                 async with Client(server.config()) as client:

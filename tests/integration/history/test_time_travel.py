@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.core.v1 import config_pb2
 from podraft.client import writes
@@ -17,7 +18,6 @@ from podraft.client.errors import (
     NotFoundError,
 )
 from support.api_objects import example
-from support.api_server import running
 
 SECRET_VALUES = (b"first-secret-value", b"second-secret-value", b"third-secret-value")
 

@@ -2,9 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod, PodCondition
 from podraft.client import writes
@@ -26,24 +24,14 @@ from podraft.server.scheduling.queue import Entry
 from support.scheduling.clusters import make_node, make_pod
 from support.waiting import eventually_async
 
-START_S = 30
 ItemT = TypeVar("ItemT")
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Run an API server without a scheduler; return where its configurations are."""
-    directory = tmp_path_factory.mktemp("server")
-    command = [sys.executable, "-m", "podraft.server.app", "--components", "api"]
-    command += ["--listen", "127.0.0.1:0", "--join-listen", "127.0.0.1:0"]
-    command += ["--metrics-listen", "", "--data-dir", str(directory)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
-        assert b"ready" in process.stdout.readline()
-        yield directory
-        process.terminate()
-        process.wait(START_S)
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as server:
+        yield server.data_dir
 
 
 @contextlib.asynccontextmanager

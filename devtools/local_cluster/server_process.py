@@ -1,0 +1,153 @@
+"""One `podraft-server` on loopback, a child of whoever tests or measures it.
+
+Owns: how it is started, known to be ready, ended, and started again.  Invariants: the
+server chooses its own ports, so that two never race for one; a server that is started
+again keeps them, as its clients expect; no wait is without a deadline.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from podraft.client.config import ClusterConfig, load
+
+_READY = re.compile(r"ready: api=\S+:(\d+) join=\S+:(\d+) ")
+_START_S = 60.0
+_STOP_S = 30.0
+
+
+class ServerStartError(Exception):
+    """The server did not become ready; the message holds the end of its log."""
+
+
+class ServerProcess:
+    """A server in its own process; as a context it runs inside, and is killed at the end.
+
+    Its state lies in ``data_dir``, what it logs beside it.  ``arguments`` come last: they
+    may say otherwise than what is usual here.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        arguments: Sequence[str] = (),
+        *,
+        components: str = "api",
+    ) -> None:
+        self.data_dir = data_dir
+        self.arguments = tuple(arguments)
+        self.components = components
+        self.port = self.join_port = 0  # The server's choice, until it has made one.
+        self.process: subprocess.Popen[str] | None = None
+        self._log = data_dir.with_name(f"{data_dir.name}.log")
+
+    def start(self) -> None:
+        """Start; return when its API, if it has one, answers.
+
+        Raises:
+            ServerStartError: It does not.
+        """
+        self.begin()
+        try:
+            if not {"api", "all"}.isdisjoint(self.components.split(",")):
+                self._await_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def begin(self) -> None:
+        """Start, and do not wait for anything."""
+        command = [
+            sys.executable,
+            "-m",
+            "podraft.server.app",
+            f"--data-dir={self.data_dir}",
+            f"--listen=127.0.0.1:{self.port}",
+            f"--join-listen=127.0.0.1:{self.join_port}",
+            f"--components={self.components}",
+            "--metrics-listen=",
+            *self.arguments,
+        ]
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    def _await_ready(self) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], _START_S)
+        line = self.process.stdout.readline() if readable else ""
+        match = _READY.search(line)
+        if match is None:
+            raise ServerStartError(f"the server said {line!r}; its log ends with:\n{self.errors()}")
+        self.port, self.join_port = int(match[1]), int(match[2])
+
+    def errors(self) -> str:
+        """Return the end of what it logged, over all its starts."""
+        return self._log.read_text(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        assert self.process is not None
+        self.process.kill()
+        self._wait()
+
+    def stop(self) -> int:
+        """End it politely; return its status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def _wait(self) -> int:
+        assert self.process is not None
+        status = self.process.wait(_STOP_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    @property
+    def address(self) -> str:
+        """Where its API answers."""
+        return f"127.0.0.1:{self.port}"
+
+    def config_path(self, component: str = "admin") -> Path:
+        """Return the file that says how ``component`` reaches the API."""
+        return self.data_dir / f"{component}.conf"
+
+    def config(self, component: str = "admin") -> ClusterConfig:
+        """Return how ``component`` reaches the API."""
+        return load(self.config_path(component))
+
+    def __enter__(self) -> ServerProcess:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.process is not None:
+            self.kill()
+
+
+@contextmanager
+def running(arguments: Sequence[str] = (), *, components: str = "api") -> Iterator[ServerProcess]:
+    """Run a server as long as the context; its data goes with it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pt-server-") as directory,
+        ServerProcess(Path(directory, "data"), arguments, components=components) as server,
+    ):
+        yield server
