@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ def cluster() -> Iterator[LocalCluster]:
     with tempfile.TemporaryDirectory(prefix="podraft-e2e-", dir="/var/tmp") as directory:
         api_port, web_port = network.free_ports(2)
         cluster = LocalCluster(
-            "pt-e2e",
+            f"pt-e2e-{os.getpid()}",
             Path(directory, "state"),
             api_port,
             forwards=((web_port, network.NODE_ADDRESS, guestbook.NODE_PORT),),
