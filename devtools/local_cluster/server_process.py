@@ -59,7 +59,7 @@ class ServerProcess:
         self.begin()
         try:
             if not {"api", "all"}.isdisjoint(self.components.split(",")):
-                self._await_ready()
+                self.await_ready()
         except BaseException:
             self.kill()
             raise
@@ -82,34 +82,39 @@ class ServerProcess:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
             )
 
-    def _await_ready(self) -> None:
+    def await_ready(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            ServerStartError: It does not.
+        """
         assert self.process is not None
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], _START_S)
         line = self.process.stdout.readline() if readable else ""
         match = _READY.search(line)
         if match is None:
-            raise ServerStartError(f"the server said {line!r}; its log ends with:\n{self.errors()}")
+            raise ServerStartError(
+                f"the server said {line!r}; its log ends with:\n{self.log()[-4000:]}"
+            )
         self.port, self.join_port = int(match[1]), int(match[2])
 
-    def errors(self) -> str:
-        """Return the end of what it logged, over all its starts."""
-        return self._log.read_text(errors="replace")[-4000:]
+    def log(self) -> str:
+        """Return what it logged, over all its starts."""
+        return self._log.read_text(errors="replace")
 
     def kill(self) -> None:
         """End it without any warning."""
-        assert self.process is not None
-        self.process.kill()
-        self._wait()
+        self.end(signal.SIGKILL)
 
     def stop(self) -> int:
         """End it politely; return its status."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self._wait()
+        return self.end(signal.SIGTERM)
 
-    def _wait(self) -> int:
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal that ends it; return its status."""
         assert self.process is not None
+        self.process.send_signal(number)
         status = self.process.wait(_STOP_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
