@@ -47,8 +47,12 @@ def test_containers_outlive_server_agent_and_podman_service(guest: Guest) -> Non
         eventually(lambda: guest.cluster.start_server())
         eventually(lambda: guest.cluster.start_agent())
         guest.kill_podman_service()
-        eventually(lambda: _converged(guest), within_s=60)
-        eventually(lambda: guest.containers().keys() == before.keys(), within_s=30)
+        eventually(lambda: _converged(guest), within_s=60, describe=guest.state)
+        eventually(
+            lambda: guest.containers().keys() == before.keys(),
+            within_s=30,
+            describe=lambda: (sorted(before), sorted(guest.containers()), guest.state()),
+        )
 
     assert load.failures == []
     assert guest.restart_counts() == restarts
@@ -67,7 +71,7 @@ def test_killed_container_is_started_again_and_counted_once(guest: Guest) -> Non
     os.kill(container["Pid"], signal.SIGKILL)
 
     eventually(lambda: guest.restart_counts().get(victim) == restarts[victim] + 1, within_s=60)
-    eventually(lambda: _converged(guest), within_s=60)
+    eventually(lambda: _converged(guest), within_s=60, describe=guest.state)
     guest.answers_from(3, "1")
     assert guest.restart_counts() == {**restarts, victim: restarts[victim] + 1}
 
@@ -112,7 +116,7 @@ def test_random_kills_under_writes_lose_nothing_and_converge(guest: Guest) -> No
                     guest.cluster.start_server()
                     guest.cluster.start_agent()
 
-    eventually(lambda: _converged(guest), within_s=120)
+    eventually(lambda: _converged(guest), within_s=180, describe=guest.state)
     kept = {one["metadata"]["name"] for one in guest.objects("configmaps", "-n", "guestbook")}
     assert set(acknowledged) <= kept, f"seed {_SEED}"
     assert acknowledged, f"seed {_SEED}: no write was acknowledged"

@@ -106,9 +106,29 @@ class Guest:
             load.stop()
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """Return the node's running containers by id, as Podman lists them."""
-        listed = podman.containers(self.cluster.podman_socket)
-        return {one["Id"]: one for one in listed if one["State"] == "running"}
+        """Return the guestbook's running containers by id, as Podman lists them.
+
+        Waits for a Podman service that is just being started again.
+        """
+
+        def look() -> tuple[list[dict[str, Any]]] | None:
+            with contextlib.suppress(OSError):
+                return (podman.containers(self.cluster.podman_socket),)
+            return None
+
+        (listed,) = eventually(look, within_s=30) or ([],)
+        return {
+            one["Id"]: one
+            for one in listed
+            if one["State"] == "running"
+            and one["Labels"].get("io.podraft.pod.namespace") == "guestbook"
+        }
+
+    def state(self) -> str:
+        """Return what an operator would look at when something does not converge."""
+        pods = self.podraft("get", "pods", "-A", "-o", "wide", check=False)
+        why = self.podraft("why", "-n", "guestbook", "deployment/web", check=False)
+        return f"{pods.stdout}{pods.stderr}{why.stdout}{why.stderr}"
 
     def restart_counts(self) -> dict[str, int]:
         """Return how often each container of the guestbook was restarted, by pod."""
