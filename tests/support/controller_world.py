@@ -86,7 +86,7 @@ class World:
     def change(self, obj: ObjectT, change: Callable[[Any], None]) -> ObjectT:
         """Change an object's newest version; a change of its spec is a new generation."""
         kind = of(obj)
-        metadata: Any = obj.metadata  # type: ignore[attr-defined]
+        metadata: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has it
         key = _key(kind, metadata.namespace, metadata.name)
         changed = objects.copied(self.objects[key])
         change(changed)

@@ -271,7 +271,7 @@ def test_the_command_makes_a_backup_and_the_server_a_new_cluster(server, tmp_pat
             # A revision that the first cluster reached after the backup means nothing here.
             watch = client.config_maps.watch("default", resource_version=seen)
             with pytest.raises(CompactedError):
-                async with aclosing(watch) as batches:  # type: ignore[type-var]
+                async with aclosing(watch) as batches:  # type: ignore[type-var]  # a generator
                     async for _batch in batches:
                         pass
             found = await client.config_maps.get("c1", "default")

@@ -58,7 +58,7 @@ def test_what_was_acknowledged_outlives_the_server_and_watches_resume(etcd) -> N
         await client.config_maps.delete("a", "default")
         seen: list[tuple[str, int]] = []
         watch = client.config_maps.watch("default", resource_version=resource_version)
-        async with asyncio.timeout(20), aclosing(watch) as batches:  # type: ignore[type-var]
+        async with asyncio.timeout(20), aclosing(watch) as batches:  # type: ignore[type-var]  # a generator
             async for batch in batches:
                 seen += [(e.object.metadata.name, e.type) for e in batch]
                 if ("a", requests_pb2.WATCH_EVENT_TYPE_DELETED) in seen:

@@ -30,7 +30,7 @@ def deployment() -> object:
 
 
 def images(workload: object) -> list[str]:
-    spec = codec.to_json(workload)["spec"]["template"]["spec"]  # type: ignore[arg-type]
+    spec = codec.to_json(workload)["spec"]["template"]["spec"]  # type: ignore[arg-type]  # any workload
     return [container["image"] for container in spec["containers"]]
 
 
