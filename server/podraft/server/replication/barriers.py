@@ -116,7 +116,7 @@ class ReadBarriers:
     def expire(self) -> None:
         """Give up what has waited too long."""
         now = self._loop.time()
-        late = NoLeaderError("no leader confirmed the read in time")
+        late = NoLeaderError("no leader confirmed the read in time; try again")
         if self._asking is not None and self._asking_deadline <= now:
             group, self._asking, self._asking_id = self._asking, None, 0
             _settle(group, late)

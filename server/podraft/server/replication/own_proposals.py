@@ -169,19 +169,24 @@ class OwnProposals:
                 again.append(waiting)
             else:
                 # It may still be on its way to a member that leads again.
-                self._fail(waiting, OutcomeUnknownError("the leader was lost"))
+                self._fail(
+                    waiting, OutcomeUnknownError("the leader was lost; the outcome is unknown")
+                )
         self._queue.extendleft(reversed(again))
         self._schedule()
 
     def skipped(self) -> None:
         """Entries were skipped by a snapshot: what was among them is unknown."""
-        self._fail_under_way("a snapshot replaced the log")
+        self._fail_under_way("a snapshot replaced the log; the outcome is unknown")
 
     def expire(self) -> None:
         """Give up what has waited too long."""
         now = self._loop.time()
         while self._queue and self._queue[0].deadline <= now:
-            self._fail(self._queue.popleft(), NoLeaderError("no leader was found in time"))
+            self._fail(
+                self._queue.popleft(),
+                NoLeaderError("no leader was found in time; nothing was done, try again"),
+            )
         late = list(
             itertools.takewhile(
                 lambda number: self._under_way[number].deadline <= now, self._under_way
@@ -190,7 +195,12 @@ class OwnProposals:
         for number in late:
             waiting = self._take(number)
             if waiting is not None:
-                self._fail(waiting, OutcomeUnknownError("the group did not answer in time"))
+                self._fail(
+                    waiting,
+                    OutcomeUnknownError(
+                        "the members did not answer in time; the outcome is unknown"
+                    ),
+                )
 
     def fail(self, error: Exception) -> None:
         """The member stops: nobody will learn anything."""

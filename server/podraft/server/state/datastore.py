@@ -155,7 +155,7 @@ class StoreFailedError(Exception):
 
 
 class StoreUnavailableError(StoreFailedError):
-    """An external store does not answer or refuses; the process goes on.
+    """The store cannot answer now (no leader, an external one is away); the process goes on.
 
     The message is for the caller and says whether the outcome is known.
     """
