@@ -52,6 +52,8 @@ from podraft.client.recorder import EventRecorder
 _log = logging.getLogger("podraft.agent")
 
 _RENEW_CHECK_S = 60.0
+_VERSION_WITHIN_S = 30.0
+_VERSION_RETRY_S = 0.2
 
 
 class _Anew(Exception):  # noqa: N818 - no error: it ends one composition to begin the next
@@ -323,11 +325,20 @@ async def _renew_network(registration: Registration, pod_cidr: str) -> None:
     raise _Anew(f"the node's pod network is {other} now")
 
 
+async def _podman_version(podman: PodmanClient) -> str:
+    """Return Podman's version; its service may have died since it answered and be back soon."""
+    deadline_s = time.monotonic() + _VERSION_WITHIN_S
+    while True:
+        try:
+            return await podman.version()
+        except PodmanError as error:
+            if time.monotonic() > deadline_s:
+                raise StartError(f"Podman's service fails: {error.message}") from error
+            await asyncio.sleep(_VERSION_RETRY_S)
+
+
 async def _node_facts(given: Arguments, podman: PodmanClient) -> node_facts.NodeFacts:
-    try:
-        podman_version = await podman.version()
-    except PodmanError as error:
-        raise StartError(f"Podman's service fails: {error.message}") from error
+    podman_version = await _podman_version(podman)
     return node_facts.read(
         given.node_name, given.node_ip, Path(given.state_directory), podman_version, _version()
     )
