@@ -19,13 +19,6 @@ pytestmark = [pytest.mark.root, pytest.mark.podman]
 _SEED = int(os.environ.get("PODRAFT_TEST_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 
-# Now and then (twice in seven runs) an agent that starts while server and Podman start too makes
-# all pods' containers anew, without counting a restart.  Not understood yet: a known defect.
-_KNOWN_DEFECT = pytest.mark.xfail(
-    strict=False, reason="an agent may make containers anew when everything is killed at once"
-)
-
-
 def _ready(guest: Guest, app: str, count: int) -> bool:
     with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
         pods = guest.pods(app)
@@ -44,7 +37,6 @@ def _converged(guest: Guest) -> bool:
     return _ready(guest, "web", 3) and _ready(guest, "store", 1)
 
 
-@_KNOWN_DEFECT
 def test_containers_outlive_server_agent_and_podman_service(guest: Guest) -> None:
     guest.answers_from(3, "1")
     before, restarts = guest.containers(), guest.restart_counts()
@@ -95,7 +87,6 @@ def test_changes_made_while_the_agent_is_down_are_carried_out_later(guest: Guest
     eventually(lambda: len(guest.containers()) == 3, within_s=60)
 
 
-@_KNOWN_DEFECT
 def test_random_kills_under_writes_lose_nothing_and_converge(guest: Guest) -> None:
     print(f"seed {_SEED}")
     chance = random.Random(_SEED)

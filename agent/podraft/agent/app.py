@@ -304,7 +304,7 @@ async def _resync_after_restarts(service: PodmanService, manager: PodManager) ->
     while True:
         await service.went_away()
         await service.answers.wait()
-        await manager.resync()
+        manager.resync_soon()
 
 
 async def _renew_in_time(store: IdentityStore, identity: NodeIdentity, client: Client) -> None:

@@ -201,5 +201,9 @@ def forget_before_boot(directories: PodmanDirectories, boot_id: str | None = Non
     before = marker.read_text(encoding="ascii") if marker.exists() else current
     if before != current:
         shutil.rmtree(directories.run, ignore_errors=True)
-    directories.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
-    marker.write_text(current, encoding="ascii")
+    if not marker.exists() or before != current:
+        # By a rename: half a marker would look like a boot to an agent that starts after a kill.
+        directories.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = marker.with_name("boot-id.draft")
+        draft.write_text(current, encoding="ascii")
+        draft.rename(marker)

@@ -7,6 +7,7 @@ on it, has exactly one worker; nothing is stopped before the API has said what i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -32,6 +33,7 @@ class PodManager:
         self._pods = pods
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked_to_resync = asyncio.Event()
 
     async def run(self) -> None:
         """Recover what runs, then follow the API, until cancelled; containers stay."""
@@ -40,7 +42,10 @@ class PodManager:
             await self._recover()
             self._pods.add_handler(self._pod_changed)
             while True:
-                await asyncio.sleep(_RESYNC_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RESYNC_S):
+                        await self._asked_to_resync.wait()
+                self._asked_to_resync.clear()
                 await self._resync()
         finally:
             tasks = list(self._tasks.values())
@@ -66,9 +71,13 @@ class PodManager:
         """Return all workers."""
         return tuple(self._workers.values())
 
-    async def resync(self) -> None:
-        """Look at all containers now: after Podman's service came back."""
-        await self._resync()
+    def resync_soon(self) -> None:
+        """Look at all containers: after Podman's service came back.
+
+        Only `run` does it, once it has recovered: before that every container would look
+        like one of a pod that the API does not know, and be stopped.
+        """
+        self._asked_to_resync.set()
 
     # Recovery.
 
