@@ -12,7 +12,7 @@ from pathlib import Path
 
 from suite.figures import Figure, table, write_json
 
-_SECTIONS = ("api", "cluster", "pods")
+_SECTIONS = ("api", "cluster", "pods", "members")
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from podraft.api import kinds
 from podraft.api.core.v1 import config_map_service_pb2, config_pb2, pod_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import config as client_config
+from suite.closed_loop import ClosedLoop, Limits
 
 if TYPE_CHECKING:
     _Unary = grpc.UnaryUnaryMultiCallable[bytes, bytes]
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Job = dict[str, Any]
 
 
-def _connection(path: str) -> tuple[str, grpc.ChannelCredentials, list[tuple[str, Any]]]:
-    """Return address, credentials and options for a channel."""
+def connection(path: str, job: Job) -> tuple[str, grpc.ChannelCredentials, list[tuple[str, Any]]]:
+    """Return address, credentials and options for a channel to the job's server."""
     config = client_config.load(Path(path))
     credentials = grpc.ssl_channel_credentials(
         config.certificate_authority, config.client_key, config.client_certificate
@@ -44,7 +44,7 @@ def _connection(path: str) -> tuple[str, grpc.ChannelCredentials, list[tuple[str
         ("grpc.max_receive_message_length", -1),
         ("grpc.use_local_subchannel_pool", 1),
     ]
-    return config.servers[0], credentials, options
+    return job.get("server", config.servers[0]), credentials, options
 
 
 def config_map(name: str) -> config_pb2.ConfigMap:
@@ -78,67 +78,30 @@ def _create_request(kind: kinds.AnyKind, name: str) -> bytes:
     return kind.create_request(**{kind.field: obj}).SerializeToString()
 
 
-class _ClosedLoop:
-    """As many clients as wanted, each sending its next call when the last one is answered.
-
-    By callbacks instead of a thread or a coroutine for each client: that takes a third
-    less of the processors, which the server needs too.
-    """
-
-    def __init__(self, method: _Unary, job: Job, kind: kinds.AnyKind) -> None:
-        self._method, self._kind, self._prefix = method, kind, job["prefix"]
-        self._total = job.get("total", 1 << 60)
-        self._ends = time.perf_counter() + job.get("seconds", 1e9)
-        self._sent = 0
-        self._lock = threading.Lock()
-        self._ended = threading.Semaphore(0)
-        self._error: grpc.RpcError | None = None
-        self.latencies: list[float] = []
-
-    def run(self, clients: int) -> None:
-        """Return when all clients have had their last answer.
-
-        Raises:
-            grpc.RpcError: A call failed.
-        """
-        for _ in range(clients):
-            self._send()
-        for _ in range(clients):
-            self._ended.acquire()
-        if self._error is not None:
-            raise self._error
-
-    def _send(self) -> None:
-        with self._lock:
-            self._sent += 1
-            index = self._sent
-        if index > self._total or time.perf_counter() > self._ends or self._error:
-            self._ended.release()
-            return
-        request = _create_request(self._kind, f"{self._prefix}-{index}")
-        started = time.perf_counter()
-        call = self._method.future(request)
-        call.add_done_callback(lambda done: self._answered(done, started))
-
-    def _answered(self, call: grpc.Future[bytes], started: float) -> None:
-        error = call.exception()
-        if isinstance(error, grpc.RpcError):
-            self._error = error
-        self.latencies.append(time.perf_counter() - started)
-        self._send()
-
-
 def create(path: str, job: Job) -> Job:
     """Create objects as fast as the server answers."""
     kind = kinds.POD if job["kind"] == "Pod" else kinds.CONFIG_MAP
-    address, credentials, options = _connection(path)
+    prefix = job["prefix"]
+    address, credentials, options = connection(path, job)
     with grpc.secure_channel(address, credentials, options) as channel:
         method: _Unary = channel.unary_unary(kind.method("Create"))
-        method(_create_request(kind, f"{job['prefix']}-0"))
-        loop = _ClosedLoop(method, job, kind)
-        begin = time.perf_counter()
-        loop.run(job["clients"])
-        return {"latencies": loop.latencies, "elapsed": time.perf_counter() - begin}
+        method(_create_request(kind, f"{prefix}-0"))
+        loop = ClosedLoop(
+            method, lambda index: _create_request(kind, f"{prefix}-{index}"), Limits.of(job)
+        )
+        return loop.run(job["clients"])
+
+
+def get(path: str, job: Job) -> Job:
+    """Get one ConfigMap, which is created first, as fast as the server answers."""
+    kind, name = kinds.CONFIG_MAP, job["prefix"]
+    address, credentials, options = connection(path, job)
+    request = requests_pb2.GetRequest(namespace="default", name=name).SerializeToString()
+    with grpc.secure_channel(address, credentials, options) as channel:
+        creates: _Unary = channel.unary_unary(kind.method("Create"))
+        creates(_create_request(kind, name))
+        gets: _Unary = channel.unary_unary(kind.method("Get"))
+        return ClosedLoop(gets, lambda _: request, Limits.of(job)).run(job["clients"])
 
 
 async def list_pods(channel: grpc.aio.Channel, job: Job) -> Job:
@@ -198,11 +161,12 @@ async def tick(channel: grpc.aio.Channel, job: Job) -> Job:
     return {}
 
 
+CLOSED_LOOPS = {"create": create, "get": get}
 JOBS = {"list": list_pods, "watch": watch, "tick": tick}
 
 
 async def _run(path: str, job: Job) -> Job:
-    address, credentials, options = _connection(path)
+    address, credentials, options = connection(path, job)
     async with grpc.aio.secure_channel(address, credentials, options) as channel:
         return await JOBS[job["job"]](channel, job)
 
@@ -211,7 +175,8 @@ def main() -> None:
     """Do the job, print its result."""
     path, text = sys.argv[1:]
     job: Job = json.loads(text)
-    result = create(path, job) if job["job"] == "create" else asyncio.run(_run(path, job))
+    loop = CLOSED_LOOPS.get(job["job"])
+    result = loop(path, job) if loop is not None else asyncio.run(_run(path, job))
     print(json.dumps(result))
 
 

@@ -94,12 +94,12 @@ def running(arguments: Sequence[str] = (), scheme: str = "http") -> Iterator[Etc
 
 
 @contextmanager
-def running_cluster(size: int = 3) -> Iterator[list[EtcdProcess]]:
-    """Members of one etcd cluster."""
+def running_cluster(size: int = 3, directory: str | None = None) -> Iterator[list[EtcdProcess]]:
+    """Members of one etcd cluster; their data is below ``directory``, and goes with them."""
     if shutil.which("etcd") is None:
         pytest.skip(MISSING)
-    with tempfile.TemporaryDirectory(prefix="pt-etcd-") as directory:
-        members = [EtcdProcess(Path(directory) / str(number)) for number in range(size)]
+    with tempfile.TemporaryDirectory(prefix="pt-etcd-", dir=directory) as data:
+        members = [EtcdProcess(Path(data) / str(number)) for number in range(size)]
         peers = [f"m{n}=http://127.0.0.1:{m.peer_port}" for n, m in enumerate(members)]
         try:
             for number, member in enumerate(members):
