@@ -33,6 +33,7 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.client.config import ClusterConfig
 from podraft.client.connection import Connection
 from podraft.client.history import HistoryClient, ObjectHistory
+from podraft.client.members import MembersClient
 from podraft.client.resources import ObjectList, ResourceClient
 from podraft.client.wire import WatchEvent
 
@@ -93,6 +94,11 @@ class Client:
     def history(self) -> HistoryClient:
         """What was, and who made it so."""
         return HistoryClient(self._connection)
+
+    @property
+    def members(self) -> MembersClient:
+        """The servers that keep the state."""
+        return MembersClient(self._connection)
 
     def at(self, moment: str, *, hash_secret_values: bool = False) -> Client:
         """Return a view, on the same connection, whose every get and list is of a moment.

@@ -12,6 +12,7 @@ import gc
 import importlib.metadata
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,10 +28,12 @@ from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication.group import StoreMode, alone
 from podraft.server.replication.members import RaftDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.cluster import create_join_token
+from podraft.server.rpc.members import LookAtGroup
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
 from podraft.server.state.datastore import StoreFailedError
 
@@ -100,6 +103,7 @@ async def _serve(
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
         renew_pki=partial(ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses),
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
+        members=_members(given, datastore),
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))
@@ -123,6 +127,21 @@ async def _serve(
     finally:
         await supervisor.stop()
         await api.stop(_GRACE_S)
+
+
+def _members(given: Arguments, datastore: Store) -> LookAtGroup:
+    """Return what tells of the servers that keep the state."""
+    if isinstance(datastore, RaftDatastore):
+        return datastore.look
+    mode = StoreMode.EXTERNAL if given.datastore is not None else StoreMode.SINGLE
+    return partial(alone, socket.gethostname(), _api_addresses(given), mode)
+
+
+def _api_addresses(given: Arguments) -> tuple[str, ...]:
+    """Return where clients reach the API; nothing, if that cannot be known."""
+    host, port = split_address(given.listen)
+    hosts = given.advertise_addresses or (() if host in _ANY_ADDRESS else (host,))
+    return tuple(_join(host, port) for host in hosts) if port else ()
 
 
 async def _until_stopped_or_failed(stop: asyncio.Event, datastore: Store) -> None:

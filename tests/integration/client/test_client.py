@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from local_cluster.server_process import ServerProcess
+from podraft.api.cluster.v1 import member_pb2
 from podraft.api.core.v1 import config_pb2
 from podraft.api.kinds import CONFIG_MAP, EVENT
 from podraft.api.meta.v1 import requests_pb2
@@ -47,6 +48,17 @@ def entry(name, **data):
     made = config_pb2.ConfigMap(data=data)
     made.metadata.name, made.metadata.namespace = name, "default"
     return made
+
+
+def test_a_server_alone_is_listed_as_the_only_member(data_dir):
+    async def test(client):
+        listed = await client.members.list()
+        assert listed.mode == member_pb2.STORE_MODE_SINGLE
+        assert listed.cluster_id == (await client.version()).cluster_id
+        (member,) = listed.members
+        assert member.leader and member.reachable and not member.peer_address
+
+    run(data_dir, test)
 
 
 def test_an_objects_whole_life(data_dir):

@@ -15,6 +15,7 @@ from random import Random
 
 import pytest
 
+from podraft.api.cluster.v1 import member_pb2
 from podraft.api.core.v1 import config_pb2
 from podraft.client.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError
@@ -152,6 +153,35 @@ def test_a_leader_that_hangs_is_replaced_and_what_it_then_says_is_not_believed(
         for name in NAMES:
             found = set(await names_at(group, name))
             assert book.acknowledged <= found <= book.tried
+
+    asyncio.run(main())
+
+
+def test_every_member_lists_all_and_only_the_leader_knows_what_the_others_lack(
+    group: ServerGroup,
+) -> None:
+    async def listed(server: str) -> member_pb2.ListMembersResponse:
+        async with Client(group.config(server)) as client:
+            return await client.members.list()
+
+    async def main() -> None:
+        for server in NAMES:
+            seen = await listed(server)
+            assert seen.mode == member_pb2.STORE_MODE_GROUP
+            assert [member.name for member in seen.members] == list(NAMES)
+            by_id = {member.id: member for member in seen.members}
+            assert by_id[seen.answering_id].name == server
+            leads = seen.answering_id == seen.leader_id
+            assert sum(member.leader for member in seen.members) == 1
+            known = [member.name for member in seen.members if member.HasField("match_index")]
+            assert known == (list(NAMES) if leads else [server])
+        group.servers["b"].end(signal.SIGKILL)
+
+        async def b_is_away() -> bool:
+            seen = await listed("a")
+            return {m.name: m.reachable for m in seen.members} == {"a": True, "b": False, "c": True}
+
+        await eventually_async(b_is_away)
 
     asyncio.run(main())
 

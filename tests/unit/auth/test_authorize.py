@@ -261,3 +261,10 @@ def test_a_node_sees_services_and_slices_and_writes_neither_them_nor_workloads()
             assert not allowed(NODE, verb, kind, namespace="shop", name="x")
     assert allowed(NODE, "create", kinds.EVENT, namespace="shop")
     assert not allowed(NODE, "list", kinds.EVENT, namespace="shop")
+
+
+def test_everyone_known_may_list_the_servers_but_only_administrators_change_them() -> None:
+    for identity in (NODE, SCHEDULER, CONTROLLERS, NOBODY, ADMIN):
+        assert allowed(identity, "list", None, subresource="members")
+        for verb in ("create", "update", "delete"):
+            assert allowed(identity, verb, None, subresource="members") == identity.is_admin

@@ -33,6 +33,7 @@ EXEC: Final = "exec"
 VERSION: Final = "version"
 JOIN_TOKENS: Final = "jointokens"
 CERTIFICATES: Final = "certificates"
+MEMBERS: Final = "members"
 
 SYSTEM_NAMESPACE: Final = "podraft-system"
 NODE_LEASE_NAMESPACE: Final = "kube-node-lease"
@@ -41,6 +42,7 @@ _READ: Final = frozenset({"get", "list", "watch"})
 _WRITE: Final = frozenset({"create", "update", "patch", "delete"})
 _SCHEDULER_READS: Final = (kinds.POD, kinds.NODE, kinds.NAMESPACE, kinds.SERVICE, kinds.REPLICA_SET)
 _NODE_READS: Final = (kinds.NODE, kinds.SERVICE, kinds.ENDPOINT_SLICE)
+_FOR_EVERYONE: Final = frozenset({("get", VERSION), ("list", MEMBERS)})
 # What an agent may say of its own node below the prefixes that are the administrator's.
 _NODE_LABELS: Final = frozenset(
     {
@@ -87,8 +89,8 @@ def authorize(identity: Identity, attributes: Attributes, lookup: Lookup) -> str
     """Return why ``identity`` may not make this call; None if it may."""
     if identity.is_admin:
         return None
-    if attributes.kind is None and attributes.subresource == VERSION and attributes.verb == "get":
-        return None  # Everyone whom the authority knows may ask what it talks to.
+    if attributes.kind is None and (attributes.verb, attributes.subresource) in _FOR_EVERYONE:
+        return None  # Everyone whom the authority knows may ask what it talks to, and who else.
     denial = _denial(identity, attributes, lookup)
     return None if denial is None else f"{_sentence(identity, attributes)}{denial}"
 

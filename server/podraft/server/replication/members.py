@@ -24,6 +24,7 @@ from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.driver import DriverParts, MemberDriver
+from podraft.server.replication.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.log import CommittedBatch, Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
@@ -91,6 +92,7 @@ class RaftDatastore:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = config.store_options
+        self._founders = config.founders
         self.cluster_id = config.cluster_id
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._transport = transport
@@ -160,6 +162,33 @@ class RaftDatastore:
     def status(self) -> Status:
         """How this member sees its group."""
         return self._driver.status
+
+    def look(self) -> GroupView:
+        """Return what this member knows of the group, without asking the others."""
+        status = self._driver.status
+        reachable = {status.id, *self._transport.connected}
+        matches = {**status.matches, status.id: status.last_index}
+        members = tuple(
+            MemberView(
+                peer.id,
+                peer.name,
+                True,
+                peer.address,
+                (),
+                peer.id in reachable,
+                matches.get(peer.id),
+            )
+            for peer in self._founders
+        )
+        return GroupView(
+            StoreMode.GROUP,
+            members,
+            status.id,
+            status.leader,
+            status.term,
+            status.commit,
+            status.last_index,
+        )
 
     async def failed(self) -> StoreFailedError:
         """Return the error that stopped the store, when that happens: the process must exit.

@@ -19,13 +19,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2, history_pb2
+from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2, history_pb2, member_pb2
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
+from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.backups import BackupService
@@ -33,6 +34,7 @@ from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitServi
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.history import HistoryService
+from podraft.server.rpc.members import LookAtGroup, MemberService
 from podraft.server.rpc.node_pods import NodePods
 from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
@@ -73,6 +75,10 @@ class ListenError(Exception):
     """A port cannot be listened on; the message names it."""
 
 
+def _alone() -> GroupView:
+    return alone("", (), StoreMode.SINGLE)
+
+
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
     """Where the API is served, and what the cluster is."""
@@ -84,6 +90,7 @@ class ApiOptions:
     addresses: AddressRanges
     backup_refusal: str = ""
     renew_pki: Callable[[], Pki] | None = None
+    members: LookAtGroup = _alone
 
 
 class ApiServer:
@@ -162,6 +169,8 @@ class ApiServer:
         methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
         backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
         methods |= backups.methods(self._callers)
+        members = MemberService(self._options.members, facts.cluster_id)
+        methods |= members.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         join = JoinService(self._datastore, authority)
         self._join.add_generic_rpc_handlers((MethodTable(join.methods()),))
@@ -197,5 +206,7 @@ def _service_names() -> Sequence[str]:
     cluster = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].full_name
     backup = backup_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name
     history = history_pb2.DESCRIPTOR.services_by_name["HistoryService"].full_name
+    member = member_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
+    own = (commit, cluster, member, history, backup)
     names = [kind.service for kind in KINDS]
-    return (*names, commit, cluster, history, backup, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    return (*names, *own, health.SERVICE_NAME, reflection.SERVICE_NAME)
