@@ -8,9 +8,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from zlib import crc32
 
 import pytest
+from google_crc32c import value as crc32c
 
 from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.history import History, HistoryBatch
@@ -126,11 +126,40 @@ async def outgoing(directory: Path) -> Snapshot:
     async def copy(path: Path) -> None:
         await asyncio.to_thread(history.copy_to, path)
 
-    snapshot = await OutgoingSnapshots(
-        directory, copy, lambda index: MARK if index == 9 else None
-    ).newest()
-    history.close()
-    return snapshot
+    snapshots = OutgoingSnapshots(directory, copy, lambda index: MARK if index == 9 else None)
+    async with snapshots.newest() as snapshot:
+        history.close()
+        return snapshot
+
+
+def test_a_copy_stays_while_it_is_sent_and_then_leaves(tmp_path: Path) -> None:
+    def copies() -> list[str]:
+        return [path.name for path in tmp_path.glob("outgoing-*")]
+
+    async def main() -> None:
+        history = made(tmp_path / "history.lmdb", Random(1))
+        continued = True
+
+        async def copy(path: Path) -> None:
+            await asyncio.to_thread(history.copy_to, path)
+
+        snapshots = OutgoingSnapshots(tmp_path, copy, lambda _: MARK if continued else None)
+        async with snapshots.newest() as first:
+            await snapshots.forget()
+            continued = False
+            with pytest.raises(SnapshotError):
+                async with snapshots.newest():
+                    pass
+            # The log does not continue it any more, but it is on its way to somebody.
+            assert copies() == [first.path.name]
+            continued = True
+        async with snapshots.newest() as second, snapshots.newest() as third:
+            assert first.path != second.path == third.path
+        await snapshots.forget()
+        assert not copies()
+        history.close()
+
+    asyncio.run(main())
 
 
 def test_a_broken_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
@@ -171,7 +200,7 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
             with pytest.raises(SnapshotError):
                 await incoming.add(bytes(data), request.checksum)
             # Damaged before its checksum was made.
-            await incoming.add(bytes(data), crc32(data))
+            await incoming.add(bytes(data), crc32c(bytes(data)))
         assert incoming.whole
         with pytest.raises(SnapshotError, match="announced"):
             await incoming.finish(MARK, ready_path(tmp_path, MARK))
@@ -190,7 +219,7 @@ def test_of_another_snapshot_nothing_is_used(tmp_path: Path) -> None:
         for digest, found in ((bytes(32), 0), (bytes(31) + b"\1", 0), (bytes(31) + b"\1", 3)):
             incoming = IncomingSnapshot(tmp_path, digest, 100)
             assert incoming.offset == found
-            await incoming.add(b"abc", crc32(b"abc"))
+            await incoming.add(b"abc", crc32c(b"abc"))
             incoming.close()
 
     asyncio.run(main())

@@ -11,8 +11,9 @@ import pytest
 
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.wal import Wal, WalCorruptError
+from podraft.server.replication.wal import WAL_VERSION, Wal, WalCorruptError
 from podraft.server.state.datastore import Put, Transaction
+from support.waiting import eventually
 
 CLUSTER = b"0123456789abcdef"
 SEGMENT_BYTES = 1024
@@ -117,6 +118,27 @@ def test_garbage_behind_the_last_frame_is_wiped(written: Written) -> None:
     assert_repaired(written.path.parent, written.payloads(3))
 
 
+def test_a_flipped_bit_anywhere_in_the_preallocated_rest_loses_nothing(written: Written) -> None:
+    random = Random(6)
+    for offset in range(written.starts[3], len(written.bytes)):
+        damaged = bytearray(written.bytes)
+        damaged[offset] ^= 1 << random.randrange(8)
+        written.path.write_bytes(damaged)
+        assert_repaired(written.path.parent, written.payloads(3))
+
+
+def test_a_log_in_another_format_is_refused_by_its_number(written: Written) -> None:
+    other = bytearray(written.bytes)
+    other[8:12] = (WAL_VERSION + 1).to_bytes(4, "little")
+    written.path.write_bytes(other)
+    with pytest.raises(
+        WalCorruptError, match=f"log format {WAL_VERSION + 1} is not known"
+    ) as error:
+        open_wal(written.path.parent)
+    assert (error.value.path, error.value.offset) == (written.path, 8)
+    assert written.path.read_bytes() == other
+
+
 def fill_segments(directory: Path) -> list[bytes]:
     """Write a log of several segments; return its payloads."""
     wal, _ = open_wal(directory)
@@ -187,6 +209,44 @@ def test_a_half_made_segment_is_removed(written: Written) -> None:
     wal.close()
     assert found == written.payloads(3)
     assert not leftover.exists()
+
+
+def test_the_next_segment_is_there_before_it_is_needed_and_old_ones_leave_nothing(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "wal"
+    wal, _ = open_wal(directory)
+    payload = b"x" * (SEGMENT_BYTES // 3)
+    spare = directory / "spare.tmp"
+    made = set()
+    for number in range(1, 20):
+        append(wal, [payload])
+        if number % 2 == 0:
+            # More than half of the segment is used: from now on there is a spare one.
+            eventually(lambda: spare.exists() and spare.stat().st_size == SEGMENT_BYTES)
+            made.add(spare.stat().st_ino)
+    used = {path.stat().st_ino for path in directory.glob("*.wal")}
+    assert len(used & made) >= 5
+    wal.release(15)
+    assert not (directory / f"{1:016x}.wal").exists()
+    wal.close()
+    assert not list(directory.glob("*.tmp"))
+    wal, found = open_wal(directory, after=15)
+    wal.close()
+    assert found == [payload] * 4
+
+
+def test_a_crash_while_segments_are_made_and_removed_leaves_a_whole_log(tmp_path: Path) -> None:
+    directory = tmp_path / "wal"
+    payloads = fill_segments(directory)
+    first = min(directory.glob("*.wal"))
+    # Half removed, half made.
+    first.rename(first.with_suffix(".old.tmp"))
+    (directory / "spare.tmp").write_bytes(bytes(100))
+    wal, found = open_wal(directory, after=30)
+    wal.close()
+    assert found == payloads[30:]
+    assert not list(directory.glob("*.tmp"))
 
 
 # The whole store.

@@ -17,6 +17,8 @@ the compacted revision can see is present.
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,12 +39,26 @@ _KEY_LENGTH = Struct(">H")
 _AUTHOR_MARK = 0x8000
 _PUT, _TOMBSTONE = 1, 2
 _SUFFIX_BYTES = 9
+# With less room than this a failed write is a full disk.
+_ROOM_BYTES = 1024 * 1024
 
 ResultT = TypeVar("ResultT")
 
 
 class HistoryFormatError(StoreOpenError):
     """The history file is of another layout, or damaged."""
+
+
+class HistoryDiskError(OSError):
+    """The disk did not take what was to be written."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        status = os.statvfs(path.parent)
+        # LMDB says "Input/output error" when the disk takes only a part.
+        if status.f_bavail * status.f_frsize < _ROOM_BYTES:
+            super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        else:
+            super().__init__(errno.EIO, str(error), str(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,10 @@ class History:
     def copy_to(self, path: Path) -> None:
         """Write a copy of the file, as one read transaction sees it, without its free pages."""
         with self._resizing:
-            self._environment.copy(str(path), compact=True)
+            try:
+                self._environment.copy(str(path), compact=True)
+            except lmdb.Error as error:
+                raise HistoryDiskError(path, error) from error
 
     def replace_by(self, path: Path) -> None:
         """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
@@ -303,6 +322,8 @@ class History:
             except lmdb.MapFullError:
                 with self._resizing:
                     self._environment.set_mapsize(2 * self._environment.info()["map_size"])
+            except lmdb.Error as error:
+                raise HistoryDiskError(self._path, error) from error
 
 
 def _open_environment(path: Path, map_bytes: int) -> Any:

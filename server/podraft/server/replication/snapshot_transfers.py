@@ -57,6 +57,7 @@ class SnapshotTransfers:
         self._outgoing = OutgoingSnapshots(directory, copy, driver.mark_at)
         self._sending: set[MemberId] = set()
         self._receiving = asyncio.Lock()
+        self._forgetting: asyncio.Task[None] | None = None
 
     # Sending.
 
@@ -74,12 +75,27 @@ class SnapshotTransfers:
         finally:
             self._sending.discard(to)
             loop = asyncio.get_running_loop()
-            loop.call_later(_KEEP_AFTER_S, self._driver.unpin, to)
+            loop.call_later(_KEEP_AFTER_S, self._unpin, to)
             # At the earliest in the next turn: the core may just be asking.
             loop.call_soon(self._driver.snapshot_sent, to, mark)
 
+    def _unpin(self, to: MemberId) -> None:
+        if to not in self._sending:
+            self._driver.unpin(to)
+        if not self._sending and (self._forgetting is None or self._forgetting.done()):
+            self._forgetting = asyncio.get_running_loop().create_task(self._forget())
+
+    async def _forget(self) -> None:
+        try:
+            await self._outgoing.forget()
+        except OSError as error:
+            _LOG.warning("an old snapshot was not removed: %s", error)
+
     async def _send(self, to: MemberId, term: int) -> SnapshotMark | None:
-        snapshot = await self._outgoing.newest()
+        async with self._outgoing.newest() as snapshot:
+            return await self._send_this(snapshot, to, term)
+
+    async def _send_this(self, snapshot: Snapshot, to: MemberId, term: int) -> SnapshotMark | None:
         self._driver.pin(to, snapshot.mark.index)
         begun = self._transport.snapshot_call(to)
         if begun is None:

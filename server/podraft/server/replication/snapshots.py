@@ -15,10 +15,13 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
+
+from google_crc32c import value as crc32c
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import SnapshotMark
@@ -26,6 +29,7 @@ from podraft.server.replication.directory import sync_directory
 from podraft.server.replication.history import History
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.records import encode_base
+from podraft.server.replication.segment_files import remove_gently
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024
@@ -58,36 +62,72 @@ class OutgoingSnapshots:
         copy: Callable[[Path], Awaitable[None]],
         mark_at: Callable[[int], SnapshotMark | None],
     ) -> None:
-        self._path = directory / "outgoing.lmdb"
+        self._directory = directory
         self._copy = copy
         self._mark_at = mark_at
         self._newest: Snapshot | None = None
+        self._made = 0
+        self._users: Counter[Path] = Counter()
         self._making = asyncio.Lock()
 
-    async def newest(self) -> Snapshot:
-        """Return a snapshot which the log continues, made now if there is none.
+    @asynccontextmanager
+    async def newest(self) -> AsyncIterator[Snapshot]:
+        """Give a snapshot which the log continues, made now if there is none; it stays meanwhile.
 
         Raises:
             SnapshotError: The log went on too fast, again and again.
             OSError: The disk does not take it.
         """
         async with self._making:
-            for _ in range(3):
-                newest = self._newest
-                if newest is not None and self._mark_at(newest.mark.index) is not None:
-                    return newest
-                self._newest = await self._make()
+            snapshot = await self._continued()
+            self._users[snapshot.path] += 1
+        try:
+            yield snapshot
+        finally:
+            self._users[snapshot.path] -= 1
+
+    async def _continued(self) -> Snapshot:
+        for _ in range(3):
+            newest = self._newest
+            if newest is not None and self._mark_at(newest.mark.index) is not None:
+                return newest
+            self._newest = None
+            await self._collect()
+            self._newest = await self._make()
         raise SnapshotError("the log was compacted while the state was copied")
 
+    async def forget(self) -> None:
+        """Give the room of what nobody uses back; the next one who asks gets a new copy."""
+        async with self._making:
+            if self._newest is not None and not self._users[self._newest.path]:
+                self._newest = None
+            await self._collect()
+
+    async def _collect(self) -> None:
+        kept = {path for path, users in self._users.items() if users}
+        if self._newest is not None:
+            kept.add(self._newest.path)
+        for path in self._directory.glob("outgoing-*.lmdb"):
+            if path not in kept:
+                self._users.pop(path, None)
+                await asyncio.to_thread(remove_gently, path)
+
     async def _make(self) -> Snapshot | None:
-        await asyncio.to_thread(_remove, self._path)
-        await self._copy(self._path)
-        index = await asyncio.to_thread(_applied_index, self._path)
+        self._made += 1
+        path = self._directory / f"outgoing-{self._made}.lmdb"
+        try:
+            await self._copy(path)
+            index = await asyncio.to_thread(_applied_index, path)
+        except OSError:
+            # A part of a copy must not take the room that the log needs.
+            path.unlink(missing_ok=True)
+            raise
         mark = self._mark_at(index)
         if mark is None:
+            await asyncio.to_thread(remove_gently, path)
             return None
-        digest, size = await asyncio.to_thread(_digest, self._path)
-        return Snapshot(self._path, mark, digest, size)
+        digest, size = await asyncio.to_thread(_digest, path)
+        return Snapshot(path, mark, digest, size)
 
 
 async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.SendSnapshotRequest]:
@@ -99,7 +139,7 @@ async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.S
             if not data:
                 raise SnapshotError(f"{snapshot.path} is cut off")
             offset += len(data)
-            yield members_pb2.SendSnapshotRequest(data=data, checksum=crc32(data))
+            yield members_pb2.SendSnapshotRequest(data=data, checksum=crc32c(data))
     finally:
         os.close(descriptor)
 
@@ -126,13 +166,18 @@ class IncomingSnapshot:
         Raises:
             SnapshotError: They are damaged or too many.
         """
-        if crc32(data) != checksum or self.offset + len(data) > self._size:
+        if crc32c(data) != checksum or self.offset + len(data) > self._size:
             raise SnapshotError("a part of the snapshot is damaged")
         written = 0
-        while written < len(data):
-            written += await asyncio.to_thread(
-                os.pwrite, self._descriptor, data[written:], self.offset + written
-            )
+        try:
+            while written < len(data):
+                written += await asyncio.to_thread(
+                    os.pwrite, self._descriptor, data[written:], self.offset + written
+                )
+        except OSError:
+            # The log needs the room more.
+            await asyncio.to_thread(self._path.unlink, missing_ok=True)
+            raise
         self.offset += len(data)
 
     @property
@@ -154,7 +199,7 @@ class IncomingSnapshot:
             self._path.unlink()
             raise SnapshotError("the snapshot is not what was announced")
         # What is noted changes the file: under another name, lest a transfer be resumed with it.
-        _remove(ready)
+        ready.unlink(missing_ok=True)
         noted = ready.with_suffix(".noting")
         self._path.replace(noted)
         history = History(noted, _MAP_BYTES)
@@ -164,9 +209,12 @@ class IncomingSnapshot:
                     f"the snapshot is of index {history.applied_index}, not of {mark.index}"
                 )
             history.set_note(SNAPSHOT_NOTE, encode_base(mark))
+        except OSError:
+            noted.unlink()
+            raise
         finally:
             history.close()
-        _remove_lock(noted)
+            _remove_lock(noted)
         with noted.open("rb") as file:
             os.fsync(file.fileno())
         noted.replace(ready)
@@ -202,11 +250,6 @@ def _applied_index(path: Path) -> int:
     finally:
         history.close()
         _remove_lock(path)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _remove_lock(path)
 
 
 def _remove_lock(path: Path) -> None:

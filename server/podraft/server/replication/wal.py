@@ -1,7 +1,7 @@
 """The write-ahead log's files.
 
 Owns: the segments ``<first index, 16 hex digits>.wal`` of one directory, and their format
-(version 1, little-endian):
+(version 2, little-endian, every crc is a CRC-32C):
 
     segment header: magic 8 | version u32 | crc u32 | cluster id 16 | first index u64
     frame header:   magic u32 | crc u32 | body length u32 | entries u32 | first index u64 | term u64
@@ -24,11 +24,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from zlib import crc32
+
+from google_crc32c import extend as extend_crc32c
+from google_crc32c import value as crc32c
 
 from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.segment_files import SegmentFiles, allocate
 
-WAL_VERSION = 1
+WAL_VERSION = 2
 _SEGMENT_MAGIC = b"PODRAFTW"
 _FRAME_MAGIC = 0x4D415246  # "FRAM" in the file
 _FRAME_MAGIC_BYTES = _FRAME_MAGIC.to_bytes(4, "little")
@@ -84,9 +87,10 @@ class Wal:
             raise ValueError("a cluster id has 16 bytes")
         self.directory = directory
         self._cluster_id = cluster_id
-        self._seed = crc32(cluster_id)
+        self._seed = crc32c(cluster_id)
         self._segment_bytes = segment_bytes
         self._segments: list[_Segment] = []
+        self._files = SegmentFiles(directory, segment_bytes)
         self._descriptor = -1
         self.offset = 0
         self.next_index = 1
@@ -120,7 +124,8 @@ class Wal:
         Raises:
             WalCorruptError: Damage before the last frame, or entries are missing.
         """
-        self._drop_segments_through(after)
+        for path in self._take_segments_through(after):
+            path.unlink()
         if self._segments and self._segments[0].first_index > after + 1:
             first = self._segments[0]
             raise WalCorruptError(
@@ -155,7 +160,7 @@ class Wal:
             parts.append(payload)
         body = b"".join(parts)
         checked = _FRAME_CHECKED.pack(len(body), len(payloads), first_index, term)
-        crc = crc32(body, crc32(checked, self._seed))
+        crc = extend_crc32c(extend_crc32c(self._seed, checked), body)
         return b"".join((_FRAME_MAGIC_BYTES, _LENGTH.pack(crc), checked, body))
 
     def append(self, frame: bytes, entries: int) -> None:
@@ -171,13 +176,18 @@ class Wal:
         os.fdatasync(self._descriptor)
         self.offset += len(frame)
         self.next_index += entries
+        if 2 * self.offset > self._segment_bytes:
+            self._files.prepare()
 
     def release(self, through: int) -> None:
         """Remove segments all of whose entries are at or below index ``through``."""
-        self._drop_segments_through(through)
+        # Needs no sync: a segment that is back after a power loss is dropped again.
+        for path in self._take_segments_through(through):
+            self._files.remove(path)
 
     def close(self) -> None:
-        """Close the file; everything appended is durable already."""
+        """Close the files; everything appended is durable already."""
+        self._files.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -188,11 +198,12 @@ class Wal:
         first_index = self.next_index
         path = self.directory / f"{first_index:016x}.wal"
         temporary = path.with_suffix(".tmp")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = self._files.take(temporary) if size == self._segment_bytes else None
+        if descriptor is None:
+            descriptor = allocate(temporary, size)
         try:
-            os.posix_fallocate(descriptor, 0, size)
             os.pwrite(descriptor, self._segment_header(first_index), 0)
-            os.fsync(descriptor)
+            os.fdatasync(descriptor)
             temporary.rename(path)
             sync_directory(self.directory)
         except OSError:
@@ -202,10 +213,11 @@ class Wal:
         self.offset = _SEGMENT_HEADER.size
         self._segments.append(_Segment(path, first_index))
 
-    def _drop_segments_through(self, index: int) -> None:
-        # Needs no sync: a segment that is back after a power loss is dropped again.
+    def _take_segments_through(self, index: int) -> list[Path]:
+        taken = []
         while len(self._segments) > 1 and self._segments[1].first_index <= index + 1:
-            self._segments.pop(0).path.unlink()
+            taken.append(self._segments.pop(0).path)
+        return taken
 
     def _drop_all_segments(self) -> None:
         # The newest first: what is left after a crash is again a log that ends early.
@@ -215,7 +227,7 @@ class Wal:
 
     def _segment_header(self, first_index: int) -> bytes:
         fields = (_SEGMENT_MAGIC, WAL_VERSION, 0, self._cluster_id, first_index)
-        crc = crc32(_SEGMENT_HEADER.pack(*fields))
+        crc = crc32c(_SEGMENT_HEADER.pack(*fields))
         return _SEGMENT_HEADER.pack(*fields[:2], crc, *fields[3:])
 
     def _read_segment_header(self, path: Path) -> int:
@@ -227,7 +239,9 @@ class Wal:
         if magic != _SEGMENT_MAGIC:
             raise WalCorruptError(path, 0, "this is no podraft log")
         if version != WAL_VERSION:
-            raise WalCorruptError(path, 8, f"log version {version}, expected {WAL_VERSION}")
+            raise WalCorruptError(
+                path, 8, f"log format {version} is not known here, only {WAL_VERSION}"
+            )
         if cluster_id != self._cluster_id:
             raise WalCorruptError(path, 16, "the log belongs to another cluster")
         if header != self._segment_header(first_index) or path.stem != f"{first_index:016x}":
@@ -268,7 +282,7 @@ class Wal:
             return None
         body = data[body_start:end]
         checked = data[offset + 8 : body_start]
-        if crc32(body, crc32(checked, self._seed)) != crc:
+        if extend_crc32c(extend_crc32c(self._seed, checked), body) != crc:
             return None
         return _Frame(end, first_index, term, _split_payloads(body, count))
 
