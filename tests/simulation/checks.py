@@ -25,6 +25,7 @@ class GroupChecks:
         self.effective: list[bytes] = []
         self.events: list[tuple[Event, ...]] = [()]
         self.records: list[dict[bytes, Record]] = [{}]
+        self._digests: list[int] = [0]
 
     @property
     def committed(self) -> int:
@@ -72,17 +73,23 @@ class GroupChecks:
                     f" on member {member} with term {term}"
                 )
 
-    def applied(self, member: int, entry: Entry, events: tuple[Event, ...]) -> None:
-        """State machine safety, at the moment of application."""
+    def applied(self, member: int, entry: Entry, events: tuple[Event, ...], digest: int) -> None:
+        """State machine safety, at the moment of application; all states there are equal."""
         applied = self._applied
         if entry.index == len(applied):
             applied.append(entry)
+            self._digests.append(digest)
             if events:
                 self.effective.append(entry.payload)
                 self._record(events)
         elif entry.index > len(applied) or applied[entry.index] != entry:
             raise SimulationFailedError(
                 f"state machine safety: member {member} applies another entry {entry.index}"
+            )
+        if digest != self._digests[entry.index]:
+            raise SimulationFailedError(
+                f"member {member} has another state after entry {entry.index}: digest"
+                f" {digest:016x}, first {self._digests[entry.index]:016x}"
             )
         if events and self.events[events[0].revision] != events:
             raise SimulationFailedError(

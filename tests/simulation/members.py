@@ -283,7 +283,7 @@ class SimulatedMember:
                     f"member {self.id} is given entry {entry.index} after {machine.index}"
                 )
             answer, events = machine.apply(entry)
-            checks.applied(self.id, entry, events)
+            checks.applied(self.id, entry, events, machine.keyspace.digest)
             done = self._writes.pop(entry.proposal, None)
             if done is not None:
                 done(answer)

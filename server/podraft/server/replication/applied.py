@@ -21,7 +21,8 @@ from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
-from podraft.server.replication.recovery import Recovered, load_keyspace
+from podraft.server.replication.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
+from podraft.server.replication.scrubbing import Scrubbing
 from podraft.server.replication.watching import LiveWatcher, LiveWatchers
 from podraft.server.state.commands import decode_command
 from podraft.server.state.datastore import (
@@ -36,6 +37,7 @@ from podraft.server.state.datastore import (
     SlowWatcherError,
     StoreFailedError,
 )
+from podraft.server.state.digests import StateMark
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents, events_bytes
 from podraft.server.state.retention import compaction_target
@@ -48,7 +50,8 @@ _CATCH_UP_BYTES = 1 << 20
 class AppliedState:
     """The applied state of one data directory; belongs to the loop that made it.
 
-    ``flushed`` is called when the history file has more, ``failed`` when it has failed.
+    ``flushed`` is called when the history file has more, ``failed`` when it has failed,
+    ``compared`` when an entry was applied at which members compare their states.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class AppliedState:
         *,
         flushed: Callable[[], None],
         failed: OnFailed,
+        compared: Callable[[StateMark], None] = lambda _: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = options
@@ -87,6 +91,8 @@ class AppliedState:
             revision=lambda: self._keyspace.revision,
             compacted=lambda: self._compacted,
         )
+        self._compared = compared
+        self._scrubbing = Scrubbing(lambda: self._keyspace, options, failed)
         self._retention_task = self._loop.create_task(self._keep_retention())
 
     @property
@@ -181,7 +187,7 @@ class AppliedState:
         if proposal is not None:
             transaction, time_ms = proposal.transaction, proposal.time_ms
         elif not payload:
-            return HistoryBatch(index, self._keyspace.revision, 0, ())
+            return self._unchanged(index)
         else:
             command = decode_command(payload)
             transaction, time_ms = command.transaction, command.time_ms
@@ -189,6 +195,10 @@ class AppliedState:
         outcome, events = self._keyspace.apply(transaction, revision)
         if events:
             self._recent.append(revision, events)
+            self._scrubbing.written(events)
+        elif not transaction.writes:
+            # Nobody writes nothing, but a leader who wants the members compared.
+            self._compared(StateMark(index, self._keyspace.revision, self._keyspace.digest))
         if proposal is not None and not proposal.outcome.done():
             proposal.outcome.set_result(outcome)
         return HistoryBatch(
@@ -198,7 +208,12 @@ class AppliedState:
             events,
             transaction.author,
             events_bytes(events),
+            self._keyspace.digest,
         )
+
+    def _unchanged(self, index: int) -> HistoryBatch:
+        keyspace = self._keyspace
+        return HistoryBatch(index, keyspace.revision, 0, (), digest=keyspace.digest)
 
     # Snapshots.
 
@@ -329,10 +344,15 @@ class AppliedState:
         for watcher in self._watchers.all():
             watcher.fail(error)
 
+    def condemn(self, why: str) -> None:
+        """Note durably that this state is wrong: nobody serves it again."""
+        self._history.set_note(CONDEMNED_NOTE, why.encode())
+
     def begin_close(self) -> None:
         """Accept nothing new; what is on its way may still be applied."""
         self._closing = True
         self._retention_task.cancel()
+        self._scrubbing.stop()
 
     def end_watches(self) -> None:
         """Let the watchers read what they have, then end."""

@@ -31,6 +31,7 @@ from zlib import crc32
 from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.options import StoreOptions, wall_clock_ms
 from podraft.server.state.datastore import Datastore, Event, Record
+from podraft.server.state.digests import state_digest
 
 FORMAT_VERSION: Final = 1
 # A restored cluster counts on from far above the backup.  The cluster that was backed up went
@@ -302,7 +303,8 @@ def _write_history(backup: Backup, path: Path) -> int:
             if events >= _EVENTS_PER_COMMIT:
                 history.append(pending)
                 pending, events = [], 0
-        pending.append(HistoryBatch(0, revision, wall_clock_ms(), ()))
+        digest = state_digest(backup.records)
+        pending.append(HistoryBatch(0, revision, wall_clock_ms(), (), digest=digest))
         history.append(pending)
         history.compact(revision, revision)
     finally:

@@ -24,7 +24,15 @@ from typing import TypeAlias
 
 from podraft.server.raft.core import Event, RaftCore, Received, Restored, Status
 from podraft.server.raft.effects import Effects, SendSnapshot, Write
-from podraft.server.raft.entries import NOBODY, Entry, EntryKind, HardState, MemberId, SnapshotMark
+from podraft.server.raft.entries import (
+    NOBODY,
+    Entry,
+    EntryKind,
+    HardState,
+    MemberId,
+    Membership,
+    SnapshotMark,
+)
 from podraft.server.raft.events import (
     Applied,
     Compacted,
@@ -123,6 +131,11 @@ class MemberDriver:
     def status(self) -> Status:
         """How the core sees the group."""
         return self._core.status
+
+    @property
+    def membership(self) -> Membership:
+        """Who replicates the log now."""
+        return self._core.log.membership
 
     @property
     def ready(self) -> bool:

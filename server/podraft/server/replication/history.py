@@ -11,7 +11,8 @@ all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, s
 versions lie together and keys keep their order.
 
 Invariants: one commit takes whole revisions and the log index which they came from, so the
-file is always the state after some prefix of the log.  Every version that a read at or above
+file is always the state after some prefix of the log; the digest of the newest state lies in
+``meta``, so that damage is found when it is read.  Every version that a read at or above
 the compacted revision can see is present.
 """
 
@@ -41,6 +42,7 @@ _PUT, _TOMBSTONE = 1, 2
 _SUFFIX_BYTES = 9
 # With less room than this a failed write is a full disk.
 _ROOM_BYTES = 1024 * 1024
+_DIGEST = b"state_digest"
 
 ResultT = TypeVar("ResultT")
 
@@ -63,7 +65,10 @@ class HistoryDiskError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
-    """One applied revision's events; no events: only the log index moves."""
+    """One applied revision's events; no events: only the log index moves.
+
+    ``digest`` is that of the state after it; None: not known.
+    """
 
     index: int
     revision: int
@@ -71,6 +76,7 @@ class HistoryBatch:
     events: tuple[Event, ...]
     author: bytes = b""
     bytes: int = 0
+    digest: int | None = None
 
 
 class History:
@@ -171,6 +177,10 @@ class History:
                     cursor.putmulti(revisions, append=True)
             self._set(transaction, b"applied_index", last.index)
             self._set(transaction, b"applied_revision", last.revision)
+            if last.digest is not None:
+                self._set(transaction, _DIGEST, last.digest)
+            elif versions:
+                transaction.delete(_DIGEST, db=self._meta)
 
         self._write(put)
         self.applied_index = last.index
@@ -297,6 +307,12 @@ class History:
         """Give cursors on the versions and on the revisions, of one snapshot of the file."""
         with self._resizing, self._environment.begin() as transaction:
             yield transaction.cursor(db=self._history), transaction.cursor(db=self._revisions)
+
+    @property
+    def digest(self) -> int | None:
+        """The digest of the newest state, as it was applied; None: not known."""
+        found = self.note(_DIGEST)
+        return int(_NUMBER.unpack(found)[0]) if found is not None else None
 
     @property
     def compacted_time_ms(self) -> int:

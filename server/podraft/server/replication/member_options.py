@@ -32,6 +32,11 @@ class MemberOptions:
     kept_entries: int = 20_000
     kept_bytes: int = 32 * _MIB
 
+    # How often the others are asked for their clocks and digests, and how often, if anything was
+    # written, the leader marks a place in the log at which the members compare their states.
+    probe_s: float = 2.0
+    compare_s: float = 10.0
+
     # What waits for one other member; beyond it messages are lost, which the protocol bears.
     send_bytes: int = 32 * _MIB
     frame_bytes: int = 1 * _MIB

@@ -12,6 +12,7 @@ entry, applied on the member that proposed it; whether it happened is never gues
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
@@ -22,14 +23,18 @@ from typing import Any, Final
 from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import Membership, SnapshotMark
+from podraft.server.raft.member import Role
 from podraft.server.replication.applied import AppliedState
+from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
+from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.log import CommittedBatch, Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
+from podraft.server.replication.probing import Probing
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
 from podraft.server.state.commands import check_transaction, encode_command
@@ -114,11 +119,25 @@ class RaftDatastore:
             config.store_options,
             flushed=self._history_flushed,
             failed=self._fail,
+            compared=lambda mark: self._comparison.marked(mark),
+        )
+        self._comparison = Comparison(
+            config.me.id,
+            lambda: self._driver.membership.voters,
+            transport.name_of,
+            self._state_diverged,
+        )
+        self.probing = Probing(
+            transport,
+            config.options.probe_s,
+            lambda: self._comparison.marks,
+            self._comparison.told,
         )
         self._snapshots = SnapshotTransfers(
             config.directory / "snapshots", self._state.copy_to, self._driver, transport
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._spawn(self._keep_marking(config.options.compare_s))
 
     @classmethod
     async def open(cls, config: MemberConfig) -> RaftDatastore:
@@ -275,6 +294,38 @@ class RaftDatastore:
         self._driver.propose((proposal,))
         return await proposal.outcome
 
+    # Comparing.
+
+    async def _keep_marking(self, period_s: float) -> None:
+        """Let the members compare their states, if this one leads and something was written."""
+        while True:
+            await asyncio.sleep(period_s)
+            marks = self._comparison.marks
+            unmarked = not marks or marks[-1].revision != self.revision
+            unmarked |= bool(self._comparison.lacking.intersection(self._transport.connected))
+            if unmarked and self.status.role is Role.LEADER and self._driver.ready:
+                with contextlib.suppress(NoLeaderError, OutcomeUnknownError, StoreFailedError):
+                    await self.mark_state()
+
+    async def mark_state(self) -> None:
+        """Propose an entry that writes nothing: where it stands, members compare their states.
+
+        Raises:
+            NoLeaderError, OutcomeUnknownError: As in ``transact``.
+        """
+        self._state.check_serving()
+        time_ms = self._options.now_ms()
+        nothing = Transaction((), ())
+        payload = encode_command(nothing, time_ms)
+        proposal = Proposal(nothing, time_ms, payload, self._loop.create_future())
+        self._driver.propose((proposal,))
+        await proposal.outcome
+
+    def _state_diverged(self, error: StateDivergedError) -> None:
+        # A restart alone must not make it serve again.
+        self._state.condemn(str(error))
+        self._fail(error)
+
     def _committed(self, batch: CommittedBatch) -> None:
         if self._state.error is None:
             self._state.apply(batch)
@@ -322,6 +373,7 @@ class RaftDatastore:
         if self._state.closing:
             return
         self._state.begin_close()
+        self.probing.stop()
         await self._driver.hand_over(self._transport.connected, _HAND_OVER_S)
         self._driver.fail_waiting(StoreFailedError("the store is closed"))
         self._state.end_watches()

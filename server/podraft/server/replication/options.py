@@ -40,6 +40,10 @@ class StoreOptions:
     retention: Retention = field(default_factory=Retention)
     retention_interval_s: float = 60.0
 
+    # How often what lies in memory is compared with what was applied, and in which portions.
+    scrub_interval_s: float = 3600.0
+    scrub_records: int = 500
+
     # Events kept in memory for watchers and readers that are a little behind.
     recent_events: int = 20_000
     recent_bytes: int = 32 * _MIB

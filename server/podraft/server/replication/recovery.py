@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podraft.server.replication.directory import DirectoryLock, StoreOpenError
-from podraft.server.replication.history import History, HistoryBatch
+from podraft.server.replication.history import History, HistoryBatch, HistoryFormatError
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.wal import Wal, WalCorruptError
 from podraft.server.state.commands import CommandFormatError, decode_command
@@ -22,6 +22,9 @@ from podraft.server.state.recent import RecentEvents, events_bytes
 
 _LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000
+
+# Under this name a history file says why nobody must serve it.
+CONDEMNED_NOTE = b"condemned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,28 @@ def _open(directory: Path, options: StoreOptions) -> Recovered:
 
 
 def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
-    """Read the newest state.  Closing unmaps the pages which that touched: all of them."""
+    """Read the newest state.  Closing unmaps the pages which that touched: all of them.
+
+    Raises:
+        HistoryFormatError: It is not the state that was written.
+    """
     history = History(path, options.history_map_bytes)
     try:
-        return Keyspace(history.newest(), history.applied_revision)
+        condemned = history.note(CONDEMNED_NOTE)
+        if condemned is not None:
+            raise HistoryFormatError(f"{path}: {condemned.decode()}")
+        keyspace = Keyspace(history.newest(), history.applied_revision)
+        expected = history.digest
     finally:
         history.close()
+    if expected not in (None, keyspace.digest):
+        raise HistoryFormatError(
+            f"{path}: the state at log index {history.applied_index}, revision "
+            f"{keyspace.revision}, has the digest {keyspace.digest:016x}; what was applied had "
+            f"{expected:016x}: the file has changed by itself (disk, memory or a defect). "
+            "Do not use it: docs/failures.md says what to do"
+        )
+    return keyspace
 
 
 def _recover(
@@ -99,7 +118,15 @@ def _recover(
         size = events_bytes(events)
         author = command.transaction.author
         replayed.append(
-            HistoryBatch(entry.index, keyspace.revision, command.time_ms, events, author, size)
+            HistoryBatch(
+                entry.index,
+                keyspace.revision,
+                command.time_ms,
+                events,
+                author,
+                size,
+                keyspace.digest,
+            )
         )
         if len(replayed) >= _REPLAY_CHUNK:
             history.append(replayed)

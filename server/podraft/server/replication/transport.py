@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ class MemberTransport:
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
         self._receive: Receive
         self._receive_snapshot: ReceiveSnapshot
+        # What a probe is told, besides this member's clock.
+        self.answer_probe: Callable[[], members_pb2.ProbeResponse] = members_pb2.ProbeResponse
         self.port = 0
 
     async def start(self, listen: str, receive: Receive, receive_snapshot: ReceiveSnapshot) -> None:
@@ -166,6 +169,23 @@ class MemberTransport:
             return None
         return link.stub.SendSnapshot(), self._hello
 
+    def probe_call(self, to: MemberId, timeout_s: float) -> _Call | None:
+        """Return a new call that measures the way to ``to``; None if nobody is there."""
+        link = self._links.get(to)
+        if link is None or not link.connected or link.stub is None:
+            return None
+        return link.stub.Probe(members_pb2.ProbeRequest(hello=self._hello), timeout=timeout_s)
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The other members."""
+        return tuple(self._peers.values())
+
+    def name_of(self, member: MemberId) -> str:
+        """Return the name of a member, or its number if it is not known here."""
+        peer = self.me if member == self.me.id else self._peers.get(member)
+        return peer.name if peer is not None else str(member)
+
     @property
     def connected(self) -> tuple[MemberId, ...]:
         """Which members have accepted this one's stream."""
@@ -210,6 +230,21 @@ class MemberTransport:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem or "no introduction")
         async for response in self._receive_snapshot(first, requests):
             yield response
+
+    async def take_probe(
+        self,
+        request: members_pb2.ProbeRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> members_pb2.ProbeResponse:
+        """Tell a member that has introduced itself what this one's clock says."""
+        received_ns = time.time_ns()
+        problem = self._problem_with(request.hello, context)
+        if problem is not None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem)
+        response = self.answer_probe()
+        response.received_unix_ns = received_ns
+        response.sent_unix_ns = time.time_ns()
+        return response
 
     def _problem_with(
         self, hello: members_pb2.MemberHello | None, context: grpc.aio.ServicerContext[Any, Any]
@@ -268,6 +303,14 @@ class _Service(members_pb2_grpc.MemberServiceServicer):
         except (SnapshotError, MessageFormatError, OSError) as error:
             _LOG.warning("a snapshot was not taken: %s", error)
             await context.abort(grpc.StatusCode.DATA_LOSS, str(error))
+
+    async def Probe(  # noqa: N802 - The contract's name.
+        self,
+        request: members_pb2.ProbeRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> members_pb2.ProbeResponse:
+        """Answer a probe."""
+        return await self._transport.take_probe(request, context)
 
 
 class _Link:

@@ -4,7 +4,7 @@ Owns: the records in memory, ordered by key.
 
 Invariants: ``apply`` is deterministic (the same transactions in the same order give the
 same records, outcomes and events on every member), all or nothing, and takes a
-revision only if it changes something.
+revision only if it changes something.  ``digest`` is that of the records (see ``digests``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from podraft.server.state.datastore import (
     Record,
     Transaction,
 )
+from podraft.server.state.digests import record_digest, state_digest
 from podraft.server.state.revisions import revision_suffix
 
 
@@ -39,11 +40,12 @@ def prefix_end(prefix: bytes) -> bytes | None:
 class Keyspace:
     """The newest record of every key."""
 
-    __slots__ = ("_keys", "_records", "revision")
+    __slots__ = ("_keys", "_records", "digest", "revision")
 
     def __init__(self, records: Iterable[Record] = (), revision: int = 0) -> None:
         self._records: dict[bytes, Record] = {record.key: record for record in records}
         self._keys = SortedList(self._records)
+        self.digest = state_digest(self._records.values())
         self.revision = revision
 
     def __len__(self) -> int:
@@ -115,6 +117,7 @@ class Keyspace:
                 previous = self._records.pop(write.key, None)
                 if previous is not None:
                     self._keys.remove(write.key)
+                    self.digest ^= record_digest(previous)
                     events.append(Event(revision, write.key, None, 0, previous))
         if not events:
             return Committed(self.revision), ()
@@ -128,5 +131,9 @@ class Keyspace:
             self._keys.add(key)
         else:
             created = previous.create_revision
-        self._records[key] = Record(key, value, created, revision)
+            # Of what is here, not of what was meant to be: a value that changed by itself shows.
+            self.digest ^= record_digest(previous)
+        record = Record(key, value, created, revision)
+        self._records[key] = record
+        self.digest ^= record_digest(record)
         return Event(revision, key, value, created, previous)

@@ -1,0 +1,68 @@
+"""How long something takes, counted so that it costs nothing.
+
+Owns: a histogram since the start, and the distribution over the last minute.
+
+Invariant: one thread observes; others may read at any time and see counts that are whole, if not
+of the same instant.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+# Upper bounds in seconds: 61 us to 32 s, each twice the one before.  What is longer has no bound.
+BOUNDS_S: Final[tuple[float, ...]] = tuple(32.0 * 0.5**power for power in range(19, -1, -1))
+_WINDOW_S: Final = 10.0
+_WINDOWS: Final = 6
+
+
+class Latencies:
+    """Counts durations by ``BOUNDS_S``."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.sum_s = 0.0
+        # When each part of the last minute began, and its counts.
+        self._windows: deque[tuple[float, list[int]]] = deque(maxlen=_WINDOWS)
+
+    def observe(self, duration_s: float) -> None:
+        """Count one duration."""
+        at = bisect_left(BOUNDS_S, duration_s)
+        self.counts[at] += 1
+        self.sum_s += duration_s
+        now = self._clock()
+        if not self._windows or now >= self._windows[-1][0] + _WINDOW_S:
+            self._windows.append((now, [0] * len(self.counts)))
+        self._windows[-1][1][at] += 1
+
+    def recent(self) -> list[int]:
+        """Return the counts of about the last minute."""
+        since = self._clock() - _WINDOWS * _WINDOW_S
+        total = [0] * len(self.counts)
+        for began, counts in list(self._windows):
+            if began >= since:
+                total = [a + b for a, b in zip(total, counts, strict=True)]
+        return total
+
+    def recent_quantile_s(self, fraction: float) -> float:
+        """Return a quantile of the last minute, about; 0 if nothing was observed."""
+        return quantile_s(self.recent(), fraction)
+
+
+def quantile_s(counts: Sequence[int], fraction: float) -> float:
+    """Return a quantile of counted durations, interpolated within its bound; 0 of none."""
+    wanted = fraction * sum(counts)
+    if not wanted:
+        return 0.0
+    below = 0
+    for at, count in enumerate(counts[:-1]):
+        if count and below + count >= wanted:
+            low = BOUNDS_S[at - 1] if at else 0.0
+            return low + (BOUNDS_S[at] - low) * (wanted - below) / count
+        below += count
+    return BOUNDS_S[-1]

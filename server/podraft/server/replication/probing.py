@@ -1,0 +1,124 @@
+"""Measuring the way to the other members, and their clocks.
+
+Owns: one question to each other member every other second: how long the answer takes, what its
+clock says, what its state was where states are compared.
+
+Invariant: a probe is a call of its own, bounded in time; nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import grpc
+
+from podraft.internal.raft.v1 import members_pb2
+from podraft.server.raft.entries import MemberId
+from podraft.server.replication.latencies import Latencies
+from podraft.server.replication.transport import MemberTransport, Peer
+from podraft.server.state.digests import StateMark
+
+_SAMPLES = 30
+# An offset is believed until a better measurement or so many newer ones.
+_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    round_trip_s: float
+    clock_offset_s: float
+
+
+@dataclass(slots=True)
+class PeerMeasurements:
+    """What is known of the way to one member."""
+
+    peer: Peer
+    round_trips: Latencies = field(default_factory=Latencies)
+    failed: int = 0
+    answered: bool = False
+    _samples: deque[_Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
+
+    def add(self, round_trip_s: float, clock_offset_s: float) -> None:
+        """One more answer."""
+        self.answered = True
+        self.round_trips.observe(round_trip_s)
+        self._samples.append(_Sample(round_trip_s, clock_offset_s))
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """How far its clock is ahead of ours: by the quickest answer of the last minute."""
+        if not self._samples:
+            return None
+        return min(self._samples, key=lambda sample: sample.round_trip_s).clock_offset_s
+
+
+class Probing:
+    """Lives on the loop.  ``told`` gets what others say of their states."""
+
+    def __init__(
+        self,
+        transport: MemberTransport,
+        period_s: float,
+        marks: Callable[[], Sequence[StateMark]],
+        told: Callable[[MemberId, Sequence[StateMark]], None],
+    ) -> None:
+        self._transport = transport
+        self._period_s = period_s
+        self._marks = marks
+        self._told = told
+        self.peers: dict[MemberId, PeerMeasurements] = {}
+        transport.answer_probe = self._answer
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._task.cancel()
+
+    def _answer(self) -> members_pb2.ProbeResponse:
+        return members_pb2.ProbeResponse(
+            marks=[
+                members_pb2.StateMark(index=mark.index, revision=mark.revision, digest=mark.digest)
+                for mark in self._marks()
+            ]
+        )
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            await self.ask_all()
+
+    async def ask_all(self) -> None:
+        """Ask every other member once."""
+        peers = {peer.id: peer for peer in self._transport.peers}
+        for gone in self.peers.keys() - peers.keys():
+            del self.peers[gone]
+        for peer in peers.values():
+            known = self.peers.setdefault(peer.id, PeerMeasurements(peer))
+            known.peer = peer
+        await asyncio.gather(*(self._ask(each) for each in list(self.peers.values())))
+
+    async def _ask(self, known: PeerMeasurements) -> None:
+        call = self._transport.probe_call(known.peer.id, _TIMEOUT_S)
+        if call is None:
+            known.failed += 1
+            known.answered = False
+            return
+        began_ns, began_s = time.time_ns(), time.perf_counter()
+        try:
+            answer: members_pb2.ProbeResponse = await call
+        except grpc.aio.AioRpcError:
+            known.failed += 1
+            known.answered = False
+            return
+        taken_s = time.perf_counter() - began_s
+        ended_ns = began_ns + int(taken_s * 1e9)
+        inside_s = (answer.sent_unix_ns - answer.received_unix_ns) / 1e9
+        ahead_ns = (answer.received_unix_ns - began_ns) + (answer.sent_unix_ns - ended_ns)
+        known.add(max(0.0, taken_s - inside_s), ahead_ns / 2e9)
+        marks = [StateMark(mark.index, mark.revision, mark.digest) for mark in answer.marks]
+        self._told(known.peer.id, marks)

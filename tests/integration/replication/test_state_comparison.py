@@ -1,0 +1,170 @@
+"""A member whose state is not the majority's stops and says so; the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from podraft.server.raft.options import RaftOptions
+from podraft.server.replication.directory import StoreOpenError
+from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication.history import History, HistoryBatch
+from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.options import StoreOptions
+from podraft.server.state.datastore import Event, Put, Record, Transaction
+from support.raft_cluster import RaftCluster
+from support.waiting import eventually_async
+
+_OPTIONS = MemberOptions(
+    tick_s=0.02, raft=RaftOptions(election_ticks=15), probe_s=0.05, compare_s=0.1
+)
+_MAP_BYTES = 1 << 26
+
+
+def _put(key: bytes, value: bytes) -> Transaction:
+    return Transaction((), (Put(key, value),))
+
+
+def _flip(store: RaftDatastore | EmbeddedDatastore, key: bytes) -> None:
+    """Change one bit of a value that lies in the member's memory."""
+    keyspace = store._state._keyspace
+    record = keyspace._records[key]
+    value = bytes((record.value[0] ^ 1,)) + record.value[1:]
+    keyspace._records[key] = replace(record, value=value)
+
+
+@pytest.mark.parametrize("victim_leads", [False, True])
+def test_the_diverged_member_stops_and_the_others_go_on(tmp_path: Path, victim_leads: bool):
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path, options=_OPTIONS)
+        await cluster.start_all()
+        leader = cluster.leader
+        victim = leader if victim_leads else next(n for n in cluster.stores if n != leader)
+        others = [store for number, store in cluster.stores.items() if number != victim]
+        await others[0].transact(_put(b"k", b"value"))
+        wrong = cluster.stores[victim]
+        await wrong.caught_up()
+        _flip(wrong, b"k")
+        # What is read of the wrong state by the next write shows.
+        await others[0].transact(_put(b"k", b"other"))
+        error = await asyncio.wait_for(wrong.failed(), 10)
+        assert "the majority is right" in str(error)
+        assert "log index" in str(error)
+        await eventually_async(lambda: others[0].get(b"k"))
+        await others[1].transact(_put(b"k", b"again"))
+        record = await others[0].get(b"k")
+        assert record is not None and record.value.startswith(b"again")
+        assert all(store._state.error is None for store in others)
+        await cluster.stop(victim)
+        # A restart alone does not make it serve again.
+        with pytest.raises(StoreOpenError, match="the majority is right"):
+            await cluster.start(victim)
+        await cluster.stop_all()
+
+    asyncio.run(main())
+
+
+def test_equal_members_say_so_and_an_idle_group_writes_no_marks(tmp_path: Path):
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path, options=_OPTIONS)
+        await cluster.start_all()
+        for number in range(20):
+            await cluster.stores[1 + number % 3].transact(_put(b"k%d" % number, b"v"))
+        stores = list(cluster.stores.values())
+
+        def all_equal() -> bool:
+            revisions = {
+                store._comparison.marks[-1].revision for store in stores if store._comparison.marks
+            }
+            return revisions == {20} and all(store._comparison.equal_index for store in stores)
+
+        await eventually_async(all_equal)
+        index = stores[0].status.commit
+        for _ in range(20):
+            for store in stores:
+                await store.probing.ask_all()
+        await asyncio.sleep(3 * _OPTIONS.compare_s)
+        assert stores[0].status.commit <= index + 1
+        # Who restarts is compared anew, although nothing was written.
+        follower = next(n for n in cluster.stores if n != cluster.leader)
+        await cluster.stop(follower)
+        again = await cluster.start(follower)
+        await eventually_async(lambda: again._comparison.equal_index > index)
+        await cluster.stop_all()
+
+    asyncio.run(main())
+
+
+def _damage(directory: Path, key: bytes) -> None:
+    """Change the newest value of a key in the history file of a stopped store."""
+    history = History(directory / "history.lmdb", _MAP_BYTES)
+    record = next(record for record in history.newest() if record.key == key)
+    digest = history.digest
+    value = bytes((record.value[0] ^ 1,)) + record.value[1:]
+    suffix = b"\0" + record.mod_revision.to_bytes(8, "big")
+    head = record.create_revision.to_bytes(8, "big") + b"\1"
+    with history._environment.begin(write=True, db=history._history) as transaction:
+        transaction.put(key + suffix, head + value)
+    assert history.digest == digest
+    history.close()
+
+
+def test_a_changed_history_file_is_refused_on_start(tmp_path: Path):
+    async def main() -> None:
+        store = await EmbeddedDatastore.open(tmp_path / "store")
+        await store.transact(_put(b"a", b"1"))
+        await store.transact(_put(b"k", b"value"))
+        await store.close()
+        again = await EmbeddedDatastore.open(tmp_path / "store")
+        await again.close()
+        _damage(tmp_path / "store", b"k")
+        with pytest.raises(StoreOpenError, match="has changed by itself"):
+            await EmbeddedDatastore.open(tmp_path / "store")
+
+    asyncio.run(main())
+
+
+def test_a_changed_member_does_not_start_and_the_others_go_on(tmp_path: Path):
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path, options=_OPTIONS)
+        await cluster.start_all()
+        await cluster.stores[1].transact(_put(b"k", b"value"))
+        await cluster.stores[3].caught_up()
+        await cluster.stop(3)
+        _damage(tmp_path / "m3", b"k")
+        with pytest.raises(StoreOpenError, match="has changed by itself"):
+            await cluster.start(3)
+        await cluster.stores[1].transact(_put(b"k", b"other"))
+        await cluster.stop_all()
+
+    asyncio.run(main())
+
+
+def test_a_single_store_whose_memory_changed_stops(tmp_path: Path):
+    async def main() -> None:
+        options = StoreOptions(scrub_interval_s=0.05, scrub_records=7)
+        store = await EmbeddedDatastore.open(tmp_path / "store", options=options)
+        for number in range(50):
+            await store.transact(_put(b"k%d" % number, b"value"))
+        await asyncio.sleep(3 * options.scrub_interval_s)
+        assert store._state.error is None
+        _flip(store, b"k7")
+        error = await asyncio.wait_for(store.failed(), 10)
+        assert "memory" in str(error)
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_without_a_digest_is_read_as_before(tmp_path: Path):
+    path = tmp_path / "history.lmdb"
+    history = History(path, _MAP_BYTES)
+    event = Event(1, b"k", b"v", 1, None)
+    history.append([HistoryBatch(1, 1, 0, (event,))])
+    assert history.digest is None
+    assert list(history.newest()) == [Record(b"k", b"v", 1, 1)]
+    history.close()
