@@ -138,6 +138,8 @@ class RaftDatastore:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawn(self._keep_marking(config.options.compare_s))
+        # Reads of what this member has applied: perhaps not the newest.
+        self.applied = AppliedReader(self._state)
 
     @classmethod
     async def open(cls, config: MemberConfig) -> RaftDatastore:
@@ -232,7 +234,7 @@ class RaftDatastore:
     async def current(self) -> AppliedReader:
         """Return reads that share one proof: each sees at least what was committed at this call."""
         await self.caught_up()
-        return AppliedReader(self._state)
+        return self.applied
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``."""

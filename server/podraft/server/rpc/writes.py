@@ -8,6 +8,7 @@ when the store has acknowledged it; a dry run does all but transact.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
+from podraft.api.violations import InvalidObjectError
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
@@ -51,6 +53,7 @@ class Writer:
         self, datastore: Datastore, decoded: DecodedObjects, addresses: AddressRanges
     ) -> None:
         self._datastore = datastore
+        self._asks_others = datastore if isinstance(datastore, AsksOthers) else None
         self._decoded = decoded
         self._around = Surroundings(
             now=_now,
@@ -76,7 +79,7 @@ class Writer:
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
-        plan = await self._plan(operations, authorize, numbered)
+        plan = await self._plan(operations, authorize, numbered, dry_run=dry_run)
         if dry_run or not plan.transaction.writes:
             return Outcome(plan, 0 if dry_run else self._datastore.revision)
         outcome = await self._datastore.transact(plan.transaction)
@@ -98,19 +101,44 @@ class Writer:
         )
 
     async def _plan(
-        self, operations: Sequence[Operation], authorize: Authorizer, numbered: bool
+        self,
+        operations: Sequence[Operation],
+        authorize: Authorizer,
+        numbered: bool,
+        *,
+        dry_run: bool = False,
     ) -> Plan:
-        reader: Reader = self._datastore
-        if isinstance(reader, ProvesOnce):
-            # One question to the leader for all that the plan reads.
-            reader = await reader.current()
+        asks_others = self._asks_others
+        if asks_others is None:
+            return await self._plan_on(self._datastore, operations, authorize, numbered)
+        # The guards of a plan make it right or void, however old what it was made from is. That
+        # holds neither for a refusal nor for a plan which finds nothing to do.
+        with contextlib.suppress(RefusedError, InvalidObjectError):
+            plan = await self._plan_on(asks_others.applied, operations, authorize, numbered)
+            if plan.transaction.writes and not dry_run:
+                return plan
+        # One question to the leader for all that the plan reads.
+        reader = await asks_others.current()
+        return await self._plan_on(reader, operations, authorize, numbered)
+
+    async def _plan_on(
+        self,
+        reader: Reader,
+        operations: Sequence[Operation],
+        authorize: Authorizer,
+        numbered: bool,
+    ) -> Plan:
         planner = Planner(reader, self._decoded, self._around, authorize)
         return await planner.plan(operations, numbered=numbered)
 
 
 @runtime_checkable
-class ProvesOnce(Protocol):
-    """A store whose every read asks others: it can prove several reads at once."""
+class AsksOthers(Protocol):
+    """A store whose every read asks others for a proof that it is new."""
+
+    @property
+    def applied(self) -> Reader:
+        """Reads that ask nobody: what they see was so a moment ago, or longer."""
 
     async def current(self) -> Reader:
         """Return reads that see at least what was committed at this call."""

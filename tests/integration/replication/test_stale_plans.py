@@ -1,0 +1,81 @@
+"""Writes planned on a member that is behind: never refused, never void, because of that."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from podraft.api import kinds
+from podraft.api.core.v1 import config_pb2, namespace_pb2
+from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.server.auth.identity import MASTERS, Identity
+from podraft.server.replication.members import RaftDatastore
+from podraft.server.rpc.access import Caller
+from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.node_pods import NodePods
+from podraft.server.rpc.operations import Create, Patch, Remove
+from podraft.server.rpc.writes import Writer
+from support.raft_cluster import RaftCluster
+
+ROUNDS = 40
+
+
+def create(name: str) -> Create:
+    metadata = meta_pb2.ObjectMeta(name=name, namespace="default")
+    return Create(kinds.CONFIG_MAP, config_pb2.ConfigMap(metadata=metadata))
+
+
+def patch(name: str, value: str) -> Patch:
+    merge = b'{"data": {"k": "%s"}}' % value.encode()
+    return Patch(
+        kinds.CONFIG_MAP,
+        requests_pb2.PatchRequest(name=name, namespace="default", merge_patch=merge),
+    )
+
+
+def remove(name: str) -> Remove:
+    request = requests_pb2.DeleteRequest(name=name, namespace="default")
+    return Remove(kinds.CONFIG_MAP, request)
+
+
+def test_what_one_member_did_others_know_when_they_refuse_or_find_nothing_to_do(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path / "c")
+        await cluster.start_all()
+        decoded = DecodedObjects()
+        caller = Caller(Identity("admin", frozenset({MASTERS})), NodePods(decoded))
+
+        def writer(store: RaftDatastore) -> Writer:
+            return Writer(
+                store, DecodedObjects(), AddressRanges("10.0.0.0/24", range(30000, 30010))
+            )
+
+        leader = writer(cluster.stores[cluster.leader])
+        behind = [writer(s) for n, s in cluster.stores.items() if n != cluster.leader]
+        namespace = namespace_pb2.Namespace(metadata=meta_pb2.ObjectMeta(name="default"))
+        await leader.write((Create(kinds.NAMESPACE, namespace),), caller)
+        for number in range(ROUNDS):
+            name, other = f"n{number}", behind[number % 2]
+            await leader.write((create(name),), caller)
+            with pytest.raises(RefusedError) as refused:
+                await other.write((create(name),), caller, dry_run=True)
+            assert refused.value.code is Code.ALREADY_EXISTS
+            await leader.write((patch(name, "new"),), caller)
+            # To the member that is behind, this may look like what is there already.
+            await other.write((patch(name, "old"),), caller)
+            await leader.write((patch(name, "new"),), caller)
+            await other.write((patch(name, "old"),), caller)
+            read = await cluster.stores[cluster.leader].get(f"configmaps/default/{name}".encode())
+            assert read is not None
+            assert config_pb2.ConfigMap.FromString(read.value).data["k"] == "old"
+            await leader.write((create(f"{name}-b"),), caller)
+            await other.write((remove(f"{name}-b"),), caller)
+        await cluster.stop_all()
+
+    asyncio.run(main())
