@@ -41,6 +41,8 @@ class ReadBarriers:
         self._ask_again = 0.0
         self._scheduled = False
         self._applied = 0
+        # How many questions were put to a leader.
+        self.rounds = 0
         self._proved: list[tuple[int, asyncio.Future[None], float]] = []
 
     async def passed(self) -> None:
@@ -76,6 +78,7 @@ class ReadBarriers:
         if self._member.leader != NOBODY:
             self._asking_id = next(self._ids)
             self._ask_again = self._loop.time() + self._options.read_again_s
+            self.rounds += 1
             self._ask(self._asking_id)
 
     def ready(self, number: int, index: int) -> None:

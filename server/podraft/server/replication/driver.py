@@ -108,6 +108,8 @@ class MemberDriver:
         self._applied_sizes: deque[tuple[int, int]] = deque()
         self._applied_bytes = 0
         self._known_leader: tuple[int, MemberId] = (0, NOBODY)
+        # In how many terms this member has seen a leader.
+        self.leader_changes = 0
         self._led_by_other = asyncio.Event()
         self._pins: dict[MemberId, int] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -213,6 +215,7 @@ class MemberDriver:
             self._known_leader = leader
             if leader[1] not in (NOBODY, self._core.member.id):
                 self._led_by_other.set()
+            self.leader_changes += leader[1] != NOBODY
             _LOG.info("%s", self._describe_leader(*leader))
             self.proposals.resume()
             self.reads.resume()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.log import CommittedBatch, LocalLog, Log, Proposal
+from podraft.server.replication.measurements import StoreMeasurements, measure_store
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.recovery import Recovered, recover
@@ -43,6 +44,7 @@ class EmbeddedDatastore:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self.cluster_id = recovered.cluster_id
+        self._wal = recovered.wal
         self._queue: deque[Proposal] = deque()
         self._queue_bytes = 0
         # While a batch gathers: when it is closed at the latest, what it had at the last look.
@@ -77,6 +79,16 @@ class EmbeddedDatastore:
     def revision(self) -> int:
         """The last applied revision."""
         return self._state.revision
+
+    def measurements(self) -> StoreMeasurements:
+        """Return what is counted and measured here, as of now."""
+        return measure_store(self._wal, len(self._queue) + len(self._in_flight))
+
+    def unready(self) -> str:
+        """Return why this server should get no calls now; empty: it should."""
+        if self._state.error is not None:
+            return str(self._state.error)
+        return "the server is stopping" if self._state.closing else ""
 
     @property
     def past(self) -> HistoryPast:

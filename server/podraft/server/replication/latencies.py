@@ -27,8 +27,26 @@ class Latencies:
         self._clock = clock
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.sum_s = 0.0
+        # When what goes on now began.
+        self._since: float | None = None
         # When each part of the last minute began, and its counts.
         self._windows: deque[tuple[float, list[int]]] = deque(maxlen=_WINDOWS)
+
+    def begin(self) -> None:
+        """Something begins which ``end`` counts."""
+        self._since = self._clock()
+
+    def end(self) -> None:
+        """It has ended."""
+        if self._since is not None:
+            self.observe(self._clock() - self._since)
+            self._since = None
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long that has gone on which goes on now; 0 if nothing does."""
+        since = self._since
+        return self._clock() - since if since is not None else 0.0
 
     def observe(self, duration_s: float) -> None:
         """Count one duration."""

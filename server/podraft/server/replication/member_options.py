@@ -42,3 +42,13 @@ class MemberOptions:
     frame_bytes: int = 1 * _MIB
     reconnect_s: float = 0.1
     reconnect_s_max: float = 1.0
+
+    @property
+    def heartbeat_s(self) -> float:
+        """How often a leader shows that it is there."""
+        return self.raft.heartbeat_ticks * self.tick_s
+
+    @property
+    def election_s(self) -> float:
+        """After how long without a leader the most impatient follower campaigns."""
+        return self.raft.election_ticks * self.tick_s

@@ -30,11 +30,17 @@ from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.log import CommittedBatch, Proposal
+from podraft.server.replication.measurements import (
+    GroupMeasurements,
+    PeerMeasurements,
+    StoreMeasurements,
+    measure_store,
+)
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
-from podraft.server.replication.probing import Probing
+from podraft.server.replication.probing import ProbedPeer, Probing
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
 from podraft.server.state.commands import check_transaction, encode_command
@@ -51,6 +57,8 @@ from podraft.server.state.datastore import (
 )
 
 _HAND_OVER_S: Final = 0.5
+# A member that has so much to apply yet is better left alone by clients.
+_READY_BEHIND_MAX: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,8 @@ class RaftDatastore:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._options = config.store_options
+        self._member_options = config.options
+        self._wal = recovered.applied.wal
         self._founders = config.founders
         self.cluster_id = config.cluster_id
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
@@ -183,6 +193,53 @@ class RaftDatastore:
     def status(self) -> Status:
         """How this member sees its group."""
         return self._driver.status
+
+    def measurements(self) -> StoreMeasurements:
+        """Return what is counted and measured here, as of now."""
+        driver, options = self._driver, self._member_options
+        status = driver.status
+        group = GroupMeasurements(
+            name=self._transport.me.name,
+            status=status,
+            leader_name=self._transport.name_of(status.leader) if status.leader else "",
+            leader_changes=driver.leader_changes,
+            read_rounds=driver.reads.rounds,
+            proposals_failed=driver.proposals.failed,
+            snapshots=self._snapshots.counts,
+            peers=tuple(self._peer(probed, status) for probed in self.probing.peers.values()),
+            heartbeat_s=options.heartbeat_s,
+            election_s=options.election_s,
+            compared_index=self._comparison.equal_index,
+            split=self._comparison.split,
+        )
+        return measure_store(self._wal, driver.proposals.waiting, group)
+
+    def _peer(self, probed: ProbedPeer, status: Status) -> PeerMeasurements:
+        member = probed.peer.id
+        match = status.matches.get(member)
+        return PeerMeasurements(
+            probed.peer.name,
+            member in self._transport.connected,
+            self._transport.dropped(member),
+            probed.round_trips,
+            probed.failed,
+            probed.clock_offset_s,
+            max(0, status.last_index - match) if match is not None else None,
+        )
+
+    def unready(self) -> str:
+        """Return why this member should get no calls now; empty: it should."""
+        status = self._driver.status
+        if self._state.error is not None:
+            return str(self._state.error)
+        if self._state.closing:
+            return "the server is stopping"
+        if not status.leader:
+            return "no leader is known: are a majority of the members up and connected?"
+        behind = status.commit - status.applied
+        if behind > _READY_BEHIND_MAX or self._driver.installing:
+            return f"it is {behind} entries behind what is committed"
+        return ""
 
     def look(self) -> GroupView:
         """Return what this member knows of the group, without asking the others."""

@@ -71,6 +71,8 @@ class OwnProposals:
         self._scheduled = False
         self._held = False
         self.waiting_bytes = 0
+        # How many got an error in place of an outcome.
+        self.failed = 0
 
     @property
     def waiting(self) -> int:
@@ -216,6 +218,7 @@ class OwnProposals:
 
     def _fail(self, waiting: _Waiting, error: Exception) -> None:
         self.waiting_bytes -= len(waiting.proposal.payload)
+        self.failed += 1
         outcome = waiting.proposal.outcome
         if not outcome.done():
             outcome.set_exception(error)

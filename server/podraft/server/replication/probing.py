@@ -23,7 +23,6 @@ from podraft.server.replication.transport import MemberTransport, Peer
 from podraft.server.state.digests import StateMark
 
 _SAMPLES = 30
-# An offset is believed until a better measurement or so many newer ones.
 _TIMEOUT_S = 1.0
 
 
@@ -34,7 +33,7 @@ class _Sample:
 
 
 @dataclass(slots=True)
-class PeerMeasurements:
+class ProbedPeer:
     """What is known of the way to one member."""
 
     peer: Peer
@@ -71,7 +70,7 @@ class Probing:
         self._period_s = period_s
         self._marks = marks
         self._told = told
-        self.peers: dict[MemberId, PeerMeasurements] = {}
+        self.peers: dict[MemberId, ProbedPeer] = {}
         transport.answer_probe = self._answer
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -98,11 +97,11 @@ class Probing:
         for gone in self.peers.keys() - peers.keys():
             del self.peers[gone]
         for peer in peers.values():
-            known = self.peers.setdefault(peer.id, PeerMeasurements(peer))
+            known = self.peers.setdefault(peer.id, ProbedPeer(peer))
             known.peer = peer
         await asyncio.gather(*(self._ask(each) for each in list(self.peers.values())))
 
-    async def _ask(self, known: PeerMeasurements) -> None:
+    async def _ask(self, known: ProbedPeer) -> None:
         call = self._transport.probe_call(known.peer.id, _TIMEOUT_S)
         if call is None:
             known.failed += 1

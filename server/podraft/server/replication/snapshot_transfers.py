@@ -20,6 +20,7 @@ from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.messages import InstallSnapshot
 from podraft.server.replication.driver import MemberDriver
+from podraft.server.replication.measurements import SnapshotCounts
 from podraft.server.replication.snapshots import (
     IncomingSnapshot,
     OutgoingSnapshots,
@@ -57,6 +58,7 @@ class SnapshotTransfers:
         self._outgoing = OutgoingSnapshots(directory, copy, driver.mark_at)
         self._sending: set[MemberId] = set()
         self._receiving = asyncio.Lock()
+        self.counts = SnapshotCounts()
         self._forgetting: asyncio.Task[None] | None = None
 
     # Sending.
@@ -69,8 +71,10 @@ class SnapshotTransfers:
         mark: SnapshotMark | None = None
         try:
             mark = await self._send(to, term)
+            self.counts.sent += mark is not None
         except (SnapshotError, OSError, TimeoutError, grpc.aio.AioRpcError) as error:
             detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
+            self.counts.failed += 1
             _LOG.warning("a snapshot for member %d was not sent: %s", to, detail)
         finally:
             self._sending.discard(to)
@@ -168,6 +172,7 @@ class SnapshotTransfers:
                     await incoming.add(request.data, request.checksum)
                 if incoming.whole:
                     await incoming.finish(message.mark, ready_path(self._directory, message.mark))
+                    self.counts.received += 1
                     self._driver.receive(message)
                 yield members_pb2.SendSnapshotResponse(
                     offset=incoming.offset, complete=incoming.whole

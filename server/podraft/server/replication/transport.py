@@ -181,6 +181,11 @@ class MemberTransport:
         """The other members."""
         return tuple(self._peers.values())
 
+    def dropped(self, to: MemberId) -> int:
+        """Return how many messages to a member were lost on this side."""
+        link = self._links.get(to)
+        return link.dropped if link is not None else 0
+
     def name_of(self, member: MemberId) -> str:
         """Return the name of a member, or its number if it is not known here."""
         peer = self.me if member == self.me.id else self._peers.get(member)
@@ -333,11 +338,13 @@ class _Link:
         self._jitter = Random()
         self._told = False
         self.connected = False
+        self.dropped = 0
         self.stub: Any = None
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def send(self, data: bytes) -> None:
         if not self.connected or self._queue_bytes + len(data) > self._options.send_bytes:
+            self.dropped += 1
             return
         self._queue.append(data)
         self._queue_bytes += len(data)
@@ -370,6 +377,7 @@ class _Link:
                 if self.connected:
                     pause_s = self._options.reconnect_s
                 self.connected = False
+                self.dropped += len(self._queue)
                 self._queue.clear()
                 self._queue_bytes = 0
                 await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))

@@ -29,6 +29,7 @@ from google_crc32c import extend as extend_crc32c
 from google_crc32c import value as crc32c
 
 from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.latencies import Latencies
 from podraft.server.replication.segment_files import SegmentFiles, allocate
 
 WAL_VERSION = 2
@@ -95,6 +96,8 @@ class Wal:
         self.offset = 0
         self.next_index = 1
         self.repaired_bytes = 0
+        # How long a batch takes to be durable.
+        self.syncs = Latencies()
 
     @classmethod
     def open(cls, directory: Path, cluster_id: bytes, segment_bytes: int) -> Wal:
@@ -170,10 +173,12 @@ class Wal:
             os.close(self._descriptor)
             self._descriptor = -1
             self._create_segment(max(self._segment_bytes, _SEGMENT_HEADER.size + len(frame)))
+        self.syncs.begin()
         written = os.pwrite(self._descriptor, frame, self.offset)
         while written < len(frame):
             written += os.pwrite(self._descriptor, frame[written:], self.offset + written)
         os.fdatasync(self._descriptor)
+        self.syncs.end()
         self.offset += len(frame)
         self.next_index += entries
         if 2 * self.offset > self._segment_bytes:

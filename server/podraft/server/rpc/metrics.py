@@ -1,24 +1,45 @@
-"""What the API server tells Prometheus.
+"""What the API server tells Prometheus, and whether it is well.
 
-Owns: the metrics' names and the port that serves them.  Invariant: a scrape reads
-plain counters that the calls keep anyway; it slows no call down.
+Owns: the API's metrics, and the port that serves all of them:
+
+    /metrics    for Prometheus
+    /healthz    200 while the event loop turns: whoever gets no answer may restart the process
+    /readyz     200 while this server should get calls, else 503 and why
+
+Invariant: a scrape reads plain counters that are kept anyway; what belongs to the event loop is
+read there, within a bounded time, so a scrape slows no call down and never sees half a change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
     CollectorRegistry,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from podraft.server.replication.measurements import StoreMeasurements
 from podraft.server.rpc.calls import CALLS
+from podraft.server.rpc.store_metrics import store_metrics
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+ResultT = TypeVar("ResultT")
+# Longer than a loaded loop takes for a turn, shorter than a load balancer waits.
+_LOOP_S: Final = 3.0
 
 
 class Measured(Protocol):
@@ -31,15 +52,50 @@ class Measured(Protocol):
     def watchers(self) -> dict[str, int]:
         """Return how many watch each resource."""
 
+    def measurements(self) -> StoreMeasurements | None:
+        """Return what the store tells of itself; None if it is an external one."""
+
+    @property
+    def disk_slow(self) -> bool:
+        """Whether the log's disk is too slow."""
+
+    def unready(self) -> str:
+        """Return why this server should get no calls now; empty: it should."""
+
+
+class _Ask:
+    """Calls functions on the event loop, for threads."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __call__(self, function: Callable[[], ResultT]) -> ResultT:
+        async def call() -> ResultT:
+            return function()
+
+        future = asyncio.run_coroutine_threadsafe(call(), self._loop)
+        try:
+            return future.result(_LOOP_S)
+        finally:
+            future.cancel()
+
 
 class ApiCollector(Collector):
     """Reads the counters when it is scraped."""
 
-    def __init__(self, measured: Measured) -> None:
+    def __init__(self, measured: Measured, ask: _Ask) -> None:
         self._measured = measured
+        self._ask = ask
+
+    def describe(self) -> Iterator[Metric]:
+        """Tell nothing beforehand: asked on the loop, ``collect`` would wait for itself."""
+        return iter(())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
+        yield from self._ask(lambda: list(self._collect()))
+
+    def _collect(self) -> Iterator[Metric]:
         calls = CounterMetricFamily(
             "podraft_api_calls", "Calls that have ended.", labels=("method", "code")
         )
@@ -63,10 +119,55 @@ class ApiCollector(Collector):
         for resource, number in self._measured.watchers().items():
             watchers.add_metric((resource,), number)
         yield watchers
+        yield GaugeMetricFamily(
+            "podraft_ready", "1 if this server should get calls.", int(not self._measured.unready())
+        )
+        store = self._measured.measurements()
+        if store is not None:
+            yield from store_metrics(store, disk_slow=self._measured.disk_slow)
+
+
+class _Pages:
+    """The WSGI application."""
+
+    def __init__(self, metrics: Any, ask: _Ask, unready: Callable[[], str]) -> None:
+        self._metrics = metrics
+        self._ask = ask
+        self._unready = unready
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path in ("/healthz", "/readyz"):
+            try:
+                problem = self._ask(self._unready)
+            except TimeoutError:
+                problem = f"the event loop has not turned for {_LOOP_S:g} s"
+            else:
+                problem = problem if path == "/readyz" else ""
+            status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
+            start_response(
+                f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")]
+            )
+            return [f"{problem or 'ok'}\n".encode()]
+        try:
+            pages: Iterable[bytes] = self._metrics(environ, start_response)
+        except TimeoutError:
+            start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+            return [b"the event loop does not turn\n"]
+        return pages
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - The library's name.
+        """Say nothing of each request."""
 
 
 def serve(host: str, port: int, measured: Measured) -> None:
-    """Serve the metrics from a thread of its own.
+    """Serve the pages from threads of their own; called on the loop which ``measured`` lives on.
 
     Raises:
         OSError: The port is taken.
@@ -74,5 +175,13 @@ def serve(host: str, port: int, measured: Measured) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    registry.register(ApiCollector(measured))
-    start_http_server(port, host, registry)
+    ask = _Ask(asyncio.get_running_loop())
+    registry.register(ApiCollector(measured, ask))
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+
+    class Server(_Server):
+        address_family = family
+
+    pages = _Pages(make_wsgi_app(registry), ask, measured.unready)
+    server = make_server(host, port, pages, Server, handler_class=_QuietHandler)
+    threading.Thread(target=server.serve_forever, name="podraft-metrics", daemon=True).start()

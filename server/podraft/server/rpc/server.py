@@ -26,7 +26,9 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
+from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.replication.group import GroupView, StoreMode, alone
+from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.backups import BackupService
@@ -50,6 +52,7 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _JOIN_REQUEST_BYTES_MAX: Final = 64 * 1024
+_HEALTH_EVERY_S: Final = 1.0
 _NAMESPACES: Final = ("default", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE)
 _OPTIONS: Final = (
     # Two servers on one port would each get some of the connections.
@@ -115,6 +118,10 @@ class ApiServer:
         self._api = grpc.aio.server(options=_OPTIONS)
         self._join = grpc.aio.server(options=_JOIN_OPTIONS)
         self._health = health.aio.HealthServicer()
+        self._telling: asyncio.Task[None] | None = None
+        own = datastore if isinstance(datastore, MeasuredStore) else None
+        self._store = own
+        self._disk = DiskWatch(own) if own is not None else None
         self.port = 0
         self.join_port = 0
 
@@ -135,13 +142,15 @@ class ApiServer:
         await self._api.start()
         await self._join.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        self._telling = asyncio.create_task(self._tell_health())
         if self._options.renew_pki is not None:
             self._renewing = asyncio.create_task(self._serving.keep(self._options.renew_pki))
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
-        if self._renewing is not None:
-            self._renewing.cancel()
+        for task in (self._renewing, self._telling, self._disk):
+            if task is not None:
+                task.stop() if isinstance(task, DiskWatch) else task.cancel()
         await self._health.enter_graceful_shutdown()
         await self.hub.close()
         await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
@@ -151,6 +160,27 @@ class ApiServer:
     def revision(self) -> int:
         """The store's revision."""
         return self._datastore.revision
+
+    def unready(self) -> str:
+        """Return why this server should get no calls now; empty: it should."""
+        return self._store.unready() if self._store is not None else ""
+
+    def measurements(self) -> StoreMeasurements | None:
+        """Return what the store tells of itself; None if it is an external one."""
+        return self._store.measurements() if self._store is not None else None
+
+    @property
+    def disk_slow(self) -> bool:
+        """Whether the log's disk is too slow."""
+        return self._disk is not None and self._disk.slow
+
+    async def _tell_health(self) -> None:
+        """Let the health service say what ``unready`` says."""
+        status = health_pb2.HealthCheckResponse
+        while True:
+            await asyncio.sleep(_HEALTH_EVERY_S)
+            told = status.NOT_SERVING if self.unready() else status.SERVING
+            await self._health.set("", told)
 
     def watchers(self) -> dict[str, int]:
         """Return how many watch each resource."""
