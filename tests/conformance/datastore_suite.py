@@ -23,6 +23,7 @@ from podraft.server.state.datastore import (
     Guard,
     GuardFailed,
     Put,
+    Repeated,
     RevisionCompactedError,
     Transaction,
 )
@@ -111,6 +112,57 @@ class DatastoreSuite:
                 assert await store.transact(Transaction((), writes)) == Committed(2)
                 records = (await store.range(b"")).records
                 assert [(r.key, r.mod_revision) for r in records] == [(b"x", 2), (b"y", 2)]
+
+        asyncio.run(main())
+
+    def test_a_request_takes_effect_once_also_after_a_restart(self, open_store: OpenStore) -> None:
+        async def main() -> None:
+            first, other = (
+                Transaction((Guard(b"a", 0),), (Put(b"a", b"1"), Put(b"b", b"1")), b"me", name * 16)
+                for name in (b"f", b"o")
+            )
+            async with open_store() as store:
+                assert await store.requested(first.request) == 0
+                assert await store.transact(first) == Committed(1)
+                assert await store.transact(first) == Repeated(1)
+                assert await store.transact(put(b"a", b"2")) == Committed(2)
+                assert await store.transact(first) == Repeated(1)
+                assert isinstance(await store.transact(other), GuardFailed)
+                assert await store.transact(delete(b"a")) == Committed(3)
+            async with open_store() as store:
+                # The guard holds again, and still nothing happens.
+                assert await store.transact(first) == Repeated(1)
+                assert await store.requested(first.request) == 1
+                assert await store.get(b"a") is None
+                assert await store.requested(other.request) == 0
+                assert await store.transact(other) == Committed(4)
+                await store.compact(4)
+            async with open_store() as store:
+                assert await store.transact(first) == Repeated(1)
+                assert await store.transact(other) == Repeated(4)
+                assert store.revision == 4
+
+        asyncio.run(main())
+
+    def test_repetitions_at_the_same_time_take_effect_once(self, open_store: OpenStore) -> None:
+        async def main() -> None:
+            async with open_store() as store:
+                repeated = [
+                    Transaction((), (Put(b"k%d" % n, b""),), b"", b"%016d" % n)
+                    for n in range(10)
+                    for _ in range(3)
+                ]
+                Random(3).shuffle(repeated)
+                outcomes = await asyncio.gather(*(store.transact(each) for each in repeated))
+                assert store.revision == 10
+                for number in range(10):
+                    own = [
+                        outcome
+                        for outcome, each in zip(outcomes, repeated, strict=True)
+                        if each.request == b"%016d" % number
+                    ]
+                    (first,) = (each for each in own if isinstance(each, Committed))
+                    assert own.count(Repeated(first.revision)) == 2
 
         asyncio.run(main())
 

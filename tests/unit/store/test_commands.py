@@ -23,7 +23,8 @@ puts = st.builds(Put, keys, st.binary(max_size=300), st.booleans())
 writes = st.lists(
     st.one_of(puts, st.builds(Delete, keys)), max_size=5, unique_by=lambda write: write.key
 ).map(tuple)
-transactions = st.builds(Transaction, guards, writes, st.binary(max_size=255))
+requests = st.one_of(st.just(b""), st.binary(min_size=16, max_size=16))
+transactions = st.builds(Transaction, guards, writes, st.binary(max_size=255), requests)
 
 EXAMPLE = Transaction(
     (Guard(b"g", 7), Guard(b"absent", 0)),
@@ -52,9 +53,17 @@ def test_the_format_of_version_2_has_the_author_behind_the_header() -> None:
     assert encode_command(authored, 5) == bytes.fromhex(expected)
 
 
+def test_the_format_of_version_3_has_the_request_before_the_author() -> None:
+    requested = Transaction((), (Delete(b"c"),), b"me", bytes(range(16)))
+    expected = "03 0500000000000000 00000000 01000000"
+    expected += "000102030405060708090a0b0c0d0e0f 02 6d65  03 0100 00000000 63"
+    assert encode_command(requested, 5) == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize("request_id", [b"", b"r" * 16])
 @pytest.mark.parametrize("author", [b"", b"admin"])
-def test_a_command_cut_anywhere_is_refused(author: bytes) -> None:
-    encoded = encode_command(Transaction(EXAMPLE.guards, EXAMPLE.writes, author), 5)
+def test_a_command_cut_anywhere_is_refused(author: bytes, request_id: bytes) -> None:
+    encoded = encode_command(Transaction(EXAMPLE.guards, EXAMPLE.writes, author, request_id), 5)
     for cut in range(len(encoded)):
         with pytest.raises(CommandFormatError):
             decode_command(encoded[:cut])
@@ -67,8 +76,8 @@ def test_bytes_behind_a_command_are_refused() -> None:
 
 def test_unknown_versions_and_operations_are_refused() -> None:
     encoded = encode_command(Transaction((), (Put(b"a", b"v"),)), 0)
-    with pytest.raises(CommandFormatError, match="version 3 is unknown"):
-        decode_command(b"\x03" + encoded[1:])
+    with pytest.raises(CommandFormatError, match="version 4 is unknown"):
+        decode_command(b"\x04" + encoded[1:])
     with pytest.raises(CommandFormatError, match="unknown operation 9"):
         decode_command(encoded[:17] + b"\x09" + encoded[18:])
 

@@ -58,6 +58,10 @@ _DATABASE_FULL: Final = (
 )
 
 
+class LeaseLostError(StoreUnavailableError):
+    """etcd does not know a lease any more; nothing was written."""
+
+
 class Message(Protocol):
     """A protobuf message."""
 
@@ -150,6 +154,8 @@ def refusal(error: grpc.aio.AioRpcError) -> Exception:
         return TransactionTooLargeError(_TOO_MANY_BYTES)
     if "space exceeded" in details:
         return StoreUnavailableError(_DATABASE_FULL)
+    if "requested lease not found" in details:
+        return LeaseLostError("etcd lost a lease; nothing was written, try again")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return StoreOverloadedError(f"etcd: {details}")
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):

@@ -21,9 +21,10 @@ import grpc
 
 from podraft.internal.etcd.v3 import etcd_pb2
 from podraft.server.external.address import EtcdAddress
-from podraft.server.external.connection import EtcdConnection, refusal
+from podraft.server.external.connection import EtcdConnection, LeaseLostError, refusal
 from podraft.server.external.options import EtcdOptions
 from podraft.server.external.point_reads import PointReads
+from podraft.server.external.request_lease import RequestLease
 from podraft.server.external.shared_watch import SharedWatch
 from podraft.server.external.stream import StreamLostError, changes
 from podraft.server.external.translation import (
@@ -41,6 +42,7 @@ from podraft.server.state.datastore import (
     Outcome,
     Page,
     Record,
+    Repeated,
     RevisionCompactedError,
     StoreFailedError,
     StoreOverloadedError,
@@ -65,6 +67,7 @@ class EtcdDatastore:
         self._watch = SharedWatch(
             connection, translation, options, refresh=self._refresh, failed=self._fail
         )
+        self._request_lease = RequestLease(connection)
         self._point_reads = PointReads(partial(self._txn, repeatable=True))
         # The highest revision that etcd has told of, and that of the last write of ours.
         self._revision = 0
@@ -232,18 +235,41 @@ class EtcdDatastore:
         check_transaction(transaction)
         if self._transactions >= self._options.transactions:
             raise StoreOverloadedError(f"{self._transactions} transactions wait already")
-        request = self._translation.transaction(transaction)
         self._transactions += 1
         try:
-            response = await self._txn(request, repeatable=not transaction.writes)
+            if transaction.request:
+                response = await self._requested_txn(transaction)
+            else:
+                request = self._translation.transaction(transaction)
+                response = await self._txn(request, repeatable=not transaction.writes)
         finally:
             self._transactions -= 1
         revision = from_etcd(response.header.revision)
         if not response.succeeded:
+            if repeated := self._translation.repeated(transaction, response):
+                return Repeated(repeated)
             return GuardFailed(*self._translation.unmet(transaction, response))
         if transaction.writes:
             self._written = max(self._written, revision)
         return Committed(revision)
+
+    async def _requested_txn(self, transaction: Transaction) -> etcd_pb2.TxnResponse:
+        """Carry out a transaction that takes effect once, however often it is sent."""
+        lease = await self._request_lease.current()
+        try:
+            request = self._translation.transaction(transaction, lease)
+            return await self._txn(request, repeatable=True)
+        except LeaseLostError:
+            self._request_lease.forget(lease)
+            lease = await self._request_lease.current()
+            request = self._translation.transaction(transaction, lease)
+            return await self._txn(request, repeatable=True)
+
+    async def requested(self, request: bytes) -> int:
+        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
+        key = self._translation.request_key(request)
+        response = await self._range(etcd_pb2.RangeRequest(key=key))
+        return from_etcd(response.kvs[0].mod_revision) if response.kvs else 0
 
     async def _txn(self, request: etcd_pb2.TxnRequest, *, repeatable: bool) -> etcd_pb2.TxnResponse:
         known = self._revision

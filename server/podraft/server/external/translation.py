@@ -3,6 +3,7 @@
 Owns: how podraft's state lies in etcd.
 
     <prefix>/store/<key>  ->  value | kind u8
+    <prefix>/requests/<id>  ->  nothing; with a lease: written with what the request wanted
 
 Kind 1: the value is stamped.  The revision of a write is known only afterwards, so etcd
 holds the value without its suffix, and whoever reads appends the one of ``mod_revision``:
@@ -56,11 +57,16 @@ class Translation:
 
     def __init__(self, prefix: str) -> None:
         self._root = f"{prefix}/store/".encode()
+        self._requests = f"{prefix}/requests/".encode()
         self.identity_key = f"{prefix}/identity".encode()
 
     def key(self, key: bytes) -> bytes:
         """Return where ``key`` is in etcd."""
         return self._root + key
+
+    def request_key(self, request: bytes) -> bytes:
+        """Return where it stands in etcd that ``request`` took effect."""
+        return self._requests + request.hex().encode()
 
     def span(self, prefix: bytes, start_after: bytes = b"") -> tuple[bytes, bytes]:
         """Return the bounds of the keys that begin with ``prefix`` and follow ``start_after``."""
@@ -106,8 +112,11 @@ class Translation:
         record = self.record(found)
         return Event(revision, record.key, record.value, record.create_revision, previous)
 
-    def transaction(self, transaction: Transaction) -> etcd_pb2.TxnRequest:
-        """Return the request that carries out ``transaction`` or reads its guards' keys."""
+    def transaction(self, transaction: Transaction, lease: int = 0) -> etcd_pb2.TxnRequest:
+        """Return the call that carries out ``transaction`` or reads its guards' keys.
+
+        That it was carried out is remembered as long as ``lease`` lives, if it has a request.
+        """
         request = etcd_pb2.TxnRequest()
         for guard in transaction.guards:
             key = self._root + guard.key
@@ -124,13 +133,27 @@ class Translation:
                 )
             else:
                 request.success.add().request_delete_range.key = key
+        if transaction.request:
+            key = self.request_key(transaction.request)
+            # Last: the answers to the guards keep their places.
+            request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=0)
+            request.failure.add().request_range.key = key
+            request.success.add().request_put.MergeFrom(etcd_pb2.PutRequest(key=key, lease=lease))
         return request
+
+    def repeated(self, transaction: Transaction, response: etcd_pb2.TxnResponse) -> int:
+        """Return the revision at which the refused transaction's request took effect, or 0."""
+        if not transaction.request:
+            return 0
+        found = response.responses[-1].response_range.kvs
+        return from_etcd(found[0].mod_revision) if found else 0
 
     def unmet(
         self, transaction: Transaction, response: etcd_pb2.TxnResponse
     ) -> tuple[Guard, Record | None]:
         """Return the first guard that did not hold, and what it met."""
-        for guard, answer in zip(transaction.guards, response.responses, strict=True):
+        # One more answer follows them if the transaction has a request.
+        for guard, answer in zip(transaction.guards, response.responses, strict=False):
             kvs = answer.response_range.kvs
             found = self.record(kvs[0]) if kvs else None
             if guard.mod_revision != (found.mod_revision if found is not None else 0):

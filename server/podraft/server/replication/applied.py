@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from podraft.server.replication.applying import apply_transaction
 from podraft.server.replication.history import HistoryBatch
 from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
@@ -39,7 +40,7 @@ from podraft.server.state.datastore import (
 )
 from podraft.server.state.digests import StateMark
 from podraft.server.state.keyspace import Keyspace
-from podraft.server.state.recent import RecentEvents, events_bytes
+from podraft.server.state.recent import RecentEvents
 from podraft.server.state.retention import compaction_target
 
 # A watcher that catches up gets its past in portions of about this size.
@@ -141,6 +142,10 @@ class AppliedState:
         """Return the first guard that does not hold now, None if all do."""
         return self._keyspace.unmet(guards)
 
+    def requested(self, request: bytes) -> int:
+        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
+        return self._keyspace.requests.revision_of(request)
+
     async def range(
         self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
     ) -> Page:
@@ -191,25 +196,17 @@ class AppliedState:
         else:
             command = decode_command(payload)
             transaction, time_ms = command.transaction, command.time_ms
-        revision = self._keyspace.revision + 1
-        outcome, events = self._keyspace.apply(transaction, revision)
-        if events:
-            self._recent.append(revision, events)
-            self._scrubbing.written(events)
+        outcome, stored = apply_transaction(
+            self._keyspace, self._recent, index, transaction, time_ms
+        )
+        if stored.events:
+            self._scrubbing.written(stored.events)
         elif not transaction.writes:
             # Nobody writes nothing, but a leader who wants the members compared.
             self._compared(StateMark(index, self._keyspace.revision, self._keyspace.digest))
         if proposal is not None and not proposal.outcome.done():
             proposal.outcome.set_result(outcome)
-        return HistoryBatch(
-            index,
-            self._keyspace.revision,
-            time_ms,
-            events,
-            transaction.author,
-            events_bytes(events),
-            self._keyspace.digest,
-        )
+        return stored
 
     def _unchanged(self, index: int) -> HistoryBatch:
         keyspace = self._keyspace

@@ -5,6 +5,8 @@ Owns: the file's layout.
     history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value
     revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
                 an author's name stands among the keys, its length marked by the highest bit
+    requests:   revision u64  ->  time_ms u64 | request, 16 bytes
+                of the revisions whose requests are remembered, and perhaps some older ones
     meta:       name  ->  u64, or bytes
 
 all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
@@ -32,6 +34,7 @@ import lmdb
 
 from podraft.server.replication.directory import StoreOpenError, sync_directory
 from podraft.server.state.datastore import Event, Record
+from podraft.server.state.requests import AppliedRequest
 
 LAYOUT_VERSION = 1
 _NUMBER = Struct(">Q")
@@ -43,6 +46,8 @@ _SUFFIX_BYTES = 9
 # With less room than this a failed write is a full disk.
 _ROOM_BYTES = 1024 * 1024
 _DIGEST = b"state_digest"
+# One commit of the writer has at most 4,000 batches.
+_REQUESTS_REMOVED_MAX = 8_000
 
 ResultT = TypeVar("ResultT")
 
@@ -77,6 +82,9 @@ class HistoryBatch:
     author: bytes = b""
     bytes: int = 0
     digest: int | None = None
+    # What the state remembers of the request that wanted this; the oldest that it remembers.
+    request: AppliedRequest | None = None
+    oldest_request: int = 0
 
 
 class History:
@@ -92,6 +100,7 @@ class History:
         self._environment = _open_environment(self._path, map_bytes)
         self._history = self._environment.open_db(b"history")
         self._revisions = self._environment.open_db(b"revisions")
+        self._requests = self._environment.open_db(b"requests")
         self._meta = self._environment.open_db(b"meta")
         layout = self._number(b"layout")
         if not layout:
@@ -152,10 +161,16 @@ class History:
         """Store ``batches`` durably, in one commit."""
         versions: list[tuple[bytes, bytes]] = []
         revisions: list[tuple[bytes, bytes]] = []
+        requests: list[tuple[bytes, bytes]] = []
+        oldest_request = 0
         for batch in batches:
             if not batch.events:
                 continue
             revision = _NUMBER.pack(batch.revision)
+            if batch.request is not None:
+                stored = _NUMBER.pack(batch.request.time_ms) + batch.request.request
+                requests.append((revision, stored))
+                oldest_request = batch.oldest_request
             keys = [_NUMBER.pack(batch.time_ms)]
             if batch.author:
                 keys += (_KEY_LENGTH.pack(_AUTHOR_MARK | len(batch.author)), batch.author)
@@ -175,6 +190,10 @@ class History:
                     cursor.putmulti(versions)
                 with transaction.cursor(db=self._revisions) as cursor:
                     cursor.putmulti(revisions, append=True)
+            if requests:
+                with transaction.cursor(db=self._requests) as cursor:
+                    cursor.putmulti(requests, append=True)
+                    _remove_before(cursor, _NUMBER.pack(oldest_request))
             self._set(transaction, b"applied_index", last.index)
             self._set(transaction, b"applied_revision", last.revision)
             if last.digest is not None:
@@ -234,6 +253,16 @@ class History:
                 if found and cursor.key()[:-_SUFFIX_BYTES] == key:
                     cursor.set_range(key + b"\0")
                     found = cursor.prev()
+
+    def requests(self) -> Iterator[AppliedRequest]:
+        """Yield the requests that took effect, the oldest first; the newest ones count."""
+        with (
+            self._environment.begin(db=self._requests) as transaction,
+            transaction.cursor() as cursor,
+        ):
+            for revision, stored in cursor:
+                (time_ms,) = _NUMBER.unpack_from(stored)
+                yield AppliedRequest(stored[_NUMBER.size :], _NUMBER.unpack(revision)[0], time_ms)
 
     def range(
         self, prefix: bytes, start_after: bytes, limit: int, revision: int
@@ -355,6 +384,15 @@ def _open_environment(path: Path, map_bytes: int) -> Any:
             map_bytes //= 2
         except lmdb.Error as error:
             raise HistoryFormatError(f"{path}: {error}") from error
+
+
+def _remove_before(cursor: Any, end: bytes) -> None:
+    """Remove some of the entries before ``end``: more than are added, but a bounded number."""
+    found = cursor.first()
+    for _ in range(_REQUESTS_REMOVED_MAX):
+        if not found or cursor.key() >= end:
+            return
+        found = cursor.delete()
 
 
 def record_of(name: bytes, stored: bytes) -> Record | None:

@@ -309,6 +309,11 @@ class RaftDatastore:
             prefix, start_after=start_after, limit=limit, revision=revision
         )
 
+    async def requested(self, request: bytes) -> int:
+        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
+        self._state.check_serving()
+        return self._state.requested(request)
+
     async def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
         """Yield what changed after ``start_revision``, then what changes."""
         if start_revision > self.revision:

@@ -12,13 +12,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from podraft.server.replication.applying import apply_transaction
 from podraft.server.replication.directory import DirectoryLock, StoreOpenError
 from podraft.server.replication.history import History, HistoryBatch, HistoryFormatError
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.wal import Wal, WalCorruptError
 from podraft.server.state.commands import CommandFormatError, decode_command
 from podraft.server.state.keyspace import Keyspace
-from podraft.server.state.recent import RecentEvents, events_bytes
+from podraft.server.state.recent import RecentEvents
 
 _LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000
@@ -81,7 +82,7 @@ def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
         condemned = history.note(CONDEMNED_NOTE)
         if condemned is not None:
             raise HistoryFormatError(f"{path}: {condemned.decode()}")
-        keyspace = Keyspace(history.newest(), history.applied_revision)
+        keyspace = Keyspace(history.newest(), history.applied_revision, history.requests())
         expected = history.digest
     finally:
         history.close()
@@ -111,23 +112,9 @@ def _recover(
             command = decode_command(entry.payload)
         except CommandFormatError as error:
             raise WalCorruptError(wal.directory, 0, f"entry {entry.index}: {error}") from error
-        revision = keyspace.revision + 1
-        _, events = keyspace.apply(command.transaction, revision)
-        if events:
-            recent.append(revision, events)
-        size = events_bytes(events)
-        author = command.transaction.author
-        replayed.append(
-            HistoryBatch(
-                entry.index,
-                keyspace.revision,
-                command.time_ms,
-                events,
-                author,
-                size,
-                keyspace.digest,
-            )
-        )
+        transaction, time_ms = command.transaction, command.time_ms
+        _, batch = apply_transaction(keyspace, recent, entry.index, transaction, time_ms)
+        replayed.append(batch)
         if len(replayed) >= _REPLAY_CHUNK:
             history.append(replayed)
             replayed.clear()

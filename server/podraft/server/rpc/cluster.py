@@ -83,7 +83,11 @@ class CommitService:
             except RefusedError as error:
                 raise errors.located(error, index) from None
         outcome = await self._writer.write(
-            operations, caller, dry_run=request.options.dry_run, numbered=True
+            operations,
+            caller,
+            dry_run=request.options.dry_run,
+            numbered=True,
+            request_id=request.options.request_id,
         )
         return _commit_response(outcome, omit_objects=request.omit_objects)
 
@@ -94,7 +98,7 @@ def _commit_response(outcome: Outcome, *, omit_objects: bool) -> bytes:
     if omit_objects:
         return head
     parts = [head]
-    for index, result in enumerate(outcome.plan.results):
+    for index, result in enumerate(outcome.results):
         type_url = _TYPE_URL + result.kind.message.DESCRIPTOR.full_name
         parts.append(wire.encode_any(2, type_url, outcome.encoded(index)))
     return b"".join(parts)

@@ -22,17 +22,16 @@ from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.auth import authorize as rules
 from podraft.server.auth.authorize import Attributes
-from podraft.server.rpc import binding, keys, wire
+from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid, located
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.reads import described, not_found, target_key
+from podraft.server.rpc.results import Result
 from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
-from podraft.server.state.revisions import revision_suffix
 
 OBJECT_BYTES_MAX: Final = 1536 * 1024
-_NAME_ATTEMPTS_MAX: Final = 8
 _WRITES_AT_ONCE: Final = 64
 
 
@@ -111,19 +110,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What one write answers: an object, stamped with the commit's revision if ``written``."""
-
-    kind: AnyKind
-    value: bytes
-    written: bool
-
-    def encoded(self, revision: int) -> bytes:
-        """Return the object as it is after the commit of ``revision``."""
-        return self.value + revision_suffix(revision) if self.written and revision else self.value
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """One transaction and what its writes answer, in their order."""
 
@@ -132,7 +118,10 @@ class Plan:
 
 
 class Planner:
-    """Plans one list of writes; used once."""
+    """Plans one list of writes; used once.
+
+    With a ``request``, generated names follow from it: they are the same in a retry.
+    """
 
     def __init__(
         self,
@@ -140,8 +129,10 @@ class Planner:
         decoded: DecodedObjects,
         around: Surroundings,
         authorize: Authorizer,
+        request: bytes = b"",
     ) -> None:
         self._reader = reader
+        self._request = request
         self._decoded = decoded
         self._around = around
         self._authorize = authorize
@@ -164,7 +155,7 @@ class Planner:
             if index % _WRITES_AT_ONCE == _WRITES_AT_ONCE - 1:
                 await asyncio.sleep(0)  # A large commit must not hold up everybody's calls.
             try:
-                results.append(await self._apply(operation))
+                results.append(await self._apply(operation, index))
             except (InvalidObjectError, RefusedError) as error:
                 if not numbered:
                     raise
@@ -184,12 +175,12 @@ class Planner:
             elif entry.record is not None:
                 writes[entry.key] = Delete(entry.key)
         guards = tuple(self._guards.values())
-        return Transaction(guards, tuple(writes.values()), self._authorize.author)
+        return Transaction(guards, tuple(writes.values()), self._authorize.author, self._request)
 
-    async def _apply(self, operation: Operation) -> Result:
+    async def _apply(self, operation: Operation, index: int) -> Result:
         match operation:
             case Create():
-                return await self._create(operation)
+                return await self._create(operation, index)
             case Update():
                 return await self._update(operation)
             case Patch():
@@ -221,15 +212,20 @@ class Planner:
             raise not_found(kind, namespace, name)
         return entry
 
-    async def _create(self, operation: Create) -> Result:
+    def _suffix(self, index: int, attempt: int) -> str:
+        if self._request:
+            return requests.suffix(self._request, index, attempt)
+        return self._around.new_suffix()
+
+    async def _create(self, operation: Create, index: int) -> Result:
         kind, proposed, around = operation.kind, operation.object, self._around
-        for _ in range(_NAME_ATTEMPTS_MAX):
+        for attempt in range(requests.NAME_ATTEMPTS_MAX):
             created = admission.prepare_create(
                 kind,
                 proposed,
                 now=self._now,
                 uid=around.new_uid(),
-                name_suffix="" if proposed.metadata.name else around.new_suffix(),
+                name_suffix="" if proposed.metadata.name else self._suffix(index, attempt),
             )
             metadata = created.metadata
             entry = await self._entry(kind, keys.of_object(kind, metadata.namespace, metadata.name))

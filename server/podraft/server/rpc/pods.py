@@ -73,7 +73,7 @@ class PodMethods:
         await self._relay.close()
 
     async def _bind(self, request: scheduling_pb2.BindPodRequest, caller: Caller) -> bytes:
-        outcome = await self._writer.write((Bind(request),), caller)
+        outcome = await self._writer.write((Bind(request),), caller, request_id=request.request_id)
         return outcome.encoded()
 
     async def _get_record(self, request: requests_pb2.GetRequest, caller: Caller) -> bytes:

@@ -139,8 +139,15 @@ class KindServices:
         )
         return methods
 
-    async def _write(self, operation: Operation, caller: Caller, dry_run: bool) -> bytes:
-        outcome = await self._writer.write((operation,), caller, dry_run=dry_run)
+    async def _write(
+        self,
+        operation: Operation,
+        caller: Caller,
+        options: requests_pb2.WriteOptions | requests_pb2.DeleteOptions,
+    ) -> bytes:
+        outcome = await self._writer.write(
+            (operation,), caller, dry_run=options.dry_run, request_id=options.request_id
+        )
         return outcome.encoded()
 
     def _create(self, kind: AnyKind) -> Unary:
@@ -150,7 +157,7 @@ class KindServices:
             if not request.HasField(field):
                 raise invalid(field, "is required")
             operation = Create(kind, getattr(request, field))
-            return await self._write(operation, caller, request.options.dry_run)
+            return await self._write(operation, caller, request.options)
 
         return create
 
@@ -161,19 +168,19 @@ class KindServices:
             if not request.HasField(field):
                 raise invalid(field, "is required")
             operation = Update(kind, getattr(request, field), subresource)
-            return await self._write(operation, caller, request.options.dry_run)
+            return await self._write(operation, caller, request.options)
 
         return update
 
     def _patch(self, kind: AnyKind) -> Unary:
         async def patch(request: requests_pb2.PatchRequest, caller: Caller) -> bytes:
-            return await self._write(Patch(kind, request), caller, request.options.dry_run)
+            return await self._write(Patch(kind, request), caller, request.options)
 
         return patch
 
     def _delete(self, kind: AnyKind) -> Unary:
         async def delete(request: requests_pb2.DeleteRequest, caller: Caller) -> bytes:
-            return await self._write(Remove(kind, request), caller, request.options.dry_run)
+            return await self._write(Remove(kind, request), caller, request.options)
 
         return delete
 

@@ -2,7 +2,8 @@
 
 Owns: the bounded retries.  Invariants: a caller's own precondition is never
 retried away (the new plan meets it again and refuses); a write is answered only
-when the store has acknowledged it; a dry run does all but transact.
+when the store has acknowledged it; a dry run does all but transact; a call that took effect
+under its request id before is answered as it was then.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,30 +21,30 @@ from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 from podraft.api.violations import InvalidObjectError
+from podraft.server.rpc import requests
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.operations import Operation
 from podraft.server.rpc.planning import Authorizer, Plan, Planner, Reader, Surroundings
-from podraft.server.state.datastore import Committed, Datastore
+from podraft.server.rpc.results import Result
+from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 
 _LOG = logging.getLogger(__name__)
 
 _ATTEMPTS_MAX: Final = 10
-_SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-_SUFFIX_LENGTH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What carried-out writes answer; ``revision`` 0 if it was a dry run."""
 
-    plan: Plan
+    results: Sequence[Result]
     revision: int
 
     def encoded(self, index: int = 0) -> bytes:
         """Return the object that one of the writes answers."""
-        return self.plan.results[index].encoded(self.revision)
+        return self.results[index].encoded(self.revision)
 
 
 class Writer:
@@ -71,34 +72,74 @@ class Writer:
         *,
         dry_run: bool = False,
         numbered: bool = False,
+        request_id: bytes = b"",
     ) -> Outcome:
-        """Carry out ``operations`` in one transaction.
+        """Carry out ``operations`` in one transaction, once for each ``request_id``.
 
         Raises:
             RefusedError: One of them is not possible, or the state kept changing.
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
-        plan = await self._plan(operations, authorize, numbered, dry_run=dry_run)
-        if dry_run or not plan.transaction.writes:
-            return Outcome(plan, 0 if dry_run else self._datastore.revision)
-        outcome = await self._datastore.transact(plan.transaction)
-        if isinstance(outcome, Committed):
-            return Outcome(plan, outcome.revision)
+        request = b"" if dry_run else requests.scoped(authorize.author, request_id)
+        plan_once = partial(
+            self._plan, operations, authorize, numbered, dry_run=dry_run, request=request
+        )
+        if dry_run:
+            return Outcome((await plan_once()).results, 0)
+        try:
+            outcome = await self._attempts(plan_once)
+        except (RefusedError, InvalidObjectError):
+            # What is refused may be what the first attempt made true: the object is there.
+            revision = await self._requested(request)
+            if not revision:
+                raise
+        else:
+            if isinstance(outcome, Outcome):
+                return outcome
+            revision = outcome.revision
+        results = await requests.repeated(self._datastore, operations, request, revision)
+        return Outcome(results, revision)
+
+    async def _attempts(self, plan_once: Callable[[], Awaitable[Plan]]) -> Outcome | Repeated:
+        attempt = await self._attempt(plan_once)
+        if not isinstance(attempt, GuardFailed):
+            return attempt
         # Others write the same key: from here on one at a time, or most attempts would be in vain.
-        async with self._contended.turn(outcome.guard.key):
+        async with self._contended.turn(attempt.guard.key):
             for _ in range(_ATTEMPTS_MAX - 1):
-                plan = await self._plan(operations, authorize, numbered)
-                if not plan.transaction.writes:
-                    return Outcome(plan, self._datastore.revision)
-                outcome = await self._datastore.transact(plan.transaction)
-                if isinstance(outcome, Committed):
-                    return Outcome(plan, outcome.revision)
-        key = outcome.guard.key.decode("utf-8", "replace")
+                attempt = await self._attempt(plan_once)
+                if not isinstance(attempt, GuardFailed):
+                    return attempt
+        key = attempt.guard.key.decode("utf-8", "replace")
         raise RefusedError(
             Code.ABORTED,
             f"{key} changed {_ATTEMPTS_MAX} times while the write was being made; try again",
         )
+
+    async def _attempt(
+        self, plan_once: Callable[[], Awaitable[Plan]]
+    ) -> Outcome | Repeated | GuardFailed:
+        plan = await plan_once()
+        if not plan.transaction.writes:
+            revision = await self._requested(plan.transaction.request)
+            return Repeated(revision) if revision else Outcome(plan.results, self._revision)
+        outcome = await self._datastore.transact(plan.transaction)
+        if isinstance(outcome, Committed):
+            return Outcome(plan.results, outcome.revision)
+        return outcome
+
+    async def _requested(self, request: bytes) -> int:
+        """Return the revision at which ``request`` took effect; 0: it did not, as far as known.
+
+        A plan that is refused or finds nothing to do was made of all that was committed before
+        it: if the request took effect then, it is known here.
+        """
+        return await self._datastore.requested(request) if request else 0
+
+    @property
+    def _revision(self) -> int:
+        return self._datastore.revision
 
     async def _plan(
         self,
@@ -106,29 +147,31 @@ class Writer:
         authorize: Authorizer,
         numbered: bool,
         *,
-        dry_run: bool = False,
+        dry_run: bool,
+        request: bytes,
     ) -> Plan:
+        plan_on = partial(self._plan_on, operations, authorize, numbered, request)
         asks_others = self._asks_others
         if asks_others is None:
-            return await self._plan_on(self._datastore, operations, authorize, numbered)
+            return await plan_on(self._datastore)
         # The guards of a plan make it right or void, however old what it was made from is. That
         # holds neither for a refusal nor for a plan which finds nothing to do.
         with contextlib.suppress(RefusedError, InvalidObjectError):
-            plan = await self._plan_on(asks_others.applied, operations, authorize, numbered)
+            plan = await plan_on(asks_others.applied)
             if plan.transaction.writes and not dry_run:
                 return plan
         # One question to the leader for all that the plan reads.
-        reader = await asks_others.current()
-        return await self._plan_on(reader, operations, authorize, numbered)
+        return await plan_on(await asks_others.current())
 
     async def _plan_on(
         self,
-        reader: Reader,
         operations: Sequence[Operation],
         authorize: Authorizer,
         numbered: bool,
+        request: bytes,
+        reader: Reader,
     ) -> Plan:
-        planner = Planner(reader, self._decoded, self._around, authorize)
+        planner = Planner(reader, self._decoded, self._around, authorize, request)
         return await planner.plan(operations, numbered=numbered)
 
 
@@ -179,5 +222,5 @@ def new_uid() -> str:
 
 
 def new_suffix() -> str:
-    """Return what a generated name ends with; no vowels, so it is never a word."""
-    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+    """Return what a generated name ends with, of a call that has no id."""
+    return "".join(secrets.choice(requests.SUFFIX_ALPHABET) for _ in range(requests.SUFFIX_LENGTH))

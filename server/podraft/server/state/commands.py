@@ -1,9 +1,11 @@
 """The binary form of a transaction, as the log keeps it and members exchange it.
 
-Owns: the command format, little-endian, version 2 if it has an author, else version 1:
+Owns: the command format, little-endian, version 3 if it has a request, else 2 if it has an
+author, else 1:
 
     version u8 | time_ms u64 | guards u32 | writes u32
-    version 2:  author length u8 | author
+    version 3:  request, 16 bytes
+    version 2 and 3:  author length u8 | author
     guard:  mod_revision u64 | key length u16 | key
     write:  operation u8 | key length u16 | value length u32 | key | value
 
@@ -20,9 +22,11 @@ from dataclasses import dataclass
 from struct import Struct
 
 from podraft.server.state.datastore import Delete, Guard, Put, Transaction
+from podraft.server.state.requests import REQUEST_BYTES
 
 COMMAND_VERSION = 1
 AUTHORED_COMMAND_VERSION = 2
+REQUESTED_COMMAND_VERSION = 3
 # LMDB keys hold at most 511 bytes; history appends a separator and a revision.
 KEY_BYTES_MAX = 480
 AUTHOR_BYTES_MAX = 255
@@ -51,8 +55,10 @@ def check_transaction(transaction: Transaction) -> None:
 
     Raises:
         ValueError: A key is empty, too long, holds a NUL byte, or is written twice; the
-            author's name is too long.
+            author's name is too long; the request's id has another length than 16.
     """
+    if transaction.request and len(transaction.request) != REQUEST_BYTES:
+        raise ValueError(f"the id of a request has {REQUEST_BYTES} bytes")
     if len(transaction.author) > AUTHOR_BYTES_MAX:
         raise ValueError(f"the author's name has more than {AUTHOR_BYTES_MAX} bytes")
     writes = transaction.writes
@@ -69,10 +75,18 @@ def check_transaction(transaction: Transaction) -> None:
 def encode_command(transaction: Transaction, time_ms: int) -> bytes:
     """Return the bytes of ``transaction``, which ``check_transaction`` has passed."""
     guards, writes, author = transaction.guards, transaction.writes, transaction.author
-    version = AUTHORED_COMMAND_VERSION if author else COMMAND_VERSION
-    parts = [_HEADER.pack(version, time_ms, len(guards), len(writes))]
-    if author:
-        parts += (_AUTHOR.pack(len(author)), author)
+    if transaction.request:
+        parts = [
+            _HEADER.pack(REQUESTED_COMMAND_VERSION, time_ms, len(guards), len(writes)),
+            transaction.request,
+            _AUTHOR.pack(len(author)),
+            author,
+        ]
+    elif author:
+        header = _HEADER.pack(AUTHORED_COMMAND_VERSION, time_ms, len(guards), len(writes))
+        parts = [header, _AUTHOR.pack(len(author)), author]
+    else:
+        parts = [_HEADER.pack(COMMAND_VERSION, time_ms, len(guards), len(writes))]
     for guard in guards:
         parts.append(_GUARD.pack(guard.mod_revision, len(guard.key)))
         parts.append(guard.key)
@@ -98,15 +112,17 @@ def decode_command(data: bytes) -> Command:
     """
     reader = _Reader(data)
     version, time_ms, guard_count, write_count = reader.unpack(_HEADER)
-    if version not in (COMMAND_VERSION, AUTHORED_COMMAND_VERSION):
+    if not COMMAND_VERSION <= version <= REQUESTED_COMMAND_VERSION:
         raise CommandFormatError(
             f"command version {version} is unknown, "
-            f"expected {COMMAND_VERSION} or {AUTHORED_COMMAND_VERSION}"
+            f"expected {COMMAND_VERSION} to {REQUESTED_COMMAND_VERSION}"
         )
-    author = b""
-    if version == AUTHORED_COMMAND_VERSION:
+    request = author = b""
+    if version == REQUESTED_COMMAND_VERSION:
+        request = reader.take(REQUEST_BYTES)
+    if version != COMMAND_VERSION:
         author = reader.take(reader.unpack(_AUTHOR)[0])
-        if not author:
+        if version == AUTHORED_COMMAND_VERSION and not author:
             raise CommandFormatError("the author of a command of version 2 is empty")
     guards = []
     for _ in range(guard_count):
@@ -114,7 +130,7 @@ def decode_command(data: bytes) -> Command:
         guards.append(Guard(reader.take(key_length), mod_revision))
     writes = tuple(_decode_write(reader) for _ in range(write_count))
     reader.finish()
-    transaction = Transaction(tuple(guards), writes, author)
+    transaction = Transaction(tuple(guards), writes, author, request)
     try:
         check_transaction(transaction)
     except ValueError as error:

@@ -65,16 +65,26 @@ class Transaction:
 
     A key is written at most once in a transaction.  ``author`` is the name of the user who
     wants it, at most 255 bytes; empty: the server itself.  Only history looks at it.
+    ``request``, 16 bytes or none, names what wants it: of the transactions of one request,
+    at most one takes effect, for as long as the store remembers it (minutes).
     """
 
     guards: tuple[Guard, ...]
     writes: tuple[Put | Delete, ...]
     author: bytes = b""
+    request: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
     """A transaction took effect at ``revision`` (the current one if nothing was written)."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """No write took effect now: those of the same request did, at ``revision``."""
 
     revision: int
 
@@ -87,7 +97,7 @@ class GuardFailed:
     found: Record | None
 
 
-Outcome: TypeAlias = Committed | GuardFailed
+Outcome: TypeAlias = Committed | GuardFailed | Repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +211,12 @@ class Datastore(Protocol):
             TransactionTooLargeError: More bytes than the store takes; nothing was proposed.
             StoreOverloadedError: The queue is full; nothing was proposed.
             StoreFailedError: The outcome is unknown or the store stopped.
+        """
+
+    async def requested(self, request: bytes) -> int:
+        """Return the revision at which a transaction of ``request`` took effect.
+
+        0: none did as far as this member has applied, or it is forgotten.
         """
 
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:

@@ -1,6 +1,6 @@
 """The newest state of every key, and what a transaction does to it.
 
-Owns: the records in memory, ordered by key.
+Owns: the records in memory, ordered by key, and the requests that made them lately.
 
 Invariants: ``apply`` is deterministic (the same transactions in the same order give the
 same records, outcomes and events on every member), all or nothing, and takes a
@@ -23,9 +23,11 @@ from podraft.server.state.datastore import (
     Outcome,
     Put,
     Record,
+    Repeated,
     Transaction,
 )
 from podraft.server.state.digests import record_digest, state_digest
+from podraft.server.state.requests import AppliedRequest, AppliedRequests
 from podraft.server.state.revisions import revision_suffix
 
 
@@ -40,13 +42,19 @@ def prefix_end(prefix: bytes) -> bytes | None:
 class Keyspace:
     """The newest record of every key."""
 
-    __slots__ = ("_keys", "_records", "digest", "revision")
+    __slots__ = ("_keys", "_records", "digest", "requests", "revision")
 
-    def __init__(self, records: Iterable[Record] = (), revision: int = 0) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        revision: int = 0,
+        requests: Iterable[AppliedRequest] = (),
+    ) -> None:
         self._records: dict[bytes, Record] = {record.key: record for record in records}
         self._keys = SortedList(self._records)
         self.digest = state_digest(self._records.values())
         self.revision = revision
+        self.requests = AppliedRequests(requests)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -100,10 +108,18 @@ class Keyspace:
                 return GuardFailed(guard, found)
         return None
 
-    def apply(self, transaction: Transaction, revision: int) -> tuple[Outcome, tuple[Event, ...]]:
-        """Apply ``transaction`` as ``revision``, which must be above the current one."""
+    def apply(
+        self, transaction: Transaction, revision: int, time_ms: int = 0
+    ) -> tuple[Outcome, tuple[Event, ...]]:
+        """Apply ``transaction`` as ``revision``, which must be above the current one.
+
+        ``time_ms`` is when it was proposed.
+        """
         if revision <= self.revision:
             raise ValueError(f"revision {revision} does not follow {self.revision}")
+        request = transaction.request
+        if request and (applied := self.requests.revision_of(request)):
+            return Repeated(applied), ()
         failed = self.unmet(transaction.guards)
         if failed is not None:
             return failed, ()
@@ -122,6 +138,8 @@ class Keyspace:
         if not events:
             return Committed(self.revision), ()
         self.revision = revision
+        if request:
+            self.requests.remember(request, revision, time_ms)
         return Committed(revision), tuple(events)
 
     def _put(self, key: bytes, value: bytes, revision: int) -> Event:

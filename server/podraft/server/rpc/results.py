@@ -1,0 +1,21 @@
+"""What a write answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podraft.api.kinds import AnyKind
+from podraft.server.state.revisions import revision_suffix
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one write answers: an object, stamped with the commit's revision if ``written``."""
+
+    kind: AnyKind
+    value: bytes
+    written: bool
+
+    def encoded(self, revision: int) -> bytes:
+        """Return the object as it is after the commit of ``revision``."""
+        return self.value + revision_suffix(revision) if self.written and revision else self.value

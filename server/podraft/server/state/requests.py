@@ -1,0 +1,85 @@
+"""Which requests took effect lately: what lets a repeated one take effect once.
+
+Owns: the remembered requests of the state, each with the revision that its transaction took.
+
+Invariants: what is remembered follows from the applied transactions alone, so it is the same on
+every member, after a restart and after a snapshot.  Time is that of the transactions, never a
+member's own clock, and never goes back.  The newest ``KEPT_ALWAYS`` are remembered however old
+they are: one proposer's wrong clock makes nobody's retry take effect twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+REQUEST_BYTES: Final = 16
+# Every member must forget at the same moment: these are no options.
+KEPT_MAX: Final = 120_000
+KEPT_ALWAYS: Final = 10_000
+KEPT_MS: Final = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRequest:
+    """A request whose transaction took ``revision``; ``time_ms`` is that of the state then."""
+
+    request: bytes
+    revision: int
+    time_ms: int
+
+
+class AppliedRequests:
+    """The requests that took effect lately, the oldest first."""
+
+    __slots__ = ("_always", "_keep_ms", "_max", "_order", "_revisions")
+
+    def __init__(
+        self,
+        applied: Iterable[AppliedRequest] = (),
+        *,
+        kept_max: int = KEPT_MAX,
+        kept_always: int = KEPT_ALWAYS,
+        keep_ms: int = KEPT_MS,
+    ) -> None:
+        self._max, self._always, self._keep_ms = kept_max, kept_always, keep_ms
+        self._order: deque[AppliedRequest] = deque()
+        self._revisions: dict[bytes, int] = {}
+        for each in applied:
+            self.remember(each.request, each.revision, each.time_ms)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def revision_of(self, request: bytes) -> int:
+        """Return the revision at which ``request`` took effect, 0 if that is not known."""
+        return self._revisions.get(request, 0)
+
+    @property
+    def oldest_revision(self) -> int:
+        """The revision of the oldest that is remembered, 0 if none is."""
+        return self._order[0].revision if self._order else 0
+
+    @property
+    def newest(self) -> AppliedRequest | None:
+        """The one that was remembered last."""
+        return self._order[-1] if self._order else None
+
+    def all(self) -> Sequence[AppliedRequest]:
+        """Return what is remembered, in the order in which it took effect."""
+        return tuple(self._order)
+
+    def remember(self, request: bytes, revision: int, time_ms: int) -> None:
+        """Remember that ``request``, which is not known, took effect; forget the oldest."""
+        order = self._order
+        if order and order[-1].time_ms > time_ms:
+            time_ms = order[-1].time_ms
+        order.append(AppliedRequest(request, revision, time_ms))
+        self._revisions[request] = revision
+        horizon_ms = time_ms - self._keep_ms
+        while len(order) > self._always and (
+            order[0].time_ms < horizon_ms or len(order) > self._max
+        ):
+            del self._revisions[order.popleft().request]
