@@ -46,6 +46,8 @@ class ServerProcess:
         self.data_dir = data_dir
         self.arguments = tuple(arguments)
         self.components = components
+        # What starts the command, such as one that enters a network namespace and becomes it.
+        self.launcher: tuple[str, ...] = ()
         self.port = self.join_port = 0  # The server's choice, until it has made one.
         self.process: subprocess.Popen[str] | None = None
         self._log = data_dir.with_name(f"{data_dir.name}.log")
@@ -67,6 +69,7 @@ class ServerProcess:
     def begin(self) -> None:
         """Start, and do not wait for anything."""
         command = [
+            *self.launcher,
             sys.executable,
             "-m",
             "podraft.server.app",

@@ -12,6 +12,8 @@ from enum import Enum
 from math import inf
 
 ABSENT = 0
+# What a refused compare-and-set met, if all that it was told is that this was not what it wanted.
+UNKNOWN = -1
 
 
 class Act(Enum):
@@ -48,7 +50,7 @@ def _after(operation: Operation, state: int) -> int | None:
         return state if operation.seen == state else None
     if act is Act.SWAP:
         return operation.value if operation.expected == state else None
-    return state if operation.seen == state != operation.expected else None
+    return state if operation.seen in (state, UNKNOWN) and state != operation.expected else None
 
 
 def is_linearizable(operations: Sequence[Operation], steps_max: int = 200_000) -> bool:

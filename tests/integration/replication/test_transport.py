@@ -229,3 +229,14 @@ def test_damaged_messages_are_refused_or_are_other_messages() -> None:
         except MessageFormatError:
             refused += 1
     assert refused > 500
+
+
+def test_who_has_parted_can_part_again(authority: CertificateAuthority) -> None:
+    async def main() -> None:
+        peers = tuple(Peer(n, f"m{n}", f"127.0.0.1:{p}") for n, p in enumerate(free_ports(2), 1))
+        end = await End(peers[0], peers, credentials(authority, "m1")).start()
+        await end.transport.close()
+        # A store that fails while it is closed does this.
+        end.transport.set_peers(())
+
+    asyncio.run(main())

@@ -198,7 +198,7 @@ class MemberTransport:
 
     async def close(self) -> None:
         """Part from everybody."""
-        links, self._links = list(self._links.values()), {}
+        links, self._links, self._peers = list(self._links.values()), {}, {}
         for link in links:
             link.cancel()
         for link in links:

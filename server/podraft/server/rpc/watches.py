@@ -116,6 +116,9 @@ class WatchHub:
         if resource_version:
             start = _parse_revision(resource_version)
             if start > self._datastore.revision:
+                # Another member may have told it: a read here is at least as new as that.
+                await self._datastore.range(selection.prefix, limit=1)
+            if start > self._datastore.revision:
                 raise FutureRevisionError(start, self._datastore.revision)
             return start, []
         page = await self._datastore.range(selection.prefix)
@@ -152,6 +155,9 @@ class WatchHub:
             except (RevisionCompactedError, SlowWatcherError) as error:
                 _LOG.warning("the feed of %s starts again: %s", feed.kind.resource, error)
                 feed.reset(self._datastore.revision, SlowWatcherError(str(error)))
+            except StoreFailedError:
+                # The process ends and says why; the hub's end ends the watches.
+                return
             except Exception:  # noqa: BLE001 - whatever it was, the watches must go on
                 _LOG.exception("the feed of %s failed", feed.kind.resource)
             await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)

@@ -1,0 +1,43 @@
+"""A watch goes on at another member, even one that has not heard yet of what was told elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from podraft.api.kinds import CONFIG_MAP
+from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.selection import parse
+from podraft.server.rpc.watches import WatchHub
+from podraft.server.state.datastore import Committed, Put, Transaction
+from support.raft_cluster import RaftCluster
+
+
+def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path / "c")
+        await cluster.start_all()
+        leader = cluster.stores[cluster.leader]
+        follower = next(store for store in cluster.stores.values() if store is not leader)
+        hub = WatchHub(follower, DecodedObjects())
+        hub.start()
+        behind = 0
+        for number in range(1, 11):
+            key = b"configmaps/default/%d" % number
+            outcome = await leader.transact(Transaction((), (Put(key, b""),)))
+            assert outcome == Committed(number)
+            # The leader tells its followers what is committed with its next message.
+            behind += follower.revision < number
+            watch = hub.stream(parse(CONFIG_MAP, "default", "", ""), str(number))
+            beginning = asyncio.ensure_future(anext(watch))
+            while not hub.feed(CONFIG_MAP).watchers():
+                assert not beginning.done(), beginning.result()
+                await asyncio.sleep(0)
+            beginning.cancel()
+            await asyncio.gather(beginning, return_exceptions=True)
+            await watch.aclose()
+        assert behind, "the follower was never behind: this tried nothing"
+        await hub.close()
+        await cluster.stop_all()
+
+    asyncio.run(main())
