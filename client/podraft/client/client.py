@@ -32,6 +32,7 @@ from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.config import ClusterConfig
 from podraft.client.connection import Connection
+from podraft.client.diagnosis import DiagnosisClient
 from podraft.client.history import HistoryClient, ObjectHistory
 from podraft.client.members import MembersClient
 from podraft.client.resources import ObjectList, ResourceClient
@@ -94,6 +95,11 @@ class Client:
     def history(self) -> HistoryClient:
         """What was, and who made it so."""
         return HistoryClient(self._connection)
+
+    @property
+    def diagnosis(self) -> DiagnosisClient:
+        """How the server that answers is."""
+        return DiagnosisClient(self._connection)
 
     @property
     def members(self) -> MembersClient:

@@ -15,7 +15,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -101,9 +101,11 @@ async def _serve(
         cluster_id=str(uuid.UUID(bytes=datastore.cluster_id)),
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
+        data_dir=given.data_dir,
         renew_pki=partial(ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses),
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
         members=_members(given, datastore),
+        more_certificates=partial(_member_certificate, datastore),
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))
@@ -135,6 +137,12 @@ def _members(given: Arguments, datastore: Store) -> LookAtGroup:
         return datastore.look
     mode = StoreMode.EXTERNAL if given.datastore is not None else StoreMode.SINGLE
     return partial(alone, socket.gethostname(), _api_addresses(given), mode)
+
+
+def _member_certificate(datastore: Store) -> Sequence[tuple[str, bytes]]:
+    if isinstance(datastore, RaftDatastore):
+        return (("member", datastore.certificate),)
+    return ()
 
 
 def _api_addresses(given: Arguments) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ VERSION: Final = "version"
 JOIN_TOKENS: Final = "jointokens"
 CERTIFICATES: Final = "certificates"
 MEMBERS: Final = "members"
+DIAGNOSIS: Final = "diagnosis"
 
 SYSTEM_NAMESPACE: Final = "podraft-system"
 NODE_LEASE_NAMESPACE: Final = "kube-node-lease"

@@ -227,6 +227,11 @@ class RaftDatastore:
             max(0, status.last_index - match) if match is not None else None,
         )
 
+    @property
+    def certificate(self) -> bytes:
+        """What this member shows to the others, PEM."""
+        return self._transport.certificate
+
     def unready(self) -> str:
         """Return why this member should get no calls now; empty: it should."""
         status = self._driver.status

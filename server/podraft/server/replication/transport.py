@@ -169,6 +169,11 @@ class MemberTransport:
             return None
         return link.stub.SendSnapshot(), self._hello
 
+    @property
+    def certificate(self) -> bytes:
+        """What this member shows to the others, PEM."""
+        return self._credentials.certificate
+
     def probe_call(self, to: MemberId, timeout_s: float) -> _Call | None:
         """Return a new call that measures the way to ``to``; None if nobody is there."""
         link = self._links.get(to)

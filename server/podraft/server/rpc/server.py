@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -19,13 +20,21 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2, history_pb2, member_pb2
+from podraft.api.cluster.v1 import (
+    backup_pb2,
+    cluster_pb2,
+    commit_pb2,
+    diagnosis_pb2,
+    history_pb2,
+    member_pb2,
+)
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
+from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
@@ -34,6 +43,7 @@ from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
 from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.history import HistoryService
 from podraft.server.rpc.members import LookAtGroup, MemberService
@@ -91,9 +101,11 @@ class ApiOptions:
     cluster_id: str
     version: str
     addresses: AddressRanges
+    data_dir: Path
     backup_refusal: str = ""
     renew_pki: Callable[[], Pki] | None = None
     members: LookAtGroup = _alone
+    more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
 
 
 class ApiServer:
@@ -199,6 +211,14 @@ class ApiServer:
         methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
         backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
         methods |= backups.methods(self._callers)
+        patient = Patient(
+            self._options.data_dir,
+            facts.version,
+            facts.started_at,
+            self._store,
+            self._options.more_certificates,
+        )
+        methods |= DiagnosisService(patient, lambda: self.disk_slow).methods(self._callers)
         members = MemberService(self._options.members, facts.cluster_id)
         methods |= members.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
@@ -237,6 +257,7 @@ def _service_names() -> Sequence[str]:
     backup = backup_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name
     history = history_pb2.DESCRIPTOR.services_by_name["HistoryService"].full_name
     member = member_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
-    own = (commit, cluster, member, history, backup)
+    diagnosis = diagnosis_pb2.DESCRIPTOR.services_by_name["DiagnosisService"].full_name
+    own = (commit, cluster, member, history, backup, diagnosis)
     names = [kind.service for kind in KINDS]
     return (*names, *own, health.SERVICE_NAME, reflection.SERVICE_NAME)
