@@ -28,6 +28,7 @@ ENTRIES = {
     "why": Entry("why", "Say why an object is in the state it is in.", _TROUBLE),
     "history": Entry("history", "Show who changed which field of an object, and when.", _TROUBLE),
     "undo": Entry("undo", "Take back what a revision or an object's last change did.", _TROUBLE),
+    "doctor": Entry("doctor", "Ask every server how it is, and say what to do.", _TROUBLE),
     "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
     "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
     "cordon": Entry("cordon", "Keep new pods away from a node.", _CLUSTER),

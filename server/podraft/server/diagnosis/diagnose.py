@@ -117,13 +117,20 @@ def _certificates(patient: Patient) -> Iterator[diagnosis_pb2.CertificateDiagnos
     files = sorted((patient.data_dir / "pki").glob("*.pem"))
     found += [(path.stem, path.read_bytes()) for path in files]
     for name, pem in found:
-        try:
-            certificate = x509.load_pem_x509_certificate(pem)
-        except ValueError:
-            # Not ours; the server itself refuses to start with a damaged one.
-            continue
-        yield diagnosis_pb2.CertificateDiagnosis(
-            name=name,
-            not_before=times.time_of(certificate.not_valid_before_utc),
-            not_after=times.time_of(certificate.not_valid_after_utc),
-        )
+        diagnosis = certificate_diagnosis(name, pem)
+        # Another file is not ours; the server itself refuses to start with a damaged one.
+        if diagnosis is not None:
+            yield diagnosis
+
+
+def certificate_diagnosis(name: str, pem: bytes) -> diagnosis_pb2.CertificateDiagnosis | None:
+    """Return how long a certificate is valid; None if it is none."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return None
+    return diagnosis_pb2.CertificateDiagnosis(
+        name=name,
+        not_before=times.time_of(certificate.not_valid_before_utc),
+        not_after=times.time_of(certificate.not_valid_after_utc),
+    )

@@ -23,10 +23,12 @@ _CACHE_MAX: Final = 4096
 class Caller:
     """An identity and what it may do: called with attributes, it refuses or returns."""
 
-    __slots__ = ("_lookup", "author", "identity", "unrestricted")
+    __slots__ = ("_lookup", "author", "certificate", "identity", "unrestricted")
 
-    def __init__(self, identity: Identity, lookup: Lookup) -> None:
+    def __init__(self, identity: Identity, lookup: Lookup, certificate: bytes = b"") -> None:
         self.identity = identity
+        # PEM; empty: the server itself.
+        self.certificate = certificate
         # Whoever may do everything need not be asked about each write.
         self.unrestricted = identity.is_admin
         # What history says of who wrote; certificates bound a name well below this.
@@ -63,7 +65,7 @@ class Callers:
         caller = self._known.get(pem)
         if caller is None:
             try:
-                caller = Caller(identities.from_certificate(pem), self._lookup)
+                caller = Caller(identities.from_certificate(pem), self._lookup, pem)
             except IdentityError as error:
                 raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
             if len(self._known) >= _CACHE_MAX:

@@ -12,7 +12,7 @@ from typing import Final
 
 from podraft.api.cluster.v1 import diagnosis_pb2
 from podraft.server.auth.authorize import DIAGNOSIS, Attributes
-from podraft.server.diagnosis.diagnose import Patient, diagnose
+from podraft.server.diagnosis.diagnose import Patient, certificate_diagnosis, diagnose
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Methods, unary_methods
@@ -36,17 +36,20 @@ class DiagnosisService:
         received_ns = time.time_ns()
         caller(Attributes("get", None, subresource=DIAGNOSIS))
         if not request.try_disk:
-            return await self._answer(received_ns, disk=False)
+            return await self._answer(received_ns, caller, disk=False)
         if self._trying:
             raise RefusedError(Code.RESOURCE_EXHAUSTED, "the disk is being tried already")
         self._trying = True
         try:
-            return await self._answer(received_ns, disk=True)
+            return await self._answer(received_ns, caller, disk=True)
         finally:
             self._trying = False
 
-    async def _answer(self, received_ns: int, *, disk: bool) -> bytes:
+    async def _answer(self, received_ns: int, caller: Caller, *, disk: bool) -> bytes:
         result = await diagnose(self._patient, disk=disk, disk_slow=self._disk_slow())
+        shown = certificate_diagnosis(caller.identity.user, caller.certificate)
+        if shown is not None:
+            result.caller.CopyFrom(shown)
         result.received_unix_ns = received_ns
         result.sent_unix_ns = time.time_ns()
         return result.SerializeToString()

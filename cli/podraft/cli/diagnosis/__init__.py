@@ -1,0 +1,1 @@
+"""Is the cluster well?  Asks every server, judges by rules."""
