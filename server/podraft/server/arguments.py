@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ API: Final = "api"
 SCHEDULER: Final = "scheduler"
 CONTROLLERS: Final = "controllers"
 COMPONENTS: Final = (API, SCHEDULER, CONTROLLERS)
+HEARTBEATS_PER_ELECTION: Final = 5
 _MEMBER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -54,6 +56,8 @@ class Arguments:
     members: tuple[tuple[str, str], ...] = ()
     member_name: str = ""
     member_listen: str = ""
+    heartbeat_s: float = 0.1
+    election_s: float = 0.5
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -83,6 +87,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         members=_checked_members(parser, given),
         member_name=given.member_name or "",
         member_listen=given.member_listen,
+        heartbeat_s=given.heartbeat_seconds,
+        election_s=_checked_election(parser, given),
     )
 
 
@@ -150,6 +156,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="where the other members reach this one (default: every address, with the port "
         "in --members)",
+    )
+    add(
+        "--heartbeat-seconds",
+        type=_heartbeat_seconds,
+        default=0.1,
+        metavar="SECONDS",
+        help="how often a leader of --members shows that it is there; the same on each of them "
+        "(default: %(default)s; `podraft doctor` says what suits)",
+    )
+    add(
+        "--election-seconds",
+        type=_election_seconds,
+        default=0.5,
+        metavar="SECONDS",
+        help="without a leader for so long, to twice as long, a member campaigns; the same on each "
+        "of them (default: %(default)s; `podraft doctor` says what suits)",
     )
     add(
         "--pod-cidr",
@@ -271,6 +293,16 @@ def _checked_members(
     return members
 
 
+def _checked_election(parser: argparse.ArgumentParser, given: argparse.Namespace) -> float:
+    election_s: float = given.election_seconds
+    if election_s < HEARTBEATS_PER_ELECTION * given.heartbeat_seconds:
+        parser.error(
+            f"--election-seconds must be at least {HEARTBEATS_PER_ELECTION} times "
+            "--heartbeat-seconds, so that a lost heartbeat is no election"
+        )
+    return election_s
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Return the host and port of ``host:port`` or ``[v6]:port``.
 
@@ -333,6 +365,24 @@ def _history_hours(text: str) -> float:
     if not 0.1 <= hours <= 8760:
         raise argparse.ArgumentTypeError(f"{text!r}: expected hours, 0.1 to 8760")
     return hours
+
+
+def _heartbeat_seconds(text: str) -> float:
+    return _seconds(text, 0.02, 5.0)
+
+
+def _election_seconds(text: str) -> float:
+    return _seconds(text, 0.1, 60.0)
+
+
+def _seconds(text: str, least: float, most: float) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not least <= seconds <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, {least:g} to {most:g}")
+    return seconds
 
 
 def _history_revisions(text: str) -> int:

@@ -18,6 +18,7 @@ from podraft.server.auth.certificates import CertificateAuthority, member_server
 from podraft.server.auth.identity import IdentityError, from_certificate
 from podraft.server.auth.pki import Pki
 from podraft.server.replication.faults import NoLeaderError
+from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import MemberConfig, RaftDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.transport import MemberCredentials, Peer
@@ -90,6 +91,7 @@ def member_config(
         credentials=MemberCredentials(
             authority.certificate, pair.certificate, pair.key, _name_of, member_server_name
         ),
+        options=MemberOptions.timed(given.heartbeat_s, given.election_s),
         store_options=StoreOptions(retention=given.retention),
     )
 

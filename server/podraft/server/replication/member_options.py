@@ -43,6 +43,21 @@ class MemberOptions:
     reconnect_s: float = 0.1
     reconnect_s_max: float = 1.0
 
+    @classmethod
+    def timed(cls, heartbeat_s: float, election_s: float) -> MemberOptions:
+        """Return options with these periods; waits that depend on them grow along."""
+        usual = cls()
+        tick_s = heartbeat_s / usual.raft.heartbeat_ticks
+        return cls(
+            raft=RaftOptions(
+                election_ticks=round(election_s / tick_s),
+                heartbeat_ticks=usual.raft.heartbeat_ticks,
+            ),
+            tick_s=tick_s,
+            answer_s=max(usual.answer_s, 10 * election_s),
+            read_again_s=max(usual.read_again_s, 4 * heartbeat_s),
+        )
+
     @property
     def heartbeat_s(self) -> float:
         """How often a leader shows that it is there."""
