@@ -44,6 +44,11 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
     """Return the lines of an error that the API server, or the way to it, gave."""
     from podraft.client import errors
 
+    if isinstance(error, errors.UnavailableError) and error.tried:
+        return (
+            "no API server of the cluster answers:",
+            *(f"  {server}: {reason}" for server, reason in error.tried),
+        )
     if isinstance(error, errors.DeadlineExceededError):
         return (
             f"the API server at {address} did not answer in time",

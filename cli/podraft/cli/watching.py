@@ -38,6 +38,8 @@ async def follow(
         UnavailableError: The server stayed away.
     """
     failures = 0
+    # Until a bookmark has ended the list, its last object's revision is nowhere to resume.
+    listed = bool(resource_version)
     while True:
         batches = resource.watch(
             namespace,
@@ -48,7 +50,8 @@ async def follow(
         try:
             async for batch in batches:
                 failures = 0
-                if batch:
+                listed = listed or any(event.type == BOOKMARK for event in batch)
+                if batch and listed:
                     resource_version = batch[-1].object.metadata.resource_version
                 yield batch
         except UnavailableError:

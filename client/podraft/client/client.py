@@ -7,7 +7,7 @@ a kind are `resources.ResourceClient`'s.  Invariant: every failure of a call is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -37,6 +37,7 @@ from podraft.client.history import HistoryClient, ObjectHistory
 from podraft.client.members import MembersClient
 from podraft.client.resources import ObjectList, ResourceClient
 from podraft.client.wire import WatchEvent
+from podraft.client.writes import write_options
 
 __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 
@@ -46,7 +47,9 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 class Client:
     """A connection to one cluster; use it as an asynchronous context manager.
 
-    ``timeout_s`` bounds every call but streams.
+    ``timeout_s`` bounds every call but streams.  Of several servers the first that answers is
+    used; when it is lost, the next.  Whoever runs for more than some seconds learns from the
+    servers who else there is.
     """
 
     def __init__(self, config: ClusterConfig, *, timeout_s: float = 30.0) -> None:
@@ -56,6 +59,7 @@ class Client:
         self._resources: dict[AnyKind, ResourceClient[Any]] = {}
         self._at = ""
         self._hash_secret_values = False
+        self._allow_stale = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,7 +75,7 @@ class Client:
     async def close(self) -> None:
         """Cancel what runs and close the connection; harmless when repeated."""
         if self._opened is not None:
-            await self._opened.channel.close()
+            await self._opened.close()
             self._opened = None
         self._resources.clear()
 
@@ -87,7 +91,11 @@ class Client:
         found = self._resources.get(kind)
         if found is None:
             found = self._resources[kind] = ResourceClient(
-                kind, self._connection, at=self._at, hash_secret_values=self._hash_secret_values
+                kind,
+                self._connection,
+                at=self._at,
+                hash_secret_values=self._hash_secret_values,
+                allow_stale=self._allow_stale,
             )
         return found
 
@@ -116,6 +124,16 @@ class Client:
         view._opened = self._connection
         view._at = moment
         view._hash_secret_values = hash_secret_values
+        return view
+
+    def stale(self) -> Client:
+        """Return a view, on the same connection, whose every get and list may be old.
+
+        The server answers with what it knows, at once, even when it has lost the others.
+        """
+        view = Client(self.config, timeout_s=self._timeout_s)
+        view._opened = self._connection
+        view._allow_stale = True
         return view
 
     async def object_history(
@@ -203,12 +221,19 @@ class Client:
 
         """
         request = commit_pb2.CommitRequest(
-            writes=writes,
-            options=requests_pb2.WriteOptions(dry_run=True) if dry_run else None,
-            omit_objects=omit_objects,
+            writes=writes, options=write_options(dry_run=dry_run), omit_objects=omit_objects
         )
         path = "/podraft.api.cluster.v1.CommitService/Commit"
-        return await self._connection.call(path, request, commit_pb2.CommitResponse.FromString)
+        return await self._connection.write(path, request, commit_pb2.CommitResponse.FromString)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The servers that are known: the configured ones, and whom these have named since."""
+        return self._connection.servers
+
+    def on_servers(self, changed: Callable[[tuple[str, ...]], None]) -> None:
+        """Call ``changed`` with the known servers whenever the cluster names others."""
+        self._connection.on_servers = changed
 
     async def version(self) -> cluster_pb2.Version:
         """Return what the server says of itself."""
@@ -230,7 +255,8 @@ class Client:
         request = cluster_pb2.RenewCertificateRequest(
             certificate_signing_request=certificate_signing_request
         )
-        return await self._connection.call(path, request, cluster_pb2.Certificate.FromString)
+        # A certificate that nobody receives is no harm.
+        return await self._connection.write(path, request, cluster_pb2.Certificate.FromString)
 
     def backup_chunks(self) -> AsyncIterator[backup_pb2.BackupChunk]:
         """Yield the pieces of a backup file; `backups.backup` writes them to one."""
@@ -246,8 +272,11 @@ class Client:
             ConflictError: It has another uid or is bound already.
 
         """
-        return await self._connection.call(
-            f"/{kinds.POD.service}/BindPod", request, pod_pb2.Pod.FromString
+        named = scheduling_pb2.BindPodRequest()
+        named.CopyFrom(request)
+        named.request_id = request.request_id or write_options().request_id
+        return await self._connection.write(
+            f"/{kinds.POD.service}/BindPod", named, pod_pb2.Pod.FromString
         )
 
     async def scheduling_record(self, namespace: str, name: str) -> scheduling_pb2.SchedulingRecord:

@@ -1,59 +1,117 @@
-"""One connection to the API and the rules of calling through it.
+"""Calling a cluster: whichever of its servers answers.
 
-Owns: the channel (mutual TLS, keepalive, fail-over between servers), deadlines and the
-retries of reads.  Invariants: a write is sent at most once; every failure of a call is an
-`errors.ApiError`.
+Owns: deadlines, what is tried again and where, and learning which servers there are.
+
+Invariants: a call that may change something is sent again only with the request id that makes it
+take effect once; what a server refused is never tried again; a call ends by its deadline, and
+while nobody listens at all much sooner.  Every failure is an `errors.ApiError`.
+
+A server that dies is left at the first call that it breaks.  One that accepts calls and does not
+answer is left when the attempt's own deadline has passed, which is twice as long for the next.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import random
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, TypeVar, cast
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from podraft.client.backoff import Backoff
 from podraft.client.config import ClusterConfig
-from podraft.client.errors import UnavailableError, from_rpc_error
+from podraft.client.errors import ApiError, UnavailableError, from_rpc_error, unanswered
+from podraft.client.links import Link, Links, encode
+from podraft.client.servers import Servers
+
+if TYPE_CHECKING:
+    from podraft.api.cluster.v1 import member_pb2
 
 ResponseT = TypeVar("ResponseT")
+OnServers = Callable[[tuple[str, ...]], None]
 
-_READ_ATTEMPTS_MAX = 4
-_READ_PAUSE_S = 0.1
-_MESSAGE_BYTES_MAX = 256 << 20
-_CHANNEL_OPTIONS = (
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
-    ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
-    # A cluster's addresses are reached directly, whatever the environment says of proxies.
-    ("grpc.enable_http_proxy", 0),
+# An attempt's first deadline; a large request gets more.
+_ATTEMPT_S = 2.0
+_ATTEMPT_BYTES_PER_S = 256 * 1024
+# Lists are as large as what they list.
+LONG_ATTEMPT_S = 10.0
+# When no server has so much as accepted a connection for so long, the call fails.
+_NOBODY_S = 3.0
+# And when servers are there but say for so long that they cannot answer now.
+_UNABLE_S = 10.0
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.05, 0.5
+# Short-lived processes ask nobody who the servers are.
+_LEARN_FIRST_S, _LEARN_S = 3.0, 30.0
+
+_LOST = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    # A server that stops ends its calls so; nothing of ours does.
+    grpc.StatusCode.CANCELLED,
+    # What gRPC makes of a connection that breaks within an answer.
+    grpc.StatusCode.UNKNOWN,
 )
+_NEVER_CONNECTED = "failed to connect to all addresses"
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What has been tried for one call."""
+
+    began: float
+    deadline: float
+    attempt_s: float
+    backoff: Backoff = field(default_factory=lambda: Backoff(_PAUSE_S_MIN, _PAUSE_S_MAX))
+    count: int = 0
+    # The last failure of each server.
+    failures: dict[str, grpc.aio.AioRpcError] = field(default_factory=dict)
+    # When somebody was last there to talk to, and when an answer might just have come too late.
+    somebody: float = 0.0
+    too_late: bool = False
+
+    def failed(self, server: str, error: grpc.aio.AioRpcError, now: float) -> None:
+        self.count += 1
+        self.failures[server] = error
+        self.too_late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        if self.too_late:
+            self.attempt_s *= 2
+        if not (error.details() or "").startswith(_NEVER_CONNECTED):
+            self.somebody = now
+
+    def pause_s(self, servers: int) -> float:
+        """Return how long to wait: not at all while there are others to try."""
+        return 0.0 if self.count % servers else self.backoff.next_pause_s()
+
+    def hopeless(self, now: float) -> bool:
+        return (
+            now >= self.deadline
+            or now - max(self.somebody, self.began) > _NOBODY_S
+            or (now - self.began > _UNABLE_S and not self.too_late)
+        )
 
 
 class Connection:
-    """One gRPC channel and the rules of calling through it."""
+    """The calls to one cluster; belongs to the event loop that runs when it is made."""
 
     def __init__(self, config: ClusterConfig, timeout_s: float) -> None:
+        if not config.servers:
+            raise UnavailableError(grpc.StatusCode.UNAVAILABLE, "the configuration names no server")
         self._timeout_s = timeout_s
-        self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[Any, Any]] = {}
-        credentials = grpc.ssl_channel_credentials(
-            config.certificate_authority, config.client_key, config.client_certificate
-        )
-        name = ("grpc.ssl_target_name_override", config.server_name)
-        self.channel = grpc.aio.secure_channel(
-            _target(config.servers), credentials, options=(*_CHANNEL_OPTIONS, name)
-        )
+        self._servers = Servers(config.servers)
+        self._links = Links(config)
+        self._loop = asyncio.get_running_loop()
+        self._learning: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self.on_servers: OnServers | None = None
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Every server that is known."""
+        return self._servers.all
 
     async def call(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]
@@ -64,34 +122,74 @@ class Connection:
             ApiError: Whatever the server or the transport refused.
 
         """
-        method = self._methods.get(path)
-        if method is None:
-            # The bytes are decoded by the caller of the stub: one path always has one type.
-            method = self.channel.unary_unary(path, _encode, decode)
-            self._methods[path] = method
+        link = self._link()
         try:
-            return cast(ResponseT, await method(request, timeout=self._timeout_s))
+            return cast(ResponseT, await link.unary(path, decode)(request, timeout=self._timeout_s))
         except grpc.aio.AioRpcError as error:
+            if error.code() in _LOST:
+                self._leave(link.server)
             raise from_rpc_error(error) from None
 
     async def read(
+        self,
+        path: str,
+        request: Message,
+        decode: Callable[[bytes], ResponseT],
+        *,
+        attempt_s: float = _ATTEMPT_S,
+    ) -> ResponseT:
+        """Call a method without effects until somebody answers.
+
+        Raises:
+            ApiError: A server refused, or none answered in time.
+
+        """
+        return await self._retried(path, request, decode, attempt_s)
+
+    async def write(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]
     ) -> ResponseT:
-        """Call a method without side effects, again if no server could be reached."""
-        for attempt in range(1, _READ_ATTEMPTS_MAX):
+        """Call a method until somebody answers; the request's id lets it take effect once.
+
+        Raises:
+            ApiError: A server refused, or none answered in time: the outcome is unknown.
+
+        """
+        return await self._retried(path, request, decode, _ATTEMPT_S)
+
+    async def _retried(
+        self,
+        path: str,
+        request: Message,
+        decode: Callable[[bytes], ResponseT],
+        attempt_s: float,
+    ) -> ResponseT:
+        now = self._loop.time()
+        attempt_s += request.ByteSize() / _ATTEMPT_BYTES_PER_S
+        attempts = _Attempts(now, now + self._timeout_s, attempt_s)
+        while True:
+            link = self._link()
+            timeout_s = max(min(attempts.attempt_s, attempts.deadline - self._loop.time()), 0.001)
             try:
-                return await self.call(path, request, decode)
-            except UnavailableError as error:
-                if error.code is not grpc.StatusCode.UNAVAILABLE:
-                    raise
-                await asyncio.sleep(_READ_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))
-        return await self.call(path, request, decode)
+                return cast(ResponseT, await link.unary(path, decode)(request, timeout=timeout_s))
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _LOST:
+                    raise from_rpc_error(error) from None
+                self._leave(link.server)
+                now = self._loop.time()
+                attempts.failed(link.server, error, now)
+                pause_s = attempts.pause_s(len(self._servers.all))
+                if attempts.hopeless(now + pause_s):
+                    raise unanswered(attempts.failures, now - attempts.began) from None
+            await asyncio.sleep(pause_s)
 
     def stream(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]
     ) -> AsyncIterator[ResponseT]:
         """Yield the answers to one request; closing the iterator cancels it."""
-        return _responses(lambda: self.channel.unary_stream(path, _encode, decode)(request))
+        return self._responses(
+            lambda link: link.channel.unary_stream(path, encode, decode)(request)
+        )
 
     def converse(
         self,
@@ -100,54 +198,69 @@ class Connection:
         decode: Callable[[bytes], ResponseT],
     ) -> AsyncIterator[ResponseT]:
         """Yield the answers while sending messages; closing the iterator cancels the call."""
-        return _responses(lambda: self.channel.stream_stream(path, _encode, decode)(sent))
+        return self._responses(lambda link: link.channel.stream_stream(path, encode, decode)(sent))
 
+    async def _responses(self, start: Callable[[Link], Any]) -> AsyncIterator[Any]:
+        link = self._link()
+        call = start(link)  # Here, so that what nobody iterates over is never called.
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _LOST:
+                self._leave(link.server)
+            raise from_rpc_error(error) from None
+        finally:
+            call.cancel()
 
-async def _responses(start: Callable[[], Any]) -> AsyncIterator[Any]:
-    call = start()  # Here, so that what nobody iterates over is never called.
-    try:
-        async for response in call:
-            yield response
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from None
-    finally:
-        call.cancel()
+    async def close(self) -> None:
+        """Cancel what runs."""
+        if self._learning is not None:
+            self._learning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._learning
+        await self._links.close()
 
+    # Who there is.
 
-def _encode(message: Message) -> bytes:
-    return message.SerializeToString()
+    def _link(self) -> Link:
+        if self._learning is None:
+            self._learning = self._loop.create_task(self._learn_servers(), name="learn servers")
+        return self._links.to(self._servers.current)
 
+    def _leave(self, server: str) -> None:
+        self._servers.failed(server)
+        self._lost.set()
 
-def _target(servers: Sequence[str]) -> str:
-    """Return gRPC's name for the servers; it uses the first that answers.
+    async def _learn_servers(self) -> None:
+        """Ask now and then, and when one was lost, which servers the cluster has."""
+        await asyncio.sleep(_LEARN_FIRST_S)
+        # Only who runs for a while pays for it.
+        from podraft.client.members import MembersClient
 
-    Raises:
-        UnavailableError: One of several host names cannot be resolved.
+        while True:
+            with contextlib.suppress(ApiError):
+                self._learn(await MembersClient(self).list())
+                self._lost.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LEARN_S):
+                        await self._lost.wait()
+            await asyncio.sleep(_PAUSE_S_MAX)
 
-    """
-    if not servers:
-        raise UnavailableError(grpc.StatusCode.UNAVAILABLE, "the configuration names no server")
-    versions = {_ip_version(server) for server in servers}
-    if versions == {4}:
-        return "ipv4:" + ",".join(servers)
-    if versions == {6}:
-        return "ipv6:" + ",".join(servers)
-    if len(servers) == 1:
-        return f"dns:///{servers[0]}"
-    return "ipv4:" + ",".join(address for server in servers for address in _resolved(server))
-
-
-def _ip_version(server: str) -> int:
-    try:
-        return ipaddress.ip_address(server.rpartition(":")[0].strip("[]")).version
-    except ValueError:
-        return 0
-
-
-def _resolved(server: str) -> list[str]:
-    host, _, port = server.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:
-        raise UnavailableError(grpc.StatusCode.UNAVAILABLE, f"{server}: {error}") from None
-    return [f"{address[0]}:{port}" for *_, address in found]
+    def _learn(self, group: member_pb2.ListMembersResponse) -> None:
+        """Take over who a server says there is."""
+        if len(group.members) < 2:
+            return  # A server that is alone is where it was found.
+        before = self._servers.all
+        addresses = [list(member.api_addresses) for member in group.members]
+        # The best address of each first: more of one server are no help when it is down.
+        addresses.sort(key=len)
+        ranked = [
+            address[rank]
+            for rank in range(max(map(len, addresses), default=0))
+            for address in addresses
+            if rank < len(address)
+        ]
+        self._servers.learn(ranked)
+        if self.on_servers is not None and self._servers.all != before:
+            self.on_servers(self._servers.all)

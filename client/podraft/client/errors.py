@@ -7,6 +7,7 @@ failure, `code` and `violations` keep the details.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -85,7 +86,12 @@ class OverloadedError(ApiError):
 
 
 class UnavailableError(ApiError):
-    """No server could be reached, or it went away in the middle: the outcome is unknown."""
+    """No server could be reached, or it went away in the middle: the outcome is unknown.
+
+    ``tried`` holds each server with why it did not answer, if there are several.
+    """
+
+    tried: tuple[tuple[str, str], ...] = ()
 
 
 class DeadlineExceededError(UnavailableError):
@@ -115,6 +121,30 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ApiError:
     if code is grpc.StatusCode.UNAVAILABLE:
         message += _hint(message)
     return _CLASSES.get(code, ApiError)(code, message, _violations(error))
+
+
+def unanswered(failures: Mapping[str, grpc.aio.AioRpcError], elapsed_s: float) -> ApiError:
+    """Return the failure of a call that none of these servers answered."""
+    last = list(failures.values())[-1]
+    if len(failures) == 1:
+        return from_rpc_error(last)
+    tried = tuple((server, _reason(error)) for server, error in failures.items())
+    listed = "; ".join(f"{server} ({reason})" for server, reason in tried)
+    late = last.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    class_ = DeadlineExceededError if late else UnavailableError
+    error = class_(last.code(), f"no server answered within {elapsed_s:.1f} s: {listed}")
+    error.tried = tried
+    return error
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    details = error.details() or ""
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "no answer in time"
+    if details.startswith("failed to connect"):
+        # The rest are gRPC's own states and the address.
+        return details.rpartition(": ")[2] + _hint(details)
+    return details or error.code().name
 
 
 def _hint(message: str) -> str:

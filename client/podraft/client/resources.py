@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes as requests
-from podraft.client.connection import Connection
+from podraft.client.connection import LONG_ATTEMPT_S, Connection
 from podraft.client.wire import WatchBatch, watch_decoder
 
 ObjectT = TypeVar("ObjectT", bound=Message)
@@ -33,8 +33,9 @@ class ResourceClient(Generic[ObjectT]):
     """The calls of one kind.
 
     ``namespace`` is empty for kinds without one, and in `list` and `watch` for all
-    namespaces; no namespace is ever assumed.  Every method raises `errors.ApiError`
-    or one of its subclasses; what callers usually handle is named at each.
+    namespaces; no namespace is ever assumed.  A call is made again, at another server if there is
+    one, until somebody answers; a write takes effect once all the same.  Every method raises
+    `errors.ApiError` or one of its subclasses; what callers usually handle is named at each.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class ResourceClient(Generic[ObjectT]):
         *,
         at: str = "",
         hash_secret_values: bool = False,
+        allow_stale: bool = False,
     ) -> None:
         self.kind = kind
         self._connection = connection
         # What `get` and `list` ask for unless they are told a moment themselves.
         self._at = at
         self._hash_secret_values = hash_secret_values
+        self._allow_stale = allow_stale
 
     async def create(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
         """Create ``obj`` and return it as stored.
@@ -60,7 +63,7 @@ class ResourceClient(Generic[ObjectT]):
 
         """
         request = self.kind.create_request(**self._body(obj, dry_run))
-        return await self._connection.call(self.kind.method("Create"), request, self._decode)
+        return await self._connection.write(self.kind.method("Create"), request, self._decode)
 
     async def get(self, name: str, namespace: str = "", *, at: str = "") -> ObjectT:
         """Return one object; with ``at``, as it was at a revision, a time or ``10m`` ago.
@@ -75,6 +78,7 @@ class ResourceClient(Generic[ObjectT]):
             name=name,
             at=at or self._at,
             hash_secret_values=self._hash_secret_values,
+            allow_stale=self._allow_stale,
         )
         return await self._connection.read(self.kind.method("Get"), request, self._decode)
 
@@ -103,9 +107,12 @@ class ResourceClient(Generic[ObjectT]):
             continue_token=continue_token,
             at=at or self._at,
             hash_secret_values=self._hash_secret_values,
+            allow_stale=self._allow_stale,
         )
         decode = cast("Callable[[bytes], Any]", self.kind.list_message.FromString)
-        answer = await self._connection.read(self.kind.method("List"), request, decode)
+        answer = await self._connection.read(
+            self.kind.method("List"), request, decode, attempt_s=LONG_ATTEMPT_S
+        )
         metadata = answer.metadata
         return ObjectList(answer.items, metadata.resource_version, metadata.continue_token)
 
@@ -145,12 +152,13 @@ class ResourceClient(Generic[ObjectT]):
 
         """
         request = self.kind.update_request(**self._body(obj, dry_run))
-        return await self._connection.call(self.kind.method("Update"), request, self._decode)
+        return await self._connection.write(self.kind.method("Update"), request, self._decode)
 
     async def update_status(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
         """Replace only an object's status; raises as `update` does."""
         request = self.kind.update_request(**self._body(obj, dry_run))
-        return await self._connection.call(self.kind.method("UpdateStatus"), request, self._decode)
+        path = self.kind.method("UpdateStatus")
+        return await self._connection.write(path, request, self._decode)
 
     async def patch(
         self,
@@ -172,9 +180,10 @@ class ResourceClient(Generic[ObjectT]):
 
         """
         request = requests.patch_request(
-            name, merge_patch, namespace, subresource, uid, resource_version, dry_run=dry_run
+            name, merge_patch, namespace, subresource, uid, resource_version
         )
-        return await self._connection.call(self.kind.method("Patch"), request, self._decode)
+        request.options.CopyFrom(requests.write_options(dry_run=dry_run))
+        return await self._connection.write(self.kind.method("Patch"), request, self._decode)
 
     async def delete(
         self,
@@ -201,13 +210,13 @@ class ResourceClient(Generic[ObjectT]):
             propagation=propagation,
             uid=uid,
             resource_version=resource_version,
-            dry_run=dry_run,
         )
-        return await self._connection.call(self.kind.method("Delete"), request, self._decode)
+        options = requests.write_options(dry_run=dry_run)
+        request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
+        return await self._connection.write(self.kind.method("Delete"), request, self._decode)
 
     def _decode(self, data: bytes) -> ObjectT:
         return self.kind.message.FromString(data)
 
     def _body(self, obj: ObjectT, dry_run: bool) -> dict[str, Any]:
-        options = requests_pb2.WriteOptions(dry_run=True) if dry_run else None
-        return {self.kind.field: obj, "options": options}
+        return {self.kind.field: obj, "options": requests.write_options(dry_run=dry_run)}

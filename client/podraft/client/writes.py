@@ -1,12 +1,13 @@
 """Builders of a `Commit`'s writes.
 
 Owns: the mapping from what a caller means (create this, delete that) to
-`commit_pb2.Write`.  Pure: nothing is sent here.
+`commit_pb2.Write`, and a call's id.  Nothing is sent here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
+
+_REQUEST_ID_BYTES = 16
 
 
 def create(obj: Message) -> commit_pb2.Write:
@@ -104,8 +107,6 @@ def patch_request(
     subresource: str = "",
     uid: str | None = None,
     resource_version: str | None = None,
-    *,
-    dry_run: bool = False,
 ) -> requests_pb2.PatchRequest:
     """Return the request of a Patch call or write."""
     if not isinstance(merge_patch, bytes):
@@ -116,7 +117,6 @@ def patch_request(
         merge_patch=merge_patch,
         subresource=subresource,
         preconditions=_preconditions(uid, resource_version),
-        options=requests_pb2.WriteOptions(dry_run=True) if dry_run else None,
     )
 
 
@@ -128,17 +128,22 @@ def delete_request(
     propagation: requests_pb2.PropagationPolicy | None = None,
     uid: str | None = None,
     resource_version: str | None = None,
-    dry_run: bool = False,
 ) -> requests_pb2.DeleteRequest:
     """Return the request of a Delete call or write."""
     options = requests_pb2.DeleteOptions(
         grace_period_seconds=grace_period_seconds,
         preconditions=_preconditions(uid, resource_version),
-        dry_run=dry_run,
     )
     if propagation is not None:
         options.propagation_policy = propagation
     return requests_pb2.DeleteRequest(namespace=namespace, name=name, options=options)
+
+
+def write_options(*, dry_run: bool = False) -> requests_pb2.WriteOptions:
+    """Return the options of one call; its id lets it be made again without a second effect."""
+    if dry_run:
+        return requests_pb2.WriteOptions(dry_run=True)
+    return requests_pb2.WriteOptions(request_id=os.urandom(_REQUEST_ID_BYTES))
 
 
 def _preconditions(

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 @click.option(
     "--at", default="", metavar="REVISION|TIME|10m", help="As it was then, or so long ago."
 )
+@click.option(
+    "--stale", is_flag=True, help="Ask one server only, at once; it may not know the newest."
+)
 @click.option("--ignore-not-found", is_flag=True, help="It is no failure if a name is not there.")
 def get(
     settings: Settings,
@@ -44,6 +47,7 @@ def get(
     show_labels: bool,
     no_headers: bool,
     at: str,
+    stale: bool,
     ignore_not_found: bool,
 ) -> None:
     """List objects: as a table, as YAML or JSON, or by name.
@@ -59,6 +63,8 @@ def get(
     from podraft.cli.targets import parse_targets
 
     targets = parse_targets(arguments)
+    if stale and (at or watch):
+        raise usage("--stale shows what a server knows now; it goes neither with --at nor with -w")
     distinct = list(dict.fromkeys(target.kind for target in targets))
     if watch and at:
         raise usage("-w shows what happens from now on; it does not go with --at")
@@ -81,8 +87,16 @@ def get(
             # A table shows none of a Secret's values: their hashes serve as well.
             shows_values = output in ("yaml", "json")
             session = await session_at(session, at, hash_secret_values=not shows_values)
+        if stale:
+            from podraft.cli.staleness import stale_session
+
+            session = stale_session(session)
         query = reading.Query(session.namespace, selector, field_selector, all_namespaces)
         found = await reading.read(session, targets, query)
+        if stale:
+            from podraft.cli.staleness import say_how_old
+
+            await say_how_old(session, found)
         for one in found:
             _in_time_order(one)
         if output in (None, "wide"):

@@ -78,6 +78,7 @@ class HistoryService:
             raise invalid("limit", f"expected 0 to {VERSIONS_MAX}, got {request.limit}")
         if request.before_revision < 0:
             raise invalid("beforeRevision", "must not be negative")
+        await self._moments.revision("")
         versions = await self._moments.past.versions(
             target_key(kind, request.namespace, request.name),
             before=request.before_revision,

@@ -16,8 +16,9 @@ from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.rpc import keys, wire
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.freshness import Reads
 from podraft.server.rpc.selection import Selection
-from podraft.server.state.datastore import Datastore, Record
+from podraft.server.state.datastore import Record
 
 # With a selector and a limit the store is read in pieces of this size until the page is full.
 _PIECE_RECORDS: Final = 1000
@@ -85,7 +86,7 @@ def described(kind: AnyKind, namespace: str, name: str) -> str:
     return f'{kind.resource} "{name}"{where}'
 
 
-async def get(datastore: Datastore, kind: AnyKind, namespace: str, name: str) -> Record:
+async def get(datastore: Reads, kind: AnyKind, namespace: str, name: str) -> Record:
     """Return an object's record.
 
     Raises:
@@ -98,7 +99,7 @@ async def get(datastore: Datastore, kind: AnyKind, namespace: str, name: str) ->
 
 
 async def list_encoded(
-    datastore: Datastore,
+    datastore: Reads,
     decoded: DecodedObjects,
     selection: Selection,
     request: requests_pb2.ListRequest,
@@ -109,7 +110,7 @@ async def list_encoded(
 
 
 async def list_page(
-    datastore: Datastore,
+    datastore: Reads,
     decoded: DecodedObjects,
     selection: Selection,
     request: requests_pb2.ListRequest,
@@ -134,7 +135,7 @@ async def list_page(
 
 
 async def _collect(
-    datastore: Datastore,
+    datastore: Reads,
     decoded: DecodedObjects,
     selection: Selection,
     start: Continuation,

@@ -22,6 +22,7 @@ from podraft.server.rpc import calls, errors, reads, selection
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import RefusedError, invalid
+from podraft.server.rpc.freshness import reads_of
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
@@ -189,10 +190,11 @@ class KindServices:
             namespace, name = request.namespace, request.name
             if request.at or request.hash_secret_values:
                 return await self._past.get(kind, request, caller)
+            store = reads_of(self._datastore, allow_stale=request.allow_stale)
             if caller.unrestricted:
-                return (await reads.get(self._datastore, kind, namespace, name)).value
+                return (await reads.get(store, kind, namespace, name)).value
             key = reads.target_key(kind, namespace, name)
-            record = await self._datastore.get(key)
+            record = await store.get(key)
             stored = None
             if record is not None:
                 stored = self._decoded.get(kind, key, record.mod_revision, record.value)
@@ -215,7 +217,8 @@ class KindServices:
             later = request.continue_token and kind is kinds.SECRET
             if request.at or request.hash_secret_values or later:
                 return await self._past.page(wanted, request, caller)
-            return await reads.list_encoded(self._datastore, self._decoded, wanted, request)
+            store = reads_of(self._datastore, allow_stale=request.allow_stale)
+            return await reads.list_encoded(store, self._decoded, wanted, request)
 
         return list_
 

@@ -22,6 +22,7 @@ from podraft.server.rpc import reads, selection, wire
 from podraft.server.rpc.access import Caller
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.secret_values import SecretHashes, values_are_current
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
 from podraft.server.state.past import BeforeHistoryError, KeepsHistory, Kept, Past
@@ -84,7 +85,7 @@ class Moments:
             RefusedError: It is malformed, in the future, or no longer kept.
         """
         if not at:
-            return self._datastore.revision
+            return await newest_revision(self._datastore)
         if len(at) <= _REVISION_DIGITS_MAX and at.isascii() and at.isdecimal():
             return await self._checked(int(at))
         moment_ms = _moment_ms(at)
@@ -94,6 +95,8 @@ class Moments:
                 Code.OUT_OF_RANGE,
                 f"at: {at} is in the future: the server's time is {text_of(present_ms)}",
             )
+        # What was committed by then may not have been applied here yet.
+        await newest_revision(self._datastore)
         try:
             return await self.past.revision_at(moment_ms)
         except BeforeHistoryError as error:
@@ -101,6 +104,8 @@ class Moments:
 
     async def _checked(self, revision: int) -> int:
         newest = self._datastore.revision
+        if revision > newest:
+            newest = await newest_revision(self._datastore)
         if revision > newest:
             raise RefusedError(
                 Code.OUT_OF_RANGE,

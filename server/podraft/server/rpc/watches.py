@@ -20,6 +20,7 @@ from podraft.server.rpc import wire
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.feed import Feed, FeedEvent, Watcher
+from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.selection import Selection
 from podraft.server.state.datastore import (
     Datastore,
@@ -115,11 +116,11 @@ class WatchHub:
         """Return the revision after which changes are shown, and what is shown before them."""
         if resource_version:
             start = _parse_revision(resource_version)
+            # Another member may have said it, which has applied more than this one yet.
             if start > self._datastore.revision:
-                # Another member may have told it: a read here is at least as new as that.
-                await self._datastore.range(selection.prefix, limit=1)
-            if start > self._datastore.revision:
-                raise FutureRevisionError(start, self._datastore.revision)
+                newest = await newest_revision(self._datastore)
+                if start > newest:
+                    raise FutureRevisionError(start, newest)
             return start, []
         page = await self._datastore.range(selection.prefix)
         records = selection.filter(page.records, self._decoded)

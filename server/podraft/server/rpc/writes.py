@@ -18,13 +18,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from podraft.api.violations import InvalidObjectError
 from podraft.server.rpc import requests
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.freshness import AsksOthers
 from podraft.server.rpc.operations import Operation
 from podraft.server.rpc.planning import Authorizer, Plan, Planner, Reader, Surroundings
 from podraft.server.rpc.results import Result
@@ -173,18 +174,6 @@ class Writer:
     ) -> Plan:
         planner = Planner(reader, self._decoded, self._around, authorize, request)
         return await planner.plan(operations, numbered=numbered)
-
-
-@runtime_checkable
-class AsksOthers(Protocol):
-    """A store whose every read asks others for a proof that it is new."""
-
-    @property
-    def applied(self) -> Reader:
-        """Reads that ask nobody: what they see was so a moment ago, or longer."""
-
-    async def current(self) -> Reader:
-        """Return reads that see at least what was committed at this call."""
 
 
 class _Queues:
