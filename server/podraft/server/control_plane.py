@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from podraft.client import config as client_config
-from podraft.server import arguments, member_start, processes
+from podraft.server import arguments, member_start, processes, renewal
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
@@ -102,13 +102,13 @@ async def _serve(
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
         data_dir=given.data_dir,
-        renew_pki=partial(ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses),
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
         members=_members(given, datastore),
         more_certificates=partial(_member_certificate, datastore),
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))
+    renewing: asyncio.Task[None] | None = None
     try:
         with _start_errors(given):
             await api.start()
@@ -118,6 +118,7 @@ async def _serve(
                 _write_private(given.join_token_file, token.token + "\n")
             _serve_metrics(given.metrics_listen, api)
         supervisor.start()
+        renewing = asyncio.create_task(_keep_renewing(given, pki, api, supervisor))
         _tune_memory()
         print(  # noqa: T201 - what starts the server waits for this line
             f"podraft-server ready: api={_with_port(given.listen, api.port)} "
@@ -127,8 +128,31 @@ async def _serve(
         )
         await _until_stopped_or_failed(stop, datastore)
     finally:
+        if renewing is not None:
+            renewing.cancel()
         await supervisor.stop()
         await api.stop(_GRACE_S)
+
+
+async def _keep_renewing(
+    given: Arguments, pki: Pki, api: ApiServer, supervisor: processes.Supervisor
+) -> None:
+    """Renew certificates in time; what uses them gets the new ones."""
+
+    async def use(old: Pki, new: Pki) -> None:
+        api.use(new)
+        if old.clients == new.clients:
+            return
+        _write_configs(given, new, api.port)
+        for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+            if old.clients[component] != new.clients[component]:
+                _LOG.info("the certificate of the %s was renewed", component)
+                await supervisor.restart(component)
+        if old.clients["admin"] != new.clients["admin"]:
+            _LOG.info("the admin's certificate was renewed: admin.conf has it")
+
+    renew = partial(ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses)
+    await renewal.keep_renewing(pki, renew, use)
 
 
 def _members(given: Arguments, datastore: Store) -> LookAtGroup:

@@ -42,6 +42,8 @@ class Supervisor:
     def __init__(self, commands: Sequence[Command]) -> None:
         self._commands = commands
         self._tasks: list[asyncio.Task[None]] = []
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._restarting: set[str] = set()
 
     def start(self) -> None:
         """Start all children."""
@@ -53,11 +55,21 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def restart(self, name: str) -> None:
+        """End one child, if it runs, so that it starts again and reads its files anew."""
+        process = self._processes.get(name)
+        if process is not None and process.returncode is None:
+            self._restarting.add(name)
+            await _end(process)
+
     async def _keep(self, command: Command) -> None:
         backoff_s = _BACKOFF_S_MIN
         while True:
             started_s = time.monotonic()
-            status = await _run(command)
+            status = await self._run(command)
+            if command.name in self._restarting:
+                self._restarting.discard(command.name)
+                continue
             if time.monotonic() - started_s > _STABLE_S:
                 backoff_s = _BACKOFF_S_MIN
             _LOG.error(
@@ -69,19 +81,19 @@ class Supervisor:
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _BACKOFF_S_MAX)
 
-
-async def _run(command: Command) -> int:
-    """Run one child to its end; when cancelled, end it."""
-    environment = {**os.environ, _PARENT: str(os.getpid())}
-    process = await asyncio.create_subprocess_exec(
-        *command.arguments, stdin=asyncio.subprocess.DEVNULL, env=environment
-    )
-    _LOG.info("started the %s pid=%d", command.name, process.pid)
-    try:
-        return await process.wait()
-    except asyncio.CancelledError:
-        await _end(process)
-        raise
+    async def _run(self, command: Command) -> int:
+        """Run one child to its end; when cancelled, end it."""
+        environment = {**os.environ, _PARENT: str(os.getpid())}
+        process = await asyncio.create_subprocess_exec(
+            *command.arguments, stdin=asyncio.subprocess.DEVNULL, env=environment
+        )
+        self._processes[command.name] = process
+        _LOG.info("started the %s pid=%d", command.name, process.pid)
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -112,6 +112,11 @@ class CertificateAuthority:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
+    def valid_until(self) -> datetime.datetime:
+        """When the authority's own certificate ends, and all that it signed."""
+        return self._certificate.not_valid_after_utc
+
+    @property
     def key_pair(self) -> KeyPair:
         """Certificate and key: what `load` takes."""
         return KeyPair(self.certificate, _encode_key(self._key))

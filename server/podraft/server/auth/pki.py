@@ -59,6 +59,11 @@ class Pki:
         """The authority's certificate (PEM): what clients and servers trust."""
         return self.authority.certificate
 
+    @property
+    def renewal_due(self) -> datetime.datetime:
+        """When the first of these certificates has only a third of its life left."""
+        return min(_due(pair) for pair in (self.server, *self.clients.values()))
+
     def config(self, component: str, servers: Sequence[str]) -> ClusterConfig:
         """Return how ``component`` (a key of `COMPONENTS`) reaches the API at ``servers``."""
         pair = self.clients[component]
@@ -139,9 +144,14 @@ def _ensure_client(
 
 def _usable(pair: KeyPair, authority: CertificateAuthority, now: datetime.datetime) -> bool:
     """Return whether ``pair`` is our authority's and more than a third of its life remains."""
+    begins = x509.load_pem_x509_certificate(pair.certificate).not_valid_before_utc
+    return authority.issued(pair.certificate) and begins <= now < _due(pair)
+
+
+def _due(pair: KeyPair) -> datetime.datetime:
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return authority.issued(pair.certificate) and begins <= now < ends - (ends - begins) / 3
+    return ends - (ends - begins) / 3
 
 
 def _serves(pair: KeyPair, serves: Sequence[str]) -> bool:

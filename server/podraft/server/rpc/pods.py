@@ -44,6 +44,10 @@ class PodMethods:
         self._callers = callers
         self._relay = Relay(datastore, decoded, callers, pki)
 
+    def use(self, pki: Pki) -> None:
+        """Reach agents with the certificate of ``pki`` from now on."""
+        self._relay.use(pki)
+
     def methods(self) -> Methods:
         """Return the handlers."""
         service = f"/{kinds.POD.service}"

@@ -55,7 +55,9 @@ class Relay:
         self._decoded = decoded
         self._callers = callers
         self._pki = pki
-        self._channels: dict[Target, grpc.aio.Channel] = {}
+        # By the number of the certificate that they were made with, too: see ``use``.
+        self._channels: dict[tuple[int, Target], grpc.aio.Channel] = {}
+        self._certificates = 0
 
     async def close(self) -> None:
         """Close all connections."""
@@ -138,13 +140,19 @@ class Relay:
         )
         return Target(container, node_name, _agent_address(node))
 
+    def use(self, pki: Pki) -> None:
+        """Make new connections with the certificate of ``pki``; the old ones grow out of use."""
+        if pki.clients["apiserver"] != self._pki.clients["apiserver"]:
+            self._certificates += 1
+        self._pki = pki
+
     async def _channel(self, target: Target) -> grpc.aio.Channel:
         """Return a connection to the target's agent.
 
         Raises:
             RefusedError: The agent cannot be reached.
         """
-        key = Target("", target.node, target.address)
+        key = (self._certificates, Target("", target.node, target.address))
         channel = self._channels.pop(key, None)
         if channel is None:
             channel = self._connect(target)

@@ -103,7 +103,6 @@ class ApiOptions:
     addresses: AddressRanges
     data_dir: Path
     backup_refusal: str = ""
-    renew_pki: Callable[[], Pki] | None = None
     members: LookAtGroup = _alone
     more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
 
@@ -115,7 +114,6 @@ class ApiServer:
         self._datastore = datastore
         self._pki = pki
         self._serving = ServingCertificate(pki)
-        self._renewing: asyncio.Task[None] | None = None
         self._options = options
         self._decoded = DecodedObjects()
         self.hub = WatchHub(datastore, self._decoded)
@@ -155,18 +153,22 @@ class ApiServer:
         await self._join.start()
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         self._telling = asyncio.create_task(self._tell_health())
-        if self._options.renew_pki is not None:
-            self._renewing = asyncio.create_task(self._serving.keep(self._options.renew_pki))
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
-        for task in (self._renewing, self._telling, self._disk):
-            if task is not None:
-                task.stop() if isinstance(task, DiskWatch) else task.cancel()
+        if self._telling is not None:
+            self._telling.cancel()
+        if self._disk is not None:
+            self._disk.stop()
         await self._health.enter_graceful_shutdown()
         await self.hub.close()
         await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
         await self._pods.close()
+
+    def use(self, pki: Pki) -> None:
+        """Show the certificates of ``pki`` from the next handshake on."""
+        self._serving.use(pki)
+        self._pods.use(pki)
 
     @property
     def revision(self) -> int:

@@ -1,27 +1,18 @@
 """The certificate that the servers show, replaced while they run.
 
-Owns: what a TLS handshake is answered with.  Invariants: connections that are open keep
-theirs; what cannot be renewed stays in use, and a certificate that soon expires is
-complained about.
+Owns: what a TLS handshake is answered with.  Invariant: connections that are open keep theirs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import grpc
-from cryptography import x509
 
-from podraft.server.auth.pki import Pki, PkiError
+from podraft.server.auth.pki import Pki
 
 _LOG = logging.getLogger(__name__)
-
-_CHECK_EVERY_S: Final = 6 * 3600.0
-_WARN_BEFORE: Final = timedelta(days=30)
 
 
 class ServingCertificate:
@@ -65,20 +56,3 @@ class ServingCertificate:
             )
         )
         return configuration
-
-    async def keep(self, renew: Callable[[], Pki]) -> None:
-        """Renew for ever what ``renew``, which may block, finds too old."""
-        while True:
-            await asyncio.sleep(_CHECK_EVERY_S)
-            try:
-                self.use(await asyncio.to_thread(renew))
-            except (PkiError, OSError) as error:
-                _LOG.error("the server's certificate could not be checked: %s", error)
-            self.warn(datetime.now(UTC))
-
-    def warn(self, now: datetime) -> None:
-        """Say so if the certificate expires soon."""
-        certificate = x509.load_pem_x509_certificate(self._pki.server.certificate)
-        ends = certificate.not_valid_after_utc
-        if ends - now < _WARN_BEFORE:
-            _LOG.warning("the server's certificate expires at %s", ends.isoformat())

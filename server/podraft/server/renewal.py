@@ -1,0 +1,59 @@
+"""Certificates are renewed while the server runs, and reach whoever uses them.
+
+Owns: when to look, and who is told.  Invariants: a certificate is renewed when a third of its life
+is left, so that two thirds of a failing server's time remain to notice; what cannot be renewed
+stays in use and is complained about; a failure is tried again, not more often than every minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
+
+from podraft.server.auth.pki import Pki, PkiError
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 6 * 3600.0
+_LOOK_AGAIN_S: Final = 60.0
+_WARN_BEFORE: Final = timedelta(days=30)
+
+# Gets what was used before and what is to be used from now on.
+Use: TypeAlias = Callable[[Pki, Pki], Awaitable[None]]
+
+
+async def keep_renewing(pki: Pki, renew: Callable[[], Pki], use: Use) -> None:
+    """Renew for ever what ``renew``, which may block, finds too old.
+
+    ``use`` is called whenever something was renewed.
+    """
+    while True:
+        await asyncio.sleep(_pause_s(pki, datetime.now(UTC)))
+        try:
+            renewed = await asyncio.to_thread(renew)
+            if renewed != pki:
+                await use(pki, renewed)
+                pki = renewed
+        except (PkiError, OSError) as error:
+            _LOG.error("certificates could not be renewed: %s", error)
+        _warn(pki, datetime.now(UTC))
+
+
+def _pause_s(pki: Pki, now: datetime) -> float:
+    """Return when to look again: when something is due, within bounds."""
+    due_s = (pki.renewal_due - now).total_seconds()
+    if due_s <= 0:
+        # It was due already and could not be done.
+        return _LOOK_AGAIN_S
+    return min(due_s + 1.0, _LOOK_EVERY_S)
+
+
+def _warn(pki: Pki, now: datetime) -> None:
+    ends = pki.authority.valid_until
+    if ends - now < _WARN_BEFORE:
+        _LOG.warning("the cluster's certificate authority expires at %s", ends.isoformat())
+    if pki.renewal_due < now:
+        _LOG.warning("a certificate was due for renewal at %s", pki.renewal_due.isoformat())
