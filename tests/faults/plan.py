@@ -48,7 +48,7 @@ class Fault:
     """``member`` and ``other`` are names; ``member`` may be ``LEADER``: whoever leads then.
 
     ``pause_s`` passes before, ``lasts_s`` until it is mended.  ``left_bytes``: what a full disk
-    still takes.
+    still takes.  ``all_well``: it waits until every member is.
     """
 
     kind: FaultKind
@@ -56,7 +56,8 @@ class Fault:
     other: str
     pause_s: float
     lasts_s: float
-    left_bytes: int
+    left_bytes: int = 0
+    all_well: bool = False
 
     def __str__(self) -> str:
         more = f" ({self.other})" if self.kind is FaultKind.CUT_PAIR else ""
@@ -81,3 +82,11 @@ def faults(seed: int, members: tuple[str, ...]) -> Iterator[Fault]:
             lasts_s=random.choice((0.3, 1.0, 2.5, 4.0)) * (0.5 + random.random() / 2),
             left_bytes=random.choice((0, 0, 20_000, 500_000)),
         )
+
+
+def deaths_of_the_leader(seed: int, count: int) -> Iterator[Fault]:
+    """Yield ``count`` kills of whoever leads."""
+    random = Random(seed)
+    for _ in range(count):
+        pause_s = 1.0 + random.random()
+        yield Fault(FaultKind.KILL, LEADER, "", pause_s, lasts_s=1.5, all_well=True)

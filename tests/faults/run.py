@@ -6,15 +6,15 @@ Owns: the order of these; what a run is measured by.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from math import inf
 
 from faults.checks import Verdict, check
-from faults.plan import LEADER, Fault, FaultKind, faults
+from faults.plan import LEADER, Fault, FaultKind
 from faults.workload import NAMESPACE, Book, RegisterClient, Seen, Watcher
 from faults.world import World
 from podraft.client.client import Client
@@ -45,7 +45,7 @@ class Report:
 
     def lines(self) -> list[str]:
         calls = self.book.calls
-        unknown = sum(call.value != 0 and call.end_s == float("inf") for call in calls)
+        unknown = sum(call.value != 0 and call.end_s == inf for call in calls)
         acknowledged = len(self.book.acknowledged_s)
         pauses = sorted(self.pauses_s)
         lines = [
@@ -58,15 +58,18 @@ class Report:
         if pauses:
             lines.append(
                 f"pause of writes after {len(pauses)} deaths of the leader:"
-                f" median {pauses[len(pauses) // 2]:.2f} s, longest {pauses[-1]:.2f} s"
+                f" median {pauses[len(pauses) // 2]:.2f} s, 90 of 100 below"
+                f" {pauses[len(pauses) * 9 // 10]:.2f} s, longest {pauses[-1]:.2f} s"
             )
         return lines
 
 
-async def run(world: World, seed: int, seconds: float, say: Say) -> Report:
-    """Disturb ``world`` for so long, then check everything."""
+async def run(
+    world: World, seed: int, plan: Iterable[Fault], say: Say, *, seconds: float = inf
+) -> Report:
+    """Carry out ``plan``, for so long at most, then check everything."""
     await asyncio.to_thread(world.start)
-    start = max([await _revision(config) for config in world.configs.values()])
+    start = await _converged(world)
     book, stop = Book(), asyncio.Event()
     final: list[int] = []
     watchers = [Watcher(number, seed, world.configs, start) for number in range(WATCHERS)]
@@ -77,7 +80,7 @@ async def run(world: World, seed: int, seconds: float, say: Say) -> Report:
     clients = [RegisterClient(number, seed, world.configs, book) for number in range(CLIENTS)]
     working = [asyncio.create_task(client.run(stop)) for client in clients]
     began = time.monotonic()
-    happened = await _disturb(world, seed, seconds, book, say)
+    happened = await _disturb(world, plan, began + seconds, book, say)
     ended = time.monotonic()
     stop.set()
     await asyncio.gather(*working)
@@ -99,16 +102,18 @@ async def run(world: World, seed: int, seconds: float, say: Say) -> Report:
 
 
 async def _disturb(
-    world: World, seed: int, seconds: float, book: Book, say: Say
+    world: World, plan: Iterable[Fault], end: float, book: Book, say: Say
 ) -> list[tuple[float, Fault, str]]:
     happened: list[tuple[float, Fault, str]] = []
-    end = time.monotonic() + seconds
-    for fault in faults(seed, tuple(world.members)):
+    began = time.monotonic()
+    for fault in plan:
         if time.monotonic() + fault.pause_s + fault.lasts_s > end:
-            return happened
+            break
+        if fault.all_well:
+            await _converged(world, comparing=False)
         await asyncio.sleep(fault.pause_s)
         at = time.monotonic()
-        say(f"{seconds - (end - at):6.1f} s  {fault}")
+        say(f"{at - began:6.1f} s  {fault}")
         victim = await world.suffer(fault)
         happened.append((at, fault, victim))
         await asyncio.to_thread(world.check_running)
@@ -118,39 +123,39 @@ async def _disturb(
             await eventually_async(partial(_more, book, count), within_s=_PROGRESS_S)
         except AssertionError:
             book.problems.append(f"nothing was written for {_PROGRESS_S} s after {fault}")
-            return happened
-    raise AssertionError("the plan has an end")
+            break
+    return happened
 
 
 def _more(book: Book, count: int) -> bool:
     return len(book.acknowledged_s) > count
 
 
-async def _revision(config: ClusterConfig) -> int:
-    async with Client(config) as client:
-        return int((await client.config_maps.list(NAMESPACE)).resource_version)
+async def _converged(world: World, *, comparing: bool = True) -> int:
+    """Return a revision at which all members have answered, with equal contents if ``comparing``.
+
+    Each proves with its answer that it knows what is committed.
+    """
+
+    async def answered() -> list[tuple[int, list[bytes]]] | None:
+        try:
+            return [await _contents(config) for config in world.configs.values()]
+        except ApiError:
+            return None
+
+    async def equal() -> int:
+        found = await answered()
+        if found is None or (comparing and any(each != found[0] for each in found)):
+            return 0
+        return max(revision for revision, _ in found)
+
+    return await eventually_async(equal, within_s=_CONVERGED_S)
 
 
-async def _converged(world: World) -> int:
-    """Return the revision at which all members have equal contents."""
-    contents: dict[str, object] = {}
-
-    async def equal() -> bool:
-        for name, config in world.configs.items():
-            with contextlib.suppress(ApiError):
-                async with Client(config, timeout_s=5) as client:
-                    listed = await client.config_maps.list(NAMESPACE)
-                    contents[name] = (
-                        listed.resource_version,
-                        [item.SerializeToString() for item in listed.items],
-                    )
-                    revisions[name] = int(listed.resource_version)
-        values = list(contents.values())
-        return len(values) == len(world.configs) and all(value == values[0] for value in values)
-
-    revisions: dict[str, int] = {}
-    await eventually_async(equal, within_s=_CONVERGED_S)
-    return max(revisions.values())
+async def _contents(config: ClusterConfig) -> tuple[int, list[bytes]]:
+    async with Client(config, timeout_s=5) as client:
+        listed = await client.config_maps.list(NAMESPACE)
+    return int(listed.resource_version), [item.SerializeToString() for item in listed.items]
 
 
 async def _past(config: ClusterConfig, start: int, end: int) -> list[Seen]:

@@ -21,6 +21,8 @@ class GroupChecks:
         self._leaders: dict[int, tuple[int, int]] = {}
         self._entries: dict[tuple[int, int], tuple[bytes, int]] = {}
         self._committed_terms: list[int] = [0]
+        # The term of whoever committed it: leaders of earlier terms who win later may lack it.
+        self._committed_in: list[int] = [0]
         self._applied: list[Entry | None] = [None]
         self.effective: list[bytes] = []
         self.events: list[tuple[Event, ...]] = [()]
@@ -40,7 +42,7 @@ class GroupChecks:
             )
         for index in range(max(log.start, 1), self.committed + 1):
             committed_term = self._committed_terms[index]
-            if log.term_at(index) != committed_term:
+            if self._committed_in[index] <= term and log.term_at(index) != committed_term:
                 raise SimulationFailedError(
                     f"leader completeness: entry {index} of term {committed_term} is committed, but"
                     f" the leader of term {term}, member {member}, has {log.term_at(index)} there"
@@ -58,13 +60,14 @@ class GroupChecks:
                 )
             previous_term = entry.term
 
-    def committed_to(self, member: int, log: RaftLog, first: int) -> None:
+    def committed_to(self, member: int, its_term: int, log: RaftLog, first: int) -> None:
         """State machine safety, at the moment of commitment."""
         terms = self._committed_terms
         for index in range(max(first, log.start), log.commit + 1):
             term = log.term_at(index) or 0
             if index == len(terms):
                 terms.append(term)
+                self._committed_in.append(its_term)
             elif index > len(terms):
                 raise SimulationFailedError(f"member {member} commits {index} out of nowhere")
             elif terms[index] != term:

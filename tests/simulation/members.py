@@ -193,7 +193,8 @@ class SimulatedMember:
             if self.shared.elected is not None:
                 self.shared.world.after(0.0, self.shared.elected, self)
         if core.log.commit != self._commit_seen:
-            self.shared.checks.committed_to(self.id, core.log, self._commit_seen + 1)
+            term = core.member.term
+            self.shared.checks.committed_to(self.id, term, core.log, self._commit_seen + 1)
             self._commit_seen = core.log.commit
             if self.shared.committed is not None and self.leads:
                 self.shared.committed(self)

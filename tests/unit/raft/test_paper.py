@@ -299,3 +299,28 @@ def test_what_waits_is_bounded() -> None:
         for refusal in core.step(Proposed((Proposal(number, b"x"),))).refused
     ]
     assert refused == [Refusal.OVERLOADED, Refusal.OVERLOADED]
+
+
+def asked_in(core: RaftCore, count: int) -> list[tuple[int, bool]]:
+    """Return whom the member asks for a vote within ``count`` ticks, and if only in advance."""
+    asked = []
+    for _ in range(count):
+        effects = core.step(Tick())
+        messages = (*effects.messages_now, *effects.messages_after_persist)
+        asked += [(ask.to, ask.pre) for ask in messages if isinstance(ask, AskVote)]
+    return asked
+
+
+def test_5_2_who_has_not_answered_a_campaign_is_asked_again_before_patience_ends() -> None:
+    # Its question may have been lost, or come before it missed the leader itself.
+    core = member(1, membership=FIVE, options=RaftOptions(election_ticks=10, heartbeat_ticks=2))
+    ticks(core, 10)
+    core.step(Received(Vote(2, 1, 2, granted=True, pre=True)))
+    assert asked_in(core, 2) == [(3, True), (4, True), (5, True)]
+    persist(core, core.step(Received(Vote(4, 1, 2, granted=True, pre=True))))
+    core.step(Received(Vote(5, 1, 2, granted=False)))
+    assert asked_in(core, 2) == [(2, False), (3, False), (4, False)]
+    core.step(Received(Vote(2, 1, 2, granted=True)))
+    core.step(Received(Vote(3, 1, 2, granted=True)))
+    assert core.member.role is Role.LEADER
+    assert asked_in(core, 4) == []

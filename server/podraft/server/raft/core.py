@@ -222,6 +222,8 @@ class RaftCore:
             self._leader_tick()
         elif member.elapsed_ticks >= member.patience_ticks:
             self._election.patience_ended()
+        elif member.elapsed_ticks % member.options.heartbeat_ticks == 0:
+            self._election.ask_again()
 
     def _leader_tick(self) -> None:
         member, options = self.member, self.member.options

@@ -75,6 +75,12 @@ class Election:
         self._transfer = transfer
         self._ask(pre=False)
 
+    def ask_again(self) -> None:
+        """Ask who has not answered: it may have been too early for it, or not connected yet."""
+        role = self._member.role
+        if role in (Role.PRE_CANDIDATE, Role.CANDIDATE):
+            self._ask(pre=role is Role.PRE_CANDIDATE)
+
     def persisted(self) -> None:
         """Count the own vote when it is durable."""
         member = self._member
@@ -90,7 +96,7 @@ class Election:
         member, log = self._member, self._member.log
         term = member.term + 1 if pre else member.term
         for voter in log.membership.voters:
-            if voter == member.id:
+            if voter == member.id or voter in self._votes:
                 continue
             transfer = self._transfer and not pre
             ask = AskVote(member.id, voter, term, log.last_index, log.last_term, pre, transfer)

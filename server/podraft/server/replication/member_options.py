@@ -41,7 +41,7 @@ class MemberOptions:
     send_bytes: int = 32 * _MIB
     frame_bytes: int = 1 * _MIB
     reconnect_s: float = 0.1
-    reconnect_s_max: float = 1.0
+    reconnect_s_max: float = 0.25
 
     @classmethod
     def timed(cls, heartbeat_s: float, election_s: float) -> MemberOptions:
