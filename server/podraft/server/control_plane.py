@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from podraft.client import config as client_config
 from podraft.server import arguments, member_start, processes, renewal
 from podraft.server.arguments import Arguments, StartError, split_address
+from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
 from podraft.server.replication.directory import StoreOpenError
@@ -108,7 +109,7 @@ async def _serve(
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))
-    renewing: asyncio.Task[None] | None = None
+    renewing: list[asyncio.Task[None]] = []
     try:
         with _start_errors(given):
             await api.start()
@@ -118,7 +119,9 @@ async def _serve(
                 _write_private(given.join_token_file, token.token + "\n")
             _serve_metrics(given.metrics_listen, api)
         supervisor.start()
-        renewing = asyncio.create_task(_keep_renewing(given, pki, api, supervisor))
+        renewing.append(asyncio.create_task(_keep_renewing(given, pki, api, supervisor)))
+        if isinstance(datastore, RaftDatastore):
+            renewing.append(asyncio.create_task(_keep_renewing_member(datastore, pki)))
         _tune_memory()
         print(  # noqa: T201 - what starts the server waits for this line
             f"podraft-server ready: api={_with_port(given.listen, api.port)} "
@@ -128,10 +131,17 @@ async def _serve(
         )
         await _until_stopped_or_failed(stop, datastore)
     finally:
-        if renewing is not None:
-            renewing.cancel()
+        for task in renewing:
+            task.cancel()
         await supervisor.stop()
         await api.stop(_GRACE_S)
+
+
+async def _keep_renewing_member(store: RaftDatastore, pki: Pki) -> None:
+    def use(pair: KeyPair) -> None:
+        store.use_certificate(pair.certificate, pair.key)
+
+    await renewal.keep_renewing_member(store.certificate, pki.authority, store.name, use)
 
 
 async def _keep_renewing(

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from podraft.server.auth.pki import Pki, PkiError
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from podraft.server.auth.pki import Pki, PkiError, due
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ async def keep_renewing(pki: Pki, renew: Callable[[], Pki], use: Use) -> None:
     ``use`` is called whenever something was renewed.
     """
     while True:
-        await asyncio.sleep(_pause_s(pki, datetime.now(UTC)))
+        await asyncio.sleep(_pause_s(pki.renewal_due, datetime.now(UTC)))
         try:
             renewed = await asyncio.to_thread(renew)
             if renewed != pki:
@@ -42,9 +43,26 @@ async def keep_renewing(pki: Pki, renew: Callable[[], Pki], use: Use) -> None:
         _warn(pki, datetime.now(UTC))
 
 
-def _pause_s(pki: Pki, now: datetime) -> float:
+async def keep_renewing_member(
+    certificate: bytes,
+    authority: CertificateAuthority,
+    name: str,
+    use: Callable[[KeyPair], None],
+) -> None:
+    """Renew for ever what a member shows to the others; it lies in no file."""
+    while True:
+        due_s = (due(certificate) - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(min(max(due_s, 0.0), _LOOK_EVERY_S))
+        if due_s <= 0:
+            pair = authority.issue_member(name, datetime.now(UTC))
+            use(pair)
+            certificate = pair.certificate
+            _LOG.info("the certificate for the other members was renewed")
+
+
+def _pause_s(due_at: datetime, now: datetime) -> float:
     """Return when to look again: when something is due, within bounds."""
-    due_s = (pki.renewal_due - now).total_seconds()
+    due_s = (due_at - now).total_seconds()
     if due_s <= 0:
         # It was due already and could not be done.
         return _LOOK_AGAIN_S

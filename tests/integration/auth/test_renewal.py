@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from local_cluster.server_process import ServerProcess
 from podraft.client.config import load
-from podraft.server.auth.certificates import CLOCK_SKEW
+from podraft.server.auth.certificates import CLOCK_SKEW, SERVER_LIFETIME, KeyPair
 from podraft.server.auth.pki import COMPONENTS, ensure_pki
-from support.waiting import eventually
+from podraft.server.renewal import keep_renewing_member
+from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.transport import MemberCredentials
+from support.raft_cluster import RaftCluster
+from support.waiting import eventually, eventually_async
 
 # Due for renewal about three seconds from now: then a third of the life is left.
 _SHORT = CLOCK_SKEW / 2 + datetime.timedelta(seconds=5)
@@ -54,3 +61,63 @@ def test_components_and_admin_get_new_certificates_while_the_server_runs(tmp_pat
         assert "starting it again in" not in server.log()
         assert server.stop() == 0
         server.start()
+
+
+def _use(store: RaftDatastore, pair: KeyPair) -> None:
+    store.use_certificate(pair.certificate, pair.key)
+
+
+def test_members_show_each_other_renewed_certificates_and_stay_connected(tmp_path: Path):
+    """The old certificate expires; who connects after that must have used the new one."""
+
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path)
+        short = datetime.timedelta(seconds=4)
+        begun = datetime.datetime.now(datetime.UTC)
+
+        def credentials(name: str) -> MemberCredentials:
+            # As every member's, but soon over.
+            early = begun - (SERVER_LIFETIME - short)
+            pair = cluster.authority.issue_member(name, early)
+            usual = cluster.config(1).credentials
+            return dataclasses.replace(usual, certificate=pair.certificate, key=pair.key)
+
+        for peer in cluster.peers:
+            config = dataclasses.replace(
+                cluster.config(peer.id), credentials=credentials(peer.name)
+            )
+            cluster.stores[peer.id] = await RaftDatastore.open(config)
+        stores = cluster.stores
+        for store in stores.values():
+            await store.caught_up()
+        old = {number: store.certificate for number, store in stores.items()}
+        renewing = [
+            asyncio.create_task(
+                keep_renewing_member(
+                    store.certificate,
+                    cluster.authority,
+                    store.name,
+                    partial(_use, store),
+                )
+            )
+            for store in stores.values()
+        ]
+        term = stores[1].status.term
+        await eventually_async(
+            lambda: all(store.certificate != old[number] for number, store in stores.items()),
+            within_s=5,
+        )
+        # Nobody was disturbed.
+        assert {store.status.term for store in stores.values()} == {term}
+        expired = lambda: datetime.datetime.now(datetime.UTC) > begun + short  # noqa: E731
+        await eventually_async(expired)
+        await cluster.stop(3)
+        await cluster.start(3)
+        await stores[3].caught_up()
+        await eventually_async(lambda: set(stores[3]._transport.connected) == {1, 2})
+        await eventually_async(lambda: 3 in stores[1]._transport.connected)
+        for task in renewing:
+            task.cancel()
+        await cluster.stop_all()
+
+    asyncio.run(main())

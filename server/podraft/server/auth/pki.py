@@ -62,7 +62,7 @@ class Pki:
     @property
     def renewal_due(self) -> datetime.datetime:
         """When the first of these certificates has only a third of its life left."""
-        return min(_due(pair) for pair in (self.server, *self.clients.values()))
+        return min(due(pair.certificate) for pair in (self.server, *self.clients.values()))
 
     def config(self, component: str, servers: Sequence[str]) -> ClusterConfig:
         """Return how ``component`` (a key of `COMPONENTS`) reaches the API at ``servers``."""
@@ -145,11 +145,12 @@ def _ensure_client(
 def _usable(pair: KeyPair, authority: CertificateAuthority, now: datetime.datetime) -> bool:
     """Return whether ``pair`` is our authority's and more than a third of its life remains."""
     begins = x509.load_pem_x509_certificate(pair.certificate).not_valid_before_utc
-    return authority.issued(pair.certificate) and begins <= now < _due(pair)
+    return authority.issued(pair.certificate) and begins <= now < due(pair.certificate)
 
 
-def _due(pair: KeyPair) -> datetime.datetime:
-    certificate = x509.load_pem_x509_certificate(pair.certificate)
+def due(pem: bytes) -> datetime.datetime:
+    """Return when a certificate has only a third of its life left."""
+    certificate = x509.load_pem_x509_certificate(pem)
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return ends - (ends - begins) / 3
 

@@ -228,9 +228,18 @@ class RaftDatastore:
         )
 
     @property
+    def name(self) -> str:
+        """This member's name in the group."""
+        return self._transport.me.name
+
+    @property
     def certificate(self) -> bytes:
         """What this member shows to the others, PEM."""
         return self._transport.certificate
+
+    def use_certificate(self, certificate: bytes, key: bytes) -> None:
+        """Show this certificate to the other members from the next connection on."""
+        self._transport.use(certificate, key)
 
     def unready(self) -> str:
         """Return why this member should get no calls now; empty: it should."""

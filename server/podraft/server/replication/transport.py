@@ -15,7 +15,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -128,20 +128,37 @@ class MemberTransport:
             TransportError: The address cannot be used.
         """
         self._receive, self._receive_snapshot = receive, receive_snapshot
-        shown = self._credentials
         members_pb2_grpc.add_MemberServiceServicer_to_server(_Service(self), self._server)
-        credentials = grpc.ssl_server_credentials(
-            [(shown.key, shown.certificate)],
-            root_certificates=shown.authority,
-            require_client_auth=True,
-        )
         try:
-            self.port = self._server.add_secure_port(listen, credentials)
+            self.port = self._server.add_secure_port(listen, self._server_credentials())
         except RuntimeError:
             self.port = 0
         if not self.port:
             raise TransportError(f"cannot listen on {listen} for other members")
         await self._server.start()
+
+    def _server_credentials(self) -> grpc.ServerCredentials:
+        shown = self._credentials
+
+        def renewed() -> grpc.ServerCertificateConfiguration | None:
+            # Called by gRPC at every handshake, on its own threads: None is "as before".
+            nonlocal shown
+            if shown is self._credentials:
+                return None
+            shown = self._credentials
+            return _server_configuration(shown)
+
+        # The stubs do not know that None is allowed.
+        fetch: Any = renewed
+        return grpc.dynamic_ssl_server_credentials(
+            _server_configuration(shown), fetch, require_client_authentication=True
+        )
+
+    def use(self, certificate: bytes, key: bytes) -> None:
+        """Show this certificate from the next handshake on; connections that are there stay."""
+        self._credentials = replace(self._credentials, certificate=certificate, key=key)
+        for link in self._links.values():
+            link.credentials = self._credentials
 
     def set_peers(self, peers: Iterable[Peer]) -> None:
         """Talk to exactly these members (but not to oneself)."""
@@ -284,6 +301,13 @@ class MemberTransport:
             self._receive(message)
 
 
+def _server_configuration(shown: MemberCredentials) -> grpc.ServerCertificateConfiguration:
+    configuration: grpc.ServerCertificateConfiguration = grpc.ssl_server_certificate_configuration(
+        [(shown.key, shown.certificate)], root_certificates=shown.authority
+    )
+    return configuration
+
+
 class _Service(members_pb2_grpc.MemberServiceServicer):
     """The service; a thin adapter, as generated names are not ours."""
 
@@ -337,7 +361,8 @@ class _Link:
     ) -> None:
         self._peer = peer
         self._hello = hello
-        self._credentials = credentials
+        # What the next connection is made with.
+        self.credentials = credentials
         self._options = options
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
@@ -366,29 +391,36 @@ class _Link:
 
     async def _run(self) -> None:
         """Connect, and again when that ends; the pauses grow up to a bound."""
-        shown = self._credentials
+        while True:
+            shown = self.credentials
+            async with self._channel(shown) as channel:
+                self.stub = members_pb2_grpc.MemberServiceStub(channel)
+                await self._keep_connected(shown)
+
+    def _channel(self, shown: MemberCredentials) -> grpc.aio.Channel:
         name = shown.server_name(self._peer.name)
-        channel = grpc.aio.secure_channel(
+        return grpc.aio.secure_channel(
             self._peer.address,
             grpc.ssl_channel_credentials(shown.authority, shown.key, shown.certificate),
             options=(*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name)),
         )
+
+    async def _keep_connected(self, shown: MemberCredentials) -> None:
+        """Go on until there are other credentials and the connection made with these has ended."""
         pause_s = self._options.reconnect_s
-        async with channel:
-            self.stub = stub = members_pb2_grpc.MemberServiceStub(channel)
-            while True:
-                try:
-                    await self._converse(stub.Exchange())
-                except (grpc.aio.AioRpcError, TimeoutError, asyncio.InvalidStateError) as error:
-                    self._tell(error)
-                if self.connected:
-                    pause_s = self._options.reconnect_s
-                self.connected = False
-                self.dropped += len(self._queue)
-                self._queue.clear()
-                self._queue_bytes = 0
-                await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))
-                pause_s = min(2 * pause_s, self._options.reconnect_s_max)
+        while shown is self.credentials:
+            try:
+                await self._converse(self.stub.Exchange())
+            except (grpc.aio.AioRpcError, TimeoutError, asyncio.InvalidStateError) as error:
+                self._tell(error)
+            if self.connected:
+                pause_s = self._options.reconnect_s
+            self.connected = False
+            self.dropped += len(self._queue)
+            self._queue.clear()
+            self._queue_bytes = 0
+            await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))
+            pause_s = min(2 * pause_s, self._options.reconnect_s_max)
 
     def _tell(self, error: Exception) -> None:
         # Once for each time of being connected: it may be away for long.
