@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from podraft.server import logs
+from podraft.server.replication.roster import MEMBER_NAME
 from podraft.server.state.retention import Retention
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ SCHEDULER: Final = "scheduler"
 CONTROLLERS: Final = "controllers"
 COMPONENTS: Final = (API, SCHEDULER, CONTROLLERS)
 HEARTBEATS_PER_ELECTION: Final = 5
-_MEMBER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
 class StartError(Exception):
@@ -55,9 +54,12 @@ class Arguments:
     datastore: EtcdAddress | None = None
     members: tuple[tuple[str, str], ...] = ()
     member_name: str = ""
+    member_address: str = ""
     member_listen: str = ""
     heartbeat_s: float = 0.1
     election_s: float = 0.5
+    join: str = ""
+    token: str = ""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -86,9 +88,12 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         datastore=_datastore(parser, given),
         members=_checked_members(parser, given),
         member_name=given.member_name or "",
+        member_address=given.member_address,
         member_listen=given.member_listen,
         heartbeat_s=given.heartbeat_seconds,
         election_s=_checked_election(parser, given),
+        join=given.join,
+        token=_token(parser, given),
     )
 
 
@@ -96,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="podraft-server",
         description="The control plane of a cluster: API and store, scheduler, controllers.",
-        epilog="podraft-server restore FILE makes a new cluster's data directory from a backup.",
+        epilog="podraft-server restore FILE makes a new cluster's data directory from a backup; "
+        "podraft-server recover makes the one member that is left of a group a group of its own.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -146,16 +152,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--member-name",
+        type=_name,
         metavar="NAME",
-        help="which of --members this server is",
+        help="this server's name in the group (with --join, by default, the machine's)",
+    )
+    add(
+        "--member-address",
+        type=_address_or_nothing,
+        default="",
+        metavar="HOST:PORT",
+        help="where the other members reach this one.  A server that kept the state alone becomes "
+        "the first member of a group; a member that is somewhere else now tells the others",
     )
     add(
         "--member-listen",
         type=_address_or_nothing,
         default="",
         metavar="HOST:PORT",
-        help="where the other members reach this one (default: every address, with the port "
-        "in --members)",
+        help="where to listen for the other members (default: every address, with the port of "
+        "--member-address)",
     )
     add(
         "--heartbeat-seconds",
@@ -173,6 +188,15 @@ def _parser() -> argparse.ArgumentParser:
         help="without a leader for so long, to twice as long, a member campaigns; the same on each "
         "of them (default: %(default)s; `podraft doctor` says what suits)",
     )
+    add(
+        "--join",
+        type=_address_or_nothing,
+        default="",
+        metavar="HOST:PORT",
+        help="join the group of that server, whose join port this is; once",
+    )
+    add("--token", metavar="TOKEN", help="what `podraft member add` printed, for --join")
+    add("--token-file", type=Path, metavar="FILE", help="a file that holds --token")
     add(
         "--pod-cidr",
         type=_network,
@@ -281,12 +305,22 @@ def _checked_members(
     parser: argparse.ArgumentParser, given: argparse.Namespace
 ) -> tuple[tuple[str, str], ...]:
     members: tuple[tuple[str, str], ...] = given.members
+    of_group = members or given.member_name or given.member_address or given.member_listen
+    if given.datastore is not None and (of_group or given.join):
+        parser.error("the members of a group keep the state themselves: leave out --datastore")
+    if given.join and members:
+        parser.error("a server either founds a group (--members) or joins one (--join)")
+    if (given.member_name or given.member_listen) and not (
+        members or given.member_address or given.join
+    ):
+        parser.error(
+            "--member-name and --member-listen need --members, --member-address or --join; a "
+            "member that starts again needs none of them"
+        )
     if not members:
-        if given.member_name or given.member_listen:
-            parser.error("--member-name and --member-listen need --members")
         return ()
-    if given.datastore is not None:
-        parser.error("--members keep the state themselves: leave out --datastore")
+    if given.member_address:
+        parser.error("--members tells this server's address: leave out --member-address")
     if given.member_name not in dict(members):
         names = ", ".join(name for name, _ in members)
         parser.error(f"--member-name must be one of --members: {names}")
@@ -301,6 +335,20 @@ def _checked_election(parser: argparse.ArgumentParser, given: argparse.Namespace
             "--heartbeat-seconds, so that a lost heartbeat is no election"
         )
     return election_s
+
+
+def _token(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str:
+    token: str = given.token or ""
+    if given.token_file is not None:
+        if token:
+            parser.error("either --token or --token-file")
+        try:
+            token = given.token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            parser.error(f"--token-file: {error}")
+    if token and not given.join:
+        parser.error("--token needs --join HOST:PORT: the join port of a member")
+    return token
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -324,11 +372,19 @@ def _address(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not MEMBER_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected at most 32 lower-case letters, digits and '-'"
+        )
+    return text
+
+
 def _members(text: str) -> tuple[tuple[str, str], ...]:
     members: dict[str, str] = {}
     for item in text.split(","):
         name, equals, address = item.partition("=")
-        if not equals or not _MEMBER_NAME.fullmatch(name):
+        if not equals or not MEMBER_NAME.fullmatch(name):
             raise argparse.ArgumentTypeError(f"{item!r}: expected NAME=HOST:PORT")
         if name in members:
             raise argparse.ArgumentTypeError(f"{name!r} is there twice")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from podraft.client import config as client_config
-from podraft.server import arguments, member_start, processes, renewal
+from podraft.server import arguments, joining, member_start, processes, renewal
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
@@ -66,6 +66,10 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
         given.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if given.members:
             member_start.check_authority(given)
+        if given.join:
+            await joining.join(given, stop)
+            if stop.is_set():
+                return
         pki = await asyncio.to_thread(
             ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses
         )
@@ -78,7 +82,7 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
 
 
 async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
-    if given.members:
+    if given.datastore is None and member_start.is_member(given):
         return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
         options = StoreOptions(retention=given.retention)
@@ -106,6 +110,7 @@ async def _serve(
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
         members=_members(given, datastore),
         more_certificates=partial(_member_certificate, datastore),
+        administration=datastore.administration if isinstance(datastore, RaftDatastore) else None,
     )
     api = ApiServer(datastore, pki, options)
     supervisor = processes.Supervisor(_children(given))
@@ -118,6 +123,9 @@ async def _serve(
                 token = await create_join_token(datastore, pki.authority, LIFETIME_S_DEFAULT)
                 _write_private(given.join_token_file, token.token + "\n")
             _serve_metrics(given.metrics_listen, api)
+        if isinstance(datastore, RaftDatastore):
+            host = datastore.group.me.address.rpartition(":")[0]
+            datastore.announce(member_start.api_addresses(given, api.port, host))
         supervisor.start()
         renewing.append(asyncio.create_task(_keep_renewing(given, pki, api, supervisor)))
         if isinstance(datastore, RaftDatastore):
@@ -169,21 +177,15 @@ def _members(given: Arguments, datastore: Store) -> LookAtGroup:
     """Return what tells of the servers that keep the state."""
     if isinstance(datastore, RaftDatastore):
         return datastore.look
+    addresses = member_start.api_addresses(given, split_address(given.listen)[1])
     mode = StoreMode.EXTERNAL if given.datastore is not None else StoreMode.SINGLE
-    return partial(alone, socket.gethostname(), _api_addresses(given), mode)
+    return partial(alone, socket.gethostname(), addresses, mode)
 
 
 def _member_certificate(datastore: Store) -> Sequence[tuple[str, bytes]]:
     if isinstance(datastore, RaftDatastore):
         return (("member", datastore.certificate),)
     return ()
-
-
-def _api_addresses(given: Arguments) -> tuple[str, ...]:
-    """Return where clients reach the API; nothing, if that cannot be known."""
-    host, port = split_address(given.listen)
-    hosts = given.advertise_addresses or (() if host in _ANY_ADDRESS else (host,))
-    return tuple(_join(host, port) for host in hosts) if port else ()
 
 
 async def _until_stopped_or_failed(stop: asyncio.Event, datastore: Store) -> None:

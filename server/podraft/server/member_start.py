@@ -1,8 +1,14 @@
-"""How this server becomes a member of a group of servers that keep the state together.
+"""How this server becomes, and stays, a member of a group of servers that keep the state together.
 
-Owns: what follows from ``--members``: the group's identity, the members' numbers, the certificate
-it shows.  Invariant: members with the same authority and the same names agree on all of
-it without asking each other.
+Owns: which member a data directory is, and what follows from the command line for it:
+
+    --members           founds a group: all of them know each other beforehand
+    --member-address    makes a server alone the first member of a group
+    --join              enters a group (``joining``)
+    nothing             goes on as the member that the data directory is
+
+Invariant: founders with the same authority and the same names agree on the group's identity and the
+members' numbers without asking each other.  Once a directory is a member, it says so itself.
 """
 
 from __future__ import annotations
@@ -11,19 +17,41 @@ import asyncio
 import datetime
 import hashlib
 import logging
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
 from podraft.server.auth.identity import IdentityError, from_certificate
 from podraft.server.auth.pki import Pki
+from podraft.server.raft.entries import Membership
+from podraft.server.replication import converting, member_identity
 from podraft.server.replication.faults import NoLeaderError
+from podraft.server.replication.member_identity import MemberIdentity
+from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import MemberConfig, RaftDatastore
 from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.transport import MemberCredentials, Peer
+from podraft.server.replication.roster import MEMBER_NAME, Peer, Roster
 
 _LOG = logging.getLogger(__name__)
+
+_TELL_EVERY_S: Final = 1.0
+
+
+def is_member(given: Arguments) -> bool:
+    """Return whether this server is, or is to be, a member of a group.
+
+    Raises:
+        StoreOpenError: The data directory does not say it clearly.
+    """
+    wanted = bool(given.members or given.member_address or given.join)
+    return wanted or member_identity.load(store_directory(given)) is not None
 
 
 def check_authority(given: Arguments) -> None:
@@ -45,59 +73,184 @@ async def open_member(given: Arguments, pki: Pki, stop: asyncio.Event) -> RaftDa
     """Take part in the group; return when this member knows what was committed, or is stopped.
 
     Raises:
+        StartError: The command line does not fit the data directory.
         StoreOpenError: The data directory or the address cannot be used.
         StoreFailedError: The store stopped meanwhile.
     """
-    store = await RaftDatastore.open(member_config(given, pki.authority, given.data_dir / "store"))
+    identity = await asyncio.to_thread(_identity, given, pki.authority)
+    store = await RaftDatastore.open(_config(given, identity, pki.authority))
     stopping = asyncio.ensure_future(stop.wait())
-    catching_up = asyncio.ensure_future(_caught_up(store))
+    taking_part = asyncio.ensure_future(_take_part(store, identity))
     try:
-        await asyncio.wait((stopping, catching_up), return_when=asyncio.FIRST_COMPLETED)
-        if catching_up.done():
-            catching_up.result()
+        await asyncio.wait((stopping, taking_part), return_when=asyncio.FIRST_COMPLETED)
+        if taking_part.done():
+            taking_part.result()
     except BaseException:
         await store.close()
         raise
     finally:
         stopping.cancel()
-        catching_up.cancel()
+        taking_part.cancel()
     return store
 
 
-async def _caught_up(store: RaftDatastore) -> None:
+async def _take_part(store: RaftDatastore, identity: MemberIdentity) -> None:
+    """Return when this member has caught up and, if it joins, votes."""
     while True:
         try:
             await store.caught_up()
         except NoLeaderError:
-            _LOG.warning("waiting for a majority of the members")
+            _LOG.warning("waiting for %s", store.group.waiting_for())
         else:
-            return
+            break
+    if identity.id in store.group.membership.learners:
+        _LOG.warning("member %s gets what the others have", identity.name)
+        await store.administration.become_voter(_tell_progress())
+        _LOG.warning("member %s has caught up and votes now", identity.name)
 
 
-def member_config(
-    given: Arguments, authority: CertificateAuthority, directory: Path
+def _tell_progress() -> Callable[[int], None]:
+    """Return what says now and then how much is still missing."""
+    told_s = 0.0
+
+    def tell(lag: int) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _TELL_EVERY_S:
+            told_s = time.monotonic()
+            _LOG.warning("catching up: %d entries of the log to go", lag)
+
+    return tell
+
+
+def _config(
+    given: Arguments, identity: MemberIdentity, authority: CertificateAuthority
 ) -> MemberConfig:
-    """Return what the command line and the authority say of this member and its group."""
-    cluster_id = hashlib.sha256(b"podraft members " + authority.certificate).digest()[:16]
-    peers = tuple(Peer(_number(cluster_id, name), name, address) for name, address in given.members)
-    me = next(peer for peer in peers if peer.name == given.member_name)
-    pair = authority.issue_member(me.name, datetime.datetime.now(datetime.UTC))
+    pair = authority.issue_member(identity.name, datetime.datetime.now(datetime.UTC))
     return MemberConfig(
-        directory=directory,
-        me=me,
-        founders=peers,
-        cluster_id=cluster_id,
-        listen=given.member_listen or f"[::]:{split_address(me.address)[1]}",
+        directory=store_directory(given),
+        me=identity.peer,
+        founders=identity.known,
+        cluster_id=identity.cluster_id,
+        listen=identity.listen,
         credentials=MemberCredentials(
             authority.certificate, pair.certificate, pair.key, _name_of, member_server_name
         ),
         options=MemberOptions.timed(given.heartbeat_s, given.election_s),
-        store_options=StoreOptions(retention=given.retention),
+        store_options=_store_options(given),
+        joins=identity.joined,
     )
 
 
+# Which member this is.
+
+
+def _identity(given: Arguments, authority: CertificateAuthority) -> MemberIdentity:
+    """Return which member the data directory is, making it one if it is none."""
+    directory = store_directory(given)
+    identity = member_identity.load(directory)
+    if identity is None:
+        if given.members:
+            converting.check_founder(directory)
+            made = _founder(given, authority)
+        else:
+            made = _first(given, directory)
+        identity = member_identity.create(directory, made)
+    if given.member_name not in ("", identity.name):
+        raise StartError(
+            f"{directory} is that of member {identity.name}, not of {given.member_name}"
+        )
+    identity = _moved(given, identity)
+    if identity.known == (identity.known[0],) and not identity.joined:
+        first = Membership.of((identity.id,), (), Roster.of(identity.known).encode())
+        converting.convert(directory, first, _store_options(given))
+    return identity
+
+
+def _founder(given: Arguments, authority: CertificateAuthority) -> MemberIdentity:
+    cluster_id = hashlib.sha256(b"podraft members " + authority.certificate).digest()[:16]
+    peers = tuple(Peer(_number(cluster_id, name), name, address) for name, address in given.members)
+    me = next(peer for peer in peers if peer.name == given.member_name)
+    return new_identity(given, me, cluster_id, peers)
+
+
+def _first(given: Arguments, directory: Path) -> MemberIdentity:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cluster_id = converting.cluster_of(directory, _store_options(given))
+    me = Peer(secrets.randbits(62) + 1, member_name(given), given.member_address)
+    return new_identity(given, me, cluster_id, (me,))
+
+
+def new_identity(
+    given: Arguments,
+    me: Peer,
+    cluster_id: bytes,
+    known: tuple[Peer, ...],
+    *,
+    incarnation: bytes = b"",
+    joined: bool = False,
+) -> MemberIdentity:
+    """Return the identity that a data directory gets, for good."""
+    listen = given.member_listen or listen_everywhere(me.address)
+    made = incarnation or member_identity.new_incarnation()
+    return MemberIdentity(me.id, me.name, made, cluster_id, me.address, listen, known, joined)
+
+
+def member_name(given: Arguments) -> str:
+    """Return the name on the command line, else the machine's.
+
+    Raises:
+        StartError: The machine's name can be no member's.
+    """
+    name = given.member_name or socket.gethostname().partition(".")[0].lower()
+    if not MEMBER_NAME.fullmatch(name):
+        raise StartError(f"the machine's name, {name!r}, can be no member's: give --member-name")
+    return name
+
+
+def api_addresses(given: Arguments, port: int, host: str = "") -> tuple[str, ...]:
+    """Return where clients reach the API; nothing, if that cannot be known.
+
+    ``host``: where this machine is reached, if nothing better is said.
+    """
+    listens = given.listen.rpartition(":")[0]
+    usual = listens if listens not in ("0.0.0.0", "[::]") else host
+    hosts = given.advertise_addresses or ((usual,) if usual else ())
+    if not port:
+        return ()
+    bracketed = (f"[{h}]" if ":" in h and not h.startswith("[") else h for h in hosts)
+    return tuple(f"{h}:{port}" for h in bracketed)
+
+
+def listen_everywhere(address: str) -> str:
+    """Return where to listen if nothing else is said."""
+    return f"[::]:{split_address(address)[1]}"
+
+
+def _moved(given: Arguments, identity: MemberIdentity) -> MemberIdentity:
+    """Return the identity at the addresses that the command line tells, if it does."""
+    address = given.member_address or dict(given.members).get(identity.name, identity.address)
+    listen = identity.listen
+    if given.member_listen:
+        listen = given.member_listen
+    elif address != identity.address:
+        listen = listen_everywhere(address)
+    moved = replace(identity, address=address, listen=listen)
+    if moved != identity:
+        member_identity.replace(store_directory(given), moved)
+    return moved
+
+
+def store_directory(given: Arguments) -> Path:
+    """Return where this server keeps the state."""
+    return given.data_dir / "store"
+
+
+def _store_options(given: Arguments) -> StoreOptions:
+    return StoreOptions(retention=given.retention)
+
+
 def _number(cluster_id: bytes, name: str) -> int:
-    """Return a member's number: above 0, below 2**63, the same wherever it is asked for."""
+    """Return a founder's number: above 0, below 2**63, the same wherever it is asked for."""
     digest = hashlib.sha256(cluster_id + name.encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1 | 1
 

@@ -33,7 +33,7 @@ def test_a_new_token_sweeps_the_expired_ones(tmp_path):
         await store_tokens(datastore, 20, now_s - 3600)
         await store_tokens(datastore, 3, now_s)
         made = await cluster.create_join_token(datastore, AUTHORITY, 600)
-        stored = (await datastore.range(tokens.KEY_PREFIX)).records
+        stored = (await datastore.range(tokens.NODE.key_prefix)).records
         assert len(stored) == 4
         key = tokens.parse_token(made.token).key
         assert key in {record.key for record in stored}

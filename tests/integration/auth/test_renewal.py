@@ -15,8 +15,8 @@ from podraft.client.config import load
 from podraft.server.auth.certificates import CLOCK_SKEW, SERVER_LIFETIME, KeyPair
 from podraft.server.auth.pki import COMPONENTS, ensure_pki
 from podraft.server.renewal import keep_renewing_member
+from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.transport import MemberCredentials
 from support.raft_cluster import RaftCluster
 from support.waiting import eventually, eventually_async
 

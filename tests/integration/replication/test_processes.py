@@ -198,7 +198,11 @@ def test_a_member_without_the_clusters_authority_says_what_to_do(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--member-name=a"], "need --members"),
+        (["--member-name=a"], "need --members, --member-address or --join"),
+        (["--token=t"], "--token needs --join"),
+        (["--join=h:1", "--members=a=h:1", "--member-name=a"], "founds a group"),
+        (["--join=h:1", "--datastore=etcd://h:1"], "leave out --datastore"),
+        (["--join=h:1", "--member-name=B"], "lower-case letters"),
         (["--members=a=h:1,b=h:2", "--member-name=c"], "one of --members: a, b"),
         (["--members=a=h:1,a=h:2", "--member-name=a"], "'a' is there twice"),
         (["--members=a=h:1,b=h:1", "--member-name=a"], "same address"),

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import hashlib
 import os
 import re
-import socket
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +23,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc
+from podraft.client.authority import SERVER_NAME, AuthorityError, fetch_authority
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 
 _TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
 _JOIN_TIMEOUT_S = 20.0
-_SERVER_NAME = "podraft-server"
 _RENEW_AFTER = 2 / 3
 
 
@@ -144,14 +141,17 @@ async def join(store: IdentityStore, join_server: str, token: str, node_name: st
         raise JoinError(
             "malformed join token: expected podraft1.<id>.<secret>.<fingerprint of the CA>"
         )
-    authority = await asyncio.to_thread(_fetch_authority, join_server, match.group(1))
+    try:
+        authority = await asyncio.to_thread(fetch_authority, join_server, match.group(1))
+    except AuthorityError as error:
+        raise JoinError(str(error)) from error
     request = cluster_pb2.JoinNodeRequest(
         token=token.strip(),
         node_name=node_name,
         certificate_signing_request=signing_request(store.key()),
     )
     credentials = grpc.ssl_channel_credentials(root_certificates=authority)
-    options = [("grpc.ssl_target_name_override", _SERVER_NAME)]
+    options = [("grpc.ssl_target_name_override", SERVER_NAME)]
     async with grpc.aio.secure_channel(join_server, credentials, options=options) as channel:
         stub: Any = cluster_pb2_grpc.JoinServiceStub(channel)
         try:
@@ -173,42 +173,6 @@ def signing_request(key: ec.EllipticCurvePrivateKey) -> bytes:
     """Return a signing request; the subject is for the server to decide."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def _fetch_authority(server: str, fingerprint: str) -> bytes:
-    """Return the certificate of the server's chain whose hash the token names.
-
-    The connection that fetches it is trusted in nothing else; the call that carries the
-    token is made on another one, verified by what was found here.
-    """
-    host, _, port = server.rpartition(":")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    try:
-        with (
-            socket.create_connection((host.strip("[]"), int(port)), _JOIN_TIMEOUT_S) as plain,
-            context.wrap_socket(plain, server_hostname=_SERVER_NAME) as secure,
-        ):
-            chain = _unverified_chain(secure)
-    except (OSError, ValueError) as error:
-        raise JoinError(f"cannot reach the join server {server}: {error}") from error
-    for certificate in chain:
-        if hashlib.sha256(certificate).hexdigest() == fingerprint:
-            return ssl.DER_cert_to_PEM_cert(certificate).encode()
-    raise JoinError(
-        f"the server at {server} does not belong to the cluster of the join token: "
-        "no certificate of its chain has the token's fingerprint"
-    )
-
-
-def _unverified_chain(secure: ssl.SSLSocket) -> list[bytes]:
-    public = getattr(secure, "get_unverified_chain", None)  # Python 3.13
-    if public is not None:
-        return [bytes(certificate) for certificate in public()]
-    inner: Any = secure._sslobj  # type: ignore[attr-defined]  # public only since 3.13
-    return [ssl.PEM_cert_to_DER_cert(item.public_bytes()) for item in inner.get_unverified_chain()]
 
 
 def _encoded(key: ec.EllipticCurvePrivateKey) -> bytes:

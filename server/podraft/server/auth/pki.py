@@ -105,6 +105,35 @@ def ensure_pki(
     return Pki(authority, server, clients)
 
 
+def read_authority(directory: Path) -> CertificateAuthority | None:
+    """Return the authority that ``directory`` holds, None if it holds none.
+
+    Raises:
+        PkiError: Its file is damaged.
+    """
+    path = directory / "ca.pem"
+    pair = _read(path)
+    return _loaded(path, pair) if pair is not None else None
+
+
+def keep_authority(directory: Path, pair: KeyPair) -> None:
+    """Let ``directory`` hold the authority in ``pair``, which another server has handed over.
+
+    Raises:
+        PkiError: It holds another one, or ``pair`` is none.  Nothing is overwritten.
+        OSError: The directory cannot be written.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / "ca.pem"
+    given = _loaded(path, pair)
+    with _locked(directory):
+        held = read_authority(directory)
+        if held is None:
+            _write(path, pair)
+        elif held.fingerprint != given.fingerprint:
+            raise PkiError(f"{path} is another cluster's authority")
+
+
 def server_names(addresses: Sequence[str]) -> tuple[str, ...]:
     """Return every name that the server's certificate holds, each once.
 
@@ -126,6 +155,10 @@ def _ensure_authority(path: Path, now: datetime.datetime) -> CertificateAuthorit
         authority = CertificateAuthority.create(now)
         _write(path, authority.key_pair)
         return authority
+    return _loaded(path, pair)
+
+
+def _loaded(path: Path, pair: KeyPair) -> CertificateAuthority:
     try:
         return CertificateAuthority.load(pair)
     except ValueError as error:

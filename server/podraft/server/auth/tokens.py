@@ -1,11 +1,11 @@
-"""Join tokens: what a new machine shows, once, to become a node.
+"""Join tokens: what a new machine shows, once, to become a node or a member.
 
 Owns: the token's text and its stored form.  Invariants: the secret is stored
-only as a hash; the text carries the authority's fingerprint, so that a joining
-agent can check the server before it sends the token; pure, time and randomness
-are passed in.
+only as a hash; the text carries the authority's fingerprint, so that whoever
+joins can check the server before it sends the token; a token of one kind is
+none of the other; pure, time and randomness are passed in.
 
-The text is ``podraft1.<id>.<secret>.<SHA-256 of the authority's DER, hex>``.
+The text is ``<kind>.<id>.<secret>.<SHA-256 of the authority's DER, hex>``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-VERSION: Final = "podraft1"
-KEY_PREFIX: Final = b"_cluster/tokens/"
 RANDOM_BYTES: Final = 6 + 20
 LIFETIME_S_DEFAULT: Final = 24 * 3600
 LIFETIME_S_MAX: Final = 90 * 24 * 3600
 
 _ID_BYTES: Final = 6
-_TEXT = re.compile(r"podraft1\.([0-9a-f]{12})\.([0-9a-f]{40})\.([0-9a-f]{64})")
+_TEXT = re.compile(r"(podraft1m?)\.([0-9a-f]{12})\.([0-9a-f]{40})\.([0-9a-f]{64})")
 
 
 class TokenError(ValueError):
@@ -32,9 +30,30 @@ class TokenError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenKind:
+    """What a token lets a machine become.
+
+    ``prefix`` begins its text, ``command`` makes one, ``key_prefix`` is where they are stored.
+    """
+
+    prefix: str
+    becomes: str
+    command: str
+    key_prefix: bytes
+
+
+NODE: Final = TokenKind("podraft1", "a node", "podraft token create", b"_cluster/tokens/")
+# It brings the cluster's keys with it: a node's token must never do that.
+MEMBER: Final = TokenKind(
+    "podraft1m", "a server", "podraft token create --member", b"_cluster/membertokens/"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedToken:
     """The parts of a token's text."""
 
+    kind: TokenKind
     id: str
     secret: str
     fingerprint: str
@@ -42,7 +61,7 @@ class ParsedToken:
     @property
     def key(self) -> bytes:
         """The key below which the token is stored."""
-        return KEY_PREFIX + self.id.encode()
+        return self.kind.key_prefix + self.id.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +74,17 @@ class NewToken:
     expires_at_s: int
 
 
-def make_token(random: bytes, fingerprint: str, now_s: float, lifetime_s: int) -> NewToken:
+def make_token(
+    random: bytes,
+    fingerprint: str,
+    now_s: float,
+    lifetime_s: int,
+    kind: TokenKind = NODE,
+    name: str = "",
+) -> NewToken:
     """Return the token that ``random`` makes, for the authority with ``fingerprint``.
+
+    ``name``: the only one under which it may be used; empty: any.
 
     Raises:
         TokenError: The lifetime is not between one second and ninety days.
@@ -66,34 +94,44 @@ def make_token(random: bytes, fingerprint: str, now_s: float, lifetime_s: int) -
         raise ValueError(f"a token takes {RANDOM_BYTES} random bytes, not {len(random)}")
     if not 0 < lifetime_s <= LIFETIME_S_MAX:
         raise TokenError(f"a token lives between 1 and {LIFETIME_S_MAX} seconds, not {lifetime_s}")
-    parsed = ParsedToken(random[:_ID_BYTES].hex(), random[_ID_BYTES:].hex(), fingerprint)
+    parsed = ParsedToken(kind, random[:_ID_BYTES].hex(), random[_ID_BYTES:].hex(), fingerprint)
     expires_at_s = int(now_s) + lifetime_s
-    stored = json.dumps({"secretSha256": _hash(parsed), "expiresAt": expires_at_s}).encode()
-    text = f"{VERSION}.{parsed.id}.{parsed.secret}.{parsed.fingerprint}"
-    return NewToken(text, parsed.key, stored, expires_at_s)
+    entry: dict[str, str | int] = {"secretSha256": _hash(parsed), "expiresAt": expires_at_s}
+    if name:
+        entry["name"] = name
+    text = f"{kind.prefix}.{parsed.id}.{parsed.secret}.{parsed.fingerprint}"
+    return NewToken(text, parsed.key, json.dumps(entry).encode(), expires_at_s)
 
 
-def parse_token(text: str) -> ParsedToken:
+def parse_token(text: str, kind: TokenKind = NODE) -> ParsedToken:
     """Return the parts of a token.
 
     Raises:
-        TokenError: It does not look like a token.
+        TokenError: It does not look like a token, or is of another kind.
 
     """
     match = _TEXT.fullmatch(text.strip())
     if match is None:
-        raise TokenError(f"malformed join token; expected {VERSION}.<id>.<secret>.<fingerprint>")
-    return ParsedToken(*match.groups())
+        raise TokenError(
+            f"malformed join token; expected {kind.prefix}.<id>.<secret>.<fingerprint>"
+        )
+    found = MEMBER if match[1] == MEMBER.prefix else NODE
+    if found is not kind:
+        raise TokenError(
+            f"this token makes a machine {found.becomes}, not {kind.becomes}; "
+            f"`{kind.command}` makes one that does"
+        )
+    return ParsedToken(kind, match[2], match[3], match[4])
 
 
-def check_token(text: str, stored: bytes | None, now_s: float) -> None:
+def check_token(text: str, stored: bytes | None, now_s: float, kind: TokenKind = NODE) -> None:
     """Accept ``text`` against the value stored below its key (None: there is none).
 
     Raises:
         TokenError: The token is malformed, unknown, wrong or expired.
 
     """
-    parsed = parse_token(text)
+    parsed = parse_token(text, kind)
     if stored is None:
         raise TokenError("unknown join token; it may have been removed after it expired")
     entry = json.loads(stored)
@@ -101,6 +139,27 @@ def check_token(text: str, stored: bytes | None, now_s: float) -> None:
         raise TokenError("the join token's secret is wrong")
     if now_s >= entry["expiresAt"]:
         raise TokenError("the join token has expired; create a new one")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """What a stored member token says of its use: who has used it (empty: nobody)."""
+
+    name: str
+    used_by: bytes
+    member_id: int
+
+
+def use_of(stored: bytes) -> TokenUse:
+    """Return what is stored of a token's use."""
+    entry = json.loads(stored)
+    used_by = bytes.fromhex(entry.get("usedBy", ""))
+    return TokenUse(entry.get("name", ""), used_by, entry.get("memberId", 0))
+
+
+def used(stored: bytes, by: bytes, member_id: int) -> bytes:
+    """Return what is stored of a token once it was used by ``by``, for good."""
+    return json.dumps(json.loads(stored) | {"usedBy": by.hex(), "memberId": member_id}).encode()
 
 
 def is_expired(stored: bytes, now_s: float) -> bool:

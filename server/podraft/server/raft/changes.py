@@ -9,11 +9,14 @@ that share no voter could exist.  Nobody votes before it has nearly everything.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from podraft.server.raft.entries import NOBODY, EntryKind, MemberId, Membership
 from podraft.server.raft.events import (
     AddLearner,
     Change,
     ChangeProposed,
+    Describe,
     Promote,
     Proposal,
     Refusal,
@@ -27,16 +30,25 @@ from podraft.server.raft.replication import Replication
 
 def changed_membership(membership: Membership, change: Change) -> Membership | None:
     """Return the membership after ``change``; None if it does not apply."""
+    if isinstance(change, Describe):
+        return replace(membership, context=change.context)
     voters, learners, member = set(membership.voters), set(membership.learners), change.member
     if isinstance(change, AddLearner):
         if member in voters or member in learners or member <= NOBODY:
             return None
-        return Membership.of(voters, learners | {member})
-    if isinstance(change, Promote):
-        return Membership.of(voters | {member}, learners - {member}) if member in learners else None
-    if (member not in voters and member not in learners) or voters == {member}:
-        return None
-    return Membership.of(voters - {member}, learners - {member})
+        learners.add(member)
+    elif isinstance(change, Promote):
+        if member not in learners:
+            return None
+        learners.remove(member)
+        voters.add(member)
+    else:
+        if (member not in voters and member not in learners) or voters == {member}:
+            return None
+        voters.discard(member)
+        learners.discard(member)
+    context = membership.context if change.context is None else change.context
+    return Membership.of(voters, learners, context)
 
 
 class Changes:

@@ -2,7 +2,7 @@
 
 Owns: the vocabulary of the log and the binary form of a membership (little-endian):
 
-    version u8 | voters u16 | learners u16 | member ids u64 each
+    version u8 | voters u16 | learners u16 | member ids u64 each | context (version 2 only)
 
 Invariants: the ids of a ``Membership`` are sorted, so equal memberships have equal bytes; nobody is
 voter and learner at once.
@@ -20,7 +20,8 @@ MemberId: TypeAlias = int
 NOBODY: MemberId = 0
 
 _MEMBERSHIP = Struct("<BHH")
-_MEMBERSHIP_VERSION = 1
+# Without a context and with one.
+_MEMBERSHIP_VERSIONS = (1, 2)
 
 
 class EntryKind(IntEnum):
@@ -58,15 +59,25 @@ INITIAL_HARD_STATE = HardState()
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Who replicates the log; only voters count in majorities."""
+    """Who replicates the log; only voters count in majorities.
+
+    ``context`` is what the shell wants to know of the members (where to reach them): it changes
+    together with them, and means nothing here.
+    """
 
     voters: tuple[MemberId, ...]
     learners: tuple[MemberId, ...] = ()
+    context: bytes = b""
 
     @classmethod
-    def of(cls, voters: Iterable[MemberId], learners: Iterable[MemberId] = ()) -> Membership:
+    def of(
+        cls,
+        voters: Iterable[MemberId],
+        learners: Iterable[MemberId] = (),
+        context: bytes = b"",
+    ) -> Membership:
         """Return the membership of these members, in canonical order."""
-        return cls(tuple(sorted(voters)), tuple(sorted(learners)))
+        return cls(tuple(sorted(voters)), tuple(sorted(learners)), context)
 
     @property
     def members(self) -> tuple[MemberId, ...]:
@@ -75,8 +86,10 @@ class Membership:
 
     def encode(self) -> bytes:
         """Return the payload of a ``MEMBERSHIP`` entry."""
-        header = _MEMBERSHIP.pack(_MEMBERSHIP_VERSION, len(self.voters), len(self.learners))
-        return header + b"".join(member.to_bytes(8, "little") for member in self.members)
+        version = _MEMBERSHIP_VERSIONS[bool(self.context)]
+        header = _MEMBERSHIP.pack(version, len(self.voters), len(self.learners))
+        ids = b"".join(member.to_bytes(8, "little") for member in self.members)
+        return header + ids + self.context
 
 
 class MembershipFormatError(Exception):
@@ -92,11 +105,14 @@ def decode_membership(payload: bytes) -> Membership:
     if len(payload) < _MEMBERSHIP.size:
         raise MembershipFormatError(f"a membership of {len(payload)} bytes is cut off")
     version, voters, learners = _MEMBERSHIP.unpack_from(payload)
-    ids = payload[_MEMBERSHIP.size :]
-    if version != _MEMBERSHIP_VERSION or len(ids) != 8 * (voters + learners):
-        raise MembershipFormatError(f"no membership of version {_MEMBERSHIP_VERSION}")
+    end = _MEMBERSHIP.size + 8 * (voters + learners)
+    ids, context = payload[_MEMBERSHIP.size : end], payload[end:]
+    if version not in _MEMBERSHIP_VERSIONS or len(payload) < end:
+        raise MembershipFormatError(f"no membership of version {_MEMBERSHIP_VERSIONS[-1]}")
+    if (version == _MEMBERSHIP_VERSIONS[1]) != bool(context):
+        raise MembershipFormatError(f"a membership of version {version} with {len(context)} more")
     members = [int.from_bytes(ids[at : at + 8], "little") for at in range(0, len(ids), 8)]
-    return Membership(tuple(members[:voters]), tuple(members[voters:]))
+    return Membership(tuple(members[:voters]), tuple(members[voters:]), context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,13 @@ class ReadsRequested:
 
 @dataclass(frozen=True, slots=True)
 class AddLearner:
-    """Replicate to a new member that does not count yet."""
+    """Replicate to a new member that does not count yet.
+
+    Here and below ``context`` takes the place of the membership's; None leaves it as it is.
+    """
 
     member: MemberId
+    context: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Promote:
     """Let a learner that has caught up vote."""
 
     member: MemberId
+    context: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,17 @@ class Remove:
     """Let a voter or learner go.  A leader that removes itself steps down when it is committed."""
 
     member: MemberId
+    context: bytes | None = None
 
 
-Change: TypeAlias = AddLearner | Promote | Remove
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Change nothing but the context."""
+
+    context: bytes
+
+
+Change: TypeAlias = AddLearner | Promote | Remove | Describe
 
 
 @dataclass(frozen=True, slots=True)

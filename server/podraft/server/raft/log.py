@@ -100,6 +100,11 @@ class RaftLog:
             return self._memberships[-2][1]
         return None
 
+    @property
+    def committed_membership(self) -> Membership:
+        """The newest membership that is certain to stay in the log."""
+        return self.previous_membership or self.membership
+
     def mark_at(self, index: int) -> SnapshotMark:
         """Return the mark of a snapshot of the state machine at ``index``."""
         term = self.term_at(index)

@@ -47,6 +47,7 @@ from podraft.server.raft.member import Role
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RandomSource
 from podraft.server.replication.barriers import ReadBarriers
+from podraft.server.replication.group_changes import GroupChanges
 from podraft.server.replication.log import CommittedBatch, OnCommitted, OnFailed, Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_storage import MemberStorage
@@ -125,6 +126,7 @@ class MemberDriver:
             core.member, options, ask=lambda number: self._step(ReadsRequested((number,)))
         )
         self.reads.applied(self._applied_index)
+        self.group = GroupChanges(core, self._step)
         self._full: Callable[[], bool] = bool
         self._committed: OnCommitted
         self._failed: OnFailed
@@ -206,6 +208,7 @@ class MemberDriver:
         try:
             while self._events and not self._stopped:
                 self._carry_out(self._core.step(self._events.popleft()))
+            self.group.look()
         except Exception as error:  # noqa: BLE001 - Whatever it is, this member must not go on.
             self._stop(error)
         finally:
@@ -219,6 +222,7 @@ class MemberDriver:
             _LOG.info("%s", self._describe_leader(*leader))
             self.proposals.resume()
             self.reads.resume()
+            self.group.led_by(leader[1])
 
     def _describe_leader(self, term: int, leader: MemberId) -> str:
         if leader == self._core.member.id:
@@ -240,6 +244,7 @@ class MemberDriver:
         for refused in effects.refused:
             self.proposals.refused(refused.id, refused.reason)
             self.reads.refused(refused.id)
+            self.group.refused(refused.id, refused.reason)
         for wanted in effects.snapshots:
             self._send_snapshot(wanted)
 
@@ -417,6 +422,7 @@ class MemberDriver:
         """Tell everybody who waits that nothing will come."""
         self.proposals.fail(error)
         self.reads.fail(error)
+        self.group.fail(error)
 
     async def close(self) -> None:
         """Stop taking part; what is acknowledged is on disk."""

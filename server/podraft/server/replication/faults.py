@@ -1,11 +1,11 @@
 """What can go wrong in a group of members, beyond what a member alone knows.
 
-Owns: these errors.  They are ``StoreUnavailableError``: the call fails, the member goes on.
+Owns: these errors.  If they are ``StoreUnavailableError``, the call fails and the member goes on.
 """
 
 from __future__ import annotations
 
-from podraft.server.state.datastore import StoreUnavailableError
+from podraft.server.state.datastore import StoreFailedError, StoreUnavailableError
 
 
 class OutcomeUnknownError(StoreUnavailableError):
@@ -14,3 +14,7 @@ class OutcomeUnknownError(StoreUnavailableError):
 
 class NoLeaderError(StoreUnavailableError):
     """No leader was found in time; nothing was proposed or read.  Try again later."""
+
+
+class MemberDismissedError(StoreFailedError):
+    """The others do not let this member take part any more; the process must end."""

@@ -73,7 +73,7 @@ def _open(
     options: StoreOptions,
 ) -> RecoveredMember:
     if (directory / "wal").exists():
-        raise StoreOpenError(f"{directory} holds the store of a single member")
+        raise StoreOpenError(f"{directory} holds the store of a server alone")
     path = directory / "history.lmdb"
     keyspace = load_keyspace(path, options)
     history = History(path, options.history_map_bytes)

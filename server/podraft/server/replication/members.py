@@ -24,11 +24,17 @@ from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.raft.member import Role
+from podraft.server.replication.administration import Administration
 from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
-from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
-from podraft.server.replication.group import GroupView, MemberView, StoreMode
+from podraft.server.replication.faults import (
+    MemberDismissedError,
+    NoLeaderError,
+    OutcomeUnknownError,
+)
+from podraft.server.replication.group import GroupView
+from podraft.server.replication.group_knowledge import GroupKnowledge
 from podraft.server.replication.log import CommittedBatch, Proposal
 from podraft.server.replication.measurements import (
     GroupMeasurements,
@@ -36,13 +42,15 @@ from podraft.server.replication.measurements import (
     StoreMeasurements,
     measure_store,
 )
+from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.probing import ProbedPeer, Probing
+from podraft.server.replication.roster import Peer, Roster
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
-from podraft.server.replication.transport import MemberCredentials, MemberTransport, Peer
+from podraft.server.replication.transport import MemberTransport
 from podraft.server.state.commands import check_transaction, encode_command
 from podraft.server.state.datastore import (
     Committed,
@@ -59,6 +67,8 @@ from podraft.server.state.datastore import (
 _HAND_OVER_S: Final = 0.5
 # A member that has so much to apply yet is better left alone by clients.
 _READY_BEHIND_MAX: Final = 5_000
+# What a member that must leave still has to say, or to answer.
+_LAST_WORDS_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +77,23 @@ class MemberConfig:
 
     directory: Path
     me: Peer
-    # Everybody who founded the group, this member included.
+    # Everybody who founds the group, this member included; if it joins one, whom it was told of.
     founders: tuple[Peer, ...]
     cluster_id: bytes
     listen: str
     credentials: MemberCredentials
     options: MemberOptions = field(default_factory=MemberOptions)
     store_options: StoreOptions = field(default_factory=StoreOptions)
+    # Whether it enters a group that exists: then it begins with nothing, and does not vote.
+    joins: bool = False
+
+    @property
+    def founded(self) -> Membership:
+        """What a new data directory begins with; the same on all founders."""
+        if self.joins:
+            return Membership.of(())
+        roster = Roster.of(Peer(peer.id, peer.name, peer.address) for peer in self.founders)
+        return Membership.of((peer.id for peer in self.founders), (), roster.encode())
 
 
 class AppliedReader:
@@ -107,7 +127,6 @@ class RaftDatastore:
         self._options = config.store_options
         self._member_options = config.options
         self._wal = recovered.applied.wal
-        self._founders = config.founders
         self.cluster_id = config.cluster_id
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._transport = transport
@@ -146,6 +165,8 @@ class RaftDatastore:
         self._snapshots = SnapshotTransfers(
             config.directory / "snapshots", self._state.copy_to, self._driver, transport
         )
+        self.group = GroupKnowledge(config.me, config.founders, transport, self._dismiss)
+        self.administration = Administration(config.me, self.group, self._driver, transport)
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawn(self._keep_marking(config.options.compare_s))
         # Reads of what this member has applied: perhaps not the newest.
@@ -161,22 +182,25 @@ class RaftDatastore:
             StoreOpenError: The data directory is in use, damaged or another cluster's.
             TransportError: The address for other members cannot be used.
         """
-        founders = Membership.of(peer.id for peer in config.founders)
         recovered = await asyncio.to_thread(
-            recover_member, config.directory, config.cluster_id, founders, config.store_options
+            recover_member,
+            config.directory,
+            config.cluster_id,
+            config.founded,
+            config.store_options,
         )
         transport = MemberTransport(
             config.me, config.cluster_id, config.credentials, config.options
         )
         store = cls(config, recovered, transport)
         try:
-            transport.set_peers(config.founders)
             await transport.start(config.listen, store._driver.receive, store._snapshots.receive)
         except BaseException:
             await transport.close()
             await store._state.close()
             raise
         store._driver.start(store._committed, store._fail, lambda: store._state.full)
+        store._driver.group.start(store.group.follow)
         return store
 
     @property
@@ -257,30 +281,11 @@ class RaftDatastore:
 
     def look(self) -> GroupView:
         """Return what this member knows of the group, without asking the others."""
-        status = self._driver.status
-        reachable = {status.id, *self._transport.connected}
-        matches = {**status.matches, status.id: status.last_index}
-        members = tuple(
-            MemberView(
-                peer.id,
-                peer.name,
-                True,
-                peer.address,
-                (),
-                peer.id in reachable,
-                matches.get(peer.id),
-            )
-            for peer in self._founders
-        )
-        return GroupView(
-            StoreMode.GROUP,
-            members,
-            status.id,
-            status.leader,
-            status.term,
-            status.commit,
-            status.last_index,
-        )
+        return self.group.view(self._driver.status)
+
+    def announce(self, api_addresses: tuple[str, ...]) -> None:
+        """Let the others know where this member is, and that clients find its API there."""
+        self._spawn(self.administration.keep_described(api_addresses))
 
     async def failed(self) -> StoreFailedError:
         """Return the error that stopped the store, when that happens: the process must exit.
@@ -399,6 +404,18 @@ class RaftDatastore:
         self._driver.propose((proposal,))
         await proposal.outcome
 
+    def _dismiss(self, why: str) -> None:
+        """Leave for good, when the others have been told what they need."""
+        if self._state.error is None and not self._state.closing:
+            error = MemberDismissedError(why)
+            self._loop.call_later(_LAST_WORDS_S, self._leave, error)
+
+    def _leave(self, error: MemberDismissedError) -> None:
+        if self._state.error is None and not self._state.closing:
+            # A restart alone must not make it come back.
+            self._state.condemn(str(error))
+            self._fail(error)
+
     def _state_diverged(self, error: StateDivergedError) -> None:
         # A restart alone must not make it serve again.
         self._state.condemn(str(error))
@@ -439,6 +456,8 @@ class RaftDatastore:
         if self._state.error is not None:
             return
         error = StoreFailedError(f"the store stopped: {cause}")
+        if isinstance(cause, MemberDismissedError):
+            error = cause
         if not self._failure.done():
             self._failure.set_result(error)
         self._state.fail(error)

@@ -19,7 +19,8 @@ import grpc
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
 from podraft.server.replication.latencies import Latencies
-from podraft.server.replication.transport import MemberTransport, Peer
+from podraft.server.replication.roster import Peer
+from podraft.server.replication.transport import MemberTransport
 from podraft.server.state.digests import StateMark
 
 _SAMPLES = 30

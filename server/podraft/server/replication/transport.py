@@ -9,14 +9,10 @@ what does not fit or was on a broken connection is lost, never delayed without e
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from random import Random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -25,61 +21,21 @@ from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
 from podraft.server.replication.directory import StoreOpenError
+from podraft.server.replication.introductions import FORMAT_VERSION, Introductions
+from podraft.server.replication.member_link import FRAME_BYTES_MAX, MemberCredentials, MemberLink
 from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.roster import Peer
 from podraft.server.replication.snapshots import SnapshotError
 from podraft.server.replication.wire import Encoder, MessageFormatError, decode_message
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT_VERSION: Final = 1
-_FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
-_HELLO_S: Final = 2.0
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", _FRAME_BYTES_MAX),
-    ("grpc.max_send_message_length", _FRAME_BYTES_MAX),
-    # A cut link says nothing: ask.
-    ("grpc.keepalive_time_ms", 1_000),
-    ("grpc.keepalive_timeout_ms", 1_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    # Half of the least election timeout: who comes back must not be missed by the next election.
-    # An attempt may take a second ("min"): handshakes on a busy machine do.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 250),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-)
 _SERVER_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", _FRAME_BYTES_MAX),
+    ("grpc.max_receive_message_length", FRAME_BYTES_MAX),
     ("grpc.http2.min_ping_interval_without_data_ms", 500),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A member as others reach it."""
-
-    id: MemberId
-    name: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class MemberCredentials:
-    """What a member shows and believes.
-
-    ``name_of`` tells the member's name in a verified certificate (PEM), None if it is no member's;
-    ``server_name`` the DNS name that the certificate of the member of that name holds.
-    """
-
-    authority: bytes
-    certificate: bytes
-    key: bytes
-    name_of: Callable[[bytes], str | None]
-    server_name: Callable[[str], str]
 
 
 class TransportError(StoreOpenError):
@@ -91,6 +47,10 @@ Receive: TypeAlias = Callable[[Message], None]
 ReceiveSnapshot: TypeAlias = Callable[
     [members_pb2.SendSnapshotRequest, AsyncIterator[members_pb2.SendSnapshotRequest]],
     AsyncIterator[members_pb2.SendSnapshotResponse],
+]
+# Changes the group, if this member leads it.
+AnswerChange: TypeAlias = Callable[
+    [members_pb2.ChangeGroupRequest], Awaitable[members_pb2.ChangeGroupResponse]
 ]
 _Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one version only.
 
@@ -109,16 +69,26 @@ class MemberTransport:
         self._credentials = credentials
         self._options = options
         self._hello = members_pb2.MemberHello(
-            cluster_id=cluster_id, member_id=me.id, format=FORMAT_VERSION
+            cluster_id=cluster_id,
+            member_id=me.id,
+            format=FORMAT_VERSION,
+            incarnation=me.incarnation,
+            peer_address=me.address,
         )
         self._encoder = Encoder()
         self._peers: dict[MemberId, Peer] = {}
-        self._links: dict[MemberId, _Link] = {}
+        self._introductions = Introductions(cluster_id, credentials.name_of)
+        # Where members are that have told another address than the one that is known.
+        self._moved: dict[MemberId, str] = {}
+        self._links: dict[MemberId, MemberLink] = {}
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
         self._receive: Receive
         self._receive_snapshot: ReceiveSnapshot
         # What a probe is told, besides this member's clock.
         self.answer_probe: Callable[[], members_pb2.ProbeResponse] = members_pb2.ProbeResponse
+        self.answer_change: AnswerChange | None = None
+        # Called when another member says that this one must not take part any more, and why.
+        self.dismissed: Callable[[str], None] = _LOG.error
         self.port = 0
 
     async def start(self, listen: str, receive: Receive, receive_snapshot: ReceiveSnapshot) -> None:
@@ -160,16 +130,42 @@ class MemberTransport:
         for link in self._links.values():
             link.credentials = self._credentials
 
-    def set_peers(self, peers: Iterable[Peer]) -> None:
-        """Talk to exactly these members (but not to oneself)."""
-        wanted = {peer.id: peer for peer in peers if peer.id != self.me.id}
-        for gone in [known.id for known in self._peers.values() if wanted.get(known.id) != known]:
+    def set_peers(self, peers: Iterable[Peer], removed: Iterable[MemberId] = ()) -> None:
+        """Talk to exactly these members (but not to oneself); ``removed`` ones are sent away."""
+        known = self._peers
+        self._peers = {peer.id: peer for peer in peers if peer.id != self.me.id}
+        self._introductions.peers = self._peers
+        self._introductions.removed = frozenset(removed)
+        for peer in self._peers.values():
+            if peer.id not in known or known[peer.id].address != peer.address:
+                # News: more than what the member itself said before.
+                self._moved.pop(peer.id, None)
+        for gone in self._links.keys() - self._peers.keys():
             self._links.pop(gone).cancel()
-        self._peers = wanted
-        for peer in wanted.values():
-            if peer.id not in self._links:
-                link = _Link(peer, self._hello, self._credentials, self._options)
-                self._links[peer.id] = link
+        for peer in self._peers.values():
+            self._connect(peer)
+
+    def _connect(self, peer: Peer) -> None:
+        """Have a link to where ``peer`` is."""
+        at = self._moved.get(peer.id, peer.address)
+        link = self._links.get(peer.id)
+        if link is not None:
+            if (link.address, link.name) == (at, peer.name):
+                return
+            link.cancel()
+        link = MemberLink(peer.id, peer.name, at, self._hello, self._credentials, self._options)
+        link.dismissed = lambda why: self.dismissed(why)
+        self._links[peer.id] = link
+
+    def _met(self, hello: members_pb2.MemberHello) -> None:
+        """A member has told where it is: perhaps not where it was."""
+        peer = self._peers.get(hello.member_id)
+        if peer is None or not hello.peer_address:
+            return
+        if self._moved.get(peer.id, peer.address) != hello.peer_address:
+            _LOG.warning("member %s is at %s now", peer.name, hello.peer_address)
+            self._moved[peer.id] = hello.peer_address
+            self._connect(peer)
 
     def send(self, message: Message) -> None:
         """Send ``message`` soon, if it can be; nobody waits for it."""
@@ -199,6 +195,22 @@ class MemberTransport:
         if link is None or not link.connected or link.stub is None:
             return None
         return link.stub.Probe(members_pb2.ProbeRequest(hello=self._hello), timeout=timeout_s)
+
+    async def ask_change(
+        self, leader: MemberId, request: members_pb2.ChangeGroupRequest, timeout_s: float
+    ) -> members_pb2.ChangeGroupResponse | None:
+        """Ask the leader to change the group; None if it was not asked.
+
+        Raises:
+            grpc.aio.AioRpcError: It may have been.
+        """
+        link = self._links.get(leader)
+        if link is None or not link.connected or link.stub is None:
+            return None
+        request.hello.CopyFrom(self._hello)
+        response: members_pb2.ChangeGroupResponse
+        response = await link.stub.ChangeGroup(request, timeout=timeout_s)
+        return response
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -238,13 +250,16 @@ class MemberTransport:
     ) -> AsyncIterator[members_pb2.ExchangeResponse]:
         """Answer the caller's introduction, then take its messages."""
         first = await anext(aiter(requests), None)
-        problem = self._problem_with(first.hello if first is not None else None, context)
-        if problem is not None or first is None:
-            _LOG.warning("a member's stream was refused: %s", problem)
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem or "no introduction")
+        if first is None:
+            return
+        await self._introductions.check(first.hello, context)
+        self._met(first.hello)
         sender = first.hello.member_id
         yield members_pb2.ExchangeResponse(hello=self._hello)
         async for request in requests:
+            if sender not in self._peers:
+                # Removed meanwhile.
+                await self._introductions.check(first.hello, context)
             self._take_all(sender, request.messages)
 
     async def take_snapshot(
@@ -254,9 +269,9 @@ class MemberTransport:
     ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
         """Take a snapshot of a member that has introduced itself."""
         first = await anext(aiter(requests), None)
-        problem = self._problem_with(first.hello if first is not None else None, context)
-        if problem is not None or first is None:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem or "no introduction")
+        if first is None:
+            return
+        await self._introductions.check(first.hello, context)
         async for response in self._receive_snapshot(first, requests):
             yield response
 
@@ -267,31 +282,22 @@ class MemberTransport:
     ) -> members_pb2.ProbeResponse:
         """Tell a member that has introduced itself what this one's clock says."""
         received_ns = time.time_ns()
-        problem = self._problem_with(request.hello, context)
-        if problem is not None:
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem)
+        await self._introductions.check(request.hello, context)
         response = self.answer_probe()
         response.received_unix_ns = received_ns
         response.sent_unix_ns = time.time_ns()
         return response
 
-    def _problem_with(
-        self, hello: members_pb2.MemberHello | None, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> str | None:
-        if hello is None:
-            return "the caller did not introduce itself"
-        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
-        name = self._credentials.name_of(pem)
-        peer = self._peers.get(hello.member_id)
-        if name is None:
-            return "the caller's certificate is no member's"
-        if hello.cluster_id != self._hello.cluster_id:
-            return f"member {name} belongs to another cluster"
-        if peer is None or peer.name != name:
-            return f"member {hello.member_id} with the certificate of {name} is not known here"
-        if hello.format != FORMAT_VERSION:
-            return f"member {name} speaks format {hello.format}, not {FORMAT_VERSION}"
-        return None
+    async def take_change(
+        self,
+        request: members_pb2.ChangeGroupRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> members_pb2.ChangeGroupResponse:
+        """Change the group for a member that has introduced itself."""
+        await self._introductions.check(request.hello, context)
+        if self.answer_change is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this member is starting")
+        return await self.answer_change(request)
 
     def _take_all(self, sender: MemberId, messages: Sequence[bytes]) -> None:
         for data in messages:
@@ -348,128 +354,10 @@ class _Service(members_pb2_grpc.MemberServiceServicer):
         """Answer a probe."""
         return await self._transport.take_probe(request, context)
 
-
-class _Link:
-    """The stream to one member: a bounded queue and the task that empties it."""
-
-    def __init__(
+    async def ChangeGroup(  # noqa: N802 - The contract's name.
         self,
-        peer: Peer,
-        hello: members_pb2.MemberHello,
-        credentials: MemberCredentials,
-        options: MemberOptions,
-    ) -> None:
-        self._peer = peer
-        self._hello = hello
-        # What the next connection is made with.
-        self.credentials = credentials
-        self._options = options
-        self._queue: deque[bytes] = deque()
-        self._queue_bytes = 0
-        self._wake = asyncio.Event()
-        self._jitter = Random()
-        self._told = False
-        self.connected = False
-        self.dropped = 0
-        self.stub: Any = None
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def send(self, data: bytes) -> None:
-        if not self.connected or self._queue_bytes + len(data) > self._options.send_bytes:
-            self.dropped += 1
-            return
-        self._queue.append(data)
-        self._queue_bytes += len(data)
-        self._wake.set()
-
-    def cancel(self) -> None:
-        self._task.cancel()
-
-    async def ended(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _run(self) -> None:
-        """Connect, and again when that ends; the pauses grow up to a bound."""
-        while True:
-            shown = self.credentials
-            async with self._channel(shown) as channel:
-                self.stub = members_pb2_grpc.MemberServiceStub(channel)
-                await self._keep_connected(shown)
-
-    def _channel(self, shown: MemberCredentials) -> grpc.aio.Channel:
-        name = shown.server_name(self._peer.name)
-        return grpc.aio.secure_channel(
-            self._peer.address,
-            grpc.ssl_channel_credentials(shown.authority, shown.key, shown.certificate),
-            options=(*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name)),
-        )
-
-    async def _keep_connected(self, shown: MemberCredentials) -> None:
-        """Go on until there are other credentials and the connection made with these has ended."""
-        pause_s = self._options.reconnect_s
-        while shown is self.credentials:
-            try:
-                await self._converse(self.stub.Exchange())
-            except (grpc.aio.AioRpcError, TimeoutError, asyncio.InvalidStateError) as error:
-                self._tell(error)
-            if self.connected:
-                pause_s = self._options.reconnect_s
-            self.connected = False
-            self.dropped += len(self._queue)
-            self._queue.clear()
-            self._queue_bytes = 0
-            await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))
-            pause_s = min(2 * pause_s, self._options.reconnect_s_max)
-
-    def _tell(self, error: Exception) -> None:
-        # Once for each time of being connected: it may be away for long.
-        if self.connected or not self._told:
-            detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
-            _LOG.warning("no connection to member %s: %s", self._peer.name, detail)
-            self._told = True
-
-    async def _converse(self, call: _Call) -> None:
-        """Introduce this member, then send what comes, until the connection ends."""
-        try:
-            async with asyncio.timeout(_HELLO_S):
-                await call.write(members_pb2.ExchangeRequest(hello=self._hello))
-                answer = await call.read()
-            if answer is grpc.aio.EOF:
-                # The call's status says why.
-                await call
-                return
-            if answer.hello.member_id != self._peer.id:
-                raise TimeoutError(f"member {answer.hello.member_id} answered")
-            self.connected = True
-            if self._told:
-                self._told = False
-                _LOG.info("member %s is connected", self._peer.name)
-            await self._send_all(call)
-        finally:
-            call.cancel()
-
-    async def _send_all(self, call: _Call) -> None:
-        ended = asyncio.ensure_future(call.read())
-        try:
-            while not ended.done():
-                if not self._queue:
-                    self._wake.clear()
-                    waiting = asyncio.ensure_future(self._wake.wait())
-                    await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
-                    waiting.cancel()
-                    continue
-                await call.write(members_pb2.ExchangeRequest(messages=self._next_frame()))
-            ended.result()
-        finally:
-            ended.cancel()
-
-    def _next_frame(self) -> list[bytes]:
-        messages = []
-        size = 0
-        while self._queue and size < self._options.frame_bytes:
-            data = self._queue.popleft()
-            size += len(data)
-            messages.append(data)
-        self._queue_bytes -= size
-        return messages
+        request: members_pb2.ChangeGroupRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> members_pb2.ChangeGroupResponse:
+        """Change the group."""
+        return await self._transport.take_change(request, context)

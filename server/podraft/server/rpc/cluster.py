@@ -147,11 +147,7 @@ class ClusterService:
     ) -> bytes:
         caller(Attributes("create", None, subresource=JOIN_TOKENS))
         lifetime_s = request.lifetime_seconds or tokens.LIFETIME_S_DEFAULT
-        if not TOKEN_LIFETIME_S_MIN <= lifetime_s <= TOKEN_LIFETIME_S_MAX:
-            raise invalid(
-                "lifetimeSeconds",
-                f"expected {TOKEN_LIFETIME_S_MIN} to {TOKEN_LIFETIME_S_MAX}, got {lifetime_s}",
-            )
+        check_lifetime(lifetime_s)
         token = await create_join_token(self._datastore, self._authority, lifetime_s)
         return token.SerializeToString()
 
@@ -235,7 +231,11 @@ class JoinService:
 
 
 async def create_join_token(
-    datastore: Datastore, authority: CertificateAuthority, lifetime_s: int
+    datastore: Datastore,
+    authority: CertificateAuthority,
+    lifetime_s: int,
+    kind: tokens.TokenKind = tokens.NODE,
+    name: str = "",
 ) -> cluster_pb2.JoinToken:
     """Make and store a join token; tokens that have expired are removed on the way.
 
@@ -244,9 +244,9 @@ async def create_join_token(
     """
     now_s = time.time()
     token = tokens.make_token(
-        os.urandom(tokens.RANDOM_BYTES), authority.fingerprint, now_s, lifetime_s
+        os.urandom(tokens.RANDOM_BYTES), authority.fingerprint, now_s, lifetime_s, kind, name
     )
-    stored = (await datastore.range(tokens.KEY_PREFIX, limit=TOKENS_MAX)).records
+    stored = (await datastore.range(kind.key_prefix, limit=TOKENS_MAX)).records
     writes: list[Put | Delete] = [
         Delete(record.key) for record in stored if tokens.is_expired(record.value, now_s)
     ]
@@ -261,6 +261,19 @@ async def create_join_token(
     return cluster_pb2.JoinToken(
         token=token.text, expires_at=meta_pb2.Time(seconds=token.expires_at_s)
     )
+
+
+def check_lifetime(lifetime_s: int) -> None:
+    """Refuse a token's lifetime that is too short or too long.
+
+    Raises:
+        RefusedError: It is.
+    """
+    if not TOKEN_LIFETIME_S_MIN <= lifetime_s <= TOKEN_LIFETIME_S_MAX:
+        raise invalid(
+            "lifetimeSeconds",
+            f"expected {TOKEN_LIFETIME_S_MIN} to {TOKEN_LIFETIME_S_MAX}, got {lifetime_s}",
+        )
 
 
 def _certificate(certificate: bytes, authority: CertificateAuthority) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
+from podraft.server.replication.administration import Administration
 from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
 from podraft.server.rpc.access import Caller, Callers
@@ -46,6 +48,7 @@ from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.history import HistoryService
+from podraft.server.rpc.member_joins import MemberJoins
 from podraft.server.rpc.members import LookAtGroup, MemberService
 from podraft.server.rpc.node_pods import NodePods
 from podraft.server.rpc.operations import Create
@@ -105,6 +108,8 @@ class ApiOptions:
     backup_refusal: str = ""
     members: LookAtGroup = _alone
     more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
+    # What changes the group, if there is one.
+    administration: Administration | None = None
 
 
 class ApiServer:
@@ -221,11 +226,15 @@ class ApiServer:
             self._options.more_certificates,
         )
         methods |= DiagnosisService(patient, lambda: self.disk_slow).methods(self._callers)
-        members = MemberService(self._options.members, facts.cluster_id)
+        administration, look = self._options.administration, self._options.members
+        members = MemberService(look, facts.cluster_id, administration, self._datastore, authority)
         methods |= members.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
-        join = JoinService(self._datastore, authority)
-        self._join.add_generic_rpc_handlers((MethodTable(join.methods()),))
+        joins = JoinService(self._datastore, authority).methods()
+        cluster_id = uuid.UUID(facts.cluster_id).bytes
+        member_joins = MemberJoins(self._datastore, authority, look, administration, cluster_id)
+        joins |= member_joins.methods()
+        self._join.add_generic_rpc_handlers((MethodTable(joins),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._api)
         reflection.enable_server_reflection(_service_names(), self._api)
 

@@ -1,0 +1,113 @@
+"""A server alone becomes the first member of a group, in place.
+
+Owns: the way from the log of a single member (``wal``) to that of a group's (``raft``):
+
+    replay ``wal`` into the history file -> write ``raft.new``: it begins where the history ends
+    -> rename it to ``raft`` -> remove ``wal``
+
+Invariants: the state, its revisions and its history stay as they are: only the log is another.
+Each step can be done again: a crash at any point leaves a directory that this finishes, and nothing
+is removed before what replaces it is durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Final
+
+from podraft.server.raft.entries import HardState, Membership, SnapshotMark
+from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.history import History, HistoryBatch
+from podraft.server.replication.member_identity import new_incarnation
+from podraft.server.replication.member_storage import MemberStorage
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.records import encode_base, encode_hard_state
+from podraft.server.replication.recovery import Recovered, recover
+from podraft.server.replication.wal import Wal
+
+_LOG = logging.getLogger(__name__)
+
+# The term of everything that happened before there were terms.
+_FIRST_TERM: Final = 1
+
+
+def cluster_of(directory: Path, options: StoreOptions) -> bytes:
+    """Return the cluster id of a server alone, of a new one if ``directory`` is empty."""
+    path = directory / "history.lmdb"
+    if not path.exists():
+        return new_incarnation()
+    history = History(path, options.history_map_bytes)
+    try:
+        return history.cluster_id(new_incarnation)
+    finally:
+        history.close()
+
+
+def check_founder(directory: Path) -> None:
+    """Refuse that a server with a state of its own founds a group with others.
+
+    Raises:
+        StoreOpenError: It has one: the others would not get it.
+    """
+    alone = (directory / "wal").exists() or _has_state(directory)
+    if alone and not (directory / "raft").exists():
+        raise StoreOpenError(
+            f"{directory} holds the state of a server alone: with --member-address, and without "
+            "--members, it becomes the first member of a group, which others can join"
+        )
+
+
+def convert(directory: Path, members: Membership, options: StoreOptions) -> None:
+    """Finish what is left to do until ``directory`` is that of a group of ``members``.
+
+    A restored backup, whose state came without any log, is converted alike.
+
+    Raises:
+        StoreOpenError: It is in use, damaged, or cannot be written.
+    """
+    old = directory / "wal"
+    if not old.exists() and ((directory / "raft").exists() or not _has_state(directory)):
+        return
+    try:
+        recovered = recover(directory, options)
+        try:
+            if not (directory / "raft").exists():
+                _write_log(directory, recovered, members, options)
+        finally:
+            recovered.wal.close()
+            recovered.history.close()
+            recovered.lock.release()
+        shutil.rmtree(old)
+        sync_directory(directory)
+    except OSError as error:
+        raise StoreOpenError(f"data directory {directory}: {error}") from error
+
+
+def _has_state(directory: Path) -> bool:
+    return (directory / "history.lmdb").exists()
+
+
+def _write_log(
+    directory: Path, recovered: Recovered, members: Membership, options: StoreOptions
+) -> None:
+    history = recovered.history
+    if not history.applied_index:
+        # Whoever joins gets the state only if it lies behind the log's beginning.
+        history.append([HistoryBatch(1, history.applied_revision, 0, ())])
+    index = history.applied_index
+    unfinished = directory / "raft.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    wal = Wal.open(unfinished, recovered.cluster_id, options.segment_bytes)
+    storage = MemberStorage(wal)
+    storage.load()
+    mark = SnapshotMark(index, _FIRST_TERM, members)
+    storage.append_now((encode_hard_state(HardState(_FIRST_TERM)), encode_base(mark)))
+    wal.close()
+    sync_directory(unfinished)
+    unfinished.rename(directory / "raft")
+    sync_directory(directory)
+    _LOG.warning(
+        "%s is a group's first member now, at revision %d", directory, recovered.keyspace.revision
+    )

@@ -1,0 +1,135 @@
+"""What this member knows of its group, and whom it therefore talks to.
+
+Owns: the membership in force and the last certain one, with their rosters; the transport's peers.
+
+Invariants: the transport talks to everybody in the membership in force and in the last certain one.
+Only what is certain makes a member leave; others hear their own removal before the link ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from podraft.server.raft.core import Status
+from podraft.server.raft.entries import MemberId, Membership
+from podraft.server.raft.quorum import majority
+from podraft.server.replication.group import GroupView, MemberView, StoreMode
+from podraft.server.replication.roster import Peer, Roster, decode_roster
+from podraft.server.replication.transport import MemberTransport
+
+# A removed member's link stays so long: the last it gets is that it was removed.
+_FAREWELL_S: Final = 3.0
+_NOBODY: Final = Membership.of(())
+
+
+class GroupKnowledge:
+    """Lives on the loop.
+
+    ``founders`` are known without the log: the founders of a new group, or those whom a joining
+    member was told of.  ``dismissed`` is called when this member must not take part any more.
+    """
+
+    def __init__(
+        self,
+        me: Peer,
+        founders: Iterable[Peer],
+        transport: MemberTransport,
+        dismissed: Callable[[str], None],
+    ) -> None:
+        self.me = me
+        self._founders = tuple(founders)
+        self._transport = transport
+        self._dismissed = dismissed
+        # In force, from the moment it is in this member's log; and certain to stay there.
+        self.membership = self.certain_membership = _NOBODY
+        self.roster = self.certain_roster = Roster()
+        self._news = asyncio.Event()
+        transport.dismissed = dismissed
+        transport.set_peers(self._founders)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the membership in force is certain to stay."""
+        return self.membership is self.certain_membership
+
+    @property
+    def belonging(self) -> bool:
+        """Whether it is certain that this member belongs to the group."""
+        return self.me.id in self.certain_membership.members
+
+    def view(self, status: Status) -> GroupView:
+        """Return the members, as this one sees them now."""
+        reachable = {status.id, *self._transport.connected}
+        matches = {**status.matches, status.id: status.last_index}
+        members = tuple(
+            MemberView(
+                peer.id,
+                peer.name,
+                peer.id in self.membership.voters,
+                peer.address,
+                peer.api_addresses,
+                peer.id in reachable,
+                matches.get(peer.id),
+            )
+            for peer in self.roster.members
+        )
+        return GroupView(
+            StoreMode.GROUP,
+            members,
+            status.id,
+            status.leader,
+            status.term,
+            status.commit,
+            status.last_index,
+        )
+
+    def waiting_for(self) -> str:
+        """Return what a member waits for that does not know what was committed."""
+        if not self.belonging:
+            return "the group's state"
+        reachable = {self.me.id, *self._transport.connected}
+        away = [self.roster.name_of(v) for v in self.membership.voters if v not in reachable]
+        if len(away) < majority(len(self.membership.voters)):
+            return "a leader"
+        return f"a majority of the members; not reachable: {', '.join(sorted(away))}"
+
+    async def news(self) -> None:
+        """Return when something has changed."""
+        await self._news.wait()
+
+    def follow(self, in_force: Membership, certain: Membership) -> None:
+        """Take what this member's log says of the group."""
+        self.membership, self.roster = in_force, self._roster_of(in_force)
+        self.certain_membership = certain
+        self.certain_roster = self.roster if self.certain else self._roster_of(certain)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+        self._set_peers()
+        if self.me.id in self.certain_roster.removed:
+            self._dismissed(f"member {self.me.name} was removed from the group")
+
+    def _roster_of(self, membership: Membership) -> Roster:
+        roster = decode_roster(membership.context).completed(self._founders)
+        known = [member for member in roster.members if member.id in membership.members]
+        return Roster.of(known, roster.removed)
+
+    def _set_peers(self) -> None:
+        peers = {peer.id: peer for peer in self.certain_roster.members}
+        peers.update({peer.id: peer for peer in self.roster.members})
+        if self.me.id not in peers:
+            # The log does not say yet whom this member has joined.
+            peers = {peer.id: peer for peer in self._founders} | peers
+        leaving = [peer for peer in self._transport.peers if peer.id not in peers]
+        talking = (*peers.values(), *leaving)
+        self._transport.set_peers(talking, self.certain_roster.removed)
+        if leaving:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_FAREWELL_S, self._part, frozenset(peer.id for peer in leaving))
+
+    def _part(self, leaving: frozenset[MemberId]) -> None:
+        """Let go of those who have left and had time to hear of it."""
+        staying = {*self.certain_membership.members, *self.membership.members}
+        peers = [p for p in self._transport.peers if p.id in staying or p.id not in leaving]
+        self._transport.set_peers(peers, self.certain_roster.removed)

@@ -1,0 +1,134 @@
+"""Which member a data directory is.
+
+Owns: ``member.json`` in it: number, name, incarnation and addresses of the member, and the members
+that it knew before its log told it.
+
+Invariants: it is written before the directory holds anything of a group, and number, name and
+incarnation never change after that: a directory is one member for ever.  Its presence says that the
+directory is no longer that of a server alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from podraft.server.raft.entries import MemberId
+from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.roster import INCARNATION_BYTES, Peer
+
+_FILE: Final = "member.json"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberIdentity:
+    """A member, as its data directory knows it.
+
+    ``listen``: where it listens for the others.  ``known``: the members that it founded the group
+    with, or was told of when it joined (``joined``).
+    """
+
+    id: MemberId
+    name: str
+    incarnation: bytes
+    cluster_id: bytes
+    address: str
+    listen: str
+    known: tuple[Peer, ...]
+    joined: bool = False
+
+    @property
+    def peer(self) -> Peer:
+        """This member, as the others know it."""
+        return Peer(self.id, self.name, self.address, (), self.incarnation)
+
+
+def new_incarnation() -> bytes:
+    """Return what tells a new data directory from an older one of the same member."""
+    return secrets.token_bytes(INCARNATION_BYTES)
+
+
+def load(directory: Path) -> MemberIdentity | None:
+    """Return which member ``directory`` is; None if it is none.
+
+    Raises:
+        StoreOpenError: The file is damaged.
+    """
+    path = directory / _FILE
+    try:
+        entry = json.loads(path.read_text())
+        return _decoded(entry)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise StoreOpenError(f"{path} cannot be read: {error!r}") from error
+
+
+def create(directory: Path, identity: MemberIdentity) -> MemberIdentity:
+    """Let ``directory`` be ``identity``, unless it is a member already; return which one it is.
+
+    Two processes that start at once get the same answer.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = directory / _FILE
+    written = _written(path, identity)
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        pass
+    finally:
+        written.unlink()
+    sync_directory(directory)
+    created = load(directory)
+    assert created is not None  # It was there, or is now.
+    return created
+
+
+def replace(directory: Path, identity: MemberIdentity) -> None:
+    """Note other addresses."""
+    path = directory / _FILE
+    _written(path, identity).replace(path)
+    sync_directory(directory)
+
+
+def _written(path: Path, identity: MemberIdentity) -> Path:
+    """Return a durable file with ``identity``, beside ``path``."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(_encoded(identity), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _encoded(identity: MemberIdentity) -> dict[str, Any]:
+    return {
+        "id": identity.id,
+        "name": identity.name,
+        "incarnation": identity.incarnation.hex(),
+        "clusterId": identity.cluster_id.hex(),
+        "address": identity.address,
+        "listen": identity.listen,
+        "known": [
+            {"id": peer.id, "name": peer.name, "address": peer.address} for peer in identity.known
+        ],
+        "joined": identity.joined,
+    }
+
+
+def _decoded(entry: dict[str, Any]) -> MemberIdentity:
+    return MemberIdentity(
+        id=int(entry["id"]),
+        name=str(entry["name"]),
+        incarnation=bytes.fromhex(entry["incarnation"]),
+        cluster_id=bytes.fromhex(entry["clusterId"]),
+        address=str(entry["address"]),
+        listen=str(entry["listen"]),
+        known=tuple(Peer(int(k["id"]), k["name"], k["address"]) for k in entry["known"]),
+        joined=bool(entry["joined"]),
+    )

@@ -1,0 +1,200 @@
+"""The stream to one other member.
+
+Owns: the connection, made again whenever it ends, and the queue of what waits for it.
+
+Invariants: the other end has shown the certificate of the member of that name before anything is
+sent.  The queue is bounded: what does not fit, or was on a broken connection, is lost, never
+delayed without end, never doubled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, TypeAlias
+
+import grpc
+
+from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
+from podraft.server.raft.entries import MemberId
+from podraft.server.replication.introductions import DISMISSED
+from podraft.server.replication.member_options import MemberOptions
+
+_LOG = logging.getLogger(__name__)
+
+FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
+_HELLO_S: Final = 2.0
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", FRAME_BYTES_MAX),
+    ("grpc.max_send_message_length", FRAME_BYTES_MAX),
+    # A cut link says nothing: ask.
+    ("grpc.keepalive_time_ms", 1_000),
+    ("grpc.keepalive_timeout_ms", 1_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Half of the least election timeout: who comes back must not be missed by the next election.
+    # An attempt may take a second ("min"): handshakes on a busy machine do.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 250),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+_Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one version only.
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCredentials:
+    """What a member shows and believes.
+
+    ``name_of`` tells the member's name in a verified certificate (PEM), None if it is no member's;
+    ``server_name`` the DNS name that the certificate of the member of that name holds.
+    """
+
+    authority: bytes
+    certificate: bytes
+    key: bytes
+    name_of: Callable[[bytes], str | None]
+    server_name: Callable[[str], str]
+
+
+class MemberLink:
+    """The stream to one member: a bounded queue and the task that empties it."""
+
+    def __init__(
+        self,
+        peer_id: MemberId,
+        name: str,
+        address: str,
+        hello: members_pb2.MemberHello,
+        credentials: MemberCredentials,
+        options: MemberOptions,
+    ) -> None:
+        self._peer_id = peer_id
+        self.name = name
+        self.address = address
+        self._hello = hello
+        # What the next connection is made with.
+        self.credentials = credentials
+        self._options = options
+        self._queue: deque[bytes] = deque()
+        self._queue_bytes = 0
+        self._wake = asyncio.Event()
+        self._jitter = Random()
+        self._told = False
+        self.dismissed: Callable[[str], None] = _LOG.error
+        self.connected = False
+        self.dropped = 0
+        self.stub: Any = None
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def send(self, data: bytes) -> None:
+        """Send ``data`` soon, if it can be."""
+        if not self.connected or self._queue_bytes + len(data) > self._options.send_bytes:
+            self.dropped += 1
+            return
+        self._queue.append(data)
+        self._queue_bytes += len(data)
+        self._wake.set()
+
+    def cancel(self) -> None:
+        """Part from the other one."""
+        self._task.cancel()
+
+    async def ended(self) -> None:
+        """Return when nothing of the link is left."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        """Connect, and again when that ends; the pauses grow up to a bound."""
+        while True:
+            shown = self.credentials
+            async with self._channel(shown) as channel:
+                self.stub = members_pb2_grpc.MemberServiceStub(channel)
+                await self._keep_connected(shown)
+
+    def _channel(self, shown: MemberCredentials) -> grpc.aio.Channel:
+        name = shown.server_name(self.name)
+        return grpc.aio.secure_channel(
+            self.address,
+            grpc.ssl_channel_credentials(shown.authority, shown.key, shown.certificate),
+            options=(*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", name)),
+        )
+
+    async def _keep_connected(self, shown: MemberCredentials) -> None:
+        """Go on until there are other credentials and the connection made with these has ended."""
+        pause_s = self._options.reconnect_s
+        while shown is self.credentials:
+            try:
+                await self._converse(self.stub.Exchange())
+            except (grpc.aio.AioRpcError, TimeoutError, asyncio.InvalidStateError) as error:
+                self._tell(error)
+            if self.connected:
+                pause_s = self._options.reconnect_s
+            self.connected = False
+            self.dropped += len(self._queue)
+            self._queue.clear()
+            self._queue_bytes = 0
+            await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))
+            pause_s = min(2 * pause_s, self._options.reconnect_s_max)
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, grpc.aio.AioRpcError) and error.code() is DISMISSED:
+            self.dismissed(error.details() or "")
+        # Once for each time of being connected: it may be away for long.
+        if self.connected or not self._told:
+            detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
+            _LOG.warning("no connection to member %s: %s", self.name, detail)
+            self._told = True
+
+    async def _converse(self, call: _Call) -> None:
+        """Introduce this member, then send what comes, until the connection ends."""
+        try:
+            async with asyncio.timeout(_HELLO_S):
+                await call.write(members_pb2.ExchangeRequest(hello=self._hello))
+                answer = await call.read()
+            if answer is grpc.aio.EOF:
+                # The call's status says why.
+                await call
+                return
+            if answer.hello.member_id != self._peer_id:
+                raise TimeoutError(f"member {answer.hello.member_id} answered")
+            self.connected = True
+            if self._told:
+                self._told = False
+                _LOG.info("member %s is connected", self.name)
+            await self._send_all(call)
+        finally:
+            call.cancel()
+
+    async def _send_all(self, call: _Call) -> None:
+        ended = asyncio.ensure_future(call.read())
+        try:
+            while not ended.done():
+                if not self._queue:
+                    self._wake.clear()
+                    waiting = asyncio.ensure_future(self._wake.wait())
+                    await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                    continue
+                await call.write(members_pb2.ExchangeRequest(messages=self._next_frame()))
+            ended.result()
+        finally:
+            ended.cancel()
+
+    def _next_frame(self) -> list[bytes]:
+        messages = []
+        size = 0
+        while self._queue and size < self._options.frame_bytes:
+            data = self._queue.popleft()
+            size += len(data)
+            messages.append(data)
+        self._queue_bytes -= size
+        return messages
