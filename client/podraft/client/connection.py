@@ -35,7 +35,7 @@ ResponseT = TypeVar("ResponseT")
 OnServers = Callable[[tuple[str, ...]], None]
 
 # An attempt's first deadline; a large request gets more.
-_ATTEMPT_S = 2.0
+_ATTEMPT_S = 1.5
 _ATTEMPT_BYTES_PER_S = 256 * 1024
 # Lists are as large as what they list.
 LONG_ATTEMPT_S = 10.0

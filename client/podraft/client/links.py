@@ -18,12 +18,14 @@ from google.protobuf.message import Message
 
 from podraft.client.config import ClusterConfig
 
-KEEPALIVE_TIME_S = 1.5
-KEEPALIVE_TIMEOUT_S = 1.0
+KEEPALIVE_TIME_S = 1.0
+KEEPALIVE_TIMEOUT_S = 1.5
 _MESSAGE_BYTES_MAX = 256 << 20
 _OPTIONS = (
     ("grpc.keepalive_time_ms", int(KEEPALIVE_TIME_S * 1000)),
     ("grpc.keepalive_timeout_ms", int(KEEPALIVE_TIMEOUT_S * 1000)),
+    # Of every ping: gRPC's own, for the window's size, keep those for the connection back.
+    ("grpc.http2.ping_timeout_ms", int(KEEPALIVE_TIMEOUT_S * 1000)),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Also how long a connection may take: a frozen server accepts one and says nothing.
