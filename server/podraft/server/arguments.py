@@ -56,6 +56,7 @@ class Arguments:
     member_name: str = ""
     member_address: str = ""
     member_listen: str = ""
+    accept_damage: bool = False
     heartbeat_s: float = 0.1
     election_s: float = 0.5
     join: str = ""
@@ -90,6 +91,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         member_name=given.member_name or "",
         member_address=given.member_address,
         member_listen=given.member_listen,
+        accept_damage=_accept_damage(parser, given),
         heartbeat_s=given.heartbeat_seconds,
         election_s=_checked_election(parser, given),
         join=given.join,
@@ -276,6 +278,12 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the state in an etcd v3 cluster: etcd://HOST:PORT[,HOST:PORT...][/PREFIX] "
         "(default: in DATA_DIR/store)",
     )
+    add(
+        "--accept-damaged-state",
+        action="store_true",
+        help="the last resort of a server alone, when it refuses its state because that has "
+        "changed by itself and there is no backup: serve it as it is, once",
+    )
     add("--etcd-ca", type=Path, metavar="FILE", help="the CA that signed etcd's certificate (PEM)")
     add("--etcd-cert", type=Path, metavar="FILE", help="our certificate for etcd (PEM)")
     add("--etcd-key", type=Path, metavar="FILE", help="the key of --etcd-cert (PEM)")
@@ -349,6 +357,16 @@ def _token(parser: argparse.ArgumentParser, given: argparse.Namespace) -> str:
     if token and not given.join:
         parser.error("--token needs --join HOST:PORT: the join port of a member")
     return token
+
+
+def _accept_damage(parser: argparse.ArgumentParser, given: argparse.Namespace) -> bool:
+    accepted: bool = given.accept_damaged_state
+    of_group = given.members or given.member_address or given.join
+    if accepted and (of_group or given.datastore is not None):
+        parser.error(
+            "--accept-damaged-state is for a server alone: the other members have the right state"
+        )
+    return accepted
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -85,7 +85,7 @@ async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
     if given.datastore is None and member_start.is_member(given):
         return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
-        options = StoreOptions(retention=given.retention)
+        options = StoreOptions(retention=given.retention, accept_damage=given.accept_damage)
         return await EmbeddedDatastore.open(given.data_dir / "store", options=options)
     from podraft.server.external import etcd
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -31,6 +32,7 @@ from podraft.server.state.datastore import (
     EventBatch,
     SlowWatcherError,
 )
+from podraft.server.state.digests import state_digest
 from support.raft_cluster import QUICK, RaftCluster
 from support.store_model import Model, check_watched, random_transaction
 
@@ -212,6 +214,26 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
         incoming.close()
 
     asyncio.run(main())
+
+
+def test_a_snapshot_of_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    """The sender's file has changed by itself: whoever installed it would be wrong, too."""
+
+    async def main() -> None:
+        history = made(tmp_path / "history.lmdb", Random(1))
+        history.append([HistoryBatch(9, 9, 9, (), digest=state_digest(history.newest()) ^ 1)])
+        history.copy_to(tmp_path / "copy.lmdb")
+        history.close()
+        data = (tmp_path / "copy.lmdb").read_bytes()
+        incoming = IncomingSnapshot(tmp_path, sha256(data).digest(), len(data))
+        await incoming.add(data, crc32c(data))
+        with pytest.raises(SnapshotError, match="the sender's history file is damaged"):
+            await incoming.finish(MARK, ready_path(tmp_path, MARK))
+        incoming.close()
+
+    asyncio.run(main())
+    assert not ready_path(tmp_path, MARK).exists()
+    assert not list(tmp_path.glob("*.noting"))
 
 
 def test_of_another_snapshot_nothing_is_used(tmp_path: Path) -> None:

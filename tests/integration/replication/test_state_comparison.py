@@ -124,6 +124,14 @@ def test_a_changed_history_file_is_refused_on_start(tmp_path: Path):
         _damage(tmp_path / "store", b"k")
         with pytest.raises(StoreOpenError, match="has changed by itself"):
             await EmbeddedDatastore.open(tmp_path / "store")
+        # The last resort, once: what is served from then on is what is there.
+        options = StoreOptions(accept_damage=True)
+        accepted = await EmbeddedDatastore.open(tmp_path / "store", options=options)
+        await accepted.transact(_put(b"a", b"2"))
+        await accepted.close()
+        usual = await EmbeddedDatastore.open(tmp_path / "store")
+        assert (await usual.get(b"k")) is not None
+        await usual.close()
 
     asyncio.run(main())
 

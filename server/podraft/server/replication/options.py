@@ -40,6 +40,9 @@ class StoreOptions:
     retention: Retention = field(default_factory=Retention)
     retention_interval_s: float = 60.0
 
+    # Whether a state that is not what was applied is served all the same (see ``recovery``).
+    accept_damage: bool = False
+
     # How often what lies in memory is compared with what was applied, and in which portions.
     scrub_interval_s: float = 3600.0
     scrub_records: int = 500

@@ -80,19 +80,21 @@ def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
     history = History(path, options.history_map_bytes)
     try:
         condemned = history.note(CONDEMNED_NOTE)
-        if condemned is not None:
+        if condemned is not None and not options.accept_damage:
             raise HistoryFormatError(f"{path}: {condemned.decode()}")
         keyspace = Keyspace(history.newest(), history.applied_revision, history.requests())
         expected = history.digest
     finally:
         history.close()
     if expected not in (None, keyspace.digest):
-        raise HistoryFormatError(
+        problem = (
             f"{path}: the state at log index {history.applied_index}, revision "
             f"{keyspace.revision}, has the digest {keyspace.digest:016x}; what was applied had "
-            f"{expected:016x}: the file has changed by itself (disk, memory or a defect). "
-            "Do not use it: docs/failures.md says what to do"
+            f"{expected:016x}: the file has changed by itself (disk, memory or a defect)"
         )
+        if not options.accept_damage:
+            raise HistoryFormatError(f"{problem}. docs/failures.md says what to do")
+        _LOG.error("%s. It is served all the same, as --accept-damaged-state says", problem)
     return keyspace
 
 

@@ -30,6 +30,7 @@ from podraft.server.replication.history import History
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.records import encode_base
 from podraft.server.replication.segment_files import remove_gently
+from podraft.server.state.digests import state_digest
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024
@@ -208,8 +209,13 @@ class IncomingSnapshot:
                 raise SnapshotError(
                     f"the snapshot is of index {history.applied_index}, not of {mark.index}"
                 )
+            if history.digest not in (None, state_digest(history.newest())):
+                raise SnapshotError(
+                    "the state in the snapshot is not what its sender has applied: the sender's "
+                    "history file is damaged"
+                )
             history.set_note(SNAPSHOT_NOTE, encode_base(mark))
-        except OSError:
+        except (OSError, SnapshotError):
             noted.unlink()
             raise
         finally:
