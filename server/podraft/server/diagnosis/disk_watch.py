@@ -1,22 +1,47 @@
-"""Warning of a slow disk before it costs the leadership.
+"""Warning of a slow disk before it costs the leadership, and giving that away in time.
 
-Owns: the task that looks at the log's latencies.  Invariant: it warns when the disk becomes slow
-and again every ten minutes while it stays so, not more often.
+Owns: the task that looks at the log's latencies.  Invariants: it warns when the disk becomes slow
+and again every ten minutes while it stays so, not more often; it gives the leadership away only to
+a member that says that its own disk is well, and not twice in five minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol, runtime_checkable
 
 from podraft.server.diagnosis.core import disk
-from podraft.server.replication.measurements import MeasuredStore
+from podraft.server.raft.member import Role
+from podraft.server.replication.latencies import quantile_s
+from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
 
 _LOG = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
 _WARN_EVERY_S: Final = 600.0
+_NEVER: Final = float("-inf")
+
+
+@runtime_checkable
+class MemberStore(Protocol):
+    """A store whose leadership can be given away."""
+
+    def tell_disk(self, *, slow: bool) -> None:
+        """Let the other members know how this one's disk is."""
+
+    async def hand_over(self) -> bool:
+        """Let a member lead whose disk is well; returns whether one does."""
+
+
+@dataclass(slots=True)
+class _Since:
+    """When what began or was last done."""
+
+    warned_s: float = _NEVER
+    stalled_s: float | None = None
+    handed_over_s: float = _NEVER
 
 
 class DiskWatch:
@@ -25,7 +50,7 @@ class DiskWatch:
     def __init__(self, store: MeasuredStore, look_every_s: float = _LOOK_EVERY_S) -> None:
         self._store = store
         self._look_every_s = look_every_s
-        self._warned_at_s = float("-inf")
+        self._since = _Since()
         self.slow = False
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -36,28 +61,59 @@ class DiskWatch:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._look_every_s)
-            self.look()
+            await self._look()
 
-    def look(self) -> None:
-        """Look at the last minute; say so if it was bad."""
+    async def _look(self) -> None:
         measured = self._store.measurements()
         election_s = measured.group.election_s if measured.group else disk.ELECTION_S_DEFAULT
-        syncs = measured.syncs
-        observed = disk.DiskObservation(
-            sum(syncs.recent()), syncs.recent_quantile_s(0.99), syncs.waiting_s
-        )
-        was_slow, self.slow = self.slow, disk.is_slow(observed, election_s, was_slow=self.slow)
+        observed = _observed(measured)
         now_s = asyncio.get_running_loop().time()
-        if self.slow and now_s - self._warned_at_s >= (_WARN_EVERY_S if was_slow else 0.0):
-            self._warned_at_s = now_s
-            worst_ms = max(observed.p99_s, observed.waiting_s) * 1000
-            _LOG.warning(
-                "the disk of %s is slow: 1 %% of the syncs of the last minute took %.0f ms or more;"
-                " with an election timeout of %.1f s they should stay below %.0f ms",
-                measured.directory,
-                worst_ms,
-                election_s,
-                disk.slow_after_s(election_s) * 1000,
-            )
+        was_slow, self.slow = self.slow, disk.is_slow(observed, election_s, was_slow=self.slow)
+        if self.slow and now_s - self._since.warned_s >= (_WARN_EVERY_S if was_slow else 0.0):
+            self._since.warned_s = now_s
+            _warn(measured, observed, election_s)
         elif was_slow and not self.slow:
             _LOG.info("the disk of %s is quick enough again", measured.directory)
+        if isinstance(self._store, MemberStore):
+            self._store.tell_disk(slow=self.slow)
+            stalls = disk.stalls(observed, election_s)
+            await self._perhaps_hand_over(self._store, measured, now_s, stalls=stalls)
+
+    async def _perhaps_hand_over(
+        self, store: MemberStore, measured: StoreMeasurements, now_s: float, *, stalls: bool
+    ) -> None:
+        since = self._since
+        if not stalls:
+            since.stalled_s = None
+            return
+        if since.stalled_s is None:
+            since.stalled_s = now_s
+        group = measured.group
+        if disk.should_hand_over(
+            leads=group is not None and group.status.role is Role.LEADER,
+            stalled_s=now_s - since.stalled_s,
+            handed_over_s=now_s - since.handed_over_s,
+        ):
+            since.handed_over_s = now_s
+            if await store.hand_over():
+                _LOG.warning("this member's disk stalls: another one leads now")
+            else:
+                _LOG.warning("this member's disk stalls, and no other member could take the lead")
+
+
+def _observed(measured: StoreMeasurements) -> disk.DiskObservation:
+    syncs = measured.syncs
+    return disk.DiskObservation(
+        syncs.recent(), syncs.waiting_s, quantile_s(syncs.recent(windows=2), 0.5)
+    )
+
+
+def _warn(measured: StoreMeasurements, observed: disk.DiskObservation, election_s: float) -> None:
+    _LOG.warning(
+        "the disk of %s is slow: 1 %% of the syncs of the last minute took %.0f ms or more; "
+        "with an election timeout of %.1f s they should stay below %.0f ms",
+        measured.directory,
+        max(quantile_s(observed.counts, 0.99), observed.waiting_s) * 1000,
+        election_s,
+        disk.slow_after_s(election_s) * 1000,
+    )

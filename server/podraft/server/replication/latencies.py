@@ -58,9 +58,9 @@ class Latencies:
             self._windows.append((now, [0] * len(self.counts)))
         self._windows[-1][1][at] += 1
 
-    def recent(self) -> list[int]:
-        """Return the counts of about the last minute."""
-        since = self._clock() - _WINDOWS * _WINDOW_S
+    def recent(self, windows: int = _WINDOWS) -> list[int]:
+        """Return the counts of about the last minute, or of some times ten seconds."""
+        since = self._clock() - windows * _WINDOW_S
         total = [0] * len(self.counts)
         for began, counts in list(self._windows):
             if began >= since:
@@ -70,6 +70,11 @@ class Latencies:
     def recent_quantile_s(self, fraction: float) -> float:
         """Return a quantile of the last minute, about; 0 if nothing was observed."""
         return quantile_s(self.recent(), fraction)
+
+
+def count_above(counts: Sequence[int], limit_s: float) -> int:
+    """Return how many of the counted durations were surely ``limit_s`` or more."""
+    return sum(counts[bisect_left(BOUNDS_S, limit_s) + 1 :])
 
 
 def quantile_s(counts: Sequence[int], fraction: float) -> float:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
-from podraft.server.raft.entries import Membership, SnapshotMark
+from podraft.server.raft.entries import MemberId, Membership, SnapshotMark
 from podraft.server.raft.member import Role
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.applied import AppliedState
@@ -264,6 +264,25 @@ class RaftDatastore:
     def use_certificate(self, certificate: bytes, key: bytes) -> None:
         """Show this certificate to the other members from the next connection on."""
         self._transport.use(certificate, key)
+
+    def tell_disk(self, *, slow: bool) -> None:
+        """Let the other members know how this one's disk is."""
+        self.probing.disk_slow = slow
+
+    def _heirs(self) -> list[MemberId]:
+        connected = self._transport.connected
+        return [
+            member
+            for member, probed in self.probing.peers.items()
+            if member in connected and probed.answered and not probed.disk_slow
+        ]
+
+    async def hand_over(self) -> bool:
+        """Let a member lead whose disk is well, if this one leads and there is one."""
+        if self.status.role is not Role.LEADER:
+            return False
+        await self._driver.hand_over(self._heirs(), _HAND_OVER_S)
+        return self.status.role is not Role.LEADER
 
     def unready(self) -> str:
         """Return why this member should get no calls now; empty: it should."""

@@ -41,6 +41,7 @@ class ProbedPeer:
     round_trips: Latencies = field(default_factory=Latencies)
     failed: int = 0
     answered: bool = False
+    disk_slow: bool = False
     _samples: deque[_Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
     def add(self, round_trip_s: float, clock_offset_s: float) -> None:
@@ -72,6 +73,8 @@ class Probing:
         self._marks = marks
         self._told = told
         self.peers: dict[MemberId, ProbedPeer] = {}
+        # What the others are told of this member's disk.
+        self.disk_slow = False
         transport.answer_probe = self._answer
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -81,10 +84,11 @@ class Probing:
 
     def _answer(self) -> members_pb2.ProbeResponse:
         return members_pb2.ProbeResponse(
+            disk_slow=self.disk_slow,
             marks=[
                 members_pb2.StateMark(index=mark.index, revision=mark.revision, digest=mark.digest)
                 for mark in self._marks()
-            ]
+            ],
         )
 
     async def _run(self) -> None:
@@ -120,5 +124,6 @@ class Probing:
         inside_s = (answer.sent_unix_ns - answer.received_unix_ns) / 1e9
         ahead_ns = (answer.received_unix_ns - began_ns) + (answer.sent_unix_ns - ended_ns)
         known.add(max(0.0, taken_s - inside_s), ahead_ns / 2e9)
+        known.disk_slow = answer.disk_slow
         marks = [StateMark(mark.index, mark.revision, mark.digest) for mark in answer.marks]
         self._told(known.peer.id, marks)

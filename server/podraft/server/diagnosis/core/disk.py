@@ -1,6 +1,6 @@
 """When a disk is too slow for a leader.
 
-Owns: the rule and its hysteresis.
+Owns: the rules and their hysteresis: when to warn, when to let another member lead.
 
 A candidate's vote for itself and a voter's answer must be durable one after the other, before the
 next follower loses patience: two syncs and a round trip within an election timeout.  And whoever
@@ -10,24 +10,37 @@ the election timeout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from podraft.server.replication.latencies import count_above
 
 # A disk is slow from this share of the election timeout on, and well again below half of it.
 SLOW_SHARE = 0.25
 WELL_SHARE = SLOW_SHARE / 2
 # Without elections (one server alone): the default timeout of a group.
 ELECTION_S_DEFAULT = 0.5
-# So few syncs say nothing of a 99th percentile; one that does not end says enough.
-_SYNCS_MIN = 20
+# The 99th percentile counts; but fewer slow syncs than these are accidents.
+_PERCENT = 0.01
+_SLOW_SYNCS_MIN = 3
+
+
+# A leader waits so long with a stalling disk, and so long after it has handed over: the moment's
+# trouble (a snapshot, a neighbour on the same disk) is no reason, and leadership must not wander.
+HAND_OVER_AFTER_S = 5.0
+HAND_OVER_AGAIN_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class DiskObservation:
-    """The last minute: how many syncs, their 99th percentile, and the one that goes on now."""
+    """The syncs of the last minute by duration (as ``Latencies`` count), and what goes on now.
 
-    syncs: int
-    p99_s: float
-    waiting_s: float
+    ``median_s``: of the last ten to twenty seconds; 0 if there were none.
+    """
+
+    counts: Sequence[int]
+    waiting_s: float = 0.0
+    median_s: float = 0.0
 
 
 def slow_after_s(election_s: float) -> float:
@@ -42,5 +55,19 @@ def is_slow(observed: DiskObservation, election_s: float, *, was_slow: bool) -> 
     # The one that hangs is slow only if it is so without doubt.
     if observed.waiting_s >= max(limit_s, election_s):
         return True
-    enough = observed.syncs >= _SYNCS_MIN or was_slow
-    return enough and observed.p99_s >= limit_s
+    slow = count_above(observed.counts, limit_s)
+    return slow >= _SLOW_SYNCS_MIN and slow >= _PERCENT * sum(observed.counts)
+
+
+def stalls(observed: DiskObservation, election_s: float) -> bool:
+    """Return whether not some writes but most have to wait for the disk."""
+    return observed.waiting_s >= election_s or observed.median_s >= slow_after_s(election_s)
+
+
+def should_hand_over(*, leads: bool, stalled_s: float, handed_over_s: float) -> bool:
+    """Return whether a leader should let another member lead, if one is well.
+
+    ``stalled_s``: for how long its disk has stalled; ``handed_over_s``: how long ago it, or this
+    rule, was last given up.
+    """
+    return leads and stalled_s >= HAND_OVER_AFTER_S and handed_over_s >= HAND_OVER_AGAIN_S
