@@ -211,7 +211,7 @@ class Faults:
 
     def _strike_now(self, leader: SimulatedMember) -> None:
         """A leader falls when it has just committed something and nobody knows."""
-        if self._random.random() < 0.1:
+        if self._random.random() < 0.3:
             self._world.after(0.0, self._strike_leader, leader, leader.life)
 
     def _strike_leader(self, leader: SimulatedMember, life: int) -> None:

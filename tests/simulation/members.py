@@ -15,6 +15,7 @@ from podraft.server.raft.effects import Effects, SendSnapshot
 from podraft.server.raft.entries import Entry, SnapshotMark
 from podraft.server.raft.errors import InvariantViolatedError
 from podraft.server.raft.events import (
+    AnnounceCommit,
     Applied,
     Compacted,
     Persisted,
@@ -85,6 +86,8 @@ class SimulatedMember:
         self.disk = Disk(mark, Image())
         self.tick_s = TICK_S
         self.sync_s = 0.002
+        # A shell that does not is slower to tell its followers, nothing more.
+        self.announces = identity % 2 == 1
         self.life = 0
         self.paused_until = 0.0
         self.core: RaftCore | None = None
@@ -120,6 +123,7 @@ class SimulatedMember:
         self._reads: dict[int, tuple[bytes, ReadDone]] = {}
         self._waiting_reads: list[tuple[int, int]] = []
         self._saving = False
+        self._announcing = False
         shared.world.after(shared.random.random() * self.tick_s, self._tick, self.life)
 
     def crash(self) -> None:
@@ -198,7 +202,16 @@ class SimulatedMember:
             self._commit_seen = core.log.commit
             if self.shared.committed is not None and self.leads:
                 self.shared.committed(self)
+        if core.unannounced and not self._announcing and self.announces:
+            self._announcing = True
+            self.shared.world.after(0.005, self._announce, self.life)
         self._carry_out(core, effects)
+
+    def _announce(self, life: int) -> None:
+        if life != self.life or self._suspended(self._announce, life):
+            return
+        self._announcing = False
+        self.step(AnnounceCommit())
 
     # Effects, in their order.
 

@@ -207,7 +207,9 @@ PLANTED_BUGS: dict[str, PlantedBug] = {
     "vote not persisted": PlantedBug(_ForgetsVote),
     "term not persisted": PlantedBug(_ForgetsTerm),
     "acknowledged before fsync": PlantedBug(_AcknowledgesBeforeSync),
-    "older term committed by counting": PlantedBug(parts=Parts(replication=_CommitsOlderTerms)),
+    "older term committed by counting": PlantedBug(
+        parts=Parts(replication=_CommitsOlderTerms, log=_HintsAtCommit)
+    ),
     "own copy counted before fsync": PlantedBug(parts=Parts(replication=_CountsUnsyncedCopy)),
     "learners counted": PlantedBug(parts=Parts(replication=_CountsLearners)),
     "commit beyond the last new entry": PlantedBug(

@@ -8,7 +8,7 @@ Owns: the commands and the form of the trace.  A script is a text of blocks: a c
     deliver FROM TO [COUNT]                      drop FROM TO [COUNT] applied ID
     add|promote|remove ID MEMBER                 transfer ID TARGET   compact ID INDEX
     snapshot FROM TO     restart ID              settle               status
-    lead ID              elects without a trace
+    lead ID              elects without a trace                       announce ID
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from podraft.server.raft.entries import (
 )
 from podraft.server.raft.events import (
     AddLearner,
+    AnnounceCommit,
     Applied,
     Change,
     ChangeProposed,
@@ -46,6 +47,7 @@ from podraft.server.raft.messages import (
     AskRead,
     AskVote,
     CampaignNow,
+    CommitNews,
     Declined,
     Forward,
     Heartbeat,
@@ -135,6 +137,8 @@ class Script:
         if name == "tick":
             for _ in range(second or 1):
                 self._step(first, Tick())
+        elif name == "announce":
+            self._step(first, AnnounceCommit())
         elif name == "read":
             self._step(first, ReadsRequested((second,)))
         elif name == "lead":
@@ -222,6 +226,10 @@ class Script:
                 for message in self._take(link, 0):
                     busy = True
                     self._step(to, Received(message))
+            for host in self.hosts.values():
+                if not busy and host.core.unannounced:
+                    busy = True
+                    self._step(host.id, AnnounceCommit())
             if not busy:
                 return
         raise ValueError("the group never settles")
@@ -308,11 +316,12 @@ def describe(message: Message) -> str:
             kind = " pre" if message.pre else ""
             answer = "granted" if message.granted else "refused"
             return f"{head}{kind} term {message.term} {answer}"
-        case Append():
+        case Append() | CommitNews():
+            entries = f" {_describe_entries(message.entries)}" if type(message) is Append else ""
             return (
                 f"{head} term {message.term} after"
-                f" {message.previous_term}/{message.previous_index}"
-                f" {_describe_entries(message.entries)} commit {message.commit}"
+                f" {message.previous_term}/{message.previous_index}{entries}"
+                f" commit {message.commit}"
             )
         case Appended():
             return f"{head} term {message.term} match {message.match}"

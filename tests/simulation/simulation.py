@@ -70,10 +70,12 @@ class Simulation:
         self.network = Network(self.world, self._deliver)
         self.profile = profile or random.choice((*[Profile.MIXTURE] * 4, *Profile))
         size = random.choice(_SIZES[self.profile])
+        # With one entry in each message, logs grow step by step: there is more to interrupt.
+        message_bytes = (1, 1, 300) if self.profile is Profile.CHURN else (1, 300, 100_000)
         options = RaftOptions(
             election_ticks=random.choice((3, 5, 10)),
             heartbeat_ticks=random.choice((1, 2)),
-            message_bytes_max=random.choice((1, 300, 100_000)),
+            message_bytes_max=random.choice(message_bytes),
             in_flight_max=random.choice((1, 2, 32)),
             promotion_lag_max=random.choice((0, 5, 50)),
             unapplied_entries_max=random.choice((1, 10, 1_000)),

@@ -197,6 +197,7 @@ def messages(random: Random) -> Iterator[raft.Message]:
         yield raft.AskVote(1, 2, number(), number(), number(), yes, no)
         yield raft.Vote(1, 2, number(), yes, no)
         yield raft.Append(1, 2, number(), number(), number(), entries(), number())
+        yield raft.CommitNews(1, 2, number(), number(), number(), number())
         yield raft.Appended(1, 2, number(), number())
         yield raft.AppendRefused(1, 2, number(), number(), number(), number())
         yield raft.Heartbeat(1, 2, number(), number(), number())

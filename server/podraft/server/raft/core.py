@@ -27,6 +27,7 @@ from podraft.server.raft.entries import (
 )
 from podraft.server.raft.errors import ensure
 from podraft.server.raft.events import (
+    AnnounceCommit,
     Applied,
     ChangeProposed,
     Compacted,
@@ -46,6 +47,7 @@ from podraft.server.raft.messages import (
     AskRead,
     AskVote,
     CampaignNow,
+    CommitNews,
     Declined,
     Forward,
     Heartbeat,
@@ -71,6 +73,7 @@ class Received:
 
 Event: TypeAlias = (
     Tick
+    | AnnounceCommit
     | Received
     | Proposed
     | Persisted
@@ -148,6 +151,7 @@ class RaftCore:
         # By exact type: quicker than a chain of instance tests.
         self._events: dict[type, Callable[[Any], None]] = {
             Tick: self._tick,
+            AnnounceCommit: self._announce,
             Received: self._received,
             Proposed: proposals.proposed,
             Persisted: self._persisted,
@@ -160,6 +164,7 @@ class RaftCore:
         }
         self._followed: dict[type, Callable[[Any], None]] = {
             Append: replication.append_received,
+            CommitNews: replication.commit_news_received,
             Heartbeat: replication.heartbeat_received,
             InstallSnapshot: replication.snapshot_received,
         }
@@ -189,10 +194,18 @@ class RaftCore:
         commit = self.log.commit
         self._events[type(event)](event)
         if self.log.commit != commit and self.member.role is Role.LEADER:
-            self._leader_committed()
+            self._leader_committed(commit)
         return self.member.take_effects()
 
     # What the shell may ask.
+
+    @property
+    def unannounced(self) -> bool:
+        """Whether ``AnnounceCommit`` is wanted some milliseconds from now.
+
+        Without it followers learn with the next entries or heartbeat what is committed.
+        """
+        return self._replication.unannounced
 
     def mark_at(self, index: int) -> SnapshotMark:
         """Return the mark for a snapshot of the state machine at the applied ``index``."""
@@ -261,14 +274,22 @@ class RaftCore:
     def _compacted(self, event: Compacted) -> None:
         self.log.compact(event.index)
 
+    def _announce(self, _: AnnounceCommit) -> None:
+        self._replication.announce()
+
     def _abdicate(self) -> None:
         self.member.peers = {}
         self.member.transfer_target = NOBODY
+        self._replication.unannounced = False
         self._reads.abandon()
 
-    def _leader_committed(self) -> None:
-        # Followers serve reads and watches: they learn of it now, not with the next entry.
-        self._replication.broadcast(even_empty=True)
+    def _leader_committed(self, before: int) -> None:
+        log = self.log
+        # A new leader's first entry, and a change, which may remove the one who is told.
+        urgent = (
+            log.term_at(before) != self.member.term or before < log.membership_index <= log.commit
+        )
+        self._replication.committed(urgent=urgent)
         self._reads.committed()
         if self._changes.committed():
             self._election.follow(self.member.term, NOBODY)

@@ -41,6 +41,11 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceCommit:
+    """A little time has passed since something was committed (``RaftCore.unannounced``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposed:
     """Commands wait to be ordered."""
 

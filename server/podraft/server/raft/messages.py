@@ -58,6 +58,21 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitNews:
+    """How far the leader has committed; what it has sent ends at ``previous_index``.
+
+    It is answered only if that is not so.
+    """
+
+    sender: MemberId
+    to: MemberId
+    term: int
+    previous_index: int
+    previous_term: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """The follower's log equals the leader's up to ``match``, durably."""
 
@@ -168,7 +183,7 @@ class ReadAnswer:
     index: int
 
 
-FromLeader: TypeAlias = Append | Heartbeat | InstallSnapshot
+FromLeader: TypeAlias = Append | CommitNews | Heartbeat | InstallSnapshot
 WithTerm: TypeAlias = (
     AskVote | Vote | FromLeader | Appended | AppendRefused | HeartbeatAnswer | CampaignNow
 )

@@ -25,6 +25,7 @@ class Progress:
 
     __slots__ = (
         "_in_flight",
+        "_proposed",
         "active",
         "in_flight_max",
         "match",
@@ -32,6 +33,7 @@ class Progress:
         "pace",
         "paused",
         "round",
+        "told",
     )
 
     def __init__(self, next_index: int, in_flight_max: int) -> None:
@@ -41,8 +43,11 @@ class Progress:
         self.paused = False
         self.active = True
         self.round = 0
+        # The commit index that it was told last.
+        self.told = 0
         self.in_flight_max = in_flight_max
         self._in_flight: deque[int] = deque()
+        self._proposed: deque[int] = deque()
 
     @property
     def may_send(self) -> bool:
@@ -58,6 +63,18 @@ class Progress:
         elif entries:
             self.next = last_index + 1
             self._in_flight.append(last_index)
+
+    def proposed(self, index: int) -> None:
+        """Entries that end at ``index`` are its proposals: it waits for their commit."""
+        self._proposed.append(index)
+
+    def awaits(self, commit: int) -> bool:
+        """Whether some of its proposals are committed now, for the first time."""
+        proposed = self._proposed
+        awaited = bool(proposed) and proposed[0] <= commit
+        while proposed and proposed[0] <= commit:
+            proposed.popleft()
+        return awaited
 
     def matched(self, index: int) -> bool:
         """The follower has everything up to ``index``; returns whether that is news."""

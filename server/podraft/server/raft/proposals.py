@@ -36,7 +36,9 @@ class Proposals:
     def forwarded(self, message: Forward) -> None:
         """Take commands from another member; they are not passed on once more."""
         reason = self._append(message.proposals)
-        if reason is not None:
+        if reason is None:
+            self._replication.proposed_by(message.sender)
+        else:
             member, ids = self._member, _ids(message.proposals)
             member.send_now(Declined(member.id, message.sender, ids, reason))
 

@@ -115,6 +115,8 @@ class Reads:
         if waiting.origin == member.id:
             member.reads.extend([ReadReady(id_, waiting.index) for id_ in waiting.ids])
         else:
+            # Its state must get so far, too.
+            self._replication.announce_to(waiting.origin)
             member.send_now(ReadAnswer(member.id, waiting.origin, waiting.ids, waiting.index))
 
     def committed(self) -> None:

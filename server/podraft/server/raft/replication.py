@@ -20,6 +20,7 @@ from podraft.server.raft.messages import (
     Append,
     Appended,
     AppendRefused,
+    CommitNews,
     Heartbeat,
     HeartbeatAnswer,
     InstallSnapshot,
@@ -36,6 +37,8 @@ class Replication:
         self._log = member.log
         self._uncommitted_bytes = 0
         self.round = 0
+        # Whether something was committed that perhaps not all followers were told of.
+        self.unannounced = False
 
     # The leader's log.
 
@@ -84,14 +87,18 @@ class Replication:
         self._uncommitted_bytes += sum(len(proposal.payload) for proposal in proposals)
         self.broadcast()
 
+    def proposed_by(self, peer: MemberId) -> None:
+        """What was appended just now, ``peer`` waits for."""
+        progress = self._member.peers.get(peer)
+        if progress is not None:
+            progress.proposed(self._log.last_index)
+
     # Sending.
 
-    def broadcast(self, *, even_empty: bool = False) -> None:
-        """Send every follower what it lacks; ``even_empty``: at least the commit index."""
+    def broadcast(self) -> None:
+        """Send every follower what it lacks."""
         for peer, progress in self._member.peers.items():
-            sent = self._send(peer, progress)
-            if even_empty and not sent and progress.pace is Pace.REPLICATE:
-                self._send_append(peer, progress, ())
+            self._send(peer, progress)
 
     def _send(self, peer: MemberId, progress: Progress) -> bool:
         """Fill the pipeline to ``peer``; returns whether anything was sent."""
@@ -116,9 +123,42 @@ class Replication:
             member.send_snapshot(peer)
             return
         progress.sent(previous + len(entries), entries=bool(entries))
+        progress.told = log.commit
         member.send_now(
             Append(member.id, peer, member.term, previous, previous_term, entries, log.commit)
         )
+
+    def committed(self, *, urgent: bool) -> None:
+        """Something was committed: who waits for it is told now, the others soon.
+
+        Soon is with the next entries, by ``AnnounceCommit``, or by a heartbeat.  ``urgent``:
+        all wait for it.
+        """
+        self.unannounced = True
+        commit = self._log.commit
+        for peer, progress in self._member.peers.items():
+            if progress.awaits(commit) or urgent:
+                self.announce_to(peer)
+
+    def announce(self) -> None:
+        """Tell the commit index to whoever was not told by other messages."""
+        self.unannounced = False
+        for peer in self._member.peers:
+            self.announce_to(peer)
+
+    def announce_to(self, peer: MemberId) -> None:
+        """Tell ``peer`` the commit index, unless it was told."""
+        member, log = self._member, self._log
+        progress = member.peers.get(peer)
+        if progress is None or progress.told >= log.commit or progress.pace is not Pace.REPLICATE:
+            return
+        previous = progress.next - 1
+        previous_term = log.term_at(previous)
+        if previous_term is not None:
+            progress.told = log.commit
+            member.send_now(
+                CommitNews(member.id, peer, member.term, previous, previous_term, log.commit)
+            )
 
     def heartbeat(self) -> None:
         """Tell everybody that the leader is there, and begin a round of answers."""
@@ -126,6 +166,7 @@ class Replication:
         self.round += 1
         for peer, progress in member.peers.items():
             known = min(progress.match, commit)
+            progress.told = max(progress.told, known)
             member.send_now(Heartbeat(member.id, peer, member.term, known, self.round))
 
     # The followers' answers.
@@ -222,10 +263,24 @@ class Replication:
             self.learn_commit(message.commit, proven)
             self._acknowledge(message.sender, proven)
             return
-        hint, hint_term = log.last_index_up_to_term(previous, previous_term)
+        self._refuse(message.sender, previous, previous_term)
+
+    def _refuse(self, leader: MemberId, previous: int, previous_term: int) -> None:
+        member = self._member
+        hint, hint_term = self._log.last_index_up_to_term(previous, previous_term)
         member.send_after_persist(
-            AppendRefused(member.id, message.sender, member.term, previous, hint, hint_term)
+            AppendRefused(member.id, leader, member.term, previous, hint, hint_term)
         )
+
+    def commit_news_received(self, message: CommitNews) -> None:
+        """Learn how far the leader has committed, or say that something of its log was lost."""
+        log, previous, previous_term = self._log, message.previous_index, message.previous_term
+        if previous <= log.commit:
+            return
+        if log.term_at(previous) == previous_term:
+            self.learn_commit(message.commit, previous)
+        else:
+            self._refuse(message.sender, previous, previous_term)
 
     def learn_commit(self, commit: int, proven: int) -> None:
         """Believe the leader's commit index as far as the logs are proven equal."""

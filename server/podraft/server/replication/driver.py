@@ -34,6 +34,7 @@ from podraft.server.raft.entries import (
     SnapshotMark,
 )
 from podraft.server.raft.events import (
+    AnnounceCommit,
     Applied,
     Compacted,
     Persisted,
@@ -114,12 +115,12 @@ class MemberDriver:
         self._led_by_other = asyncio.Event()
         self._pins: dict[MemberId, int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._announcing: asyncio.TimerHandle | None = None
         self._stopped = False
         self.proposals = OwnProposals(
             core.member,
             options,
-            batch_entries=store_options.batch_transactions,
-            batch_bytes=store_options.batch_bytes,
+            store_options,
             offer=lambda offered: self._step(Proposed(offered)),
         )
         self.reads = ReadBarriers(
@@ -213,6 +214,8 @@ class MemberDriver:
             self._stop(error)
         finally:
             self._stepping = False
+        if self._announcing is None and self._core.unannounced:
+            self._announcing = self._loop.call_later(self._options.announce_s, self._announce)
         leader = (self._core.member.term, self._core.member.leader)
         if leader != self._known_leader:
             self._known_leader = leader
@@ -223,6 +226,10 @@ class MemberDriver:
             self.proposals.resume()
             self.reads.resume()
             self.group.led_by(leader[1])
+
+    def _announce(self) -> None:
+        self._announcing = None
+        self._step(AnnounceCommit())
 
     def _describe_leader(self, term: int, leader: MemberId) -> str:
         if leader == self._core.member.id:

@@ -19,6 +19,9 @@ class MemberOptions:
     raft: RaftOptions = field(default_factory=RaftOptions)
     tick_s: float = 0.05
 
+    # So long a leader waits for entries that tell its followers what is committed.
+    announce_s: float = 0.005
+
     # How long a write or a read waits for a leader or its answer, and when a read asks again.
     answer_s: float = 5.0
     read_again_s: float = 0.4

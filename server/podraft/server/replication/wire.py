@@ -20,6 +20,7 @@ from podraft.server.raft.messages import (
     AskRead,
     AskVote,
     CampaignNow,
+    CommitNews,
     Declined,
     Forward,
     Heartbeat,
@@ -51,6 +52,7 @@ _PLAIN: tuple[tuple[int, type, Struct], ...] = (
     (6, Heartbeat, Struct("<QQQ")),
     (7, HeartbeatAnswer, Struct("<QQ")),
     (9, CampaignNow, Struct("<Q")),
+    (14, CommitNews, Struct("<QQQQ")),
 )
 _PLAIN_BY_TYPE = {kind: (tag, layout, kind.__slots__[2:]) for tag, kind, layout in _PLAIN}  # type: ignore[attr-defined]  # Dataclasses with slots have them.
 _PLAIN_BY_TAG = {tag: (kind, layout) for tag, kind, layout in _PLAIN}
