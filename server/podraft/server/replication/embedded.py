@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from podraft.server.replication.applied import AppliedState
+from podraft.server.replication.gathering import Gathering
 from podraft.server.replication.log import CommittedBatch, LocalLog, Log, Proposal
 from podraft.server.replication.measurements import StoreMeasurements, measure_store
 from podraft.server.replication.options import StoreOptions
@@ -47,10 +48,7 @@ class EmbeddedDatastore:
         self._wal = recovered.wal
         self._queue: deque[Proposal] = deque()
         self._queue_bytes = 0
-        # While a batch gathers: when it is closed at the latest, what it had at the last look.
-        self._gather_until_s: float | None = None
-        self._gathered = 0
-        self._turns_without_more = 0
+        self._gathering = Gathering(options, lambda: len(self._queue), self._drive)
         self._in_flight: tuple[Proposal, ...] = ()
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._drained: asyncio.Future[None] | None = None
@@ -160,29 +158,8 @@ class EmbeddedDatastore:
         return await proposal.outcome
 
     def _schedule_drive(self) -> None:
-        if self._gather_until_s is None and self._log.ready:
-            self._gather_until_s = self._loop.time() + self._options.gather_s
-            self._gathered = self._turns_without_more = 0
-            self._loop.call_soon(self._gather)
-
-    def _gather(self) -> None:
-        """Let a batch grow while turns of the loop bring more: a sync costs as much as a write.
-
-        A lone writer waits for empty turns only, which take microseconds.
-        """
-        waiting = len(self._queue)
-        self._turns_without_more = 0 if waiting > self._gathered else self._turns_without_more + 1
-        self._gathered = waiting
-        assert self._gather_until_s is not None
-        if (
-            self._turns_without_more < self._options.gather_turns
-            and waiting < self._options.batch_transactions
-            and self._loop.time() < self._gather_until_s
-        ):
-            self._loop.call_soon(self._gather)
-            return
-        self._gather_until_s = None
-        self._drive()
+        if self._log.ready:
+            self._gathering.begin()
 
     def _drive(self) -> None:
         """Propose what waits as one batch, if the log and the history can take it."""

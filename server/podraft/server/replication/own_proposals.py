@@ -24,8 +24,10 @@ from podraft.server.raft.entries import NOBODY
 from podraft.server.raft.events import Refusal
 from podraft.server.raft.member import Member, Role
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
+from podraft.server.replication.gathering import Gathering
 from podraft.server.replication.log import Proposal
 from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import StoreOverloadedError
 
 
@@ -51,16 +53,15 @@ class OwnProposals:
         self,
         member: Member,
         options: MemberOptions,
+        store_options: StoreOptions,
         *,
-        batch_entries: int,
-        batch_bytes: int,
         offer: Callable[[tuple[raft.Proposal, ...]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._member = member
         self._options = options
-        self._batch_entries = batch_entries
-        self._batch_bytes = batch_bytes
+        self._batch_entries = store_options.batch_transactions
+        self._batch_bytes = store_options.batch_bytes
         self._offer = offer
         # No other process's proposals, nor those of this member's earlier life, have such ids.
         start = int.from_bytes(os.urandom(8), "little") << 64
@@ -68,7 +69,7 @@ class OwnProposals:
         self._queue: deque[_Waiting] = deque()
         self._under_way: dict[int, _Waiting] = {}
         self._batches = 0
-        self._scheduled = False
+        self._gathering = Gathering(store_options, lambda: len(self._queue), self._flush)
         self._held = False
         self.waiting_bytes = 0
         # How many got an error in place of an outcome.
@@ -93,19 +94,20 @@ class OwnProposals:
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._queue and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if self._queue and self._open:
+            self._gathering.begin()
+
+    @property
+    def _open(self) -> bool:
+        """Whether one more batch may be offered."""
+        return (
+            not self._held
+            and self._member.leader != NOBODY
+            and self._batches < self._options.batches_in_flight
+        )
 
     def _flush(self) -> None:
-        self._scheduled = False
-        member = self._member
-        while (
-            self._queue
-            and not self._held
-            and member.leader != NOBODY
-            and self._batches < self._options.batches_in_flight
-        ):
+        while self._queue and self._open:
             self._offer_batch()
 
     def _offer_batch(self) -> None:
