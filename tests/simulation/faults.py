@@ -33,6 +33,7 @@ class Profile(Enum):
     MIXTURE = "mixture"  # Some of everything.
     CHURN = "churn"  # Leaders come and go before they have committed much.
     CHANGES = "changes"  # Members come and go; every new leader begins with a change.
+    SLEEP = "sleep"  # Leaders are replaced while they sleep, and wake up.
 
 
 class Faults:
@@ -67,6 +68,8 @@ class Faults:
             return [*crashes, *cuts, self._transfer, self._slow_disk]
         if profile is Profile.CHANGES:
             return [self._crash, *cuts, self._isolate_leader, *changes]
+        if profile is Profile.SLEEP:
+            return [self._pause_leader, self._pause_leader, self._drift, self._isolate_leader]
         kinds = [
             *crashes,
             *cuts,
@@ -197,7 +200,12 @@ class Faults:
         return f"ticks of {member.id} last {member.tick_s:.3f} s"
 
     def _pause(self) -> str:
-        member = self._any()
+        return self._stop_for_a_while(self._any())
+
+    def _pause_leader(self) -> str:
+        return self._stop_for_a_while(self._leader())
+
+    def _stop_for_a_while(self, member: SimulatedMember) -> str:
         if member.alive:
             member.pause(self._random.choice((0.3, 1.0, 3.0)))
         return f"{member.id} is stopped for a while"

@@ -27,6 +27,7 @@ _SIZES = {
     Profile.MIXTURE: (3, 3, 3, 4, 5, 5, 7),
     Profile.CHURN: (3, 5, 5),
     Profile.CHANGES: (3, 4, 4),
+    Profile.SLEEP: (3, 5),
 }
 
 

@@ -13,6 +13,7 @@ SEEDS_MAX = 400
 PROFILES = {
     "older term committed by counting": Profile.CHURN,
     "own copy counted before fsync": Profile.CHURN,
+    "stale read without a majority": Profile.SLEEP,
     "two changes at once": Profile.CHANGES,
     "change before own-term commit": Profile.CHANGES,
 }
