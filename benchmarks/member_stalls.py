@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import psutil
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -123,9 +122,19 @@ async def _serve(config: MemberConfig, pipe: Connection) -> None:
             answer = await working
         elif command == "compact":
             await store.compact(store.revision)
-        elif command == "megabytes":
-            answer = psutil.Process().memory_info().rss / 1e6
+        elif command == "memory":
+            answer = _memory()
         pipe.send(answer)
+
+
+def _memory() -> str:
+    found = {}
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.startswith("Rss"):
+            found[name] = int(value.split()[0]) / 1e3
+    own, mapped = found["RssAnon"], found["RssFile"]
+    return f"{own + mapped:.0f} MB, {mapped:.0f} of it mapped files"
 
 
 async def _caught_up(store: RaftDatastore) -> bool:
@@ -210,7 +219,8 @@ def _measure(directory: Path, objects: int) -> None:
     _during(leader, "a snapshot is made and sent", catch_up)
     _during(leader, "all history is forgotten", lambda: leader.ask("compact"))
     for member in members:
-        print(f"resident: {member.ask('megabytes'):.0f} MB")
+        who = "leader" if member is leader else "restored" if member is follower else "follower"
+        print(f"{who}: resident {member.ask('memory')}")
         member.stop()
 
 

@@ -54,6 +54,8 @@ class Member(Server):
         super().__init__(name, data, arguments)
         self.launcher = ("nsenter", f"--net={network.path}")
         self.disk: SmallDisk | None = None
+        # It may just be ending when there is room again.
+        self.was_full = False
         self.network = network
         self.member_address = address
 
@@ -151,7 +153,8 @@ class World:
         assert member.disk is not None
         assert member.process is not None
         if member.process.poll() is None:
-            # It has not needed more than there was.
+            # It has not needed more than there was, or has not noticed yet.
+            member.was_full = True
             member.disk.free()
             return
         self._check_said_full(member, 0, member.end(signal.SIGKILL))
@@ -181,11 +184,12 @@ class World:
     def check_running(self) -> None:
         """Note every member that ended by itself, and start it again."""
         for member in self.members.values():
-            if not member.running and member.process is not None:
-                status = member.process.returncode
-                self.problems.append(
-                    f"{member.name} ended by itself with {status}: {member.log()[-3000:]}"
-                )
+            if member.running or member.process is None:
+                continue
+            status, log = member.process.returncode, member.log()[-3000:]
+            if not (member.was_full and status == 1 and _NO_SPACE in log.splitlines()[-1]):
+                self.problems.append(f"{member.name} ended by itself with {status}: {log}")
+            member.was_full = False
         self._start_what_ended()
 
     def stop(self) -> None:

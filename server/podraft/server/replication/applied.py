@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from podraft.server.replication.applying import apply_transaction
+from podraft.server.replication.freed_memory import release_freed_memory
 from podraft.server.replication.history import HistoryBatch
 from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
@@ -217,6 +218,7 @@ class AppliedState:
     async def copy_to(self, path: Path) -> None:
         """Write a copy of the history file, which is the state at ``stored_index`` or later."""
         await asyncio.to_thread(self._history.copy_to, path)
+        await self._writer.exclusively(self._history.unmap)
 
     async def replace_by(self, path: Path) -> None:
         """Replace all state by the history file at ``path``; nothing may be applied meanwhile."""
@@ -235,6 +237,8 @@ class AppliedState:
             # What it has missed is in the history: it resumes from where it was.
             watcher.fail(SlowWatcherError("a snapshot replaced the state"))
             self._watchers.remove(watcher)
+        loaded.clear()
+        await asyncio.to_thread(release_freed_memory)
 
     # Watching.
 
@@ -313,6 +317,7 @@ class AppliedState:
         self._compacted = max(self._compacted, revision)
         await self._writer.flushed(revision)
         await self._writer.compact(revision)
+        await self._writer.exclusively(self._history.unmap)
 
     async def _keep_retention(self) -> None:
         options = self._options

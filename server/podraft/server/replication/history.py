@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +31,9 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from podraft.server.replication.copying import copy_environment
 from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.sharing import SharedUse
 from podraft.server.state.datastore import Event, Record
 from podraft.server.state.requests import AppliedRequest
 
@@ -91,8 +92,8 @@ class History:
     """The LMDB file.  One thread writes; others read snapshots."""
 
     def __init__(self, path: Path, map_bytes: int) -> None:
-        # Reading, resizing and replacing the file exclude each other.
-        self._resizing = threading.Lock()
+        # Nobody may read the file while its map grows or it is replaced.
+        self._use = SharedUse()
         self._path = path
         self._open(map_bytes)
 
@@ -120,19 +121,29 @@ class History:
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the file, as one read transaction sees it, without its free pages."""
-        with self._resizing:
+        with self._use.together():
             try:
-                self._environment.copy(str(path), compact=True)
+                copy_environment(self._environment, path)
             except lmdb.Error as error:
                 raise HistoryDiskError(path, error) from error
 
     def replace_by(self, path: Path) -> None:
         """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
-        with self._resizing:
-            map_bytes = self._environment.info()["map_size"]
-            self._environment.close()
+        with self._reopened():
             path.replace(self._path)
             sync_directory(self._path.parent)
+
+    def unmap(self) -> None:
+        """Let go of the pages that were read: they count as this process's; nobody may write."""
+        with self._reopened():
+            pass
+
+    @contextmanager
+    def _reopened(self) -> Iterator[None]:
+        with self._use.alone():
+            map_bytes = self._environment.info()["map_size"]
+            self._environment.close()
+            yield
             self._open(map_bytes)
 
     def note(self, name: bytes) -> bytes | None:
@@ -269,7 +280,7 @@ class History:
     ) -> tuple[list[Record], bool]:
         """Return the records at ``revision``, which must be stored and not compacted."""
         records: list[Record] = []
-        with self._resizing, self._environment.begin(db=self._history) as transaction:
+        with self._use.together(), self._environment.begin(db=self._history) as transaction:
             cursor = transaction.cursor()
             above = bool(start_after) and start_after >= prefix
             found = cursor.set_range(start_after + b"\x01" if above else prefix)
@@ -295,7 +306,7 @@ class History:
         events: list[Event] = []
         size = 0
         last = revision
-        with self._resizing, self._environment.begin() as transaction:
+        with self._use.together(), self._environment.begin() as transaction:
             history = transaction.cursor(db=self._history)
             revisions = transaction.cursor(db=self._revisions)
             found = revisions.set_range(_NUMBER.pack(revision + 1))
@@ -313,7 +324,7 @@ class History:
 
     def revision_before(self, time_ms: int) -> int:
         """Return the last stored revision that was proposed before ``time_ms``; 0: none."""
-        with self._resizing, self._environment.begin(db=self._revisions) as transaction:
+        with self._use.together(), self._environment.begin(db=self._revisions) as transaction:
             low, high = self.compacted, self.applied_revision
             while low < high:
                 middle = (low + high + 1) // 2
@@ -327,14 +338,14 @@ class History:
 
     def entry_counts(self) -> tuple[int, int]:
         """Return how many versions and how many revisions are stored."""
-        with self._environment.begin() as transaction:
+        with self._use.together(), self._environment.begin() as transaction:
             versions = transaction.stat(self._history)["entries"]
             return versions, transaction.stat(self._revisions)["entries"]
 
     @contextmanager
     def cursors(self) -> Iterator[tuple[Any, Any]]:
         """Give cursors on the versions and on the revisions, of one snapshot of the file."""
-        with self._resizing, self._environment.begin() as transaction:
+        with self._use.together(), self._environment.begin() as transaction:
             yield transaction.cursor(db=self._history), transaction.cursor(db=self._revisions)
 
     @property
@@ -346,7 +357,8 @@ class History:
     @property
     def compacted_time_ms(self) -> int:
         """When the compacted revision was proposed; 0: not known."""
-        return self._number(b"compacted_time_ms")
+        with self._use.together():
+            return self._number(b"compacted_time_ms")
 
     # Help.
 
@@ -365,7 +377,7 @@ class History:
                 with self._environment.begin(write=True) as transaction:
                     return act(transaction)
             except lmdb.MapFullError:
-                with self._resizing:
+                with self._use.alone():
                     self._environment.set_mapsize(2 * self._environment.info()["map_size"])
             except lmdb.Error as error:
                 raise HistoryDiskError(self._path, error) from error

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -55,7 +56,7 @@ class HistoryWriter:
         self._compact_to = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._compaction_waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._exclusive: tuple[Callable[[], None], asyncio.Future[None]] | None = None
+        self._exclusive: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._thread = threading.Thread(target=self._run, name="podraft-history", daemon=True)
         self._thread.start()
 
@@ -95,12 +96,9 @@ class HistoryWriter:
         await waiter
 
     async def exclusively(self, act: Callable[[], None]) -> None:
-        """Let the thread call ``act`` when everything appended before is stored.
-
-        One at a time; nothing is appended meanwhile.
-        """
+        """Let the thread, which alone writes, call ``act`` when all appended before is stored."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._exclusive = (act, done)
+        self._exclusive.append((act, done))
         self._hurry.set()
         self._work.set()
         await done
@@ -120,6 +118,16 @@ class HistoryWriter:
                 waiter.set_exception(error)
         self._waiters.clear()
         self._compaction_waiters.clear()
+        while (waiting := self._next_exclusive()) is not None:
+            if not waiting[1].done():
+                waiting[1].set_exception(error)
+
+    def _next_exclusive(self) -> tuple[Callable[[], None], asyncio.Future[None]] | None:
+        # Either the thread or, after a failure, the loop takes it.
+        try:
+            return self._exclusive.popleft()
+        except IndexError:
+            return None
 
     def _progressed(self) -> None:
         self._waiters = _settle(self._waiters, self._history.applied_revision)
@@ -147,8 +155,8 @@ class HistoryWriter:
             self._hurry.wait(self._interval_s)
         self._hurry.clear()
         self._flush()
-        if self._exclusive is not None:
-            (act, done), self._exclusive = self._exclusive, None
+        while (waiting := self._next_exclusive()) is not None:
+            act, done = waiting
             act()
             self._loop.call_soon_threadsafe(_settle_one, done)
             self._loop.call_soon_threadsafe(self._progressed)

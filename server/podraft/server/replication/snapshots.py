@@ -25,6 +25,7 @@ from google_crc32c import value as crc32c
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import SnapshotMark
+from podraft.server.replication.copying import STEP_BYTES
 from podraft.server.replication.directory import sync_directory
 from podraft.server.replication.history import History
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
@@ -151,6 +152,7 @@ class IncomingSnapshot:
     def __init__(self, directory: Path, digest: bytes, size: int) -> None:
         self._digest = digest
         self._size = size
+        self._unsynced = 0
         self._path = directory / f"incoming-{digest.hex()}.part"
         for other in directory.glob("incoming-*.part"):
             if other != self._path:
@@ -169,17 +171,23 @@ class IncomingSnapshot:
         """
         if crc32c(data) != checksum or self.offset + len(data) > self._size:
             raise SnapshotError("a part of the snapshot is damaged")
-        written = 0
         try:
-            while written < len(data):
-                written += await asyncio.to_thread(
-                    os.pwrite, self._descriptor, data[written:], self.offset + written
-                )
+            await asyncio.to_thread(self._write, data)
         except OSError:
             # The log needs the room more.
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
             raise
         self.offset += len(data)
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._descriptor, data[written:], self.offset + written)
+        self._unsynced += len(data)
+        if self._unsynced >= STEP_BYTES:
+            # Lest the log's next sync wait for all of it.
+            os.fdatasync(self._descriptor)
+            self._unsynced = 0
 
     @property
     def whole(self) -> bool:
