@@ -36,7 +36,8 @@ ENTRIES = {
     "api-resources": Entry("api_resources", "List the kinds of objects.", _CLUSTER),
     "config": Entry("config", "Show the clusters and contexts in use.", _CLUSTER),
     "backup": Entry("backup", "Copy the cluster's state to a file.", _CLUSTER),
-    "token": Entry("token", "Create tokens with which nodes join.", _CLUSTER),
+    "member": Entry("member", "List and change the servers that keep the state.", _CLUSTER),
+    "token": Entry("token", "Create tokens with which nodes, or servers, join.", _CLUSTER),
     "version": Entry("version", "Show the versions of client and server.", _CLUSTER),
     "completion": Entry("completion", "Print the completion script of a shell.", _CLUSTER),
 }

@@ -26,3 +26,27 @@ class MembersClient:
         return await self._connection.read(
             f"{_SERVICE}ListMembers", request, member_pb2.ListMembersResponse.FromString
         )
+
+    async def add(self, name: str = "", lifetime_s: int = 0) -> member_pb2.MemberToken:
+        """Return a secret with which one server may join; 0: for an hour."""
+        request = member_pb2.AddMemberRequest(name=name, lifetime_seconds=lifetime_s)
+        path = f"{_SERVICE}AddMember"
+        return await self._connection.call(path, request, member_pb2.MemberToken.FromString)
+
+    async def promote(self, name: str) -> member_pb2.Member:
+        """Let a learner that has caught up vote."""
+        request = member_pb2.PromoteMemberRequest(name=name)
+        path = f"{_SERVICE}PromoteMember"
+        return await self._connection.call(path, request, member_pb2.Member.FromString)
+
+    async def remove(self, name: str, *, force: bool = False) -> member_pb2.Member:
+        """Take a member out for good; ``force``: even if the others are no majority then."""
+        request = member_pb2.RemoveMemberRequest(name=name, force=force)
+        path = f"{_SERVICE}RemoveMember"
+        return await self._connection.call(path, request, member_pb2.Member.FromString)
+
+    async def transfer_leadership(self, name: str = "") -> member_pb2.Member:
+        """Let a voter lead, the best one if none is named; return who leads then."""
+        request = member_pb2.TransferLeadershipRequest(name=name)
+        path = f"{_SERVICE}TransferLeadership"
+        return await self._connection.call(path, request, member_pb2.Member.FromString)

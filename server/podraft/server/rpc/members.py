@@ -57,7 +57,9 @@ class MemberService:
         administration: Administration | None,
         datastore: Datastore,
         authority: CertificateAuthority,
+        join_port: Callable[[], int],
     ) -> None:
+        self._join_port = join_port
         self._look = look
         self._cluster_id = cluster_id
         self._administration = administration
@@ -98,8 +100,17 @@ class MemberService:
         made = await create_join_token(
             self._datastore, self._authority, lifetime_s, tokens.MEMBER, request.name
         )
-        token = member_pb2.MemberToken(token=made.token, expires_at=made.expires_at)
+        token = member_pb2.MemberToken(
+            token=made.token, expires_at=made.expires_at, join_address=self._join_address()
+        )
         return token.SerializeToString()
+
+    def _join_address(self) -> str:
+        group = self._look()
+        me = next((member for member in group.members if member.id == group.me), None)
+        if me is None or not me.api_addresses:
+            return ""
+        return f"{me.api_addresses[0].rpartition(':')[0]}:{self._join_port()}"
 
     async def _promote(self, request: member_pb2.PromoteMemberRequest, caller: Caller) -> bytes:
         administration = self._changing(caller, "update")

@@ -227,7 +227,14 @@ class ApiServer:
         )
         methods |= DiagnosisService(patient, lambda: self.disk_slow).methods(self._callers)
         administration, look = self._options.administration, self._options.members
-        members = MemberService(look, facts.cluster_id, administration, self._datastore, authority)
+        members = MemberService(
+            look,
+            facts.cluster_id,
+            administration,
+            self._datastore,
+            authority,
+            lambda: self.join_port,
+        )
         methods |= members.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         joins = JoinService(self._datastore, authority).methods()
