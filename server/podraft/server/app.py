@@ -33,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         restoring.main(words[1:])
         return
+    if words[:1] == ["recover"]:
+        from podraft.server import recovering
+
+        recovering.main(words[1:])
+        return
     given = arguments.parse(argv)
     logs.configure("+".join(given.components), given.log_level)
     try:

@@ -1,0 +1,151 @@
+"""A group of one, made by force of the one member that is left of a group without a majority.
+
+Owns: what is kept (everything that the member's log holds, committed or not: whoever was told of a
+write was told of a committed one, and nobody can say any more which these are), and the order of
+writing.
+
+    apply the rest of the log -> ``member.json``: a new number and incarnation
+    -> one frame of the log: a new membership, begun behind all that came before
+
+Invariants: the old members, this one's old number included, are removed ones to the new group: none
+of them comes back as a member.  After a crash in the middle the member does not start to serve, and
+the same command finishes what it began.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from podraft.server.raft.entries import Entry, EntryKind, HardState, Membership, SnapshotMark
+from podraft.server.raft.log import RaftLog
+from podraft.server.replication import member_identity
+from podraft.server.replication.applying import apply_transaction
+from podraft.server.replication.directory import StoreOpenError
+from podraft.server.replication.history import HistoryBatch
+from podraft.server.replication.member_identity import MemberIdentity, new_incarnation
+from podraft.server.replication.member_recovery import RecoveredMember, recover_member
+from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.records import encode_base, encode_hard_state
+from podraft.server.replication.roster import Roster, decode_roster
+from podraft.server.state.commands import decode_command
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """What is left: the state of ``revision``, which is the log up to ``index``.
+
+    ``unsure``: how many entries at the end this member does not know to have been committed.
+    ``others``: the names of the members that will be none any more.
+    """
+
+    name: str
+    revision: int
+    index: int
+    term: int
+    unsure: int
+    others: tuple[str, ...]
+
+
+def survey(directory: Path, options: StoreOptions) -> Survivor:
+    """Return what ``recover_alone`` would make of ``directory``; it is not changed.
+
+    Raises:
+        StoreOpenError: It is no member's, in use, or damaged.
+    """
+    identity = _identity(directory)
+    member = _open(directory, identity, options)
+    try:
+        applied, log = _applied(member)
+        return _survivor(identity, member, applied, log)
+    finally:
+        _close(member)
+
+
+def recover_alone(directory: Path, options: StoreOptions) -> Survivor:
+    """Make ``directory`` the only member of its group.
+
+    Raises:
+        StoreOpenError: It is no member's, in use, or damaged; it is as it was.
+        OSError: The disk failed; try again.
+    """
+    identity = _identity(directory)
+    member = _open(directory, identity, options)
+    try:
+        batches, log = _applied(member)
+        survivor = _survivor(identity, member, batches, log)
+        if batches:
+            member.applied.history.append(batches)
+        number = secrets.randbits(62) + 1
+        alone = replace(identity, id=number, incarnation=new_incarnation(), known=(), joined=False)
+        alone = replace(alone, known=(alone.peer,))
+        member_identity.replace(directory, alone)
+        old = _roster(identity, log)
+        gone = dict.fromkeys((*old.removed, *(peer.id for peer in old.members), identity.id))
+        roster = Roster.of((alone.peer,), gone)
+        membership = Membership.of((number,), (), roster.encode())
+        mark = SnapshotMark(survivor.index, log.last_term, membership)
+        state = HardState(max(member.restored.hard_state.term, log.last_term) + 1)
+        member.storage.append_now((encode_hard_state(state), encode_base(mark)))
+        return survivor
+    finally:
+        _close(member)
+
+
+def _identity(directory: Path) -> MemberIdentity:
+    identity = member_identity.load(directory)
+    if identity is None:
+        raise StoreOpenError(f"{directory} is not that of a group's member")
+    if not (directory / "raft").exists():
+        raise StoreOpenError(f"{directory} has not got anything of its group yet")
+    return identity
+
+
+def _open(directory: Path, identity: MemberIdentity, options: StoreOptions) -> RecoveredMember:
+    return recover_member(directory, identity.cluster_id, Membership.of(()), options)
+
+
+def _close(member: RecoveredMember) -> None:
+    member.applied.wal.close()
+    member.applied.history.close()
+    member.applied.lock.release()
+
+
+def _applied(member: RecoveredMember) -> tuple[list[HistoryBatch], RaftLog]:
+    """Apply all of the log to the state in memory; return what the history file lacks of it."""
+    restored = member.restored
+    log = RaftLog(restored.mark, restored.entries, restored.applied)
+    lacking = [entry for entry in restored.entries if entry.index > restored.applied]
+    return [_apply(member, entry) for entry in lacking], log
+
+
+def _apply(member: RecoveredMember, entry: Entry) -> HistoryBatch:
+    keyspace = member.applied.keyspace
+    if entry.kind is not EntryKind.COMMAND:
+        return HistoryBatch(entry.index, keyspace.revision, 0, (), digest=keyspace.digest)
+    command = decode_command(entry.payload)
+    transaction, time_ms = command.transaction, command.time_ms
+    return apply_transaction(keyspace, member.applied.recent, entry.index, transaction, time_ms)[1]
+
+
+def _survivor(
+    identity: MemberIdentity,
+    member: RecoveredMember,
+    lacking: Sequence[HistoryBatch],
+    log: RaftLog,
+) -> Survivor:
+    others = [peer.name for peer in _roster(identity, log).members if peer.name != identity.name]
+    return Survivor(
+        name=identity.name,
+        revision=member.applied.keyspace.revision,
+        index=log.last_index,
+        term=log.last_term,
+        unsure=len(lacking),
+        others=tuple(sorted(others)),
+    )
+
+
+def _roster(identity: MemberIdentity, log: RaftLog) -> Roster:
+    return decode_roster(log.membership.context).completed(identity.known)
