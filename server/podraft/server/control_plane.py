@@ -27,6 +27,7 @@ from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
+from podraft.server.lost_state import ADMIN_FILE, check_state_is_there
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.group import StoreMode, alone
@@ -82,6 +83,8 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
 
 
 async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
+    if given.datastore is None:
+        check_state_is_there(given, given.data_dir / "store")
     if given.datastore is None and member_start.is_member(given):
         return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
@@ -238,7 +241,7 @@ def _write_configs(given: Arguments, pki: Pki, port: int) -> None:
     advertised = given.advertise_addresses[:1]
     admin = pki.config("admin", (_join(advertised[0], port) if advertised else local,))
     text = client_config.dump(admin)
-    _write_private(given.data_dir / "admin.conf", text)
+    _write_private(given.data_dir / ADMIN_FILE, text)
     if given.admin_config is not None:
         _write_private(given.admin_config, text)
 

@@ -292,6 +292,26 @@ def test_the_store_keeps_what_was_acknowledged_before_the_torn_transaction(
         assert asyncio.run(values(copy)) == [b"value 0", b"value 1", b"value 2"]
 
 
+def test_a_log_that_ends_before_the_state_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def write(count: int) -> None:
+        store = await EmbeddedDatastore.open(tmp_path / "data", options=LOG_ONLY)
+        for number in range(count):
+            await store.transact(Transaction((), (Put(b"k%d" % number, b"v"),)))
+        await store.close()
+
+    asyncio.run(write(3))
+    segment = next((tmp_path / "data" / "wal").glob("*.wal"))
+    early = segment.read_bytes()
+    asyncio.run(write(3))
+    assert "last part is lost" not in caplog.text
+    segment.write_bytes(early)
+    asyncio.run(write(1))
+    assert "the log ended before the state" in caplog.text
+    assert "from revision 6" in caplog.text
+
+
 def test_a_history_that_is_ahead_of_a_lost_log_is_continued(tmp_path: Path) -> None:
     async def write(key: bytes) -> int:
         store = await EmbeddedDatastore.open(tmp_path / "data")

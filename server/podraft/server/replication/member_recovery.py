@@ -100,8 +100,9 @@ def _load_log(storage: MemberStorage, wal: Wal, founders: Membership, history: H
         _LOG.warning("%s: the last batch is not whole (power loss or kill): cut off", wal.directory)
     installed = history.note(SNAPSHOT_NOTE)
     if folded.mark is None and not folded.entries:
-        if history.applied_index and installed is None:
-            raise StoreOpenError(f"{wal.directory}: the log is missing")
+        if history.applied_index or installed is not None:
+            # With it the votes are gone that this member has given.
+            raise StoreOpenError(f"{wal.directory}: the log is missing, but its effects are there")
         folded.mark = SnapshotMark(0, 0, founders)
         storage.append_now((encode_base(folded.mark),))
     if installed is not None:

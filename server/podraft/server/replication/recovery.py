@@ -127,4 +127,11 @@ def _recover(
             "%s: the last batch is not whole (power loss, kill or damage): it was cut off",
             wal.directory,
         )
+    if wal.tail_lost:
+        _LOG.warning(
+            "%s: the log ended before the state, so its last part is lost (damage?): writes that "
+            "were acknowledged last may be missing; going on from revision %d",
+            wal.directory,
+            keyspace.revision,
+        )
     return Recovered(lock, history, wal, keyspace, recent, cluster_id)

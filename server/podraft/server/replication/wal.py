@@ -96,6 +96,8 @@ class Wal:
         self.offset = 0
         self.next_index = 1
         self.repaired_bytes = 0
+        # Whether the log ends before what it was replayed after, so that more may be missing.
+        self.tail_lost = False
         # How long a batch takes to be durable.
         self.syncs = Latencies()
 
@@ -148,6 +150,7 @@ class Wal:
         self.next_index = expected
         if expected <= after:
             # The history is ahead of a log whose tail was lost: begin anew behind it.
+            self.tail_lost = bool(self._segments)
             self._drop_all_segments()
             self.next_index = after + 1
         elif self._segments:
