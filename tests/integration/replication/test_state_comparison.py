@@ -16,6 +16,7 @@ from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Event, Put, Record, Transaction
+from podraft.server.state.digests import state_digest
 from support.raft_cluster import RaftCluster
 from support.waiting import eventually_async
 
@@ -99,8 +100,11 @@ def test_equal_members_say_so_and_an_idle_group_writes_no_marks(tmp_path: Path):
     asyncio.run(main())
 
 
-def _damage(directory: Path, key: bytes) -> None:
-    """Change the newest value of a key in the history file of a stopped store."""
+def _damage(directory: Path, key: bytes, *, hidden: bool = False) -> None:
+    """Change the newest value of a key in the history file of a stopped store.
+
+    ``hidden``: as if it had been applied so, with the digest that belongs to it.
+    """
     history = History(directory / "history.lmdb", _MAP_BYTES)
     record = next(record for record in history.newest() if record.key == key)
     digest = history.digest
@@ -110,6 +114,8 @@ def _damage(directory: Path, key: bytes) -> None:
     with history._environment.begin(write=True, db=history._history) as transaction:
         transaction.put(key + suffix, head + value)
     assert history.digest == digest
+    if hidden:
+        history.set_note(b"state_digest", state_digest(history.newest()).to_bytes(8, "big"))
     history.close()
 
 
@@ -147,6 +153,33 @@ def test_a_changed_member_does_not_start_and_the_others_go_on(tmp_path: Path):
         with pytest.raises(StoreOpenError, match="has changed by itself"):
             await cluster.start(3)
         await cluster.stores[1].transact(_put(b"k", b"other"))
+        await cluster.stop_all()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("victim_led", [False, True])
+def test_a_member_that_applied_something_else_is_found_after_its_restart(
+    tmp_path: Path, victim_led: bool
+):
+    """Its file is whole and agrees with itself: only the others know better."""
+
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path, options=_OPTIONS)
+        await cluster.start_all()
+        await cluster.stores[1].transact(_put(b"k", b"value"))
+        for store in cluster.stores.values():
+            await store.caught_up()
+        leader = cluster.leader
+        victim = leader if victim_led else next(n for n in cluster.stores if n != leader)
+        await cluster.stop(victim)
+        _damage(tmp_path / f"m{victim}", b"k", hidden=True)
+        wrong = await cluster.start(victim)
+        error = await asyncio.wait_for(wrong.failed(), 10)
+        assert "the majority is right" in str(error)
+        await cluster.stop(victim)
+        for store in cluster.stores.values():
+            assert (await store.get(b"k")).value.startswith(b"value")
         await cluster.stop_all()
 
     asyncio.run(main())

@@ -96,9 +96,7 @@ def _distinct(found: Sequence[_Found]) -> list[Answered]:
     servers: dict[tuple[str, int, int], Answered] = {}
     for each in found:
         if each.answered is not None:
-            diagnosis = each.answered.diagnosis
-            started = diagnosis.started_at
-            servers.setdefault((diagnosis.name, started.seconds, started.nanos), each.answered)
+            servers.setdefault(_process(each.answered.diagnosis), each.answered)
     return sorted(servers.values(), key=lambda server: server.diagnosis.name)
 
 
@@ -115,6 +113,12 @@ async def _ask(config: ClusterConfig, address: str) -> _Found:
         return _Found(address, listing, None, f"does not answer within {_SERVER_S:g} s")
     except ApiError as error:
         return _Found(address, listing, None, _problem(error))
+
+
+def _process(diagnosis: diagnosis_pb2.Diagnosis) -> tuple[str, int, int]:
+    """Return which server process has answered; several may be on one machine."""
+    started = diagnosis.started_at
+    return diagnosis.name, started.seconds, started.nanos
 
 
 def _problem(error: ApiError) -> str:
@@ -152,12 +156,16 @@ async def _with_disk(config: ClusterConfig, server: Answered) -> Answered:
     try:
         async with Client(replace(config, servers=(server.address,)), timeout_s=10.0) as client:
             diagnosis = await client.diagnosis.diagnose(try_disk=True)
+        # A client that has lost its server turns to another one.
+        problem = "" if _process(diagnosis) == _process(server.diagnosis) else "it has gone"
     except ApiError as error:
-        tried = diagnosis_pb2.Diagnosis()
-        tried.CopyFrom(server.diagnosis)
-        tried.disk.problem = f"cannot be tried: {error.message}"
-        return replace(server, diagnosis=tried)
-    return replace(server, diagnosis=diagnosis)
+        problem = error.message
+    if not problem:
+        return replace(server, diagnosis=diagnosis)
+    tried = diagnosis_pb2.Diagnosis()
+    tried.CopyFrom(server.diagnosis)
+    tried.disk.problem = f"cannot be tried: {problem}"
+    return replace(server, diagnosis=tried)
 
 
 async def _nodes(

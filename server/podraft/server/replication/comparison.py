@@ -24,6 +24,8 @@ from podraft.server.state.digests import StateMark
 _LOG = logging.getLogger(__name__)
 
 MARKS_MAX = 16
+# Two rounds of probes of the two others, or more of more.
+_SPLIT_SEEN_MIN = 4
 
 
 class StateDivergedError(Exception):
@@ -73,6 +75,8 @@ class Comparison:
         self.marks: deque[StateMark] = deque(maxlen=MARKS_MAX)
         self._told: dict[int, dict[MemberId, int]] = {}
         self._split_told = 0
+        # How often the members were found to differ at the newest such mark.
+        self._split_seen = (0, 0)
         # Who has said nothing of this member's newest mark: it may have restarted since.
         self.lacking: set[MemberId] = set()
         # The last mark at which this member had the majority's state, and the last without one.
@@ -106,8 +110,7 @@ class Comparison:
         if verdict is Verdict.EQUAL:
             self.equal_index = max(self.equal_index, mark.index)
         elif verdict is Verdict.SPLIT and mark.index > self._split_told:
-            self.split_index = self._split_told = mark.index
-            _LOG.error("%s; no majority tells who is right", self._describe(mark, others))
+            self._differs(mark, others)
         elif verdict is Verdict.DIVERGED:
             self._diverged(
                 StateDivergedError(
@@ -116,6 +119,15 @@ class Comparison:
                     "let it join under a new name (docs/failures.md)"
                 )
             )
+
+    def _differs(self, mark: StateMark, others: Mapping[MemberId, int]) -> None:
+        """Say so, if those who have not told yet had the time to."""
+        index, seen = self._split_seen
+        self._split_seen = (mark.index, seen + 1 if index == mark.index else 1)
+        if self._split_seen[1] < _SPLIT_SEEN_MIN:
+            return
+        self.split_index = self._split_told = mark.index
+        _LOG.error("%s; no majority tells who is right", self._describe(mark, others))
 
     def _describe(self, mark: StateMark, others: Mapping[MemberId, int]) -> str:
         said = ", ".join(

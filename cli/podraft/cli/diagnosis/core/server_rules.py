@@ -51,7 +51,7 @@ def _readiness(server: Answered) -> Finding:
         return Finding(
             Severity.ERROR, server.subject, "ready", f"takes no calls: {diagnosis.unready}"
         )
-    role = diagnosis.group.role if diagnosis.HasField("group") else "alone"
+    role = diagnosis.group.role if diagnosis.HasField("group") else "serves"
     message = f"{role}, version {diagnosis.version}, kernel {diagnosis.kernel_version}"
     return Finding(Severity.OK, server.subject, "ready", message)
 
