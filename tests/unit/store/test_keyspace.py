@@ -9,7 +9,7 @@ import pytest
 from podraft.server.state.datastore import Committed, Event, Put, Record, Transaction
 from podraft.server.state.keyspace import Keyspace, prefix_end
 from podraft.server.state.recent import RecentEvents
-from podraft.server.state.retention import Retention, compaction_target
+from podraft.server.state.retention import Retention, compaction_target, horizon_ms
 from support.store_model import Model, outcome_of, random_transaction
 
 KEYS = [b"%s/%d" % (head, n) for head in (b"p", b"q") for n in range(8)]
@@ -122,3 +122,15 @@ def test_retention_keeps_the_young_but_not_too_many(
         retention, current=current, compacted=compacted, revision_at_horizon=horizon
     )
     assert target == expected
+
+
+def test_members_that_look_at_different_moments_forget_the_same() -> None:
+    retention = Retention(keep_s=3600.0, keep_revisions=1000)
+    moments = range(7_200_000, 7_260_000, 999)
+    assert {horizon_ms(retention, now_ms=now, interval_s=60) for now in moments} == {3_600_000}
+    targets = [
+        compaction_target(retention, current=current, compacted=0, revision_at_horizon=0)
+        for current in range(1001, 1500)
+    ]
+    assert all(990 <= current - target <= 1000 for current, target in enumerate(targets, 1001))
+    assert set(targets) == set(range(10, 501, 10))

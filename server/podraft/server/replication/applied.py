@@ -42,7 +42,7 @@ from podraft.server.state.datastore import (
 from podraft.server.state.digests import StateMark
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
-from podraft.server.state.retention import compaction_target
+from podraft.server.state.retention import compaction_target, horizon_ms
 
 # A watcher that catches up gets its past in portions of about this size.
 _CATCH_UP_EVENTS = 1_000
@@ -323,8 +323,12 @@ class AppliedState:
         options = self._options
         while True:
             await asyncio.sleep(options.retention_interval_s)
-            horizon_ms = options.now_ms() - int(options.retention.keep_s * 1000)
-            find = partial(self._history.revision_before, horizon_ms)
+            oldest_ms = horizon_ms(
+                options.retention,
+                now_ms=options.now_ms(),
+                interval_s=options.retention_interval_s,
+            )
+            find = partial(self._history.revision_before, oldest_ms)
             target = compaction_target(
                 options.retention,
                 current=self.revision,
