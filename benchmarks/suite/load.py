@@ -21,6 +21,7 @@ from podraft.api import kinds
 from podraft.api.core.v1 import config_map_service_pb2, config_pb2, pod_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import config as client_config
+from podraft.client.writes import write_options
 from suite.closed_loop import ClosedLoop, Limits
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def pod(name: str) -> pod_pb2.Pod:
 
 def _create_request(kind: kinds.AnyKind, name: str) -> bytes:
     obj = config_map(name) if kind is kinds.CONFIG_MAP else pod(name)
-    return kind.create_request(**{kind.field: obj}).SerializeToString()
+    # As the SDK sends it.
+    options = write_options()
+    return kind.create_request(**{kind.field: obj, "options": options}).SerializeToString()
 
 
 def create(path: str, job: Job) -> Job:
