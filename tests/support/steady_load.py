@@ -7,6 +7,7 @@ retries are the SDK's business.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 from podraft.client.errors import UnavailableError
+from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from support.waiting import eventually_async
 
 NAMESPACE = "default"
@@ -43,6 +45,8 @@ class Book:
     # When each operation ended, and how long it took.
     taken: list[tuple[float, float]] = field(default_factory=list)
     reconnected: int = 0
+    leading: set[str] = field(default_factory=set)
+    leaders: list[str] = field(default_factory=list)
 
     def done(self, worker: str, began: float) -> None:
         self.operations[worker] += 1
@@ -145,6 +149,37 @@ async def watch(client: Client, start: str, book: Book) -> list[str]:
     return seen
 
 
+async def stand_for_election(client: Client, worker: str, book: Book) -> None:
+    """Lead now and then; while one leads, nobody else does."""
+    options = ElectionOptions("steady", worker, NAMESPACE)
+
+    async def lead() -> None:
+        assert not book.leading, "two lead"
+        book.leading.add(worker)
+        book.leaders.append(worker)
+        try:
+            async with asyncio.timeout(4.0):
+                await book.stop.wait()
+        except TimeoutError:
+            pass
+        finally:
+            book.leading.discard(worker)
+
+    while not book.stop.is_set():
+        with contextlib.suppress(LeadershipLostError, TimeoutError):
+            async with asyncio.timeout(None if not book.stop.is_set() else 1.0) as patience:
+                stopping = asyncio.create_task(_expire(book.stop, patience))
+                try:
+                    await LeaderElector(client.leases, options).run(lead)
+                finally:
+                    stopping.cancel()
+
+
+async def _expire(stop: asyncio.Event, patience: asyncio.Timeout) -> None:
+    await stop.wait()
+    patience.reschedule(asyncio.get_running_loop().time() + 1.0)
+
+
 class SteadyLoad:
     """The clients, each with its own connection, all beginning at another server."""
 
@@ -153,6 +188,7 @@ class SteadyLoad:
         self._clients: list[Client] = []
         self._watches: list[asyncio.Task[list[str]]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._candidates: list[asyncio.Task[None]] = []
         self.book = book
 
     def _client(self) -> Client:
@@ -174,6 +210,9 @@ class SteadyLoad:
         for _ in range(3):
             watching = watch(self._client(), begin, book)
             self._watches.append(asyncio.create_task(watching))
+        for number in range(2):
+            standing = stand_for_election(self._client(), f"candidate{number}", book)
+            self._candidates.append(asyncio.create_task(standing))
         for work, workers in ((create, 4), (count, 3), (read, 2)):
             for number in range(workers):
                 doing = work(self._client(), f"{work.__name__}{number}", book)
@@ -181,7 +220,7 @@ class SteadyLoad:
 
     def done_more(self, before: Counter[str], operations: int) -> bool:
         """Whether each client has done so many more than ``before``; raises what one raised."""
-        for task in (*self._tasks, *self._watches):
+        for task in (*self._tasks, *self._watches, *self._candidates):
             if task.done():
                 task.result()
         done = self.book.operations - before
@@ -195,7 +234,7 @@ class SteadyLoad:
     async def finish(self) -> None:
         """Stop, and check that everything happened once and everybody saw it once, in order."""
         self.book.stop.set()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, *self._candidates)
         listed = await self._clients[0].config_maps.list(NAMESPACE)
         await self._clients[0].config_maps.create(config_map(LAST, 0))
         self._check_objects({item.metadata.name: item for item in listed.items})

@@ -23,6 +23,7 @@ from podraft.agent.network.pod_network import PodNetwork
 from podraft.agent.node import facts as node_facts
 from podraft.agent.node import join
 from podraft.agent.node.join import IdentityStore, JoinError, NodeIdentity
+from podraft.agent.node.known_servers import KnownServers
 from podraft.agent.node.registration import Registration
 from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
@@ -185,7 +186,9 @@ async def _run_as(
 ) -> None:
     """Run everything that speaks with the cluster under one identity."""
     async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(Client(identity.config(given.server)))
+        servers = KnownServers(given.state_directory, given.node_name, given.server)
+        client = await stack.enter_async_context(Client(identity.config(servers.all())))
+        client.on_servers(servers.save)
         network = PodNetwork(given.state_directory)
         stack.push_async_callback(network.close)
         network_problem = "the control plane has not assigned the node a pod network yet"

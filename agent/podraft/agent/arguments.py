@@ -41,13 +41,13 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         "--server",
         metavar="HOST:PORT[,…]",
         default="127.0.0.1:7443",
-        help="API servers (default: %(default)s)",
+        help="API servers; one is enough, the others are learned (default: %(default)s)",
     )
     parser.add_argument(
         "--join-server",
-        metavar="HOST:PORT",
+        metavar="HOST:PORT[,…]",
         default="",
-        help="join port of a server (default: port 7444 of the first --server)",
+        help="join ports of servers (default: port 7444 of each --server)",
     )
     parser.add_argument(
         "--join-token", metavar="TOKEN", default="", help="needed on the first start only"
@@ -104,16 +104,17 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     values = parser.parse_args(arguments)
     if values.node_ip and not _is_address(values.node_ip):
         parser.error(f'--node-ip "{values.node_ip}" is no IPv4 address')
-    first = values.server.split(",")[0].strip()
-    if not first.rpartition(":")[2].isdigit():
+    servers = [part.strip() for part in values.server.split(",")]
+    if not all(server.rpartition(":")[2].isdigit() for server in servers):
         parser.error(f'--server "{values.server}": expected HOST:PORT')
+    join_servers = ",".join(f"{server.rpartition(':')[0]}:7444" for server in servers)
     return Arguments(
         server=values.server,
-        join_server=values.join_server or f"{first.rpartition(':')[0]}:7444",
+        join_server=values.join_server or join_servers,
         join_token=values.join_token,
         join_token_file=values.join_token_file,
         node_name=values.node_name,
-        node_ip=values.node_ip or address_towards(first),
+        node_ip=values.node_ip or address_towards(servers[0]),
         state_directory=values.state_dir.resolve(),
         podman_socket=values.podman_socket,
         image_stores=tuple(path.resolve() for path in values.image_store),

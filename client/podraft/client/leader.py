@@ -41,9 +41,10 @@ class ElectionOptions:
     name: str
     identity: str
     namespace: str = "podraft-system"
-    lease_duration_s: float = 10.0
-    renew_deadline_s: float = 7.0
-    retry_period_s: float = 2.0
+    # Longer than a group of servers takes to find another leader, several times over.
+    lease_duration_s: float = 5.0
+    renew_deadline_s: float = 3.5
+    retry_period_s: float = 1.0
 
 
 class LeaderElector:

@@ -11,23 +11,21 @@ import asyncio
 import gc
 import importlib.metadata
 import logging
-import os
 import socket
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from podraft.client import config as client_config
 from podraft.server import arguments, joining, member_start, processes, renewal
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
-from podraft.server.lost_state import ADMIN_FILE, check_state_is_there
+from podraft.server.client_configs import ClientConfigs, config_path, with_port, write_private
+from podraft.server.lost_state import check_state_is_there
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.group import StoreMode, alone
@@ -50,7 +48,6 @@ _GRACE_S: Final = 3.0
 _BACKED_UP_ELSEWHERE: Final = (
     "the state is kept in etcd: make the backup with `etcdctl snapshot save FILE`"
 )
-_ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 # Requests make few cycles; the default of 700 would walk the young objects thousands of times
 # a second under load.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
@@ -121,22 +118,24 @@ async def _serve(
     try:
         with _start_errors(given):
             await api.start()
-            _write_configs(given, pki, api.port)
+            configs = ClientConfigs(given, pki, api.port, options.members)
+            configs.write()
             if given.join_token_file is not None:
                 token = await create_join_token(datastore, pki.authority, LIFETIME_S_DEFAULT)
-                _write_private(given.join_token_file, token.token + "\n")
+                write_private(given.join_token_file, token.token + "\n")
             _serve_metrics(given.metrics_listen, api)
         if isinstance(datastore, RaftDatastore):
             host = datastore.group.me.address.rpartition(":")[0]
             datastore.announce(member_start.api_addresses(given, api.port, host))
         supervisor.start()
-        renewing.append(asyncio.create_task(_keep_renewing(given, pki, api, supervisor)))
+        renewing.append(asyncio.create_task(_keep_renewing(given, pki, api, supervisor, configs)))
+        renewing.append(asyncio.create_task(configs.follow_members()))
         if isinstance(datastore, RaftDatastore):
             renewing.append(asyncio.create_task(_keep_renewing_member(datastore, pki)))
         _tune_memory()
         print(  # noqa: T201 - what starts the server waits for this line
-            f"podraft-server ready: api={_with_port(given.listen, api.port)} "
-            f"join={_with_port(given.join_listen, api.join_port)} "
+            f"podraft-server ready: api={with_port(given.listen, api.port)} "
+            f"join={with_port(given.join_listen, api.join_port)} "
             f"revision={datastore.revision} after={time.monotonic() - started_s:.2f}s",
             flush=True,
         )
@@ -156,7 +155,11 @@ async def _keep_renewing_member(store: RaftDatastore, pki: Pki) -> None:
 
 
 async def _keep_renewing(
-    given: Arguments, pki: Pki, api: ApiServer, supervisor: processes.Supervisor
+    given: Arguments,
+    pki: Pki,
+    api: ApiServer,
+    supervisor: processes.Supervisor,
+    configs: ClientConfigs,
 ) -> None:
     """Renew certificates in time; what uses them gets the new ones."""
 
@@ -164,7 +167,7 @@ async def _keep_renewing(
         api.use(new)
         if old.clients == new.clients:
             return
-        _write_configs(given, new, api.port)
+        configs.use(new)
         for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
             if old.clients[component] != new.clients[component]:
                 _LOG.info("the certificate of the %s was renewed", component)
@@ -220,49 +223,11 @@ def _children(given: Arguments) -> list[processes.Command]:
     for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
         if component not in given.components:
             continue
-        own = ["--components", component, "--config", str(_config_path(given, component))]
+        own = ["--components", component, "--config", str(config_path(given, component))]
         if component == arguments.CONTROLLERS:
             own += ["--pod-cidr", given.pod_cidr, "--node-cidr-mask", str(given.node_cidr_mask)]
         commands.append(processes.self_command(component, (*own, *common)))
     return commands
-
-
-def _config_path(given: Arguments, component: str) -> Path:
-    return given.data_dir / f"{component}.conf"
-
-
-def _write_configs(given: Arguments, pki: Pki, port: int) -> None:
-    """Write how the components and the admin reach the API."""
-    host, _ = split_address(given.listen)
-    local = _join(_ANY_ADDRESS.get(host, host), port)
-    for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
-        text = client_config.dump(pki.config(component, (local,)))
-        _write_private(_config_path(given, component), text)
-    advertised = given.advertise_addresses[:1]
-    admin = pki.config("admin", (_join(advertised[0], port) if advertised else local,))
-    text = client_config.dump(admin)
-    _write_private(given.data_dir / ADMIN_FILE, text)
-    if given.admin_config is not None:
-        _write_private(given.admin_config, text)
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _with_port(address: str, port: int) -> str:
-    return _join(split_address(address)[0], port)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace ``path`` atomically by a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def _serve_metrics(address: str, api: ApiServer) -> None:

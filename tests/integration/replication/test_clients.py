@@ -7,14 +7,17 @@ import dataclasses
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 from support.raft_processes import NAMES, Server, ServerGroup
 from support.steady_load import Book, SteadyLoad
+from support.waiting import eventually, eventually_async
 
 SEED = 11
 
@@ -56,6 +59,31 @@ async def freeze(server: Server, load: SteadyLoad) -> float:
     return load.book.slowest_s(began)
 
 
+def lists_all(group: ServerGroup, name: str, everybody: set[str]) -> bool:
+    return set(group.config(name).servers) == everybody
+
+
+def test_clients_of_one_server_learn_the_others(group: ServerGroup) -> None:
+    everybody = {group.config(name).servers[0] for name in NAMES}
+    # What the server writes down for its administrator lists them as soon as they are known.
+    for name in NAMES:
+        eventually(partial(lists_all, group, name, everybody), within_s=20)
+        assert group.config(name).servers[0].endswith(f":{group.servers[name].port}")
+
+    async def main() -> None:
+        first = dataclasses.replace(group.config("a"), servers=group.config("a").servers[:1])
+        named: list[tuple[str, ...]] = []
+        async with Client(first) as client:
+            client.on_servers(named.append)
+            await client.version()
+            await eventually_async(lambda: set(client.servers) == everybody, within_s=20)
+            assert named == [client.servers]
+            await asyncio.to_thread(group.servers["a"].kill)
+            assert (await client.version()).cluster_id
+
+    asyncio.run(main())
+
+
 def test_restarts_and_kills_are_only_a_pause(group: ServerGroup) -> None:
     print(f"seed {SEED}")
     random = Random(SEED)
@@ -77,6 +105,8 @@ def test_restarts_and_kills_are_only_a_pause(group: ServerGroup) -> None:
         await load.finish()
         done = load.book.operations.total()
         print(f"{done} operations, {load.book.reconnected} watches resumed")
+        print(f"leaders: {load.book.leaders}")
+        assert len(load.book.leaders) > 1
         for what, slowest in (("restart", restarts), ("kill", kills), ("hang", hangs)):
             print(f"the slowest operation at each {what}: {[round(s, 2) for s in slowest]}")
         assert max(restarts + kills + hangs) < 8.0

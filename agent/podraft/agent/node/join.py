@@ -30,10 +30,15 @@ from podraft.client.config import ClusterConfig
 _TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
 _JOIN_TIMEOUT_S = 20.0
 _RENEW_AFTER = 2 / 3
+_ELSEWHERE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class JoinError(Exception):
     """The node cannot join, or its identity cannot be used; the message says why."""
+
+
+class _NotThereError(JoinError):
+    """One server cannot be joined; another one perhaps can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,10 @@ class NodeIdentity:
         certificate = x509.load_pem_x509_certificate(self.certificate)
         return certificate.not_valid_after_utc <= datetime.datetime.now(datetime.UTC)
 
-    def config(self, server: str) -> ClusterConfig:
+    def config(self, servers: tuple[str, ...]) -> ClusterConfig:
         """Return how to reach the API as this node."""
         return ClusterConfig(
-            servers=tuple(part.strip() for part in server.split(",")),
+            servers=servers,
             certificate_authority=self.authority,
             client_certificate=self.certificate,
             client_key=self.key,
@@ -130,8 +135,8 @@ class IdentityStore:
         fresh.replace(self._directory / name)
 
 
-async def join(store: IdentityStore, join_server: str, token: str, node_name: str) -> NodeIdentity:
-    """Join the cluster with a token and store the identity.
+async def join(store: IdentityStore, join_servers: str, token: str, node_name: str) -> NodeIdentity:
+    """Join the cluster with a token, at the first server that answers, and store the identity.
 
     Raises:
         JoinError: The token or the server is not what it should be, or refuses.
@@ -141,10 +146,22 @@ async def join(store: IdentityStore, join_server: str, token: str, node_name: st
         raise JoinError(
             "malformed join token: expected podraft1.<id>.<secret>.<fingerprint of the CA>"
         )
+    failures = []
+    for server in join_servers.split(","):
+        try:
+            return await _join_at(store, server.strip(), token, match.group(1), node_name)
+        except _NotThereError as error:
+            failures.append(str(error))
+    raise JoinError("; ".join(failures))
+
+
+async def _join_at(
+    store: IdentityStore, join_server: str, token: str, fingerprint: str, node_name: str
+) -> NodeIdentity:
     try:
-        authority = await asyncio.to_thread(fetch_authority, join_server, match.group(1))
+        authority = await asyncio.to_thread(fetch_authority, join_server, fingerprint)
     except AuthorityError as error:
-        raise JoinError(str(error)) from error
+        raise _NotThereError(str(error)) from error
     request = cluster_pb2.JoinNodeRequest(
         token=token.strip(),
         node_name=node_name,
@@ -157,7 +174,8 @@ async def join(store: IdentityStore, join_server: str, token: str, node_name: st
         try:
             answer = await stub.JoinNode(request, timeout=_JOIN_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
-            raise JoinError(f"{join_server} refuses: {error.details()}") from error
+            kind = _NotThereError if error.code() in _ELSEWHERE else JoinError
+            raise kind(f"{join_server} refuses: {error.details()}") from error
     return store.save(answer.certificate, answer.certificate_authority or authority)
 
 

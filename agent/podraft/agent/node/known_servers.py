@@ -1,0 +1,64 @@
+"""The servers that the agent knows: the configured ones, and those that the cluster has named.
+
+Owns: ``<state>/servers.json``.
+
+Invariant: an agent that was told of one server finds its cluster after a restart although that
+one is gone.  The file is a help: without it, or with a damaged one, the configured ones serve.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+_log = logging.getLogger(__name__)
+
+_SERVERS_MAX = 16
+
+
+class KnownServers:
+    """The list, in this node's order: nodes spread themselves over the servers."""
+
+    def __init__(self, state_directory: Path, node_name: str, configured: str) -> None:
+        self._path = state_directory / "servers.json"
+        self._node_name = node_name
+        self._configured = tuple(part.strip() for part in configured.split(","))
+
+    def all(self) -> tuple[str, ...]:
+        """Return every known server."""
+        known = tuple(dict.fromkeys((*self._configured, *self._saved())))
+        first = crc32(self._node_name.encode()) % len(known)
+        return known[first:] + known[:first]
+
+    def save(self, servers: Sequence[str]) -> None:
+        """Keep what the cluster says; that it cannot be kept is no failure."""
+        fresh = self._path.with_suffix(".new")
+        try:
+            with fresh.open("w", encoding="ascii") as file:
+                json.dump(list(servers[:_SERVERS_MAX]), file)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except (OSError, UnicodeEncodeError) as error:
+            _log.warning("the list of servers cannot be kept: %s", error)
+
+    def _saved(self) -> Sequence[str]:
+        try:
+            found: Any = json.loads(self._path.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            _log.warning("%s is not used: %s", self._path, error)
+            return ()
+        if not isinstance(found, list):
+            return ()
+        return [text for text in found[:_SERVERS_MAX] if _is_server(text)]
+
+
+def _is_server(text: object) -> bool:
+    return isinstance(text, str) and text.rpartition(":")[2].isdigit() and ":" in text
