@@ -40,7 +40,7 @@ _REPLICAS = 20
 def _cluster() -> Iterator[LocalCluster]:
     with tempfile.TemporaryDirectory(prefix="podraft-bench-", dir="/var/tmp") as directory:
         (port,) = network.free_ports(1)
-        cluster = LocalCluster("podraft-bench", Path(directory, "state"), port)
+        cluster = LocalCluster("podraft-bench", Path(directory, "state"), [port])
         try:
             cluster.start_server()
             cluster.start_agent()

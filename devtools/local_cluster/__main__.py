@@ -5,6 +5,7 @@ Shows what it does and what it waits for.  Both may be run twice.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import os
@@ -37,16 +38,28 @@ def _free_port(preferred: int) -> int:
     raise ClusterError(f"the ports {preferred} to {preferred + 99} of 127.0.0.1 are all taken")
 
 
-def _ports() -> tuple[int, int]:
-    """Return the host's ports for API and application: those of the last `up`, or free ones."""
+def _ports(servers: int | None = None) -> tuple[list[int], int]:
+    """Return the host's ports for the servers' APIs and for the application.
+
+    Those of the last `up`, or free ones for so many ``servers`` (by default one).
+
+    Raises:
+        ClusterError: There is a cluster with another number of servers.
+    """
     remembered = _STATE / "ports"
     if remembered.exists():
-        first, second = remembered.read_text().split()
-        return int(first), int(second)
-    api, web = _free_port(17443), _free_port(18080)
+        *apis, web = map(int, remembered.read_text().split())
+        if servers not in (None, len(apis)):
+            raise ClusterError(
+                f"the cluster that is up has {len(apis)} server(s): `./dev down` it first"
+            )
+        return apis, web
+    apis, web = [], _free_port(18080)
+    for _ in range(servers or 1):
+        apis.append(_free_port(apis[-1] + 1 if apis else 17443))
     _STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
-    remembered.write_text(f"{api} {web}")
-    return api, web
+    remembered.write_text(" ".join(map(str, (*apis, web))))
+    return apis, web
 
 
 def _name() -> str:
@@ -56,11 +69,11 @@ def _name() -> str:
     return f"podraft-dev-{zlib.crc32(os.fsencode(_STATE)):08x}"
 
 
-def _cluster(api_port: int, web_port: int) -> LocalCluster:
+def _cluster(api_ports: list[int], web_port: int) -> LocalCluster:
     return LocalCluster(
         name=_name(),
         state=_STATE,
-        api_port=api_port,
+        api_ports=api_ports,
         pull_through_host=True,
         forwards=((web_port, network.NODE_ADDRESS, guestbook.NODE_PORT),),
     )
@@ -127,11 +140,14 @@ def _answer(url: str, within_s: float = 20.0) -> str:
             time.sleep(0.1)
 
 
-def _up() -> None:
-    api_port, web_port = _ports()
-    cluster = _cluster(api_port, web_port)
+def _up(servers: int | None) -> None:
+    api_ports, web_port = _ports(servers)
+    cluster = _cluster(api_ports, web_port)
     with _step("control plane: API server, store, scheduler, controllers"):
         cluster.start_server()
+    if len(api_ports) > 1:
+        with _step(f"{len(api_ports) - 1} more servers that join it"):
+            cluster.start_servers()
     with _step("node: agent, Podman, network"):
         cluster.start_agent()
         asyncio.run(_await_node(cluster))
@@ -146,6 +162,7 @@ def _up() -> None:
 Try:
   for i in 1 2 3 4 5; do curl -s {url}; done
   ./dev shell                                         # `podraft` in it talks to this cluster:
+    podraft doctor
     podraft get pods -A -o wide
     podraft why -n guestbook deployment/web
     podraft scale -n guestbook deployment/web --replicas=5
@@ -166,14 +183,28 @@ def _down() -> None:
         _cluster(*_ports()).down()
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="run a real cluster with an example application")
+    up.add_argument(
+        "--servers",
+        type=int,
+        choices=range(1, network.SERVERS_MAX + 1, 2),
+        help="how many servers keep the state together (default: 1)",
+    )
+    commands.add_parser("down", help="end it and remove everything that it left")
+    return parser.parse_args()
+
+
 def main() -> int:
     """Run ``up`` or ``down``; one precise message and status 1 if it fails."""
-    command = {"up": _up, "down": _down}.get(sys.argv[1] if len(sys.argv) == 2 else "")
-    if command is None:
-        print("usage: ./dev up | down", file=sys.stderr)
-        return 2
+    given = _arguments()
     try:
-        command()
+        if given.command == "up":
+            _up(given.servers)
+        else:
+            _down()
     except (
         ClusterError,
         images.ImageError,

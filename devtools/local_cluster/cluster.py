@@ -1,4 +1,4 @@
-"""One server and one agent, real processes in a network namespace of their own.
+"""One server or several, and one agent: real processes in a network namespace of their own.
 
 Owns: where their state lies and how they are started, found again and removed.
 Used by `./dev up`, by the end-to-end tests and by the benchmarks; several
@@ -23,7 +23,7 @@ from podraft.client import config as client_config
 from podraft.client.config import ClusterConfig
 
 _BIN = Path(sys.executable).parent
-API_PORT, JOIN_PORT, METRICS_PORT = 7443, 7444, 7446
+API_PORT, JOIN_PORT, METRICS_PORT, MEMBER_PORT = 7443, 7444, 7446, 7447
 ResultT = TypeVar("ResultT")
 
 
@@ -35,13 +35,13 @@ class ClusterError(Exception):
 class LocalCluster:
     """A one-node cluster; everything that it keeps is below ``state``.
 
-    ``name`` names its network namespace; ``api_port`` is where the host's
-    127.0.0.1 reaches its API.
+    ``name`` names its network namespace; ``api_ports`` are where the host's 127.0.0.1
+    reaches the API of its servers: as many as there are.
     """
 
     name: str
     state: Path
-    api_port: int
+    api_ports: Sequence[int]
     node_name: str = "node-1"
     server_arguments: Sequence[str] = ()
     agent_arguments: Sequence[str] = ()
@@ -80,46 +80,113 @@ class LocalCluster:
 
     # ---- processes ---------------------------------------------------------------
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of the servers' processes, the first one's first."""
+        return tuple(
+            "server" if number == 0 else f"server-{number + 1}"
+            for number in range(len(self.api_ports))
+        )
+
     def running(self, name: str) -> Process | None:
-        """Return the process ``server``, ``agent`` or ``forward`` if it runs."""
+        """Return the process of a server, of ``agent`` or of ``forward`` if it runs."""
         return processes.find(name, directory=self.logs)
 
     def start_server(self) -> Process:
-        """Start the control plane, if it does not run; return when it answers."""
-        if process := self.running("server"):
-            return process
-        network.create(self.name)
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        process = processes.start(
-            "server",
-            [
-                str(_BIN / "podraft-server"),
-                f"--data-dir={self.state / 'server'}",
-                f"--listen=0.0.0.0:{API_PORT}",
-                f"--join-listen=0.0.0.0:{JOIN_PORT}",
-                f"--metrics-listen=127.0.0.1:{METRICS_PORT}",
-                f"--advertise-address={network.NODE_ADDRESS}",
-                f"--join-token-file={self._join_token}",
-                *self.server_arguments,
-            ],
-            directory=self.logs,
-            namespace=self.name,
-        )
+        """Start the control plane's first server, if it does not run; return when it answers."""
+        process = self.running("server") or self._begin_server(0, self._first_arguments())
         self._await("the API server", process, lambda: self._join_token.exists())
         self._write_admin_config()
         self._start_forward()
         return process
 
+    def start_servers(self) -> None:
+        """Start all servers that do not run; return when each answers.
+
+        Those after the first join it when they are started for the first time.
+        """
+        self.start_server()
+        for number in range(1, len(self.servers)):
+            self._start_further_server(number)
+
+    def _first_arguments(self) -> list[str]:
+        arguments = [
+            f"--advertise-address={network.NODE_ADDRESS}",
+            f"--join-token-file={self._join_token}",
+        ]
+        return arguments if len(self.servers) == 1 else [*arguments, *self._member(0)]
+
+    def _member(self, number: int) -> list[str]:
+        address = network.server_address(number)
+        return [
+            f"--member-name={self.servers[number]}",
+            f"--member-address={address}:{MEMBER_PORT}",
+        ]
+
+    def _start_further_server(self, number: int) -> None:
+        name = self.servers[number]
+        if self.running(name):
+            return
+        arguments = [
+            f"--advertise-address={network.server_address(number)}",
+            *self._member(number),
+        ]
+        admin = self.state / name / "admin.conf"
+        if not admin.exists():
+            token = self.state / f"{name}.token"
+            token.touch(mode=0o600)
+            token.write_text(self._member_token(name))
+            arguments += [
+                f"--join={network.NODE_ADDRESS}:{JOIN_PORT}",
+                f"--token-file={token}",
+            ]
+        process = self._begin_server(number, arguments)
+        self._await(f"server {name}", process, admin.exists)
+
+    def _member_token(self, name: str) -> str:
+        command = [str(_BIN / "podraft"), f"--config={self.admin_config}", "member", "add", name]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise ClusterError(f"no token for server {name}: {made.stderr.strip()}")
+        return made.stdout
+
+    def _begin_server(self, number: int, arguments: Sequence[str]) -> Process:
+        network.create(self.name)
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name, address = self.servers[number], network.server_address(number)
+        # A server alone can be reached at every address of the machine, as it is by default.
+        listens = "0.0.0.0" if len(self.servers) == 1 else address
+        return processes.start(
+            name,
+            [
+                str(_BIN / "podraft-server"),
+                f"--data-dir={self.state / name}",
+                f"--listen={listens}:{API_PORT}",
+                f"--join-listen={listens}:{JOIN_PORT}",
+                f"--metrics-listen=127.0.0.{1 + number}:{METRICS_PORT}",
+                *arguments,
+                *self.server_arguments,
+            ],
+            directory=self.logs,
+            namespace=self.name,
+        )
+
     def _write_admin_config(self) -> None:
         inside = client_config.load(self.state / "server" / "admin.conf")
-        outside = replace(inside, servers=(f"127.0.0.1:{self.api_port}",))
+        servers = tuple(f"127.0.0.1:{port}" for port in self.api_ports)
         self.admin_config.touch(mode=0o600)
-        self.admin_config.write_text(client_config.dump(outside))
+        self.admin_config.write_text(client_config.dump(replace(inside, servers=servers)))
 
     def _start_forward(self) -> Process:
         if process := self.running("forward"):
             return process
-        forwards = [(self.api_port, "127.0.0.1", API_PORT), *self.forwards]
+        forwards = [
+            *(
+                (port, network.server_address(number), API_PORT)
+                for number, port in enumerate(self.api_ports)
+            ),
+            *self.forwards,
+        ]
         return processes.start(
             "forward",
             [
@@ -166,7 +233,7 @@ class LocalCluster:
 
     def down(self) -> None:
         """End everything and remove it: pods, processes, namespace, state."""
-        for name in ("agent", "forward", "server"):
+        for name in ("agent", "forward", *self.servers):
             if process := self.running(name):
                 process.stop()
         if self.agent_state.exists():

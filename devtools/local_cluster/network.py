@@ -16,6 +16,12 @@ from pyroute2 import IPRoute, netns
 
 NODE_ADDRESS = "10.250.0.2"
 _GATEWAY = "10.250.0.1"
+SERVERS_MAX = 5
+
+
+def server_address(index: int) -> str:
+    """Return where the server of this number, from 0, is reached: the first one at the node's."""
+    return NODE_ADDRESS if index == 0 else f"10.250.0.{10 + index}"
 
 
 def free_ports(count: int) -> list[int]:
@@ -47,7 +53,8 @@ def _configure(name: str) -> None:
         uplink, node = (route.link_lookup(ifname=n)[0] for n in ("uplink0", "node0"))
         for index in (uplink, node):
             route.link("set", index=index, state="up")
-        route.addr("add", index=node, address=NODE_ADDRESS, prefixlen=24)
+        for number in range(SERVERS_MAX):
+            route.addr("add", index=node, address=server_address(number), prefixlen=24)
         route.neigh("replace", ifindex=node, dst=_GATEWAY, lladdr="02:00:00:00:00:01", state=0x80)
         route.route("add", dst="default", gateway=_GATEWAY)
 

@@ -22,7 +22,7 @@ def cluster() -> Iterator[LocalCluster]:
         cluster = LocalCluster(
             f"pt-e2e-{os.getpid()}",
             Path(directory, "state"),
-            api_port,
+            [api_port],
             forwards=((web_port, network.NODE_ADDRESS, guestbook.NODE_PORT),),
         )
         try:

@@ -403,7 +403,7 @@ def test_random_bytes_on_the_ports_harm_nobody(unharmed: Guest, tmp_path: Path) 
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     chosen = random.Random(seed)
-    port = unharmed.cluster.api_port
+    port = unharmed.cluster.api_ports[0]
     context = _tls(unharmed.cluster, tmp_path)
     for number in range(60):
         garbage = chosen.randbytes(chosen.randrange(1, 20_000))
