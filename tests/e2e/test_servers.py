@@ -1,0 +1,40 @@
+"""Three servers: any of them may go, and neither the application nor its operator is held up."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.guest import Guest
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.root, pytest.mark.podman]
+
+
+def _available(guest: Guest) -> int:
+    (web,) = guest.objects("deployment/web", "-n", "guestbook")
+    available: int = web["status"].get("availableReplicas", 0)
+    return available
+
+
+def test_work_goes_on_without_any_one_of_the_servers(group_guest: Guest) -> None:
+    guest = group_guest
+    guest.answers_from(3, "1")
+    before, restarts = guest.containers(), guest.restart_counts()
+
+    with guest.under_load() as load:
+        for replicas, name in enumerate(guest.cluster.servers, start=4):
+            guest.kill_process(name)
+            # API, controllers, scheduler and agent find their way to the servers that are left.
+            guest.podraft("scale", "deployment/web", "-n", "guestbook", f"--replicas={replicas}")
+            eventually(
+                lambda wanted=replicas: _available(guest) == wanted,  # type: ignore[misc]
+                within_s=60,
+                describe=guest.state,
+            )
+            guest.cluster.start_servers()
+
+    assert load.failures == []
+    assert before.keys() <= guest.containers().keys()
+    assert guest.restart_counts().items() >= restarts.items()
+    members = guest.podraft("member", "list").stdout
+    assert members.count("voter") == 3, members
