@@ -117,10 +117,11 @@ class LocalCluster:
         return arguments if len(self.servers) == 1 else [*arguments, *self._member(0)]
 
     def _member(self, number: int) -> list[str]:
-        address = network.server_address(number)
+        address = f"{network.server_address(number)}:{MEMBER_PORT}"
         return [
             f"--member-name={self.servers[number]}",
-            f"--member-address={address}:{MEMBER_PORT}",
+            f"--member-address={address}",
+            f"--member-listen={address}",
         ]
 
     def _start_further_server(self, number: int) -> None:
@@ -135,7 +136,7 @@ class LocalCluster:
         if not admin.exists():
             token = self.state / f"{name}.token"
             token.touch(mode=0o600)
-            token.write_text(self._member_token(name))
+            token.write_text(self._member_token())
             arguments += [
                 f"--join={network.NODE_ADDRESS}:{JOIN_PORT}",
                 f"--token-file={token}",
@@ -143,11 +144,11 @@ class LocalCluster:
         process = self._begin_server(number, arguments)
         self._await(f"server {name}", process, admin.exists)
 
-    def _member_token(self, name: str) -> str:
-        command = [str(_BIN / "podraft"), f"--config={self.admin_config}", "member", "add", name]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
+    def _member_token(self) -> str:
+        command = [str(_BIN / "podraft"), f"--config={self.admin_config}", "token", "create"]
+        made = subprocess.run([*command, "--member"], capture_output=True, text=True, check=False)
         if made.returncode != 0:
-            raise ClusterError(f"no token for server {name}: {made.stderr.strip()}")
+            raise ClusterError(f"no token for one more server: {made.stderr.strip()}")
         return made.stdout
 
     def _begin_server(self, number: int, arguments: Sequence[str]) -> Process:
