@@ -26,8 +26,9 @@ import uvloop
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from podraft.server.raft.member import Role
+from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.members import MemberConfig, RaftDatastore
+from podraft.server.replication.members import RaftDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Put, StoreUnavailableError, Transaction
 from support.raft_cluster import RaftCluster

@@ -29,6 +29,7 @@ from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import keep_authority, read_authority
 from podraft.server.auth.tokens import MEMBER, ParsedToken, TokenError, parse_token
+from podraft.server.lost_state import ADMIN_FILE
 from podraft.server.member_start import api_addresses, member_name, new_identity, store_directory
 from podraft.server.replication import member_identity
 from podraft.server.replication.directory import sync_directory
@@ -171,6 +172,8 @@ def _keep(
         incarnation=request.incarnation,
         joined=True,
     )
+    # What an earlier life of this directory served does not count any more.
+    (given.data_dir / ADMIN_FILE).unlink(missing_ok=True)
     member_identity.create(store_directory(given), identity)
     others = ", ".join(peer.name for peer in known if peer.id != me.id)
     _LOG.warning("this server is member %s now, with %s", me.name, others)

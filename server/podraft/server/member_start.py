@@ -32,10 +32,11 @@ from podraft.server.auth.pki import Pki
 from podraft.server.raft.entries import Membership
 from podraft.server.replication import converting, member_identity
 from podraft.server.replication.faults import NoLeaderError
+from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_identity import MemberIdentity
 from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.members import MemberConfig, RaftDatastore
+from podraft.server.replication.members import RaftDatastore
 from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.roster import MEMBER_NAME, Peer, Roster
 
@@ -137,6 +138,7 @@ def _config(
         ),
         options=MemberOptions.timed(given.heartbeat_s, given.election_s),
         store_options=_store_options(given),
+        addresses=dict(given.members),
         joins=identity.joined,
     )
 

@@ -29,7 +29,8 @@ from support.membership_processes import (
     member_command,
     try_start,
 )
-from support.raft_processes import Server
+from support.raft_cluster import free_ports
+from support.raft_processes import Server, ServerGroup
 from support.waiting import eventually, eventually_async
 
 
@@ -201,8 +202,8 @@ def test_the_leader_is_removed_under_writes_and_its_name_comes_back_as_another_m
             assert again.returncode == 1
             assert "was removed from the group" in again.stderr
             assert again.stderr.count("podraft-server:") == 1
-            # Under the same name, with nothing of what it had.
-            shutil.rmtree(leader.data_dir)
+            # Under the same name, with nothing of the state that it had.
+            shutil.rmtree(leader.data_dir / "store")
             await asyncio.to_thread(group.joined, leader.name, others[1])
             await writers.more()
 
@@ -337,6 +338,43 @@ async def removed_while_c_comes_back(b: Server, c: Server) -> bool:
     await asyncio.to_thread(c.start)
     done = await forced
     return done.returncode == 0 or "try again" in done.stderr or "may have been" in done.stderr
+
+
+def test_a_founder_that_comes_back_without_its_data_is_sent_away(tmp_path: Path) -> None:
+    founders = ServerGroup(tmp_path)
+    try:
+        founders.start()
+        a, c = founders.servers["a"], founders.servers["c"]
+        # What a member tells of itself when its API answers includes which life of it this is.
+        eventually(lambda: all(member.api_addresses for member in listed(a).members))
+        c.end(signal.SIGKILL)
+        shutil.rmtree(c.data_dir / "store")
+        # Else it would notice by itself that it has run before.
+        (c.data_dir / "admin.conf").unlink()
+        c.begin()
+        assert c.process is not None
+        assert c.process.wait(30) == 1
+        assert "member c has come back without its data" in c.log()
+        assert member_command(a, "remove", "c").returncode == 0
+        token = ask(a, lambda client: client.members.add("c")).token
+        shutil.rmtree(c.data_dir)
+        c.arguments = (
+            f"--join=127.0.0.1:{a.join_port}",
+            f"--token={token}",
+            "--member-name=c",
+            f"--member-address=127.0.0.1:{free_ports(1)[0]}",
+        )
+        c.start()
+        write(c, "written")
+        # Founders, too, start again without their command line.
+        for server in founders.servers.values():
+            server.stop()
+            server.arguments = ()
+        founders.start()
+        assert all(names_at(server) == {"written"} for server in founders.servers.values())
+        assert roles(a) == {"a": VOTER, "b": VOTER, "c": VOTER}
+    finally:
+        founders.stop()
 
 
 def test_a_member_that_is_somewhere_else_tells_the_others(group: GrowingGroup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 from random import Random
 
@@ -17,7 +18,7 @@ from podraft.server.raft.entries import (
     decode_membership,
 )
 from podraft.server.raft.errors import InvariantViolatedError
-from podraft.server.raft.events import AddLearner, Change, Promote, Remove
+from podraft.server.raft.events import AddLearner, Change, Describe, Promote, Remove
 from podraft.server.raft.log import RaftLog
 from podraft.server.raft.progress import Pace, Progress
 from podraft.server.raft.quorum import agreed_index, majority, verdict
@@ -77,6 +78,20 @@ def test_majorities_of_memberships_one_change_apart_share_a_voter() -> None:
 )
 def test_a_change_moves_one_member(change: Change, expected: Membership | None) -> None:
     assert changed_membership(Membership.of((1, 2), (8,)), change) == expected
+
+
+def test_a_change_may_bring_another_context_and_keeps_it_otherwise() -> None:
+    before = Membership.of((1, 2), (8,), b"old")
+    for change in (AddLearner(3), Promote(8), Remove(2)):
+        kept = changed_membership(before, change)
+        assert kept is not None
+        assert kept.context == b"old"
+        changed = changed_membership(before, replace(change, context=b"new"))
+        assert changed == replace(kept, context=b"new")
+    described = changed_membership(before, Describe(b"new"))
+    assert described == replace(before, context=b"new")
+    assert described is not None
+    assert decode_membership(described.encode()) == described
 
 
 def test_the_last_voter_stays() -> None:

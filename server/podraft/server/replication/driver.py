@@ -129,6 +129,8 @@ class MemberDriver:
         self.reads.applied(self._applied_index)
         self.group = GroupChanges(core, self._step)
         self._full: Callable[[], bool] = bool
+        # How members are called in the log.
+        self.name_of: Callable[[MemberId], str] = str
         self._committed: OnCommitted
         self._failed: OnFailed
 
@@ -234,7 +236,9 @@ class MemberDriver:
     def _describe_leader(self, term: int, leader: MemberId) -> str:
         if leader == self._core.member.id:
             return f"this member leads in term {term}"
-        return f"member {leader} leads in term {term}" if leader else f"no leader in term {term}"
+        if leader == NOBODY:
+            return f"no leader in term {term}"
+        return f"member {self.name_of(leader)} leads in term {term}"
 
     def _carry_out(self, effects: Effects) -> None:
         for message in effects.messages_now:

@@ -9,13 +9,15 @@ Only what is certain makes a member leave; others hear their own removal before 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from podraft.server.raft.core import Status
 from podraft.server.raft.entries import MemberId, Membership
 from podraft.server.raft.quorum import majority
 from podraft.server.replication.group import GroupView, MemberView, StoreMode
+from podraft.server.replication.introductions import removed_words
 from podraft.server.replication.roster import Peer, Roster, decode_roster
 from podraft.server.replication.transport import MemberTransport
 
@@ -28,18 +30,22 @@ class GroupKnowledge:
     """Lives on the loop.
 
     ``founders`` are known without the log: the founders of a new group, or those whom a joining
-    member was told of.  ``dismissed`` is called when this member must not take part any more.
+    member was told of.  ``addresses`` (by name) go before those in the log: if all members have
+    moved at once, nobody else could tell.  ``dismissed`` is called when this member must not take
+    part any more.
     """
 
     def __init__(
         self,
         me: Peer,
         founders: Iterable[Peer],
+        addresses: Mapping[str, str],
         transport: MemberTransport,
         dismissed: Callable[[str], None],
     ) -> None:
         self.me = me
         self._founders = tuple(founders)
+        self._addresses = addresses
         self._transport = transport
         self._dismissed = dismissed
         # In force, from the moment it is in this member's log; and certain to stay there.
@@ -47,7 +53,7 @@ class GroupKnowledge:
         self.roster = self.certain_roster = Roster()
         self._news = asyncio.Event()
         transport.dismissed = dismissed
-        transport.set_peers(self._founders)
+        self._set_peers()
 
     @property
     def certain(self) -> bool:
@@ -108,7 +114,7 @@ class GroupKnowledge:
         news.set()
         self._set_peers()
         if self.me.id in self.certain_roster.removed:
-            self._dismissed(f"member {self.me.name} was removed from the group")
+            self._dismissed(removed_words(self.me.name))
 
     def _roster_of(self, membership: Membership) -> Roster:
         roster = decode_roster(membership.context).completed(self._founders)
@@ -122,7 +128,10 @@ class GroupKnowledge:
             # The log does not say yet whom this member has joined.
             peers = {peer.id: peer for peer in self._founders} | peers
         leaving = [peer for peer in self._transport.peers if peer.id not in peers]
-        talking = (*peers.values(), *leaving)
+        talking = [
+            replace(peer, address=self._addresses.get(peer.name, peer.address))
+            for peer in (*peers.values(), *leaving)
+        ]
         self._transport.set_peers(talking, self.certain_roster.removed)
         if leaving:
             loop = asyncio.get_running_loop()

@@ -26,6 +26,14 @@ FORMAT_VERSION: Final = 1
 DISMISSED: Final = grpc.StatusCode.FAILED_PRECONDITION
 
 
+def removed_words(name: str) -> str:
+    """Return what a removed member is told."""
+    return (
+        f"member {name} was removed from the group: if this machine shall join it again, as a new "
+        "member, remove DATA_DIR/store and start with --join"
+    )
+
+
 class Introductions:
     """Checks callers; ``name_of`` tells the member's name in a verified certificate."""
 
@@ -55,7 +63,7 @@ class Introductions:
         if name is None or hello.cluster_id != self._cluster_id:
             return None
         if hello.member_id in self.removed:
-            return f"member {name} was removed from the group"
+            return removed_words(name)
         peer = self.peers.get(hello.member_id)
         if peer is None or peer.name != name:
             return None

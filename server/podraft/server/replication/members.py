@@ -16,13 +16,11 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
-from podraft.server.raft.entries import MemberId, Membership, SnapshotMark
+from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.member import Role
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.applied import AppliedState
@@ -42,13 +40,10 @@ from podraft.server.replication.measurements import (
     StoreMeasurements,
     measure_store,
 )
-from podraft.server.replication.member_link import MemberCredentials
-from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.probing import ProbedPeer, Probing
-from podraft.server.replication.roster import Peer, Roster
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberTransport
 from podraft.server.state.commands import check_transaction, encode_command
@@ -69,31 +64,6 @@ _HAND_OVER_S: Final = 0.5
 _READY_BEHIND_MAX: Final = 5_000
 # What a member that must leave still has to say, or to answer.
 _LAST_WORDS_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class MemberConfig:
-    """Which member this is, of which group, and how the others are reached."""
-
-    directory: Path
-    me: Peer
-    # Everybody who founds the group, this member included; if it joins one, whom it was told of.
-    founders: tuple[Peer, ...]
-    cluster_id: bytes
-    listen: str
-    credentials: MemberCredentials
-    options: MemberOptions = field(default_factory=MemberOptions)
-    store_options: StoreOptions = field(default_factory=StoreOptions)
-    # Whether it enters a group that exists: then it begins with nothing, and does not vote.
-    joins: bool = False
-
-    @property
-    def founded(self) -> Membership:
-        """What a new data directory begins with; the same on all founders."""
-        if self.joins:
-            return Membership.of(())
-        roster = Roster.of(Peer(peer.id, peer.name, peer.address) for peer in self.founders)
-        return Membership.of((peer.id for peer in self.founders), (), roster.encode())
 
 
 class AppliedReader:
@@ -143,6 +113,7 @@ class RaftDatastore:
             config.options,
             config.store_options,
         )
+        self._driver.name_of = transport.name_of
         self._state = AppliedState(
             recovered.applied,
             config.store_options,
@@ -165,7 +136,9 @@ class RaftDatastore:
         self._snapshots = SnapshotTransfers(
             config.directory / "snapshots", self._state.copy_to, self._driver, transport
         )
-        self.group = GroupKnowledge(config.me, config.founders, transport, self._dismiss)
+        self.group = GroupKnowledge(
+            config.me, config.founders, config.addresses, transport, self._dismiss
+        )
         self.administration = Administration(config.me, self.group, self._driver, transport)
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawn(self._keep_marking(config.options.compare_s))

@@ -18,6 +18,7 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
+from podraft.server.replication.introductions import DISMISSED
 from podraft.server.replication.latencies import Latencies
 from podraft.server.replication.roster import Peer
 from podraft.server.replication.transport import MemberTransport
@@ -115,9 +116,12 @@ class Probing:
         began_ns, began_s = time.time_ns(), time.perf_counter()
         try:
             answer: members_pb2.ProbeResponse = await call
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as error:
             known.failed += 1
             known.answered = False
+            if error.code() is DISMISSED:
+                # A member that has nothing to say to the others learns it here.
+                self._transport.dismissed(error.details() or "")
             return
         taken_s = time.perf_counter() - began_s
         ended_ns = began_ns + int(taken_s * 1e9)
