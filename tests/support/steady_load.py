@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from podraft.api.core.v1 import config_pb2
+from podraft.api.core.v1 import config_pb2, namespace_pb2
 from podraft.api.kinds import CONFIG_MAP
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes
@@ -22,15 +22,15 @@ from podraft.client.errors import UnavailableError
 from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from support.waiting import eventually_async
 
-NAMESPACE = "default"
+NAMESPACE = "steady"
 LAST = "the-last-one"
 _BOOKMARK = requests_pb2.WATCH_EVENT_TYPE_BOOKMARK
 _PAUSE_S = 0.01
 
 
-def config_map(name: str, value: int) -> config_pb2.ConfigMap:
+def config_map(name: str, value: int, namespace: str = NAMESPACE) -> config_pb2.ConfigMap:
     made = config_pb2.ConfigMap(data={"value": str(value)})
-    made.metadata.name, made.metadata.namespace = name, NAMESPACE
+    made.metadata.name, made.metadata.namespace = name, namespace
     return made
 
 
@@ -205,6 +205,9 @@ class SteadyLoad:
         return self._clients[-1]
 
     async def start(self) -> None:
+        namespace = namespace_pb2.Namespace()
+        namespace.metadata.name = NAMESPACE
+        await self._client().namespaces.create(namespace)
         begin = (await self._client().config_maps.list(NAMESPACE, limit=1)).resource_version
         book = self.book
         for _ in range(3):

@@ -7,15 +7,22 @@ import dataclasses
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from local_cluster.server_process import ServerProcess
+from support import etcd_process
 from support.cutting_proxy import CuttingProxy
 from support.steady_load import Book, SteadyLoad
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_lost_answers_are_asked_for_again_and_take_effect_once(seed: int, tmp_path: Path) -> None:
+def test_with_a_server_alone(tmp_path: Path) -> None:
+    lose_answers(1, tmp_path, ())
+
+
+def test_with_a_server_on_etcd(tmp_path: Path) -> None:
+    with etcd_process.running() as etcd:
+        lose_answers(2, tmp_path, (f"--datastore=etcd://{etcd.endpoint}/lost",))
+
+
+def lose_answers(seed: int, directory: Path, arguments: tuple[str, ...]) -> None:
     print(f"seed {seed}")
 
     async def main(server: ServerProcess) -> None:
@@ -36,5 +43,5 @@ def test_lost_answers_are_asked_for_again_and_take_effect_once(seed: int, tmp_pa
         for proxy in proxies:
             await proxy.stop()
 
-    with ServerProcess(tmp_path / "data") as server:
+    with ServerProcess(directory / "data", arguments) as server:
         asyncio.run(main(server))

@@ -71,12 +71,21 @@ def test_a_member_far_behind_ends_up_with_the_same_past(
     print(f"seed {seed}")
     random, model = Random(seed), Model()
     keys = [b"k/%d" % n for n in range(20)]
+    # The revision of each request's transaction, 0 if it changed nothing.
+    requested: dict[bytes, int] = {}
 
     async def write(store: RaftDatastore, count: int) -> None:
         for _ in range(count):
-            transaction = random_transaction(random, model, keys)
+            request = random.randbytes(16)
+            transaction = replace(random_transaction(random, model, keys), request=request)
+            before = model.revision
             model.transact(transaction)
             await store.transact(transaction)
+            requested[request] = model.revision if model.revision > before else 0
+
+    async def check_requests(store: RaftDatastore) -> None:
+        for request, revision in requested.items():
+            assert await store.requested(request) == revision
 
     async def main() -> None:
         options = replace(QUICK, kept_entries=40)
@@ -97,6 +106,7 @@ def test_a_member_far_behind_ends_up_with_the_same_past(
         reading = asyncio.create_task(watched(store, start, model.revision))
         await store.caught_up()
         assert store.revision == model.revision
+        await check_requests(store)
         check_watched(model, b"", start, await reading, through=model.revision)
         for revision in random.sample(range(1, model.revision), 30):
             page = await store.range(b"", revision=revision)
@@ -104,6 +114,7 @@ def test_a_member_far_behind_ends_up_with_the_same_past(
         # It lives on: what it got is durable, and it takes part.
         await cluster.stop_all()
         await cluster.start_all()
+        await check_requests(cluster.stores[behind])
         await write(cluster.stores[behind], 10)
         page = await cluster.stores[behind].range(b"")
         assert list(page.records) == model.records(b"", model.revision)
