@@ -12,7 +12,7 @@ import pytest
 
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.options import StoreOptions
-from podraft.server.state.datastore import Committed, Put, Transaction
+from podraft.server.state.datastore import Committed, Put, Repeated, Transaction
 from support.raft_members import QUICK, LocalGroup, LocalMember
 from support.waiting import eventually_async
 
@@ -99,6 +99,24 @@ def test_a_forwarded_proposal_whose_leader_was_lost_has_an_unknown_outcome(tmp_p
         group.cut.add(leader.identity)
         with pytest.raises(OutcomeUnknownError):
             await follower.transact(put(b"forwarded"))
+        await group.close()
+
+    asyncio.run(main())
+
+
+def test_a_forwarded_proposal_of_a_request_is_offered_to_the_next_leader(tmp_path: Path) -> None:
+    async def main() -> None:
+        group = LocalGroup(tmp_path)
+        first = await led(group)
+        await first.transact(put(b"before"))
+        follower = next(m for m in group.members.values() if m is not first)
+        group.cut.add(first.identity)
+        forwarded = replace(put(b"forwarded"), request=b"r" * 16)
+        assert await follower.transact(forwarded) == Committed(2)
+        group.cut.clear()
+        for member in group.members.values():
+            assert await member.transact(forwarded) == Repeated(2)
+        await agreed(group, 2)
         await group.close()
 
     asyncio.run(main())

@@ -9,6 +9,11 @@ import pytest
 from podraft.agent.node.known_servers import KnownServers
 
 
+@pytest.fixture(autouse=True)
+def joined(tmp_path: Path) -> None:
+    (tmp_path / "identity").mkdir()
+
+
 def known(directory: Path, configured: str = "a:1, b:2", node: str = "node") -> KnownServers:
     return KnownServers(directory, node, configured)
 
@@ -26,7 +31,7 @@ def test_nodes_begin_at_different_servers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{", "7", '["no port", 5, null]', "\x00", "[" * 9])
 def test_a_damaged_file_is_no_harm(tmp_path: Path, damage: str) -> None:
-    (tmp_path / "servers.json").write_text(damage)
+    (tmp_path / "identity" / "servers.json").write_text(damage)
     assert set(known(tmp_path).all()) == {"a:1", "b:2"}
 
 

@@ -1,6 +1,6 @@
 """The servers that the agent knows: the configured ones, and those that the cluster has named.
 
-Owns: ``<state>/servers.json``.
+Owns: ``<state>/identity/servers.json``: who removes the identity forgets the cluster.
 
 Invariant: an agent that was told of one server finds its cluster after a restart although that
 one is gone.  The file is a help: without it, or with a damaged one, the configured ones serve.
@@ -25,7 +25,7 @@ class KnownServers:
     """The list, in this node's order: nodes spread themselves over the servers."""
 
     def __init__(self, state_directory: Path, node_name: str, configured: str) -> None:
-        self._path = state_directory / "servers.json"
+        self._path = state_directory / "identity" / "servers.json"
         self._node_name = node_name
         self._configured = tuple(part.strip() for part in configured.split(","))
 

@@ -6,7 +6,8 @@ Owns: the queue of proposals, those under way, and what becomes of each.
                    ^--- refused, or certainly lost ---'         '--> perhaps lost: outcome unknown
 
 Invariants: a proposal is offered again only if it is certain that it never took effect and never
-will; what is uncertain is said to be.  Nobody waits longer than ``answer_s``.  Whoever submits
+will, or if its request lets it take effect once however often it comes; what is uncertain
+otherwise is said to be.  Nobody waits longer than ``answer_s``.  Whoever submits
 bounds what waits (``waiting``, ``waiting_bytes``).
 """
 
@@ -168,8 +169,9 @@ class OwnProposals:
             waiting = self._take(number)
             if waiting is None:
                 continue
-            if waiting.local:
-                # It was in this member's own log only as an entry of that term.
+            if waiting.local or waiting.proposal.transaction.request:
+                # It was in this member's own log only as an entry of that term, or finds its
+                # own effect if it has had one.
                 again.append(waiting)
             else:
                 # It may still be on its way to a member that leads again.
