@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_heartbeat_seconds,
         default=0.1,
         metavar="SECONDS",
-        help="how often a leader of --members shows that it is there; the same on each of them "
+        help="how often the leader of a group shows that it is there; the same on each member "
         "(default: %(default)s; `podraft doctor` says what suits)",
     )
     add(
@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.5,
         metavar="SECONDS",
         help="without a leader for so long, to twice as long, a member campaigns; the same on each "
-        "of them (default: %(default)s; `podraft doctor` says what suits)",
+        "member (default: %(default)s; `podraft doctor` says what suits)",
     )
     add(
         "--join",

@@ -15,6 +15,7 @@ from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.probing import ProbedPeer
 from podraft.server.state.datastore import Event, Put, Record, Transaction
 from podraft.server.state.digests import state_digest
 from support.raft_cluster import RaftCluster
@@ -117,6 +118,37 @@ def _damage(directory: Path, key: bytes, *, hidden: bool = False) -> None:
     if hidden:
         history.set_note(b"state_digest", state_digest(history.newest()).to_bytes(8, "big"))
     history.close()
+
+
+def test_probing_goes_on_when_a_connection_ends_in_the_middle_of_a_probe(tmp_path: Path):
+    async def main() -> None:
+        cluster = RaftCluster(tmp_path, options=_OPTIONS)
+        await cluster.start_all()
+        store = cluster.stores[1]
+        await eventually_async(lambda: len(store._transport.connected) == 2)
+        for _ in range(20):
+            asking = asyncio.create_task(store.probing.ask_all())
+            # The calls are on their way when their channels are closed.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            store._transport.set_peers(())
+            await asking
+            store._transport.set_peers(cluster.peers)
+            await eventually_async(lambda: len(store._transport.connected) == 2)
+        before = {known.peer.id: sum(known.round_trips.counts) for known in _peers(store)}
+        await eventually_async(
+            lambda: all(
+                sum(known.round_trips.counts) > before.get(known.peer.id, 0)
+                for known in _peers(store)
+            )
+        )
+        await cluster.stop_all()
+
+    asyncio.run(main())
+
+
+def _peers(store: RaftDatastore) -> list[ProbedPeer]:
+    return list(store.probing.peers.values())
 
 
 def test_a_changed_history_file_is_refused_on_start(tmp_path: Path):

@@ -28,8 +28,6 @@ from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.faults import (
     MemberDismissedError,
-    NoLeaderError,
-    OutcomeUnknownError,
 )
 from podraft.server.replication.group import GroupView
 from podraft.server.replication.group_knowledge import GroupKnowledge
@@ -379,7 +377,7 @@ class RaftDatastore:
             unmarked = not marks or marks[-1].revision != self.revision
             unmarked |= bool(self._comparison.lacking.intersection(self._transport.connected))
             if unmarked and self.status.role is Role.LEADER and self._driver.ready:
-                with contextlib.suppress(NoLeaderError, OutcomeUnknownError, StoreFailedError):
+                with contextlib.suppress(StoreFailedError, StoreOverloadedError):
                     await self.mark_state()
 
     async def mark_state(self) -> None:

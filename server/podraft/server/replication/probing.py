@@ -107,23 +107,33 @@ class Probing:
             known.peer = peer
         await asyncio.gather(*(self._ask(each) for each in list(self.peers.values())))
 
-    async def _ask(self, known: ProbedPeer) -> None:
-        call = self._transport.probe_call(known.peer.id, _TIMEOUT_S)
-        if call is None:
-            known.failed += 1
-            known.answered = False
-            return
-        began_ns, began_s = time.time_ns(), time.perf_counter()
+    async def _answer_of(self, member: MemberId) -> members_pb2.ProbeResponse | None:
         try:
-            answer: members_pb2.ProbeResponse = await call
+            call = self._transport.probe_call(member, _TIMEOUT_S)
+            answer: members_pb2.ProbeResponse | None = await call if call is not None else None
+        except grpc.aio.UsageError:
+            return None
         except grpc.aio.AioRpcError as error:
-            known.failed += 1
-            known.answered = False
             if error.code() is DISMISSED:
                 # A member that has nothing to say to the others learns it here.
                 self._transport.dismissed(error.details() or "")
-            return
+            return None
+        except asyncio.CancelledError:
+            asking = asyncio.current_task()
+            if asking is not None and asking.cancelling():
+                raise
+            # Not we were cancelled: the connection was given up under the call.
+            return None
+        return answer
+
+    async def _ask(self, known: ProbedPeer) -> None:
+        began_ns, began_s = time.time_ns(), time.perf_counter()
+        answer = await self._answer_of(known.peer.id)
         taken_s = time.perf_counter() - began_s
+        if answer is None:
+            known.failed += 1
+            known.answered = False
+            return
         ended_ns = began_ns + int(taken_s * 1e9)
         inside_s = (answer.sent_unix_ns - answer.received_unix_ns) / 1e9
         ahead_ns = (answer.received_unix_ns - began_ns) + (answer.sent_unix_ns - ended_ns)
