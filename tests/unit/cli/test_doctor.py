@@ -75,7 +75,9 @@ def _diagnosis(name: str) -> pb.Diagnosis:
                 pb.PeerDiagnosis(
                     name=other,
                     connected=True,
-                    round_trips=pb.LatencyDiagnosis(count=30, p50_seconds=0.001, p99_seconds=0.004),
+                    round_trips=pb.LatencyDiagnosis(
+                        count=300, p50_seconds=0.001, p99_seconds=0.004
+                    ),
                 )
                 for other in NAMES
                 if other != name
@@ -181,7 +183,7 @@ def test_a_well_group_gets_no_complaint_and_each_check_a_line():
         ),
         (
             lambda d: d.group.peers[0].round_trips.CopyFrom(
-                pb.LatencyDiagnosis(count=30, p50_seconds=0.05, p99_seconds=0.2)
+                pb.LatencyDiagnosis(count=300, p50_seconds=0.05, p99_seconds=0.2)
             ),
             "timeouts",
             Severity.WARNING,
@@ -298,6 +300,16 @@ def test_timeouts_follow_the_slower_of_disk_and_network(
     assert wanted.heartbeat_s == pytest.approx(heartbeat_s)
     assert wanted.election_s == pytest.approx(election_s)
     assert wanted.election_s >= timeouts.HEARTBEATS_PER_ELECTION * wanted.heartbeat_s - 1e-9
+
+
+def test_timeouts_are_not_judged_by_a_few_measurements():
+    seen = _well()
+    for server in seen.answered:
+        server.diagnosis.disk.ClearField("tried")
+        for peer in server.diagnosis.group.peers:
+            peer.round_trips.count, peer.round_trips.p99_seconds = 20, 3.0
+    assert not _bad(seen)
+    assert any("too little was measured" in finding.message for finding in findings(seen))
 
 
 def test_numbers_are_written_for_readers():

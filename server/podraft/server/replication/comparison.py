@@ -116,7 +116,7 @@ class Comparison:
                 StateDivergedError(
                     f"{self._describe(mark, others)}: the majority is right, so this member must "
                     "not serve any longer. Remove it from the group, empty its data directory and "
-                    "let it join under a new name (docs/failures.md)"
+                    "let it join again (docs/failures.md)"
                 )
             )
 

@@ -1,6 +1,6 @@
 """How long something takes, counted so that it costs nothing.
 
-Owns: a histogram since the start, and the distribution over the last minute.
+Owns: a histogram since the start, and the distribution over the last minute (or another time).
 
 Invariant: one thread observes; others may read at any time and see counts that are whole, if not
 of the same instant.
@@ -21,15 +21,18 @@ _WINDOWS: Final = 6
 
 
 class Latencies:
-    """Counts durations by ``BOUNDS_S``."""
+    """Counts durations by ``BOUNDS_S``; what is recent is six times ``window_s``."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, window_s: float = _WINDOW_S
+    ) -> None:
         self._clock = clock
+        self._window_s = window_s
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.sum_s = 0.0
         # When what goes on now began.
         self._since: float | None = None
-        # When each part of the last minute began, and its counts.
+        # When each window began, and its counts.
         self._windows: deque[tuple[float, list[int]]] = deque(maxlen=_WINDOWS)
 
     def begin(self) -> None:
@@ -54,13 +57,13 @@ class Latencies:
         self.counts[at] += 1
         self.sum_s += duration_s
         now = self._clock()
-        if not self._windows or now >= self._windows[-1][0] + _WINDOW_S:
+        if not self._windows or now >= self._windows[-1][0] + self._window_s:
             self._windows.append((now, [0] * len(self.counts)))
         self._windows[-1][1][at] += 1
 
     def recent(self, windows: int = _WINDOWS) -> list[int]:
-        """Return the counts of about the last minute, or of some times ten seconds."""
-        since = self._clock() - windows * _WINDOW_S
+        """Return the counts of about the last minute, or of some windows of it."""
+        since = self._clock() - windows * self._window_s
         total = [0] * len(self.counts)
         for began, counts in list(self._windows):
             if began >= since:

@@ -39,7 +39,8 @@ class ProbedPeer:
     """What is known of the way to one member."""
 
     peer: Peer
-    round_trips: Latencies = field(default_factory=Latencies)
+    # Of the last ten minutes: one probe every other second says little of a 99th percentile.
+    round_trips: Latencies = field(default_factory=lambda: Latencies(window_s=100.0))
     failed: int = 0
     answered: bool = False
     disk_slow: bool = False

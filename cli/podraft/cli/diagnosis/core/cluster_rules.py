@@ -23,6 +23,7 @@ from podraft.cli.diagnosis.core.server_rules import server_findings, sync_p99_s
 
 _CLUSTER = "cluster"
 _LAG_WARNING = 1_000
+_ROUND_TRIPS_MIN = 100
 _CLOCKS_S_WARNING, _CLOCKS_S_ERROR = 0.25, 5.0
 _CHANGES_MIN, _CHANGES_PER_HOUR = 5, 3.0
 # Agents open files below a directory with openat2.
@@ -190,22 +191,24 @@ def _clocks(servers: Sequence[Answered]) -> Iterator[Finding]:
 
 def _round_trips(servers: Sequence[Answered]) -> Iterator[Finding]:
     grouped = [server for server in servers if server.diagnosis.HasField("group")]
+    if not grouped:
+        return
+    # Fewer say nothing of a 99th percentile: the servers have just been started.
     ways = [
         (peer.round_trips.p99_seconds, f"{server.diagnosis.name} to {peer.name}")
         for server in grouped
         for peer in server.diagnosis.group.peers
-        if peer.round_trips.count
+        if peer.round_trips.count >= _ROUND_TRIPS_MIN
     ]
-    if not ways:
-        return
-    worst_s, way = max(ways)
+    worst_s, way = max(ways, default=(0.0, ""))
     sync_s = max(sync_p99_s(server.diagnosis.disk) for server in grouped)
     wanted = timeouts.needed(worst_s, sync_s)
     group = min((s.diagnosis.group for s in grouped), key=lambda each: each.election_seconds)
+    known = [f"99 % of round trips take at most {duration(worst_s)} ({way})"] if ways else []
+    known += [f"99 % of synced writes at most {duration(sync_s)}"] if sync_s else []
     message = (
-        f"99 % of round trips take at most {duration(worst_s)} ({way}), synced writes "
-        f"{duration(sync_s)}; heartbeat {group.heartbeat_seconds:g} s, election timeout "
-        f"{group.election_seconds:g} s"
+        f"heartbeat {group.heartbeat_seconds:g} s, election timeout {group.election_seconds:g} s; "
+        + (", ".join(known) or "too little was measured yet to judge them")
     )
     enough = (
         group.heartbeat_seconds >= wanted.heartbeat_s - 1e-9
