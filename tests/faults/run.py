@@ -41,6 +41,7 @@ class Report:
     happened: list[tuple[float, Fault, str]] = field(default_factory=list)
     pauses_s: list[float] = field(default_factory=list)
     longest_pause_s: float = 0.0
+    longest_pause_after: str = ""
     resumed: int = 0
 
     def lines(self) -> list[str]:
@@ -53,7 +54,7 @@ class Report:
             f" {unknown} with an unknown outcome; {len(self.happened)} faults",
             f"{self.verdict.keys} registers searched for an order, {self.verdict.undecided} without"
             f" a verdict; watchers resumed {self.resumed} times",
-            f"longest time without a write {self.longest_pause_s:.2f} s",
+            f"longest time without a write {self.longest_pause_s:.2f} s{self.longest_pause_after}",
         ]
         if pauses:
             lines.append(
@@ -170,7 +171,10 @@ def _measure(report: Report, began: float, ended: float) -> None:
     inside = [t for t in sorted(report.book.acknowledged_s) if began <= t <= ended]
     moments = (began, *inside, ended)
     gaps = [(after - before, before, after) for before, after in pairwise(moments)]
-    report.longest_pause_s = max(gap for gap, _, _ in gaps)
+    report.longest_pause_s, _, longest_end = max(gaps)
+    before_it = [fault for at, fault, _ in report.happened if at < longest_end]
+    if before_it:
+        report.longest_pause_after = f" (the last fault before: {before_it[-1]})"
     for at, fault, _ in report.happened:
         if fault.kind is FaultKind.KILL and fault.member == LEADER:
             report.pauses_s.append(
