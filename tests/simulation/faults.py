@@ -14,6 +14,7 @@ from podraft.server.raft.events import (
     AddLearner,
     Change,
     ChangeProposed,
+    Describe,
     Promote,
     Remove,
     TransferLeadership,
@@ -264,6 +265,9 @@ class Faults:
             learners = list(leader.core.log.membership.learners)
         if learners and random < 0.6:
             return Promote(self._random.choice(learners))
+        if random > 0.95:
+            # Members tell where they are: no other members, but a change like any other.
+            return Describe(b"%d" % self._simulation.shared.new_id())
         if len(self._simulation.members) < MEMBERS_MAX and random < 0.7:
             return AddLearner(self._simulation.add_member())
         ids = self._ids()
