@@ -11,6 +11,7 @@ import pytest
 from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.options import StoreOptions
+from podraft.server.replication.wal import Wal
 from podraft.server.state.datastore import Committed, Put, StoreFailedError, Transaction
 from support.small_disk import SmallDisk, small_disk
 
@@ -82,3 +83,28 @@ async def reopen(directory: Path) -> int:
     revision = store.revision
     await store.close()
     return revision
+
+
+def test_no_room_is_taken_in_advance_where_it_is_short(tmp_path: Path) -> None:
+    segment_bytes = 1024 * 1024
+    with small_disk(tmp_path / "disk") as disk:
+        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes)
+        assert not list(wal.replay(0))
+
+        def append(payload: bytes) -> None:
+            wal.append(wal.frame([payload], 0, wal.next_index), 1)
+
+        disk.fill(left_bytes=2 * segment_bytes - 65536)
+        append(bytes(600 * 1024))
+        for _ in range(20):
+            append(b"")
+        assert disk.free_bytes > segment_bytes
+        # What is needed is taken all the same.
+        append(bytes(600 * 1024))
+        disk.fill()
+        with pytest.raises(OSError, match="No space left on device"):
+            append(bytes(600 * 1024))
+        wal.close()
+        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes)
+        assert len(list(wal.replay(0))) == 22
+        wal.close()

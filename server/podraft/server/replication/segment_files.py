@@ -75,9 +75,9 @@ class SegmentFiles:
         """
         with self._lock:
             descriptor, self._spare = self._spare, None
+            self._wanted = False
             if descriptor is None:
                 return None
-            self._wanted = False
             try:
                 self._spare_path.rename(path)
             except OSError:
@@ -118,9 +118,12 @@ class SegmentFiles:
                     self._make()
             except OSError as error:
                 _LOG.warning("the log's files: %s", error)
-                self._wanted = False
 
     def _make(self) -> None:
+        status = os.statvfs(self._spare_path.parent)
+        if self._spare is not None or status.f_bavail * status.f_frsize < 2 * self._size:
+            # Where room is short the history needs it before the log does.
+            return
         descriptor = allocate(self._spare_path, self._size)
         with self._lock:
             self._spare = descriptor
