@@ -57,7 +57,11 @@ def watched(tmp_path: Path) -> Iterator[WatchedGroup]:
     group = ServerGroup(tmp_path)
     ports = dict(zip(group.servers, free_ports(len(group.servers)), strict=True))
     for name, server in group.servers.items():
-        server.arguments += (f"--metrics-listen=127.0.0.1:{ports[name]}",)
+        server.arguments += (
+            f"--metrics-listen=127.0.0.1:{ports[name]}",
+            "--heartbeat-seconds=0.12",
+            "--election-seconds=0.72",
+        )
     try:
         group.start()
         yield WatchedGroup(group, ports)

@@ -60,6 +60,8 @@ def test_a_group_is_well_until_a_member_is_stopped(watched: WatchedGroup, config
     for server in servers:
         assert int(server["diagnosis"]["disk"]["tried"]["count"]) > 0
         assert abs(server["clockAheadSeconds"]) < 1.0  # One clock.
+        timeouts = server["diagnosis"]["group"]
+        assert (timeouts["heartbeatSeconds"], timeouts["electionSeconds"]) == (0.12, 0.72)
         held = {each["name"] for each in server["diagnosis"]["certificates"]}
         assert {"ca", "server", "member", "admin", "scheduler", "controllers"} <= held
         # Nothing is left of the trial.
