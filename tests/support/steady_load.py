@@ -19,6 +19,7 @@ from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 from podraft.client.errors import UnavailableError
+from podraft.client.informer import Informer
 from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from support.waiting import eventually_async
 
@@ -189,6 +190,7 @@ class SteadyLoad:
         self._watches: list[asyncio.Task[list[str]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._candidates: list[asyncio.Task[None]] = []
+        self._informed: dict[str, int] = {}
         self.book = book
 
     def _client(self) -> Client:
@@ -213,6 +215,9 @@ class SteadyLoad:
         for _ in range(3):
             watching = watch(self._client(), begin, book)
             self._watches.append(asyncio.create_task(watching))
+        self._informer = Informer(self._client().config_maps, namespace=NAMESPACE)
+        self._informer.add_handler(self._inform)
+        self._informing = asyncio.create_task(self._informer.run())
         for number in range(2):
             standing = stand_for_election(self._client(), f"candidate{number}", book)
             self._candidates.append(asyncio.create_task(standing))
@@ -220,6 +225,15 @@ class SteadyLoad:
             for number in range(workers):
                 doing = work(self._client(), f"{work.__name__}{number}", book)
                 self._tasks.append(asyncio.create_task(doing))
+
+    def _inform(self, old: config_pb2.ConfigMap | None, new: config_pb2.ConfigMap | None) -> None:
+        """Every object's revisions come in order, each once."""
+        shown = new or old
+        assert shown is not None
+        name, revision = shown.metadata.name, int(shown.metadata.resource_version)
+        if new is not None:
+            assert revision > self._informed.get(name, 0), "shown twice, or backwards"
+            self._informed[name] = revision
 
     def done_more(self, before: Counter[str], operations: int) -> bool:
         """Whether each client has done so many more than ``before``; raises what one raised."""
@@ -239,10 +253,15 @@ class SteadyLoad:
         self.book.stop.set()
         await asyncio.gather(*self._tasks, *self._candidates)
         listed = await self._clients[0].config_maps.list(NAMESPACE)
-        await self._clients[0].config_maps.create(config_map(LAST, 0))
+        last = await self._clients[0].config_maps.create(config_map(LAST, 0))
         self._check_objects({item.metadata.name: item for item in listed.items})
         seen = await asyncio.wait_for(asyncio.gather(*self._watches), 30)
         self._check_seen(seen)
+        await asyncio.wait_for(self._informer.wait_for(int(last.metadata.resource_version)), 30)
+        kept = {item.metadata.name: item for item in self._informer.list()}
+        assert kept == {item.metadata.name: item for item in (*listed.items, last)}
+        assert not self._informing.done()
+        self._informing.cancel()
         for client in self._clients:
             await client.close()
 
