@@ -1,12 +1,13 @@
 """The replicated state machine: the store's real keyspace and commands, and sessions above them.
 
 Owns: the format of a simulated command: which client's which request it is, then the store's
-own command.  A request that was repeated takes effect once: each client's last outcome is kept.
+own command.  A request that was repeated takes effect once: each client's last outcome is kept,
+and tells what the store's own memory of requests must say on every member, also after snapshots.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 
 from podraft.server.raft.entries import Entry, EntryKind
@@ -15,10 +16,13 @@ from podraft.server.state.datastore import (
     Event,
     Outcome,
     Record,
+    Repeated,
     RevisionCompactedError,
     Transaction,
 )
 from podraft.server.state.keyspace import Keyspace
+from podraft.server.state.requests import REQUEST_BYTES, AppliedRequest
+from simulation.world import SimulationFailedError
 
 _REQUEST = Struct("<II")
 
@@ -33,7 +37,9 @@ class Request:
 
 
 def encode_request(request: Request) -> bytes:
-    return _REQUEST.pack(request.client, request.number) + encode_command(request.transaction, 0)
+    head = _REQUEST.pack(request.client, request.number)
+    transaction = replace(request.transaction, request=head.ljust(REQUEST_BYTES, b"."))
+    return head + encode_command(transaction, 0)
 
 
 _decoded: dict[bytes, Request] = {}
@@ -57,6 +63,8 @@ class Answer:
 
     outcome: Outcome | None
     revision: int
+    # Whether this is the revision that the request took.
+    effective: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Image:
     sessions: tuple[tuple[int, tuple[int, Answer]], ...] = ()
     compacted: int = 0
     history: tuple[tuple[Event, ...], ...] = ()
+    requests: tuple[AppliedRequest, ...] = ()
 
 
 class Machine:
@@ -76,7 +85,7 @@ class Machine:
 
     def __init__(self, image: Image) -> None:
         self.index = image.index
-        self.keyspace = Keyspace(image.records, image.revision)
+        self.keyspace = Keyspace(image.records, image.revision, image.requests)
         self.sessions = dict(image.sessions)
         self.compacted = image.compacted
         self.history = list(image.history)
@@ -93,14 +102,25 @@ class Machine:
         number, answer = self.sessions.get(request.client, (0, None))
         if request.number < number:
             return Answer(None, self.revision), ()
-        if request.number == number:
+        if answer is not None and request.number == number:
+            self._check_repeated(request, answer)
             return answer, ()
         outcome, events = self.keyspace.apply(request.transaction, self.revision + 1)
         if events:
             self.history.append(events)
-        answer = Answer(outcome, self.revision)
+        answer = Answer(outcome, self.revision, bool(events))
         self.sessions[request.client] = (request.number, answer)
         return answer, events
+
+    def _check_repeated(self, request: Request, first: Answer) -> None:
+        """The store itself must know a repeated transaction that had an effect."""
+        if first.effective:
+            again = self.keyspace.apply(request.transaction, self.revision + 1)
+            if again != (Repeated(first.revision), ()):
+                raise SimulationFailedError(
+                    f"request {request.number} of client {request.client}, which took revision "
+                    f"{first.revision}, was repeated: {again}"
+                )
 
     def compact(self, revision: int) -> None:
         if revision > self.compacted:
@@ -125,4 +145,5 @@ class Machine:
             tuple(self.sessions.items()),
             self.compacted,
             tuple(self.history),
+            tuple(self.keyspace.requests.all()),
         )
