@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import grpc
 import pytest
@@ -269,6 +271,37 @@ def join_as_node(server: Server, token: str) -> str:
         return str(caught.value)
 
 
+def test_a_server_that_is_killed_while_it_joins_goes_on_with_the_same_command(
+    group: GrowingGroup,
+) -> None:
+    seed = 11
+    print(f"seed {seed}")
+    random = Random(seed)
+    a = group.first("a")
+    write(a, *(f"w-{number}" for number in range(30)))
+    token = ask(a, lambda client: client.members.add()).token
+    b = group.servers["b"] = Server("b", group.directory / "b", ())
+    b.arguments = group.join_arguments("b", a, token)
+    for _ in range(4):
+        b.begin()
+        assert b.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            b.process.wait(random.uniform(0.3, 1.2))
+        b.end(signal.SIGKILL)
+    b.start()
+    assert roles(b) == {"a": VOTER, "b": VOTER}
+    assert names_at(b) == names_at(a) == {f"w-{number}" for number in range(30)}
+    # Who has a state of its own takes no other one.
+    alone = group.alone("c")
+    alone.stop()
+    token = ask(a, lambda client: client.members.add()).token
+    done = try_start(alone.data_dir, *group.join_arguments("c", a, token))
+    assert done.returncode == 1
+    assert "holds the state of a server already" in done.stderr
+    alone.start()
+    assert member_command(alone, "add").stderr.count("--member-address") == 1
+
+
 def test_an_expired_token_makes_no_server(group: GrowingGroup) -> None:
     a = group.alone("a")
     a.stop()
@@ -409,8 +442,13 @@ def test_the_last_member_of_a_lost_group_becomes_one_of_its_own_by_force(
     ask(c, lambda client: client.config_maps.get("kept", "default"))
     revision = ask(c, lambda client: client.version()).resource_version
     old_id = {m.name: m.id for m in listed(c).members}["c"]
-    for server in (a, b, c):
+    for server in (a, b):
         server.end(signal.SIGKILL)
+    done = member_command(c, "remove", "a")
+    assert done.returncode == 1
+    assert "a, b cannot be reached" in done.stderr
+    assert "podraft-server recover" in done.stderr
+    c.end(signal.SIGKILL)
     recover = ("recover", f"--data-dir={c.data_dir}")
     asked = run_server_command(*recover)
     assert asked.returncode == 2

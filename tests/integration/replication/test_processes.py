@@ -175,6 +175,7 @@ def test_every_member_lists_all_and_only_the_leader_knows_what_the_others_lack(
             assert sum(member.leader for member in seen.members) == 1
             known = [member.name for member in seen.members if member.HasField("match_index")]
             assert known == (list(NAMES) if leads else [server])
+            assert all(member.HasField("lag") == leads for member in seen.members)
         group.servers["b"].end(signal.SIGKILL)
 
         async def b_is_away() -> bool:

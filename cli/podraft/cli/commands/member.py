@@ -24,7 +24,7 @@ _HEADERS = ("NAME", "ROLE", "REACHABLE", "LAG", "PEER ADDRESS", "API", "ID")
 def list_(settings: Settings, output: str | None) -> None:
     """List the servers, as the one that answers sees them.
 
-    LAG is how many entries of the log a member lacks; only the leader knows it of the others.
+    LAG is how many entries of the log a member lacks; only the leader knows.
     """
     from podraft.cli.connection import run
 
@@ -95,7 +95,9 @@ def _member_document(each: member_pb2.Member) -> dict[str, Any]:
         "apiAddresses": list(each.api_addresses),
     }
     if each.HasField("match_index"):
-        shown |= {"matchIndex": each.match_index, "lag": each.lag}
+        shown["matchIndex"] = each.match_index
+    if each.HasField("lag"):
+        shown["lag"] = each.lag
     return shown
 
 

@@ -23,7 +23,7 @@ from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.cluster import check_lifetime, create_join_token
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.services import Methods, unary_methods
-from podraft.server.state.datastore import Datastore
+from podraft.server.state.datastore import Datastore, StoreUnavailableError
 
 MEMBER_TOKEN_LIFETIME_S: Final = 3600
 
@@ -141,8 +141,11 @@ class MemberService:
     async def _member(self, name: str) -> MemberView:
         if not name:
             raise invalid("name", "expected a member's name")
-        # Linearizable: another member may have changed the group just now.
-        await self._datastore.range(b"_", limit=1)
+        try:
+            # Linearizable: another member may have changed the group just now.
+            await self._datastore.range(b"_", limit=1)
+        except StoreUnavailableError:
+            raise RefusedError(Code.UNAVAILABLE, _without_leader(self._look())) from None
         for member in self._look().members:
             if member.name == name:
                 return member
@@ -150,6 +153,17 @@ class MemberService:
 
     def _message(self, member: MemberView) -> bytes:
         return member_message(self._look(), member).SerializeToString()
+
+
+def _without_leader(group: GroupView) -> str:
+    """Return why nothing can be changed now."""
+    away = [member.name for member in group.members if member.voter and not member.reachable]
+    if not away:
+        return "no member leads now; nothing was changed, try again"
+    return (
+        f"no member leads: {', '.join(sorted(away))} cannot be reached. A majority of the voters "
+        "must run for any change; if it is lost for good, see `podraft-server recover --help`"
+    )
 
 
 def group_of(administration: Administration | None, group: GroupView) -> Administration:
@@ -213,5 +227,6 @@ def member_message(group: GroupView, member: MemberView) -> member_pb2.Member:
     )
     if member.match is not None:
         message.match_index = member.match
-        message.lag = max(group.last_index - member.match, 0)
+        if group.me == group.leader:
+            message.lag = max(group.last_index - member.match, 0)
     return message
