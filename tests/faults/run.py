@@ -178,5 +178,5 @@ def _measure(report: Report, began: float, ended: float) -> None:
     for at, fault, _ in report.happened:
         if fault.kind is FaultKind.KILL and fault.member == LEADER:
             report.pauses_s.append(
-                max(gap for gap, before, after in gaps if after >= at and before <= at + 3)
+                max(gap for gap, before, after in gaps if after >= at and before <= at + 0.5)
             )

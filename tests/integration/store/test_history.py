@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 import lmdb
 import pytest
 
 from podraft.server.replication.history import History, HistoryBatch, HistoryFormatError
+from podraft.server.replication.segment_files import free_gently
 from podraft.server.state.datastore import Event, Record
+from support.waiting import eventually
 
 
 def batch(revision: int, key: bytes, value: bytes | None, previous: Record | None) -> HistoryBatch:
@@ -82,3 +86,23 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     environment.close()
     with pytest.raises(HistoryFormatError, match="layout 99, expected 1"):
         History(path, 1 << 20)
+
+
+def closed(descriptor: int) -> bool:
+    return not Path(f"/proc/self/fd/{descriptor}").exists()
+
+
+def test_a_file_without_a_name_is_freed_in_the_background_and_one_with_a_name_is_kept(
+    tmp_path: Path,
+) -> None:
+    for named in (True, False):
+        path = tmp_path / "file"
+        path.write_bytes(bytes(10 << 20))
+        descriptor = os.open(path, os.O_RDWR)
+        watching = os.open(path, os.O_RDONLY)
+        if not named:
+            path.unlink()
+        free_gently(descriptor)
+        eventually(partial(closed, descriptor))
+        assert os.fstat(watching).st_size == (10 << 20 if named else 2 << 20)
+        os.close(watching)

@@ -33,6 +33,7 @@ import lmdb
 
 from podraft.server.replication.copying import copy_environment
 from podraft.server.replication.directory import StoreOpenError, sync_directory
+from podraft.server.replication.segment_files import free_gently
 from podraft.server.replication.sharing import SharedUse
 from podraft.server.state.datastore import Event, Record
 from podraft.server.state.requests import AppliedRequest
@@ -129,9 +130,14 @@ class History:
 
     def replace_by(self, path: Path) -> None:
         """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
-        with self._reopened():
-            path.replace(self._path)
-            sync_directory(self._path.parent)
+        # Held open, the old file leaves bit by bit when it has lost its name.
+        old = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            with self._reopened():
+                path.replace(self._path)
+                sync_directory(self._path.parent)
+        finally:
+            free_gently(old)
 
     def unmap(self) -> None:
         """Let go of the pages that were read: they count as this process's; nobody may write."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -46,6 +47,23 @@ def remove_gently(path: Path, hurry: threading.Event | None = None) -> None:
         size -= _STEP_BYTES
         os.truncate(path, size)
     path.unlink()
+
+
+def free_gently(descriptor: int) -> None:
+    """Close a large file in the background; if it has no name left, its room is freed in steps."""
+
+    def free() -> None:
+        try:
+            status = os.fstat(descriptor)
+            size = status.st_size if not status.st_nlink else 0
+            while size > _STEP_BYTES:
+                time.sleep(_STEP_PAUSE_S)
+                size -= _STEP_BYTES
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    threading.Thread(target=free, name="podraft-free", daemon=True).start()
 
 
 class SegmentFiles:
