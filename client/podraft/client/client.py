@@ -49,11 +49,15 @@ class Client:
 
     ``timeout_s`` bounds every call but streams.  Of several servers the first that answers is
     used; when it is lost, the next.  Whoever runs for more than some seconds learns from the
-    servers who else there is.
+    servers who else there is, unless ``learn_servers`` says that only the configured ones are
+    meant.
     """
 
-    def __init__(self, config: ClusterConfig, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, config: ClusterConfig, *, timeout_s: float = 30.0, learn_servers: bool = True
+    ) -> None:
         self.config = config
+        self._learn_servers = learn_servers
         self._timeout_s = timeout_s
         self._opened: Connection | None = None
         self._resources: dict[AnyKind, ResourceClient[Any]] = {}
@@ -83,7 +87,9 @@ class Client:
     def _connection(self) -> Connection:
         # Made late: a channel belongs to the event loop that runs when it is made.
         if self._opened is None:
-            self._opened = Connection(self.config, self._timeout_s)
+            self._opened = Connection(
+                self.config, self._timeout_s, learn_servers=self._learn_servers
+            )
         return self._opened
 
     def resource(self, kind: Kind[ObjectT]) -> ResourceClient[ObjectT]:

@@ -97,13 +97,16 @@ class _Attempts:
 class Connection:
     """The calls to one cluster; belongs to the event loop that runs when it is made."""
 
-    def __init__(self, config: ClusterConfig, timeout_s: float) -> None:
+    def __init__(
+        self, config: ClusterConfig, timeout_s: float, *, learn_servers: bool = True
+    ) -> None:
         if not config.servers:
             raise UnavailableError(grpc.StatusCode.UNAVAILABLE, "the configuration names no server")
         self._timeout_s = timeout_s
         self._servers = Servers(config.servers)
         self._links = Links(config)
         self._loop = asyncio.get_running_loop()
+        self._learns = learn_servers
         self._learning: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self.on_servers: OnServers | None = None
@@ -224,7 +227,7 @@ class Connection:
     # Who there is.
 
     def _link(self) -> Link:
-        if self._learning is None:
+        if self._learns and self._learning is None:
             self._learning = self._loop.create_task(self._learn_servers(), name="learn servers")
         return self._links.to(self._servers.current)
 

@@ -97,7 +97,7 @@ def test_what_one_member_acknowledged_another_shows_at_once(group: ServerGroup) 
     """It may not have applied it yet: then it waits, whatever is asked."""
 
     async def main() -> None:
-        clients = [Client(only(group, name)) for name in NAMES]
+        clients = [Client(only(group, name), learn_servers=False) for name in NAMES]
         for number in range(60):
             writer, reader = clients[number % 3], clients[(number + 1) % 3]
             made = await writer.config_maps.create(config_map(f"shown-{number}", number, "default"))
@@ -131,7 +131,7 @@ def test_a_member_without_the_others_tells_what_it_knows_if_that_may_be_old(
     others = [group.servers[name] for name in NAMES[1:]]
 
     async def main() -> None:
-        async with Client(only(group, "a"), timeout_s=4.0) as client:
+        async with Client(only(group, "a"), timeout_s=4.0, learn_servers=False) as client:
             made = await client.config_maps.create(config_map("known", 1, "default"))
             signal_all(others, signal.SIGSTOP)
             try:

@@ -105,7 +105,9 @@ async def _ask(config: ClusterConfig, address: str) -> _Found:
     try:
         async with (
             asyncio.timeout(_SERVER_S),
-            Client(replace(config, servers=(address,)), timeout_s=_SERVER_S) as client,
+            Client(
+                replace(config, servers=(address,)), timeout_s=_SERVER_S, learn_servers=False
+            ) as client,
         ):
             listing = await client.members.list()
             return _Found(address, listing, await _diagnosed(client, address), "")
@@ -154,7 +156,8 @@ def _answered(
 
 async def _with_disk(config: ClusterConfig, server: Answered) -> Answered:
     try:
-        async with Client(replace(config, servers=(server.address,)), timeout_s=10.0) as client:
+        only = replace(config, servers=(server.address,))
+        async with Client(only, timeout_s=10.0, learn_servers=False) as client:
             diagnosis = await client.diagnosis.diagnose(try_disk=True)
         # A client that has lost its server turns to another one.
         problem = "" if _process(diagnosis) == _process(server.diagnosis) else "it has gone"
