@@ -26,7 +26,7 @@ from podraft.server.raft.events import (
     Tick,
 )
 from podraft.server.raft.member import Role
-from podraft.server.raft.messages import InstallSnapshot, Message
+from podraft.server.raft.messages import InstallSnapshot, Message, without_outdated
 from podraft.server.raft.options import RaftOptions, RandomSource
 from podraft.server.state.datastore import Record
 from simulation.checks import GroupChecks
@@ -268,7 +268,8 @@ class SimulatedMember:
                 self._crash_and_restart()
                 return
         self.disk.sync(batch.writes)
-        for number, message in enumerate(batch.messages, 1):
+        messages = without_outdated(batch.messages) if self.announces else batch.messages
+        for number, message in enumerate(messages, 1):
             if number == crash_at:
                 break
             self.shared.network.send(message)

@@ -52,8 +52,9 @@ class LocalMember:
         self._encoder = Encoder()
         self.driver.start(self.state.apply, self._failed, lambda: self.state.full)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message) -> bool:
         self._group.carry(self.identity, message.to, self._encoder.encode(message))
+        return True
 
     def _no_snapshot(self, wanted: SendSnapshot) -> None:
         asyncio.get_running_loop().call_soon(self.driver.snapshot_sent, wanted.to, None)

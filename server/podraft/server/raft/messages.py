@@ -10,6 +10,7 @@ depends on the order of a connection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -181,6 +182,21 @@ class ReadAnswer:
     to: MemberId
     ids: tuple[int, ...]
     index: int
+
+
+def without_outdated(messages: Sequence[Message]) -> list[Message]:
+    """Return ``messages`` without acknowledgements that a later one among them includes."""
+    kept: list[Message] = []
+    latest: dict[tuple[MemberId, int], int] = {}
+    for message in reversed(messages):
+        if type(message) is Appended:
+            key = (message.to, message.term)
+            if message.match <= latest.get(key, -1):
+                continue
+            latest[key] = message.match
+        kept.append(message)
+    kept.reverse()
+    return kept
 
 
 FromLeader: TypeAlias = Append | CommitNews | Heartbeat | InstallSnapshot

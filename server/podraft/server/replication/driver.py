@@ -45,7 +45,7 @@ from podraft.server.raft.events import (
     TransferLeadership,
 )
 from podraft.server.raft.member import Role
-from podraft.server.raft.messages import Message
+from podraft.server.raft.messages import AskRead, Forward, Message, without_outdated
 from podraft.server.raft.options import RandomSource
 from podraft.server.replication.barriers import ReadBarriers
 from podraft.server.replication.group_changes import GroupChanges
@@ -60,7 +60,8 @@ _LOG = logging.getLogger(__name__)
 # No proposal or read has it; nobody waits for its refusal.
 _TRANSFER_ID = 1
 
-Send: TypeAlias = Callable[[Message], None]
+# Sends without waiting; returns False if the message certainly will not arrive.
+Send: TypeAlias = Callable[[Message], bool]
 # Begins to put a received snapshot in the place of the state machine.
 Install: TypeAlias = Callable[[SnapshotMark], None]
 
@@ -165,6 +166,10 @@ class MemberDriver:
         """Propose transactions, wherever the leader is; their outcomes come when applied here."""
         self.proposals.submit(proposals)
 
+    def link_lost(self, peer: MemberId) -> None:
+        """The connection to ``peer`` has ended, and what was on it may be lost."""
+        self.proposals.link_lost(peer)
+
     def receive(self, message: Message) -> None:
         """Take what another member says."""
         self._step(Received(message))
@@ -242,7 +247,8 @@ class MemberDriver:
 
     def _carry_out(self, effects: Effects) -> None:
         for message in effects.messages_now:
-            self._send(message)
+            if not self._send(message):
+                self._undelivered(message)
         if effects.write is not None:
             self._write(effects.write)
         if effects.messages_after_persist:
@@ -258,6 +264,14 @@ class MemberDriver:
             self.group.refused(refused.id, refused.reason)
         for wanted in effects.snapshots:
             self._send_snapshot(wanted)
+
+    def _undelivered(self, message: Message) -> None:
+        """What a leader is asked for is asked again later; the core repeats the rest."""
+        if isinstance(message, Forward):
+            self.proposals.undelivered([proposal.id for proposal in message.proposals])
+        elif isinstance(message, AskRead):
+            for number in message.ids:
+                self.reads.refused(number)
 
     # The disk.
 
@@ -292,9 +306,11 @@ class MemberDriver:
         if self._stopped:
             return
         self._persisted_sequence = sequence
+        messages: list[Message] = []
         while self._after and self._after[0][0] <= sequence:
-            for message in self._after.popleft()[1]:
-                self._send(message)
+            messages += self._after.popleft()[1]
+        for message in without_outdated(messages):
+            self._send(message)
         self._step(Persisted(sequence))
 
     # Snapshots.

@@ -85,27 +85,37 @@ class MemberLink:
         self._options = options
         self._queue: deque[bytes] = deque()
         self._queue_bytes = 0
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._jitter = Random()
         self._told = False
         self.dismissed: Callable[[str], None] = _LOG.error
+        # Called when a connection ends on which something may have been lost.
+        self.lost: Callable[[], object] = bool
         self.connected = False
         self.dropped = 0
         self.stub: Any = None
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def send(self, data: bytes) -> None:
-        """Send ``data`` soon, if it can be."""
+    def send(self, data: bytes) -> bool:
+        """Send ``data`` soon, if it can be; False: it certainly will not arrive."""
         if not self.connected or self._queue_bytes + len(data) > self._options.send_bytes:
             self.dropped += 1
-            return
+            return False
         self._queue.append(data)
         self._queue_bytes += len(data)
-        self._wake.set()
+        self._wake_up()
+        return True
+
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     def cancel(self) -> None:
         """Part from the other one."""
+        was_connected, self.connected = self.connected, False
         self._task.cancel()
+        if was_connected:
+            self.lost()
 
     async def ended(self) -> None:
         """Return when nothing of the link is left."""
@@ -136,12 +146,13 @@ class MemberLink:
                 await self._converse(self.stub.Exchange())
             except (grpc.aio.AioRpcError, TimeoutError, asyncio.InvalidStateError) as error:
                 self._tell(error)
-            if self.connected:
-                pause_s = self._options.reconnect_s
-            self.connected = False
+            was_connected, self.connected = self.connected, False
             self.dropped += len(self._queue)
             self._queue.clear()
             self._queue_bytes = 0
+            if was_connected:
+                pause_s = self._options.reconnect_s
+                self.lost()
             await asyncio.sleep(pause_s * (0.5 + self._jitter.random() / 2))
             pause_s = min(2 * pause_s, self._options.reconnect_s_max)
 
@@ -176,13 +187,14 @@ class MemberLink:
 
     async def _send_all(self, call: _Call) -> None:
         ended = asyncio.ensure_future(call.read())
+        ended.add_done_callback(lambda _: self._wake_up())
+        loop = asyncio.get_running_loop()
         try:
             while not ended.done():
                 if not self._queue:
-                    self._wake.clear()
-                    waiting = asyncio.ensure_future(self._wake.wait())
-                    await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
-                    waiting.cancel()
+                    # One future in place of a task and a wait: this is done for every frame.
+                    self._wake = loop.create_future()
+                    await self._wake
                     continue
                 await call.write(members_pb2.ExchangeRequest(messages=self._next_frame()))
             ended.result()

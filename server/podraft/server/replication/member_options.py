@@ -26,8 +26,11 @@ class MemberOptions:
     answer_s: float = 5.0
     read_again_s: float = 0.4
 
-    # Batches of this member's proposals under way: few, so that batches grow under load.
+    # Batches of this member's proposals under way: few, so that batches grow under load. While one
+    # is, the next one leaves only after so long, or with so many proposals.
     batches_in_flight: int = 4
+    second_batch_s: float = 0.01
+    second_batch_entries: int = 100
     # Entries applied in one turn of the loop.
     apply_entries: int = 500
 

@@ -165,6 +165,7 @@ class RaftDatastore:
         )
         store = cls(config, recovered, transport)
         try:
+            transport.link_lost = store._driver.link_lost
             await transport.start(config.listen, store._driver.receive, store._snapshots.receive)
         except BaseException:
             await transport.close()

@@ -17,11 +17,11 @@ import asyncio
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from podraft.server.raft import events as raft
-from podraft.server.raft.entries import NOBODY
+from podraft.server.raft.entries import NOBODY, MemberId
 from podraft.server.raft.events import Refusal
 from podraft.server.raft.member import Member, Role
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
@@ -42,9 +42,12 @@ class _Waiting:
     proposal: Proposal
     deadline: float
     batch: _Batch | None = None
-    # Where it was offered: the term, and whether this member led in it.
+    # Where it was offered: the term, who led in it, whether that was this member.
     term: int = 0
+    leader: MemberId = NOBODY
     local: bool = False
+    # Whether it may have taken effect where it was offered before; once more does no harm then.
+    perhaps_done: bool = False
 
 
 class OwnProposals:
@@ -71,7 +74,11 @@ class OwnProposals:
         self._under_way: dict[int, _Waiting] = {}
         self._batches = 0
         self._gathering = Gathering(store_options, lambda: len(self._queue), self._flush)
-        self._held = False
+        # Whether nobody takes a batch before time has passed.
+        self.held = False
+        # Ends the time for which a batch waits for the one before it.
+        self._patience: asyncio.TimerHandle | None = None
+        self._impatient = False
         self.waiting_bytes = 0
         # How many got an error in place of an outcome.
         self.failed = 0
@@ -91,28 +98,44 @@ class OwnProposals:
 
     def resume(self) -> None:
         """Offer what was refused again: time has passed, or there is another leader."""
-        self._held = False
+        self.held = False
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._queue and self._open:
+        options = self._options
+        if not self._queue or self._batches >= options.batches_in_flight:
+            return
+        if self._open:
             self._gathering.begin()
+        elif self._batches and self._patience is None:
+            self._patience = self._loop.call_later(options.second_batch_s, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patience, self._impatient = None, True
+        self._schedule()
 
     @property
     def _open(self) -> bool:
-        """Whether one more batch may be offered."""
-        return (
-            not self._held
-            and self._member.leader != NOBODY
-            and self._batches < self._options.batches_in_flight
+        """Whether a batch may be offered now.
+
+        While one is under way the next one grows, unless the group is slow or there is much.
+        """
+        options = self._options
+        if self.held or self._member.leader == NOBODY:
+            return False
+        return not self._batches or (
+            self._batches < options.batches_in_flight
+            and (self._impatient or len(self._queue) >= options.second_batch_entries)
         )
 
     def _flush(self) -> None:
         while self._queue and self._open:
             self._offer_batch()
+        self._schedule()
 
     def _offer_batch(self) -> None:
         member = self._member
+        self._impatient = False
         batch = _Batch(0)
         offered: list[raft.Proposal] = []
         size = 0
@@ -122,7 +145,8 @@ class OwnProposals:
                 break
             waiting = self._queue.popleft()
             waiting.batch = batch
-            waiting.term, waiting.local = member.term, member.role is Role.LEADER
+            waiting.term, waiting.leader = member.term, member.leader
+            waiting.local = member.role is Role.LEADER
             number = next(self._ids)
             self._under_way[number] = waiting
             offered.append(raft.Proposal(number, waiting.proposal.payload))
@@ -158,26 +182,41 @@ class OwnProposals:
         if reason is Refusal.OVERLOADED:
             self._fail(waiting, StoreOverloadedError(str(reason.value)))
             return
-        self._held = True
+        self.held = True
         self._queue.appendleft(waiting)
+
+    def undelivered(self, numbers: Sequence[int]) -> None:
+        """The leader certainly did not get these: they are offered again when time has passed."""
+        for number in reversed(numbers):
+            self.refused(number, Refusal.NO_LEADER)
+
+    def link_lost(self, peer: MemberId) -> None:
+        """What was sent to ``peer`` may be lost, or its effect not be told in time."""
+        sent = [n for n, item in self._under_way.items() if item.leader == peer and not item.local]
+        # Whether there is another leader, or another connection, only time shows.
+        self.held |= bool(sent)
+        self._offer_again(sent, "the connection to the leader ended; the outcome is unknown")
 
     def term_began(self, term: int) -> None:
         """An entry of ``term`` was applied: what earlier terms appended is here, or nowhere."""
         earlier = [number for number, item in self._under_way.items() if item.term < term]
+        self._offer_again(earlier, "the leader was lost; the outcome is unknown")
+
+    def _offer_again(self, numbers: Iterable[int], why: str) -> None:
+        """Offer again what that cannot double, and say of the others that they are unknown."""
         again: list[_Waiting] = []
-        for number in earlier:
+        for number in numbers:
             waiting = self._take(number)
             if waiting is None:
                 continue
             if waiting.local or waiting.proposal.transaction.request:
-                # It was in this member's own log only as an entry of that term, or finds its
+                # It was in this member's own log only, as an entry of that term, or finds its
                 # own effect if it has had one.
+                waiting.perhaps_done |= not waiting.local
                 again.append(waiting)
             else:
                 # It may still be on its way to a member that leads again.
-                self._fail(
-                    waiting, OutcomeUnknownError("the leader was lost; the outcome is unknown")
-                )
+                self._fail(waiting, OutcomeUnknownError(why))
         self._queue.extendleft(reversed(again))
         self._schedule()
 
@@ -189,10 +228,13 @@ class OwnProposals:
         """Give up what has waited too long."""
         now = self._loop.time()
         while self._queue and self._queue[0].deadline <= now:
-            self._fail(
-                self._queue.popleft(),
-                NoLeaderError("no leader was found in time; nothing was done, try again"),
-            )
+            late_one = self._queue.popleft()
+            error: Exception
+            if late_one.perhaps_done:
+                error = OutcomeUnknownError("no leader answered in time; the outcome is unknown")
+            else:
+                error = NoLeaderError("no leader was found in time; nothing was done, try again")
+            self._fail(late_one, error)
         late = list(
             itertools.takewhile(
                 lambda number: self._under_way[number].deadline <= now, self._under_way
@@ -210,6 +252,8 @@ class OwnProposals:
 
     def fail(self, error: Exception) -> None:
         """The member stops: nobody will learn anything."""
+        if self._patience is not None:
+            self._patience.cancel()
         while self._queue:
             self._fail(self._queue.popleft(), error)
         self._fail_under_way(str(error))

@@ -89,6 +89,8 @@ class MemberTransport:
         self.answer_change: AnswerChange | None = None
         # Called when another member says that this one must not take part any more, and why.
         self.dismissed: Callable[[str], None] = _LOG.error
+        # Called when a stream to a member has ended: what was on it may be lost.
+        self.link_lost: Callable[[MemberId], object] = bool
         self.port = 0
 
     async def start(self, listen: str, receive: Receive, receive_snapshot: ReceiveSnapshot) -> None:
@@ -155,6 +157,7 @@ class MemberTransport:
             link.cancel()
         link = MemberLink(peer.id, peer.name, at, self._hello, self._credentials, self._options)
         link.dismissed = lambda why: self.dismissed(why)
+        link.lost = lambda: self.link_lost(peer.id)
         self._links[peer.id] = link
 
     def _met(self, hello: members_pb2.MemberHello) -> None:
@@ -167,11 +170,13 @@ class MemberTransport:
             self._moved[peer.id] = hello.peer_address
             self._connect(peer)
 
-    def send(self, message: Message) -> None:
-        """Send ``message`` soon, if it can be; nobody waits for it."""
+    def send(self, message: Message) -> bool:
+        """Send ``message`` soon, if it can be, and wait for nothing.
+
+        Returns False if it certainly will not arrive.
+        """
         link = self._links.get(message.to)
-        if link is not None:
-            link.send(self._encoder.encode(message))
+        return link is not None and link.send(self._encoder.encode(message))
 
     def encode(self, message: Message) -> bytes:
         """Return the bytes of ``message``."""
