@@ -17,14 +17,21 @@ from collections.abc import Callable
 from podraft.server.raft.entries import NOBODY
 from podraft.server.raft.member import Member
 from podraft.server.replication.faults import NoLeaderError
+from podraft.server.replication.gathering import Gathering
 from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.options import StoreOptions
 
 
 class ReadBarriers:
     """Lives on the loop.  ``ask`` gives a question's id to the core."""
 
     def __init__(
-        self, member: Member, options: MemberOptions, *, ask: Callable[[int], None]
+        self,
+        member: Member,
+        options: MemberOptions,
+        store_options: StoreOptions,
+        *,
+        ask: Callable[[int], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._member = member
@@ -39,7 +46,9 @@ class ReadBarriers:
         self._asking_id = 0
         self._asking_deadline = 0.0
         self._ask_again = 0.0
-        self._scheduled = False
+        # A question costs as much as many reads: readers gather for it as proposals do for a sync.
+        self._readers = 0
+        self._gathering = Gathering(store_options, lambda: self._readers, self._begin)
         self._applied = 0
         # How many questions were put to a leader.
         self.rounds = 0
@@ -56,19 +65,19 @@ class ReadBarriers:
             group = self._next = self._loop.create_future()
             self._next_deadline = self._loop.time() + self._options.answer_s
             self._schedule()
+        self._readers += 1
         # One reader that gives up must not take the others along.
         await asyncio.shield(group)
 
     def _schedule(self) -> None:
-        if self._asking is None and self._next is not None and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._begin)
+        if self._asking is None and self._next is not None:
+            self._gathering.begin()
 
     def _begin(self) -> None:
-        self._scheduled = False
         if self._asking is not None or self._next is None:
             return
         self._asking, self._next = self._next, None
+        self._readers = 0
         self._asking_deadline = self._next_deadline
         self._put()
 

@@ -125,7 +125,10 @@ class MemberDriver:
             offer=lambda offered: self._step(Proposed(offered)),
         )
         self.reads = ReadBarriers(
-            core.member, options, ask=lambda number: self._step(ReadsRequested((number,)))
+            core.member,
+            options,
+            store_options,
+            ask=lambda number: self._step(ReadsRequested((number,))),
         )
         self.reads.applied(self._applied_index)
         self.group = GroupChanges(core, self._step)
