@@ -204,7 +204,7 @@ class Connection:
         return self._responses(lambda link: link.channel.stream_stream(path, encode, decode)(sent))
 
     async def _responses(self, start: Callable[[Link], Any]) -> AsyncIterator[Any]:
-        link = self._link()
+        link = await self._connected_link()
         call = start(link)  # Here, so that what nobody iterates over is never called.
         try:
             async for response in call:
@@ -215,6 +215,15 @@ class Connection:
             raise from_rpc_error(error) from None
         finally:
             call.cancel()
+
+    async def _connected_link(self) -> Link:
+        """Return a channel that is connected: what is streamed cannot be sent again."""
+        for _ in self._servers.all:
+            link = self._link()
+            if await link.connects():
+                return link
+            self._leave(link.server)
+        return self._link()  # Its failure says why.
 
     async def close(self) -> None:
         """Cancel what runs."""

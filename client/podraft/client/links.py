@@ -8,6 +8,7 @@ Invariants: a server that freezes or is cut off breaks its calls within `KEEPALI
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,9 @@ from podraft.client.config import ClusterConfig
 
 KEEPALIVE_TIME_S = 1.0
 KEEPALIVE_TIMEOUT_S = 1.5
+_CONNECT_S = 2.0
 _MESSAGE_BYTES_MAX = 256 << 20
+_State = grpc.ChannelConnectivity
 _OPTIONS = (
     ("grpc.keepalive_time_ms", int(KEEPALIVE_TIME_S * 1000)),
     ("grpc.keepalive_timeout_ms", int(KEEPALIVE_TIMEOUT_S * 1000)),
@@ -29,7 +32,7 @@ _OPTIONS = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Also how long a connection may take: a frozen server accepts one and says nothing.
-    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.min_reconnect_backoff_ms", int(_CONNECT_S * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
@@ -53,6 +56,19 @@ class Link:
             _target(server), credentials, options=(*_OPTIONS, name)
         )
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[Any, Any]] = {}
+
+    async def connects(self) -> bool:
+        """Whether the server accepts a connection; at once if there is one already."""
+        channel = self.channel
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                state = channel.get_state(try_to_connect=True)
+                while state in (_State.IDLE, _State.CONNECTING):
+                    await channel.wait_for_state_change(state)
+                    state = channel.get_state(try_to_connect=True)
+        except TimeoutError:
+            return False
+        return state is _State.READY
 
     def unary(
         self, path: str, decode: Callable[[bytes], Any]

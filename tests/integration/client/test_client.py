@@ -178,6 +178,10 @@ def test_a_server_that_answers_is_found_behind_one_that_does_not(data_dir):
             )
             async with Client(both) as client:
                 assert (await client.version()).cluster_id
+            async with Client(both) as client:
+                stream = client.config_maps.watch("default")
+                assert await anext(stream)
+                await stream.aclose()  # type: ignore[attr-defined]  # A generator in fact.
 
         asyncio.run(main())
 
