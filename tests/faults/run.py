@@ -27,6 +27,7 @@ WATCHERS = 3
 # Clients wait so long at most for anything to be written, while a majority is well.
 _PROGRESS_S = 15.0
 _CONVERGED_S = 40.0
+_SHOWN = 5
 
 Say = Callable[[str], None]
 
@@ -95,7 +96,8 @@ async def run(
     say("checking")
     streams = [*pasts.values(), *(watcher.seen for watcher in watchers)]
     verdict = await asyncio.to_thread(check, book.calls, truth, streams)
-    verdict.problems.extend((*book.problems, *world.problems))
+    refused = [problem for watcher in watchers for problem in watcher.problems[:_SHOWN]]
+    verdict.problems.extend((*book.problems, *world.problems, *refused))
     report = Report(verdict, book, ended - began, happened)
     report.resumed = sum(watcher.resumed for watcher in watchers)
     _measure(report, began, ended)

@@ -37,6 +37,7 @@ _CALL_S = 2.0
 _PAUSE_S = 0.004
 _AFTER_FAILURE_S = 0.03
 _WATCH_SILENCE_S = 3.0
+_AFTER_REFUSAL_S = 0.2
 
 
 @dataclass(slots=True)
@@ -77,7 +78,6 @@ class Book:
 
     calls: list[Call] = field(default_factory=list)
     acknowledged_s: list[float] = field(default_factory=list)
-    streams: list[Watcher] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     values: int = 0
 
@@ -218,7 +218,7 @@ class Watcher:
         self.start = self.position = start
         self.seen: list[Seen] = []
         self.resumed = 0
-        self.compacted = 0
+        self.problems: list[str] = []
 
     async def run(self, until: Callable[[int], bool]) -> None:
         """Watch until ``until`` says of a revision that it is the end."""
@@ -231,6 +231,10 @@ class Watcher:
                     await asyncio.sleep(_AFTER_FAILURE_S)
                 except TimeoutError:
                     pass
+                except ApiError as error:
+                    # History is kept for longer than a run lasts, and nothing is asked in advance.
+                    self.problems.append(f"a watch from {self.position} at {name}: {error}")
+                    await asyncio.sleep(_AFTER_REFUSAL_S)
             self.resumed += 1
 
     async def _follow(self, client: Client, until: Callable[[int], bool]) -> None:
