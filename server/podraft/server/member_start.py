@@ -82,16 +82,21 @@ async def open_member(given: Arguments, pki: Pki, stop: asyncio.Event) -> RaftDa
     store = await RaftDatastore.open(_config(given, identity, pki.authority))
     stopping = asyncio.ensure_future(stop.wait())
     taking_part = asyncio.ensure_future(_take_part(store, identity))
+    # A learner may be removed before it votes.
+    failing = asyncio.ensure_future(store.failed())
+    waited_for = (stopping, taking_part, failing)
     try:
-        await asyncio.wait((stopping, taking_part), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            raise failing.result()
         if taking_part.done():
             taking_part.result()
     except BaseException:
         await store.close()
         raise
     finally:
-        stopping.cancel()
-        taking_part.cancel()
+        for each in waited_for:
+            each.cancel()
     return store
 
 

@@ -302,6 +302,22 @@ def test_a_server_that_is_killed_while_it_joins_goes_on_with_the_same_command(
     assert member_command(alone, "add").stderr.count("--member-address") == 1
 
 
+def test_a_learner_that_is_removed_before_it_votes_ends(group: GrowingGroup) -> None:
+    a = group.first("a")
+    token = ask(a, lambda client: client.members.add()).token
+    b = group.servers["b"] = Server("b", group.directory / "b", ())
+    b.arguments = group.join_arguments("b", a, token)
+    b.begin()
+    eventually(lambda: "b" in roles(a), within_s=30)
+    assert b.process is not None
+    b.process.send_signal(signal.SIGSTOP)
+    assert member_command(a, "remove", "b").returncode == 0
+    b.process.send_signal(signal.SIGCONT)
+    assert b.process.wait(30) == 1
+    assert "member b was removed from the group" in b.log()
+    assert roles(a) == {"a": VOTER}
+
+
 def test_an_expired_token_makes_no_server(group: GrowingGroup) -> None:
     a = group.alone("a")
     a.stop()
