@@ -308,9 +308,10 @@ def test_a_learner_that_is_removed_before_it_votes_ends(group: GrowingGroup) -> 
     b = group.servers["b"] = Server("b", group.directory / "b", ())
     b.arguments = group.join_arguments("b", a, token)
     b.begin()
-    eventually(lambda: "b" in roles(a), within_s=30)
+    eventually(lambda: "this server is member b now" in b.log(), within_s=30)
     assert b.process is not None
     b.process.send_signal(signal.SIGSTOP)
+    assert roles(a) == {"a": VOTER, "b": LEARNER}
     assert member_command(a, "remove", "b").returncode == 0
     b.process.send_signal(signal.SIGCONT)
     assert b.process.wait(30) == 1
