@@ -29,8 +29,8 @@ from podraft.server.raft.member import Role
 from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Put, StoreUnavailableError, Transaction
+from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
 
 VALUE = os.urandom(1024)

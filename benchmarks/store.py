@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Guard, Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 
 VALUE = os.urandom(1024)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conformance.datastore_suite import DatastoreSuite, OpenStore
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 
 
 def opener(directory: Path, options: StoreOptions) -> OpenStore:

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.datastore_suite import DatastoreSuite, OpenStore
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
 
 

@@ -16,8 +16,8 @@ from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.roster import Peer
+from podraft.server.store.options import StoreOptions
 
 CLUSTER = bytes(range(16, 32))
 QUICK = MemberOptions(tick_s=0.02, raft=RaftOptions(election_ticks=15))

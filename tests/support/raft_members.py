@@ -12,15 +12,15 @@ from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.raft.member import Role
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
-from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.driver import DriverParts, MemberDriver
-from podraft.server.replication.log import Proposal
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.member_recovery import recover_member
-from podraft.server.replication.options import StoreOptions, wall_clock_ms
 from podraft.server.replication.wire import Encoder, decode_message
 from podraft.server.state.commands import encode_command
 from podraft.server.state.datastore import Outcome, Transaction
+from podraft.server.store.applied import AppliedState
+from podraft.server.store.log import Proposal
+from podraft.server.store.options import StoreOptions, wall_clock_ms
 
 CLUSTER = bytes(range(16))
 QUICK = MemberOptions(tick_s=0.01, raft=RaftOptions(election_ticks=10), answer_s=3.0)

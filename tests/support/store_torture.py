@@ -15,8 +15,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import (
     Committed,
     Guard,
@@ -25,6 +23,8 @@ from podraft.server.state.datastore import (
     StoreFailedError,
     Transaction,
 )
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 
 PROPOSERS = 6
 # Segments and commits so small that kills hit their making and removal.

@@ -26,16 +26,16 @@ from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
 from podraft.server.client_configs import ClientConfigs, config_path, with_port, write_private
 from podraft.server.lost_state import check_state_is_there
-from podraft.server.replication.directory import StoreOpenError
-from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.group import StoreMode, alone
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.cluster import create_join_token
 from podraft.server.rpc.members import LookAtGroup
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
 from podraft.server.state.datastore import StoreFailedError
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 
 if TYPE_CHECKING:
     from podraft.server.external.etcd import EtcdDatastore

@@ -32,8 +32,8 @@ from podraft.server.auth.tokens import MEMBER, ParsedToken, TokenError, parse_to
 from podraft.server.lost_state import ADMIN_FILE
 from podraft.server.member_start import api_addresses, member_name, new_identity, store_directory
 from podraft.server.replication import member_identity
-from podraft.server.replication.directory import sync_directory
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer
+from podraft.server.store.directory import sync_directory
 
 _LOG = logging.getLogger(__name__)
 

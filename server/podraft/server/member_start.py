@@ -37,8 +37,8 @@ from podraft.server.replication.member_identity import MemberIdentity
 from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.roster import MEMBER_NAME, Peer, Roster
+from podraft.server.store.options import StoreOptions
 
 _LOG = logging.getLogger(__name__)
 

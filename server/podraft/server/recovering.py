@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podraft.server.replication import forced_recovery
-from podraft.server.replication.directory import StoreOpenError
 from podraft.server.replication.forced_recovery import Survivor
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.options import StoreOptions
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from podraft.server.replication import backup
+from podraft.server.store import backup
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.rpc import cluster
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.state.datastore import Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
 
 AUTHORITY = CertificateAuthority.create(datetime.datetime.now(datetime.UTC))
 

@@ -21,7 +21,8 @@ from podraft.client import writes
 from podraft.client.backups import backup
 from podraft.client.client import Client
 from podraft.client.errors import CompactedError, FailedPreconditionError, NotFoundError
-from podraft.server.replication.backup import (
+from podraft.server.state.datastore import Delete, Put, Record, Transaction
+from podraft.server.store.backup import (
     REVISIONS_SKIPPED,
     BackupEncoder,
     BackupError,
@@ -30,9 +31,8 @@ from podraft.server.replication.backup import (
     read,
     restore,
 )
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
-from podraft.server.state.datastore import Delete, Put, Record, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 from support import etcd_process
 from support.waiting import eventually_async
 

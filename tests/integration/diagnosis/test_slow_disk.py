@@ -12,9 +12,9 @@ import pytest
 
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.raft.options import RaftOptions
-from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
 from support.raft_cluster import RaftCluster
 from support.waiting import eventually_async
 

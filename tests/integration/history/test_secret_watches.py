@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from podraft.api import kinds
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions, wall_clock_ms
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.state.datastore import Put, RevisionCompactedError, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions, wall_clock_ms
 
 
 def test_only_a_short_absence_is_resumed_from(tmp_path: Path) -> None:

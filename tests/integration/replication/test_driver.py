@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Committed, Put, Repeated, Transaction
+from podraft.server.store.options import StoreOptions
 from support.raft_members import QUICK, LocalGroup, LocalMember
 from support.waiting import eventually_async
 

@@ -12,11 +12,11 @@ import pytest
 from local_cluster.server_process import ServerProcess
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.directory import StoreOpenError
-from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE, recover_member
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.records import encode_base
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.options import StoreOptions
 
 MEMBERS = Membership.of((1, 2, 3))
 CLUSTER = bytes(16)

@@ -18,7 +18,7 @@ from podraft.server.replication.records import (
     encode_entry,
     encode_hard_state,
 )
-from podraft.server.replication.wal import Wal, WalCorruptError
+from podraft.server.store.wal import Wal, WalCorruptError
 
 CLUSTER = bytes(16)
 MEMBERS = Membership.of((1, 2, 3))

@@ -22,8 +22,8 @@ from podraft.client.client import Client
 from podraft.client.errors import ApiError
 from podraft.server.auth import tokens
 from podraft.server.auth.pki import read_authority
-from podraft.server.replication.embedded import EmbeddedDatastore
 from podraft.server.state.datastore import Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
 from support.membership_processes import (
     GrowingGroup,
     ask,

@@ -15,11 +15,11 @@ from podraft.server.raft.log import RaftLog
 from podraft.server.raft.member import Member, Role
 from podraft.server.raft.options import RaftOptions
 from podraft.server.replication.faults import OutcomeUnknownError
-from podraft.server.replication.log import Proposal
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.own_proposals import OwnProposals
 from podraft.server.state.datastore import Transaction
+from podraft.server.store.log import Proposal
+from podraft.server.store.options import StoreOptions
 from support.waiting import eventually_async
 
 LEADER, OTHER = 2, 3

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.options import StoreOptions
 from support.member_process import Acknowledged, MemberProcess
 from support.raft_cluster import QUICK, RaftCluster
 from support.waiting import eventually

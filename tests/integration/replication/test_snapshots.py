@@ -14,10 +14,8 @@ import pytest
 from google_crc32c import value as crc32c
 
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.records import decode_base
 from podraft.server.replication.snapshots import (
     IncomingSnapshot,
@@ -33,6 +31,8 @@ from podraft.server.state.datastore import (
     SlowWatcherError,
 )
 from podraft.server.state.digests import state_digest
+from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.options import StoreOptions
 from support.raft_cluster import QUICK, RaftCluster
 from support.store_model import Model, check_watched, random_transaction
 

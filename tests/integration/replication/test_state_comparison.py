@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from podraft.server.raft.options import RaftOptions
-from podraft.server.replication.directory import StoreOpenError
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.probing import ProbedPeer
 from podraft.server.state.datastore import Event, Put, Record, Transaction
 from podraft.server.state.digests import state_digest
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
 from support.waiting import eventually_async
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from podraft.server.raft.entries import Membership
-from podraft.server.replication import backup, converting, member_identity
-from podraft.server.replication.directory import StoreOpenError, sync_directory
-from podraft.server.replication.embedded import EmbeddedDatastore
+from podraft.server.replication import converting, member_identity
 from podraft.server.replication.member_identity import MemberIdentity
 from podraft.server.replication.member_recovery import recover_member
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.recovery import recover
 from podraft.server.replication.roster import Peer, Roster
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
+from podraft.server.store import backup
+from podraft.server.store.directory import StoreOpenError, sync_directory
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.recovery import recover
 
 OPTIONS = StoreOptions()
 ME = Peer(5, "a", "h:1")

@@ -10,10 +10,6 @@ from typing import Any
 
 import pytest
 
-from podraft.server.replication.directory import StoreInUseError, StoreOpenError
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.history import History
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import (
     Committed,
     Delete,
@@ -27,6 +23,10 @@ from podraft.server.state.datastore import (
     TransactionTooLargeError,
 )
 from podraft.server.state.retention import Retention
+from podraft.server.store.directory import StoreInUseError, StoreOpenError
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.history import History
+from podraft.server.store.options import StoreOptions
 
 
 def put(key: bytes, value: bytes = b"v") -> Transaction:

@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from podraft.server.replication.directory import StoreOpenError
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.wal import Wal
 from podraft.server.state.datastore import Committed, Put, StoreFailedError, Transaction
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.wal import Wal
 from support.small_disk import SmallDisk, small_disk
 
 pytestmark = pytest.mark.root

@@ -9,9 +9,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from podraft.server.replication.history import History, HistoryBatch, HistoryFormatError
-from podraft.server.replication.segment_files import free_gently
 from podraft.server.state.datastore import Event, Record
+from podraft.server.store.history import History, HistoryBatch, HistoryFormatError
+from podraft.server.store.segment_files import free_gently
 from support.waiting import eventually
 
 

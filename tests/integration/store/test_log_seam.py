@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.log import (
+from podraft.server.state.datastore import EventBatch
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.log import (
     CommittedBatch,
     Log,
     OnCommitted,
     OnFailed,
     Proposal,
 )
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.recovery import recover
-from podraft.server.state.datastore import EventBatch
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.recovery import recover
 from support.store_model import Model, check_watched, random_transaction
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Delete, Put, RevisionCompactedError, Transaction
 from podraft.server.state.past import BeforeHistoryError, ChangeTooLargeError
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 
 ALL = 1 << 30
 

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Committed, Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 from support.store_disk import DurableCopy
 
 # The history file stays as it is when the store opens: all depends on the log.

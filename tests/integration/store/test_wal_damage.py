@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from podraft.server.replication.embedded import EmbeddedDatastore
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.wal import WAL_VERSION, Wal, WalCorruptError
 from podraft.server.state.datastore import Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.wal import WAL_VERSION, Wal, WalCorruptError
 from support.waiting import eventually
 
 CLUSTER = b"0123456789abcdef"

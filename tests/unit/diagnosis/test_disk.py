@@ -10,7 +10,7 @@ from podraft.server.diagnosis.core.disk import (
     should_hand_over,
     stalls,
 )
-from podraft.server.replication.latencies import Latencies
+from podraft.server.store.latencies import Latencies
 
 
 def _syncs(*durations_s: float, quick: int = 0, waiting_s: float = 0.0) -> DiskObservation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from podraft.server.replication.latencies import BOUNDS_S, Latencies, quantile_s
+from podraft.server.store.latencies import BOUNDS_S, Latencies, quantile_s
 
 
 def test_a_quantile_is_right_within_its_bound():

@@ -21,8 +21,8 @@ from podraft.api import times
 from podraft.api.cluster.v1 import diagnosis_pb2
 from podraft.server.diagnosis.disk_trial import try_disk
 from podraft.server.diagnosis.machine import machine_diagnosis
-from podraft.server.replication.latencies import Latencies
-from podraft.server.replication.measurements import (
+from podraft.server.store.latencies import Latencies
+from podraft.server.store.measurements import (
     GroupMeasurements,
     MeasuredStore,
     PeerMeasurements,

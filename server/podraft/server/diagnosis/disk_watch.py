@@ -14,8 +14,8 @@ from typing import Final, Protocol, runtime_checkable
 
 from podraft.server.diagnosis.core import disk
 from podraft.server.raft.member import Role
-from podraft.server.replication.latencies import quantile_s
-from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
+from podraft.server.store.latencies import quantile_s
+from podraft.server.store.measurements import MeasuredStore, StoreMeasurements
 
 _LOG = logging.getLogger(__name__)
 

@@ -22,13 +22,13 @@ from podraft.server.external.connection import EtcdConnection
 from podraft.server.external.options import EtcdOptions
 from podraft.server.external.stream import StreamLostError, changes
 from podraft.server.external.translation import IncompleteHistoryError, Translation
-from podraft.server.replication.watching import LiveWatcher, LiveWatchers
 from podraft.server.state.datastore import (
     Event,
     EventBatch,
     RevisionCompactedError,
     StoreFailedError,
 )
+from podraft.server.store.watching import LiveWatcher, LiveWatchers
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
-"""The store's shells: the write-ahead log, the history in LMDB and the watchers.
+"""Several stores that keep one state: the shell of `raft`.
 
-``embedded.EmbeddedDatastore`` composes them into the single-member store.  The seam for
-consensus is ``log.Log``: whatever orders commands and makes them durable.
+``members.RaftDatastore`` composes it: a driver that carries out what the core wants, streams to the
+other members, snapshots, who is in the group, and comparisons of what came of it.
 """

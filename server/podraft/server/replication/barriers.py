@@ -17,9 +17,9 @@ from collections.abc import Callable
 from podraft.server.raft.entries import NOBODY
 from podraft.server.raft.member import Member
 from podraft.server.replication.faults import NoLeaderError
-from podraft.server.replication.gathering import Gathering
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.gathering import Gathering
+from podraft.server.store.options import StoreOptions
 
 
 class ReadBarriers:

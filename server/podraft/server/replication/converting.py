@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from podraft.server.raft.entries import HardState, Membership, SnapshotMark
-from podraft.server.replication.directory import StoreOpenError, sync_directory
-from podraft.server.replication.history import History, HistoryBatch
 from podraft.server.replication.member_identity import new_incarnation
 from podraft.server.replication.member_storage import MemberStorage
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.records import encode_base, encode_hard_state
-from podraft.server.replication.recovery import Recovered, recover
-from podraft.server.replication.wal import Wal
+from podraft.server.store.directory import StoreOpenError, sync_directory
+from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.recovery import Recovered, recover
+from podraft.server.store.wal import Wal
 
 _LOG = logging.getLogger(__name__)
 

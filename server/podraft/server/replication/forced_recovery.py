@@ -22,15 +22,15 @@ from pathlib import Path
 from podraft.server.raft.entries import Entry, EntryKind, HardState, Membership, SnapshotMark
 from podraft.server.raft.log import RaftLog
 from podraft.server.replication import member_identity
-from podraft.server.replication.applying import apply_transaction
-from podraft.server.replication.directory import StoreOpenError
-from podraft.server.replication.history import HistoryBatch
 from podraft.server.replication.member_identity import MemberIdentity, new_incarnation
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.records import encode_base, encode_hard_state
 from podraft.server.replication.roster import Roster, decode_roster
 from podraft.server.state.commands import decode_command
+from podraft.server.store.applying import apply_transaction
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.history import HistoryBatch
+from podraft.server.store.options import StoreOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from podraft.server.raft.entries import Membership
 from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.roster import Peer, Roster
+from podraft.server.store.options import StoreOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.directory import StoreOpenError, sync_directory
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer
+from podraft.server.store.directory import StoreOpenError, sync_directory
 
 _FILE: Final = "member.json"
 

@@ -15,19 +15,19 @@ from pathlib import Path
 
 from podraft.server.raft.core import Restored
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.directory import DirectoryLock, StoreOpenError
-from podraft.server.replication.history import History
 from podraft.server.replication.member_storage import MemberStorage
-from podraft.server.replication.options import StoreOptions
 from podraft.server.replication.records import (
     Folded,
     RecordFormatError,
     decode_base,
     encode_base,
 )
-from podraft.server.replication.recovery import Recovered, load_keyspace
-from podraft.server.replication.wal import Wal, WalCorruptError
 from podraft.server.state.recent import RecentEvents
+from podraft.server.store.directory import DirectoryLock, StoreOpenError
+from podraft.server.store.history import History
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.recovery import Recovered, load_keyspace
+from podraft.server.store.wal import Wal, WalCorruptError
 
 _LOG = logging.getLogger(__name__)
 

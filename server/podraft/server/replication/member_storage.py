@@ -20,14 +20,14 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from podraft.server.raft.entries import HardState, SnapshotMark
-from podraft.server.replication.log import OnFailed
 from podraft.server.replication.records import (
     Folded,
     RecordFormatError,
     encode_base,
     encode_hard_state,
 )
-from podraft.server.replication.wal import Wal, WalCorruptError
+from podraft.server.store.log import OnFailed
+from podraft.server.store.wal import Wal, WalCorruptError
 
 OnPersisted: TypeAlias = Callable[[int], None]
 

@@ -23,7 +23,6 @@ from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.member import Role
 from podraft.server.replication.administration import Administration
-from podraft.server.replication.applied import AppliedState
 from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.faults import (
@@ -31,16 +30,8 @@ from podraft.server.replication.faults import (
 )
 from podraft.server.replication.group import GroupView
 from podraft.server.replication.group_knowledge import GroupKnowledge
-from podraft.server.replication.log import CommittedBatch, Proposal
-from podraft.server.replication.measurements import (
-    GroupMeasurements,
-    PeerMeasurements,
-    StoreMeasurements,
-    measure_store,
-)
 from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_recovery import RecoveredMember, recover_member
-from podraft.server.replication.past import HistoryPast
 from podraft.server.replication.probing import ProbedPeer, Probing
 from podraft.server.replication.snapshot_transfers import SnapshotTransfers
 from podraft.server.replication.transport import MemberTransport
@@ -56,6 +47,15 @@ from podraft.server.state.datastore import (
     Transaction,
     TransactionTooLargeError,
 )
+from podraft.server.store.applied import AppliedState
+from podraft.server.store.log import CommittedBatch, Proposal
+from podraft.server.store.measurements import (
+    GroupMeasurements,
+    PeerMeasurements,
+    StoreMeasurements,
+    measure_store,
+)
+from podraft.server.store.past import HistoryPast
 
 _HAND_OVER_S: Final = 0.5
 # A member that has so much to apply yet is better left alone by clients.

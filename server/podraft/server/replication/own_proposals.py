@@ -25,11 +25,11 @@ from podraft.server.raft.entries import NOBODY, MemberId
 from podraft.server.raft.events import Refusal
 from podraft.server.raft.member import Member, Role
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
-from podraft.server.replication.gathering import Gathering
-from podraft.server.replication.log import Proposal
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import StoreOverloadedError
+from podraft.server.store.gathering import Gathering
+from podraft.server.store.log import Proposal
+from podraft.server.store.options import StoreOptions
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,6 @@ from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.messages import InstallSnapshot
 from podraft.server.replication.driver import MemberDriver
-from podraft.server.replication.measurements import SnapshotCounts
 from podraft.server.replication.snapshots import (
     IncomingSnapshot,
     OutgoingSnapshots,
@@ -32,6 +31,7 @@ from podraft.server.replication.snapshots import (
 )
 from podraft.server.replication.transport import MemberTransport
 from podraft.server.replication.wire import decode_message
+from podraft.server.store.measurements import SnapshotCounts
 
 _LOG = logging.getLogger(__name__)
 

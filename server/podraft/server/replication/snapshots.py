@@ -25,13 +25,13 @@ from google_crc32c import value as crc32c
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import SnapshotMark
-from podraft.server.replication.copying import STEP_BYTES
-from podraft.server.replication.directory import sync_directory
-from podraft.server.replication.history import History
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.records import encode_base
-from podraft.server.replication.segment_files import remove_gently
 from podraft.server.state.digests import state_digest
+from podraft.server.store.copying import STEP_BYTES
+from podraft.server.store.directory import sync_directory
+from podraft.server.store.history import History
+from podraft.server.store.segment_files import remove_gently
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024

@@ -14,13 +14,13 @@ import grpc
 
 from podraft.api.cluster.v1 import backup_pb2
 from podraft.server.auth.authorize import Attributes
-from podraft.server.replication.backup import BackupEncoder, BackupFacts, chunks
-from podraft.server.replication.options import wall_clock_ms
 from podraft.server.rpc import errors
 from podraft.server.rpc.access import Callers
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Context, Methods
 from podraft.server.state.datastore import Datastore
+from podraft.server.store.backup import BackupEncoder, BackupFacts, chunks
+from podraft.server.store.options import wall_clock_ms
 
 _METHOD: Final = "/podraft.api.cluster.v1.BackupService/Backup"
 _BACKUPS: Final = "backups"

@@ -30,9 +30,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from podraft.server.replication.measurements import StoreMeasurements
 from podraft.server.rpc.calls import CALLS
 from podraft.server.rpc.store_metrics import store_metrics
+from podraft.server.store.measurements import StoreMeasurements
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

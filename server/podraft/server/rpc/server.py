@@ -39,7 +39,6 @@ from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.group import GroupView, StoreMode, alone
-from podraft.server.replication.measurements import MeasuredStore, StoreMeasurements
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.backups import BackupService
@@ -60,6 +59,7 @@ from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
+from podraft.server.store.measurements import MeasuredStore, StoreMeasurements
 
 _LOG = logging.getLogger(__name__)
 

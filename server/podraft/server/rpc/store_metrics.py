@@ -15,8 +15,8 @@ from prometheus_client.core import (
 )
 
 from podraft.server.raft.member import Role
-from podraft.server.replication.latencies import BOUNDS_S, Latencies
-from podraft.server.replication.measurements import (
+from podraft.server.store.latencies import BOUNDS_S, Latencies
+from podraft.server.store.measurements import (
     GroupMeasurements,
     PeerMeasurements,
     StoreMeasurements,

@@ -14,8 +14,6 @@ from concurrent.futures import Executor
 from struct import Struct
 from typing import Any, TypeVar
 
-from podraft.server.replication.history import History, event_of, record_of, split_revision
-from podraft.server.replication.history_writer import HistoryWriter
 from podraft.server.state.datastore import (
     Event,
     FutureRevisionError,
@@ -30,6 +28,8 @@ from podraft.server.state.past import (
     Versions,
 )
 from podraft.server.state.retention import Retention
+from podraft.server.store.history import History, event_of, record_of, split_revision
+from podraft.server.store.history_writer import HistoryWriter
 
 _NUMBER = Struct(">Q")
 _SEPARATOR_AND_REVISION_BYTES = 9

@@ -17,13 +17,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from podraft.server.replication.applied import AppliedState
-from podraft.server.replication.gathering import Gathering
-from podraft.server.replication.log import CommittedBatch, LocalLog, Log, Proposal
-from podraft.server.replication.measurements import StoreMeasurements, measure_store
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.past import HistoryPast
-from podraft.server.replication.recovery import Recovered, recover
 from podraft.server.state.commands import check_transaction, encode_command
 from podraft.server.state.datastore import (
     Committed,
@@ -36,6 +29,13 @@ from podraft.server.state.datastore import (
     Transaction,
     TransactionTooLargeError,
 )
+from podraft.server.store.applied import AppliedState
+from podraft.server.store.gathering import Gathering
+from podraft.server.store.log import CommittedBatch, LocalLog, Log, Proposal
+from podraft.server.store.measurements import StoreMeasurements, measure_store
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.past import HistoryPast
+from podraft.server.store.recovery import Recovered, recover
 
 
 class EmbeddedDatastore:

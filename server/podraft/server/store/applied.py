@@ -16,16 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from podraft.server.replication.applying import apply_transaction
-from podraft.server.replication.freed_memory import release_freed_memory
-from podraft.server.replication.history import HistoryBatch
-from podraft.server.replication.history_writer import HistoryWriter
-from podraft.server.replication.log import CommittedBatch, OnFailed, Proposal
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.past import HistoryPast
-from podraft.server.replication.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
-from podraft.server.replication.scrubbing import Scrubbing
-from podraft.server.replication.watching import LiveWatcher, LiveWatchers
 from podraft.server.state.commands import decode_command
 from podraft.server.state.datastore import (
     Event,
@@ -43,6 +33,16 @@ from podraft.server.state.digests import StateMark
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
 from podraft.server.state.retention import compaction_target, horizon_ms
+from podraft.server.store.applying import apply_transaction
+from podraft.server.store.freed_memory import release_freed_memory
+from podraft.server.store.history import HistoryBatch
+from podraft.server.store.history_writer import HistoryWriter
+from podraft.server.store.log import CommittedBatch, OnFailed, Proposal
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.past import HistoryPast
+from podraft.server.store.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
+from podraft.server.store.scrubbing import Scrubbing
+from podraft.server.store.watching import LiveWatcher, LiveWatchers
 
 # A watcher that catches up gets its past in portions of about this size.
 _CATCH_UP_EVENTS = 1_000

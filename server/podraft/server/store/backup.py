@@ -28,10 +28,10 @@ from struct import Struct
 from typing import BinaryIO, Final
 from zlib import crc32
 
-from podraft.server.replication.history import History, HistoryBatch
-from podraft.server.replication.options import StoreOptions, wall_clock_ms
 from podraft.server.state.datastore import Datastore, Event, Record
 from podraft.server.state.digests import state_digest
+from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.options import StoreOptions, wall_clock_ms
 
 FORMAT_VERSION: Final = 1
 # A restored cluster counts on from far above the backup.  The cluster that was backed up went

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from podraft.server.raft.core import Status
-from podraft.server.replication.latencies import Latencies
-from podraft.server.replication.wal import Wal
+from podraft.server.store.latencies import Latencies
+from podraft.server.store.wal import Wal
 
 
 @dataclass(slots=True)

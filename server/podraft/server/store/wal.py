@@ -28,9 +28,9 @@ from struct import Struct
 from google_crc32c import extend as extend_crc32c
 from google_crc32c import value as crc32c
 
-from podraft.server.replication.directory import StoreOpenError, sync_directory
-from podraft.server.replication.latencies import Latencies
-from podraft.server.replication.segment_files import SegmentFiles, allocate
+from podraft.server.store.directory import StoreOpenError, sync_directory
+from podraft.server.store.latencies import Latencies
+from podraft.server.store.segment_files import SegmentFiles, allocate
 
 WAL_VERSION = 2
 _SEGMENT_MAGIC = b"PODRAFTW"

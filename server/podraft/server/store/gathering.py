@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from podraft.server.replication.options import StoreOptions
+from podraft.server.store.options import StoreOptions
 
 
 class Gathering:

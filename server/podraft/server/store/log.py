@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol, TypeAlias
 
-from podraft.server.replication.wal import Wal
 from podraft.server.state.datastore import Outcome, Transaction
+from podraft.server.store.wal import Wal
 
 
 @dataclass(slots=True, eq=False)

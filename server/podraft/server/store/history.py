@@ -31,12 +31,12 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from podraft.server.replication.copying import copy_environment
-from podraft.server.replication.directory import StoreOpenError, sync_directory
-from podraft.server.replication.segment_files import free_gently
-from podraft.server.replication.sharing import SharedUse
 from podraft.server.state.datastore import Event, Record
 from podraft.server.state.requests import AppliedRequest
+from podraft.server.store.copying import copy_environment
+from podraft.server.store.directory import StoreOpenError, sync_directory
+from podraft.server.store.segment_files import free_gently
+from podraft.server.store.sharing import SharedUse
 
 LAYOUT_VERSION = 1
 _NUMBER = Struct(">Q")

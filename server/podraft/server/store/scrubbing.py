@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from podraft.server.replication.log import OnFailed
-from podraft.server.replication.options import StoreOptions
 from podraft.server.state.datastore import Event
 from podraft.server.state.digests import Scrub
 from podraft.server.state.keyspace import Keyspace
+from podraft.server.store.log import OnFailed
+from podraft.server.store.options import StoreOptions
 
 # Others have their turn between two portions.
 _PAUSE_S = 0.01

@@ -12,14 +12,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from podraft.server.replication.applying import apply_transaction
-from podraft.server.replication.directory import DirectoryLock, StoreOpenError
-from podraft.server.replication.history import History, HistoryBatch, HistoryFormatError
-from podraft.server.replication.options import StoreOptions
-from podraft.server.replication.wal import Wal, WalCorruptError
 from podraft.server.state.commands import CommandFormatError, decode_command
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
+from podraft.server.store.applying import apply_transaction
+from podraft.server.store.directory import DirectoryLock, StoreOpenError
+from podraft.server.store.history import History, HistoryBatch, HistoryFormatError
+from podraft.server.store.options import StoreOptions
+from podraft.server.store.wal import Wal, WalCorruptError
 
 _LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000

@@ -6,11 +6,11 @@ applied entry by entry.
 
 from __future__ import annotations
 
-from podraft.server.replication.history import HistoryBatch
 from podraft.server.state.datastore import Outcome, Transaction
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents, events_bytes
 from podraft.server.state.requests import AppliedRequest
+from podraft.server.store.history import HistoryBatch
 
 
 def apply_transaction(
