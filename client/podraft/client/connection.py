@@ -246,7 +246,8 @@ class Connection:
 
     async def _learn_servers(self) -> None:
         """Ask now and then, and when one was lost, which servers the cluster has."""
-        await asyncio.sleep(_LEARN_FIRST_S)
+        if self.on_servers is None:  # Who wants to be told stays for long: it learns at once.
+            await asyncio.sleep(_LEARN_FIRST_S)
         # Only who runs for a while pays for it.
         from podraft.client.members import MembersClient
 

@@ -21,7 +21,11 @@ from podraft.api.core.v1 import namespace_pb2, pod_pb2
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server.admission.metadata import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
+from podraft.server.admission.metadata import (
+    FOREGROUND_FINALIZER,
+    ORPHAN_FINALIZER,
+    next_generation,
+)
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
@@ -84,7 +88,7 @@ def prepare_delete(
         if isinstance(result, namespace_pb2.Namespace):
             result.status.phase = "Terminating"
         if metadata.generation:
-            metadata.generation += 1
+            metadata.generation = next_generation(metadata.generation)
         _set_deadline(metadata, now, grace_s)
     elif grace_s < metadata.deletion_grace_period_seconds:
         # The shorter period runs from when the deletion was first asked for.

@@ -27,6 +27,12 @@ MAX_ANNOTATION_BYTES = 256 * 1024
 MAX_GENERATED_BASE = 58
 MAX_OWNERS = 64
 MAX_FINALIZERS = 64
+_GENERATION_MAX = 2**63 - 1
+
+
+def next_generation(generation: int) -> int:
+    """Return the number of the spec's next version; the largest one stays."""
+    return min(generation + 1, _GENERATION_MAX)
 
 
 def set_at_creation(

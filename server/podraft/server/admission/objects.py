@@ -24,6 +24,7 @@ from podraft.server.admission.metadata import (
     check_finalizers_while_deleting,
     check_metadata,
     keep_immutable,
+    next_generation,
     set_at_creation,
 )
 from podraft.server.admission.report import Report
@@ -189,7 +190,7 @@ def prepare_update(
     rules.check_change(stored, result, report)
     report.raise_if_any()
     if kind.has_status and getattr(result, "spec") != getattr(stored, "spec"):  # noqa: B009 - every such kind has one
-        metadata.generation = before.generation + 1
+        metadata.generation = next_generation(before.generation)
     _check_size(result)
     return result
 
