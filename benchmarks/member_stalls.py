@@ -25,6 +25,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from podraft.server.control_plane import tune_memory
 from podraft.server.raft.member import Role
 from podraft.server.replication.member_config import MemberConfig
 from podraft.server.replication.member_options import MemberOptions
@@ -87,6 +88,7 @@ class Member:
 
 
 def _live(config: MemberConfig, pipe: Connection) -> None:
+    tune_memory()
     uvloop.run(_serve(config, pipe))
 
 
