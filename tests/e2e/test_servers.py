@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from support.guest import Guest
@@ -10,10 +12,9 @@ from support.waiting import eventually
 pytestmark = [pytest.mark.root, pytest.mark.podman]
 
 
-def _available(guest: Guest) -> int:
+def _available(guest: Guest, replicas: int) -> bool:
     (web,) = guest.objects("deployment/web", "-n", "guestbook")
-    available: int = web["status"].get("availableReplicas", 0)
-    return available
+    return bool(web["status"].get("availableReplicas", 0) == replicas)
 
 
 def _whole(guest: Guest) -> bool:
@@ -33,7 +34,7 @@ def test_work_goes_on_without_any_one_of_the_servers(group_guest: Guest) -> None
             # API, controllers, scheduler and agent find their way to the servers that are left.
             guest.podraft("scale", "deployment/web", "-n", "guestbook", f"--replicas={replicas}")
             eventually(
-                lambda wanted=replicas: _available(guest) == wanted,  # type: ignore[misc]
+                partial(_available, guest, replicas),
                 within_s=60,
                 describe=guest.state,
             )
