@@ -14,10 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # Run by hand in an environment without the build backend.
-    BuildHookInterface = object
+from hatchling.builders.config import BuilderConfig
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi", "descriptors.binpb")
 
@@ -65,7 +63,7 @@ def _plugin_path(beside_python: Path) -> str:
     return found
 
 
-class ProtoBuildHook(BuildHookInterface):  # type: ignore[misc]  # untyped
+class ProtoBuildHook(BuildHookInterface[BuilderConfig]):
     """Generates the code at every build, editable ones included."""
 
     PLUGIN_NAME = "custom"
