@@ -19,6 +19,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
 from podraft.api.merge_patch import merge_patch
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.owners import named_keys
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
     BY_NAMESPACE,
@@ -236,7 +237,7 @@ def _values(index: str, obj: Any) -> Iterator[str]:
             yield metadata.namespace
         case "owner":
             assert index == BY_OWNER
-            yield from (reference.uid for reference in metadata.owner_references)
+            yield from (owner.text for owner in named_keys(of(obj), metadata))
         case "orphan":
             assert index == BY_ORPHAN_NAMESPACE
             if objects.controller_of(metadata) is None:

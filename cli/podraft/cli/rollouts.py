@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from podraft.api import codec
+from podraft.api import codec, kinds, owners
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -64,12 +64,8 @@ def owned(
     deployment: deployment_pb2.Deployment, replica_sets: Iterable[replica_set_pb2.ReplicaSet]
 ) -> list[replica_set_pb2.ReplicaSet]:
     """Return the deployment's ReplicaSets, the oldest revision first."""
-    uid = deployment.metadata.uid
-    mine = [
-        replica_set
-        for replica_set in replica_sets
-        if any(o.uid == uid and o.controller for o in replica_set.metadata.owner_references)
-    ]
+    own = owners.key_of(kinds.DEPLOYMENT, deployment)
+    mine = [one for one in replica_sets if own.controls(one.metadata)]
     return sorted(mine, key=revision_of)
 
 

@@ -195,6 +195,28 @@ IMMUTABLE = (
 )
 
 
+def test_a_fault_that_is_older_than_its_rule_holds_nothing_up_but_no_new_one_passes() -> None:
+    before = stored(kinds.NODE)
+    before.metadata.owner_references.add(api_version="v1", kind="Pod", name="p", uid="u")
+    before.status.conditions.add(type="Ready", status="Perhaps")
+    labelled = copied(before)
+    labelled.metadata.labels["zone"] = "a"
+    assert update(kinds.NODE, before, labelled).metadata.labels["zone"] == "a"
+    spoken = copied(before)
+    spoken.status.conditions.add(type="DiskPressure", status="False")
+    updated = update(kinds.NODE, before, spoken, subresource="status")
+    assert len(updated.status.conditions) == 2
+    spoken.status.conditions[1].status = "Perhaps"
+    labelled.metadata.owner_references.add(api_version="v1", kind="Pod", name="p", uid="v")
+    for proposed, subresource, field in (
+        (labelled, "", "metadata.ownerReferences[1].kind"),
+        (spoken, "status", "status.conditions[1].status"),
+    ):
+        with pytest.raises(InvalidObjectError) as caught:
+            update(kinds.NODE, before, proposed, subresource=subresource)
+        assert [violation.field for violation in caught.value.violations] == [field]
+
+
 def test_images_tolerations_and_a_shorter_deadline_of_a_pod_can_change() -> None:
     before = stored(kinds.POD)
     after = copied(before)

@@ -36,7 +36,15 @@ def replica_set(revision: int, image: str, owner: str = "d") -> replica_set_pb2.
             "metadata": {
                 "name": f"web-{revision}",
                 "annotations": {rollouts.REVISION: str(revision)},
-                "ownerReferences": [{"uid": owner, "controller": True, "name": "web"}],
+                "ownerReferences": [
+                    {
+                        "apiVersion": "apps/v1",
+                        "kind": "Deployment",
+                        "name": "web",
+                        "uid": owner,
+                        "controller": True,
+                    }
+                ],
             },
             "spec": {
                 "template": {

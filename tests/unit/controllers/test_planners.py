@@ -1,4 +1,4 @@
-"""Endpoints, namespaces, garbage, nodes and housekeeping: what each planner decides."""
+"""Endpoints, namespaces, nodes and housekeeping: what each planner decides."""
 
 import ipaddress
 import random
@@ -14,7 +14,6 @@ from podraft.api.kinds import (
     NAMESPACE,
     NODE,
     POD,
-    SERVICE,
 )
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
@@ -22,7 +21,6 @@ from podraft.server.controllers.planners import (
     endpoint_slices,
     expired_events,
     finished_pods,
-    garbage,
     namespaces,
     nodes,
     pod_ranges,
@@ -191,94 +189,6 @@ def test_a_namespace_ends_when_its_last_object_is_gone():
     assert any(claim.kind is POD for claim in last.absent), "emptiness is checked first"
     world.commit(last)
     assert world.get(NAMESPACE, "shop") is None
-
-
-# ---- Garbage ----
-
-
-def owned(world, name, *owners, block=True):
-    entry = config_pb2.ConfigMap()
-    entry.metadata.name, entry.metadata.namespace = name, "shop"
-    for owner in owners:
-        reference = objects.controller_reference(owner, SERVICE)
-        reference.controller, reference.block_owner_deletion = False, block
-        entry.metadata.owner_references.append(reference)
-    return world.create(entry)
-
-
-def named_service(world, name):
-    service = new_service()
-    service.metadata.name = name
-    return world.create(service)
-
-
-def collect(world, owner):
-    metadata = owner.metadata
-    key = garbage.OwnerKey("v1", "Service", "shop", metadata.name, metadata.uid)
-    plan = garbage.plan(world, key, world.now)
-    world.commit(plan)
-    return plan
-
-
-def test_dependents_go_when_their_last_owner_is_gone():
-    world = World()
-    first, second = named_service(world, "first"), named_service(world, "second")
-    owned(world, "one", first)
-    owned(world, "both", first, second)
-    assert not collect(world, first).writes
-    world.delete(first)
-    plan = collect(world, first)
-    assert {claim.uid for claim in plan.absent} == {first.metadata.uid}
-    [left] = world.list(CONFIG_MAP)
-    assert [r.uid for r in left.metadata.owner_references] == [second.metadata.uid]
-    world.delete(second)
-    collect(world, second)
-    assert not world.list(CONFIG_MAP)
-
-
-def test_an_owner_that_was_made_anew_is_another_owner():
-    world = World()
-    first = named_service(world, "web")
-    owned(world, "one", first)
-    world.delete(first)
-    named_service(world, "web")
-    collect(world, first)
-    assert not world.list(CONFIG_MAP)
-
-
-def test_foreground_deletion_waits_for_the_dependents():
-    world = World()
-    owner = named_service(world, "web")
-    dependent = owned(world, "one", owner)
-    world.change(dependent, lambda d: d.metadata.finalizers.append("example.com/wait"))
-
-    def end(service):
-        service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.FOREGROUND)
-
-    world.change(owner, end)
-    collect(world, owner)
-    assert objects.is_deleting(world.get(CONFIG_MAP, "one", "shop").metadata)
-    assert world.get(SERVICE, "web", "shop") is not None
-    world.change(dependent, lambda d: d.metadata.ClearField("finalizers"))
-    collect(world, owner)
-    assert world.get(SERVICE, "web", "shop") is None
-
-
-def test_orphans_survive_their_owner():
-    world = World()
-    owner = named_service(world, "web")
-    owned(world, "one", owner)
-
-    def end(service):
-        service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.ORPHAN)
-
-    world.change(owner, end)
-    collect(world, owner)
-    assert world.get(SERVICE, "web", "shop") is None
-    [left] = world.list(CONFIG_MAP)
-    assert not left.metadata.owner_references
 
 
 # ---- Nodes ----

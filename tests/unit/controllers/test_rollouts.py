@@ -7,6 +7,7 @@ import pytest
 
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.kinds import DEPLOYMENT, POD, REPLICA_SET
+from podraft.api.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, replica_sets
@@ -242,12 +243,11 @@ def test_a_name_that_is_taken_is_avoided():
     foreign.metadata.owner_references[0].uid = "someone-else"
     cluster.world.create(foreign)
     cluster.run()
-    own = [
-        rs
-        for rs in cluster.world.list(REPLICA_SET)
-        if objects.is_controlled_by(rs.metadata, cluster.deployment.metadata.uid)
+    own = key_of(DEPLOYMENT, cluster.deployment)
+    names = [
+        rs.metadata.name for rs in cluster.world.list(REPLICA_SET) if own.controls(rs.metadata)
     ]
-    assert [rs.metadata.name for rs in own] != [name]
+    assert names != [name]
     assert cluster.deployment.status.collision_count == 1
 
 
@@ -259,7 +259,7 @@ def test_a_replica_set_whose_owner_forgot_it_is_adopted():
     cluster.run()
     [still] = cluster.world.list(REPLICA_SET)
     assert still.metadata.uid == only.metadata.uid
-    assert objects.is_controlled_by(still.metadata, cluster.deployment.metadata.uid)
+    assert key_of(DEPLOYMENT, cluster.deployment).controls(still.metadata)
 
 
 def test_ready_pods_become_available_when_they_were_ready_for_long_enough():

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from podraft.api.core.v1.pod_pb2 import Pod
-from podraft.server.scheduling.core.demand import Profiles, controller_uid, demand_of
+from podraft.server.scheduling.core.demand import Profiles, controller_key, demand_of
 from podraft.server.scheduling.core.schedule import Decision, Scheduler
 from podraft.server.scheduling.core.table import NodeTable
 from support.scheduling.clusters import random_node, random_pod
@@ -55,7 +55,7 @@ class Both:
         return random_pod(template, f"pod-{self.count}")
 
     def place(self, pod: Pod, node: str) -> None:
-        self.table.place(pod.metadata.uid, node, demand_of(pod.spec), controller_uid(pod))
+        self.table.place(pod.metadata.uid, node, demand_of(pod.spec), controller_key(pod))
         self.slow.pods[pod.metadata.uid] = (node, pod)
 
     def schedule(self, pods: list[Pod]) -> None:
@@ -111,7 +111,7 @@ def test_the_table_after_any_history_equals_one_made_anew(seed: int) -> None:
     for node in both.slow.nodes.values():
         fresh.set_node(node)
     for where, pod in both.slow.pods.values():
-        fresh.place(pod.metadata.uid, where, demand_of(pod.spec), controller_uid(pod))
+        fresh.place(pod.metadata.uid, where, demand_of(pod.spec), controller_key(pod))
     assert len(fresh) == len(both.table)
     for name in both.slow.nodes:
         ours, theirs = both.table.row_of(name), fresh.row_of(name)

@@ -107,6 +107,7 @@ async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
 
 
 async def _deployment(session: Session, deployment: Any) -> list[str]:
+    from podraft.api import kinds, owners
     from podraft.cli import around, reasons, rollouts
     from podraft.cli.output.describe.layout import table
 
@@ -116,8 +117,8 @@ async def _deployment(session: Session, deployment: Any) -> list[str]:
         around.pods_of(session, deployment),
     )
     now_s = session.now_s()
-    owners = {replica_set.metadata.uid for replica_set in replica_sets}
-    mine = [p for p in pods if any(o.uid in owners for o in p.metadata.owner_references)]
+    own = [owners.key_of(kinds.REPLICA_SET, replica_set) for replica_set in replica_sets]
+    mine = [pod for pod in pods if any(owner.controls(pod.metadata) for owner in own)]
     state = rollouts.progress(deployment)
     word = "Available" if state.done else "Failed" if state.failed else "Pending"
     lines = [_headline(session, f"deployment/{deployment.metadata.name}", word, "")]

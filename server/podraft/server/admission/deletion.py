@@ -144,7 +144,7 @@ def _grace_s(stored: Message, options: requests_pb2.DeleteOptions, marked: bool)
     if marked:
         return stored.metadata.deletion_grace_period_seconds
     if stored.spec.HasField("termination_grace_period_seconds"):
-        return stored.spec.termination_grace_period_seconds
+        return min(max(stored.spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
     return DEFAULT_GRACE_S
 
 

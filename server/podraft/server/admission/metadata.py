@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from podraft.api import names, times
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, by_manifest
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.report import Report, check_labels
@@ -97,7 +97,7 @@ def check_metadata(
         report.add("metadata.namespace", f"must be empty: {kind.resource} are in no namespace")
     check_template_metadata(metadata, "metadata", report)
     if metadata.owner_references:
-        _check_owners(metadata, report)
+        _check_owners(metadata, kind, report)
     if metadata.finalizers:
         _check_finalizers(metadata, report)
 
@@ -120,7 +120,7 @@ def _check_annotations(metadata: meta_pb2.ObjectMeta, field: str, report: Report
         report.add(field, f"must be at most {MAX_ANNOTATION_BYTES} bytes in sum, are {size}")
 
 
-def _check_owners(metadata: meta_pb2.ObjectMeta, report: Report) -> None:
+def _check_owners(metadata: meta_pb2.ObjectMeta, kind: AnyKind, report: Report) -> None:
     field = "metadata.ownerReferences"
     if len(metadata.owner_references) > MAX_OWNERS:
         report.add(field, f"must be at most {MAX_OWNERS}, are {len(metadata.owner_references)}")
@@ -138,6 +138,13 @@ def _check_owners(metadata: meta_pb2.ObjectMeta, report: Report) -> None:
                 report.required(f"{field}[{index}].{name}")
         if owner.uid == metadata.uid:
             report.add(f"{field}[{index}].uid", "an object cannot own itself")
+        named = by_manifest(owner.api_version, owner.kind)
+        if named is not None and named.namespaced and not kind.namespaced:
+            report.add(
+                f"{field}[{index}].kind",
+                f"{shown(owner.kind)} is in a namespace, {kind.resource} are in none: "
+                "such an owner could never be found",
+            )
     if controllers > 1:
         report.add(field, f"only one owner can be the controller, {controllers} say they are")
 

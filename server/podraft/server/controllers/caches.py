@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -26,6 +27,7 @@ from podraft.api.kinds import (
     AnyKind,
     Kind,
 )
+from podraft.api.owners import named_keys
 from podraft.client.client import Client
 from podraft.client.informer import Informer
 from podraft.server.controllers import objects
@@ -97,7 +99,7 @@ class Caches:
 
 
 def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:
-    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: _owner_uids}
+    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: partial(_owners, kind)}
     if kind.namespaced:
         indexes[BY_NAMESPACE] = _namespace
     if kind in (POD, REPLICA_SET):
@@ -109,8 +111,8 @@ def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:
     return indexes
 
 
-def _owner_uids(obj: Any) -> list[str]:
-    return [reference.uid for reference in obj.metadata.owner_references]
+def _owners(kind: AnyKind, obj: Any) -> list[str]:
+    return [owner.text for owner in named_keys(kind, obj.metadata)]
 
 
 def _namespace(obj: Any) -> tuple[str]:

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import AnyKind, of
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.owners import OwnerKey
 
 if TYPE_CHECKING:
     from podraft.api.kinds import Object
@@ -56,12 +57,6 @@ def controller_of(metadata: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | No
     return None
 
 
-def is_controlled_by(metadata: meta_pb2.ObjectMeta, uid: str) -> bool:
-    """Say whether the owner with ``uid`` manages the object."""
-    reference = controller_of(metadata)
-    return reference is not None and reference.uid == uid
-
-
 def controller_reference(owner: Object, kind: AnyKind) -> meta_pb2.OwnerReference:
     """Return what an object that ``owner`` manages carries."""
     return meta_pb2.OwnerReference(
@@ -74,12 +69,12 @@ def controller_reference(owner: Object, kind: AnyKind) -> meta_pb2.OwnerReferenc
     )
 
 
-def references_without(metadata: meta_pb2.ObjectMeta, uids: set[str]) -> list[dict[str, object]]:
-    """Return the owner references but those to ``uids``, as a merge patch writes them."""
+def references_without(metadata: meta_pb2.ObjectMeta, owner: OwnerKey) -> list[dict[str, object]]:
+    """Return the owner references but those to ``owner``, as a merge patch writes them."""
     return [
         reference_json(reference)
         for reference in metadata.owner_references
-        if reference.uid not in uids
+        if not owner.is_meant_by(reference)
     ]
 
 

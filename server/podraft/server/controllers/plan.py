@@ -19,7 +19,7 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 # Objects of any namespaced kind, by namespace.
 BY_NAMESPACE = "namespace"
-# Objects of any kind, by the uid of each of their owners.
+# Objects of any kind, by the whole key of each of their owners (`OwnerKey.text`).
 BY_OWNER = "owner"
 # Objects of any namespaced kind that no controller owns, by namespace.
 BY_ORPHAN_NAMESPACE = "orphan"

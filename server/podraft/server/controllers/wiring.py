@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
-from podraft.api import selectors
+from podraft.api import owners, selectors
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import (
     DEPLOYMENT,
@@ -29,7 +29,9 @@ from podraft.api.kinds import (
     REPLICA_SET,
     SERVICE,
     AnyKind,
+    by_manifest,
 )
+from podraft.api.owners import OwnerKey
 from podraft.server.controllers import objects
 from podraft.server.controllers.manager import Controller
 from podraft.server.controllers.plan import (
@@ -159,7 +161,7 @@ def _controllers_of(kind: AnyKind, *versions: Any) -> Iterator[ObjectKey]:
     for obj in versions:
         if obj is not None:
             reference = objects.controller_of(obj.metadata)
-            if reference is not None and reference.kind == kind.name:
+            if reference is not None and by_manifest(reference.api_version, reference.kind) is kind:
                 yield ObjectKey(obj.metadata.namespace, reference.name)
 
 
@@ -246,23 +248,23 @@ def _ending_namespace(snapshot: Snapshot, old: Any, new: Any) -> Iterator[Object
             yield ObjectKey("", name)
 
 
-def _owner_keys(
-    kind: AnyKind, snapshot: Snapshot, old: Any, new: Any
-) -> Iterator[garbage.OwnerKey]:
+def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterator[OwnerKey]:
     """Owners that vanish or wait; owners that an object names but that are not there."""
     current = new if new is not None else old
     metadata = current.metadata
-    own = garbage.OwnerKey(
-        kind.api_version, kind.name, metadata.namespace, metadata.name, metadata.uid
-    )
+    own = owners.key_of(kind, current)
     if new is None:
-        if any(snapshot.by_index(other, BY_OWNER, metadata.uid) for other in KINDS):
+        if any(snapshot.by_index(other, BY_OWNER, own.text) for other in KINDS):
             yield own
     elif objects.is_deleting(metadata) and (
         garbage.FOREGROUND in metadata.finalizers or garbage.ORPHAN in metadata.finalizers
     ):
         yield own
-    for owner_key in garbage.owners_of(kind, metadata):
+    named = set(owners.named_keys(kind, metadata))
+    if old is not None and new is not None:
+        # One that it no longer names may have waited for it.
+        named.update(owners.named_keys(kind, old.metadata))
+    for owner_key in named:
         if garbage.wants_attention(snapshot, owner_key):
             yield owner_key
 

@@ -33,7 +33,7 @@ from podraft.server.scheduling.binder import Binding, store
 from podraft.server.scheduling.core.demand import (
     DEFAULT_SCHEDULER,
     Profiles,
-    controller_uid,
+    controller_key,
     demand_of,
 )
 from podraft.server.scheduling.core.schedule import Decision, Scheduler
@@ -158,7 +158,7 @@ class SchedulerProcess:
         uid, node = pod.metadata.uid, pod.spec.node_name
         placed = self._table.placement(uid)
         if placed is None or placed.node != node:
-            self._table.place(uid, node, demand_of(pod.spec), controller_uid(pod))
+            self._table.place(uid, node, demand_of(pod.spec), controller_key(pod))
 
     def _forget(self, pod: Pod) -> None:
         self._queue.discard((pod.metadata.namespace, pod.metadata.name))

@@ -4,55 +4,29 @@ Owns: what follows from the end of an owner: deleting its dependents (background
 for them first (foreground), or releasing them (orphan).
 
 Invariants: an object with an owner that exists is never deleted; that an owner does not
-exist is checked against the API server before anything is deleted for it.
+exist is checked against the API server before anything is deleted for it; an owner is its
+whole key, so a reference that names it wrongly concerns the object that holds it only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
-from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.meta.v1 import requests_pb2
+from podraft.api.owners import OwnerKey, named_key
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
 
 WRITES_MAX = 500
+# Each claim is a question to the API server: an object may name many owners.
+CLAIMS_MAX = 500
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
-
-
-class OwnerKey(NamedTuple):
-    """An object that others name as their owner, whether it exists or not."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-
-
-def owners_of(kind: AnyKind, metadata: meta_pb2.ObjectMeta) -> Iterator[OwnerKey]:
-    """Yield the keys of the owners that an object names."""
-    for reference in metadata.owner_references:
-        owner = by_manifest(reference.api_version, reference.kind)
-        if owner is not None and (kind.namespaced or not owner.namespaced):
-            yield key_of_reference(metadata.namespace, reference, owner)
-
-
-def key_of_reference(
-    namespace: str, reference: meta_pb2.OwnerReference, owner: AnyKind
-) -> OwnerKey:
-    """Return the key of the owner that an object in ``namespace`` names."""
-    return OwnerKey(
-        reference.api_version,
-        reference.kind,
-        namespace if owner.namespaced else "",
-        reference.name,
-        reference.uid,
-    )
 
 
 def plan(snapshot: Snapshot, key: OwnerKey, now: float) -> Plan:
@@ -60,93 +34,125 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: float) -> Plan:
     kind = by_manifest(key.api_version, key.kind)
     if kind is None:
         return Plan()
-    owner = snapshot.get(kind, key.name, key.namespace)
-    dependents = _dependents(snapshot, key.uid)
-    if owner is None or owner.metadata.uid != key.uid:
+    owner = _find(snapshot, key)
+    dependents = _dependents(snapshot, key)
+    if owner is None:
         return _collect(snapshot, key, kind, dependents)
     if not objects.is_deleting(owner.metadata):
         return Plan()
     if ORPHAN in owner.metadata.finalizers:
-        return _release(owner, kind, dependents)
+        return _release(owner, kind, key, dependents)
     if FOREGROUND in owner.metadata.finalizers:
-        return _await_dependents(owner, kind, dependents)
+        return _await_dependents(snapshot, owner, kind, key, dependents)
     return Plan()
 
 
-def _dependents(snapshot: Snapshot, uid: str) -> list[Any]:
-    return [obj for kind in KINDS for obj in snapshot.by_index(kind, BY_OWNER, uid)]
-
-
-def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
-    """Delete the dependents of a vanished owner; one with another owner only forgets this one."""
-    planned = []
-    claims = {Absent(kind, key.namespace, key.name, key.uid)}
-    for dependent in dependents[:WRITES_MAX]:
-        if objects.is_deleting(dependent.metadata):
-            continue
-        others = [
-            other for other in owners_of(of(dependent), dependent.metadata) if other.uid != key.uid
-        ]
-        if any(_exists(snapshot, other) for other in others):
-            planned.append(_forget(dependent, key.uid))
-            continue
-        claims |= {_absence(other) for other in others}
-        planned.append(_deletion(dependent))
-    if not planned:
-        return Plan()
-    more = 0.0 if len(dependents) > WRITES_MAX else None
-    return Plan(tuple(planned), requeue_after_s=more, absent=tuple(claims))
-
-
-def _exists(snapshot: Snapshot, key: OwnerKey) -> bool:
+def _find(snapshot: Snapshot, key: OwnerKey) -> Any:
+    """Return the very object that a key means; None if there is none."""
     kind = by_manifest(key.api_version, key.kind)
-    if kind is None:
-        return True  # Nothing is known of that kind: leave its dependents alone.
-    owner = snapshot.get(kind, key.name, key.namespace)
-    return owner is not None and owner.metadata.uid == key.uid
+    owner = snapshot.get(kind, key.name, key.namespace) if kind is not None else None
+    return owner if owner is not None and owner.metadata.uid == key.uid else None
 
 
 def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
     """Say whether an owner is gone, or is going and waits for its dependents."""
-    kind = by_manifest(key.api_version, key.kind)
-    if kind is None:
-        return False
-    owner = snapshot.get(kind, key.name, key.namespace)
-    return owner is None or owner.metadata.uid != key.uid or objects.is_deleting(owner.metadata)
+    owner = _find(snapshot, key)
+    return owner is None or objects.is_deleting(owner.metadata)
 
 
-def _absence(key: OwnerKey) -> Absent:
-    kind = by_manifest(key.api_version, key.kind)
-    assert kind is not None, "an owner of an unknown kind counts as existing"
-    return Absent(kind, key.namespace, key.name, key.uid)
+def _dependents(snapshot: Snapshot, key: OwnerKey) -> list[Any]:
+    return [obj for kind in KINDS for obj in snapshot.by_index(kind, BY_OWNER, key.text)]
 
 
-def _release(owner: Any, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
+@dataclass(slots=True)
+class _Partings:
+    """The writes that take dependents from one owner, and what must be absent for them."""
+
+    writes: list[commit_pb2.Write] = field(default_factory=list)
+    claims: set[Absent] = field(default_factory=set)
+    more: bool = False
+
+
+def _part(snapshot: Snapshot, key: OwnerKey, dependents: Sequence[Any]) -> _Partings:
+    """Delete the dependents of an owner that goes; one with another owner only forgets it.
+
+    What is being deleted already is passed over first, however many they are: what holds
+    them must not hold the rest.
+    """
+    partings = _Partings()
+    for dependent in dependents:
+        if objects.is_deleting(dependent.metadata):
+            continue
+        if len(partings.writes) >= WRITES_MAX or len(partings.claims) >= CLAIMS_MAX:
+            partings.more = True
+            break
+        claims = _claims_for_deletion(snapshot, key, dependent)
+        if claims is None:
+            partings.writes.append(_forget(dependent, key))
+        else:
+            partings.claims |= claims
+            partings.writes.append(_deletion(dependent))
+    return partings
+
+
+def _claims_for_deletion(
+    snapshot: Snapshot, leaving: OwnerKey, dependent: Any
+) -> set[Absent] | None:
+    """Return which other owners must be absent for a dependent to go; None: one keeps it."""
+    claims: set[Absent] = set()
+    metadata = dependent.metadata
+    for reference in metadata.owner_references:
+        if leaving.is_meant_by(reference):
+            continue
+        other = named_key(of(dependent), metadata.namespace, reference)
+        kind = by_manifest(other.api_version, other.kind) if other is not None else None
+        if other is None or kind is None:
+            return None  # Nothing can be known of that owner: it may well exist.
+        owner = _find(snapshot, other)
+        if owner is None:
+            claims.add(Absent(kind, other.namespace, other.name, other.uid))
+        elif not _waits_for_dependents(owner):
+            return None
+    return claims
+
+
+def _waits_for_dependents(owner: Any) -> bool:
+    return objects.is_deleting(owner.metadata) and FOREGROUND in owner.metadata.finalizers
+
+
+def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
+    """Take the dependents from an owner that has vanished."""
+    partings = _part(snapshot, key, dependents)
+    if not partings.writes:
+        return Plan()
+    claims = {Absent(kind, key.namespace, key.name, key.uid)} | partings.claims
+    again_s = 0.0 if partings.more else None
+    return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(claims))
+
+
+def _release(owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]) -> Plan:
     """Take the owner out of its dependents, then let it go."""
-    uid = owner.metadata.uid
-    planned = [_forget(dependent, uid) for dependent in dependents[: WRITES_MAX - 1]]
+    planned = [_forget(dependent, key) for dependent in dependents[: WRITES_MAX - 1]]
     if len(dependents) < WRITES_MAX:
         planned.append(_drop_finalizer(owner, kind, ORPHAN))
     return Plan(tuple(planned))
 
 
-def _await_dependents(owner: Any, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
-    """Delete the dependents, and let the owner go when none that blocks it is left."""
-    uid = owner.metadata.uid
-    planned = [
-        _deletion(dependent)
-        for dependent in dependents
-        if not objects.is_deleting(dependent.metadata)
-    ][:WRITES_MAX]
-    if not any(_blocks(dependent.metadata, uid) for dependent in dependents):
-        planned.append(_drop_finalizer(owner, kind, FOREGROUND))
-    return Plan(tuple(planned))
+def _await_dependents(
+    snapshot: Snapshot, owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]
+) -> Plan:
+    """Take the dependents from the owner, and let it go when none that blocks it is left."""
+    partings = _part(snapshot, key, dependents)
+    if not any(_blocks(dependent, key) for dependent in dependents):
+        partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND))
+    again_s = 0.0 if partings.more else None
+    return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(partings.claims))
 
 
-def _blocks(metadata: meta_pb2.ObjectMeta, uid: str) -> bool:
+def _blocks(dependent: Any, key: OwnerKey) -> bool:
     return any(
-        reference.uid == uid and reference.block_owner_deletion
-        for reference in metadata.owner_references
+        reference.block_owner_deletion and key.is_meant_by(reference)
+        for reference in dependent.metadata.owner_references
     )
 
 
@@ -162,9 +168,8 @@ def _deletion(dependent: Any) -> commit_pb2.Write:
     )
 
 
-def _forget(dependent: Any, uid: str) -> commit_pb2.Write:
-    metadata = dependent.metadata
-    kept = objects.references_without(metadata, {uid})
+def _forget(dependent: Any, owner: OwnerKey) -> commit_pb2.Write:
+    kept = objects.references_without(dependent.metadata, owner)
     return _patch(dependent, of(dependent), {"ownerReferences": kept})
 
 

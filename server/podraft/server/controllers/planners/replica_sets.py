@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podraft.api import selectors
+from podraft.api import owners, selectors
 from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
@@ -81,30 +81,31 @@ def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
 def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Claims:
     """Find the owned pods; adopt orphans that match, release owned pods that do not."""
     metadata = replica_set.metadata
+    own = owners.key_of(REPLICA_SET, replica_set)
     selector = selectors.label_selector_of(replica_set.spec.selector)
     claims = _Claims([], [])
-    for pod in snapshot.by_index(POD, BY_OWNER, metadata.uid):
-        if not objects.is_controlled_by(pod.metadata, metadata.uid):
+    for pod in snapshot.by_index(POD, BY_OWNER, own.text):
+        if not own.controls(pod.metadata):
             continue
         if selector.matches(pod.metadata.labels):
             claims.pods.append(pod)
         elif not objects.is_deleting(pod.metadata):
-            kept = objects.references_without(pod.metadata, {metadata.uid})
+            kept = objects.references_without(pod.metadata, own)
             claims.writes.append(_set_owners(pod, kept))
     if objects.is_deleting(metadata):
         return claims
     reference = objects.controller_reference(replica_set, REPLICA_SET)
     for pod in snapshot.by_index(POD, BY_ORPHAN_NAMESPACE, metadata.namespace):
         if objects.is_active(pod) and selector.matches(pod.metadata.labels):
-            owners = objects.references_without(pod.metadata, {metadata.uid})
-            claims.writes.append(_set_owners(pod, [*owners, objects.reference_json(reference)]))
+            others = objects.references_without(pod.metadata, own)
+            claims.writes.append(_set_owners(pod, [*others, objects.reference_json(reference)]))
             claims.pods.append(pod)
     return claims
 
 
-def _set_owners(pod: pod_pb2.Pod, owners: list[dict[str, object]]) -> commit_pb2.Write:
+def _set_owners(pod: pod_pb2.Pod, references: list[dict[str, object]]) -> commit_pb2.Write:
     metadata = pod.metadata
-    body = {"metadata": {"ownerReferences": owners}}
+    body = {"metadata": {"ownerReferences": references}}
     return writes.patch(
         POD,
         metadata.name,

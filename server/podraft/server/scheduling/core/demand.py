@@ -14,6 +14,8 @@ from typing import Final
 from podraft.api import quantities
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
+from podraft.api.kinds import POD
+from podraft.api.owners import named_key
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"
@@ -51,7 +53,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class PendingPod:
-    """A pod that waits for a node; ``owner`` is its controller's uid, if it has one."""
+    """A pod that waits for a node; ``owner`` is its controller's key, if it has one."""
 
     namespace: str
     name: str
@@ -81,7 +83,7 @@ class Profiles:
             metadata.namespace,
             metadata.name,
             metadata.uid,
-            controller_uid(pod),
+            controller_key(pod),
             self.profile(pod.spec),
         )
 
@@ -106,11 +108,12 @@ def make_profile(spec: PodSpec) -> Profile:
     )
 
 
-def controller_uid(pod: Pod) -> str:
-    """Return the uid of the owner that controls ``pod``; empty if none does."""
-    for owner in pod.metadata.owner_references:
-        if owner.controller:
-            return owner.uid
+def controller_key(pod: Pod) -> str:
+    """Return the key of the owner that controls ``pod``; empty if none does."""
+    for reference in pod.metadata.owner_references:
+        if reference.controller:
+            owner = named_key(POD, pod.metadata.namespace, reference)
+            return owner.text if owner is not None else ""
     return ""
 
 

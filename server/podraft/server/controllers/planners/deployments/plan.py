@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from podraft.api import selectors
+from podraft.api import owners, selectors
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
@@ -75,35 +75,36 @@ def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
 def _claim(snapshot: Snapshot, work: _Pass) -> list[replica_set_pb2.ReplicaSet]:
     """Return the owned replica sets; release those that do not match, adopt orphans that do."""
     metadata = work.deployment.metadata
+    own = owners.key_of(DEPLOYMENT, work.deployment)
     selector = selectors.label_selector_of(work.deployment.spec.selector)
     claimed = []
-    for owned in snapshot.by_index(REPLICA_SET, BY_OWNER, metadata.uid):
-        if not objects.is_controlled_by(owned.metadata, metadata.uid):
+    for owned in snapshot.by_index(REPLICA_SET, BY_OWNER, own.text):
+        if not own.controls(owned.metadata):
             continue
         if selector.matches(owned.metadata.labels):
             claimed.append(owned)
         elif not objects.is_deleting(owned.metadata):
-            kept = objects.references_without(owned.metadata, {metadata.uid})
+            kept = objects.references_without(owned.metadata, own)
             work.writes.append(_set_owners(owned, kept))
     if objects.is_deleting(metadata):
         return claimed
     reference = objects.controller_reference(work.deployment, DEPLOYMENT)
     for orphan in snapshot.by_index(REPLICA_SET, BY_ORPHAN_NAMESPACE, metadata.namespace):
         if selector.matches(orphan.metadata.labels) and not objects.is_deleting(orphan.metadata):
-            owners = objects.references_without(orphan.metadata, {metadata.uid})
-            work.writes.append(_set_owners(orphan, [*owners, objects.reference_json(reference)]))
+            others = objects.references_without(orphan.metadata, own)
+            work.writes.append(_set_owners(orphan, [*others, objects.reference_json(reference)]))
             # It takes part from the next pass on: an object is written once in a plan.
     return claimed
 
 
 def _set_owners(
-    replica_set: replica_set_pb2.ReplicaSet, owners: list[dict[str, object]]
+    replica_set: replica_set_pb2.ReplicaSet, references: list[dict[str, object]]
 ) -> commit_pb2.Write:
     metadata = replica_set.metadata
     return writes.patch(
         REPLICA_SET,
         metadata.name,
-        {"metadata": {"ownerReferences": owners}},
+        {"metadata": {"ownerReferences": references}},
         metadata.namespace,
         uid=metadata.uid,
         resource_version=metadata.resource_version,
@@ -155,7 +156,7 @@ def _has_old_pods(snapshot: Snapshot, history: History) -> bool:
     return any(
         not objects.is_finished(pod)
         for old in history.old
-        for pod in snapshot.by_index(POD, BY_OWNER, old.metadata.uid)
+        for pod in snapshot.by_index(POD, BY_OWNER, owners.key_of(REPLICA_SET, old).text)
     )
 
 
