@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeAlias
 
@@ -118,27 +119,35 @@ class DatastoreSuite:
     def test_a_request_takes_effect_once_also_after_a_restart(self, open_store: OpenStore) -> None:
         async def main() -> None:
             first, other = (
-                Transaction((Guard(b"a", 0),), (Put(b"a", b"1"), Put(b"b", b"1")), b"me", name * 16)
-                for name in (b"f", b"o")
+                Transaction(
+                    (Guard(b"a", 0),),
+                    (Put(b"a", b"1"), Put(b"b", b"1")),
+                    b"me",
+                    name * 16,
+                    digest,
+                )
+                for name, digest in ((b"f", b"d" * 16), (b"o", b""))
             )
             async with open_store() as store:
-                assert await store.requested(first.request) == 0
+                assert await store.requested(first.request) is None
                 assert await store.transact(first) == Committed(1)
-                assert await store.transact(first) == Repeated(1)
+                once = Repeated(1, first.digest)
+                assert await store.transact(first) == once
                 assert await store.transact(put(b"a", b"2")) == Committed(2)
-                assert await store.transact(first) == Repeated(1)
+                # Whatever it wants now, it is told what was wanted then.
+                assert await store.transact(replace(first, digest=b"e" * 16)) == once
                 assert isinstance(await store.transact(other), GuardFailed)
                 assert await store.transact(delete(b"a")) == Committed(3)
             async with open_store() as store:
                 # The guard holds again, and still nothing happens.
-                assert await store.transact(first) == Repeated(1)
-                assert await store.requested(first.request) == 1
+                assert await store.transact(first) == once
+                assert await store.requested(first.request) == once
                 assert await store.get(b"a") is None
-                assert await store.requested(other.request) == 0
+                assert await store.requested(other.request) is None
                 assert await store.transact(other) == Committed(4)
                 await store.compact(4)
             async with open_store() as store:
-                assert await store.transact(first) == Repeated(1)
+                assert await store.transact(first) == once
                 assert await store.transact(other) == Repeated(4)
                 assert store.revision == 4
 

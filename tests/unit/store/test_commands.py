@@ -23,8 +23,15 @@ puts = st.builds(Put, keys, st.binary(max_size=300), st.booleans())
 writes = st.lists(
     st.one_of(puts, st.builds(Delete, keys)), max_size=5, unique_by=lambda write: write.key
 ).map(tuple)
-requests = st.one_of(st.just(b""), st.binary(min_size=16, max_size=16))
-transactions = st.builds(Transaction, guards, writes, st.binary(max_size=255), requests)
+ids = st.binary(min_size=16, max_size=16)
+requests = st.one_of(st.just((b"", b"")), st.tuples(ids, st.just(b"")), st.tuples(ids, ids))
+transactions = st.builds(
+    lambda guards, writes, author, request: Transaction(guards, writes, author, *request),
+    guards,
+    writes,
+    st.binary(max_size=255),
+    requests,
+)
 
 EXAMPLE = Transaction(
     (Guard(b"g", 7), Guard(b"absent", 0)),
@@ -60,10 +67,20 @@ def test_the_format_of_version_3_has_the_request_before_the_author() -> None:
     assert encode_command(requested, 5) == bytes.fromhex(expected)
 
 
-@pytest.mark.parametrize("request_id", [b"", b"r" * 16])
+def test_the_format_of_version_4_has_the_digest_after_the_request() -> None:
+    digested = Transaction((), (Delete(b"c"),), b"me", bytes(range(16)), b"\xff" * 16)
+    expected = "04 0500000000000000 00000000 01000000 000102030405060708090a0b0c0d0e0f"
+    expected += "ffffffffffffffffffffffffffffffff 02 6d65  03 0100 00000000 63"
+    assert encode_command(digested, 5) == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "digest"), [(b"", b""), (b"r" * 16, b""), (b"r" * 16, b"d" * 16)]
+)
 @pytest.mark.parametrize("author", [b"", b"admin"])
-def test_a_command_cut_anywhere_is_refused(author: bytes, request_id: bytes) -> None:
-    encoded = encode_command(Transaction(EXAMPLE.guards, EXAMPLE.writes, author, request_id), 5)
+def test_a_command_cut_anywhere_is_refused(author: bytes, request_id: bytes, digest: bytes) -> None:
+    transaction = Transaction(EXAMPLE.guards, EXAMPLE.writes, author, request_id, digest)
+    encoded = encode_command(transaction, 5)
     for cut in range(len(encoded)):
         with pytest.raises(CommandFormatError):
             decode_command(encoded[:cut])
@@ -76,8 +93,8 @@ def test_bytes_behind_a_command_are_refused() -> None:
 
 def test_unknown_versions_and_operations_are_refused() -> None:
     encoded = encode_command(Transaction((), (Put(b"a", b"v"),)), 0)
-    with pytest.raises(CommandFormatError, match="version 4 is unknown"):
-        decode_command(b"\x04" + encoded[1:])
+    with pytest.raises(CommandFormatError, match="version 5 is unknown"):
+        decode_command(b"\x05" + encoded[1:])
     with pytest.raises(CommandFormatError, match="unknown operation 9"):
         decode_command(encoded[:17] + b"\x09" + encoded[18:])
 

@@ -47,8 +47,8 @@ def test_all_but_the_newest_are_forgotten_by_age_and_by_number() -> None:
         requests.remember(name(number), number + 1, 0)
     assert (len(requests), requests.oldest_revision) == (50, 11)
     requests.remember(name(60), 61, 1_001)
-    assert (len(requests), requests.revision_of(name(51))) == (10, 52)
-    assert requests.revision_of(name(50)) == 0
+    assert (len(requests), requests.find(name(51))) == (10, AppliedRequest(name(51), 52, 0))
+    assert requests.find(name(50)) is None
 
 
 def test_a_proposer_with_a_slow_clock_does_not_turn_time_back() -> None:
@@ -66,7 +66,7 @@ def test_who_starts_from_what_was_stored_remembers_the_same(seed: int) -> None:
     stored: list[AppliedRequest] = []
     for number in range(400):
         time_ms += random.choice((0, 1, 20, 300, -40))
-        member.remember(name(number), number + 1, time_ms)
+        member.remember(name(number), number + 1, time_ms, name(random.randrange(9)))
         newest = member.newest
         assert newest is not None
         # A disk may hold more of the past than is remembered, never less.
@@ -74,10 +74,13 @@ def test_who_starts_from_what_was_stored_remembers_the_same(seed: int) -> None:
         if random.random() < 0.2:
             other = few(stored)
             assert other.all() == member.all()
-            assert all(other.revision_of(e.request) == e.revision for e in member.all())
+            assert all(other.find(each.request) == each for each in member.all())
             member = random.choice((member, other))
 
 
 def test_ids_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         check_transaction(Transaction((), (Put(b"a", b""),), b"", b"short"))
+    for request, digest in ((name(1), b"short"), (b"", name(1))):
+        with pytest.raises(ValueError, match="16 bytes"):
+            check_transaction(Transaction((), (Put(b"a", b""),), b"", request, digest))

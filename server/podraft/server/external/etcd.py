@@ -247,7 +247,7 @@ class EtcdDatastore:
         revision = from_etcd(response.header.revision)
         if not response.succeeded:
             if repeated := self._translation.repeated(transaction, response):
-                return Repeated(repeated)
+                return repeated
             return GuardFailed(*self._translation.unmet(transaction, response))
         if transaction.writes:
             self._written = max(self._written, revision)
@@ -265,11 +265,11 @@ class EtcdDatastore:
             request = self._translation.transaction(transaction, lease)
             return await self._txn(request, repeatable=True)
 
-    async def requested(self, request: bytes) -> int:
-        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
+    async def requested(self, request: bytes) -> Repeated | None:
+        """Return how a transaction of ``request`` took effect; None: that is not known."""
         key = self._translation.request_key(request)
         response = await self._range(etcd_pb2.RangeRequest(key=key))
-        return from_etcd(response.kvs[0].mod_revision) if response.kvs else 0
+        return self._translation.remembered(response.kvs)
 
     async def _txn(self, request: etcd_pb2.TxnRequest, *, repeatable: bool) -> etcd_pb2.TxnResponse:
         known = self._revision

@@ -3,7 +3,8 @@
 Owns: how podraft's state lies in etcd.
 
     <prefix>/store/<key>  ->  value | kind u8
-    <prefix>/requests/<id>  ->  nothing; with a lease: written with what the request wanted
+    <prefix>/requests/<id>  ->  digest, 16 bytes or none; with a lease: written with what the
+                                request wanted
 
 Kind 1: the value is stamped.  The revision of a write is known only afterwards, so etcd
 holds the value without its suffix, and whoever reads appends the one of ``mod_revision``:
@@ -15,6 +16,7 @@ everywhere.  Invariant: no etcd revision leaves this package.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from podraft.internal.etcd.v3 import etcd_pb2
@@ -23,6 +25,7 @@ from podraft.server.state.datastore import (
     Guard,
     Put,
     Record,
+    Repeated,
     StoreFailedError,
     Transaction,
 )
@@ -138,15 +141,19 @@ class Translation:
             # Last: the answers to the guards keep their places.
             request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=0)
             request.failure.add().request_range.key = key
-            request.success.add().request_put.MergeFrom(etcd_pb2.PutRequest(key=key, lease=lease))
+            remembered = etcd_pb2.PutRequest(key=key, value=transaction.digest, lease=lease)
+            request.success.add().request_put.MergeFrom(remembered)
         return request
 
-    def repeated(self, transaction: Transaction, response: etcd_pb2.TxnResponse) -> int:
-        """Return the revision at which the refused transaction's request took effect, or 0."""
+    def repeated(self, transaction: Transaction, response: etcd_pb2.TxnResponse) -> Repeated | None:
+        """Return how the refused transaction's request took effect before; None if it did not."""
         if not transaction.request:
-            return 0
-        found = response.responses[-1].response_range.kvs
-        return from_etcd(found[0].mod_revision) if found else 0
+            return None
+        return self.remembered(response.responses[-1].response_range.kvs)
+
+    def remembered(self, found: Sequence[etcd_pb2.KeyValue]) -> Repeated | None:
+        """Return what stands where a request is remembered: one key, or none."""
+        return Repeated(from_etcd(found[0].mod_revision), found[0].value) if found else None
 
     def unmet(
         self, transaction: Transaction, response: etcd_pb2.TxnResponse

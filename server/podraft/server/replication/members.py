@@ -42,6 +42,7 @@ from podraft.server.state.datastore import (
     Outcome,
     Page,
     Record,
+    Repeated,
     StoreFailedError,
     StoreOverloadedError,
     Transaction,
@@ -319,8 +320,8 @@ class RaftDatastore:
             prefix, start_after=start_after, limit=limit, revision=revision
         )
 
-    async def requested(self, request: bytes) -> int:
-        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
+    async def requested(self, request: bytes) -> Repeated | None:
+        """Return how a transaction of ``request`` took effect; None: that is not known."""
         self._state.check_serving()
         return self._state.requested(request)
 

@@ -7,7 +7,7 @@ through here; a connection without a certificate of the cluster never gets so fa
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -18,6 +18,25 @@ from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
 _CACHE_MAX: Final = 4096
+
+
+class Authorizer(Protocol):
+    """Decides whether the caller may make a call."""
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether every call is allowed."""
+
+    @property
+    def author(self) -> bytes:
+        """The caller's name, as history keeps it."""
+
+    def __call__(self, attributes: Attributes) -> None:
+        """Return if it may.
+
+        Raises:
+            RefusedError: It may not.
+        """
 
 
 class Caller:

@@ -23,6 +23,7 @@ from podraft.server import admission
 from podraft.server.auth import authorize as rules
 from podraft.server.auth.authorize import Attributes
 from podraft.server.rpc import binding, keys, requests, wire
+from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid, located
@@ -40,25 +41,6 @@ class Reader(RangeReader, Protocol):
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``."""
-
-
-class Authorizer(Protocol):
-    """Decides whether the caller may make a call."""
-
-    @property
-    def unrestricted(self) -> bool:
-        """Whether every call is allowed."""
-
-    @property
-    def author(self) -> bytes:
-        """The caller's name, as history keeps it."""
-
-    def __call__(self, attributes: Attributes) -> None:
-        """Return if it may.
-
-        Raises:
-            RefusedError: It may not.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +102,7 @@ class Plan:
 class Planner:
     """Plans one list of writes; used once.
 
-    With a ``request``, generated names follow from it: they are the same in a retry.
+    If the ``call`` has an id, generated names follow from it: they are the same in a retry.
     """
 
     def __init__(
@@ -129,10 +111,10 @@ class Planner:
         decoded: DecodedObjects,
         around: Surroundings,
         authorize: Authorizer,
-        request: bytes = b"",
+        call: requests.Call = requests.WITHOUT_ID,
     ) -> None:
         self._reader = reader
-        self._request = request
+        self._call = call
         self._decoded = decoded
         self._around = around
         self._authorize = authorize
@@ -175,7 +157,13 @@ class Planner:
             elif entry.record is not None:
                 writes[entry.key] = Delete(entry.key)
         guards = tuple(self._guards.values())
-        return Transaction(guards, tuple(writes.values()), self._authorize.author, self._request)
+        return Transaction(
+            guards,
+            tuple(writes.values()),
+            self._authorize.author,
+            self._call.request,
+            self._call.digest,
+        )
 
     async def _apply(self, operation: Operation, index: int) -> Result:
         match operation:
@@ -213,8 +201,8 @@ class Planner:
         return entry
 
     def _suffix(self, index: int, attempt: int) -> str:
-        if self._request:
-            return requests.suffix(self._request, index, attempt)
+        if self._call.request:
+            return requests.suffix(self._call.request, index, attempt)
         return self._around.new_suffix()
 
     async def _create(self, operation: Create, index: int) -> Result:

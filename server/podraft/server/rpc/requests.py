@@ -4,25 +4,32 @@ Owns: how a client's request id becomes the store's, what is random in a plan bu
 in each retry, and reading back what a transaction left.
 
 Invariants: ids of different users never meet, so nobody is answered with what another one wrote;
-an answer is made of the state at the revision that the call took.
+an id stands for the writes that it came with first, and tells nothing to other ones; an answer is
+made of the state at the revision that the call took, and given only to who may still make the
+call on the state before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, assert_never
+
+from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.server.admission.metadata import MAX_GENERATED_BASE
+from podraft.server.auth.authorize import BINDING, Attributes
 from podraft.server.rpc import keys
+from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.errors import Code, RefusedError, invalid
-from podraft.server.rpc.operations import Bind, Create, Operation, Update
+from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.results import Result
-from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
-from podraft.server.state.requests import REQUEST_BYTES
+from podraft.server.state.datastore import Datastore, Record, Repeated, RevisionCompactedError
+from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 from podraft.server.state.revisions import revision_suffix
 
 NAME_ATTEMPTS_MAX: Final = 8
@@ -30,21 +37,66 @@ NAME_ATTEMPTS_MAX: Final = 8
 SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH: Final = 5
 _PLACE = Struct("<II")
+_LENGTHS = Struct("<QQ")
 
 
-def scoped(author: bytes, request_id: bytes) -> bytes:
-    """Return what the store calls a user's request; nothing if it has no id.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the store knows a call by, and the digest of its writes; both empty if it has no id."""
+
+    request: bytes = b""
+    digest: bytes = b""
+
+    def is_that_of(self, applied: Repeated) -> bool:
+        """Say whether the writes are those that took effect under the call's id.
+
+        Data directories of older versions hold ids without digests: there the id must do.
+        """
+        return not applied.digest or applied.digest == self.digest
+
+
+WITHOUT_ID: Final = Call()
+
+
+def identified(author: bytes, request_id: bytes, operations: Sequence[Operation]) -> Call:
+    """Return what the store calls a user's call; it is the same on every server.
 
     Raises:
         RefusedError: The id is not of the right length.
     """
     if not request_id:
-        return b""
+        return WITHOUT_ID
     if len(request_id) != REQUEST_BYTES:
         raise invalid(
             "requestId", f"expected {REQUEST_BYTES} random bytes or none, got {len(request_id)}"
         )
-    return blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
+    # The id is the digest's key: who finds one on a disk cannot try guesses of a Secret on it.
+    digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
+    for operation in operations:
+        what, message = _told(operation)
+        encoded = message.SerializeToString(deterministic=True)
+        digest.update(_LENGTHS.pack(len(what), len(encoded)))
+        digest.update(what)
+        digest.update(encoded)
+    request = blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
+    return Call(request, digest.digest())
+
+
+def _told(operation: Operation) -> tuple[bytes, Message]:
+    """Return what kind of write it is, of which kind of object, and all that it says."""
+    match operation:
+        case Create(kind, made):
+            return f"create {kind.resource}".encode(), made
+        case Update(kind, made, subresource):
+            return f"update {kind.resource} {subresource}".encode(), made
+        case Patch(kind, request):
+            return f"patch {kind.resource}".encode(), request
+        case Remove(kind, request):
+            return f"delete {kind.resource}".encode(), request
+        case Bind(request):
+            return b"bind", request
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def suffix(request: bytes, write: int, attempt: int) -> str:
@@ -54,57 +106,118 @@ def suffix(request: bytes, write: int, attempt: int) -> str:
 
 
 async def repeated(
-    datastore: Datastore, operations: Sequence[Operation], request: bytes, revision: int
+    datastore: Datastore,
+    operations: Sequence[Operation],
+    authorize: Authorizer,
+    call: Call,
+    applied: Repeated,
 ) -> tuple[Result, ...]:
-    """Return what the writes of ``request``, which took ``revision``, answer.
+    """Return what the writes of ``call``, which took effect before, answer.
 
     An object that several of them wrote is shown as the last one left it, in each; one that
     came and went among them by its name.
 
     Raises:
-        RefusedError: The id was another call's, or the revision is not kept.
+        RefusedError: The caller may not make the call, the id was another call's, or the revision
+            is not kept.
     """
     try:
         found = [
-            await _result(datastore, operation, request, index, revision)
+            await _traces(datastore, operation, call.request, index, applied.revision)
             for index, operation in enumerate(operations)
         ]
     except RevisionCompactedError:
         raise RefusedError(
             Code.OUT_OF_RANGE,
-            f"the call took effect at revision {revision}, but what it left is not kept any more: "
-            "read it again",
+            f"the call took effect at revision {applied.revision}, but what it left is not kept "
+            "any more: read it again",
         ) from None
-    if not any(is_its for _, is_its in found):
-        raise _other_call()
-    return tuple(result for result, _ in found)
+    if not authorize.unrestricted:
+        for operation, traces in zip(operations, found, strict=True):
+            authorize(_attributes(operation, traces))
+    if not applied.digest and not any(traces.certain for traces in found):
+        raise other_call()
+    return tuple(
+        _result(operation, traces, applied.revision)
+        for operation, traces in zip(operations, found, strict=True)
+    )
 
 
-def _other_call() -> RefusedError:
+def other_call() -> RefusedError:
+    """Return the refusal of an id that came with other writes before."""
     return invalid("requestId", "was used for another call: use each id for one call only")
 
 
-async def _result(
+@dataclass(frozen=True, slots=True)
+class _Traces:
+    """One write's object just before the transaction and just after it.
+
+    ``certain``: it was certainly written then.
+    """
+
+    before: Record | None
+    after: Record | None
+    certain: bool
+
+
+async def _traces(
     datastore: Datastore, operation: Operation, request: bytes, index: int, revision: int
-) -> tuple[Result, bool]:
-    """Return what one write answers, and whether it certainly wrote it at ``revision``."""
-    kind = _kind(operation)
+) -> _Traces:
+    """Return what the transaction of ``revision`` did to the object of one of its writes."""
     for key in _keys(operation, request, index):
-        record = await _record(datastore, key, revision)
-        if record is not None:
-            if _is_generated(operation) and record.create_revision != revision:
-                continue  # The name was taken by another object.
-            # A bind may have written its record only.
-            is_its = record.mod_revision == revision or isinstance(operation, Bind)
-            return Result(kind, record.value, written=False), is_its
+        after = await _record(datastore, key, revision)
+        if after is not None and _is_generated(operation) and after.create_revision != revision:
+            continue  # The name was taken by another object.
         before = await _record(datastore, key, revision - 1) if revision > 1 else None
+        if after is not None:
+            # A bind may have written its record only.
+            certain = after.mod_revision == revision or isinstance(operation, Bind)
+            return _Traces(before, after, certain)
         if before is not None:
-            value = before.value + revision_suffix(revision)
-            return Result(kind, value, written=False), True
+            return _Traces(before, None, certain=True)
+    return _Traces(None, None, certain=False)
+
+
+def _result(operation: Operation, traces: _Traces, revision: int) -> Result:
+    kind = _kind(operation)
+    if traces.after is not None:
+        return Result(kind, traces.after.value, written=False)
+    if traces.before is not None:
+        return Result(kind, traces.before.value + revision_suffix(revision), written=False)
     named = kind.message()
     target = _target(operation)
     named.metadata.name, named.metadata.namespace = target.name, target.namespace
-    return Result(kind, named.SerializeToString(), written=False), False
+    return Result(kind, named.SerializeToString(), written=False)
+
+
+def _attributes(operation: Operation, traces: _Traces) -> Attributes:
+    """Return the call that the write was, on the objects that it met and left."""
+    kind, target = _kind(operation), _target(operation)
+    before, after = (
+        None if record is None else kind.message.FromString(record.value)
+        for record in (traces.before, traces.after)
+    )
+    # What an earlier write of the same transaction made was stored for the later ones.
+    stored = before if before is not None else after
+    name = target.name or (after.metadata.name if after is not None else "")
+    match operation:
+        case Create(_, proposed):
+            made = after if after is not None else proposed
+            return Attributes("create", kind, target.namespace, name, object=made)
+        case Update(_, proposed, subresource):
+            made = after if after is not None else proposed
+            return Attributes("update", kind, target.namespace, name, subresource, made, stored)
+        case Patch(_, request):
+            made = after if after is not None else stored
+            return Attributes(
+                "patch", kind, target.namespace, name, request.subresource, made, stored
+            )
+        case Remove():
+            return Attributes("delete", kind, target.namespace, name, stored=stored)
+        case Bind():
+            return Attributes("create", kind, target.namespace, name, BINDING, stored=stored)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _is_generated(operation: Operation) -> bool:

@@ -3,7 +3,7 @@
 Owns: the bounded retries.  Invariants: a caller's own precondition is never
 retried away (the new plan meets it again and refuses); a write is answered only
 when the store has acknowledged it; a dry run does all but transact; a call that took effect
-under its request id before is answered as it was then.
+under its request id before is answered as it was then, if its caller may still make it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from typing import Final
 
 from podraft.api.violations import InvalidObjectError
 from podraft.server.rpc import requests
+from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.freshness import AsksOthers
 from podraft.server.rpc.operations import Operation
-from podraft.server.rpc.planning import Authorizer, Plan, Planner, Reader, Surroundings
+from podraft.server.rpc.planning import Plan, Planner, Reader, Surroundings
 from podraft.server.rpc.results import Result
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 
@@ -82,25 +83,27 @@ class Writer:
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
-        request = b"" if dry_run else requests.scoped(authorize.author, request_id)
-        plan_once = partial(
-            self._plan, operations, authorize, numbered, dry_run=dry_run, request=request
-        )
+        call = requests.WITHOUT_ID
+        if not dry_run:
+            call = requests.identified(authorize.author, request_id, operations)
+        plan_once = partial(self._plan, operations, authorize, numbered, dry_run=dry_run, call=call)
         if dry_run:
             return Outcome((await plan_once()).results, 0)
         try:
             outcome = await self._attempts(plan_once)
-        except (RefusedError, InvalidObjectError):
+        except (RefusedError, InvalidObjectError) as refusal:
             # What is refused may be what the first attempt made true: the object is there.
-            revision = await self._requested(request)
-            if not revision:
+            applied = await self._requested(call.request)
+            if applied is None or (_is_denial(refusal) and not call.is_that_of(applied)):
                 raise
         else:
             if isinstance(outcome, Outcome):
                 return outcome
-            revision = outcome.revision
-        results = await requests.repeated(self._datastore, operations, request, revision)
-        return Outcome(results, revision)
+            applied = outcome
+        if not call.is_that_of(applied):
+            raise requests.other_call()
+        results = await requests.repeated(self._datastore, operations, authorize, call, applied)
+        return Outcome(results, applied.revision)
 
     async def _attempts(self, plan_once: Callable[[], Awaitable[Plan]]) -> Outcome | Repeated:
         attempt = await self._attempt(plan_once)
@@ -123,20 +126,20 @@ class Writer:
     ) -> Outcome | Repeated | GuardFailed:
         plan = await plan_once()
         if not plan.transaction.writes:
-            revision = await self._requested(plan.transaction.request)
-            return Repeated(revision) if revision else Outcome(plan.results, self._revision)
+            applied = await self._requested(plan.transaction.request)
+            return applied or Outcome(plan.results, self._revision)
         outcome = await self._datastore.transact(plan.transaction)
         if isinstance(outcome, Committed):
             return Outcome(plan.results, outcome.revision)
         return outcome
 
-    async def _requested(self, request: bytes) -> int:
-        """Return the revision at which ``request`` took effect; 0: it did not, as far as known.
+    async def _requested(self, request: bytes) -> Repeated | None:
+        """Return how ``request`` took effect; None: it did not, as far as known.
 
         A plan that is refused or finds nothing to do was made of all that was committed before
         it: if the request took effect then, it is known here.
         """
-        return await self._datastore.requested(request) if request else 0
+        return await self._datastore.requested(request) if request else None
 
     @property
     def _revision(self) -> int:
@@ -149,9 +152,9 @@ class Writer:
         numbered: bool,
         *,
         dry_run: bool,
-        request: bytes,
+        call: requests.Call,
     ) -> Plan:
-        plan_on = partial(self._plan_on, operations, authorize, numbered, request)
+        plan_on = partial(self._plan_on, operations, authorize, numbered, call)
         asks_others = self._asks_others
         if asks_others is None:
             return await plan_on(self._datastore)
@@ -169,10 +172,10 @@ class Writer:
         operations: Sequence[Operation],
         authorize: Authorizer,
         numbered: bool,
-        request: bytes,
+        call: requests.Call,
         reader: Reader,
     ) -> Plan:
-        planner = Planner(reader, self._decoded, self._around, authorize, request)
+        planner = Planner(reader, self._decoded, self._around, authorize, call)
         return await planner.plan(operations, numbered=numbered)
 
 
@@ -197,6 +200,10 @@ class _Queues:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, waiting - 1)
+
+
+def _is_denial(refusal: Exception) -> bool:
+    return isinstance(refusal, RefusedError) and refusal.code is Code.PERMISSION_DENIED
 
 
 def _now() -> datetime:

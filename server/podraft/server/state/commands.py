@@ -1,11 +1,12 @@
 """The binary form of a transaction, as the log keeps it and members exchange it.
 
-Owns: the command format, little-endian, version 3 if it has a request, else 2 if it has an
-author, else 1:
+Owns: the command format, little-endian, version 4 if it has a request with a digest, else 3 if
+it has a request, else 2 if it has an author, else 1:
 
     version u8 | time_ms u64 | guards u32 | writes u32
-    version 3:  request, 16 bytes
-    version 2 and 3:  author length u8 | author
+    version 3 and 4:  request, 16 bytes
+    version 4:  digest, 16 bytes
+    version 2 to 4:  author length u8 | author
     guard:  mod_revision u64 | key length u16 | key
     write:  operation u8 | key length u16 | value length u32 | key | value
 
@@ -22,11 +23,12 @@ from dataclasses import dataclass
 from struct import Struct
 
 from podraft.server.state.datastore import Delete, Guard, Put, Transaction
-from podraft.server.state.requests import REQUEST_BYTES
+from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 
 COMMAND_VERSION = 1
 AUTHORED_COMMAND_VERSION = 2
 REQUESTED_COMMAND_VERSION = 3
+DIGESTED_COMMAND_VERSION = 4
 # LMDB keys hold at most 511 bytes; history appends a separator and a revision.
 KEY_BYTES_MAX = 480
 AUTHOR_BYTES_MAX = 255
@@ -55,10 +57,13 @@ def check_transaction(transaction: Transaction) -> None:
 
     Raises:
         ValueError: A key is empty, too long, holds a NUL byte, or is written twice; the
-            author's name is too long; the request's id has another length than 16.
+            author's name is too long; the request's id or digest has another length than 16, or
+            there is a digest of no request.
     """
     if transaction.request and len(transaction.request) != REQUEST_BYTES:
         raise ValueError(f"the id of a request has {REQUEST_BYTES} bytes")
+    if transaction.digest and not (transaction.request and len(transaction.digest) == DIGEST_BYTES):
+        raise ValueError(f"the digest of a request has {DIGEST_BYTES} bytes")
     if len(transaction.author) > AUTHOR_BYTES_MAX:
         raise ValueError(f"the author's name has more than {AUTHOR_BYTES_MAX} bytes")
     writes = transaction.writes
@@ -76,9 +81,11 @@ def encode_command(transaction: Transaction, time_ms: int) -> bytes:
     """Return the bytes of ``transaction``, which ``check_transaction`` has passed."""
     guards, writes, author = transaction.guards, transaction.writes, transaction.author
     if transaction.request:
+        version = DIGESTED_COMMAND_VERSION if transaction.digest else REQUESTED_COMMAND_VERSION
         parts = [
-            _HEADER.pack(REQUESTED_COMMAND_VERSION, time_ms, len(guards), len(writes)),
+            _HEADER.pack(version, time_ms, len(guards), len(writes)),
             transaction.request,
+            transaction.digest,
             _AUTHOR.pack(len(author)),
             author,
         ]
@@ -112,14 +119,16 @@ def decode_command(data: bytes) -> Command:
     """
     reader = _Reader(data)
     version, time_ms, guard_count, write_count = reader.unpack(_HEADER)
-    if not COMMAND_VERSION <= version <= REQUESTED_COMMAND_VERSION:
+    if not COMMAND_VERSION <= version <= DIGESTED_COMMAND_VERSION:
         raise CommandFormatError(
             f"command version {version} is unknown, "
-            f"expected {COMMAND_VERSION} to {REQUESTED_COMMAND_VERSION}"
+            f"expected {COMMAND_VERSION} to {DIGESTED_COMMAND_VERSION}"
         )
-    request = author = b""
-    if version == REQUESTED_COMMAND_VERSION:
+    request = digest = author = b""
+    if version >= REQUESTED_COMMAND_VERSION:
         request = reader.take(REQUEST_BYTES)
+    if version == DIGESTED_COMMAND_VERSION:
+        digest = reader.take(DIGEST_BYTES)
     if version != COMMAND_VERSION:
         author = reader.take(reader.unpack(_AUTHOR)[0])
         if version == AUTHORED_COMMAND_VERSION and not author:
@@ -130,7 +139,7 @@ def decode_command(data: bytes) -> Command:
         guards.append(Guard(reader.take(key_length), mod_revision))
     writes = tuple(_decode_write(reader) for _ in range(write_count))
     reader.finish()
-    transaction = Transaction(tuple(guards), writes, author, request)
+    transaction = Transaction(tuple(guards), writes, author, request, digest)
     try:
         check_transaction(transaction)
     except ValueError as error:

@@ -67,12 +67,15 @@ class Transaction:
     wants it, at most 255 bytes; empty: the server itself.  Only history looks at it.
     ``request``, 16 bytes or none, names what wants it: of the transactions of one request,
     at most one takes effect, for as long as the store remembers it (minutes).
+    ``digest``, 16 bytes or none, is that of what the request wants: it decides nothing here, and
+    is told with the request when that comes again.
     """
 
     guards: tuple[Guard, ...]
     writes: tuple[Put | Delete, ...]
     author: bytes = b""
     request: bytes = b""
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,13 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """No write took effect now: those of the same request did, at ``revision``."""
+    """No write took effect now: those of the same request did, at ``revision``.
+
+    ``digest`` is that of what the request wanted then; empty if it is not known.
+    """
 
     revision: int
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +220,10 @@ class Datastore(Protocol):
             StoreFailedError: The outcome is unknown or the store stopped.
         """
 
-    async def requested(self, request: bytes) -> int:
-        """Return the revision at which a transaction of ``request`` took effect.
+    async def requested(self, request: bytes) -> Repeated | None:
+        """Return what is known of the transaction of ``request`` that took effect.
 
-        0: none did as far as this member has applied, or it is forgotten.
+        None: none did as far as this member has applied, or it is forgotten.
         """
 
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:

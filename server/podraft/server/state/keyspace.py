@@ -118,8 +118,8 @@ class Keyspace:
         if revision <= self.revision:
             raise ValueError(f"revision {revision} does not follow {self.revision}")
         request = transaction.request
-        if request and (applied := self.requests.revision_of(request)):
-            return Repeated(applied), ()
+        if request and (applied := self.requests.find(request)) is not None:
+            return Repeated(applied.revision, applied.digest), ()
         failed = self.unmet(transaction.guards)
         if failed is not None:
             return failed, ()
@@ -139,7 +139,7 @@ class Keyspace:
             return Committed(self.revision), ()
         self.revision = revision
         if request:
-            self.requests.remember(request, revision, time_ms)
+            self.requests.remember(request, revision, time_ms, transaction.digest)
         return Committed(revision), tuple(events)
 
     def _put(self, key: bytes, value: bytes, revision: int) -> Event:

@@ -1,6 +1,7 @@
 """Which requests took effect lately: what lets a repeated one take effect once.
 
-Owns: the remembered requests of the state, each with the revision that its transaction took.
+Owns: the remembered requests of the state, each with the revision that its transaction took
+and the digest of what it wanted.
 
 Invariants: what is remembered follows from the applied transactions alone, so it is the same on
 every member, after a restart and after a snapshot.  Time is that of the transactions, never a
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 REQUEST_BYTES: Final = 16
+DIGEST_BYTES: Final = 16
 # Every member must forget at the same moment: these are no options.
 KEPT_MAX: Final = 120_000
 KEPT_ALWAYS: Final = 10_000
@@ -24,17 +26,21 @@ KEPT_MS: Final = 300_000
 
 @dataclass(frozen=True, slots=True)
 class AppliedRequest:
-    """A request whose transaction took ``revision``; ``time_ms`` is that of the state then."""
+    """A request whose transaction took ``revision``; ``time_ms`` is that of the state then.
+
+    ``digest`` is that of what it wanted; empty if an older version wrote it, which kept none.
+    """
 
     request: bytes
     revision: int
     time_ms: int
+    digest: bytes = b""
 
 
 class AppliedRequests:
     """The requests that took effect lately, the oldest first."""
 
-    __slots__ = ("_always", "_keep_ms", "_max", "_order", "_revisions")
+    __slots__ = ("_always", "_by_request", "_keep_ms", "_max", "_order")
 
     def __init__(
         self,
@@ -46,16 +52,16 @@ class AppliedRequests:
     ) -> None:
         self._max, self._always, self._keep_ms = kept_max, kept_always, keep_ms
         self._order: deque[AppliedRequest] = deque()
-        self._revisions: dict[bytes, int] = {}
+        self._by_request: dict[bytes, AppliedRequest] = {}
         for each in applied:
-            self.remember(each.request, each.revision, each.time_ms)
+            self.remember(each.request, each.revision, each.time_ms, each.digest)
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def revision_of(self, request: bytes) -> int:
-        """Return the revision at which ``request`` took effect, 0 if that is not known."""
-        return self._revisions.get(request, 0)
+    def find(self, request: bytes) -> AppliedRequest | None:
+        """Return what is remembered of ``request``; None if it is not known to have had effect."""
+        return self._by_request.get(request)
 
     @property
     def oldest_revision(self) -> int:
@@ -71,15 +77,15 @@ class AppliedRequests:
         """Return what is remembered, in the order in which it took effect."""
         return tuple(self._order)
 
-    def remember(self, request: bytes, revision: int, time_ms: int) -> None:
+    def remember(self, request: bytes, revision: int, time_ms: int, digest: bytes = b"") -> None:
         """Remember that ``request``, which is not known, took effect; forget the oldest."""
         order = self._order
         if order and order[-1].time_ms > time_ms:
             time_ms = order[-1].time_ms
-        order.append(AppliedRequest(request, revision, time_ms))
-        self._revisions[request] = revision
+        applied = self._by_request[request] = AppliedRequest(request, revision, time_ms, digest)
+        order.append(applied)
         horizon_ms = time_ms - self._keep_ms
         while len(order) > self._always and (
             order[0].time_ms < horizon_ms or len(order) > self._max
         ):
-            del self._revisions[order.popleft().request]
+            del self._by_request[order.popleft().request]

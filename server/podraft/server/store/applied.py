@@ -25,6 +25,7 @@ from podraft.server.state.datastore import (
     GuardFailed,
     Page,
     Record,
+    Repeated,
     RevisionCompactedError,
     SlowWatcherError,
     StoreFailedError,
@@ -143,9 +144,10 @@ class AppliedState:
         """Return the first guard that does not hold now, None if all do."""
         return self._keyspace.unmet(guards)
 
-    def requested(self, request: bytes) -> int:
-        """Return the revision at which a transaction of ``request`` took effect; 0: not known."""
-        return self._keyspace.requests.revision_of(request)
+    def requested(self, request: bytes) -> Repeated | None:
+        """Return how a transaction of ``request`` took effect; None: that is not known."""
+        applied = self._keyspace.requests.find(request)
+        return None if applied is None else Repeated(applied.revision, applied.digest)
 
     async def range(
         self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0

@@ -5,7 +5,7 @@ Owns: the file's layout.
     history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value
     revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
                 an author's name stands among the keys, its length marked by the highest bit
-    requests:   revision u64  ->  time_ms u64 | request, 16 bytes
+    requests:   revision u64  ->  time_ms u64 | request, 16 bytes | digest, 16 bytes or none
                 of the revisions whose requests are remembered, and perhaps some older ones
     meta:       name  ->  u64, or bytes
 
@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from podraft.server.state.datastore import Event, Record
-from podraft.server.state.requests import AppliedRequest
+from podraft.server.state.requests import REQUEST_BYTES, AppliedRequest
 from podraft.server.store.copying import copy_environment
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.segment_files import free_gently
@@ -185,7 +185,8 @@ class History:
                 continue
             revision = _NUMBER.pack(batch.revision)
             if batch.request is not None:
-                stored = _NUMBER.pack(batch.request.time_ms) + batch.request.request
+                remembered = batch.request
+                stored = _NUMBER.pack(remembered.time_ms) + remembered.request + remembered.digest
                 requests.append((revision, stored))
                 oldest_request = batch.oldest_request
             keys = [_NUMBER.pack(batch.time_ms)]
@@ -279,7 +280,9 @@ class History:
         ):
             for revision, stored in cursor:
                 (time_ms,) = _NUMBER.unpack_from(stored)
-                yield AppliedRequest(stored[_NUMBER.size :], _NUMBER.unpack(revision)[0], time_ms)
+                digest_at = _NUMBER.size + REQUEST_BYTES
+                request, digest = stored[_NUMBER.size : digest_at], stored[digest_at:]
+                yield AppliedRequest(request, _NUMBER.unpack(revision)[0], time_ms, digest)
 
     def range(
         self, prefix: bytes, start_after: bytes, limit: int, revision: int
