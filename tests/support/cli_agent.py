@@ -64,7 +64,8 @@ async def _with_pipes(
                 if request.stdin_closed:
                     break
                 process.stdin.write(request.stdin)
-                await process.stdin.drain()
+                with contextlib.suppress(ConnectionError):  # It need not want all of it.
+                    await process.stdin.drain()
         process.stdin.close()
 
     feeding = asyncio.create_task(feed())

@@ -283,7 +283,7 @@ async def _serve_streams(
 ) -> None:
     try:
         server = make_server(
-            NodeAgentService(lookup, podman),
+            NodeAgentService(lookup),
             identity.certificate,
             identity.key,
             identity.authority,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import sys
@@ -18,10 +17,10 @@ from collections.abc import AsyncIterator, Iterator
 
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.cli.errors import CliError
+from podraft.cli.standard_streams import read_stdin, write_stderr, write_stdout
 from podraft.client.client import Client
 
-_CHUNK_BYTES = 32 * 1024
-# What the container has not taken yet; reading of standard input stops meanwhile.
+# Pieces of input that the container has not taken yet; no more is read meanwhile.
 _CHUNKS_MAX = 64
 
 
@@ -32,7 +31,8 @@ class Execution:
         self._client = client
         self._with_stdin = with_stdin
         self._tty = tty
-        self._requests: asyncio.Queue[pod_streams_pb2.ExecPodRequest] = asyncio.Queue(_CHUNKS_MAX)
+        self._requests: asyncio.Queue[pod_streams_pb2.ExecPodRequest] = asyncio.Queue()
+        self._room = threading.Semaphore(_CHUNKS_MAX)
 
     async def run(self, namespace: str, name: str, container: str, command: list[str]) -> int:
         """Run the command and return its exit code."""
@@ -46,7 +46,7 @@ class Execution:
         )
         if self._tty:
             start.size.CopyFrom(_terminal_size())
-        await self._requests.put(pod_streams_pb2.ExecPodRequest(start=start))
+        self._requests.put_nowait(pod_streams_pb2.ExecPodRequest(start=start))
         with _raw_terminal() if self._tty and self._with_stdin else contextlib.nullcontext():
             if self._with_stdin:
                 self._read_stdin()
@@ -60,9 +60,9 @@ class Execution:
         async for response in responses:
             match response.WhichOneof("output"):
                 case "stdout":
-                    _write(sys.stdout.fileno(), response.stdout)
+                    write_stdout(response.stdout)
                 case "stderr":
-                    _write(sys.stderr.fileno(), response.stderr)
+                    write_stderr(response.stderr)
                 case "exit_code":
                     return response.exit_code
                 case _:
@@ -71,35 +71,32 @@ class Execution:
 
     async def _sent(self) -> AsyncIterator[pod_streams_pb2.ExecPodRequest]:
         while True:
-            yield await self._requests.get()
+            request = await self._requests.get()
+            yield request
+            if request.HasField("stdin"):
+                self._room.release()
 
     def _resize(self) -> None:
-        # A size that does not fit into the full queue is followed by the next one, if any.
-        with contextlib.suppress(asyncio.QueueFull):
-            self._requests.put_nowait(pod_streams_pb2.ExecPodRequest(resize=_terminal_size()))
+        self._requests.put_nowait(pod_streams_pb2.ExecPodRequest(resize=_terminal_size()))
 
     def _read_stdin(self) -> None:
         loop = asyncio.get_running_loop()
 
         def read() -> None:
-            while True:
-                try:
-                    data = os.read(sys.stdin.fileno(), _CHUNK_BYTES)
-                except OSError:
-                    data = b""
-                request = (
-                    pod_streams_pb2.ExecPodRequest(stdin=data)
-                    if data
-                    else pod_streams_pb2.ExecPodRequest(stdin_closed=True)
-                )
-                try:
-                    asyncio.run_coroutine_threadsafe(self._requests.put(request), loop).result()
-                except (RuntimeError, asyncio.CancelledError):
-                    return  # The command ended; what was typed after it is nobody's.
+            data = b"more"
+            while data:
+                self._room.acquire()
+                data = read_stdin()
+                request = pod_streams_pb2.ExecPodRequest(stdin=data)
                 if not data:
-                    return
+                    request = pod_streams_pb2.ExecPodRequest(stdin_closed=True)
+                try:
+                    loop.call_soon_threadsafe(self._requests.put_nowait, request)
+                except RuntimeError:
+                    return  # The command has ended; what was typed after it is nobody's.
 
-        # A daemon, as reading a terminal cannot be interrupted when the command ends.
+        # A daemon: neither waiting for somebody to type nor for a command that
+        # does not read can be interrupted when the command ends.
         threading.Thread(target=read, daemon=True, name="stdin").start()
 
 
@@ -117,8 +114,3 @@ def _raw_terminal() -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

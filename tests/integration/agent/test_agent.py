@@ -15,6 +15,7 @@ _ROOT = Path(__file__).parents[3]
 _PATHS = (_ROOT / "tests", _ROOT / "devtools")
 _SCENARIOS = {
     "scenarios": ("lifecycle", "crashes", "restarts", "probes", "volumes", "streams"),
+    "exec_scenarios": ("commands",),
     "spec_scenarios": ("settings",),
     "node_scenarios": ("silence", "node_deleted", "joins_and_renews", "cleans_up"),
     "kill_scenarios": ("killed_anywhere",),

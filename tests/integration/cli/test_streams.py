@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -63,6 +64,70 @@ def test_standard_input_reaches_the_command_to_its_end(server: CliServer) -> Non
     assert result.code == 0
     assert result.err == 'Defaulted container "main" out of: main, side\n'
     assert result.out.split()[0] == sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("command", ["exit 0", "head -c 5 >/dev/null; exit 9"])
+def test_a_command_that_does_not_read_its_input_ends_with_its_own_exit_code(
+    server: CliServer, command: str
+) -> None:
+    result = server.run(
+        "exec", "-i", "web", "-c", "main", "--", "sh", "-c", command, stdin="x" * 3_000_000
+    )
+
+    assert (result.code, result.out, result.err) == (int(command.split()[-1]), "", "")
+
+
+def test_input_that_stays_open_or_was_never_there_does_not_keep_the_command(
+    server: CliServer,
+) -> None:
+    words = [*COMMAND, "exec", "-i", "web", "-c", "main", "--", "sh", "-c"]
+    silent, writer = os.pipe()
+    try:
+        for script, code, call in (("exit 3", 3, '"$@"'), ("cat; exit 4", 4, '"$@" <&-')):
+            result = subprocess.run(
+                ["sh", "-c", call, "sh", *words, script],
+                env=server.environment(),
+                stdin=silent,
+                capture_output=True,
+                timeout=30,
+            )
+            assert (result.returncode, result.stdout, result.stderr) == (code, b"", b"")
+    finally:
+        os.close(silent)
+        os.close(writer)
+
+
+def test_every_byte_passes_though_reading_and_writing_would_block(server: CliServer) -> None:
+    data = os.urandom(1_000_003)
+    words = [*COMMAND, "exec", "-i", "web", "-c", "main", "--", "cat"]
+    (their_input, our_input), (our_output, their_output) = os.pipe(), os.pipe()
+    # As when another process has made a terminal that it shares with us non-blocking.
+    os.set_blocking(their_input, False)
+    os.set_blocking(their_output, False)
+    process = subprocess.Popen(
+        words, stdin=their_input, stdout=their_output, env=server.environment()
+    )
+    os.close(their_input)
+    os.close(their_output)
+    os.set_blocking(our_input, False)
+    received, sent = bytearray(), 0
+    try:
+        while len(received) < len(data):
+            waiting = [our_input] if sent < len(data) else []
+            readable, writable, _ = select.select([our_output], waiting, [], 30)
+            assert readable or writable, f"{sent} sent, {len(received)} received, and no more"
+            if writable:
+                sent += os.write(our_input, data[sent : sent + 5000])
+                if sent == len(data):
+                    os.close(our_input)
+            if readable:
+                received += os.read(our_output, 7000)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(our_output)
+    assert bytes(received) == data
 
 
 def test_a_terminal_is_raw_while_the_command_runs_has_the_right_size_and_is_restored(

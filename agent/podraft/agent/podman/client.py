@@ -61,6 +61,7 @@ class ContainerRecord:
     image: str
     image_id: str
     directory: Path
+    runtime: str
     oom_killed: bool
     stop_signal: str
 
@@ -200,10 +201,6 @@ class PodmanClient:
         answer = await self._call("POST", f"/containers/{container_id}/exec", body=body)
         return str(answer["Id"])
 
-    async def resize_exec(self, session_id: str, columns: int, rows: int) -> None:
-        """Tell a session's terminal its size."""
-        await self._call("POST", f"/exec/{session_id}/resize", {"w": str(columns), "h": str(rows)})
-
     async def exec_exit_code(self, session_id: str) -> int | None:
         """Return the exit code of a session's command, or nothing while it runs."""
         answer = await self._call("GET", f"/exec/{session_id}/json")
@@ -315,6 +312,7 @@ def _container(answer: Mapping[str, Any]) -> ContainerRecord:
         image=str(answer.get("ImageName", "")),
         image_id=str(answer.get("Image", "")),
         directory=Path(str(answer.get("OCIConfigPath") or "/")).parent,
+        runtime=str(answer.get("OCIRuntime") or "runc"),
         oom_killed=bool(state.get("OOMKilled")),
         stop_signal=_signal_name(answer["Config"].get("StopSignal")),
     )

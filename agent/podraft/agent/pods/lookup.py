@@ -10,6 +10,7 @@ from typing import Protocol
 
 from podraft.agent.podman import spec
 from podraft.agent.podman.client import ContainerRecord
+from podraft.agent.streams.container_command import RunningContainer
 from podraft.agent.streams.rotation import OpenLog
 from podraft.agent.streams.service import ContainerLogs, UnknownContainerError
 from podraft.agent.volumes.manager import VolumeManager
@@ -59,13 +60,14 @@ class ContainerLookup:
 
         return ContainerLogs(self._path(record), alive)
 
-    def running_id(self, namespace: str, pod: str, container: str) -> str:
-        """Return the id of the latest attempt, which must be running."""
+    def running(self, namespace: str, pod: str, container: str) -> RunningContainer:
+        """Return the latest attempt, which must be running."""
         found, name = self._pod(namespace, pod, container)
         attempts = self._attempts(found.metadata.uid, name)
         if not attempts or not attempts[-1].running:
             raise UnknownContainerError(f'container "{name}" in pod "{pod}" is not running')
-        return attempts[-1].id
+        latest = attempts[-1]
+        return RunningContainer(latest.id, latest.runtime, latest.directory)
 
     def open_logs(self) -> list[OpenLog]:
         """Return the logs that are being written."""

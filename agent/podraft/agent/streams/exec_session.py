@@ -1,88 +1,67 @@
-"""One interactive command: between a gRPC stream and Podman's raw connection.
+"""One interactive command: between a gRPC stream and the command's own streams.
 
 Invariant: bounded: at most one chunk is under way in each direction, so a slow reader
-slows the command down instead of filling memory.
+slows the command down instead of filling memory.  Input that the command does not want is
+no failure: how the command ends is the command's to say.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
-from podraft.agent.podman.client import PodmanClient, PodmanError, exec_frames
+from podraft.agent.streams import container_command
+from podraft.agent.streams.container_command import ContainerCommand, RunningContainer, Size
 from podraft.api.core.v1 import pod_streams_pb2
-
-_CHUNK_BYTES = 1 << 15
-_EXIT_TRIES = 50
-_EXIT_PAUSE_S = 0.02
 
 
 async def run(
-    podman: PodmanClient,
-    container_id: str,
+    container: RunningContainer,
     start: pod_streams_pb2.ExecStart,
     requests: AsyncIterator[pod_streams_pb2.ExecPodRequest],
 ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
     """Run a command and yield its output, then its exit code.
 
     Raises:
-        PodmanError: The command cannot be started.
+        CommandError: The command cannot be started.
+        OSError: There are no more processes or descriptors.
     """
-    session = await podman.create_exec(
-        container_id, start.command, stdin=start.stdin, tty=start.tty
-    )
-    body: dict[str, object] = {"Detach": False, "Tty": start.tty}
-    if start.tty and start.size.columns > 0 and start.size.rows > 0:
-        body |= {"w": start.size.columns, "h": start.size.rows}
-    reader, writer = await podman.hijack(f"/exec/{session}/start", body)
-    feeding = asyncio.create_task(_feed(podman, session, writer, requests))
-    try:
-        if start.tty:
-            while data := await reader.read(_CHUNK_BYTES):
-                yield pod_streams_pb2.ExecPodResponse(stdout=data)
-        else:
-            async for stream, data in exec_frames(reader):
-                if stream == 2:
-                    yield pod_streams_pb2.ExecPodResponse(stderr=data)
-                else:
+    terminal = _size(start.size) if start.tty else None
+    async with container_command.running(
+        container, start.command, stdin=start.stdin, terminal=terminal
+    ) as command:
+        feeding = asyncio.create_task(_feed(command, requests))
+        try:
+            async for stream, data in command.output():
+                if stream == 1:
                     yield pod_streams_pb2.ExecPodResponse(stdout=data)
-        yield pod_streams_pb2.ExecPodResponse(exit_code=await _exit_code(podman, session))
-    finally:
-        feeding.cancel()
-        writer.close()
-        with contextlib.suppress(asyncio.CancelledError, OSError, PodmanError):
-            await feeding
+                else:
+                    yield pod_streams_pb2.ExecPodResponse(stderr=data)
+            yield pod_streams_pb2.ExecPodResponse(exit_code=command.exit_code())
+        finally:
+            feeding.cancel()
+            # However the caller's stream ended: nobody has input for the command any more.
+            await asyncio.gather(feeding, return_exceptions=True)
 
 
 async def _feed(
-    podman: PodmanClient,
-    session: str,
-    writer: asyncio.StreamWriter,
-    requests: AsyncIterator[pod_streams_pb2.ExecPodRequest],
+    command: ContainerCommand, requests: AsyncIterator[pod_streams_pb2.ExecPodRequest]
 ) -> None:
-    async for request in requests:
-        match request.WhichOneof("input"):
-            case "stdin":
-                writer.write(request.stdin)
-                try:
-                    await writer.drain()
-                except OSError:
-                    return  # The command has ended; its exit code is on its way.
-            case "stdin_closed":
-                if writer.can_write_eof():
-                    writer.write_eof()
-            case "resize":
-                size = request.resize
-                with contextlib.suppress(PodmanError):
-                    await podman.resize_exec(session, size.columns, size.rows)
+    try:
+        async for request in requests:
+            match request.WhichOneof("input"):
+                case "stdin":
+                    await command.write(request.stdin)
+                case "stdin_closed":
+                    command.close_input()
+                case "resize":
+                    command.resize(_size(request.resize))
+    except OSError:
+        # The command reads no more.  Neither do we: what the caller goes on to send waits.
+        command.close_input()
 
 
-async def _exit_code(podman: PodmanClient, session: str) -> int:
-    """Podman learns the exit code a moment after the connection ends."""
-    for _ in range(_EXIT_TRIES):
-        code = await podman.exec_exit_code(session)
-        if code is not None:
-            return code
-        await asyncio.sleep(_EXIT_PAUSE_S)
-    raise PodmanError(500, "podman does not tell the exit code of the command")
+def _size(size: pod_streams_pb2.TerminalSize) -> Size:
+    """Return a size that a terminal can have."""
+    largest = (1 << 16) - 1
+    return Size(min(max(size.columns, 0), largest), min(max(size.rows, 0), largest))

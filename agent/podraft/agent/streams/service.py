@@ -14,14 +14,16 @@ import grpc
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.streams import exec_session, log_reader
+from podraft.agent.streams.container_command import CommandError, RunningContainer
 from podraft.agent.streams.log_reader import LogQuery
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 
 MASTERS = "system:masters"
 API_SERVER = "system:apiserver"
+# Each has a small process beside it.
+_COMMANDS_MAX = 64
 
 
 class ContainerLogs(NamedTuple):
@@ -41,8 +43,8 @@ class Containers(Protocol):
             UnknownContainerError: There is none.
         """
 
-    def running_id(self, namespace: str, pod: str, container: str) -> str:
-        """Return the id of a running container.
+    def running(self, namespace: str, pod: str, container: str) -> RunningContainer:
+        """Return a running container.
 
         Raises:
             UnknownContainerError: There is none.
@@ -56,9 +58,9 @@ class UnknownContainerError(Exception):
 class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
     """Serves logs and exec."""
 
-    def __init__(self, containers: Containers, podman: PodmanClient) -> None:
+    def __init__(self, containers: Containers) -> None:
         self._containers = containers
-        self._podman = podman
+        self._commands = 0
 
     async def StreamLogs(  # noqa: N802 - the contract's name
         self, request: pod_streams_pb2.StreamPodLogsRequest, context: Any
@@ -95,16 +97,26 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
                 grpc.StatusCode.INVALID_ARGUMENT, "the first message of an exec must be its start"
             )
             return
+        if self._commands >= _COMMANDS_MAX:
+            text = f"{_COMMANDS_MAX} commands run on this node already; try again later"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+            return
         start = first.start
+        self._commands += 1
         try:
-            container_id = self._containers.running_id(start.namespace, start.name, start.container)
-            async for response in exec_session.run(self._podman, container_id, start, requests):
+            container = self._containers.running(start.namespace, start.name, start.container)
+            async for response in exec_session.run(container, start, requests):
                 yield response
         except UnknownContainerError as error:
             await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
-        except PodmanError as error:
+        except CommandError as error:
             code = grpc.StatusCode.FAILED_PRECONDITION
-            await context.abort(code, f"cannot run the command: {error.message}")
+            await context.abort(code, f"cannot run the command: {error}")
+        except OSError as error:
+            text = f"the node cannot start the command now: {error.strerror}"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+        finally:
+            self._commands -= 1
 
 
 async def _authorize(context: Any) -> None:

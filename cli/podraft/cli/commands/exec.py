@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -36,6 +35,7 @@ def exec(
     from podraft.cli.connection import run
     from podraft.cli.containers import chosen_container
     from podraft.cli.errors import usage
+    from podraft.cli.standard_streams import stdin_is_terminal
     from podraft.cli.targets import expect_kind, name_of, one_target
     from podraft.cli.terminal import Execution
 
@@ -46,7 +46,7 @@ def exec(
         target = one_target(pod)
         expect_kind(target, (kinds.POD,), "exec")
         name = name_of(target)
-    if tty and not sys.stdin.isatty():
+    if tty and not stdin_is_terminal():
         click.echo("Warning: standard input is no terminal; running without one", err=True)
         tty = False
 

@@ -1,0 +1,65 @@
+"""This process's standard streams, as bytes and without Python's buffers.
+
+Invariant: whatever the other end is (a pipe, a file, a terminal that somebody has made
+non-blocking, nothing at all), every byte is read or written, in order and once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import TextIO
+
+_CHUNK_BYTES = 32 * 1024
+
+
+def stdin_is_terminal() -> bool:
+    """Say whether somebody types; a shell's ``<&-`` leaves no standard input at all."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_stdin() -> bytes:
+    """Wait for input and return it; empty is its end, however it came."""
+    descriptor = _descriptor(sys.stdin)
+    while descriptor is not None:
+        try:
+            return os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+        except OSError:
+            break
+    return b""
+
+
+def write_stdout(data: bytes) -> None:
+    """Write all of it to standard output.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+        OSError: It cannot be written.
+    """
+    _write(sys.stdout, data)
+
+
+def write_stderr(data: bytes) -> None:
+    """Write all of it to standard error; raises as `write_stdout` does."""
+    _write(sys.stderr, data)
+
+
+def _write(stream: TextIO | None, data: bytes) -> None:
+    descriptor = _descriptor(stream)
+    if stream is None or descriptor is None:
+        return
+    stream.flush()
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    """Return a stream's descriptor; one that was closed before we began has none."""
+    return None if stream is None else stream.fileno()
