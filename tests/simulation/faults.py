@@ -35,6 +35,7 @@ class Profile(Enum):
     CHURN = "churn"  # Leaders come and go before they have committed much.
     CHANGES = "changes"  # Members come and go; every new leader begins with a change.
     SLEEP = "sleep"  # Leaders are replaced while they sleep, and wake up.
+    DISKS = "disks"  # A write takes many elections; leaders fall when a log was just cut.
 
 
 class Faults:
@@ -47,6 +48,8 @@ class Faults:
         self._random = simulation.world.random("faults")
         self.stopped = False
         self._kinds = self._choose_kinds(simulation.profile)
+        # Each run has its own rates, so that rare combinations do happen.
+        self._weights = [0.05 + self._random.random() ** 3 for _ in self._kinds]
         self._interval_s = self._random.choice(
             (0.1, 0.3, 0.7, 1.5) if simulation.profile is Profile.MIXTURE else (0.1, 0.2, 0.3)
         )
@@ -55,6 +58,13 @@ class Faults:
         if simulation.profile is Profile.CHURN and self._random.random() < 0.7:
             simulation.shared.elected = self._strike_soon
             simulation.shared.committed = self._strike_now
+        if simulation.profile is Profile.DISKS:
+            shared = simulation.shared
+            shared.stalls = self._random.choice((0.02, 0.1, 0.3))
+            shared.stall_max_s = self._random.choice((0.5, 2.0, 6.0))
+            shared.truncated = self._strike_after_truncation
+            if self._random.random() < 0.5:
+                shared.elected = self._change_at_once
         if simulation.profile is not Profile.MIXTURE:
             # The slower the messages, the more happens between two of them.
             slowest_s = self._random.choice((0.006, 0.03, 0.08))
@@ -69,6 +79,9 @@ class Faults:
             return [*crashes, *cuts, self._transfer, self._slow_disk]
         if profile is Profile.CHANGES:
             return [self._crash, *cuts, self._isolate_leader, *changes]
+        if profile is Profile.DISKS:
+            disks = [self._slow_disk, self._crash_writer, self._crash_writer]
+            return [*crashes, *cuts, *disks, self._transfer, self._change, self._two_changes]
         if profile is Profile.SLEEP:
             return [self._pause_leader, self._pause_leader, self._drift, self._isolate_leader]
         kinds = [
@@ -82,7 +95,7 @@ class Faults:
             self._pause,
             self._transfer,
         ]
-        # Each run has its own mixture, so that rare combinations do happen.
+        # Each run has its own mixture, too.
         count = self._random.randint(3, len(kinds))
         return [kinds[at] for at in sorted(self._random.sample(range(len(kinds)), count))]
 
@@ -92,7 +105,7 @@ class Faults:
     def _strike(self) -> None:
         if self.stopped:
             return
-        kind = self._random.choice(self._kinds)
+        (kind,) = self._random.choices(self._kinds, self._weights)
         self._world.note(0, f"fault: {kind()}")
         if self._random.random() < 0.2:
             self._world.note(0, f"fault: {self._heal()}")
@@ -104,7 +117,9 @@ class Faults:
         self._network.block(())
         self._network.weather = CALM
         self._simulation.shared.sync_crash = 0.0
-        self._simulation.shared.elected = self._simulation.shared.committed = None
+        shared = self._simulation.shared
+        shared.elected = shared.committed = shared.truncated = None
+        shared.stalls = 0.0
         for member in self._simulation.members.values():
             member.tick_s, member.sync_s, member.paused_until = TICK_S, 0.002, 0.0
             member.start()
@@ -138,6 +153,12 @@ class Faults:
         member = self._leader()
         self._kill(member)
         return f"crash of leader {member.id}"
+
+    def _crash_writer(self) -> str:
+        writers = [member for member in self._simulation.members.values() if member.owes_disk]
+        member = self._random.choice(writers) if writers else self._any()
+        self._kill(member)
+        return f"crash of {member.id}, which {'owes' if writers else 'does not owe'} writes"
 
     def _crash_many(self) -> str:
         ids = self._ids()
@@ -222,6 +243,19 @@ class Faults:
         """A leader falls when it has just committed something and nobody knows."""
         if self._random.random() < 0.3:
             self._world.after(0.0, self._strike_leader, leader, leader.life)
+
+    def _strike_after_truncation(self, follower: SimulatedMember) -> None:
+        """A log was cut: who has that on its way to the disk is to lead, or crashes, or both."""
+        random = self._random.random
+        if self.stopped or random() < 0.3:
+            return
+        follower.sync_s = self._random.choice((0.002, 0.2, 1.0, 3.0))
+        leader = self._leader()
+        if leader is not follower and random() < 0.7:
+            # The follower may have got more entries by then, or only the cut.
+            self._world.after(0.2 * random() ** 2, self._strike_leader, leader, leader.life)
+        if random() < 0.3:
+            self._world.after(2.0 * random() ** 2, self._kill, follower)
 
     def _strike_leader(self, leader: SimulatedMember, life: int) -> None:
         if self.stopped or not leader.leads or leader.life != life:

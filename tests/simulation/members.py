@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from podraft.server.raft.core import Event, RaftCore, Received, Restored
-from podraft.server.raft.effects import Effects, SendSnapshot
+from podraft.server.raft.effects import Effects, SendSnapshot, Write
 from podraft.server.raft.entries import Entry, SnapshotMark
 from podraft.server.raft.errors import InvariantViolatedError
 from podraft.server.raft.events import (
@@ -30,6 +30,7 @@ from podraft.server.raft.messages import InstallSnapshot, Message, without_outda
 from podraft.server.raft.options import RaftOptions, RandomSource
 from podraft.server.state.datastore import Record
 from simulation.checks import GroupChecks
+from simulation.contracts import check_durability, check_membership, check_sent
 from simulation.disk import Disk
 from simulation.machine import Answer, Image, Machine
 from simulation.network import Network
@@ -53,6 +54,10 @@ class Shared:
     snapshot_entries: int
     kept_entries: int
     kept_revisions: int
+    # How probably a sync stalls, and for how long at most: elections take part of a second.
+    stalls: float = 0.0
+    stall_max_s: float = 3.0
+    truncated: Callable[[SimulatedMember], None] | None = None
     elected: Callable[[SimulatedMember], None] | None = None
     committed: Callable[[SimulatedMember], None] | None = None
     next_id: int = 0
@@ -115,6 +120,7 @@ class SimulatedMember:
         self.machine = Machine(self.disk.image)
         self.core = core = shared.make_core(self.id, self.disk.restored(), shared.options, source)
         self._commit_seen = core.log.commit
+        self._written_to = core.log.last_index
         self._term_led = 0
         self._syncing: _Batch | None = None
         self._queued = _Batch()
@@ -196,6 +202,7 @@ class SimulatedMember:
             self.shared.checks.elected(self.id, self.life, self._term_led, core.log)
             if self.shared.elected is not None:
                 self.shared.world.after(0.0, self.shared.elected, self)
+        check_durability(core, self.disk)
         if core.log.commit != self._commit_seen:
             term = core.member.term
             self.shared.checks.committed_to(self.id, term, core.log, self._commit_seen + 1)
@@ -216,12 +223,12 @@ class SimulatedMember:
     # Effects, in their order.
 
     def _carry_out(self, core: RaftCore, effects: Effects) -> None:
-        send = self.shared.network.send
         for message in effects.messages_now:
-            send(message)
+            self._send(message)
         write = effects.write
         if write is not None:
             if write.entries:
+                self._look_for_truncation(core, write)
                 previous = core.log.term_at(write.entries[0].index - 1) or 0
                 self.shared.checks.appended(self.id, write.entries, previous)
             image = self._images.get(write.snapshot) if write.snapshot is not None else None
@@ -235,7 +242,7 @@ class SimulatedMember:
             last.messages.extend(effects.messages_after_persist)
         else:
             for message in effects.messages_after_persist:
-                send(message)
+                self._send(message)
         if write is not None and self._syncing is None:
             self._begin_sync()
         for ready in effects.reads:
@@ -249,10 +256,31 @@ class SimulatedMember:
         if self._waiting_reads:
             self._serve_reads()
 
+    def _send(self, message: Message) -> None:
+        check_sent(message, self.disk)
+        self.shared.network.send(message)
+
+    def _look_for_truncation(self, core: RaftCore, write: Write) -> None:
+        """Entries that were handed to the disk before are replaced."""
+        first = write.entries[0].index
+        replaced = first <= self._written_to and write.snapshot is None
+        self._written_to = write.entries[-1].index
+        if replaced:
+            check_membership(self.id, core.log)
+            if self.shared.truncated is not None:
+                self.shared.world.after(0.0, self.shared.truncated, self)
+
+    @property
+    def owes_disk(self) -> bool:
+        """Whether writes are under way to the disk."""
+        return bool(self.disk.pending)
+
     def _begin_sync(self) -> None:
         shared = self.shared
         self._syncing, self._queued = self._queued, _Batch()
         delay = self.sync_s * (0.5 + shared.random.random())
+        if shared.stalls and shared.random.random() < shared.stalls:
+            delay += shared.stall_max_s * shared.random.random()
         shared.world.after(delay, self._synced, self.life)
 
     def _synced(self, life: int) -> None:
@@ -272,7 +300,7 @@ class SimulatedMember:
         for number, message in enumerate(messages, 1):
             if number == crash_at:
                 break
-            self.shared.network.send(message)
+            self._send(message)
         if crash_at > 0:
             self._crash_and_restart()
             return

@@ -15,7 +15,7 @@ from podraft.server.raft.effects import Effects
 from podraft.server.raft.election import Election
 from podraft.server.raft.entries import NOBODY, Entry, HardState, SnapshotMark
 from podraft.server.raft.log import RaftLog
-from podraft.server.raft.messages import AskVote, Heartbeat, InstallSnapshot
+from podraft.server.raft.messages import AskVote, Heartbeat, InstallSnapshot, Vote
 from podraft.server.raft.options import RaftOptions, RandomSource
 from podraft.server.raft.quorum import majority
 from podraft.server.raft.reads import Reads
@@ -51,6 +51,46 @@ class _AcknowledgesBeforeSync(RaftCore):
         effects = super().step(event)
         messages = effects.messages_now + effects.messages_after_persist
         return replace(effects, messages_now=messages, messages_after_persist=())
+
+
+class _VotesBeforeSync(RaftCore):
+    """Votes leave before they are durable; acknowledgements wait."""
+
+    def step(self, event: Event) -> Effects:
+        effects = super().step(event)
+        after = effects.messages_after_persist
+        votes = tuple(message for message in after if type(message) is Vote)
+        rest = tuple(message for message in after if type(message) is not Vote)
+        return replace(
+            effects, messages_now=effects.messages_now + votes, messages_after_persist=rest
+        )
+
+
+class _TruncatesButBelievesDurable(RaftLog):
+    """What was cut off still counts as durable, whatever takes its place."""
+
+    def truncate(self, index: int) -> None:
+        persisted = self.persisted
+        super().truncate(index)
+        self.persisted = persisted
+
+
+class _ProvesReplacedEntries(RaftLog):
+    """A write under way proves the entries that have replaced those in it."""
+
+    def truncate(self, index: int) -> None:
+        writing = self._writing
+        super().truncate(index)
+        self._writing = writing
+
+
+class _KeepsReplacedMembership(RaftLog):
+    """A membership stays in force after its entry was replaced."""
+
+    def truncate(self, index: int) -> None:
+        memberships, membership = self._memberships.copy(), self.membership
+        super().truncate(index)
+        self._memberships, self.membership = memberships, membership
 
 
 class _CommitsOlderTerms(Replication):
@@ -207,6 +247,10 @@ PLANTED_BUGS: dict[str, PlantedBug] = {
     "vote not persisted": PlantedBug(_ForgetsVote),
     "term not persisted": PlantedBug(_ForgetsTerm),
     "acknowledged before fsync": PlantedBug(_AcknowledgesBeforeSync),
+    "vote sent before fsync": PlantedBug(_VotesBeforeSync),
+    "cut entries count as durable": PlantedBug(parts=Parts(log=_TruncatesButBelievesDurable)),
+    "write proves replaced entries": PlantedBug(parts=Parts(log=_ProvesReplacedEntries)),
+    "replaced membership in force": PlantedBug(parts=Parts(log=_KeepsReplacedMembership)),
     "older term committed by counting": PlantedBug(
         parts=Parts(replication=_CommitsOlderTerms, log=_HintsAtCommit)
     ),

@@ -16,6 +16,9 @@ PROFILES = {
     "stale read without a majority": Profile.SLEEP,
     "two changes at once": Profile.CHANGES,
     "change before own-term commit": Profile.CHANGES,
+    "cut entries count as durable": Profile.DISKS,
+    "write proves replaced entries": Profile.DISKS,
+    "replaced membership in force": Profile.CHANGES,
 }
 
 

@@ -1,0 +1,77 @@
+"""What a core owes its shell, checked at every step of every member.
+
+Owns: the order "persist, then send": a vote, a campaign or an acknowledgement leaves only when the
+disk holds what it claims; what the core believes durable is; the membership in force is the newest
+one in the log.  The properties of `checks` follow from these, but show a broken one seldom.
+"""
+
+from __future__ import annotations
+
+from podraft.server.raft.core import RaftCore
+from podraft.server.raft.entries import EntryKind, HardState, decode_membership
+from podraft.server.raft.log import RaftLog
+from podraft.server.raft.messages import Appended, AskVote, Message, Vote
+from simulation.disk import Disk
+from simulation.world import SimulationFailedError
+
+
+def check_sent(message: Message, disk: Disk) -> None:
+    """Fail if ``message`` claims of its sender's ``disk`` what is not durable there."""
+    kind = type(message)
+    if kind is Vote:
+        assert isinstance(message, Vote)
+        if message.granted and not message.pre:
+            _check_vote(message, HardState(message.term, message.to), disk)
+    elif kind is AskVote:
+        assert isinstance(message, AskVote)
+        if not message.pre:
+            _check_vote(message, HardState(message.term, message.sender), disk)
+    elif kind is Appended:
+        assert isinstance(message, Appended)
+        # In a later term the entries may have been replaced; nobody counts the answer then.
+        durable = disk.start.index + len(disk.entries)
+        if disk.hard_state.term <= message.term and durable < message.match:
+            raise SimulationFailedError(
+                f"member {message.sender} acknowledges {message.match}, {durable} is durable"
+            )
+
+
+def _check_vote(message: Message, claimed: HardState, disk: Disk) -> None:
+    held = disk.hard_state
+    if held != claimed and held.term <= claimed.term:
+        raise SimulationFailedError(
+            f"member {message.sender} sends a vote that is not durable: {claimed}, held: {held}"
+        )
+
+
+def check_durability(core: RaftCore, disk: Disk) -> None:
+    """Fail if ``core`` believes something durable that its ``disk`` does not hold."""
+    log, member = core.log, core.member
+    index = log.persisted
+    if index > max(log.start, disk.start.index):
+        position = index - disk.start.index - 1
+        held = disk.entries[position].term if position < len(disk.entries) else None
+        if held != log.term_at(index):
+            raise SimulationFailedError(
+                f"member {member.id} believes entry {index} of term {log.term_at(index)} durable,"
+                f" its disk has term {held} there"
+            )
+    if member.persisted_hard_state.term > disk.hard_state.term:
+        raise SimulationFailedError(f"member {member.id} believes a term durable that is not")
+
+
+def check_membership(member: int, log: RaftLog) -> None:
+    """Fail if another membership is in force than the newest one in the log."""
+    for index in range(log.last_index, log.start, -1):
+        entry = log.entry(index)
+        if entry.kind is EntryKind.MEMBERSHIP:
+            if log.membership_index != index or log.membership != decode_membership(entry.payload):
+                break
+            return
+    else:
+        if log.membership_index <= log.start:
+            return
+    raise SimulationFailedError(
+        f"member {member} goes by the membership of entry {log.membership_index},"
+        " which is not the newest in its log"
+    )
