@@ -1,0 +1,123 @@
+"""``./dev mutate``: plant small mistakes into the cores, one at a time; say which nobody notices.
+
+A survivor is a gap in the tests, or no mistake at all: then `equivalent.toml` says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from mutation.mutants import mutants
+from mutation.targets import ROOT, TARGETS, source_of
+
+_LIST = Path(__file__).with_name("equivalent.toml")
+_SECONDS_PER_SEED = 3.0
+_TESTS_S = 240.0
+
+
+def names(target: str) -> list[str]:
+    """Return the names of a target's mutants."""
+    return [
+        mutant.name
+        for module in TARGETS[target].modules
+        for mutant in mutants(module, source_of(module).read_text())
+    ]
+
+
+def equivalent() -> dict[str, str]:
+    """Return the mutants that are no mistakes, with the reasons."""
+    listed: dict[str, str] = {}
+    for group in tomllib.loads(_LIST.read_text()).get("equivalent", []):
+        listed.update(dict.fromkeys(group["mutants"], group["reason"]))
+    return listed
+
+
+def trial(target: str, seeds: int, name: str) -> tuple[str, str]:
+    """Return the mutant and what found it; nothing: it survived."""
+    environment = {**os.environ, "PYTHONPATH": "tests:devtools:benchmarks"}
+    command = (sys.executable, "-m", "mutation.trial", target, name, str(seeds))
+    try:
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            timeout=_TESTS_S + seeds * _SECONDS_PER_SEED,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return name, "it hangs"
+    found = run.stdout.decode("utf-8", "replace")
+    return name, found or ("" if run.returncode == 0 else f"exit status {run.returncode}")
+
+
+def trials(
+    target: str, chosen: Sequence[str], seeds: int, processes: int
+) -> Iterator[tuple[str, str]]:
+    """Try the ``chosen`` mutants side by side."""
+    with ThreadPoolExecutor(processes) as pool:
+        yield from pool.map(partial(trial, target, seeds), chosen)
+
+
+def main() -> int:
+    """Run the command; 1 if a mutant survived that is not known to be equivalent."""
+    parser = argparse.ArgumentParser(prog="./dev mutate", description=__doc__)
+    parser.add_argument("--target", choices=sorted(TARGETS), action="append", help="default: all")
+    parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name has this")
+    parser.add_argument("--sample", type=int, default=0, help="so many of each target, at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--seeds", type=int, default=300, help="simulated groups (default 300)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="print names, try nothing")
+    parser.add_argument("--verbose", action="store_true", help="say what found each")
+    arguments = parser.parse_args()
+    known = equivalent()
+    survivors = 0
+    for target in arguments.target or sorted(TARGETS):
+        chosen = [name for name in names(target) if arguments.only in name and name not in known]
+        if arguments.sample and arguments.sample < len(chosen):
+            chosen = random.Random(arguments.seed).sample(chosen, arguments.sample)
+        if arguments.list:
+            print("\n".join(chosen))
+            continue
+        survivors += _report(target, chosen, arguments)
+    return 1 if survivors else 0
+
+
+def _report(target: str, chosen: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Try a target's mutants, tell of survivors as they come, return how many there are."""
+    survivors = 0
+    started = shown = time.monotonic()
+    for done, (name, found) in enumerate(
+        trials(target, chosen, arguments.seeds, arguments.processes), 1
+    ):
+        if not found:
+            survivors += 1
+            print(f"SURVIVED {name}", flush=True)
+        elif arguments.verbose:
+            print(f"found    {name}\n         by {found}", flush=True)
+        now = time.monotonic()
+        if now - shown > 30 or done == len(chosen):
+            shown = now
+            print(
+                f"{target}: {done}/{len(chosen)} mutants, {survivors} survived,"
+                f" {now - started:.0f} s",
+                flush=True,
+            )
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
