@@ -22,8 +22,8 @@ from podraft.api import codec
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.client import Client
 from podraft.internal.node.v1 import node_agent_pb2_grpc
-from podraft.server.auth.certificates import new_request
 from podraft.server.auth.pki import ensure_pki
+from podraft.server.auth.signing_requests import new_request
 from support.cli_server import CliServer
 
 

@@ -311,14 +311,18 @@ async def _resync_after_restarts(service: PodmanService, manager: PodManager) ->
 
 
 async def _renew_in_time(store: IdentityStore, identity: NodeIdentity, client: Client) -> None:
+    # A certificate of the older kind is exchanged at once, unless there is no newer kind yet.
+    older = identity.is_older
     while True:
-        if time.time() >= identity.renew_at_s:
+        if older or time.time() >= identity.renew_at_s:
             try:
-                await join.renew(store, client)
+                renewed = await join.renew(store, client)
             except ApiError as error:
                 _log.warning("cannot renew the node's certificate: %s", error.message)
             else:
-                raise _Anew("the node's certificate was renewed")
+                if not renewed.is_older or not older:
+                    raise _Anew("the node's certificate was renewed")
+                older = False
         await asyncio.sleep(_RENEW_CHECK_S)
 
 

@@ -12,7 +12,8 @@ import socket
 import ssl
 from typing import Any, Final
 
-SERVER_NAME: Final = "podraft-server"
+from podraft.client.config import SERVER_NAME
+
 _TIMEOUT_S: Final = 20.0
 
 

@@ -19,6 +19,11 @@ from urllib.parse import urlsplit
 from podraft.client.errors import ConfigError
 
 DEFAULT_PORT = 7443
+# Every server's certificate holds it, whatever its address.  No node, host or address can have a
+# name with an underscore.
+SERVER_NAME = "api._servers.podraft"
+# What configurations from before name: some nodes' certificates may have held it.
+_OLDER_SERVER_NAME = "podraft-server"
 _EXTENSION = "podraft"
 
 
@@ -34,7 +39,7 @@ class ClusterConfig:
     client_certificate: bytes
     client_key: bytes = field(repr=False)
     namespace: str = "default"
-    server_name: str = "podraft-server"
+    server_name: str = SERVER_NAME
 
 
 def default_path() -> Path:
@@ -63,7 +68,7 @@ def load(path: Path | None = None, context: str | None = None) -> ClusterConfig:
         client_certificate=_pem(user, "client-certificate", path),
         client_key=_pem(user, "client-key", path),
         namespace=str(chosen.get("namespace") or "default"),
-        server_name=str(cluster.get("tls-server-name") or "podraft-server"),
+        server_name=_server_name(cluster),
     )
 
 
@@ -160,6 +165,11 @@ def _servers(cluster: Mapping[str, Any], path: Path) -> tuple[str, ...]:
             if isinstance(listed, list) and urls[0] in listed:
                 urls = listed
     return tuple(_server(url, path) for url in urls)
+
+
+def _server_name(cluster: Mapping[str, Any]) -> str:
+    name = str(cluster.get("tls-server-name") or SERVER_NAME)
+    return SERVER_NAME if name == _OLDER_SERVER_NAME else name
 
 
 def _server(url: object, path: Path) -> str:

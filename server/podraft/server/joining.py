@@ -24,7 +24,8 @@ from typing import Any, Final
 import grpc
 
 from podraft.api.cluster.v1 import cluster_pb2_grpc, member_pb2
-from podraft.client.authority import SERVER_NAME, AuthorityError, fetch_authority
+from podraft.client.authority import AuthorityError, fetch_authority
+from podraft.client.config import SERVER_NAME
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import keep_authority, read_authority

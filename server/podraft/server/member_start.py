@@ -22,13 +22,15 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
-from podraft.server.auth.identity import IdentityError, from_certificate
+from podraft.server.auth.identity import IdentityError, parsed
 from podraft.server.auth.pki import Pki
+from podraft.server.auth.recognition import recognized
 from podraft.server.raft.entries import Membership
 from podraft.server.replication import converting, member_identity
 from podraft.server.replication.faults import NoLeaderError
@@ -139,7 +141,11 @@ def _config(
         cluster_id=identity.cluster_id,
         listen=identity.listen,
         credentials=MemberCredentials(
-            authority.certificate, pair.certificate, pair.key, _name_of, member_server_name
+            authority.certificate,
+            pair.certificate,
+            pair.key,
+            partial(_name_of, authority),
+            member_server_name,
         ),
         options=MemberOptions.timed(given.heartbeat_s, given.election_s),
         store_options=_store_options(given),
@@ -262,8 +268,9 @@ def _number(cluster_id: bytes, name: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1 | 1
 
 
-def _name_of(pem: bytes) -> str | None:
+def _name_of(authority: CertificateAuthority, pem: bytes) -> str | None:
+    """Return the member that a certificate proves; None if it is no member's."""
     try:
-        return from_certificate(pem).member_name
+        return recognized(parsed(pem), authority).member_name
     except IdentityError:
         return None

@@ -35,9 +35,9 @@ from podraft.client.errors import (
     NotFoundError,
     UnavailableError,
 )
-from podraft.server.auth.certificates import new_request
 from podraft.server.auth.identity import node_identity
 from podraft.server.auth.pki import ensure_pki
+from podraft.server.auth.signing_requests import new_request
 from podraft.server.rpc.serving import ServingCertificate
 from support.api_objects import example
 from support.waiting import eventually

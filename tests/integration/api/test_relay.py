@@ -15,8 +15,9 @@ from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.client import Client
 from podraft.client.errors import InvalidError, NotFoundError
 from podraft.internal.node.v1 import node_agent_pb2_grpc
-from podraft.server.auth.certificates import KeyPair, new_request
+from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import ensure_pki
+from podraft.server.auth.signing_requests import new_request
 from support.api_objects import example
 from support.waiting import eventually_async
 

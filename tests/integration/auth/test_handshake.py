@@ -13,8 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from podraft.server.auth.certificates import CertificateAuthority, KeyPair, new_request
+from podraft.client.config import SERVER_NAME
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair, node_server_name
 from podraft.server.auth.identity import Identity, from_certificate, node_identity
+from podraft.server.auth.signing_requests import new_request
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -44,7 +46,7 @@ def authority() -> CertificateAuthority:
 def port(authority: CertificateAuthority) -> Iterator[int]:
     pair = authority.issue_server(["podraft-server", "127.0.0.1"], NOW)
     credentials = grpc.ssl_server_credentials(
-        [(pair.key, pair.certificate)], authority.certificate, require_client_auth=True
+        [(pair.key, pair.certificate)], authority.caller_trust, require_client_auth=True
     )
     server = grpc.server(ThreadPoolExecutor(2))
     server.add_generic_rpc_handlers((Echo(),))
@@ -127,8 +129,14 @@ def test_a_node_serves_under_its_own_name_only(
     path.write_bytes(pair.certificate + pair.key)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(path)
-    for name, accepted in (("n1", True), ("podraft-server", False)):
-        trusting = ssl.create_default_context(cadata=authority.certificate.decode())
+    own = node_server_name("n1")
+    for name, trusted, accepted in (
+        (own, authority.node_trust, True),
+        (node_server_name("n2"), authority.node_trust, False),
+        (SERVER_NAME, authority.node_trust, False),
+        (own, authority.certificate, False),
+    ):
+        trusting = ssl.create_default_context(cadata=trusted.decode())
         ours, theirs = socket.socketpair()
         with ours, theirs, ThreadPoolExecutor(1) as executor:
             served = executor.submit(serving.wrap_socket, ours, server_side=True)

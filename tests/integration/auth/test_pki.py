@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from podraft.server.auth.identity import from_certificate
+from podraft.server.auth.identity import Role, from_certificate
 from podraft.server.auth.pki import COMPONENTS, PkiError, ensure_pki
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
@@ -83,7 +83,8 @@ def test_a_certificate_of_another_authority_is_replaced(tmp_path: Path) -> None:
     ensure_pki(tmp_path / "theirs", addresses=[], now=NOW)
     (tmp_path / "ours/admin.pem").write_bytes((tmp_path / "theirs/admin.pem").read_bytes())
     again = ensure_pki(tmp_path / "ours", addresses=[], now=NOW)
-    assert again.authority.issued(again.clients["admin"].certificate)
+    replaced = x509.load_pem_x509_certificate(again.clients["admin"].certificate)
+    assert again.authority.issuer_of(replaced) is Role.CLIENT
     assert again.clients["scheduler"] == ours.clients["scheduler"]
 
 

@@ -12,7 +12,8 @@ import psutil
 
 from local_cluster.server_process import ServerProcess
 from podraft.client.config import load
-from podraft.server.auth.certificates import CLOCK_SKEW, SERVER_LIFETIME, KeyPair
+from podraft.server.auth.certificates import SERVER_LIFETIME, KeyPair
+from podraft.server.auth.issuer import CLOCK_SKEW
 from podraft.server.auth.pki import COMPONENTS, ensure_pki
 from podraft.server.renewal import keep_renewing_member
 from podraft.server.replication.member_link import MemberCredentials

@@ -9,18 +9,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from podraft.server.auth.certificates import (
-    REQUEST_BYTES_MAX,
-    CertificateAuthority,
-    CertificateRequestError,
-    new_request,
-    read_request,
-)
+from podraft.client.config import SERVER_NAME
+from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.identity import (
     Identity,
     IdentityError,
+    Role,
     check_node_name,
     from_certificate,
+    node_identity,
+)
+from podraft.server.auth.signing_requests import (
+    REQUEST_BYTES_MAX,
+    CertificateRequestError,
+    new_request,
+    read_request,
 )
 
 NOW = datetime.datetime(2030, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
@@ -67,7 +70,7 @@ def test_a_signing_request_cannot_choose_its_subject_or_extensions() -> None:
     certificate = x509.load_pem_x509_certificate(signed)
     assert certificate.public_key() == key.public_key()
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert list(names) == [x509.DNSName("n1")]
+    assert list(names) == [x509.DNSName("n1._nodes.podraft")]
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert usages(certificate) == {
         ExtendedKeyUsageOID.CLIENT_AUTH,
@@ -76,10 +79,11 @@ def test_a_signing_request_cannot_choose_its_subject_or_extensions() -> None:
 
 
 def test_the_server_certificate_holds_dns_names_and_addresses() -> None:
-    pair = AUTHORITY.issue_server(["podraft-server", "10.1.2.3", "fd00::1"], NOW)
+    pair = AUTHORITY.issue_server(["10.1.2.3", "fd00::1"], NOW)
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert set(names) == {
+        x509.DNSName(SERVER_NAME),
         x509.DNSName("podraft-server"),
         x509.IPAddress(ipaddress.ip_address("10.1.2.3")),
         x509.IPAddress(ipaddress.ip_address("fd00::1")),
@@ -99,9 +103,15 @@ def test_validity_begins_before_now_and_serials_differ() -> None:
 def test_an_authority_loaded_from_its_pair_signs_the_same_way() -> None:
     again = CertificateAuthority.load(AUTHORITY.key_pair)
     assert again.fingerprint == AUTHORITY.fingerprint
-    pair = again.issue_client(Identity("ann", frozenset()), NOW)
-    assert AUTHORITY.issued(pair.certificate)
-    assert not CertificateAuthority.create(NOW).issued(pair.certificate)
+    pairs = {
+        Role.CLIENT: again.issue_client(Identity("ann", frozenset()), NOW),
+        Role.SERVER: again.issue_member("m1", NOW),
+        Role.NODE: again.issue_client(node_identity("n1"), NOW),
+    }
+    for role, pair in pairs.items():
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        assert AUTHORITY.issuer_of(certificate) is role
+        assert CertificateAuthority.create(NOW).issuer_of(certificate) is None
 
 
 def test_an_authority_refuses_anothers_key() -> None:

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from podraft.client.config import ClusterConfig, dump, load
+from podraft.client.config import SERVER_NAME, ClusterConfig, dump, load
 from podraft.client.errors import ConfigError
 
 CONFIG = ClusterConfig(
@@ -50,7 +50,7 @@ def test_a_kubeconfig_is_understood(tmp_path, monkeypatch):
     config = load()
     assert config.servers == ("example.com:7443",)
     assert (config.certificate_authority, config.client_key) == (b"authority", b"key")
-    assert (config.namespace, config.server_name) == ("default", "podraft-server")
+    assert (config.namespace, config.server_name) == ("default", SERVER_NAME)
     assert load(context="two").namespace == "shop"
 
 

@@ -23,12 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc
-from podraft.client.authority import SERVER_NAME, AuthorityError, fetch_authority
+from podraft.client.authority import AuthorityError, fetch_authority
 from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.config import SERVER_NAME, ClusterConfig
 
 _TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
 _JOIN_TIMEOUT_S = 20.0
+_NODES_DOMAIN = "._nodes.podraft"
 _RENEW_AFTER = 2 / 3
 _ELSEWHERE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -62,6 +63,17 @@ class NodeIdentity:
         certificate = x509.load_pem_x509_certificate(self.certificate)
         begin = certificate.not_valid_before_utc.timestamp()
         return begin + _RENEW_AFTER * (certificate.not_valid_after_utc.timestamp() - begin)
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the certificate is from before nodes had an authority and names of their own."""
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        try:
+            held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            return True
+        names = held.value.get_values_for_type(x509.DNSName)
+        return not any(name.endswith(_NODES_DOMAIN) for name in names)
 
     @property
     def expired(self) -> bool:
@@ -176,15 +188,14 @@ async def _join_at(
         except grpc.aio.AioRpcError as error:
             kind = _NotThereError if error.code() in _ELSEWHERE else JoinError
             raise kind(f"{join_server} refuses: {error.details()}") from error
-    return store.save(answer.certificate, answer.certificate_authority or authority)
+    # The authority of the token's fingerprint, whatever the answer says.
+    return store.save(answer.certificate, authority)
 
 
 async def renew(store: IdentityStore, client: Client) -> NodeIdentity:
-    """Get a new certificate for the same key and store it."""
+    """Get a new certificate for the same key and store it; the authority stays."""
     answer = await client.renew_certificate(signing_request(store.key()))
-    current = store.load()
-    authority = answer.certificate_authority or (current.authority if current else b"")
-    return store.save(answer.certificate, authority)
+    return store.save(answer.certificate, client.config.certificate_authority)
 
 
 def signing_request(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -1,7 +1,8 @@
 """``NodeAgentService``: logs and exec for the API server.
 
-Invariant: only a client whose certificate says API server or administrator gets an
-answer; everybody else, other nodes included, is refused before anything is looked up.
+Invariant: only an API server gets an answer: the servers' authority has signed its certificate,
+which says so.  Everybody else, other nodes and administrators included, is refused before
+anything is looked up.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from podraft.agent.streams.log_reader import LogQuery
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 
-MASTERS = "system:masters"
 API_SERVER = "system:apiserver"
 # Each has a small process beside it.
 _COMMANDS_MAX = 64
@@ -128,11 +128,13 @@ async def _authorize(context: Any) -> None:
 
 
 def is_permitted(pem: bytes) -> bool:
-    """Say whether a verified client certificate is the API server's or an administrator's."""
-    subject = x509.load_pem_x509_certificate(pem).subject
-    groups = {name.value for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)}
-    users = {name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
-    return MASTERS in groups or API_SERVER in users
+    """Say whether a verified client certificate is the API server's."""
+    try:
+        subject = x509.load_pem_x509_certificate(pem).subject
+    except ValueError:
+        return False
+    users = [name.value for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return users == [API_SERVER]
 
 
 def make_server(

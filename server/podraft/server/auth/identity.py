@@ -1,13 +1,14 @@
 """Identities: what a verified client certificate says about its holder.
 
-Owns: the names of podraft's users and groups, and how they are read from a
-certificate.  Invariant: only a certificate that TLS has already verified
-against the cluster's authority is given to `from_certificate`; nothing here
-checks signatures.
+Owns: the names of podraft's users and groups, the role that each identity belongs to, and how
+they are read from a certificate.  Invariant: only a certificate that TLS has already verified
+against the cluster's authorities is given to `from_certificate`; nothing here checks signatures
+(`recognition` does).
 """
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -32,7 +33,15 @@ _NODE_NAME_LENGTH_MAX = COMMON_NAME_LENGTH_MAX - len(NODE_PREFIX)
 
 
 class IdentityError(ValueError):
-    """A certificate does not name exactly one user."""
+    """A certificate does not prove an identity; the message says why."""
+
+
+class Role(enum.Enum):
+    """What somebody is to the cluster; each has an authority of its own."""
+
+    SERVER = "servers"
+    NODE = "nodes"
+    CLIENT = "clients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,15 @@ class Identity:
     def is_admin(self) -> bool:
         """Whether every call is allowed."""
         return MASTERS in self.groups
+
+    @property
+    def role(self) -> Role:
+        """Whose authority certifies the identity: whatever sounds like a role's is of that role."""
+        if NODES in self.groups or self.user.startswith(NODE_PREFIX):
+            return Role.NODE
+        if MEMBERS in self.groups or self.user.startswith(MEMBER_PREFIX):
+            return Role.SERVER
+        return Role.SERVER if self.user == API_SERVER else Role.CLIENT
 
     @property
     def node_name(self) -> str | None:
@@ -97,8 +115,29 @@ def from_certificate(pem: bytes) -> Identity:
         IdentityError: It is no certificate, or has no common name or several.
 
     """
+    return identity_in(parsed(pem))
+
+
+def parsed(pem: bytes) -> x509.Certificate:
+    """Return a certificate (PEM; the first, if it is a chain).
+
+    Raises:
+        IdentityError: It is none.
+    """
     try:
-        subject = x509.load_pem_x509_certificate(pem).subject
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise IdentityError(f"not a certificate: {error}") from error
+
+
+def identity_in(certificate: x509.Certificate) -> Identity:
+    """Return the identity that a verified certificate says.
+
+    Raises:
+        IdentityError: It has no common name or several, or is malformed.
+    """
+    try:
+        subject = certificate.subject
     except ValueError as error:
         raise IdentityError(f"not a certificate: {error}") from error
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)

@@ -22,15 +22,11 @@ from typing import Final
 
 from cryptography import x509
 
-from podraft.client.config import ClusterConfig
+from podraft.client.config import SERVER_NAME, ClusterConfig
 from podraft.server.auth import identity as names
-from podraft.server.auth.certificates import (
-    SERVER_NAME,
-    CertificateAuthority,
-    KeyPair,
-    general_name,
-)
-from podraft.server.auth.identity import Identity
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from podraft.server.auth.identity import Identity, Role
+from podraft.server.auth.issuer import general_name
 
 COMPONENTS: Final[dict[str, Identity]] = {
     "admin": Identity(names.ADMIN, frozenset({names.MASTERS})),
@@ -56,7 +52,7 @@ class Pki:
 
     @property
     def certificate_authority(self) -> bytes:
-        """The authority's certificate (PEM): what clients and servers trust."""
+        """The servers' authority (PEM): what clients, agents and members trust."""
         return self.authority.certificate
 
     @property
@@ -95,7 +91,11 @@ def ensure_pki(
         authority = _ensure_authority(directory / "ca.pem", at)
         server_path = directory / "server.pem"
         server = _read(server_path)
-        if server is None or not _usable(server, authority, at) or not _serves(server, serves):
+        if (
+            server is None
+            or not _usable(server, authority, Role.SERVER, at)
+            or not _serves(server, serves)
+        ):
             server = authority.issue_server(serves, at)
             _write(server_path, server)
         clients = {
@@ -169,16 +169,20 @@ def _ensure_client(
     path: Path, authority: CertificateAuthority, identity: Identity, now: datetime.datetime
 ) -> KeyPair:
     pair = _read(path)
-    if pair is None or not _usable(pair, authority, now):
+    if pair is None or not _usable(pair, authority, identity.role, now):
         pair = authority.issue_client(identity, now)
         _write(path, pair)
     return pair
 
 
-def _usable(pair: KeyPair, authority: CertificateAuthority, now: datetime.datetime) -> bool:
-    """Return whether ``pair`` is our authority's and more than a third of its life remains."""
-    begins = x509.load_pem_x509_certificate(pair.certificate).not_valid_before_utc
-    return authority.issued(pair.certificate) and begins <= now < due(pair.certificate)
+def _usable(
+    pair: KeyPair, authority: CertificateAuthority, role: Role, now: datetime.datetime
+) -> bool:
+    """Return whether ``pair`` is of our role's authority and more than a third of its life left."""
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    if authority.issuer_of(certificate) is not role:
+        return False
+    return certificate.not_valid_before_utc <= now < due(pair.certificate)
 
 
 def due(pem: bytes) -> datetime.datetime:

@@ -1,8 +1,9 @@
 """Who calls, and whether they may.
 
 Owns: the way from a connection's verified certificate to an identity, and from an
-identity's attempted call to a refusal.  Invariant: every RPC on the API port goes
-through here; a connection without a certificate of the cluster never gets so far.
+identity's attempted call to a refusal.  Invariants: every RPC on the API port goes
+through here; a connection without a certificate of the cluster never gets so far; what a
+certificate says counts only if the authority of that role has signed it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from podraft.server.auth import identity as identities
 from podraft.server.auth.authorize import Attributes, Lookup, authorize
-from podraft.server.auth.identity import Identity, IdentityError
+from podraft.server.auth.certificates import CertificateAuthority
+from podraft.server.auth.identity import Identity, IdentityError, parsed
+from podraft.server.auth.recognition import recognized
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
@@ -68,8 +70,9 @@ class Caller:
 class Callers:
     """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, authority: CertificateAuthority) -> None:
         self._lookup = lookup
+        self._authority = authority
         self._known: dict[bytes, Caller] = {}
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
@@ -84,7 +87,8 @@ class Callers:
         caller = self._known.get(pem)
         if caller is None:
             try:
-                caller = Caller(identities.from_certificate(pem), self._lookup, pem)
+                identity = recognized(parsed(pem), self._authority)
+                caller = Caller(identity, self._lookup, pem)
             except IdentityError as error:
                 raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
             if len(self._known) >= _CACHE_MAX:

@@ -28,7 +28,8 @@ from podraft.server.auth.authorize import (
     VERSION,
     Attributes,
 )
-from podraft.server.auth.certificates import CertificateAuthority, CertificateRequestError
+from podraft.server.auth.certificates import CertificateAuthority
+from podraft.server.auth.signing_requests import CertificateRequestError
 from podraft.server.auth.tokens import TokenError
 from podraft.server.rpc import errors, keys, wire
 from podraft.server.rpc.access import Caller, Callers

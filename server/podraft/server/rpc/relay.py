@@ -21,6 +21,7 @@ from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest, StreamPodLogsRequest
 from podraft.internal.node.v1 import node_agent_pb2
 from podraft.server.auth.authorize import EXEC, LOG, Attributes
+from podraft.server.auth.certificates import node_server_name
 from podraft.server.auth.pki import Pki
 from podraft.server.rpc import errors, keys, reads
 from podraft.server.rpc.access import Caller, Callers
@@ -173,12 +174,12 @@ class Relay:
     def _connect(self, target: Target) -> grpc.aio.Channel:
         pair = self._pki.clients["apiserver"]
         credentials = grpc.ssl_channel_credentials(
-            root_certificates=self._pki.certificate_authority,
+            root_certificates=self._pki.authority.node_trust,
             private_key=pair.key,
             certificate_chain=pair.certificate,
         )
         options = (
-            ("grpc.ssl_target_name_override", target.node),
+            ("grpc.ssl_target_name_override", node_server_name(target.node)),
             ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
             ("grpc.enable_http_proxy", 0),
             ("grpc.keepalive_time_ms", 30_000),

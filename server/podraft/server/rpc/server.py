@@ -123,7 +123,7 @@ class ApiServer:
         self._decoded = DecodedObjects()
         self.hub = WatchHub(datastore, self._decoded)
         self._node_pods = NodePods(self._decoded)
-        self._callers = Callers(self._node_pods)
+        self._callers = Callers(self._node_pods, pki.authority)
         self._writer = Writer(datastore, self._decoded, options.addresses)
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         self._past = PastReads(datastore, self._decoded, self._hashes)

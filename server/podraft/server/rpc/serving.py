@@ -52,7 +52,7 @@ class ServingCertificate:
         pair = (self._pki.server.key, self._pki.server.certificate + authority)
         configuration: grpc.ServerCertificateConfiguration = (
             grpc.ssl_server_certificate_configuration(
-                [pair], root_certificates=authority if mutual else None
+                [pair], root_certificates=self._pki.authority.caller_trust if mutual else None
             )
         )
         return configuration

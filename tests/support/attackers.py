@@ -1,0 +1,162 @@
+"""What an attacker has: certificates that he came by, and servers that pretend to be others.
+
+Owns: joining as a node by hand, credentials of any name from an authority's key, and an impostor
+that shows a certificate and notes every call that anybody makes to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from podraft.api.cluster.v1 import cluster_pb2
+from podraft.client.config import SERVER_NAME, ClusterConfig
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from podraft.server.auth.identity import Identity, node_identity
+from podraft.server.auth.issuer import Issuer, encoded_key, self_signed
+from podraft.server.auth.signing_requests import new_request
+
+JOIN_NODE = "/podraft.api.cluster.v1.JoinService/JoinNode"
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def join_node(
+    join_port: int,
+    authority: bytes,
+    token: str,
+    name: str,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    timeout_s: float = 10.0,
+) -> KeyPair:
+    """Join as any client of the join port can; return the certificate and its key.
+
+    Raises:
+        grpc.RpcError: The server refuses.
+    """
+    key = key or new_key()
+    credentials = grpc.ssl_channel_credentials(authority)
+    options = (("grpc.ssl_target_name_override", SERVER_NAME),)
+    with grpc.secure_channel(f"127.0.0.1:{join_port}", credentials, options) as channel:
+        call = channel.unary_unary(
+            JOIN_NODE,
+            cluster_pb2.JoinNodeRequest.SerializeToString,
+            cluster_pb2.Certificate.FromString,
+        )
+        request = cluster_pb2.JoinNodeRequest(
+            token=token, node_name=name, certificate_signing_request=new_request(key)
+        )
+        answer: cluster_pb2.Certificate = call(request, timeout=timeout_s)
+    return KeyPair(answer.certificate, encoded_key(key))
+
+
+def code_of(error: BaseException) -> grpc.StatusCode:
+    """Return the status of a call that failed."""
+    failed: Any = error
+    code: grpc.StatusCode = failed.code()
+    return code
+
+
+def as_identity(config: ClusterConfig, pair: KeyPair) -> ClusterConfig:
+    """Return how the holder of ``pair`` reaches the cluster of ``config``."""
+    return ClusterConfig(config.servers, config.certificate_authority, pair.certificate, pair.key)
+
+
+def node_pair(
+    authority: CertificateAuthority,
+    name: str,
+    now: datetime.datetime | None = None,
+    lifetime: datetime.timedelta = datetime.timedelta(days=1),
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> KeyPair:
+    """Return a node's certificate as a join would sign it, for any time."""
+    key = key or new_key()
+    at = now or datetime.datetime.now(datetime.UTC)
+    signed = authority.sign_node(new_request(key), name, at, lifetime)
+    return KeyPair(signed, encoded_key(key))
+
+
+def older_authority(now: datetime.datetime | None = None) -> CertificateAuthority:
+    """Return an authority as clusters have it that began when there was one for all roles."""
+    at = now or datetime.datetime.now(datetime.UTC)
+    begins, ends = at - datetime.timedelta(days=1), at + datetime.timedelta(days=3650)
+    serial = x509.random_serial_number()
+    issuer = self_signed(f"podraft-ca-{serial:040x}"[:31], new_key(), serial, begins, ends)
+    return CertificateAuthority(issuer.certificate, issuer.key)
+
+
+def older_pair(
+    authority: CertificateAuthority,
+    identity: Identity,
+    serves: tuple[str, ...] = (),
+    *,
+    is_client: bool = True,
+) -> KeyPair:
+    """Return what an authority for all roles has signed in its time."""
+    pair = authority.key_pair
+    signing = serialization.load_pem_private_key(pair.key, None)
+    assert isinstance(signing, ec.EllipticCurvePrivateKey)
+    issuer = Issuer(x509.load_pem_x509_certificate(pair.certificate), signing)
+    key, now = new_key(), datetime.datetime.now(datetime.UTC)
+    lifetime = datetime.timedelta(days=30)
+    signed = issuer.sign(
+        identity, key.public_key(), now, lifetime, serves=serves, is_client=is_client
+    )
+    return KeyPair(signed, encoded_key(key))
+
+
+def older_node_pair(authority: CertificateAuthority, name: str) -> KeyPair:
+    """Return a node's certificate as it was: it serves under whatever name the node has."""
+    return older_pair(authority, node_identity(name), (name,))
+
+
+@dataclass
+class Impostor:
+    """A server that shows a certificate which it should not be believed by."""
+
+    port: int
+    calls: list[tuple[str, bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+class _Noting(grpc.GenericRpcHandler):
+    """Notes the first message of every call, and answers with nothing."""
+
+    def __init__(self, calls: list[tuple[str, bytes]]) -> None:
+        self._calls = calls
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        def note(request: bytes, _: grpc.ServicerContext) -> bytes:
+            self._calls.append((str(details.method), request))
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(note)
+
+
+@contextlib.contextmanager
+def impostor(pair: KeyPair, public_authority: bytes) -> Iterator[Impostor]:
+    """Run a server that shows ``pair``, and the authority's certificate, which everybody has."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    running = Impostor(0)
+    server.add_generic_rpc_handlers((_Noting(running.calls),))
+    credentials = grpc.ssl_server_credentials([(pair.key, pair.certificate + public_authority)])
+    running.port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        yield running
+    finally:
+        server.stop(None).wait()
