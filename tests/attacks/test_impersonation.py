@@ -206,7 +206,7 @@ def test_an_agent_answers_api_servers_only(tmp_path: Path) -> None:
     }
 
     async def main() -> None:
-        service = NodeAgentService(None, None)  # type: ignore[arg-type]  # not reached
+        service = NodeAgentService(None)  # type: ignore[arg-type]  # no call gets so far
         (port,) = free_ports(1)
         server = make_server(
             service, own.certificate, own.key, authority.certificate, f"127.0.0.1:{port}"
