@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from podraft.api import codec, kinds
-from podraft.cli.manifests import LAST_APPLIED
+from podraft.api.names import APPLY_NOTES
+from podraft.cli.spellings import alike
 
 _NAMES: Final = ("name", "key", "type", "uid", "ip", "containerPort", "port", "mountPath")
 _ABSENT: Final = object()
@@ -53,7 +54,7 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
     metadata = dict(value.get("metadata", {}))
     for field in ("resourceVersion", "generation"):
         metadata.pop(field, None)
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != LAST_APPLIED}
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k not in APPLY_NOTES}
     metadata["annotations"] = annotations
     if not annotations:
         del metadata["annotations"]
@@ -64,6 +65,8 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
 
 def differences(before: Any, after: Any, *, status: bool) -> list[Difference]:
     """Return the fields that differ between two objects (None: there is none)."""
+    if before is not None and after is not None:
+        before, after = alike(before, after)
     return list(_walk("", content(before, status=status), content(after, status=status), 0))
 
 

@@ -20,7 +20,6 @@ from podraft.api.violations import InvalidObjectError, Violation
 from podraft.cli.unsaid import without_unsaid
 from podraft.cli.yaml_nodes import Construction, ManifestError, Path, documents, line_of
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _UNKNOWN = "unknown field"
 
@@ -156,7 +155,7 @@ def _read_object(
     if fault is not None:
         report([fault], reading.faults)
         return
-    reading.items.append(Item(kind, _canonical(message), message, source, line, lines))
+    reading.items.append(Item(kind, canonical(message), message, source, line, lines))
 
 
 def _parse(value: dict[str, Any]) -> tuple[Any, InvalidObjectError | None]:
@@ -195,7 +194,7 @@ def _place(kind: kinds.AnyKind, message: Any, placing: _Placing) -> Violation | 
     return None
 
 
-def _canonical(message: Message) -> dict[str, Any]:
+def canonical(message: Message) -> dict[str, Any]:
     """Return the JSON of what a user declares: canonical values, no status.
 
     A Secret's ``stringData`` becomes ``data``, as the server stores it, so that
@@ -210,16 +209,6 @@ def _canonical(message: Message) -> dict[str, Any]:
         for key, text in string_data.items():
             data[key] = base64.b64encode(text.encode()).decode("ascii")
     return value
-
-
-def last_applied_text(value: Mapping[str, Any]) -> str:
-    """Return what the annotation says of an object as it was applied."""
-    metadata = dict(value.get("metadata", {}))
-    annotations = dict(metadata.get("annotations", {}))
-    annotations.pop(LAST_APPLIED, None)
-    metadata["annotations"] = annotations
-    whole = {**value, "metadata": metadata}
-    return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def _check_twice(reading: Reading) -> None:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from podraft.api import codec, kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind
+from podraft.api.names import APPLY_NOTES, KUBECTL_LAST_APPLIED
 from podraft.cli.differences import Difference, cut, differences
-from podraft.cli.manifests import LAST_APPLIED, word_of
+from podraft.cli.manifests import word_of
 from podraft.client import writes
 from podraft.client.history import ObjectChange
 
@@ -177,7 +178,7 @@ def _patched(kind: AnyKind, back: dict[str, Any], live: Any) -> Step:
         raise UndoRefusedError(_no_values(live))
     if kind is kinds.SECRET:
         # What was applied then holds values of then; here it is only their hash.
-        back.get("metadata", {}).get("annotations", {}).pop(LAST_APPLIED, None)
+        back.get("metadata", {}).get("annotations", {}).pop(KUBECTL_LAST_APPLIED, None)
     merged = codec.merge_patch(codec.to_json(live), back)
     shown = differences(live, codec.parse(kind.message, merged), status=False)
     if not back or (not shown and merged == codec.to_json(live)):
@@ -203,7 +204,7 @@ def _clashes(
         here = now.get(key, _ABSENT) if isinstance(now, Mapping) else _ABSENT
         if isinstance(value, Mapping) and _maybe_mapping(then) and _maybe_mapping(here):
             yield from _clashes(value, then, here, inner)
-        elif key != LAST_APPLIED and not (then is here or then == here):
+        elif key not in APPLY_NOTES and not (then is here or then == here):
             yield inner, then, here
 
 
@@ -227,7 +228,7 @@ def _narrowed(back: Mapping[str, Any], after: Any, now: Any) -> dict[str, Any]:
 
 def _without_applied(value: dict[str, Any]) -> dict[str, Any]:
     metadata = dict(value["metadata"])
-    annotations = {k: v for k, v in metadata.pop("annotations", {}).items() if k != LAST_APPLIED}
+    annotations = {k: v for k, v in metadata.pop("annotations", {}).items() if k not in APPLY_NOTES}
     return {
         **value,
         "metadata": {**metadata, **({"annotations": annotations} if annotations else {})},

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from podraft.api.names import APPLY_NOTES
+
 _BOOKKEEPING = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -25,10 +27,11 @@ _BOOKKEEPING = (
     "selfLink",
     "uid",
 )
-# Controllers write these; taken over, they would tell this cluster's controllers lies.
-_CONTROLLERS_ANNOTATIONS = (
+# Controllers and `apply` write these; taken over, they would tell lies of this cluster's object.
+_NOTES = (
     "deployment.kubernetes.io/revision",
     "deployment.kubernetes.io/revision-history",
+    *APPLY_NOTES,
 )
 _POD_DEFAULTS: Mapping[str, Any] = {
     "dnsPolicy": "ClusterFirst",
@@ -77,7 +80,10 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     result = _drop(metadata, *_BOOKKEEPING)
     annotations = result.get("annotations")
     if isinstance(annotations, Mapping):
-        result["annotations"] = _drop(annotations, *_CONTROLLERS_ANNOTATIONS)
+        kept = _drop(annotations, *_NOTES)
+        result["annotations"] = kept
+        if annotations and not kept:
+            del result["annotations"]
     return result
 
 

@@ -110,7 +110,9 @@ def patch_request(
 ) -> requests_pb2.PatchRequest:
     """Return the request of a Patch call or write."""
     if not isinstance(merge_patch, bytes):
-        merge_patch = json.dumps(merge_patch, separators=(",", ":")).encode()
+        text = json.dumps(merge_patch, ensure_ascii=False, separators=(",", ":"))
+        # What is no text is the server's to refuse.
+        merge_patch = text.encode(errors="surrogatepass")
     return requests_pb2.PatchRequest(
         namespace=namespace,
         name=name,

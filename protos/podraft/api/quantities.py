@@ -91,15 +91,25 @@ def whole(quantity: meta_pb2.Quantity | str) -> int:
     return -(-_parse(_text(quantity)).nano // _NANO)
 
 
+def nano(quantity: meta_pb2.Quantity | str) -> int:
+    """Return a quantity in billionths: equal for two spellings of one value, and only then.
+
+    Raises:
+        InvalidQuantityError: The text is no quantity.
+
+    """
+    return _parse(_text(quantity)).nano
+
+
 def compare(first: meta_pb2.Quantity | str, second: meta_pb2.Quantity | str) -> int:
     """Return -1, 0 or 1 as ``first`` is less than, equal to or more than ``second``, exactly."""
-    a, b = _parse(_text(first)).nano, _parse(_text(second)).nano
+    a, b = nano(first), nano(second)
     return (a > b) - (a < b)
 
 
 def is_negative(quantity: meta_pb2.Quantity | str) -> bool:
     """Say whether a quantity is below zero."""
-    return _parse(_text(quantity)).nano < 0
+    return nano(quantity) < 0
 
 
 def is_whole(quantity: meta_pb2.Quantity | str) -> bool:

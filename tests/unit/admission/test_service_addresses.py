@@ -122,7 +122,7 @@ def test_a_change_of_type_releases_node_ports() -> None:
     wanted = service_pb2.Service()
     wanted.CopyFrom(first.service)
     wanted.spec.type = "ClusterIP"
-    services.keep_allocated(first.service, wanted)
+    services.leave_with_type(first.service, wanted)
     result = give(wanted, first.service, taken=set(first.claim))
     assert result.service.spec.ports[0].node_port == 0
     assert (result.claim, result.release) == ((), (b"_nodeports/30000/TCP",))

@@ -179,6 +179,25 @@ def test_a_patch_to_recreate_takes_the_defaulted_bounds_along() -> None:
     assert field == "spec.strategy.rollingUpdate"
 
 
+def test_a_patch_that_says_what_the_new_type_forbids_is_refused_even_if_it_was_so_before() -> None:
+    before = stored(kinds.DEPLOYMENT)
+    after = copied(before)
+    after.spec.strategy.type = "Recreate"
+    bounds = codec.to_json(before)["spec"]["strategy"]["rollingUpdate"]
+    for strategy, says in (({}, False), ({"rollingUpdate": bounds}, True)):
+        patch = {"spec": {"strategy": {"type": "Recreate", **strategy}}}
+        try:
+            result = admission.prepare_update(
+                kinds.DEPLOYMENT, before, after, now=LATER, patch=patch
+            )
+        except InvalidObjectError as error:
+            assert says
+            assert [v.field for v in error.violations] == ["spec.strategy.rollingUpdate"]
+        else:
+            assert not says
+            assert not result.spec.strategy.HasField("rolling_update")
+
+
 def test_an_invalid_update_is_refused_like_an_invalid_create() -> None:
     before = stored(kinds.DEPLOYMENT)
     after = copied(before)

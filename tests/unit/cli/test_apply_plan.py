@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from podraft.api import codec, kinds
-from podraft.cli import apply_plan, manifests
+from podraft.api import codec, kinds, names
+from podraft.cli import applied, apply_plan, manifests
 
 DEPLOYMENT: dict[str, Any] = {
     "apiVersion": "apps/v1",
@@ -69,7 +69,7 @@ def changed(value: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def without_annotation(patch: dict[str, Any]) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(patch))
     annotations = copy.get("metadata", {}).get("annotations", {})
-    annotations.pop(manifests.LAST_APPLIED, None)
+    annotations.pop(names.APPLIED_FIELDS, None)
     if not annotations:
         copy.get("metadata", {}).pop("annotations", None)
     if not copy.get("metadata"):
@@ -92,9 +92,12 @@ def test_an_object_that_is_not_there_is_created_with_what_was_applied() -> None:
     assert action.outcome == "created"
     assert action.write is not None
     created = kinds.DEPLOYMENT.message.FromString(action.write.create.object.value)
-    applied = json.loads(created.metadata.annotations[manifests.LAST_APPLIED])
-    assert applied["spec"]["replicas"] == 2
-    assert applied["metadata"]["annotations"] == {}
+    note = applied.noted(created.metadata.annotations)
+    assert note["spec"]["replicas"] == 1
+    assert note["spec"]["template"]["spec"]["containers"] == [
+        {"name": "web", "image": 1, "ports": [{"containerPort": 80}]}
+    ]
+    assert "annotations" not in note["metadata"]
 
 
 def test_what_the_server_filled_in_is_no_difference() -> None:
@@ -185,7 +188,7 @@ def test_a_list_without_keys_is_replaced_as_one_value() -> None:
 
 def test_a_broken_annotation_only_loses_what_it_knew() -> None:
     live = live_of(DEPLOYMENT)
-    live["metadata"]["annotations"][manifests.LAST_APPLIED] = "{not json"
+    live["metadata"]["annotations"][names.APPLIED_FIELDS] = "{not json"
 
     assert patch_of(changed(DEPLOYMENT, replicas=3), live) == {"spec": {"replicas": 3}}
 

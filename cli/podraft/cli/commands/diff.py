@@ -130,7 +130,10 @@ def difference(word: str, before: Any, after: Any) -> list[str]:
     from difflib import unified_diff
 
     from podraft.cli.output.documents import as_yaml
+    from podraft.cli.spellings import alike
 
+    if before is not None and after is not None:
+        before, after = alike(before, after)
     old, new = _shown(before), _shown(after)
     _hide_secrets(old, new)
     before_lines, after_lines = (as_yaml(v).splitlines() if v else [] for v in (old, new))
@@ -141,18 +144,9 @@ def difference(word: str, before: Any, after: Any) -> list[str]:
 def _shown(obj: Any) -> dict[str, Any]:
     """Return what of an object a user declares."""
     from podraft.api import codec
-    from podraft.cli.manifests import LAST_APPLIED
     from podraft.cli.unsaid import without_unsaid
 
-    if obj is None:
-        return {}
-    value = without_unsaid(codec.to_json(obj))
-    metadata = dict(value.get("metadata", {}))
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != LAST_APPLIED}
-    metadata["annotations"] = annotations
-    if not annotations:
-        metadata.pop("annotations")
-    return {**value, "metadata": metadata}
+    return {} if obj is None else without_unsaid(codec.to_json(obj))
 
 
 def _hide_secrets(old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -8,14 +8,14 @@ Invariant: the caller's messages are never changed; what is returned is valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import kinds, names
+from podraft.api import kinds, names, type_fields
 from podraft.api.kinds import AnyKind, Kind, Object
 from podraft.api.violations import InvalidObjectError
 from podraft.server.admission import cluster, config, pods, records, services, workloads
@@ -46,8 +46,10 @@ class Rules(Generic[ObjectT]):
     """The steps of one kind; those that change a message get admission's own copy.
 
     ``begin``: set what the server says of a new, valid object.  ``keep``: restore from the
-    stored object what an update does not mention.  ``default``, ``check``: fill in, then judge.
-    ``check_change``: judge the difference.  ``check_status``: judge a status update.
+    stored object what an update does not mention.  ``leave``: remove what a whole update took
+    over from the stored object although its new type forbids it.  ``default``, ``check``: fill
+    in, then judge.  ``check_change``: judge the difference.  ``check_status``: judge a status
+    update.
     """
 
     default: Callable[[ObjectT], None]
@@ -55,6 +57,7 @@ class Rules(Generic[ObjectT]):
     check_name: NameCheck = names.dns_subdomain
     begin: Callable[[ObjectT], None] = _nothing
     keep: Callable[[ObjectT, ObjectT], None] = _nothing
+    leave: Callable[[ObjectT, ObjectT], None] = _nothing
     check_change: Callable[[ObjectT, ObjectT, Report], None] = _nothing
     check_status: Callable[[ObjectT, Report], None] = _nothing
     status_at_creation: bool = False
@@ -95,7 +98,7 @@ _RULES: dict[AnyKind, Rules[Any]] = {
     kinds.DEPLOYMENT: Rules(
         default=workloads.default_deployment,
         check=workloads.check_deployment,
-        keep=workloads.keep_deployment,
+        leave=workloads.leave_with_strategy,
         check_change=workloads.check_change,
     ),
     kinds.SERVICE: Rules(
@@ -103,6 +106,7 @@ _RULES: dict[AnyKind, Rules[Any]] = {
         check=services.check_service,
         check_name=names.dns_label_1035,
         keep=services.keep_allocated,
+        leave=services.leave_with_type,
         check_change=services.check_change,
     ),
     kinds.CONFIG_MAP: Rules(
@@ -159,8 +163,11 @@ def prepare_update(
     *,
     now: datetime,
     subresource: str = "",
+    patch: Mapping[str, Any] | None = None,
 ) -> ObjectT:
     """Return the object to store for an update of ``stored``; equal to it if nothing changes.
+
+    With ``patch``, ``proposed`` is ``stored`` changed by it: what it says is known then.
 
     The main resource keeps the stored status, ``status`` keeps all but the
     status.  Whether ``proposed`` was made from ``stored`` (uid, resourceVersion)
@@ -180,6 +187,10 @@ def prepare_update(
     keep_immutable(metadata, before)
     if kind.has_status:
         _copy_field(stored, result, "status")
+    if patch is None:
+        rules.leave(stored, result)
+    else:
+        type_fields.drop_unsaid(result, patch)
     rules.keep(stored, result)
     rules.default(result)
     report = Report()

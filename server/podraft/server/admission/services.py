@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from podraft.api import names
 from podraft.api.core.v1 import service_pb2
+from podraft.api.type_fields import forbids_node_ports
 from podraft.api.violations import shown
 from podraft.server.admission.report import PROTOCOLS, Report, check_labels, check_port, is_ipv4
 
@@ -119,11 +120,6 @@ def keep_allocated(stored: service_pb2.Service, service: service_pb2.Service) ->
     if not new.cluster_ip and not new.cluster_ips and old.cluster_ip:
         new.cluster_ip = old.cluster_ip
     if new.type != "NodePort":
-        if old.type == "NodePort":  # They go with the type, unless the update asks for others.
-            held = {(port.protocol, port.node_port) for port in old.ports}
-            for port in new.ports:
-                if (port.protocol or "TCP", port.node_port) in held:
-                    port.ClearField("node_port")
         return
     known = {(port.protocol, port.port): port.node_port for port in old.ports}
     used = {port.node_port for port in new.ports if port.node_port}
@@ -131,6 +127,19 @@ def keep_allocated(stored: service_pb2.Service, service: service_pb2.Service) ->
         held_port = known.get((port.protocol or "TCP", port.port), 0)
         if not port.node_port and held_port and held_port not in used:
             port.node_port = held_port
+
+
+def leave_with_type(stored: service_pb2.Service, service: service_pb2.Service) -> None:
+    """Let the node ports of a whole update go with the type, unless it asks for others.
+
+    Who reads a service, changes its type and writes it whole has not said what he only read.
+    """
+    if stored.spec.type != "NodePort" or not forbids_node_ports(service.spec.type):
+        return
+    held = {(port.protocol, port.node_port) for port in stored.spec.ports}
+    for port in service.spec.ports:
+        if (port.protocol or "TCP", port.node_port) in held:
+            port.ClearField("node_port")
 
 
 def check_change(stored: service_pb2.Service, service: service_pb2.Service, report: Report) -> None:

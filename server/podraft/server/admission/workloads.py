@@ -7,6 +7,7 @@ from typing import TypeAlias
 from podraft.api import selectors
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.type_fields import forbids_rolling_update
 from podraft.server.admission.pods import check_template, default_spec
 from podraft.server.admission.report import Report, check_count_or_percent
 
@@ -123,17 +124,13 @@ def _is_zero(value: meta_pb2.IntOrString) -> bool:
     return _percent(value) == 0 if value.type == 1 else value.int_val == 0
 
 
-def keep_deployment(
+def leave_with_strategy(
     stored: deployment_pb2.Deployment, deployment: deployment_pb2.Deployment
 ) -> None:
-    """Let the rolling update's bounds go with the strategy that they belong to.
-
-    A patch that only says ``type: Recreate`` would otherwise be refused for bounds
-    that defaulting wrote.
-    """
+    """Let a rolling update's bounds go with the strategy, where a whole update only read them."""
     new = deployment.spec.strategy
-    left_over = new.rolling_update == stored.spec.strategy.rolling_update
-    if new.type == "Recreate" and stored.spec.strategy.type == "RollingUpdate" and left_over:
+    was_read = new.rolling_update == stored.spec.strategy.rolling_update
+    if forbids_rolling_update(new.type) and stored.spec.strategy.type != new.type and was_read:
         new.ClearField("rolling_update")
 
 

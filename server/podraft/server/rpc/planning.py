@@ -10,7 +10,7 @@ it was made from; the planner itself writes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, assert_never
@@ -260,17 +260,22 @@ class Planner:
         patch = codec.decode_json(request.merge_patch)
         merged = merge_patch.merge_patch(codec.to_json(entry.message), patch)
         proposed = codec.parse(kind.message, merged)
-        return await self._replace(entry, proposed, "patch", request.subresource)
+        return await self._replace(entry, proposed, "patch", request.subresource, patch)
 
     async def _replace(
-        self, entry: Entry, proposed: Any, verb: rules.Verb, subresource: str
+        self,
+        entry: Entry,
+        proposed: Any,
+        verb: rules.Verb,
+        subresource: str,
+        patch: Mapping[str, Any] | None = None,
     ) -> Result:
         """Store ``proposed`` in place of the entry's object, as far as the call may."""
         kind, stored = entry.kind, entry.message
         _check_subresource(kind, subresource)
         _check_same(entry, proposed)
         updated = admission.prepare_update(
-            kind, stored, proposed, now=self._now, subresource=subresource
+            kind, stored, proposed, now=self._now, subresource=subresource, patch=patch
         )
         metadata = stored.metadata
         self._authorize(

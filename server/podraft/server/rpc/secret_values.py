@@ -11,8 +11,8 @@ import hmac
 from typing import Final
 
 from podraft.api.core.v1.config_pb2 import Secret
+from podraft.api.names import KUBECTL_LAST_APPLIED
 
-LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 PREFIX: Final = b"hmac-sha256:"
 _HASH_CHARACTERS: Final = 16
 
@@ -31,9 +31,9 @@ class SecretHashes:
             copy.data[key] = self._hash(key, value)
         copy.ClearField("string_data")
         annotations = copy.metadata.annotations
-        if LAST_APPLIED in annotations:
-            hidden = self._hash(LAST_APPLIED, annotations[LAST_APPLIED].encode())
-            annotations[LAST_APPLIED] = hidden.decode()
+        if KUBECTL_LAST_APPLIED in annotations:
+            hidden = self._hash(KUBECTL_LAST_APPLIED, annotations[KUBECTL_LAST_APPLIED].encode())
+            annotations[KUBECTL_LAST_APPLIED] = hidden.decode()
         return copy
 
     def hidden_bytes(self, value: bytes) -> bytes:
@@ -49,8 +49,8 @@ class SecretHashes:
 def values_are_current(past: Secret, current: Secret | None) -> bool:
     """Whether ``past`` holds no value that ``current`` (None: it is gone) does not hold."""
     if current is None:
-        return not past.data and LAST_APPLIED not in past.metadata.annotations
+        return not past.data and KUBECTL_LAST_APPLIED not in past.metadata.annotations
     if any(current.data.get(key) != value for key, value in past.data.items()):
         return False
-    applied = past.metadata.annotations.get(LAST_APPLIED)
-    return applied is None or applied == current.metadata.annotations.get(LAST_APPLIED)
+    applied = past.metadata.annotations.get(KUBECTL_LAST_APPLIED)
+    return applied is None or applied == current.metadata.annotations.get(KUBECTL_LAST_APPLIED)

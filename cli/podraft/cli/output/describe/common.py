@@ -7,7 +7,7 @@ from typing import Any
 
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.cli.manifests import LAST_APPLIED
+from podraft.api.names import APPLY_NOTES
 from podraft.cli.output import ages
 from podraft.cli.output.columns import event_first_s, event_last_s
 from podraft.cli.output.describe.layout import Below, mapping, table
@@ -16,7 +16,7 @@ from podraft.cli.output.describe.templates import Pairs
 
 def metadata(value: meta_pb2.ObjectMeta, *, namespaced: bool) -> Pairs:
     """Return the pairs that say which object it is."""
-    annotations = {key: text for key, text in value.annotations.items() if key != LAST_APPLIED}
+    annotations = {key: text for key, text in value.annotations.items() if key not in APPLY_NOTES}
     pairs: Pairs = [("Name", value.name)]
     if namespaced:
         pairs.append(("Namespace", value.namespace))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
+from podraft.api.names import APPLY_NOTES
 from podraft.server.controllers import objects
 
 HASH_LABEL = "pod-template-hash"
@@ -25,14 +26,7 @@ MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 # Letters that spell no words, as in generated names.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _HASH_LENGTH = 10
-_NOT_COPIED = frozenset(
-    {
-        REVISION,
-        DESIRED_REPLICAS,
-        MAX_REPLICAS,
-        "kubectl.kubernetes.io/last-applied-configuration",
-    }
-)
+_NOT_COPIED = frozenset({REVISION, DESIRED_REPLICAS, MAX_REPLICAS, *APPLY_NOTES})
 
 
 @dataclass(frozen=True, slots=True)
