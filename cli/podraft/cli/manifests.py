@@ -12,16 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import yaml
 from google.protobuf.message import Message
 
 from podraft.api import codec, kinds
 from podraft.api.violations import InvalidObjectError, Violation
+from podraft.cli.document_stream import documents
+from podraft.cli.nodes import Budget, Construction, ManifestError, Node, Path, Scalar, Sequence
+from podraft.cli.nodes import Mapping as MappingNode
 from podraft.cli.unsaid import without_unsaid
-from podraft.cli.yaml_nodes import Construction, ManifestError, Path, documents, line_of
 
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _UNKNOWN = "unknown field"
+_LISTS_DEPTH_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,10 @@ def read(
     placing = _Placing(namespace, default_namespace, ignore_unsupported)
     for source, text in texts:
         try:
-            for node in documents(text):
-                _read_node(node, source, placing, reading)
+            budget = Budget.of(text)
+            for node, size in documents(text):
+                budget.values += size
+                _read_node(node, source, placing, reading, budget)
         except ManifestError as error:
             reading.faults.append(f"{source}:{error.line}: {error}")
     _check_twice(reading)
@@ -101,29 +105,39 @@ class _Placing:
     ignore_unsupported: bool
 
 
-def _read_node(node: yaml.Node, source: str, placing: _Placing, reading: Reading) -> None:
-    if not isinstance(node, yaml.MappingNode):
-        reading.faults.append(
-            f"{source}:{line_of(node)}: expected an object with apiVersion and kind"
-        )
+def _read_node(
+    node: Node, source: str, placing: _Placing, reading: Reading, budget: Budget, depth: int = 0
+) -> None:
+    if not isinstance(node, MappingNode):
+        reading.faults.append(f"{source}:{node.line}: expected an object with apiVersion and kind")
         return
     children = _list_items(node)
     if children is not None:
+        if depth == _LISTS_DEPTH_MAX:
+            raise ManifestError(node.line, f"more than {_LISTS_DEPTH_MAX} lists in each other")
         for child in children:
-            _read_node(child, source, placing, reading)
+            budget.spend(child.line)
+            _read_node(child, source, placing, reading, budget, depth + 1)
         return
-    construction = Construction({})
+    construction = Construction(budget)
     value = construction.value_of(node)
-    _read_object(value, source, line_of(node), construction.lines, placing, reading)
+    _read_object(value, source, node.line, construction.lines, placing, reading)
 
 
-def _list_items(node: yaml.MappingNode) -> list[yaml.Node] | None:
-    """Return the items of a ``List`` or ``PodList``; None for any other object."""
-    fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
-    kind, items = fields.get("kind"), fields.get("items")
-    if not isinstance(kind, yaml.ScalarNode) or not kind.value.endswith("List"):
+def _list_items(node: MappingNode) -> list[Node] | None:
+    """Return the items of a ``List`` or ``PodList``; None for any other object.
+
+    Raises:
+        ManifestError: The items are no list.
+    """
+    kind, items = node.get("kind"), node.get("items")
+    if not isinstance(kind, Scalar) or not str(kind.value).endswith("List"):
         return None
-    return items.value if isinstance(items, yaml.SequenceNode) else None
+    if items is None or (isinstance(items, Scalar) and items.value is None):
+        return []
+    if not isinstance(items, Sequence):
+        raise ManifestError(items.line, "items: expected a list of objects")
+    return items.items
 
 
 def _read_object(
@@ -151,6 +165,11 @@ def _read_object(
         report(error.violations if error else (), reading.faults)
         return
     kind = kinds.of(message)
+    if not kind.namespaced and message.metadata.namespace:
+        # Tools that render manifests write it into every object, and kubectl does not mind.
+        ignored = f"a {kind.name} belongs to no namespace, ignored"
+        report([Violation("metadata.namespace", ignored)], reading.warnings)
+        message.metadata.ClearField("namespace")
     fault = _place(kind, message, placing)
     if fault is not None:
         report([fault], reading.faults)
@@ -181,8 +200,6 @@ def _place(kind: kinds.AnyKind, message: Any, placing: _Placing) -> Violation | 
         hint = "generateName cannot be applied" if metadata.generate_name else "is required"
         return Violation("metadata.name", hint)
     if not kind.namespaced:
-        if metadata.namespace:
-            return Violation("metadata.namespace", f"a {kind.name} belongs to no namespace")
         return None
     wanted = placing.namespace
     if wanted and metadata.namespace and metadata.namespace != wanted:

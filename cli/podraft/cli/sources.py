@@ -54,8 +54,11 @@ def _text(path: Path) -> str:
 def _decoded(source: str, data: bytes) -> str:
     if len(data) > _BYTES_MAX:
         raise CliError(f"{source}: larger than {_BYTES_MAX >> 20} MiB")
+    # Windows' PowerShell writes UTF-16, and begins each text with a mark of which.
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise CliError(f"{source}:{line}: not UTF-8 text") from None
+        name = encoding.removesuffix("-sig").upper()
+        raise CliError(f"{source}:{line}: not {name} text") from None

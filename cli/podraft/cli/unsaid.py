@@ -2,8 +2,8 @@
 
 Objects exported from a cluster (`kubectl get -o yaml`) carry both.  Pure.  Two rules:
 
-* A field that podraft does not have, at the value Kubernetes gives it when it is left
-  out, is left out: the two manifests mean the same.
+* A field that podraft does not have, empty or at a value that says what podraft does anyway
+  (for most: the one that Kubernetes gives it when it is left out), is left out.
 * What a server writes (status, uid, managed fields, the address it chose for a Service,
   the token volume it added to a Pod) belongs to the cluster the object came from.
 
@@ -12,8 +12,8 @@ Invariant: what a user can have meant stays, and is then read or refused by name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from podraft.api.names import APPLY_NOTES
 
@@ -33,24 +33,91 @@ _NOTES = (
     "deployment.kubernetes.io/revision-history",
     *APPLY_NOTES,
 )
-_POD_DEFAULTS: Mapping[str, Any] = {
-    "dnsPolicy": "ClusterFirst",
-    "preemptionPolicy": "PreemptLowerPriority",
-    "priority": 0,
-    "serviceAccount": "default",
-    "serviceAccountName": "default",
+_Unsaid: TypeAlias = Mapping[str, tuple[Any, ...]]
+
+# Fields that podraft does not have, each with the values that say what podraft does anyway.
+# Null and whatever is empty (``affinity: {}``, ``hostAliases: []``) say so of each of them.
+_POD: _Unsaid = {
+    "affinity": (),
+    "automountServiceAccountToken": (True, False),  # There are no tokens.
+    "dnsConfig": (),
+    "dnsPolicy": ("ClusterFirst",),
+    "ephemeralContainers": (),
+    "hostAliases": (),
+    "hostIPC": (False,),
+    "hostPID": (False,),
+    "hostUsers": (True,),
+    "hostnameOverride": (),
+    "imagePullSecrets": (),
+    "os": ({"name": "linux"},),
+    "overhead": (),
+    "preemptionPolicy": ("PreemptLowerPriority",),
+    "priority": (0,),
+    "priorityClassName": (),
+    "readinessGates": (),
+    "resourceClaims": (),
+    "resources": (),
+    "runtimeClassName": (),
+    "schedulingGates": (),
+    "schedulingGroup": (),
+    "serviceAccount": ("default",),
+    "serviceAccountName": ("default",),
+    "setHostnameAsFQDN": (False,),
+    "shareProcessNamespace": (False,),
+    "subdomain": (),
+    "topologySpreadConstraints": (),
 }
-_CONTAINER_DEFAULTS: Mapping[str, Any] = {
-    "terminationMessagePath": "/dev/termination-log",
-    "terminationMessagePolicy": "File",
+_POD_SECURITY: _Unsaid = {
+    "appArmorProfile": (),
+    "fsGroupChangePolicy": ("Always",),
+    "seLinuxChangePolicy": (),
+    "seLinuxOptions": (),
+    "seccompProfile": (),
+    "supplementalGroupsPolicy": ("Merge",),
+    "sysctls": (),
+    "windowsOptions": (),
 }
-_SERVICE_DEFAULTS: Mapping[str, Any] = {
-    "externalTrafficPolicy": "Cluster",
-    "internalTrafficPolicy": "Cluster",
-    "ipFamilies": ["IPv4"],
-    "ipFamilyPolicy": "SingleStack",
-    "sessionAffinity": "None",
+_CONTAINER: _Unsaid = {
+    "resizePolicy": (),
+    "restartPolicy": (),
+    "restartPolicyRules": (),
+    "stdin": (False,),
+    "stdinOnce": (False,),
+    "terminationMessagePath": ("/dev/termination-log",),
+    "terminationMessagePolicy": ("File",),
+    "volumeDevices": (),
 }
+_SECURITY: _Unsaid = {
+    "appArmorProfile": (),
+    "procMount": ("Default",),
+    "seLinuxOptions": (),
+    "seccompProfile": (),
+    "windowsOptions": (),
+}
+_CONTAINER_PORT: _Unsaid = {"hostIP": (), "hostPort": (0,)}
+_MOUNT: _Unsaid = {
+    "mountPropagation": ("None",),
+    "recursiveReadOnly": ("Disabled",),
+    "subPathExpr": (),
+}
+_SERVICE: _Unsaid = {
+    "allocateLoadBalancerNodePorts": (True,),
+    "externalIPs": (),
+    "externalName": (),
+    "externalTrafficPolicy": ("Cluster",),
+    "healthCheckNodePort": (0,),
+    "internalTrafficPolicy": ("Cluster",),
+    "ipFamilies": (["IPv4"],),
+    "ipFamilyPolicy": ("SingleStack",),
+    "loadBalancerClass": (),
+    "loadBalancerIP": (),
+    "loadBalancerSourceRanges": (),
+    "sessionAffinity": ("None",),
+    "sessionAffinityConfig": (),
+    "trafficDistribution": (),
+}
+_SERVICE_PORT: _Unsaid = {"appProtocol": ()}
+_NODE: _Unsaid = {"configSource": (), "externalID": (), "providerID": ()}
 _TOKEN_VOLUME = "kube-api-access-"
 
 
@@ -73,6 +140,8 @@ def without_unsaid(value: Mapping[str, Any]) -> dict[str, Any]:
                 result["spec"] = {**spec, "template": _template(template)}
         case "Service":
             result["spec"] = _service_spec(spec, exported=exported)
+        case "Node":
+            result["spec"] = _said(spec, _NODE)
     return result
 
 
@@ -98,46 +167,81 @@ def _template(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pod_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    result = _drop_equal(spec, _POD_DEFAULTS)
+    result = _said(spec, _POD)
+    _change(result, "securityContext", lambda one: _said(one, _POD_SECURITY))
     volumes = result.get("volumes")
     if isinstance(volumes, list):
-        result["volumes"] = [one for one in volumes if not _is_token(one, "name")]
-    for name in ("containers", "initContainers"):
-        containers = result.get(name)
-        if isinstance(containers, list):
-            result[name] = [
-                _container(one) if isinstance(one, Mapping) else one for one in containers
-            ]
+        result["volumes"] = [one for one in volumes if not _is_token(one)]
+    _change_each(result, "containers", _container)
+    _change_each(result, "initContainers", _container)
     return result
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    result = _drop_equal(container, _CONTAINER_DEFAULTS)
+    result = _said(container, _CONTAINER)
+    _change(result, "securityContext", lambda one: _said(one, _SECURITY))
+    _change(result, "lifecycle", lambda one: _said(one, {"stopSignal": ()}))
+    _change(result, "resources", lambda one: _said(one, {"claims": ()}))
+    _change_each(result, "ports", lambda one: _said(one, _CONTAINER_PORT))
     mounts = result.get("volumeMounts")
     if isinstance(mounts, list):
-        result["volumeMounts"] = [one for one in mounts if not _is_token(one, "name")]
+        result["volumeMounts"] = [one for one in mounts if not _is_token(one)]
+    _change_each(result, "volumeMounts", lambda one: _said(one, _MOUNT))
     return result
 
 
 def _service_spec(spec: Mapping[str, Any], *, exported: bool) -> dict[str, Any]:
-    result = _drop_equal(spec, _SERVICE_DEFAULTS)
+    result = _said(spec, _SERVICE)
+    _change_each(result, "ports", lambda one: _said(one, _SERVICE_PORT))
     if exported and result.get("clusterIP") != "None":
         return _drop(result, "clusterIP", "clusterIPs")
     return result
 
 
-def _is_token(element: object, key: str) -> bool:
-    return isinstance(element, Mapping) and str(element.get(key)).startswith(_TOKEN_VOLUME)
+# ---- Parts of an object, where they are of the type that they should be ------------------------
+
+
+def _change(
+    parent: dict[str, Any], name: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> None:
+    value = parent.get(name)
+    if isinstance(value, Mapping):
+        parent[name] = change(value)
+
+
+def _change_each(
+    parent: dict[str, Any], name: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> None:
+    values = parent.get(name)
+    if isinstance(values, list):
+        parent[name] = [change(one) if isinstance(one, Mapping) else one for one in values]
+
+
+def _is_token(element: object) -> bool:
+    return isinstance(element, Mapping) and str(element.get("name")).startswith(_TOKEN_VOLUME)
 
 
 def _drop(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: item for name, item in value.items() if name not in names}
 
 
-def _drop_equal(value: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    # `False == 0` and `True == 1` to Python, but a boolean is not what a number's field expects.
+def _said(value: Mapping[str, Any], unsaid: _Unsaid) -> dict[str, Any]:
+    """Return a mapping without the fields that say what podraft does anyway."""
     return {
         name: item
         for name, item in value.items()
-        if not (name in defaults and type(item) is type(defaults[name]) and item == defaults[name])
+        if name not in unsaid
+        or not (_is_empty(item) or any(_same(item, other) for other in unsaid[name]))
     }
+
+
+def _is_empty(value: Any) -> bool:
+    """Say whether nothing is in a value, in a mapping not even further down."""
+    if isinstance(value, Mapping):
+        return all(_is_empty(item) for item in value.values())
+    return value is None or value == "" or value == []
+
+
+def _same(one: Any, other: Any) -> bool:
+    # `False == 0` and `True == 1` to Python, but a boolean is not what a number's field expects.
+    return type(one) is type(other) and bool(one == other)

@@ -235,6 +235,7 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
         convert = converter(value_field)
     else:
         fill = SPECIAL[value_type.full_name]
+    empty = "" if convert is not None else 0
 
     def read(message: Any, value: Any, path: str, report: Report) -> None:
         if not isinstance(value, Mapping):
@@ -247,7 +248,8 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
             try:
                 key = to_text(key)
                 if entry is None:
-                    continue
+                    # A key without a value is there, as it is to Kubernetes; its value is empty.
+                    entry = empty
                 if convert is not None:
                     target[key] = convert(entry)
                 elif fill is not None:

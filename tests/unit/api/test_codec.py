@@ -104,6 +104,15 @@ def test_null_is_unset() -> None:
     assert codec.to_json(message)["spec"] == {}
 
 
+def test_a_key_of_a_map_whose_value_is_null_is_kept_with_an_empty_value() -> None:
+    message = codec.from_json(pod({"nodeSelector": {"disk": None}}))
+    assert codec.to_json(message)["spec"] == {"nodeSelector": {"disk": ""}}
+    limits = codec.to_json(codec.from_json(container(resources={"limits": {"cpu": None}})))
+    assert limits["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "0"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"a": None}}
+    assert codec.to_json(codec.from_json(secret))["data"] == {"a": ""}
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [("0.5", "500m"), (0.5, "500m"), (2, "2"), (2.0, "2"), ("1024Mi", "1Gi"), ("64Mi", "64Mi")],

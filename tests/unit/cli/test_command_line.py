@@ -101,14 +101,15 @@ def test_a_malformed_manifest_is_refused_before_any_server_is_asked(tmp_path: Pa
     assert result.exit_code == 1
     assert result.output == (
         f'Error: nothing was applied\n  {file}:5: the key "name" stands twice in one mapping, '
-        "first on line 4\n"
+        "first on line 4 (kubectl drops the first and takes the last)\n"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\xff\xfe\x00", "not UTF-8 text"),
+        (b"\xff\xfe\x00", "not UTF-16 text"),
+        (b"a: \xff", "not UTF-8 text"),
         (b"", "no objects in"),
         (b"\x00", "not valid YAML"),
         (b"a: b: c", "not valid YAML"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from textwrap import dedent, indent
 from typing import Any
 
 import pytest
 
+from podraft.cli import manifests
 from podraft.cli.unsaid import without_unsaid
 
 
@@ -76,6 +78,64 @@ def test_the_token_volume_goes_with_its_mounts() -> None:
         "volumes": [mine],
         "containers": [{"name": "c", "volumeMounts": [mine]}],
     }
+
+
+# Manifests say these of themselves, and tools that render them write them out.
+SAY_NOTHING = {
+    "Pod": """
+        hostPID: false
+        hostIPC: false
+        shareProcessNamespace: false
+        automountServiceAccountToken: true
+        affinity: {}
+        imagePullSecrets: []
+        hostAliases: null
+        priorityClassName: ""
+        topologySpreadConstraints: []
+        dnsConfig: {options: []}
+        os: {name: linux}
+        securityContext: {sysctls: [], fsGroupChangePolicy: Always}
+        containers:
+        - name: c
+          image: i
+          stdin: false
+          volumeDevices: []
+          ports: [{containerPort: 80, hostPort: 0, hostIP: ""}]
+          resources: {claims: []}
+          securityContext: {procMount: Default, seLinuxOptions: {}}
+          volumeMounts: [{name: v, mountPath: /v, mountPropagation: None, subPathExpr: ""}]
+        volumes: [{name: v}]
+        """,
+    "Service": """
+        externalIPs: []
+        loadBalancerIP: ""
+        sessionAffinity: None
+        sessionAffinityConfig: null
+        allocateLoadBalancerNodePorts: true
+        ports: [{port: 80, appProtocol: ""}]
+        """,
+}
+
+
+@pytest.mark.parametrize("kind", SAY_NOTHING)
+def test_a_field_that_says_what_happens_anyway_is_accepted_and_another_value_is_refused(
+    kind: str,
+) -> None:
+    head = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n"
+    text = head + indent(dedent(SAY_NOTHING[kind]).lstrip(), "  ")
+    assert manifests.read([("f", text)], None, "default").faults == []
+    for said, other in (
+        ("hostPID: false", "hostPID: true"),
+        ("affinity: {}", "affinity: {nodeAffinity: {x: 1}}"),
+        ("hostPort: 0", "hostPort: 80"),
+        ("procMount: Default", "procMount: Unmasked"),
+        ('loadBalancerIP: ""', "loadBalancerIP: 10.0.0.1"),
+        ("sysctls: []", "sysctls: [{name: a}]"),
+        ('appProtocol: ""', "appProtocol: http"),
+    ):
+        if said in text:
+            refused = manifests.read([("f", text.replace(said, other))], None, "default")
+            assert len(refused.faults) == 1
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "text", [], [7]])

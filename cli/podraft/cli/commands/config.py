@@ -60,15 +60,16 @@ def get_contexts(settings: Settings) -> None:
 
 
 def _read(settings: Settings) -> dict[str, Any]:
+    from podraft.cli.document_stream import values_in
     from podraft.cli.errors import CliError
+    from podraft.cli.nodes import ManifestError
     from podraft.cli.sources import read_sources
-    from podraft.cli.yaml_nodes import Construction, ManifestError, documents
     from podraft.client.config import default_path
 
     path = settings.config or default_path()
     (_, text), *_ = read_sources([str(path)], recursive=False)
     try:
-        values = [Construction({}).value_of(node) for node in documents(text)]
+        values = values_in(text)
     except ManifestError as error:
         raise CliError(f"{path}:{error.line}: {error}") from None
     if len(values) != 1 or not isinstance(values[0], dict):

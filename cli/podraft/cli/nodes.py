@@ -1,0 +1,166 @@
+"""What manifests are read into: nodes that know their line, and the values they stand for.
+
+`yaml_nodes` and `json_nodes` make the nodes.  A node may stand in several places (a YAML
+alias), but in none of those below itself.
+
+Invariant: work is bounded for a whole text, whatever it repeats: `Budget` counts what aliases
+write again, in values and in characters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
+MAX_DEPTH = 100
+MAX_NODES = 1_000_000
+# What aliases may add to a text.
+_REPEATED_VALUES_MAX = 100_000
+_REPEATED_CHARACTERS_MAX = 16 << 20
+MERGE = "<<"
+
+
+class ManifestError(Exception):
+    """A text is no manifest; `line` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A text, number, boolean or null."""
+
+    line: int
+    value: Any
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list."""
+
+    line: int
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Key:
+    """The key of an entry; `merges`: it is YAML's ``<<``, and no text."""
+
+    line: int
+    text: str
+    merges: bool = False
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Entries in the order of the text; a key may stand twice."""
+
+    line: int
+    entries: list[tuple[Key, Node]] = field(default_factory=list)
+
+    def get(self, key: str) -> Node | None:
+        """Return the value of a key, if it stands here."""
+        return next((node for found, node in self.entries if found.text == key), None)
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much of a text may still be turned into values."""
+
+    values: int
+    characters: int
+
+    @classmethod
+    def of(cls, text: str) -> Budget:
+        """Return what aliases may add to a text; the values of its own nodes come on top."""
+        return cls(_REPEATED_VALUES_MAX, len(text) + _REPEATED_CHARACTERS_MAX)
+
+    def spend(self, line: int, characters: int = 0) -> None:
+        """Count one more value.
+
+        Raises:
+            ManifestError: It is one too many.
+        """
+        self.values -= 1
+        self.characters -= characters
+        if self.values < 0 or self.characters < 0:
+            raise ManifestError(line, "aliases make too much of this text")
+
+
+@dataclass(slots=True)
+class Construction:
+    """The values of one object, and the line on which each path begins."""
+
+    budget: Budget
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def value_of(self, node: Node, path: Path = (), depth: int = 0) -> Any:
+        """Return a node's value.
+
+        Raises:
+            ManifestError: A key stands twice, or there is too much.
+        """
+        if depth > MAX_DEPTH:
+            raise ManifestError(node.line, f"nested more than {MAX_DEPTH} deep")
+        if isinstance(node, Scalar):
+            text = node.value if isinstance(node.value, str) else ""
+            self.budget.spend(node.line, len(text))
+            return node.value
+        self.budget.spend(node.line)
+        if isinstance(node, Sequence):
+            return [self._item(item, (*path, i), depth) for i, item in enumerate(node.items)]
+        return self._mapping(node, path, depth)
+
+    def _item(self, node: Node, path: Path, depth: int) -> Any:
+        self.lines[path] = node.line
+        return self.value_of(node, path, depth + 1)
+
+    def _mapping(self, node: Mapping, path: Path, depth: int) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        first_lines: dict[str, int] = {}
+        for key, value in node.entries:
+            if key.merges:
+                _merge(key, self._merged(value, path, depth), result)
+                continue
+            if key.text in first_lines:
+                raise ManifestError(
+                    key.line,
+                    f'the key "{key.text}" stands twice in one mapping, first on line '
+                    f"{first_lines[key.text]} (kubectl drops the first and takes the last)",
+                )
+            first_lines[key.text] = key.line
+            self.lines[(*path, key.text)] = key.line
+            result[key.text] = self.value_of(value, (*path, key.text), depth + 1)
+        return result
+
+    def _merged(self, node: Node, path: Path, depth: int) -> dict[str, Any]:
+        parts = node.items if isinstance(node, Sequence) else [node]
+        result: dict[str, Any] = {}
+        for part in parts:
+            if not isinstance(part, Mapping):
+                raise ManifestError(part.line, "<< expects a mapping, or a list of mappings")
+            self.budget.spend(part.line)
+            if depth > MAX_DEPTH:
+                raise ManifestError(part.line, f"nested more than {MAX_DEPTH} deep")
+            # Of several, the first that has a key wins.
+            result = {**self._mapping(part, path, depth + 1), **result}
+        return result
+
+
+def _merge(key: Key, merged: dict[str, Any], result: dict[str, Any]) -> None:
+    """Add what ``<<`` brings; keys that follow in the mapping win over it."""
+    for name, value in merged.items():
+        if name in result and result[name] != value:
+            raise ManifestError(
+                key.line,
+                f'the key "{name}" stands before << and differs in it: kubectl takes the value of '
+                "<<, YAML itself the other; put << first, or the key into one place only",
+            )
+        result[name] = value
