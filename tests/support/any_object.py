@@ -93,3 +93,25 @@ def objects(draw: st.DrawFn, kind: AnyKind | None = None) -> Any:
     message = chosen.message()
     fill(draw, message)
     return message
+
+
+def damaged(draw: st.DrawFn, message: Any) -> Any:
+    """Let a client speak protobuf that no codec has seen: any text is a quantity there."""
+    if message.DESCRIPTOR.name == "Quantity":
+        message.string = draw(st.text(max_size=6))
+    elif message.DESCRIPTOR.name in ("Time", "MicroTime"):
+        message.seconds = draw(st.integers(-(2**63), 2**63 - 1))
+        message.nanos = draw(st.integers(-(2**31), 2**31 - 1))
+    elif message.DESCRIPTOR.name == "IntOrString":
+        message.type = draw(st.integers(-1, 2))
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for key in list(value):
+                    damaged(draw, value[key])
+        else:
+            for child in value if field.is_repeated else [value]:
+                damaged(draw, child)
+    return message

@@ -198,14 +198,18 @@ class SimulatedNodes:
     def _address(self, node: str) -> str:
         self._addresses_used[node] += 1
         host = self._addresses_used[node] % 250 + 1
+        return f"{self._network(node)}.{host}"
+
+    def _network(self, node: str) -> str:
         number = self._numbers[node]
-        return f"10.{100 + number // 256}.{number % 256}.{host}"
+        return f"10.{100 + number // 256}.{number % 256}"
 
     def _node(self, name: str) -> node_pb2.Node:
         number = self._numbers[name]
         node = node_pb2.Node()
         node.metadata.name = name
         node.metadata.labels["kubernetes.io/hostname"] = name
+        node.spec.pod_cidr = f"{self._network(name)}.0/24"
         for resource, amount in self._allocatable.items():
             node.status.capacity[resource].string = amount
             node.status.allocatable[resource].string = amount

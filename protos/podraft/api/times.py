@@ -19,6 +19,7 @@ _RFC3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|d|h|m|s)")
 _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -41,6 +42,11 @@ def parse_rfc3339(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("expected an RFC 3339 time such as 2026-01-02T03:04:05Z") from None
+
+
+def is_time(time: meta_pb2.Time | meta_pb2.MicroTime) -> bool:
+    """Say whether a message holds a moment that RFC 3339 can write."""
+    return _FIRST_S <= time.seconds <= _LAST_S and 0 <= time.nanos < 1_000_000_000
 
 
 def time_of(moment: datetime) -> meta_pb2.Time:

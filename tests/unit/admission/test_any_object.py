@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +13,7 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
-from support.any_object import objects
+from support.any_object import damaged, objects
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SETTINGS = settings(
@@ -25,28 +24,6 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
-
-
-def damaged(draw: st.DrawFn, message: Any) -> Any:
-    """Let a client speak protobuf that no codec has seen: any text is a quantity there."""
-    if message.DESCRIPTOR.name == "Quantity":
-        message.string = draw(st.text(max_size=6))
-    elif message.DESCRIPTOR.name in ("Time", "MicroTime"):
-        message.seconds = draw(st.integers(-(2**63), 2**63 - 1))
-        message.nanos = draw(st.integers(-(2**31), 2**31 - 1))
-    elif message.DESCRIPTOR.name == "IntOrString":
-        message.type = draw(st.integers(-1, 2))
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                for key in list(value):
-                    damaged(draw, value[key])
-        else:
-            for child in value if field.is_repeated else [value]:
-                damaged(draw, child)
-    return message
 
 
 @all_kinds

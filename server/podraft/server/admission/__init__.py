@@ -13,6 +13,7 @@ from podraft.server.admission.deletion import (
     prepare_delete,
 )
 from podraft.server.admission.objects import prepare_create, prepare_update
+from podraft.server.admission.pod_addresses import check_pod_place
 from podraft.server.admission.service_addresses import Assignment, assign, claimed_keys
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Deletion",
     "Remove",
     "MarkDeleting",
+    "check_pod_place",
     "assign",
     "claimed_keys",
     "Assignment",

@@ -10,12 +10,10 @@ from podraft.api.core.v1 import namespace_pb2, node_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.pods import TAINT_EFFECTS
 from podraft.server.admission.report import Report
-from podraft.server.admission.resources import NODE_RESOURCES, check_amounts
+from podraft.server.admission.statuses import check_namespace_status, check_node_status
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 NAMESPACE_FINALIZER = "kubernetes"
-_PHASES = ("", "Active", "Terminating")
-_CONDITION_STATUSES = ("True", "False", "Unknown")
 MAX_TAINTS = 256
 
 
@@ -34,7 +32,7 @@ def begin_namespace(namespace: namespace_pb2.Namespace) -> None:
 
 def check_namespace(namespace: namespace_pb2.Namespace, report: Report) -> None:
     """Check a Namespace."""
-    report.one_of("status.phase", namespace.status.phase, _PHASES)
+    check_namespace_status(namespace, report)
 
 
 def keep_finalizers(stored: namespace_pb2.Namespace, namespace: namespace_pb2.Namespace) -> None:
@@ -74,24 +72,12 @@ def check_node(node: node_pb2.Node, report: Report) -> None:
     check_node_status(node, report)
 
 
-def check_node_status(node: node_pb2.Node, report: Report) -> None:
-    """Check what a node says of itself."""
-    status = node.status
-    check_amounts(status.capacity, "status.capacity", report, NODE_RESOURCES)
-    check_amounts(status.allocatable, "status.allocatable", report, NODE_RESOURCES)
-    for index, condition in enumerate(status.conditions):
-        path = f"status.conditions[{index}]"
-        if not condition.type:
-            report.required(f"{path}.type")
-        report.one_of(f"{path}.status", condition.status, _CONDITION_STATUSES)
-    port = status.daemon_endpoints.kubelet_endpoint.port
-    report.between("status.daemonEndpoints.kubeletEndpoint.Port", port, 0, 65535)
-
-
 def _check_network(value: str, field: str, report: Report) -> None:
     try:
-        ipaddress.IPv4Network(value)
+        is_range = str(ipaddress.IPv4Network(value)) == value
     except ValueError:
+        is_range = False
+    if not is_range:
         report.add(field, f"expected an IPv4 range such as 10.244.1.0/24, got {shown(value)}")
 
 

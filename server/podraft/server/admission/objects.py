@@ -18,7 +18,15 @@ from google.protobuf.message import Message
 from podraft.api import kinds, names, type_fields
 from podraft.api.kinds import AnyKind, Kind, Object
 from podraft.api.violations import InvalidObjectError
-from podraft.server.admission import cluster, config, pods, records, services, workloads
+from podraft.server.admission import (
+    cluster,
+    config,
+    pods,
+    records,
+    services,
+    statuses,
+    workloads,
+)
 from podraft.server.admission.metadata import (
     NameCheck,
     check_finalizers_while_deleting,
@@ -71,7 +79,7 @@ _RULES: dict[AnyKind, Rules[Any]] = {
         begin=cluster.begin_namespace,
         keep=cluster.keep_finalizers,
         check_change=cluster.check_namespace_change,
-        check_status=cluster.check_namespace,
+        check_status=statuses.check_namespace_status,
     ),
     # An agent registers its node together with what it says of it.
     kinds.NODE: Rules(
@@ -79,7 +87,7 @@ _RULES: dict[AnyKind, Rules[Any]] = {
         check=cluster.check_node,
         keep=cluster.keep_pod_network,
         check_change=cluster.check_node_change,
-        check_status=cluster.check_node_status,
+        check_status=statuses.check_node_status,
         status_at_creation=True,
     ),
     kinds.POD: Rules(
@@ -88,18 +96,20 @@ _RULES: dict[AnyKind, Rules[Any]] = {
         begin=pods.begin,
         keep=pods.keep,
         check_change=pods.check_change,
-        check_status=pods.check_status,
+        check_status=statuses.check_pod_status,
     ),
     kinds.REPLICA_SET: Rules(
         default=workloads.default_replica_set,
         check=workloads.check_replica_set,
         check_change=workloads.check_change,
+        check_status=statuses.check_replica_set_status,
     ),
     kinds.DEPLOYMENT: Rules(
         default=workloads.default_deployment,
         check=workloads.check_deployment,
         leave=workloads.leave_with_strategy,
         check_change=workloads.check_change,
+        check_status=statuses.check_deployment_status,
     ),
     kinds.SERVICE: Rules(
         default=services.default_service,

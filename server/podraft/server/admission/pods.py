@@ -22,7 +22,6 @@ DEFAULT_SCHEDULER = "default-scheduler"
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 MAX_CONTAINERS = 64
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
-_PHASES = ("", "Pending", "Running", "Succeeded", "Failed", "Unknown")
 
 
 def default_spec(spec: pod_pb2.PodSpec) -> None:
@@ -143,16 +142,6 @@ def _check_security(context: pod_pb2.PodSecurityContext, field: str, report: Rep
     report.between(f"{field}.fsGroup", context.fs_group, 0, MAX_ID)
     for index, group in enumerate(context.supplemental_groups):
         report.between(f"{field}.supplementalGroups[{index}]", group, 0, MAX_ID)
-
-
-def check_status(pod: pod_pb2.Pod, report: Report) -> None:
-    """Check a status that a node or controller wrote."""
-    report.one_of("status.phase", pod.status.phase, _PHASES)
-    for index, condition in enumerate(pod.status.conditions):
-        path = f"status.conditions[{index}]"
-        if not condition.type:
-            report.required(f"{path}.type")
-        report.one_of(f"{path}.status", condition.status, ("True", "False", "Unknown"))
 
 
 # ---- Changes --------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-from podraft.api import names
+from podraft.api import names, times
 from podraft.api.coordination.v1 import lease_pb2
+from podraft.api.core.v1 import reference_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.report import PROTOCOLS, Report, is_ipv4
 
@@ -20,6 +22,8 @@ MAX_PORTS = 100
 _EVENT_TYPES = ("Normal", "Warning")
 MAX_NOTE = 1024
 MAX_EVENT_WORD = 128
+MAX_REFERENCE_WORD = 1024
+MAX_HOLDER = 1024
 
 
 def default_endpoint_slice(endpoint_slice: endpoint_slice_pb2.EndpointSlice) -> None:
@@ -110,6 +114,11 @@ def check_lease(lease: lease_pb2.Lease, report: Report) -> None:
     if spec.HasField("lease_duration_seconds"):
         report.at_least("spec.leaseDurationSeconds", spec.lease_duration_seconds, 1)
     report.at_least("spec.leaseTransitions", spec.lease_transitions, 0)
+    if len(spec.holder_identity) > MAX_HOLDER:
+        size = len(spec.holder_identity)
+        report.add("spec.holderIdentity", f"must be at most {MAX_HOLDER} characters, is {size}")
+    for field, time in (("acquireTime", spec.acquire_time), ("renewTime", spec.renew_time)):
+        _check_time(time, f"spec.{field}", report)
 
 
 def default_event(event: event_pb2.Event) -> None:
@@ -135,6 +144,9 @@ def check_event(event: event_pb2.Event, report: Report) -> None:
             report.add(field, f"must be at most {MAX_EVENT_WORD} characters, is {len(value)}")
     if len(event.note) > MAX_NOTE:
         report.add("note", f"must be at most {MAX_NOTE} characters, is {len(event.note)}")
+    _check_reference(event.regarding, "regarding", report)
+    _check_reference(event.related, "related", report)
+    _check_time(event.event_time, "eventTime", report)
     regarding = event.regarding.namespace
     if regarding and regarding != event.metadata.namespace:
         own = event.metadata.namespace
@@ -144,3 +156,16 @@ def check_event(event: event_pb2.Event, report: Report) -> None:
         )
     if event.HasField("series"):
         report.at_least("series.count", event.series.count, 2)
+        _check_time(event.series.last_observed_time, "series.lastObservedTime", report)
+
+
+def _check_reference(reference: reference_pb2.ObjectReference, field: str, report: Report) -> None:
+    for described, value in reference.ListFields():
+        if len(value) > MAX_REFERENCE_WORD:
+            path = f"{field}.{described.json_name}"
+            report.add(path, f"must be at most {MAX_REFERENCE_WORD} characters, is {len(value)}")
+
+
+def _check_time(time: meta_pb2.MicroTime, field: str, report: Report) -> None:
+    if not times.is_time(time):
+        report.add(field, "is no time between the years 1 and 9999")

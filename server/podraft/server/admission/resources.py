@@ -13,6 +13,7 @@ from podraft.server.admission.report import Report, check_quantity
 CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
 # A node also says how many pods it takes.
 NODE_RESOURCES = CONTAINER_RESOURCES | {"pods"}
+QOS_CLASSES = ("Guaranteed", "Burstable", "BestEffort")
 _QOS_RESOURCES = ("cpu", "memory")
 
 

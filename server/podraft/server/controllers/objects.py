@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from podraft.api import selectors
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import AnyKind, of
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.owners import OwnerKey
+from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:
     from podraft.api.kinds import Object
@@ -91,6 +93,17 @@ def reference_json(reference: meta_pb2.OwnerReference) -> dict[str, object]:
     if reference.HasField("block_owner_deletion"):
         body["blockOwnerDeletion"] = reference.block_owner_deletion
     return body
+
+
+def selector_of(selector: meta_pb2.LabelSelector) -> selectors.LabelSelector:
+    """Return a workload's compiled selector; one that makes no sense selects nothing.
+
+    Only an object that was stored before the rules can have such a one.
+    """
+    try:
+        return selectors.label_selector_of(selector)
+    except InvalidObjectError:
+        return selectors.NOTHING
 
 
 def is_deleting(metadata: meta_pb2.ObjectMeta) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
-from podraft.api import owners, selectors
+from podraft.api import owners
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import (
     DEPLOYMENT,
@@ -170,7 +170,7 @@ def _adopters(snapshot: Snapshot, kind: AnyKind, orphan: Any) -> Iterator[Object
     if orphan is None or objects.controller_of(orphan.metadata) is not None:
         return
     for workload in snapshot.by_index(kind, BY_NAMESPACE, orphan.metadata.namespace):
-        selector = selectors.label_selector_of(workload.spec.selector)
+        selector = objects.selector_of(workload.spec.selector)
         if selector.matches(orphan.metadata.labels):
             yield _key(workload)
 

@@ -283,6 +283,8 @@ class Planner:
         )
         if kind is kinds.SERVICE:
             updated = await self._claims.assign(stored, updated)
+        elif kind is kinds.POD and updated.status.pod_ip != stored.status.pod_ip:
+            await self._check_pod_address(updated)
         if _is_same(stored, updated):
             return Result(kind, entry.value, written=entry.changed)
         entry.put(updated)
@@ -290,6 +292,20 @@ class Planner:
         if admission.is_gone(kind, updated):
             self._drop(entry)
         return Result(kind, value, written=True)
+
+    async def _check_pod_address(self, pod: Any) -> None:
+        """Check a pod's new address against its node, which is only looked at.
+
+        A guard would let every heartbeat of the node refuse its pods' statuses; the range
+        of a node never changes.
+        """
+        key = keys.of_object(kinds.NODE, "", pod.spec.node_name)
+        entry, node = self._entries.get(key), None
+        if entry is not None:
+            node = entry.message
+        elif (record := await self._reader.get(key)) is not None:
+            node = self._decoded.get(kinds.NODE, key, record.mod_revision, record.value)
+        admission.check_pod_place(pod, node, self._around.addresses.service_cidr)
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request

@@ -9,7 +9,7 @@ others manage are not touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,8 +17,9 @@ from podraft.api import selectors
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
-from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
+from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.client import writes
+from podraft.server.admission.pod_addresses import is_usable
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
 
@@ -52,24 +53,30 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
         if found.metadata.labels.get(MANAGED_BY) == MANAGER
         and not objects.is_deleting(found.metadata)
     ]
-    wanted = wanted_endpoints(service, snapshot.by_index(POD, BY_NAMESPACE, key.namespace))
+    wanted = _wanted_endpoints(snapshot, service)
     return Plan(tuple(_reconcile(service, existing, wanted)))
 
 
-def wanted_endpoints(
-    service: service_pb2.Service, pods: Iterable[pod_pb2.Pod]
+def _wanted_endpoints(
+    snapshot: Snapshot, service: service_pb2.Service
 ) -> dict[Ports, dict[str, Endpoint]]:
-    """Return the endpoints by ports, then by address."""
+    """Return the endpoints by ports, then by address; whose address cannot be has none."""
     selector = selectors.exact_selector(service.spec.selector)
     wanted: dict[Ports, dict[str, Endpoint]] = {}
-    for pod in pods:
+    for pod in snapshot.by_index(POD, BY_NAMESPACE, service.metadata.namespace):
         if not selector.matches(pod.metadata.labels):
             continue
         if not pod.status.pod_ip or objects.is_finished(pod):
             continue
+        if not is_usable(pod, snapshot.get(NODE, pod.spec.node_name)):
+            continue
         ports = _ports(service, pod)
-        if ports is not None:
-            wanted.setdefault(ports, {})[pod.status.pod_ip] = _endpoint(service, pod)
+        if ports is None:
+            continue
+        endpoints = wanted.setdefault(ports, {})
+        # An address is given again when its pod ends: the one that stays has it.
+        if pod.status.pod_ip not in endpoints or not objects.is_deleting(pod.metadata):
+            endpoints[pod.status.pod_ip] = _endpoint(service, pod)
     return wanted
 
 

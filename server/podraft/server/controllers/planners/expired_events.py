@@ -17,6 +17,8 @@ KEY = "events"
 WRITES_MAX = 500
 # Expired events leave in batches rather than one by one.
 _BATCH_S = 30.0
+# So far ahead of this one another machine's clock may be.
+_SKEW_S = 300.0
 
 
 def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
@@ -24,7 +26,7 @@ def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
     planned: list[commit_pb2.Write] = []
     soonest: float | None = None
     for event in snapshot.list(EVENT):
-        expires = last_observed(event) + ttl_s
+        expires = last_observed(event, now) + ttl_s
         if expires > now:
             soonest = expires if soonest is None else min(soonest, expires)
         elif len(planned) < WRITES_MAX:
@@ -38,10 +40,12 @@ def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
     return Plan(tuple(planned), requeue_after_s=again_s)
 
 
-def last_observed(event: event_pb2.Event) -> float:
-    """Return when the event, or the last one of its series, happened."""
-    return max(
-        objects.seconds_of(event.series.last_observed_time),
-        objects.seconds_of(event.event_time),
-        objects.seconds_of(event.metadata.creation_timestamp),
-    )
+def last_observed(event: event_pb2.Event, now: float) -> float:
+    """Return when the event, or the last one of its series, happened.
+
+    Its writer's times are believed up to ``now`` and a little more: it could otherwise let
+    an event stay for ever.
+    """
+    said = (event.series.last_observed_time, event.event_time)
+    believed = (s for time in said if (s := objects.seconds_of(time)) <= now + _SKEW_S)
+    return max(objects.seconds_of(event.metadata.creation_timestamp), *believed, 0.0)

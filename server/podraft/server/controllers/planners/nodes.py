@@ -68,6 +68,9 @@ def _silent_in_s(
             return None
         # It has a status but no Lease: its own time of the last status has to do.
         renewed = objects.seconds_of(heartbeat.last_heartbeat_time)
+        if renewed > now + options.grace_s:
+            # A node that said it will be heard of next year would never be missed.
+            renewed = objects.seconds_of(node.metadata.creation_timestamp)
     return renewed + options.grace_s - now
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podraft.api import owners, selectors
+from podraft.api import owners
 from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
@@ -82,7 +82,7 @@ def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Clai
     """Find the owned pods; adopt orphans that match, release owned pods that do not."""
     metadata = replica_set.metadata
     own = owners.key_of(REPLICA_SET, replica_set)
-    selector = selectors.label_selector_of(replica_set.spec.selector)
+    selector = objects.selector_of(replica_set.spec.selector)
     claims = _Claims([], [])
     for pod in snapshot.by_index(POD, BY_OWNER, own.text):
         if not own.controls(pod.metadata):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from podraft.api import owners, selectors
+from podraft.api import owners
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
@@ -76,7 +76,7 @@ def _claim(snapshot: Snapshot, work: _Pass) -> list[replica_set_pb2.ReplicaSet]:
     """Return the owned replica sets; release those that do not match, adopt orphans that do."""
     metadata = work.deployment.metadata
     own = owners.key_of(DEPLOYMENT, work.deployment)
-    selector = selectors.label_selector_of(work.deployment.spec.selector)
+    selector = objects.selector_of(work.deployment.spec.selector)
     claimed = []
     for owned in snapshot.by_index(REPLICA_SET, BY_OWNER, own.text):
         if not own.controls(owned.metadata):

@@ -17,6 +17,11 @@ from podraft.server.controllers.planners.deployments import history as histories
 from podraft.server.controllers.planners.deployments.history import History
 
 
+_DEFAULT_PERCENT = "25"
+# As admission has it: longer ones are from before that rule.
+_DIGITS_MAX = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How far a rollout may deviate from the wanted number of pods."""
@@ -54,13 +59,15 @@ def bounds_of(deployment: deployment_pb2.Deployment) -> Bounds:
 def _resolve(
     rolling: deployment_pb2.RollingUpdateDeployment, field: str, replicas: int, *, round_up: bool
 ) -> int:
-    text = "25%"
+    text = _DEFAULT_PERCENT
     if rolling.HasField(field):
         value: meta_pb2.IntOrString = getattr(rolling, field)
         if value.type == 0:
             return value.int_val
-        text = value.str_val
-    share = replicas * int(text.removesuffix("%")) / 100
+        digits = value.str_val.removesuffix("%")
+        if digits.isascii() and digits.isdigit() and len(digits) < _DIGITS_MAX:
+            text = digits
+    share = replicas * int(text) / 100
     return math.ceil(share) if round_up else math.floor(share)
 
 

@@ -1,0 +1,115 @@
+"""Which addresses a pod can have: of the network that its node was given, or its node's own.
+
+Owns: the rule, for who writes a pod's status and for who makes endpoints of it.
+
+Invariant: no status turns somebody else's address (another node's pod, a machine, the
+node's own loopback, a Service) into an endpoint.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+from podraft.api.core.v1 import node_pb2, pod_pb2
+from podraft.api.violations import shown
+from podraft.server.admission.report import Report, is_ipv4
+
+_LONGEST = len("255.255.255.255")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
+
+
+def check_addresses(status: pod_pb2.PodStatus, report: Report) -> None:
+    """Check the addresses of a status by themselves."""
+    if status.pod_ip and (problem := _problem(status.pod_ip)) is not None:
+        report.add("status.podIP", f"{shown(status.pod_ip)} {problem}")
+    if status.pod_ips and [address.ip for address in status.pod_ips] != [status.pod_ip]:
+        report.add("status.podIPs", "must hold status.podIP and nothing else: only IPv4 is given")
+    if status.host_ip and not _is_address(status.host_ip):
+        report.add("status.hostIP", f"expected an IPv4 address, got {shown(status.host_ip)}")
+    if status.host_ips and [address.ip for address in status.host_ips] != [status.host_ip]:
+        report.add("status.hostIPs", "must hold status.hostIP and nothing else")
+
+
+def check_pod_place(pod: pod_pb2.Pod, node: node_pb2.Node | None, service_cidr: str) -> None:
+    """Check that the address in a pod's status is one that its node may give.
+
+    Raises:
+        InvalidObjectError: It is not.
+    """
+    report = Report()
+    if pod.status.pod_ip:
+        _check_place(pod, node, service_cidr, report)
+    report.raise_if_any()
+
+
+def _check_place(
+    pod: pod_pb2.Pod, node: node_pb2.Node | None, service_cidr: str, report: Report
+) -> None:
+    address, field = pod.status.pod_ip, "status.podIP"
+    if node is None:
+        report.add(field, "must be empty: the pod is on no node that is known")
+    elif _is_in(address, service_cidr):
+        report.add(field, f"{shown(address)} is in {service_cidr}, which belongs to Services")
+    elif pod.spec.host_network:
+        own = _internal_addresses(node)
+        if address not in own:
+            has = f"has {', '.join(own)}" if own else "says none"
+            report.add(field, f"must be the node's own in the host's network: it {has}")
+    elif not node.spec.pod_cidr:
+        report.add(field, f"must be empty: node {node.metadata.name} has no range of addresses yet")
+    elif not _is_in(address, node.spec.pod_cidr):
+        name, cidr = node.metadata.name, node.spec.pod_cidr
+        report.add(field, f"must be in {cidr}, the range of node {name}, is {shown(address)}")
+
+
+def is_usable(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> bool:
+    """Say whether traffic may be sent to the address that a pod's status holds.
+
+    A node that is not known, or has no range yet, is no reason against it: the address was
+    checked when it was written.
+    """
+    address = pod.status.pod_ip
+    if _problem(address) is not None:
+        return False
+    if node is None:
+        return True
+    if pod.spec.host_network:
+        return address in _internal_addresses(node)
+    return not node.spec.pod_cidr or _is_in(address, node.spec.pod_cidr)
+
+
+def _internal_addresses(node: node_pb2.Node) -> list[str]:
+    return [said.address for said in node.status.addresses if said.type == "InternalIP"]
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= _LONGEST and is_ipv4(text)
+
+
+def _problem(text: str) -> str | None:
+    if not _is_address(text):
+        return "is no IPv4 address"
+    return _problem_of_class(text)
+
+
+@lru_cache(maxsize=16_384)
+def _problem_of_class(text: str) -> str | None:
+    address = ipaddress.IPv4Address(text)
+    for what, holds in (
+        ("a loopback address", address.is_loopback),
+        ("a link-local address", address.is_link_local),
+        ("a multicast address", address.is_multicast),
+        ("a reserved address", address.is_reserved or address in _THIS_NETWORK),
+    ):
+        if holds:
+            return f"is {what}, which no pod can have"
+    return None
+
+
+@lru_cache(maxsize=16_384)
+def _is_in(address: str, cidr: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr)
+    except ValueError:
+        return False
