@@ -14,7 +14,13 @@ from podraft.server.admission.deletion import (
 )
 from podraft.server.admission.objects import prepare_create, prepare_update
 from podraft.server.admission.pod_addresses import check_pod_place
-from podraft.server.admission.service_addresses import Assignment, assign, claimed_keys
+from podraft.server.admission.service_addresses import (
+    Assignment,
+    asked_keys,
+    assign,
+    claimed_keys,
+    field_of_key,
+)
 
 __all__ = [
     "prepare_create",
@@ -26,6 +32,8 @@ __all__ = [
     "MarkDeleting",
     "check_pod_place",
     "assign",
+    "asked_keys",
     "claimed_keys",
+    "field_of_key",
     "Assignment",
 ]

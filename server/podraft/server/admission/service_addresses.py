@@ -1,8 +1,9 @@
 """Addresses and node ports of services: which ones a write claims and releases.
 
 Owns: the choice of a free address or port, and the keys that claim them.  The
-claims are written in the service's own transaction, each guarded to be absent,
-so two services can never hold the same one.
+claims are written in the service's own transaction, each guarded at what was
+read, so two services can never hold the same one.  Whether what a service asks
+for is another's is seen at the end of the transaction, not here.
 
 Invariant: the choice is deterministic: from ``start`` on, upwards, around once.
 """
@@ -57,6 +58,27 @@ def claimed_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
+def asked_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
+    """Return the keys of what a service asks for by itself, whether admitted or not."""
+    spec = service.spec
+    address = spec.cluster_ip or (spec.cluster_ips[0] if spec.cluster_ips else "")
+    keys = [] if address in ("", HEADLESS) else [address_key(address)]
+    keys += [
+        node_port_key(port.node_port, port.protocol or "TCP")
+        for port in spec.ports
+        if port.node_port
+    ]
+    return tuple(keys)
+
+
+def field_of_key(service: service_pb2.Service, key: bytes) -> str:
+    """Return the field of a service that holds what ``key`` claims."""
+    for index, port in enumerate(service.spec.ports):
+        if port.node_port and node_port_key(port.node_port, port.protocol) == key:
+            return f"spec.ports[{index}].nodePort"
+    return "spec.clusterIP"
+
+
 def assign(
     service: service_pb2.Service,
     stored: service_pb2.Service | None,
@@ -68,10 +90,11 @@ def assign(
 ) -> Assignment:
     """Return ``service``, admitted before, with an address and node ports where it needs them.
 
-    What ``stored`` holds already is free for it to keep.
+    What ``stored`` holds already is free for it to keep, and what the service asks for is
+    claimed: whether somebody else has it at the end, only the end shows.
 
     Raises:
-        InvalidObjectError: A chosen one is taken or out of range, or the range is exhausted.
+        InvalidObjectError: A chosen one is out of range, or the range is exhausted.
     """
     held = frozenset(claimed_keys(stored)) if stored is not None else frozenset[bytes]()
     chosen: set[bytes] = set()
@@ -103,7 +126,7 @@ def _assign_address(
 ) -> None:
     if spec.cluster_ip != HEADLESS:
         if spec.cluster_ip:
-            _check_chosen_address(spec.cluster_ip, service_cidr, is_free, report)
+            _check_chosen_address(spec.cluster_ip, service_cidr, report)
         else:
             free = _free_address(service_cidr, is_free, start)
             if free is None:
@@ -115,16 +138,12 @@ def _assign_address(
     spec.cluster_ips.append(spec.cluster_ip)
 
 
-def _check_chosen_address(
-    address: str, service_cidr: str, is_free: Callable[[bytes], bool], report: Report
-) -> None:
+def _check_chosen_address(address: str, service_cidr: str, report: Report) -> None:
     network = _network(service_cidr)
     usable = range(1, network.num_addresses - 1)
     if int(ipaddress.IPv4Address(address)) - int(network.network_address) not in usable:
         low, high = network.network_address + 1, network.broadcast_address - 1
         report.add("spec.clusterIP", f"must be in {low} to {high}, is {shown(address)}")
-    elif not is_free(address_key(address)):
-        report.add("spec.clusterIP", f"{address} is taken by another service")
 
 
 def _free_address(service_cidr: str, is_free: Callable[[bytes], bool], start: int) -> str | None:
@@ -159,8 +178,8 @@ def _assign_node_ports(
         field, key = f"spec.ports[{index}].nodePort", node_port_key(port.node_port, port.protocol)
         if port.node_port not in node_port_range:
             report.add(field, f"must be {low} to {high}, is {port.node_port}")
-        elif not is_free(key):
-            report.add(field, f"{port.node_port}/{port.protocol} is taken by another service")
+        elif key in chosen:
+            report.add(field, f"duplicate: {port.node_port}/{port.protocol} is listed already")
         chosen.add(key)
     for index, port in enumerate(spec.ports):
         if port.node_port:

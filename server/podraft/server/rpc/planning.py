@@ -10,6 +10,7 @@ it was made from; the planner itself writes nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,6 +134,7 @@ class Planner:
             RefusedError: One of the writes is not possible.
         """
         results = []
+        self._foresee(operations)
         for index, operation in enumerate(operations):
             if index % _WRITES_AT_ONCE == _WRITES_AT_ONCE - 1:
                 await asyncio.sleep(0)  # A large commit must not hold up everybody's calls.
@@ -142,11 +144,27 @@ class Planner:
                 if not numbered:
                     raise
                 raise located(error, index) from None
+        conflict = self._claims.conflict()
+        if conflict is not None:
+            raise located(conflict.error, conflict.write) if numbered else conflict.error
         return Plan(self._transaction(), tuple(results))
 
+    def _foresee(self, operations: Sequence[Operation]) -> None:
+        """Tell what services ask for before anything is given to others."""
+        if len(operations) < 2:
+            return
+        for operation in operations:
+            if isinstance(operation, Create | Update) and operation.kind is kinds.SERVICE:
+                self._claims.foresee(operation.object)
+            elif isinstance(operation, Patch) and operation.kind is kinds.SERVICE:
+                with contextlib.suppress(InvalidObjectError):  # It is told when its turn comes.
+                    patch = codec.decode_json(operation.request.merge_patch)
+                    spec = patch.get("spec") if isinstance(patch, dict) else None
+                    self._claims.foresee(codec.parse(kinds.SERVICE.message, {"spec": spec or {}}))
+
     def _transaction(self) -> Transaction:
-        writes = self._extra | self._claims.writes
-        self._guards |= self._claims.guards
+        writes = self._extra | self._claims.writes()
+        self._guards |= self._claims.guards()
         for entry in self._entries.values():
             revision = entry.record.mod_revision if entry.record is not None else 0
             self._guards[entry.key] = Guard(entry.key, revision)
@@ -170,9 +188,9 @@ class Planner:
             case Create():
                 return await self._create(operation, index)
             case Update():
-                return await self._update(operation)
+                return await self._update(operation, index)
             case Patch():
-                return await self._patch(operation)
+                return await self._patch(operation, index)
             case Remove():
                 return await self._remove(operation)
             case Bind():
@@ -229,7 +247,7 @@ class Planner:
         if kind.namespaced:
             await self._check_namespace(metadata.namespace)
         if kind is kinds.SERVICE:
-            created = await self._claims.assign(None, created)
+            created = await self._claims.assign(None, created, index)
         entry.put(created)
         return Result(kind, entry.value, written=True)
 
@@ -243,15 +261,15 @@ class Planner:
                 f'namespace "{name}" is being deleted: nothing can be created in it',
             )
 
-    async def _update(self, operation: Update) -> Result:
+    async def _update(self, operation: Update, index: int) -> Result:
         kind, proposed = operation.kind, operation.object
         metadata = proposed.metadata
         entry = await self._existing(
             kind, metadata.namespace, metadata.name, "update", operation.subresource
         )
-        return await self._replace(entry, proposed, "update", operation.subresource)
+        return await self._replace(entry, proposed, "update", operation.subresource, index)
 
-    async def _patch(self, operation: Patch) -> Result:
+    async def _patch(self, operation: Patch, index: int) -> Result:
         kind, request = operation.kind, operation.request
         entry = await self._existing(
             kind, request.namespace, request.name, "patch", request.subresource
@@ -260,7 +278,7 @@ class Planner:
         patch = codec.decode_json(request.merge_patch)
         merged = merge_patch.merge_patch(codec.to_json(entry.message), patch)
         proposed = codec.parse(kind.message, merged)
-        return await self._replace(entry, proposed, "patch", request.subresource, patch)
+        return await self._replace(entry, proposed, "patch", request.subresource, index, patch)
 
     async def _replace(
         self,
@@ -268,6 +286,7 @@ class Planner:
         proposed: Any,
         verb: rules.Verb,
         subresource: str,
+        index: int,
         patch: Mapping[str, Any] | None = None,
     ) -> Result:
         """Store ``proposed`` in place of the entry's object, as far as the call may."""
@@ -282,7 +301,7 @@ class Planner:
             Attributes(verb, kind, metadata.namespace, metadata.name, subresource, updated, stored)
         )
         if kind is kinds.SERVICE:
-            updated = await self._claims.assign(stored, updated)
+            updated = await self._claims.assign(stored, updated, index)
         elif kind is kinds.POD and updated.status.pod_ip != stored.status.pod_ip:
             await self._check_pod_address(updated)
         if _is_same(stored, updated):

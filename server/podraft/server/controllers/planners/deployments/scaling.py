@@ -16,7 +16,6 @@ from podraft.server.controllers import objects
 from podraft.server.controllers.planners.deployments import history as histories
 from podraft.server.controllers.planners.deployments.history import History
 
-
 _DEFAULT_PERCENT = "25"
 # As admission has it: longer ones are from before that rule.
 _DIGITS_MAX = 10
