@@ -26,9 +26,18 @@ from podraft.server.auth.pki import ensure_pki
 from podraft.server.auth.signing_requests import new_request
 from support.cli_server import CliServer
 
+# What the container `main` wrote before it was restarted; `side` never was.
+PREVIOUS = b"\xff\x85 one\rtwo\x0b\0\r\n\x1b[31m\n\xe2\x80\xa8no end \n\n" + bytes(range(256))
+
 
 class _Agent(node_agent_pb2_grpc.NodeAgentServiceServicer):
     async def StreamLogs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - gRPC's name
+        if request.previous and request.container == "side":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "it has no previous attempt")
+        if request.previous:
+            for at in range(0, len(PREVIOUS), 7):
+                yield pod_streams_pb2.StreamPodLogsResponse(data=PREVIOUS[at : at + 7])
+            return
         tail = request.tail_lines if request.HasField("tail_lines") else 3
         for number in range(3 - tail, 3):
             line = f"{request.container} line {number}\n".encode()

@@ -16,7 +16,7 @@ from hashlib import sha256
 
 import pytest
 
-from support.cli_agent import cli_agent
+from support.cli_agent import PREVIOUS, cli_agent
 from support.cli_server import COMMAND, CliServer, cli_server
 from support.waiting import eventually
 
@@ -39,6 +39,36 @@ def test_logs_of_several_containers_begin_with_where_they_come_from(server: CliS
     out = server.ok("logs", "-l", "app=web", "--all-containers", "--prefix", "--tail=1")
 
     assert out == "[pod/web/main] main line 2\n[pod/web/side] side line 2\n"
+
+
+def test_what_a_container_wrote_comes_out_byte_by_byte(server: CliServer) -> None:
+    assert _output(server, "logs", "web", "-c", "main", "--previous") == PREVIOUS
+    head = b"[pod/web/main] "
+    lines = _output(server, "logs", "web", "-c", "main", "--previous", "--prefix")
+    assert lines == b"".join(head + line + b"\n" for line in PREVIOUS.split(b"\n"))
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_a_container_without_a_previous_run_is_named_beside_what_there_is(
+    server: CliServer, follow: tuple[str, ...]
+) -> None:
+    words = [*COMMAND, "logs", "web", "--all-containers", "--previous", *follow]
+    result = subprocess.run(words, env=server.environment(), capture_output=True, timeout=30)
+
+    ends = b"\n" if follow else b""  # Lines of several containers are kept whole.
+    assert (result.returncode, result.stdout) == (0, PREVIOUS + ends)
+    assert result.stderr == b"pod/web, side: it has no previous attempt\n"
+
+    alone = server.run("logs", "web", "side", "--previous")
+    assert (alone.code, alone.err) == (1, "Error: it has no previous attempt\n")
+
+
+def _output(server: CliServer, *words: str) -> bytes:
+    result = subprocess.run(
+        [*COMMAND, *words], env=server.environment(), capture_output=True, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def test_a_container_that_is_not_there_is_said_not_to_be(server: CliServer) -> None:

@@ -1,26 +1,24 @@
-"""Reading a container's log files: the rotated one and the current one, and following on.
+"""Reading a container's log: all or its last lines, and following on.
 
-Invariant: no record is delivered twice or left out by a rotation: the reader stays on the
-file that it has open until that is drained and replaced.
+Invariants: no record is delivered twice or left out by a rotation: the reader stays on the
+file that it has open until that is drained and replaced.  At most one chunk is in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from podraft.agent.streams import cri_log
+from podraft.agent.streams import log_files
+from podraft.agent.streams.cri_log import Rendering
+from podraft.agent.streams.log_tail import start_of_tail
 
 _CHUNK_BYTES = 1 << 16
-_LINE_BYTES_MAX = 1 << 20
-_TAIL_LINES_MAX = 100_000
 _FOLLOW_PAUSE_S = 0.05
-_ROTATED = ".1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,125 +46,60 @@ async def read(path: Path, query: LogQuery, alive: Callable[[], bool]) -> AsyncI
 
 
 async def _chunks(path: Path, query: LogQuery, alive: Callable[[], bool]) -> AsyncIterator[bytes]:
-    rotated = path.with_name(path.name + _ROTATED)
-    tail = _Tail(query)
-    current: BinaryIO | None = None
+    rendering = Rendering(timestamps=query.timestamps, since_s=query.since_s)
+    files = log_files.open_all(path)
     try:
-        for file in (rotated, path):
-            opened = _open(file)
-            if opened is None:
-                continue
-            if current is not None:
-                current.close()
-            current = opened
-            for batch in _batches(opened, tail):
-                yield batch
-                await asyncio.sleep(0)
-        if held := tail.release():
-            yield held
-        if not query.follow:
-            return
-        async for data in _follow(path, current, tail, alive):
-            yield data
+        first = 0
+        if query.tail_lines is not None:
+            first, offset = await start_of_tail(files, query.tail_lines)
+            for file in files[first : first + 1]:
+                file.seek(offset)
+        # Who does not follow gets what is there now, however fast the container writes.
+        ends = [None if query.follow else os.fstat(file.fileno()).st_size for file in files]
+        for file, end in zip(files[first:], ends[first:], strict=True):
+            async for data in _rest_of(file, rendering, end):
+                yield data
+            if file is not files[-1]:
+                rendering.next_file()
+        if query.follow:
+            async for data in _follow(path, files, rendering, alive):
+                yield data
     finally:
-        if current is not None:
-            current.close()
+        log_files.close_all(files)
 
 
 async def _follow(
-    path: Path, current: BinaryIO | None, tail: _Tail, alive: Callable[[], bool]
+    path: Path, files: list[BinaryIO], rendering: Rendering, alive: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
+    """Go on at the end of the last file; the files in the list are the caller's to close."""
     while True:
+        current = files[-1] if files else None
         # Asked before reading: what is written before the end is read after it.
         running = alive()
-        if current is None:
-            current = _open(path)
-        advanced = False
+        replaced = current is None or not log_files.is_current(path, current)
         if current is not None:
-            for batch in _batches(current, tail):
-                advanced = True
-                yield batch
-            if not advanced and _replaced(path, current):
-                current.close()
-                current = _open(path)
-                continue
-        if not advanced:
-            if not running:
-                return
+            async for data in _rest_of(current, rendering):
+                yield data
+        # Only now: conmon writes to a file that was renamed until it has another one.
+        following = log_files.next_after(path, current) if replaced else None
+        if following is not None:
+            log_files.close_all(files)
+            files[:] = [following]
+            rendering.next_file()
+        elif not running:
+            return
+        else:
             await asyncio.sleep(_FOLLOW_PAUSE_S)
 
 
-def _batches(file: BinaryIO, tail: _Tail) -> Iterator[bytes]:
-    """Yield the text of the complete records that there are, in bounded pieces."""
-    while True:
-        start = file.tell()
-        data = file.read(_CHUNK_BYTES)
-        if b"\n" not in data:
-            if len(data) == _CHUNK_BYTES:
-                data += file.readline(_LINE_BYTES_MAX)
-            if b"\n" not in data:
-                file.seek(start)
-                return
-        end = data.rindex(b"\n") + 1
-        file.seek(start + end)
-        text = tail.add(data[:end])
-        if text:
-            yield text
-
-
-class _Tail:
-    """Filters and renders records; holds back all but the last lines until `release`."""
-
-    def __init__(self, query: LogQuery) -> None:
-        self._query = query
-        self._at_line_start = True
-        lines = query.tail_lines
-        self._held: deque[bytes] | None = None
-        if lines is not None:
-            self._held = deque(maxlen=min(max(lines, 0), _TAIL_LINES_MAX))
-        self._line = bytearray()
-
-    def add(self, data: bytes) -> bytes:
-        """Take complete lines of a file; return what may be shown now."""
-        shown = bytearray()
-        for line in data.splitlines():
-            record = cri_log.parse(line)
-            if record is None or self._too_old(record):
-                continue
-            text = cri_log.render(
-                record, at_line_start=self._at_line_start, timestamps=self._query.timestamps
-            )
-            self._at_line_start = not record.partial
-            if self._held is None:
-                shown += text
-                continue
-            self._line += text
-            if not record.partial:
-                self._held.append(bytes(self._line))
-                self._line.clear()
-        return bytes(shown)
-
-    def release(self) -> bytes:
-        """Return the lines held back; from now on all is shown at once."""
-        if self._held is None:
-            return b""
-        text = b"".join(self._held) + bytes(self._line)
-        self._held = None
-        return text
-
-    def _too_old(self, record: cri_log.Record) -> bool:
-        return self._query.since_s > 0 and cri_log.time_s(record) < self._query.since_s
-
-
-def _open(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return None
-
-
-def _replaced(path: Path, file: BinaryIO) -> bool:
-    try:
-        return path.stat().st_ino != os.fstat(file.fileno()).st_ino
-    except FileNotFoundError:
-        return False
+async def _rest_of(
+    file: BinaryIO, rendering: Rendering, end: int | None = None
+) -> AsyncIterator[bytes]:
+    """Yield what is shown of a file's rest, as it is now or up to an offset."""
+    left = _CHUNK_BYTES if end is None else max(end - file.tell(), 0)
+    while data := file.read(min(left, _CHUNK_BYTES)):
+        if end is not None:
+            left -= len(data)
+        if shown := rendering.feed(data):
+            yield shown
+        await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import command
 from podraft.cli.settings import Settings
+from podraft.cli.standard_streams import write_stdout
 
 if TYPE_CHECKING:
     from podraft.cli.connection import Session
@@ -80,27 +81,53 @@ def logs(
         streams = [(pod, name) for pod in pods for name in _containers(pod, what)]
         if len(streams) > _STREAMS_MAX:
             raise CliError(f"{len(streams)} containers match; at most {_STREAMS_MAX} at once")
-        if len(streams) == 1 or not follow:
-            for pod, name in streams:
-                await _print(session, pod, name, what)
+        if len(streams) == 1:
+            await _print(session, *streams[0], what, kept_whole=False)
             return
-        async with asyncio.TaskGroup() as group:
-            for pod, name in streams:
-                group.create_task(_print(session, pod, name, what))
+        failures = await _print_all(session, streams, what)
+        if len(failures) == len(streams) or any(failure.is_error for failure in failures):
+            raise CliError(*_told(failures))
+        for line in _told(failures):
+            click.echo(line, err=True)
 
-    run(settings, _ungrouped(body))
+    run(settings, body)
 
 
-def _ungrouped(body: Any) -> Any:
-    """Return `body`, raising the first failure of its streams rather than the group of them."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a container's output could not be printed; to have none yet is no error."""
 
-    async def plain(session: Session) -> None:
+    pod: str
+    container: str
+    message: str
+    is_error: bool
+
+
+async def _print_all(
+    session: Session, streams: Sequence[tuple[Any, str]], what: _What
+) -> list[_Failure]:
+    """Print what there is; return who has none, or could not be asked."""
+    from podraft.client.errors import ApiError, FailedPreconditionError, NotFoundError
+
+    failures = []
+
+    async def print_one(pod: Any, name: str) -> None:
         try:
-            await body(session)
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            await _print(session, pod, name, what, kept_whole=what.follow)
+        except ApiError as error:
+            nothing = isinstance(error, NotFoundError | FailedPreconditionError)
+            failures.append(_Failure(pod.metadata.name, name, error.message, not nothing))
 
-    return plain
+    if what.follow:
+        await asyncio.gather(*(print_one(pod, name) for pod, name in streams))
+    else:
+        for pod, name in streams:
+            await print_one(pod, name)
+    return failures
+
+
+def _told(failures: Iterable[_Failure]) -> list[str]:
+    return [f"pod/{each.pod}, {each.container}: {each.message}" for each in failures]
 
 
 async def _pod(session: Session, argument: str) -> Any:
@@ -134,9 +161,13 @@ def _containers(pod: Any, what: _What) -> list[str]:
     return [chosen_container(pod, what.container)]
 
 
-async def _print(session: Session, pod: Any, container: str, what: _What) -> None:
+async def _print(
+    session: Session, pod: Any, container: str, what: _What, *, kept_whole: bool
+) -> None:
+    """Print a container's output, byte by byte or, beside others', whole lines."""
     from podraft.api.core.v1 import pod_streams_pb2
     from podraft.api.meta.v1 import meta_pb2
+    from podraft.cli.log_lines import LogLines
 
     request = pod_streams_pb2.StreamPodLogsRequest(
         namespace=pod.metadata.namespace,
@@ -152,17 +183,10 @@ async def _print(session: Session, pod: Any, container: str, what: _What) -> Non
         since = session.now_s() - what.since_s
         request.since_time.CopyFrom(meta_pb2.Time(seconds=int(since)))
     head = f"[pod/{pod.metadata.name}/{container}] ".encode() if what.prefix else b""
-    rest = b""
-    async for data in session.client.pod_logs(request):
-        if not head:
-            _write(data)
-            continue
-        *lines, rest = (rest + data).split(b"\n")
-        _write(b"".join(head + line + b"\n" for line in lines))
-    if rest:
-        _write(head + rest + b"\n")
-
-
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    lines = LogLines(head) if head or kept_whole else None
+    try:
+        async for data in session.client.pod_logs(request):
+            write_stdout(lines.feed(data) if lines else data)
+    finally:
+        if lines:
+            write_stdout(lines.finish())

@@ -100,7 +100,10 @@ async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
                 text += data
                 if len(text) > _LOG_BYTES_MAX:
                     break
-    lines = text[:_LOG_BYTES_MAX].decode(errors="replace").splitlines()[-_LOG_LINES:]
+    *whole, rest = text[:_LOG_BYTES_MAX].split(b"\n")
+    # Only a newline ends a line of a container.
+    raw = [*whole, rest] if rest else whole
+    lines = [line.decode(errors="replace") for line in raw[-_LOG_LINES:]]
     if not lines:
         return []
     return ["", f"Last lines of container {container}:", *(f"  | {harmless(x)}" for x in lines)]
