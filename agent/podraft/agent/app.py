@@ -45,7 +45,9 @@ from podraft.agent.state_lock import StateInUseError
 from podraft.agent.streams import rotation
 from podraft.agent.streams.service import NodeAgentService, make_server
 from podraft.agent.volumes.manager import VolumeManager
+from podraft.client import grpc_serving
 from podraft.client.client import Client
+from podraft.client.descriptors import raise_descriptor_limit
 from podraft.client.errors import ApiError
 from podraft.client.informer import Informer
 from podraft.client.recorder import EventRecorder
@@ -74,6 +76,8 @@ def main() -> None:
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    raise_descriptor_limit()
+    grpc_serving.prepare()
     try:
         asyncio.run(_until_signal(given))
     except _EXPECTED as error:

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from podraft.client import grpc_serving
+from podraft.client.descriptors import raise_descriptor_limit
 from podraft.server import arguments, logs, processes
 from podraft.server.arguments import Arguments, StartError
 
@@ -23,6 +25,8 @@ from podraft.server.arguments import Arguments, StartError
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``podraft-server``."""
     processes.follow_parent()
+    raise_descriptor_limit()
+    grpc_serving.prepare()
     # The children are started by exec; gRPC needs no care for forks. Its own log would
     # only repeat, less clearly, what we say ourselves.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

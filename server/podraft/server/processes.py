@@ -66,7 +66,12 @@ class Supervisor:
         backoff_s = _BACKOFF_S_MIN
         while True:
             started_s = time.monotonic()
-            status = await self._run(command)
+            try:
+                status = await self._run(command)
+            except OSError as error:
+                # No descriptor, no memory: both come back.
+                _LOG.error("the %s cannot be started: %s", command.name, error)
+                status = -1
             if command.name in self._restarting:
                 self._restarting.discard(command.name)
                 continue

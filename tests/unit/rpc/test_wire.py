@@ -29,7 +29,7 @@ def test_a_list_of_stored_values_is_the_list_of_their_objects(items, revision):
         message.metadata.resource_version = str(written)
         expected.append(message)
     metadata = ListMeta(resource_version=str(revision))
-    decoded = ConfigMapList.FromString(wire.encode_list(values, metadata))
+    decoded = ConfigMapList.FromString(wire.encode_list(values, metadata).joined())
     assert decoded == ConfigMapList(metadata=metadata, items=expected)
 
 

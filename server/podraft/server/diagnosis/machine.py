@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from podraft.api.cluster.v1 import diagnosis_pb2
+from podraft.server.store.descriptors import RESERVE
 
 _PROC: Final = Path("/proc")
 
@@ -26,6 +27,7 @@ def machine_diagnosis() -> diagnosis_pb2.MachineDiagnosis:
         resident_bytes=_sizes(_PROC / "self" / "status").get("VmRSS", 0),
         open_files_max=limit if limit != resource.RLIM_INFINITY else 0,
         processors=len(os.sched_getaffinity(0)),
+        open_files_shortages=RESERVE.shortages,
     )
     with contextlib.suppress(OSError):
         result.open_files = sum(1 for _ in (_PROC / "self" / "fd").iterdir())

@@ -29,6 +29,7 @@ from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.records import encode_base
 from podraft.server.state.digests import state_digest
 from podraft.server.store.copying import STEP_BYTES
+from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import sync_directory
 from podraft.server.store.history import History
 from podraft.server.store.segment_files import remove_gently
@@ -134,7 +135,7 @@ class OutgoingSnapshots:
 
 async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.SendSnapshotRequest]:
     """Yield the bytes of ``snapshot`` from ``offset`` on."""
-    descriptor = os.open(snapshot.path, os.O_RDONLY)
+    descriptor = RESERVE.open(snapshot.path, os.O_RDONLY)
     try:
         while offset < snapshot.size:
             data = await asyncio.to_thread(os.pread, descriptor, _CHUNK_BYTES, offset)
@@ -157,7 +158,7 @@ class IncomingSnapshot:
         for other in directory.glob("incoming-*.part"):
             if other != self._path:
                 other.unlink()
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = RESERVE.open(self._path, os.O_RDWR | os.O_CREAT)
         self.offset = os.fstat(self._descriptor).st_size
         if self.offset > size:
             os.ftruncate(self._descriptor, 0)

@@ -14,8 +14,16 @@ import grpc
 
 from podraft.server.auth.authorize import Attributes, Lookup, authorize
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.identity import Identity, IdentityError, parsed
+from podraft.server.auth.identity import (
+    CONTROLLERS,
+    SCHEDULER,
+    Identity,
+    IdentityError,
+    parsed,
+)
 from podraft.server.auth.recognition import recognized
+from podraft.server.budgets.budget import Budgets, Holder, Role
+from podraft.server.rpc.admitting import Gate
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
@@ -44,9 +52,15 @@ class Authorizer(Protocol):
 class Caller:
     """An identity and what it may do: called with attributes, it refuses or returns."""
 
-    __slots__ = ("_lookup", "author", "certificate", "identity", "unrestricted")
+    __slots__ = ("_lookup", "author", "certificate", "holder", "identity", "unrestricted")
 
-    def __init__(self, identity: Identity, lookup: Lookup, certificate: bytes = b"") -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        lookup: Lookup,
+        certificate: bytes = b"",
+        holder: Holder | None = None,
+    ) -> None:
         self.identity = identity
         # PEM; empty: the server itself.
         self.certificate = certificate
@@ -54,6 +68,8 @@ class Caller:
         self.unrestricted = identity.is_admin
         # What history says of who wrote; certificates bound a name well below this.
         self.author = identity.user.encode()[:AUTHOR_BYTES_MAX]
+        # What it may take of this server.
+        self.holder = holder or Budgets().holder(_role_of(identity), identity.user)
         self._lookup = lookup
 
     def __call__(self, attributes: Attributes) -> None:
@@ -70,9 +86,12 @@ class Caller:
 class Callers:
     """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
 
-    def __init__(self, lookup: Lookup, authority: CertificateAuthority) -> None:
+    def __init__(
+        self, lookup: Lookup, authority: CertificateAuthority, gate: Gate | None = None
+    ) -> None:
         self._lookup = lookup
         self._authority = authority
+        self.gate = gate or Gate()
         self._known: dict[bytes, Caller] = {}
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
@@ -88,10 +107,17 @@ class Callers:
         if caller is None:
             try:
                 identity = recognized(parsed(pem), self._authority)
-                caller = Caller(identity, self._lookup, pem)
+                holder = self.gate.budgets.holder(_role_of(identity), identity.user)
+                caller = Caller(identity, self._lookup, pem, holder)
             except IdentityError as error:
                 raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
             if len(self._known) >= _CACHE_MAX:
                 del self._known[next(iter(self._known))]
             self._known[pem] = caller
         return caller
+
+
+def _role_of(identity: Identity) -> Role:
+    if identity.is_admin:
+        return Role.ADMINISTRATORS
+    return Role.COMPONENTS if identity.user in (SCHEDULER, CONTROLLERS) else Role.OTHERS

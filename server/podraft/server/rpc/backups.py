@@ -14,8 +14,10 @@ import grpc
 
 from podraft.api.cluster.v1 import backup_pb2
 from podraft.server.auth.authorize import Attributes
+from podraft.server.budgets.budget import Resource
 from podraft.server.rpc import errors
 from podraft.server.rpc.access import Callers
+from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Context, Methods
 from podraft.server.state.datastore import Datastore
@@ -39,24 +41,21 @@ class BackupService:
     def methods(self, callers: Callers) -> Methods:
         """Return the service's handlers."""
 
-        async def handle(request: backup_pb2.BackupRequest, context: Context) -> None:
+        async def handle(_: object, context: Context) -> None:
             try:
-                callers.of(context)(Attributes("get", None, subresource=_BACKUPS))
-                await self._backup(context)
+                caller = callers.of(context)
+                call = callers.gate.enter(context, caller.holder, Resource.STREAMS)
+                caller(Attributes("get", None, subresource=_BACKUPS))
+                await self._backup(call)
             except errors.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
                 await errors.abort(context, error)
 
-        handler: grpc.RpcMethodHandler[backup_pb2.BackupRequest, bytes]
-        handler = grpc.unary_stream_rpc_method_handler(
-            handle,
-            request_deserializer=backup_pb2.BackupRequest.FromString,
-            response_serializer=None,
-        )
-        return {_METHOD: handler}
+        # The request says nothing, so it is not read.
+        return {_METHOD: grpc.stream_stream_rpc_method_handler(handle)}
 
-    async def _backup(self, context: Context) -> None:
+    async def _backup(self, call: Call) -> None:
         if self._refusal:
             raise RefusedError(Code.FAILED_PRECONDITION, self._refusal)
         if self._running >= _AT_ONCE_MAX:
@@ -65,11 +64,11 @@ class BackupService:
             )
         self._running += 1
         try:
-            await self._stream(context)
+            await self._stream(call)
         finally:
             self._running -= 1
 
-    async def _stream(self, context: Context) -> None:
+    async def _stream(self, call: Call) -> None:
         # Linearizable on every engine, unlike the revision that this process knows of.
         revision = (await self._datastore.range(b"_", limit=1)).revision
         cluster_id = uuid.UUID(self._cluster_id).bytes
@@ -78,7 +77,7 @@ class BackupService:
         async with aclosing(chunks(self._datastore, encoder, revision)) as pieces:
             async for piece in pieces:
                 chunk = backup_pb2.BackupChunk(data=piece)
-                await errors.send(context, chunk.SerializeToString())
+                await call.send(chunk.SerializeToString())
         summary = backup_pb2.BackupSummary(
             cluster_id=self._cluster_id,
             revision=revision,
@@ -87,4 +86,4 @@ class BackupService:
             sha256=encoder.sha256,
         )
         summary.time.seconds = facts.time_ms // 1000
-        await errors.send(context, backup_pb2.BackupChunk(summary=summary).SerializeToString())
+        await call.send(backup_pb2.BackupChunk(summary=summary).SerializeToString())

@@ -7,6 +7,7 @@ traceback and the caller with an id only.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
@@ -40,12 +41,19 @@ class RefusedError(Exception):
     """A call is refused with ``code`` and a message for its caller."""
 
     def __init__(
-        self, code: grpc.StatusCode, message: str, violations: Sequence[Violation] = ()
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        violations: Sequence[Violation] = (),
+        *,
+        retry_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.violations = tuple(violations)
+        # After how long it may be tried again, if the caller was too many or too fast.
+        self.retry_s = retry_s
 
 
 class CallerLeftError(Exception):
@@ -134,13 +142,23 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -
     refusal = translate(error)
     message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
     trailers: tuple[tuple[str, str | bytes], ...] = ()
-    if refusal.violations:
+    if refusal.violations or refusal.retry_s is not None:
         status = status_pb2.Status(code=refusal.code.value[0], message=message)
         detail = any_pb2.Any()
-        detail.Pack(_bad_request(refusal.violations))
+        if refusal.retry_s is None:
+            detail.Pack(_bad_request(refusal.violations))
+        else:
+            retry = error_details_pb2.RetryInfo()
+            retry.retry_delay.FromMilliseconds(int(refusal.retry_s * 1000))
+            detail.Pack(retry)
         status.details.append(detail)
         trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-    await context.abort(refusal.code, message, trailers)
+    try:
+        await context.abort(refusal.code, message, trailers)
+    except grpc.aio.InternalError:
+        # There is nobody to tell it any more.
+        raise asyncio.CancelledError from None
+    raise AssertionError("an aborted call goes on")
 
 
 def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:

@@ -27,7 +27,7 @@ from podraft.server.state.revisions import revision_suffix
 _RING_EVENTS_MAX: Final = 8192
 _RING_BYTES_MAX: Final = 16 * 1024 * 1024
 _QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
-_RESPONSE_BYTES_MAX: Final = 1024 * 1024
+_RESPONSE_BYTES_MAX: Final = 256 * 1024
 # Agents select their pods, and single objects that those mention: with thousands of nodes,
 # an event must not be tried against every one of these selectors.
 _INDEXED_FIELDS: Final = ("spec.nodeName", "metadata.name")

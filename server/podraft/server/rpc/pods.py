@@ -10,7 +10,7 @@ from __future__ import annotations
 import grpc
 
 from podraft.api import kinds
-from podraft.api.core.v1 import pod_streams_pb2, scheduling_pb2
+from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import SCHEDULING, Attributes
 from podraft.server.auth.pki import Pki
@@ -60,16 +60,10 @@ class PodMethods:
         )
         return {
             **methods,
-            f"{service}/StreamPodLogs": grpc.unary_stream_rpc_method_handler(
-                self._relay.stream_logs,
-                request_deserializer=pod_streams_pb2.StreamPodLogsRequest.FromString,
-                response_serializer=None,
+            f"{service}/StreamPodLogs": grpc.stream_stream_rpc_method_handler(
+                self._relay.stream_logs
             ),
-            f"{service}/ExecPod": grpc.stream_stream_rpc_method_handler(
-                self._relay.exec,
-                request_deserializer=pod_streams_pb2.ExecPodRequest.FromString,
-                response_serializer=None,
-            ),
+            f"{service}/ExecPod": grpc.stream_stream_rpc_method_handler(self._relay.exec),
         }
 
     async def close(self) -> None:

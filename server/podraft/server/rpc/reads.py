@@ -103,7 +103,7 @@ async def list_encoded(
     decoded: DecodedObjects,
     selection: Selection,
     request: requests_pb2.ListRequest,
-) -> bytes:
+) -> wire.Parts:
     """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
     records, metadata = await list_page(datastore, decoded, selection, request)
     return wire.encode_list([record.value for record in records], metadata)

@@ -23,11 +23,13 @@ from podraft.internal.node.v1 import node_agent_pb2
 from podraft.server.auth.authorize import EXEC, LOG, Attributes
 from podraft.server.auth.certificates import node_server_name
 from podraft.server.auth.pki import Pki
+from podraft.server.budgets.budget import Resource
 from podraft.server.rpc import errors, keys, reads
 from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
-from podraft.server.rpc.services import Context
+from podraft.server.rpc.services import Context, parsed
 from podraft.server.state.datastore import Datastore
 
 _SERVICE: Final = node_agent_pb2.DESCRIPTOR.services_by_name["NodeAgentService"].full_name
@@ -66,28 +68,31 @@ class Relay:
         for channel in channels:
             await channel.close()
 
-    async def stream_logs(self, request: StreamPodLogsRequest, context: Context) -> None:
+    async def stream_logs(self, _: object, context: Context) -> None:
         """Handle ``StreamPodLogs``."""
         try:
             caller = self._callers.of(context)
+            call = self._callers.gate.enter(context, caller.holder, Resource.STREAMS)
+            request = parsed(StreamPodLogsRequest, await call.receive())
             caller(Attributes("get", kinds.POD, request.namespace, request.name, LOG))
             _check_logs(request)
             target = await self._find(request.namespace, request.name, request.container)
             request.container = target.container
             channel = await self._channel(target)
             method: Any = channel.unary_stream(f"/{_SERVICE}/StreamLogs")
-            await _pass_on(method(request.SerializeToString()), context, target)
+            await _pass_on(method(request.SerializeToString()), call, target)
         except errors.CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             await errors.abort(context, error)
 
-    async def exec(self, requests: AsyncIterator[ExecPodRequest], context: Context) -> None:
+    async def exec(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Handle ``ExecPod``."""
         try:
             caller = self._callers.of(context)
-            first = await _first(requests)
-            await self._exec(first, requests, caller, context)
+            call = self._callers.gate.enter(context, caller.holder, Resource.STREAMS)
+            first = await _first(call)
+            await self._exec(first, requests, caller, call)
         except errors.CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
@@ -96,9 +101,9 @@ class Relay:
     async def _exec(
         self,
         first: ExecPodRequest,
-        requests: AsyncIterator[ExecPodRequest],
+        requests: AsyncIterator[bytes],
         caller: Caller,
-        context: Context,
+        call: Call,
     ) -> None:
         start = first.start
         caller(Attributes("create", kinds.POD, start.namespace, start.name, EXEC))
@@ -110,13 +115,13 @@ class Relay:
         async def forwarded() -> AsyncIterator[bytes]:
             yield first.SerializeToString()
             async for request in requests:
-                if request.HasField("start"):
+                if parsed(ExecPodRequest, request).HasField("start"):
                     raise invalid("start", "is allowed in the first message only")
-                yield request.SerializeToString()
+                yield request
 
         channel = await self._channel(target)
         method: Any = channel.stream_stream(f"/{_SERVICE}/Exec")
-        await _pass_on(method(forwarded()), context, target)
+        await _pass_on(method(forwarded()), call, target)
 
     async def _find(self, namespace: str, name: str, container: str) -> Target:
         """Return where a pod's container is.
@@ -188,11 +193,10 @@ class Relay:
         return grpc.aio.secure_channel(target.address, credentials, options=options)
 
 
-async def _first(requests: AsyncIterator[ExecPodRequest]) -> ExecPodRequest:
+async def _first(call: Call) -> ExecPodRequest:
     try:
-        first = await asyncio.wait_for(anext(requests), _START_S_MAX)
-    except StopAsyncIteration:
-        raise invalid("start", "is required as the first message") from None
+        received = await asyncio.wait_for(call.receive(), _START_S_MAX)
+        first: ExecPodRequest = parsed(ExecPodRequest, received)
     except TimeoutError:
         raise RefusedError(
             Code.DEADLINE_EXCEEDED, f"no first message came within {_START_S_MAX:.0f} s"
@@ -202,18 +206,18 @@ async def _first(requests: AsyncIterator[ExecPodRequest]) -> ExecPodRequest:
     return first
 
 
-async def _pass_on(call: Any, context: Context, target: Target) -> None:
+async def _pass_on(answers: Any, call: Call, target: Target) -> None:
     """Send what the agent answers to the caller, as fast as the caller takes it."""
     try:
-        async for response in call:
-            await errors.send(context, response)
+        async for response in answers:
+            await call.send(response)
     except grpc.aio.AioRpcError as error:
         message = error.details() or error.code().name
         if error.code() is Code.UNAVAILABLE:
             message = f'the agent of node "{target.node}" at {target.address} was lost: {message}'
         raise RefusedError(error.code(), message) from None
     finally:
-        call.cancel()
+        answers.cancel()
 
 
 def _container(pod: Pod, wanted: str, what: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,14 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
+from podraft.server.budgets.connections import connections_max
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.admitting import Gate
 from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
 from podraft.server.rpc.decoded import DecodedObjects
@@ -73,7 +76,16 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     # A list without a limit is as large as what it lists.
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_concurrent_streams", 10_000),
+    ("grpc.max_concurrent_streams", 4_096),
+    # Without a handshake, without HTTP/2's settings, without calls: each has its time.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.http2.settings_timeout", 10_000),
+    ("grpc.max_connection_idle_ms", 600_000),
+    # What a stream may send before somebody reads it, and how many calls may wait to be seen.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 64 * 1024),
+    ("grpc.server.max_pending_requests", 1_000),
+    ("grpc.server.max_pending_requests_hard_limit", 2_000),
     # Agents and informers ping through idle watches; that is welcome.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -83,7 +95,11 @@ _OPTIONS: Final = (
 _JOIN_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _JOIN_REQUEST_BYTES_MAX),
-    ("grpc.max_concurrent_streams", 16),
+    ("grpc.max_concurrent_streams", 1),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.http2.settings_timeout", 10_000),
+    ("grpc.max_connection_idle_ms", 10_000),
+    ("grpc.http2.bdp_probe", 0),
 )
 
 
@@ -123,14 +139,16 @@ class ApiServer:
         self._decoded = DecodedObjects()
         self.hub = WatchHub(datastore, self._decoded)
         self._node_pods = NodePods(self._decoded)
-        self._callers = Callers(self._node_pods, pki.authority)
+        self._gate = Gate()
+        self._callers = Callers(self._node_pods, pki.authority, self._gate)
         self._writer = Writer(datastore, self._decoded, options.addresses)
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         self._past = PastReads(datastore, self._decoded, self._hashes)
         self._pods = PodMethods(
             datastore, self._decoded, self._writer, self._callers, pki, self._past
         )
-        self._api = grpc.aio.server(options=_OPTIONS)
+        bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
+        self._api = grpc.aio.server(options=(*_OPTIONS, *bound))
         self._join = grpc.aio.server(options=_JOIN_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._telling: asyncio.Task[None] | None = None
@@ -156,6 +174,7 @@ class ApiServer:
         )
         await self._api.start()
         await self._join.start()
+        self._gate.connections.start((self.port, self.join_port))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         self._telling = asyncio.create_task(self._tell_health())
 
@@ -166,6 +185,7 @@ class ApiServer:
         if self._disk is not None:
             self._disk.stop()
         await self._health.enter_graceful_shutdown()
+        await self._gate.connections.stop()
         await self.hub.close()
         await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
         await self._pods.close()
@@ -255,6 +275,10 @@ class ApiServer:
             except RefusedError as error:
                 if error.code is not Code.ALREADY_EXISTS:
                     raise
+
+
+def _connections_max() -> int:
+    return connections_max(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:

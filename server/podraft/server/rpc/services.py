@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from podraft.api import kinds
+from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
-from podraft.server.rpc import calls, errors, reads, selection
+from podraft.server.budgets.budget import Resource
+from podraft.server.rpc import calls, errors, reads, selection, wire
 from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import RefusedError, invalid
 from podraft.server.rpc.freshness import reads_of
@@ -30,7 +34,8 @@ from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-Unary: TypeAlias = Callable[[Any, Caller], Awaitable[bytes]]
+Answer: TypeAlias = "bytes | wire.Parts | wire.Costly"
+Unary: TypeAlias = "Callable[[Any, Caller], Awaitable[Answer]]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Methods: TypeAlias = "dict[str, Handler]"
 
@@ -49,7 +54,8 @@ class MethodTable(grpc.GenericRpcHandler):
 def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Unary]]) -> Methods:
     """Return handlers that recognize the caller and answer with the functions' bytes."""
     return {
-        method: grpc.unary_unary_rpc_method_handler(
+        # To clients it is unary; as a stream, its message is read when there is a place for it.
+        method: grpc.stream_unary_rpc_method_handler(
             _handler(callers, calls.of_method(method), request, function),
             request_deserializer=None,
             response_serializer=None,
@@ -61,13 +67,23 @@ def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Una
 def _handler(
     callers: Callers, counts: calls.Counts, request: type[Message], function: Unary
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
-    async def handle(data: bytes, context: Context) -> bytes:
+    gate = callers.gate
+    writes = hasattr(request, "options") or request is commit_pb2.CommitRequest
+
+    async def handle(_: object, context: Context) -> bytes:
         started_s = time.monotonic()
         try:
-            answer = await function(_parsed(request, data), callers.of(context))
+            caller = callers.of(context)
+            call = gate.enter(context, caller.holder)
+            data = await call.receive()
+            await call.charge(len(data) if writes else 0)
+            answer = await function(parsed(request, data), caller)
+            answer = await _composed(answer, call)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             refusal = errors.translate(error)
             counts.add(refusal.code.name, time.monotonic() - started_s)
+            if refusal.retry_s is not None:
+                await gate.pause(context)
             await errors.abort(context, refusal)
         counts.add("OK", time.monotonic() - started_s)
         return answer
@@ -75,7 +91,19 @@ def _handler(
     return handle
 
 
-def _parsed(request: type[Message], data: bytes) -> Any:
+async def _composed(answer: Answer, call: Call) -> bytes:
+    """Return an answer's bytes, when there is room for them."""
+    if isinstance(answer, wire.Costly):
+        await call.hold(Resource.PAST)
+        answer = await answer.make()
+    if isinstance(answer, wire.Parts):
+        await call.make_room(answer.size)
+        return answer.joined()
+    await call.make_room(len(answer))
+    return answer
+
+
+def parsed(request: type[Message], data: bytes) -> Any:
     """Return the request that ``data`` encodes.
 
     Here and not by gRPC, which would answer that something unknown went wrong.
@@ -133,7 +161,7 @@ class KindServices:
         methods = unary_methods(
             self._callers, {kind.method(verb): entry for verb, entry in table.items()}
         )
-        methods[kind.method("Watch")] = grpc.unary_stream_rpc_method_handler(
+        methods[kind.method("Watch")] = grpc.stream_stream_rpc_method_handler(
             self._watch(kind),
             request_deserializer=None,
             response_serializer=None,
@@ -206,7 +234,7 @@ class KindServices:
         return get
 
     def _list(self, kind: AnyKind) -> Unary:
-        async def list_(request: requests_pb2.ListRequest, caller: Caller) -> bytes:
+        async def list_(request: requests_pb2.ListRequest, caller: Caller) -> Answer:
             caller(
                 Attributes("list", kind, request.namespace, field_selector=request.field_selector)
             )
@@ -216,17 +244,21 @@ class KindServices:
             # A later page of Secrets is of an older revision, too.
             later = request.continue_token and kind is kinds.SECRET
             if request.at or request.hash_secret_values or later:
-                return await self._past.page(wanted, request, caller)
+                return wire.Costly(partial(self._past.page, wanted, request, caller))
             store = reads_of(self._datastore, allow_stale=request.allow_stale)
             return await reads.list_encoded(store, self._decoded, wanted, request)
 
         return list_
 
-    def _watch(self, kind: AnyKind) -> Callable[[bytes, Context], Awaitable[None]]:
-        async def watch(data: bytes, context: Context) -> None:
+    def _watch(self, kind: AnyKind) -> Callable[[object, Context], Awaitable[None]]:
+        gate = self._callers.gate
+
+        async def watch(_: object, context: Context) -> None:
             try:
                 caller = self._callers.of(context)
-                request = _parsed(requests_pb2.WatchRequest, data)
+                call = gate.enter(context, caller.holder, Resource.WATCHES)
+                request = parsed(requests_pb2.WatchRequest, await call.receive())
+                await call.charge()
                 caller(
                     Attributes(
                         "watch", kind, request.namespace, field_selector=request.field_selector
@@ -237,10 +269,13 @@ class KindServices:
                 )
                 await self._past.check_resume(kind, request.resource_version)
                 async for response in self._hub.stream(wanted, request.resource_version):
-                    await errors.send(context, response)
+                    await call.send(response)
             except errors.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-                await errors.abort(context, error)
+                refusal = errors.translate(error)
+                if refusal.retry_s is not None:
+                    await gate.pause(context)
+                await errors.abort(context, refusal)
 
         return watch

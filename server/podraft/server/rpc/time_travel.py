@@ -179,7 +179,7 @@ class PastReads:
         wanted: selection.Selection,
         request: requests_pb2.ListRequest,
         caller: Caller,
-    ) -> bytes:
+    ) -> wire.Parts:
         """Return one page of objects at the request's moment, as an encoded list.
 
         Raises:

@@ -9,9 +9,10 @@ repetition.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
@@ -34,8 +35,7 @@ from podraft.server.state.datastore import (
 _LOG = logging.getLogger(__name__)
 
 _BOOKMARK_AFTER_S: Final = 30.0
-_RESPONSE_BYTES_MAX: Final = 1024 * 1024
-_WATCHERS_MAX: Final = 20_000
+_RESPONSE_BYTES_MAX: Final = 256 * 1024
 _PAUSE_AFTER_FAILURE_S: Final = 0.2
 
 
@@ -48,7 +48,6 @@ class WatchHub:
         revision = datastore.revision
         self._feeds = {kind: Feed(kind, decoded, revision) for kind in KINDS}
         self._tasks: list[asyncio.Task[None]] = []
-        self._watchers = 0
         self._closing: RefusedError | None = None
 
     def feed(self, kind: AnyKind) -> Feed:
@@ -83,15 +82,10 @@ class WatchHub:
         """
         if self._closing is not None:
             raise self._closing
-        if self._watchers >= _WATCHERS_MAX:
-            raise RefusedError(
-                Code.RESOURCE_EXHAUSTED, f"the server already has {_WATCHERS_MAX} watches"
-            )
         feed, watcher = self._feeds[selection.kind], None
-        self._watchers += 1
         try:
             start, initial = await self._begin(selection, resource_version)
-            for response in _responses(initial):
+            for response in initial:
                 yield response
             del initial
             if start < feed.oldest:
@@ -108,11 +102,12 @@ class WatchHub:
             while True:
                 yield await watcher.next()
         finally:
-            self._watchers -= 1
             if watcher is not None:
                 feed.detach(watcher)
 
-    async def _begin(self, selection: Selection, resource_version: str) -> tuple[int, list[bytes]]:
+    async def _begin(
+        self, selection: Selection, resource_version: str
+    ) -> tuple[int, Iterator[bytes]]:
         """Return the revision after which changes are shown, and what is shown before them."""
         if resource_version:
             start = _parse_revision(resource_version)
@@ -121,12 +116,14 @@ class WatchHub:
                 newest = await newest_revision(self._datastore)
                 if start > newest:
                     raise FutureRevisionError(start, newest)
-            return start, []
+            return start, iter(())
         page = await self._datastore.range(selection.prefix)
         records = selection.filter(page.records, self._decoded)
-        initial = [wire.encode_event(wire.ADDED, record.value) for record in records]
-        initial.append(wire.encode_bookmark(page.revision))
-        return page.revision, initial
+        # Each is encoded when the client has taken those before: until then the stored bytes,
+        # which all share, are all that a slow client costs.
+        initial = (wire.encode_event(wire.ADDED, record.value) for record in records)
+        bookmark = wire.encode_bookmark(page.revision)
+        return page.revision, _responses(itertools.chain(initial, (bookmark,)))
 
     async def _history(
         self, selection: Selection, feed: Feed, start: int
@@ -188,17 +185,15 @@ def _parse_revision(text: str) -> int:
     return int(text)
 
 
-def _responses(events: list[bytes]) -> list[bytes]:
+def _responses(events: Iterable[bytes]) -> Iterator[bytes]:
     """Join encoded events to responses of a bounded size."""
-    responses: list[bytes] = []
     pending: list[bytes] = []
     size = 0
     for event in events:
         if pending and size + len(event) > _RESPONSE_BYTES_MAX:
-            responses.append(b"".join(pending))
+            yield b"".join(pending)
             pending, size = [], 0
         pending.append(event)
         size += len(event)
     if pending:
-        responses.append(b"".join(pending))
-    return responses
+        yield b"".join(pending)

@@ -8,7 +8,7 @@ what lets a value carry its revision as a suffix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from google.protobuf.message import Message
 
@@ -39,13 +39,36 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def encode_list(values: Iterable[bytes], metadata: meta_pb2.ListMeta) -> bytes:
+class Parts:
+    """An answer that is still in parts, so that it takes memory only when there is room for it."""
+
+    __slots__ = ("_parts", "size")
+
+    def __init__(self, parts: list[bytes]) -> None:
+        self._parts = parts
+        self.size = sum(map(len, parts))
+
+    def joined(self) -> bytes:
+        """Return the answer."""
+        return b"".join(self._parts)
+
+
+class Costly:
+    """An answer that takes memory of its own already while it is made; so it is made in turn."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[], Awaitable[Parts]]) -> None:
+        self.make = make
+
+
+def encode_list(values: Iterable[bytes], metadata: meta_pb2.ListMeta) -> Parts:
     """Return an encoded ``<Kind>List`` of stored values."""
     encoded = metadata.SerializeToString()
     parts = [_LIST_METADATA, varint(len(encoded)), encoded]
     for value in values:
         parts += (_ITEMS, varint(len(value)), value)
-    return b"".join(parts)
+    return Parts(parts)
 
 
 def encode_event(event_type: int, value: bytes) -> bytes:

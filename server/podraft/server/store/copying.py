@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from podraft.server.store.descriptors import RESERVE
+
 STEP_BYTES: Final = 4 * 1024 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 _PAUSE_S_MIN: Final = 0.002
@@ -52,7 +54,7 @@ def copy_environment(environment: Any, path: Path) -> None:
 
 
 def _write_paced(source: int, path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = RESERVE.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         unsynced = 0
         while data := os.read(source, _PIPE_BYTES):

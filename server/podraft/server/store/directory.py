@@ -9,6 +9,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from podraft.server.store.descriptors import RESERVE
+
 
 class StoreOpenError(Exception):
     """The data directory cannot be opened; the message says why.  Nothing was changed."""
@@ -20,7 +22,7 @@ class StoreInUseError(StoreOpenError):
 
 def sync_directory(directory: Path) -> None:
     """Make the names in ``directory`` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = RESERVE.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -34,6 +36,7 @@ class DirectoryLock:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = directory / "lock"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        RESERVE.fill()
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -34,6 +34,7 @@ import lmdb
 from podraft.server.state.datastore import Event, Record
 from podraft.server.state.requests import REQUEST_BYTES, AppliedRequest
 from podraft.server.store.copying import copy_environment
+from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.segment_files import free_gently
 from podraft.server.store.sharing import SharedUse
@@ -131,7 +132,7 @@ class History:
     def replace_by(self, path: Path) -> None:
         """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
         # Held open, the old file leaves bit by bit when it has lost its name.
-        old = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        old = RESERVE.open(self._path, os.O_RDWR)
         try:
             with self._reopened():
                 path.replace(self._path)

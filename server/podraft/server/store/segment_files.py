@@ -18,6 +18,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
+from podraft.server.store.descriptors import RESERVE
+
 _LOG = logging.getLogger(__name__)
 
 # Ext4 holds up everybody's fsync while it frees blocks: 64 MiB at once cost 10 to 15 ms, so much
@@ -28,7 +30,7 @@ _STEP_PAUSE_S: Final = 0.01
 
 def allocate(path: Path, size: int) -> int:
     """Make a durable file of zeros and return its descriptor."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = RESERVE.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         os.posix_fallocate(descriptor, 0, size)
         os.fsync(descriptor)

@@ -28,6 +28,7 @@ from struct import Struct
 from google_crc32c import extend as extend_crc32c
 from google_crc32c import value as crc32c
 
+from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.latencies import Latencies
 from podraft.server.store.segment_files import SegmentFiles, allocate
@@ -154,7 +155,7 @@ class Wal:
             self._drop_all_segments()
             self.next_index = after + 1
         elif self._segments:
-            self._descriptor = os.open(self._segments[-1].path, os.O_RDWR)
+            self._descriptor = RESERVE.open(self._segments[-1].path, os.O_RDWR)
         if not self._segments:
             self._create_segment(self._segment_bytes)
 
@@ -328,7 +329,7 @@ def _is_zero(data: mmap.mmap, offset: int) -> bool:
 
 def _wipe(path: Path, offset: int, size: int) -> None:
     """Cut ``path`` at ``offset`` and fill it with zeros up to ``size``, durably."""
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = RESERVE.open(path, os.O_RDWR)
     try:
         os.ftruncate(descriptor, offset)
         os.posix_fallocate(descriptor, 0, size)

@@ -133,13 +133,17 @@ def _machine(server: Answered) -> Iterator[Finding]:
     limit = machine.open_files_max
     if limit:
         few, many = limit < _OPEN_FILES_MIN, machine.open_files > _OPEN_FILES_SHARE * limit
+        ran_out = machine.open_files_shortages
+        message = f"{machine.open_files} of at most {limit}"
+        if ran_out:
+            message += f"; there was none left {ran_out} times since the server started"
         yield Finding(
-            Severity.ERROR if many else Severity.WARNING if few else Severity.OK,
+            Severity.ERROR if many else Severity.WARNING if few or ran_out else Severity.OK,
             server.subject,
             "open files",
-            f"{machine.open_files} of at most {limit}",
+            message,
             "raise LimitNOFILE of its systemd unit (65536): every watch and agent takes one"
-            if few or many
+            if few or many or ran_out
             else "",
         )
 

@@ -1,0 +1,1 @@
+"""What each caller may take of a server, and what all of them together may."""

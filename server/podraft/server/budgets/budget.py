@@ -1,0 +1,234 @@
+"""Budgets: what one identity may take of a server at once, and what all of a role may in sum.
+
+Owns: the counting.  No clock (moments are arguments), no socket, no waiting: whoever asks is told
+what is exceeded, or how long to wait.
+
+Invariants: what is taken is given back exactly once by whoever took it; a role has its own sum, so
+that no node, nor all of them, can take what administrators, scheduler and controllers need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Final
+
+_MIB: Final = 1024 * 1024
+# Holders that hold nothing are forgotten beyond so many.
+_HOLDERS_MAX: Final = 8_192
+# A call that would have to wait longer for its turn is refused.
+_WAIT_S_MAX: Final = 5.0
+_RETRY_S: Final = 1.0
+# What was is read from the disk, for each reader anew.
+_PAST_AT_ONCE: Final = 4
+
+
+class Resource(StrEnum):
+    """What is counted; the values are what callers are told."""
+
+    CONNECTIONS = "connections"
+    CALLS = "calls at once"
+    WATCHES = "watches"
+    STREAMS = "log and exec streams"
+    RECEIVING = "requests that are being received"
+    ANSWERS = "bytes of answers on their way"
+    PAST = "lists of former states"
+    RATE = "calls per second"
+
+
+class Role(Enum):
+    """Who shares a sum."""
+
+    ADMINISTRATORS = "administrators"
+    COMPONENTS = "components"
+    OTHERS = "nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be held at once, of each resource; and how fast calls may come (0: no bound).
+
+    A call costs one, and one more for each KiB of what it is to write.
+    """
+
+    at_once: Mapping[Resource, int]
+    per_s: float = 0.0
+    burst: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLimits:
+    """What each identity of a role may take, and what all of them may in sum."""
+
+    each: Limits
+    in_sum: Mapping[Resource, int]
+
+
+def _at_once(
+    connections: int, calls: int, watches: int, streams: int, receiving: int, answers: int
+) -> dict[Resource, int]:
+    return {
+        Resource.CONNECTIONS: connections,
+        Resource.CALLS: calls,
+        Resource.WATCHES: watches,
+        Resource.STREAMS: streams,
+        Resource.RECEIVING: receiving,
+        Resource.ANSWERS: answers * _MIB,
+        Resource.PAST: _PAST_AT_ONCE,
+    }
+
+
+# A request that is being received may take 8 MiB, an answer lies in memory twice until it is sent.
+# A node has one connection and watches its pods, services, slices, and each ConfigMap and Secret
+# that its pods mention.
+LIMITS: Final[Mapping[Role, RoleLimits]] = {
+    Role.ADMINISTRATORS: RoleLimits(
+        Limits(_at_once(1_024, 4_096, 4_096, 512, 64, 64)),
+        _at_once(1_024, 4_096, 4_096, 512, 64, 64),
+    ),
+    Role.COMPONENTS: RoleLimits(
+        Limits(_at_once(64, 1_024, 512, 16, 16, 32)),
+        _at_once(256, 4_096, 2_048, 64, 16, 32),
+    ),
+    Role.OTHERS: RoleLimits(
+        Limits(_at_once(8, 128, 1_024, 16, 4, 8), per_s=400.0, burst=400.0),
+        _at_once(16_384, 4_096, 20_000, 256, 12, 32),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """What is refused: more of ``resource`` than ``limit``; trying again may help after a while."""
+
+    resource: Resource
+    limit: int
+    whose: str
+    retry_s: float = _RETRY_S
+
+    def __str__(self) -> str:
+        return f"{self.whose}: at most {self.limit:,} {self.resource}; try again later"
+
+
+@dataclass(slots=True)
+class _Sum:
+    role: Role
+    limits: RoleLimits
+    used: dict[Resource, int] = field(default_factory=lambda: dict.fromkeys(Resource, 0))
+    refused: dict[Resource, int] = field(default_factory=lambda: dict.fromkeys(Resource, 0))
+
+
+class Holder:
+    """One identity, and what it has taken."""
+
+    __slots__ = ("_limits", "_ready_s", "_sum", "name", "used")
+
+    def __init__(self, name: str, of_role: _Sum) -> None:
+        self.name = name
+        self.used = dict.fromkeys(Resource, 0)
+        self._sum = of_role
+        self._limits = of_role.limits.each
+        # When its next call may be carried out, if it made no pause; in the past: it made one.
+        self._ready_s = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether it holds nothing."""
+        return not any(self.used.values())
+
+    def take(self, resource: Resource, amount: int = 1) -> Exceeded | None:
+        """Take ``amount``, or nothing and be told why.
+
+        Who holds none of a resource may take any amount that the role has left, and if nobody of
+        the role holds any, any amount: what is large has to pass, but alone.
+        """
+        total = self._sum
+        mine, ours = self.used[resource], total.used[resource]
+        limit, limit_in_sum = self._limits.at_once[resource], total.limits.in_sum[resource]
+        if mine and mine + amount > limit:
+            return Exceeded(resource, limit, self.name)
+        if ours and ours + amount > limit_in_sum:
+            return Exceeded(resource, limit_in_sum, f"all {total.role.value}")
+        self.used[resource] = mine + amount
+        total.used[resource] = ours + amount
+        return None
+
+    def give_back(self, resource: Resource, amount: int = 1) -> None:
+        """Give back what was taken."""
+        self.used[resource] -= amount
+        self._sum.used[resource] -= amount
+
+    def charge(self, cost: float, now_s: float) -> float | Exceeded:
+        """Count a call; return after how many seconds it may go on."""
+        limits = self._limits
+        if not limits.per_s:
+            return 0.0
+        ready_s = max(self._ready_s, now_s - limits.burst / limits.per_s)
+        wait_s = ready_s - now_s
+        if wait_s > _WAIT_S_MAX:
+            return Exceeded(Resource.RATE, int(limits.per_s), self.name, wait_s)
+        self._ready_s = ready_s + cost / limits.per_s
+        return max(wait_s, 0.0)
+
+    def refused(self, resource: Resource) -> None:
+        """Count a refusal."""
+        self._sum.refused[resource] += 1
+
+    # Connections are counted as they are found out; who has too many is told at its next call.
+
+    def connected(self) -> None:
+        """Count a connection more."""
+        self.used[Resource.CONNECTIONS] += 1
+        self._sum.used[Resource.CONNECTIONS] += 1
+
+    def disconnected(self) -> None:
+        """Count one less."""
+        self.give_back(Resource.CONNECTIONS)
+
+    def too_many_connections(self) -> Exceeded | None:
+        """Return what is exceeded, if there is one too many."""
+        limit = self._limits.at_once[Resource.CONNECTIONS]
+        if self.used[Resource.CONNECTIONS] > limit:
+            return Exceeded(Resource.CONNECTIONS, limit, self.name)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a role has taken of a resource, what it may, and how often more was refused."""
+
+    role: Role
+    resource: Resource
+    used: int
+    limit: int
+    refused: int
+
+
+class Budgets:
+    """All holders of a server."""
+
+    def __init__(self, limits: Mapping[Role, RoleLimits] = LIMITS) -> None:
+        self._sums = {role: _Sum(role, each) for role, each in limits.items()}
+        self._holders: dict[tuple[Role, str], Holder] = {}
+
+    def holder(self, role: Role, name: str) -> Holder:
+        """Return the holder of a name, the same one each time while it holds anything."""
+        key = (role, name)
+        found = self._holders.get(key)
+        if found is None:
+            if len(self._holders) >= _HOLDERS_MAX:
+                self._holders = {k: each for k, each in self._holders.items() if not each.idle}
+            found = self._holders[key] = Holder(name, self._sums[role])
+        return found
+
+    def uses(self) -> list[Use]:
+        """Return what is used and refused."""
+        return [
+            Use(role, resource, each.used[resource], limit, each.refused[resource])
+            for role, each in self._sums.items()
+            for resource, limit in each.limits.in_sum.items()
+        ] + [
+            Use(role, Resource.RATE, 0, int(each.limits.each.per_s), each.refused[Resource.RATE])
+            for role, each in self._sums.items()
+        ]

@@ -1,0 +1,163 @@
+"""A server's connections: bounded per address until they say whose they are.
+
+Owns: the watch over the sockets of the server's ports, and which of them are known.
+
+Invariants: looking costs a readlink per descriptor and second, accepting costs nothing more than
+before; a connection is known from its first call on, by whoever takes calls (``recognize``); it is
+forgotten when its socket is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
+
+from podraft.server.budgets.sockets import OwnSockets
+from podraft.server.budgets.strangers import Peer, StrangerLimits, chosen, peer_of, surplus
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 1.0
+# While strangers come in numbers.
+_HURRY_EVERY_S: Final = 0.2
+_MANY: Final = 64
+_TELL_EVERY_S: Final = 30.0
+# Kept back of the process's descriptors: for the store's files, children, agents that are called.
+_DESCRIPTORS_KEPT: Final = 512
+_CONNECTIONS_MIN, _CONNECTIONS_MAX = 128, 16_384
+
+
+def connections_max(descriptor_limit: int) -> int:
+    """Return how many connections a port may have at once."""
+    free = descriptor_limit - _DESCRIPTORS_KEPT
+    return max(min(free, _CONNECTIONS_MAX), _CONNECTIONS_MIN)
+
+
+class Owner(Protocol):
+    """Whose a connection is."""
+
+    def connected(self) -> None:
+        """Count a connection more."""
+
+    def disconnected(self) -> None:
+        """Count one less."""
+
+
+class Connections:
+    """The connections to some ports; all methods are called on the loop."""
+
+    def __init__(
+        self,
+        limits: StrangerLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits or StrangerLimits()
+        self._clock = clock
+        self._sockets = OwnSockets(())
+        self._known: dict[str, Owner] = {}
+        self._known_peers: dict[Peer, str] = {}
+        self._strangers: dict[Peer, float] = {}
+        self._open: dict[Peer, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._told_s = -_TELL_EVERY_S
+        self._untold: list[Peer] = []
+        # How many were ended because they did not say in time whose they are, or were too many.
+        self.ended = 0
+        # Called after each look, on the loop.
+        self.looked: Callable[[], None] = lambda: None
+
+    def start(self, ports: Collection[int]) -> None:
+        """Begin to look at the connections of these local ports."""
+        self._sockets = OwnSockets(ports)
+        self._task = asyncio.create_task(self._keep_looking())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def recognize(self, peer: str, owner: Owner) -> None:
+        """Know from now on whose the connection from ``peer`` (gRPC's words) is."""
+        before = self._known.get(peer)
+        if before is owner:
+            return
+        if before is not None:
+            before.disconnected()
+        owner.connected()
+        self._known[peer] = owner
+        address = peer_of(peer)
+        if address is not None:
+            self._known_peers[address] = peer
+            self._strangers.pop(address, None)
+
+    def end(self, peer: str) -> None:
+        """End the connection from ``peer`` (gRPC's words), if it is still there."""
+        address = peer_of(peer)
+        if address is None:
+            return
+        descriptor = self._open.get(address)
+        if descriptor is None:
+            self._open = self._sockets.look()
+            descriptor = self._open.get(address)
+        if descriptor is not None:
+            self._sockets.end(address, descriptor)
+
+    @property
+    def known(self) -> int:
+        """How many there are whose owner is known."""
+        return len(self._known)
+
+    @property
+    def strangers(self) -> int:
+        """How many there were of the others at the last look."""
+        return len(self._strangers)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            try:
+                await self.look()
+                self.looked()
+            except Exception:  # noqa: BLE001 - Whatever it was, the next look is as good as any.
+                _LOG.exception("the connections could not be looked at")
+            hurry = len(self._strangers) > _MANY
+            await asyncio.sleep(_HURRY_EVERY_S if hurry else _LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Look once: forget those that are gone, end those that must go."""
+        known = dict(self._known_peers)
+        self._open = await asyncio.to_thread(self._sockets.look)
+        for peer in known.keys() - self._open.keys():
+            text = self._known_peers.pop(peer, None)
+            owner = self._known.pop(text, None) if text is not None else None
+            if owner is not None:
+                owner.disconnected()
+        now_s = self._clock()
+        self._strangers = {
+            peer: self._strangers.get(peer, now_s)
+            for peer in self._open
+            if peer not in self._known_peers
+        }
+        ending = surplus(self._strangers, now_s, self._limits)
+        for peer in ending:
+            self._sockets.end(peer, self._open[peer])
+            del self._strangers[peer]
+        self.ended += len(ending)
+        self._tell(ending, now_s)
+
+    def _tell(self, ended: Collection[Peer], now_s: float) -> None:
+        """Log what was ended, but not more often than somebody reads it."""
+        if len(self._untold) < 10_000:
+            self._untold += ended
+        if self._untold and now_s - self._told_s >= _TELL_EVERY_S:
+            _LOG.warning(
+                "ended %d connections that did not say whose they are, from %s",
+                len(self._untold),
+                chosen(self._untold),
+            )
+            self._untold, self._told_s = [], now_s

@@ -1,0 +1,92 @@
+"""The connections of this process, as the kernel knows them.
+
+Owns: finding the sockets that gRPC accepted, which it shows to nobody, and ending one of them.
+
+Invariant: a socket is only touched while it is the one that was meant: it is duplicated first, then
+its peer is compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from podraft.server.budgets.strangers import Peer, plain
+
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class OwnSockets:
+    """The accepted sockets of some local ports; asks for each one's addresses only once."""
+
+    def __init__(self, ports: Collection[int]) -> None:
+        self._ports = frozenset(ports)
+        # By inode, which names a socket as long as it lives: its peer, None if it is no peer's.
+        self._seen: dict[str, Peer | None] = {}
+
+    def look(self) -> dict[Peer, int]:
+        """Return who is connected, and each one's descriptor."""
+        seen, found = {}, {}
+        for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - Paths cost more than the rest.
+            try:
+                inode = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - As above.
+            except OSError:
+                continue  # Closed meanwhile.
+            if not inode.startswith("socket:"):
+                continue
+            peer = self._seen[inode] if inode in self._seen else self._peer(int(name))
+            seen[inode] = peer
+            if peer is not None:
+                found[peer] = int(name)
+        self._seen = seen
+        return found
+
+    def _peer(self, descriptor: int) -> Peer | None:
+        with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
+            if borrowed.family in (socket.AF_INET, socket.AF_INET6):
+                if borrowed.getsockname()[1] not in self._ports:
+                    return None
+                return _peer_of(borrowed)
+        return None
+
+    def end(self, peer: Peer, descriptor: int) -> bool:
+        """End the connection, unread and unsent bytes included; False: it is another's by now."""
+        with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
+            if _peer_of(borrowed) == peer:
+                # Whoever closes it then drops what the peer does not take.
+                borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                borrowed.shutdown(socket.SHUT_RDWR)
+                return True
+        return False
+
+
+class _borrowed:  # noqa: N801 - Used like a function.
+    """Another's socket, through a descriptor of our own; without one, through its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._own = True
+        try:
+            copy = os.dup(descriptor)
+        except OSError:
+            copy, self._own = descriptor, False
+        self._socket = socket.socket(fileno=copy)
+
+    def __enter__(self) -> socket.socket:
+        return self._socket
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            self._socket.close()
+        else:
+            self._socket.detach()
+
+
+def _peer_of(connected: socket.socket) -> Peer:
+    host, port = connected.getpeername()[:2]
+    return plain(host), port

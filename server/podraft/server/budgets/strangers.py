@@ -1,0 +1,86 @@
+"""Connections of which nobody knows yet whose they are: which of them must go.
+
+Owns: the decision, without clock or socket.
+
+Invariants: a connection that has not said in time who it is goes; so do, the oldest first, those
+beyond what one address may have, and beyond what all may have in sum, where the addresses with the
+most lose first.  So whoever fills the ports from one address, or ten, locks nobody else out, and
+from the same address only who is slower than its flood.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+# A peer's address and port.
+Peer: TypeAlias = tuple[str, int]
+# One who has an IPv6 address has its whole network.
+_PREFIX_IPV6 = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerLimits:
+    """How long, and how many, connections may be there without having said whose they are."""
+
+    seconds: float = 10.0
+    per_address: int = 128
+    in_sum: int = 1_024
+
+
+def surplus(strangers: Mapping[Peer, float], now_s: float, limits: StrangerLimits) -> set[Peer]:
+    """Return who must go; ``strangers`` says since when each one is there."""
+    ending = {peer for peer, since_s in strangers.items() if now_s - since_s > limits.seconds}
+    networks: dict[str, list[Peer]] = {}
+    # The newest come first: a client that is in earnest says quickly who it is.
+    for peer in sorted(strangers.keys() - ending, key=lambda each: -strangers[each]):
+        networks.setdefault(_network(peer[0]), []).append(peer)
+    allowed = _level((len(peers) for peers in networks.values()), limits)
+    for peers in networks.values():
+        ending.update(peers[allowed:])
+    return ending
+
+
+def _level(sizes: Iterable[int], limits: StrangerLimits) -> int:
+    """Return how many each may have, so that all together have no more than is allowed."""
+    left, ordered = limits.in_sum, sorted(sizes)
+    for index, size in enumerate(ordered):
+        share = left // (len(ordered) - index)
+        if size > share:
+            return min(limits.per_address, share)
+        left -= size
+    return limits.per_address
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        network = ipaddress.ip_network(f"{address.partition('%')[0]}/{_PREFIX_IPV6}", strict=False)
+    except ValueError:
+        return address
+    return str(network)
+
+
+def peer_of(text: str) -> Peer | None:
+    """Return what gRPC's ``ipv4:10.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000`` says; None: neither."""
+    family, _, rest = text.partition(":")
+    host, _, port = rest.rpartition(":")
+    if family not in ("ipv4", "ipv6") or not port.isdigit():
+        return None
+    return plain(host.replace("%5B", "").replace("%5D", "").strip("[]")), int(port)
+
+
+def plain(address: str) -> str:
+    """Return an IPv4 address as such, also where the kernel wraps it in an IPv6 one."""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
+def chosen(peers: Sequence[Peer]) -> str:
+    """Return the addresses of ``peers`` for a line of the log."""
+    addresses = sorted({address for address, _ in peers})
+    return ", ".join(addresses[:3]) + (" and others" if len(addresses) > 3 else "")

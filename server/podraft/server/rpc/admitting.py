@@ -1,0 +1,273 @@
+"""Letting calls in: each within the budget of whoever makes it, before its message is read.
+
+Owns: what a call holds from its first byte to the last one of its answer, and the waiting for it.
+
+Invariants: nothing of a message is received before its caller has a place for it, so what callers
+send and do not finish is bounded by budgets and not by connections; an answer waits for room before
+it is composed, and counts until it was sent; what a call holds is given back when it ends, however
+it ends.  Who does not send or take its bytes in time loses its connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import grpc
+
+from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource
+from podraft.server.budgets.connections import Connections
+from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.errors import send as send_message
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+# Answers below this are not counted: their number is, as calls and watches.
+SMALL_BYTES: Final = 16 * 1024
+_BYTES_PER_COST: Final = 1024
+# How long the bytes of a request, or of an answer, may be on their way: for the first one, and
+# what is added for their number.  A peer that stands still has its connection ended.
+_ON_THE_WAY_S: Final = 20.0
+_BYTES_PER_S: Final = 128 * 1024
+# If others wait for its room.
+_ON_THE_WAY_WANTED_S: Final = 5.0
+_BYTES_PER_S_WANTED: Final = 1024 * 1024
+_ROOM_S_MAX: Final = 30.0
+# A caller that is refused waits a little for the answer, or it would ask again at once; who has so
+# many refusals waiting is disconnected.
+_REFUSAL_S: Final = 0.25
+_REFUSALS_MAX: Final = 256
+
+
+class Call:
+    """What one call holds; ended by gRPC, whatever becomes of it."""
+
+    __slots__ = ("_gate", "_held", "_moving_since_s", "_room", "context", "holder", "peer")
+
+    def __init__(self, gate: Gate, context: Context, holder: Holder, held: Resource) -> None:
+        self._gate = gate
+        self._held = [held]
+        self._room = 0
+        self._moving_since_s = 0.0
+        self.context = context
+        self.holder = holder
+        self.peer = context.peer()
+
+    async def receive(self) -> bytes:
+        """Return the request's message, as soon as there is a place for it.
+
+        Raises:
+            RefusedError: It will not come.
+        """
+        gate, holder = self._gate, self.holder
+        exceeded = holder.take(Resource.RECEIVING)
+        if exceeded is not None:
+            await gate.wait_for(self, exceeded, 1)
+        self._moving_since_s = gate.now_s()
+        gate.moving[self] = 0
+        try:
+            message = await self.context.read()
+        finally:
+            del gate.moving[self]
+            gate.give_back(holder, Resource.RECEIVING, 1)
+        if not isinstance(message, bytes):
+            raise RefusedError(Code.INVALID_ARGUMENT, "the call ended without a message")
+        return message
+
+    async def charge(self, written_bytes: int = 0) -> None:
+        """Wait for the turn of a call that is to write so many bytes; few have to.
+
+        Raises:
+            RefusedError: It comes too late.
+        """
+        wait = self.holder.charge(1 + written_bytes // _BYTES_PER_COST, self._gate.now_s())
+        if isinstance(wait, Exceeded):
+            raise refusal(self.holder, wait)
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def hold(self, resource: Resource) -> None:
+        """Take one of ``resource``, as soon as there is one, until the call ends."""
+        exceeded = self.holder.take(resource)
+        if exceeded is not None:
+            await self._gate.wait_for(self, exceeded, 1)
+        self._held.append(resource)
+
+    async def make_room(self, size: int) -> None:
+        """Wait until an answer of ``size`` bytes may be composed; it counts until the call ends."""
+        if size <= SMALL_BYTES:
+            return
+        exceeded = self.holder.take(Resource.ANSWERS, size)
+        if exceeded is not None:
+            await self._gate.wait_for(self, exceeded, size)
+        self._room += size
+        self._moving_since_s = self._gate.now_s()
+        self._gate.moving[self] = self._room
+
+    async def send(self, response: bytes) -> None:
+        """Send one message of a stream as soon as there is room for it and the caller takes it.
+
+        Raises:
+            CallerLeftError: The call has ended.
+        """
+        size = len(response)
+        await self.make_room(size)
+        if not self._room:
+            self._moving_since_s = self._gate.now_s()
+            self._gate.moving[self] = size
+        await send_message(self.context, response)
+        self._release()
+
+    def _release(self) -> None:
+        self._gate.moving.pop(self, None)
+        if self._room:
+            room, self._room = self._room, 0
+            self._gate.give_back(self.holder, Resource.ANSWERS, room)
+
+    def stands_still(self, size: int, now_s: float, *, wanted: bool) -> bool:
+        """Say whether the peer has had more than enough time for ``size`` bytes."""
+        if wanted:
+            given_s = _ON_THE_WAY_WANTED_S + size / _BYTES_PER_S_WANTED
+        else:
+            given_s = _ON_THE_WAY_S + size / _BYTES_PER_S
+        return now_s - self._moving_since_s > given_s
+
+    def end(self, _: Context) -> None:
+        """Give everything back."""
+        self._release()
+        for resource in self._held:
+            self._gate.give_back(self.holder, resource, 1)
+
+
+class _Waiting:
+    """A call that waits for room."""
+
+    __slots__ = ("amount", "call", "granted", "resource")
+
+    def __init__(self, call: Call, resource: Resource, amount: int) -> None:
+        self.call = call
+        self.resource = resource
+        self.amount = amount
+        self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Gate:
+    """Lets calls in; lives on the loop."""
+
+    def __init__(
+        self,
+        budgets: Budgets | None = None,
+        connections: Connections | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.budgets = budgets or Budgets()
+        self.connections = connections or Connections()
+        self.connections.looked = self.end_who_stands_still
+        self.now_s = now_s
+        # Calls whose peer has to send or take bytes now, and how many are known of.
+        self.moving: dict[Call, int] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._refusing: dict[str, int] = {}
+        # How many connections were ended because their peer stood still, or would not listen.
+        self.ended = 0
+
+    def enter(self, context: Context, holder: Holder, resource: Resource = Resource.CALLS) -> Call:
+        """Let a call in.
+
+        Raises:
+            RefusedError: Its caller has too many already.
+        """
+        call = Call(self, context, holder, resource)
+        self.connections.recognize(call.peer, holder)
+        exceeded = holder.too_many_connections()
+        if exceeded is not None:
+            self.end(call.peer)
+            raise refusal(holder, exceeded)
+        exceeded = holder.take(resource)
+        if exceeded is not None:
+            raise refusal(holder, exceeded)
+        # The stubs of gRPC's versions differ in how they call this type.
+        end: Any = call.end
+        context.add_done_callback(end)
+        return call
+
+    async def pause(self, context: Context) -> None:
+        """Let a caller wait for its refusal; end the connection of who does not."""
+        peer = context.peer()
+        waiting = self._refusing.get(peer, 0)
+        if waiting >= _REFUSALS_MAX:
+            self.end(peer)
+            return
+        self._refusing[peer] = waiting + 1
+        try:
+            await asyncio.sleep(_REFUSAL_S)
+        finally:
+            left = self._refusing[peer] - 1
+            if left:
+                self._refusing[peer] = left
+            else:
+                del self._refusing[peer]
+
+    def end(self, peer: str) -> None:
+        """End a connection."""
+        self.ended += 1
+        self.connections.end(peer)
+
+    async def wait_for(self, call: Call, exceeded: Exceeded, amount: int) -> None:
+        """Wait until the call's holder may take ``amount`` of what is exceeded.
+
+        Raises:
+            RefusedError: That does not happen in time.
+        """
+        waiting = _Waiting(call, exceeded.resource, amount)
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(_ROOM_S_MAX):
+                await waiting.granted
+        except BaseException as error:
+            if waiting.granted.done() and not waiting.granted.cancelled():
+                self.give_back(call.holder, exceeded.resource, amount)
+            else:
+                self._waiting.remove(waiting)
+            if isinstance(error, TimeoutError):
+                raise refusal(call.holder, exceeded) from None
+            raise
+
+    def give_back(self, holder: Holder, resource: Resource, amount: int) -> None:
+        """Give back what a call held; whoever waits for it gets it."""
+        holder.give_back(resource, amount)
+        if not self._waiting:
+            return
+        still: deque[_Waiting] = deque()
+        # The newest first: if many stand still, whoever comes now need not stand behind them.
+        for each in reversed(self._waiting):
+            fits = (
+                each.resource is resource
+                and not each.granted.done()
+                and each.call.holder.take(resource, each.amount) is None
+            )
+            if fits:
+                each.granted.set_result(None)
+            else:
+                still.appendleft(each)
+        self._waiting = still
+
+    def end_who_stands_still(self) -> None:
+        """End the connections of peers that do not send or take their bytes in time."""
+        now_s = self.now_s()
+        wanted = bool(self._waiting)
+        for peer in {
+            call.peer
+            for call, size in self.moving.items()
+            if call.stands_still(size, now_s, wanted=wanted)
+        }:
+            self.end(peer)
+
+
+def refusal(holder: Holder, exceeded: Exceeded) -> RefusedError:
+    """Return what the caller is told; it counts."""
+    holder.refused(exceeded.resource)
+    return RefusedError(Code.RESOURCE_EXHAUSTED, str(exceeded), retry_s=exceeded.retry_s)

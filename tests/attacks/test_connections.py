@@ -1,0 +1,159 @@
+"""Connections in numbers, from raw sockets: the server goes on, and nothing of it ends."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local_cluster.server_process import ServerProcess, running
+from podraft.api import kinds
+from podraft.api.core.v1.config_pb2 import ConfigMap
+from podraft.api.meta.v1 import requests_pb2
+from podraft.client.client import Client
+from support.raw_http2 import HEADERS, RawConnection, is_closed, message, tls_context
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running() as process:
+        yield process
+
+
+@pytest.fixture
+def connect(server):
+    """What makes a connection with the administrator's certificate."""
+    config = server.config()
+    context = tls_context(
+        config.certificate_authority, config.client_certificate, config.client_key
+    )
+    connections = []
+
+    def connect():
+        connections.append(RawConnection(("127.0.0.1", server.port), context))
+        return connections[-1]
+
+    yield connect
+    for connection in connections:
+        connection.close()
+
+
+def as_admin(server, scenario):
+    async def main():
+        async with Client(server.config()) as client:
+            return await scenario(client)
+
+    return asyncio.run(main())
+
+
+def config_map(name, size=10):
+    result = ConfigMap()
+    result.metadata.name, result.metadata.namespace = name, "default"
+    result.data["key"] = "x" * size
+    return result
+
+
+def silent(port, number):
+    return [socket.create_connection(("127.0.0.1", port)) for _ in range(number)]
+
+
+def test_silent_connections_of_one_address_go_and_a_client_from_there_is_served(server):
+    sockets = silent(server.port, 400)
+    try:
+        # Beyond 128 the oldest go at once; all others when their time for a handshake is over.
+        eventually(lambda: sum(map(is_closed, sockets)) >= 272, within_s=8)
+        assert not is_closed(sockets[-1])
+        as_admin(server, lambda client: client.config_maps.create(config_map("beside-silent")))
+        eventually(lambda: all(map(is_closed, sockets)), within_s=20)
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def test_a_connection_with_a_certificate_that_calls_nothing_goes(connect):
+    connection = connect()
+    eventually(connection.is_closed, within_s=20)
+
+
+def test_with_few_descriptors_connections_take_none_of_the_store(tmp_path):
+    server = ServerProcess(tmp_path / "data")
+    server.launcher = ("prlimit", "--nofile=300:300")
+    with server:
+        sockets = silent(server.port, 400)
+
+        async def fill(client):
+            # More than a segment of the log.
+            for number in range(70):
+                await client.config_maps.create(config_map(f"c-{number}", 1_000_000))
+            return len((await client.config_maps.list("default")).items)
+
+        assert as_admin(server, fill) == 70
+        assert server.process.poll() is None
+        for each in sockets:
+            each.close()
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one(server):
+    soft, hard = psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft == hard
+
+
+def test_the_store_writes_on_when_the_process_has_no_descriptor_left(tmp_path):
+    script = Path(__file__).parents[1] / "support" / "exhausted_store.py"
+    done = subprocess.run(
+        [sys.executable, script, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "segments were made" in done.stdout
+
+
+@pytest.mark.parametrize("path", [b"/\xff\xfe", b"\xc3", b"/" + b"\xf0\x28\x8c\x28" * 40])
+def test_a_path_that_is_no_text_is_a_method_that_is_not_there(server, connect, path):
+    connection = connect()
+    connection.begin(path, message(b""), end=True)
+    answers = [payload for kind, _, payload in connection.frames(2) if kind == HEADERS]
+    assert answers
+    assert b"grpc-status\x0212" in answers[0]
+    as_admin(server, lambda client: client.namespaces.list())
+
+
+def test_unfinished_requests_take_little_and_go(server, connect):
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    create = kinds.CONFIG_MAP.method("Create").encode()
+    connections = []
+    for _ in range(100):
+        connection = connect()
+        connection.begin(create, message(b"x" * 60_000, claimed=8_000_000))
+        connections.append(connection)
+    as_admin(server, lambda client: client.namespaces.list())
+    assert process.memory_info().rss - before < 120 * 2**20
+    eventually(lambda: all(each.is_closed() for each in connections), within_s=90)
+
+
+def test_readers_that_stand_still_share_a_bounded_room(server, connect):
+    async def fill(client):
+        for number in range(12):
+            await client.config_maps.create(config_map(f"large-{number}", 800_000))
+
+    as_admin(server, fill)
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    request = message(requests_pb2.ListRequest(namespace="default").SerializeToString())
+    for _ in range(100):
+        connect().begin(kinds.CONFIG_MAP.method("List").encode(), request, end=True)
+    for method in ("Watch", "List"):
+        connect().begin(kinds.CONFIG_MAP.method(method).encode(), request, end=True)
+    as_admin(server, lambda client: client.namespaces.list())
+    assert process.memory_info().rss - before < 300 * 2**20
+    # Whoever reads gets its list meanwhile, when the first of the others have had their time.
+    listed = as_admin(server, lambda client: client.config_maps.list("default"))
+    assert len(listed.items) >= 12
+
+
+def test_what_clients_do_leaves_no_traceback(server):
+    assert "Traceback" not in server.log()
