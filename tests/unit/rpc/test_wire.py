@@ -1,5 +1,6 @@
 """What is composed from bytes decodes to the message that it stands for."""
 
+import pytest
 from google.protobuf.any_pb2 import Any
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.api.core.v1.config_pb2 import ConfigMap, ConfigMapList
 from podraft.api.meta.v1.meta_pb2 import ListMeta, ObjectMeta
 from podraft.server.rpc import wire
+from podraft.server.rpc.errors import RefusedError
 from podraft.server.rpc.reads import Continuation
 from podraft.server.state.revisions import revision_suffix
 
@@ -73,4 +75,7 @@ def test_varints_have_seven_bits_a_byte(number):
 @given(revisions, st.binary(max_size=50))
 def test_a_continuation_survives_the_way_to_the_client(revision, rest):
     token = Continuation(revision, b"pods/a/" + rest)
-    assert Continuation.decode(token.encode(), b"pods/a/") == token
+    assert Continuation.decode(token.encode(b"key"), b"key") == token
+    for sealed in (token.encode(b"another"), token.encode(b"key")[:-3]):
+        with pytest.raises(RefusedError, match="continueToken"):
+            Continuation.decode(sealed, b"key")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
 from google.protobuf.message import Message
@@ -59,6 +60,15 @@ _NODE_LABEL_DOMAINS: Final = ("kubernetes.io", "k8s.io")
 _NODE_LABEL_FREE_DOMAINS: Final = ("node.kubernetes.io", "kubelet.kubernetes.io")
 
 
+class Unseen(Enum):
+    """Stands for an object at which nobody has looked yet."""
+
+    UNSEEN = "unseen"
+
+
+UNSEEN: Final = Unseen.UNSEEN
+
+
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """One attempted call.
@@ -67,6 +77,9 @@ class Attributes:
     would be stored (for a patch: the result), ``stored`` what is stored now;
     both None for reads.  Lists and watches carry their ``field_selector``.
     ``kind`` None: a call on the cluster (version, join tokens, certificates).
+
+    What is ``UNSEEN`` is not known yet: a call is denied if it would be whatever that is, so
+    that who may not make it learns nothing of what is stored, and costs nothing.
     """
 
     verb: Verb
@@ -74,8 +87,8 @@ class Attributes:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    object: Message | None = None
-    stored: Message | None = None
+    object: Message | Unseen | None = None
+    stored: Message | Unseen | None = None
     field_selector: str = ""
 
 
@@ -174,19 +187,17 @@ def _node_pod(node: str, attributes: Attributes) -> str | None:
         if _selected(attributes.field_selector, "spec.nodeName") == node:
             return None
         return f": the field selector must contain spec.nodeName={node}"
-    is_own = isinstance(stored, Pod) and stored.spec.node_name == node
-    if not is_own and verb != "create":
-        return f': the pod is not bound to node "{node}"'
-    if verb == "get":
+    if verb == "create":
+        return ""
+    if verb in ("update", "patch") and attributes.subresource != STATUS:
+        return ": an agent writes only the status"
+    if stored is UNSEEN:
         return None
-    if verb in ("update", "patch"):
-        return None if attributes.subresource == STATUS else ": an agent writes only the status"
-    if verb == "delete":
-        assert isinstance(stored, Pod)
-        if stored.metadata.HasField("deletion_timestamp"):
-            return None
+    if not isinstance(stored, Pod) or stored.spec.node_name != node:
+        return f': the pod is not bound to node "{node}"'
+    if verb == "delete" and not stored.metadata.HasField("deletion_timestamp"):
         return ": an agent removes only pods that are being deleted"
-    return ""
+    return None
 
 
 def _node_node(node: str, attributes: Attributes) -> str | None:
@@ -197,6 +208,8 @@ def _node_node(node: str, attributes: Attributes) -> str | None:
         return ""
     if attributes.subresource == STATUS:
         return None if verb != "create" else ""
+    if new is UNSEEN:
+        return None
     if not isinstance(new, Node):
         return ": the call carries no node"
     before = stored if isinstance(stored, Node) else Node()

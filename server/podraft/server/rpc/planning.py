@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, assert_never
 
+from google.protobuf.message import Message
+
 from podraft.api import codec, kinds, merge_patch
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.auth import authorize as rules
-from podraft.server.auth.authorize import Attributes
+from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
@@ -211,12 +213,35 @@ class Planner:
     async def _existing(
         self, kind: AnyKind, namespace: str, name: str, verb: rules.Verb, subresource: str
     ) -> Entry:
+        """Return the object that a write names, if the caller may know of it.
+
+        First what the call names decides, then whose the object is; only then is told that it is
+        absent, or how it differs from what the call expects of it.
+        """
+        self._check(verb, kind, namespace, name, subresource)
         entry = await self._entry(kind, target_key(kind, namespace, name))
+        self._check(verb, kind, namespace, name, subresource, stored=entry.message)
         if entry.message is None:
-            # Who may not touch the object does not learn whether it exists.
-            self._authorize(Attributes(verb, kind, namespace, name, subresource))
             raise not_found(kind, namespace, name)
         return entry
+
+    def _check(
+        self,
+        verb: rules.Verb,
+        kind: AnyKind,
+        namespace: str,
+        name: str,
+        subresource: str = "",
+        made: Message | Unseen = UNSEEN,
+        stored: Message | Unseen | None = UNSEEN,
+    ) -> None:
+        """Return if the caller may make the call, as far as it has been looked at.
+
+        Raises:
+            RefusedError: It may not.
+        """
+        if not self._authorize.unrestricted:
+            self._authorize(Attributes(verb, kind, namespace, name, subresource, made, stored))
 
     def _suffix(self, index: int, attempt: int) -> str:
         if self._call.request:
@@ -225,6 +250,7 @@ class Planner:
 
     async def _create(self, operation: Create, index: int) -> Result:
         kind, proposed, around = operation.kind, operation.object, self._around
+        self._check("create", kind, proposed.metadata.namespace, proposed.metadata.name)
         for attempt in range(requests.NAME_ATTEMPTS_MAX):
             created = admission.prepare_create(
                 kind,
@@ -237,10 +263,7 @@ class Planner:
             entry = await self._entry(kind, keys.of_object(kind, metadata.namespace, metadata.name))
             if entry.message is None or proposed.metadata.name:
                 break
-        if not self._authorize.unrestricted:
-            self._authorize(
-                Attributes("create", kind, metadata.namespace, metadata.name, object=created)
-            )
+        self._check("create", kind, metadata.namespace, metadata.name, "", created, None)
         if entry.message is not None:
             what = described(kind, metadata.namespace, metadata.name)
             raise RefusedError(Code.ALREADY_EXISTS, f"{what} already exists")
@@ -297,9 +320,8 @@ class Planner:
             kind, stored, proposed, now=self._now, subresource=subresource, patch=patch
         )
         metadata = stored.metadata
-        self._authorize(
-            Attributes(verb, kind, metadata.namespace, metadata.name, subresource, updated, stored)
-        )
+        namespace, name = metadata.namespace, metadata.name
+        self._check(verb, kind, namespace, name, subresource, updated, stored)
         if kind is kinds.SERVICE:
             updated = await self._claims.assign(stored, updated, index)
         elif kind is kinds.POD and updated.status.pod_ip != stored.status.pod_ip:
@@ -330,7 +352,6 @@ class Planner:
         kind, request = operation.kind, operation.request
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
-        self._authorize(Attributes("delete", kind, request.namespace, request.name, stored=stored))
         _check_preconditions(entry, options.preconditions)
         decision = admission.prepare_delete(kind, stored, options, now=self._now)
         match decision:
@@ -357,13 +378,8 @@ class Planner:
     async def _bind(self, operation: Bind) -> Result:
         request = operation.request
         namespace, name = request.namespace, request.name
-        entry = await self._entry(kinds.POD, target_key(kinds.POD, namespace, name))
+        entry = await self._existing(kinds.POD, namespace, name, "create", rules.BINDING)
         stored = entry.message
-        self._authorize(
-            Attributes("create", kinds.POD, namespace, name, rules.BINDING, stored=stored)
-        )
-        if stored is None:
-            raise not_found(kinds.POD, namespace, name)
         record_key = keys.of_scheduling_record(namespace, name)
         before = await self._reader.get(record_key)
         decision = binding.decide(

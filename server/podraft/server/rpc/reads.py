@@ -1,14 +1,17 @@
 """Get and list: the stored bytes, at one revision.
 
-Owns: pages and their continuation tokens.  Invariant: all pages of one list show
-the same revision, and nothing is decoded unless a selector demands it.
+Owns: pages and their continuation tokens.  Invariants: all pages of one list show the same
+revision; a token is of use only in the list that gave it, to whom it was given, or it would open
+the past; nothing is decoded unless a selector demands it.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 from podraft.api.kinds import AnyKind
@@ -23,6 +26,23 @@ from podraft.server.state.datastore import Record
 # With a selector and a limit the store is read in pieces of this size until the page is full.
 _PIECE_RECORDS: Final = 1000
 _TOKEN_BYTES_MAX: Final = 2048
+_SEAL_BYTES: Final = 16
+# More than any store holds: a client that wants everything may say so with any number.
+_LIMIT_MAX: Final = 1 << 31
+
+
+def list_key(
+    cluster_key: bytes, author: bytes, kind: AnyKind, request: requests_pb2.ListRequest
+) -> bytes:
+    """Return what seals the tokens of one caller's list, on every server of the cluster.
+
+    Empty: the list has one page, and no tokens.
+    """
+    if not request.limit and not request.continue_token:
+        return b""
+    scope = (kind.resource, request.namespace, request.label_selector, request.field_selector)
+    said = b"".join(len(part).to_bytes(8, "big") + part for part in map(str.encode, scope))
+    return blake2b(said + author, key=cluster_key, digest_size=32).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +52,14 @@ class Continuation:
     revision: int
     last_key: bytes
 
-    def encode(self) -> str:
-        """Return the opaque text that clients send back."""
+    def encode(self, key: bytes) -> str:
+        """Return the opaque text that clients send back, sealed with the list's ``key``."""
         raw = b"%d:%s" % (self.revision, self.last_key)
-        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_seal(raw, key) + raw).rstrip(b"=").decode()
 
     @classmethod
-    def decode(cls, text: str, prefix: bytes) -> Continuation:
-        """Return what `encode` made, if it belongs to a list of keys below ``prefix``.
+    def decode(cls, text: str, key: bytes) -> Continuation:
+        """Return what `encode` made with the same ``key``.
 
         Raises:
             RefusedError: It does not.
@@ -48,15 +68,19 @@ class Continuation:
             if len(text) > _TOKEN_BYTES_MAX:
                 raise ValueError
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
-            revision_text, _, last_key = raw.partition(b":")
-            revision = int(revision_text)
-            if revision <= 0 or not last_key.startswith(prefix):
+            seal, raw = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
+            if not hmac.compare_digest(seal, _seal(raw, key)):
                 raise ValueError
+            revision_text, _, last_key = raw.partition(b":")
         except (ValueError, binascii.Error):
             raise invalid(
                 "continueToken", "is not what a list with the same arguments returned"
             ) from None
-        return cls(revision, last_key)
+        return cls(int(revision_text), last_key)
+
+
+def _seal(raw: bytes, key: bytes) -> bytes:
+    return blake2b(raw, key=key, digest_size=_SEAL_BYTES).digest()
 
 
 def target_key(kind: AnyKind, namespace: str, name: str) -> bytes:
@@ -103,9 +127,10 @@ async def list_encoded(
     decoded: DecodedObjects,
     selection: Selection,
     request: requests_pb2.ListRequest,
+    key: bytes,
 ) -> wire.Parts:
     """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
-    records, metadata = await list_page(datastore, decoded, selection, request)
+    records, metadata = await list_page(datastore, decoded, selection, request, key)
     return wire.encode_list([record.value for record in records], metadata)
 
 
@@ -114,9 +139,12 @@ async def list_page(
     decoded: DecodedObjects,
     selection: Selection,
     request: requests_pb2.ListRequest,
+    key: bytes,
     revision: int = 0,
 ) -> tuple[list[Record], meta_pb2.ListMeta]:
     """Return one page; the first is of ``revision`` (0: the newest), the others of its.
+
+    ``key`` is the ``list_key`` of the call.
 
     Raises:
         RefusedError: Limit or token are malformed.
@@ -126,11 +154,12 @@ async def list_page(
         raise invalid("limit", "must not be negative")
     start = Continuation(revision, b"")
     if request.continue_token:
-        start = Continuation.decode(request.continue_token, selection.prefix)
-    records, revision, more = await _collect(datastore, decoded, selection, start, request.limit)
+        start = Continuation.decode(request.continue_token, key)
+    limit = min(request.limit, _LIMIT_MAX)
+    records, revision, more = await _collect(datastore, decoded, selection, start, limit)
     metadata = meta_pb2.ListMeta(resource_version=str(revision))
     if more and records:
-        metadata.continue_token = Continuation(revision, records[-1].key).encode()
+        metadata.continue_token = Continuation(revision, records[-1].key).encode(key)
     return records, metadata
 
 

@@ -143,7 +143,8 @@ class ApiServer:
         self._callers = Callers(self._node_pods, pki.authority, self._gate)
         self._writer = Writer(datastore, self._decoded, options.addresses)
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
-        self._past = PastReads(datastore, self._decoded, self._hashes)
+        tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
+        self._past = PastReads(datastore, self._decoded, self._hashes, tokens_key)
         self._pods = PodMethods(
             datastore, self._decoded, self._writer, self._callers, pki, self._past
         )

@@ -246,7 +246,8 @@ class KindServices:
             if request.at or request.hash_secret_values or later:
                 return wire.Costly(partial(self._past.page, wanted, request, caller))
             store = reads_of(self._datastore, allow_stale=request.allow_stale)
-            return await reads.list_encoded(store, self._decoded, wanted, request)
+            key = reads.list_key(self._past.cluster_key, caller.author, kind, request)
+            return await reads.list_encoded(store, self._decoded, wanted, request, key)
 
         return list_
 

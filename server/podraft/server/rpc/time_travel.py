@@ -145,7 +145,15 @@ def _moment_ms(at: str) -> int:
 class PastReads:
     """Get and list, as it was."""
 
-    def __init__(self, datastore: Datastore, decoded: DecodedObjects, hashes: SecretHashes) -> None:
+    def __init__(
+        self,
+        datastore: Datastore,
+        decoded: DecodedObjects,
+        hashes: SecretHashes,
+        cluster_key: bytes,
+    ) -> None:
+        # What only servers of the cluster know: it seals the tokens that open a revision.
+        self.cluster_key = cluster_key
         self._datastore = datastore
         self._decoded = decoded
         self._hashes = hashes
@@ -190,8 +198,9 @@ class PastReads:
             check_may_look_back(caller, "list")
             if not request.continue_token:
                 revision = await self.moments.revision(request.at)
+        key = reads.list_key(self.cluster_key, caller.author, wanted.kind, request)
         records, metadata = await reads.list_page(
-            self._datastore, self._decoded, wanted, request, revision
+            self._datastore, self._decoded, wanted, request, key, revision
         )
         if wanted.kind is kinds.SECRET:
             values = await self._told(records, hidden=request.hash_secret_values)
