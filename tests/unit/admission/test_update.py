@@ -214,6 +214,27 @@ IMMUTABLE = (
 )
 
 
+@pytest.mark.parametrize("name", ["Pod", "ReplicaSet", "Deployment"])
+def test_another_spelling_is_no_change_and_no_new_generation(name: str) -> None:
+    kind = next(kind for kind in kinds.KINDS if kind.name == name)
+    body = copy.deepcopy(BODIES[name])
+    spec = body["spec"]["template"]["spec"] if "template" in body["spec"] else body["spec"]
+    spec["containers"] = [CONTAINER | {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}]
+    before = stored(kind, **body)
+    spec["containers"][0]["resources"]["limits"] = {"cpu": "1000m", "memory": "1024Mi"}
+    spec["nodeSelector"], spec["hostNetwork"] = {}, False
+    assert update(kind, before, codec.from_json(manifest(kind, **body))) == before
+
+
+def test_an_image_of_a_pod_can_change_where_its_pull_policy_followed_from_the_former() -> None:
+    before = stored(kinds.POD)
+    proposed: Any = codec.from_json(manifest(kinds.POD))
+    proposed.spec.containers[0].image = "nginx:latest"
+    after = update(kinds.POD, before, proposed)
+    assert after.spec.containers[0].image == "nginx:latest"
+    assert after.spec.containers[0].image_pull_policy == "IfNotPresent"
+
+
 def test_a_fault_that_is_older_than_its_rule_holds_nothing_up_but_no_new_one_passes() -> None:
     before = stored(kinds.NODE)
     before.metadata.owner_references.add(api_version="v1", kind="Pod", name="p", uid="u")

@@ -251,6 +251,35 @@ def test_a_name_that_is_taken_is_avoided():
     assert cluster.deployment.status.collision_count == 1
 
 
+def test_what_only_respells_a_template_makes_no_new_replica_set():
+    made = new_deployment(2)
+    made.spec.template.spec.containers[0].resources.limits["memory"].string = "1Gi"
+    cluster = Cluster(made)
+    cluster.run()
+    before = [rs.metadata.name for rs in cluster.world.list(REPLICA_SET)]
+
+    def respell(deployment):
+        spec = deployment.spec.template.spec
+        main = spec.containers[0]
+        main.resources.limits["memory"].string = "1024Mi"
+        main.resources.requests["memory"].string = "1073741824"
+        main.image_pull_policy = "IfNotPresent"
+        spec.restart_policy, spec.host_network = "Always", False
+        spec.termination_grace_period_seconds = 30
+        spec.security_context.SetInParent()
+
+    cluster.change(respell)
+    cluster.run()
+    assert [rs.metadata.name for rs in cluster.world.list(REPLICA_SET)] == before
+
+    def change(deployment):
+        deployment.spec.template.spec.containers[0].resources.limits["memory"].string = "1025Mi"
+
+    cluster.change(change)
+    cluster.run()
+    assert len(cluster.world.list(REPLICA_SET)) == len(before) + 1
+
+
 def test_a_replica_set_whose_owner_forgot_it_is_adopted():
     cluster = Cluster(new_deployment(2))
     cluster.run()

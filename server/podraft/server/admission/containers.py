@@ -20,7 +20,7 @@ from podraft.server.admission.probes import (
     default_probe,
 )
 from podraft.server.admission.report import PROTOCOLS, Report
-from podraft.server.admission.resources import check_resources, default_resources
+from podraft.server.admission.resources import check_resources, derive_requests
 from podraft.server.admission.volumes import check_mounts
 
 _PULL_POLICIES = frozenset(("Always", "IfNotPresent", "Never"))
@@ -41,10 +41,16 @@ _SUBSCRIPTED = re.compile(r"metadata\.(?:labels|annotations)\['([^']+)'\]")
 MAX_ID = 2**31 - 1
 
 
-def default_container(container: container_pb2.Container) -> None:
-    """Fill in what a container does not say."""
+def derive_container(container: container_pb2.Container) -> None:
+    """Fill in what follows from other fields: in pods only, see `pods.derive_spec`."""
     if not container.image_pull_policy:
         container.image_pull_policy = pull_policy(container.image)
+    if container.HasField("resources"):
+        derive_requests(container.resources)
+
+
+def default_container(container: container_pb2.Container) -> None:
+    """Fill in what a container does not say and nobody else decides."""
     for port in container.ports:
         if not port.protocol:
             port.protocol = "TCP"
@@ -53,8 +59,6 @@ def default_container(container: container_pb2.Container) -> None:
             reference = variable.value_from.field_ref
             if not reference.api_version:
                 reference.api_version = "v1"
-    if container.HasField("resources"):
-        default_resources(container.resources)
     if container.HasField("liveness_probe"):
         default_probe(container.liveness_probe)
     if container.HasField("readiness_probe"):
@@ -98,7 +102,7 @@ def check_container(
         report.required(f"{field}.image")
     elif not _IMAGE.fullmatch(image):
         report.add(f"{field}.image", f"must not contain spaces or controls, is {shown(image)}")
-    if container.image_pull_policy not in _PULL_POLICIES:
+    if container.image_pull_policy and container.image_pull_policy not in _PULL_POLICIES:
         report.one_of(
             f"{field}.imagePullPolicy", container.image_pull_policy, sorted(_PULL_POLICIES)
         )

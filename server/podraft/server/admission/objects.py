@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import kinds, names, type_fields
+from podraft.api import kinds, names, spelling, type_fields
 from podraft.api.kinds import AnyKind, Kind, Object
 from podraft.api.violations import InvalidObjectError
 from podraft.server.admission import (
@@ -43,6 +43,10 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 MAX_OBJECT_BYTES = 1536 * 1024
 
 STATUS = "status"
+
+
+# Kinds whose specs users write with quantities and the like.
+_SPELT = frozenset((kinds.POD, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.SERVICE))
 
 
 def _nothing(*_: Any) -> None:
@@ -203,6 +207,8 @@ def prepare_update(
         type_fields.drop_unsaid(result, patch)
     rules.keep(stored, result)
     rules.default(result)
+    if kind in _SPELT and result.spec != stored.spec:  # type: ignore[attr-defined]  # those kinds have one
+        spelling.keep_spelling(stored.spec, result.spec)  # type: ignore[attr-defined]  # as above
     report = Report()
     _check(kind, result, report)
     if report.violations:

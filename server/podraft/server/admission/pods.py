@@ -11,7 +11,12 @@ from collections.abc import Iterable
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.containers import MAX_ID, check_container, default_container
+from podraft.server.admission.containers import (
+    MAX_ID,
+    check_container,
+    default_container,
+    derive_container,
+)
 from podraft.server.admission.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
 from podraft.server.admission.metadata import check_template_metadata
 from podraft.server.admission.report import Report, check_labels
@@ -47,6 +52,19 @@ def default_spec(spec: pod_pb2.PodSpec) -> None:
 def default_pod(pod: pod_pb2.Pod) -> None:
     """Fill in what a pod does not say."""
     default_spec(pod.spec)
+    derive_spec(pod.spec)
+
+
+def derive_spec(spec: pod_pb2.PodSpec) -> None:
+    """Fill in what follows from other fields of a pod's spec.
+
+    Not in templates: there it would stay when the field that it follows from changes, and
+    contradict it.  A pod's own fields hardly change.
+    """
+    for container in spec.containers:
+        derive_container(container)
+    for container in spec.init_containers:
+        derive_container(container)
 
 
 def begin(pod: pod_pb2.Pod) -> None:
@@ -151,6 +169,18 @@ def keep(stored: pod_pb2.Pod, pod: pod_pb2.Pod) -> None:
     """Restore what the server added at creation and a manifest applied again does not say."""
     if not pod.spec.node_name and stored.spec.node_name:
         pod.spec.node_name = stored.spec.node_name
+    _keep_policies(stored.spec.containers, pod.spec.containers)
+    _keep_policies(stored.spec.init_containers, pod.spec.init_containers)
+
+
+def _keep_policies(
+    stored: Iterable[container_pb2.Container], proposed: Iterable[container_pb2.Container]
+) -> None:
+    """Keep the pull policies that followed from the images that the pod was made with."""
+    known = {container.name: container.image_pull_policy for container in stored}
+    for container in proposed:
+        if not container.image_pull_policy and known.get(container.name):
+            container.image_pull_policy = known[container.name]
 
 
 def check_change(stored: pod_pb2.Pod, pod: pod_pb2.Pod, report: Report) -> None:

@@ -17,7 +17,7 @@ QOS_CLASSES = ("Guaranteed", "Burstable", "BestEffort")
 _QOS_RESOURCES = ("cpu", "memory")
 
 
-def default_resources(resources: container_pb2.ResourceRequirements) -> None:
+def derive_requests(resources: container_pb2.ResourceRequirements) -> None:
     """Request what is limited, unless the request is given."""
     for name, limit in resources.limits.items():
         if name not in resources.requests:

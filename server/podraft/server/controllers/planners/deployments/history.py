@@ -10,13 +10,15 @@ current template's replica set has the highest revision.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from podraft.api import spelling
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
 from podraft.api.names import APPLY_NOTES
+from podraft.server.admission.pods import default_spec, derive_spec
 from podraft.server.controllers import objects
 
 HASH_LABEL = "pod-template-hash"
@@ -46,16 +48,35 @@ def history_of(
     deployment: deployment_pb2.Deployment, owned: Sequence[replica_set_pb2.ReplicaSet]
 ) -> History:
     """Tell the current template's replica set (the oldest, if several) from the others."""
-    wanted = _comparable(deployment.spec.template)
     ordered = objects.oldest_first(owned)
-    new = next((rs for rs in ordered if _comparable(rs.spec.template) == wanted), None)
+    new = _find(deployment.spec.template, ordered, _without_hash)
+    if new is None:
+        new = _find(deployment.spec.template, ordered, _comparable)
     return History(new, tuple(rs for rs in ordered if rs is not new))
 
 
-def _comparable(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
+def _find(
+    template: pod_pb2.PodTemplateSpec,
+    replica_sets: Sequence[replica_set_pb2.ReplicaSet],
+    form: Callable[[pod_pb2.PodTemplateSpec], pod_pb2.PodTemplateSpec],
+) -> replica_set_pb2.ReplicaSet | None:
+    wanted = form(template)
+    return next((rs for rs in replica_sets if form(rs.spec.template) == wanted), None)
+
+
+def _without_hash(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
     plain = objects.copied(template)
     plain.metadata.labels.pop(HASH_LABEL, None)
     return plain
+
+
+def _comparable(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
+    """Return what the pods of a template will be, whoever says it and however it is spelt."""
+    whole = _without_hash(template)
+    default_spec(whole.spec)
+    derive_spec(whole.spec)
+    spelling.respell(whole)
+    return whole
 
 
 def template_hash(template: pod_pb2.PodTemplateSpec, collisions: int) -> str:

@@ -1,0 +1,173 @@
+"""One value, several spellings: `1` and `1000m`, `1Gi` and `1024Mi`, an empty text and none.
+
+Owns: which spellings mean the same in an object, for all who compare: the server, which
+takes a change of spelling for no change, and the Deployment controller, which rolls nothing
+out for it.
+
+Invariant: what is not known to mean the same differs.  A false that overrules a true
+elsewhere, a user 0, an empty volume say something; a read-only false says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from podraft.api import quantities
+from podraft.api.meta.v1 import meta_pb2
+
+# A field's descriptor: the runtime's own type differs from the one that it is documented as.
+Field: TypeAlias = Any
+
+# Numbers and booleans that say nothing when they are zero.  Texts never say anything then.
+_PLAIN: Final = frozenset(
+    (
+        "host_network",
+        "tty",
+        "read_only",
+        "optional",
+        "privileged",
+        "read_only_root_filesystem",
+        "publish_not_ready_addresses",
+        "paused",
+        "initial_delay_seconds",
+        "min_ready_seconds",
+        "node_port",
+    )
+)
+# Messages that say nothing when nothing is in them.
+_CONTAINERS_OF_FIELDS: Final = frozenset(
+    ("ResourceRequirements", "SecurityContext", "PodSecurityContext", "Lifecycle", "ObjectMeta")
+)
+_PERCENT_DIGITS_MAX: Final = 9
+
+
+def respell(message: Message) -> None:
+    """Give all of a message, in place, the one spelling that comparisons and hashes need."""
+    if _respell_value(message):
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            if not field.is_repeated and not value and _is_plain(field):
+                message.ClearField(field.name)
+            continue
+        for child in _children(field, value):
+            respell(child)
+        if _is_absent_when_empty(field) and not value.ListFields():
+            message.ClearField(field.name)
+
+
+def keep_spelling(stored: Message, proposed: Message) -> None:
+    """Let ``proposed`` keep, in place, the spelling of what it says like ``stored``.
+
+    Only what differs is looked at, so that an equal or a very different pair costs little.
+    """
+    for field in proposed.DESCRIPTOR.fields:
+        before, after = getattr(stored, field.name), getattr(proposed, field.name)
+        if field.is_repeated:
+            if field.message_type is not None and before != after:
+                for old, new in _pairs(field, before, after):
+                    _keep_child(old, new)
+        elif field.message_type is None:
+            if not before and not after and _is_plain(field):
+                _keep_presence(stored, proposed, field)
+        elif stored.HasField(field.name) and proposed.HasField(field.name):
+            _keep_child(before, after)
+        elif _is_absent_when_empty(field) and _says_nothing(before) and _says_nothing(after):
+            _keep_presence(stored, proposed, field)
+
+
+def _keep_child(old: Any, new: Any) -> None:
+    if old == new:
+        return
+    if not isinstance(new, _VALUES):
+        keep_spelling(old, new)
+    elif _respelt(old) == _respelt(new):
+        new.CopyFrom(old)
+
+
+def _keep_presence(stored: Message, proposed: Message, field: Field) -> None:
+    if not stored.HasField(field.name):
+        proposed.ClearField(field.name)
+    elif field.message_type is None:
+        setattr(proposed, field.name, getattr(stored, field.name))
+    else:
+        getattr(proposed, field.name).CopyFrom(getattr(stored, field.name))
+
+
+def _pairs(field: Field, before: Any, after: Any) -> Iterator[tuple[Message, Message]]:
+    """Pair the entries of maps by key, elements that have a name by it, others by position."""
+    if _is_map(field):
+        if field.message_type.fields_by_name["value"].message_type is not None:
+            yield from ((before[key], after[key]) for key in after if key in before)
+    elif "name" in field.message_type.fields_by_name:
+        named = {element.name: element for element in before}
+        yield from ((named[element.name], element) for element in after if element.name in named)
+    elif len(before) == len(after):
+        yield from zip(before, after, strict=True)
+
+
+_VALUES = (meta_pb2.Quantity, meta_pb2.IntOrString, meta_pb2.Time, meta_pb2.MicroTime)
+
+
+def _respell_value(message: Message) -> bool:
+    """Respell a message that is one value; say whether it is one."""
+    match message:
+        case meta_pb2.Quantity():
+            try:
+                message.string = f"{quantities.nano(message)}n"
+            except quantities.InvalidQuantityError:
+                return True  # Whatever it is, it is equal to itself only.
+        case meta_pb2.IntOrString() if message.type == 1:
+            digits = message.str_val.removesuffix("%")
+            message.ClearField("int_val")
+            if digits != message.str_val and _is_number(digits):
+                message.str_val = f"{int(digits)}%"
+        case meta_pb2.IntOrString():
+            message.ClearField("str_val")
+            message.type, message.int_val = message.type, message.int_val
+        case meta_pb2.Time() | meta_pb2.MicroTime():
+            message.seconds, message.nanos = message.seconds, message.nanos
+        case _:
+            return False
+    return True
+
+
+def _is_number(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) <= _PERCENT_DIGITS_MAX
+
+
+def _respelt(message: Message) -> Message:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    respell(copy)
+    return copy
+
+
+def _says_nothing(message: Message) -> bool:
+    return not _respelt(message).ListFields()
+
+
+def _is_plain(field: Field) -> bool:
+    return bool(field.type == FieldDescriptor.TYPE_STRING) or field.name in _PLAIN
+
+
+def _is_absent_when_empty(field: Field) -> bool:
+    return not field.is_repeated and str(field.message_type.name) in _CONTAINERS_OF_FIELDS
+
+
+def _is_map(field: Field) -> bool:
+    return bool(field.message_type.GetOptions().map_entry)
+
+
+def _children(field: Field, value: Any) -> Sequence[Message]:
+    if not field.is_repeated:
+        return (value,)
+    if not _is_map(field):
+        return tuple(value)
+    if field.message_type.fields_by_name["value"].message_type is None:
+        return ()
+    return tuple(value[key] for key in value)
