@@ -8,21 +8,27 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from mutation.mutants import mutants
-from mutation.targets import ROOT, TARGETS, source_of
+from mutation.targets import TARGETS, source_of
+from mutation.trial import attempt
 
 _LIST = Path(__file__).with_name("equivalent.toml")
 _SECONDS_PER_SEED = 3.0
 _TESTS_S = 240.0
+# What takes a while to import and is never mutated, once for all trials.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    ["pytest", "hypothesis", "pytest_timeout", "google.protobuf.message", "sortedcontainers"]
+)
 
 
 def names(target: str) -> list[str]:
@@ -44,23 +50,20 @@ def equivalent() -> dict[str, str]:
 
 def trial(target: str, seeds: int, name: str) -> tuple[str, str]:
     """Return the mutant and what found it; nothing: it survived."""
-    environment = {**os.environ, "PYTHONPATH": "tests:devtools:benchmarks"}
-    command = (sys.executable, "-m", "mutation.trial", target, name, str(seeds))
+    answers, answer = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=attempt, args=(answer, target, name, seeds), daemon=True)
+    process.start()
+    answer.close()
     try:
-        run = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            timeout=_TESTS_S + seeds * _SECONDS_PER_SEED,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return name, "it hangs"
-    found = run.stdout.decode("utf-8", "replace")
-    return name, found or ("" if run.returncode == 0 else f"exit status {run.returncode}")
+        if not answers.poll(_TESTS_S + seeds * _SECONDS_PER_SEED):
+            return name, "it hangs"
+        return name, answers.recv()
+    except EOFError:
+        return name, "the process ended"
+    finally:
+        process.kill()
+        process.join()
+        answers.close()
 
 
 def trials(

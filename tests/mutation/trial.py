@@ -1,7 +1,7 @@
-"""One mutant's trial, in a process of its own: ``python -m mutation.trial TARGET NAME SEEDS``.
+"""One mutant's trial, in a process of its own.
 
 Owns: putting the mutant in the module's place, and the order of what tries it: the unit tests, then
-simulated groups.  Prints what found it, or nothing.  A mutant that hangs is found: the caller ends
+simulated groups.  Tells what found it, or nothing.  A mutant that hangs is found: the caller ends
 the trial after a while.
 """
 
@@ -13,14 +13,11 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
-from pathlib import Path
+from multiprocessing.connection import Connection
 from types import ModuleType
-from typing import Final
 
 from mutation.mutants import mutated
-from mutation.targets import TARGETS, source_of
-
-ROOT: Final = Path(__file__).parent.parent.parent
+from mutation.targets import ROOT, TARGETS, source_of
 
 
 class _Finder(Loader):
@@ -73,21 +70,20 @@ def _seeds_find(seeds: int) -> str:
     return ""
 
 
-def main() -> None:
-    """Try one mutant."""
-    target, name, seeds = TARGETS[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+def attempt(answer: Connection, target: str, name: str, seeds: int) -> None:
+    """Try the mutant ``name``; send what found it, an empty text if nothing did."""
     sys.meta_path.insert(0, _Finder(name.partition(":")[0], name))
     os.chdir(ROOT)
-    printing = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(silence, stream)
+    tried_by = TARGETS[target]
     try:
-        found = _tests_find(target.tests) or (_seeds_find(seeds) if target.simulated else "")
+        found = _tests_find(tried_by.tests)
+        if not found and tried_by.simulated:
+            found = _seeds_find(seeds)
     except Exception as error:  # noqa: BLE001  # Whatever breaks has found the mutant.
         found = f"{type(error).__name__}: {error}"
-    os.write(printing, found.encode())
+    answer.send(found)
     # Threads that a mutant left hanging are no reason to wait.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
