@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from podraft.server.raft.core import RaftCore, Received, Restored
@@ -324,3 +326,66 @@ def test_5_2_who_has_not_answered_a_campaign_is_asked_again_before_patience_ends
     core.step(Received(Vote(3, 1, 2, granted=True)))
     assert core.member.role is Role.LEADER
     assert asked_in(core, 4) == []
+
+
+def heartbeats_in(core: RaftCore, count: int) -> list[int]:
+    """Return in which of ``count`` ticks the leader sends heartbeats; its followers answer."""
+    beats = []
+    for number in range(1, count + 1):
+        messages = core.step(Tick()).messages_now
+        if any(isinstance(message, Heartbeat) for message in messages):
+            beats.append(number)
+        for voter in core.log.membership.voters[1:]:
+            core.step(Received(HeartbeatAnswer(voter, 1, core.member.term, 0)))
+    return beats
+
+
+def test_5_2_a_leader_sends_heartbeats_at_equal_intervals() -> None:
+    core = member(options=RaftOptions(election_ticks=5, heartbeat_ticks=3))
+    elect(core)
+    beats = heartbeats_in(core, 20)
+    assert {later - earlier for earlier, later in itertools.pairwise(beats)} == {3}
+    assert beats[0] <= 3
+
+
+@pytest.mark.parametrize(("heard", "stays"), [((2,), False), ((2, 3), True), ((2, 4, 5), True)])
+def test_6_2_a_leader_of_five_must_hear_two_others_in_each_election_timeout(
+    heard: tuple[int, ...], stays: bool
+) -> None:
+    core = member(membership=FIVE)
+    elect(core)
+    # Whoever answered before it led, or in an earlier interval, does not count.
+    for _ in range(11):
+        core.step(Tick())
+        for voter in heard:
+            core.step(Received(HeartbeatAnswer(voter, 1, core.member.term, 0)))
+    assert (core.member.role is Role.LEADER) is stays
+
+
+def test_6_2_answers_of_one_interval_do_not_count_in_the_next() -> None:
+    core = member()
+    elect(core)
+    core.step(Received(HeartbeatAnswer(2, 1, core.member.term, 0)))
+    ticks(core, 5)
+    assert core.member.role is Role.LEADER
+    ticks(core, 4)
+    assert core.member.role is Role.LEADER
+    ticks(core, 1)
+    assert core.member.role is Role.FOLLOWER
+
+
+def test_6_2_learners_do_not_keep_a_leader() -> None:
+    core = member(membership=Membership.of((1, 2, 3), (4, 5)))
+    elect(core)
+    for _ in range(11):
+        core.step(Tick())
+        for learner in (4, 5):
+            core.step(Received(HeartbeatAnswer(learner, 1, core.member.term, 0)))
+    assert core.member.role is Role.FOLLOWER
+
+
+def test_a_leader_that_steps_down_remembers_nothing_of_its_followers() -> None:
+    core = member()
+    elect(core)
+    ticks(core, 10)
+    assert (core.member.peers, core.unannounced) == ({}, False)
