@@ -275,14 +275,13 @@ async def _run_pods(
     group.create_task(_rotate_logs(lookup))
     if service is not None:
         group.create_task(_resync_after_restarts(service, manager))
-    await _serve_streams(given, identity, lookup, podman, stack)
+    await _serve_streams(given, identity, lookup, stack)
 
 
 async def _serve_streams(
     given: Arguments,
     identity: NodeIdentity,
     lookup: ContainerLookup,
-    podman: PodmanClient,
     stack: contextlib.AsyncExitStack,
 ) -> None:
     try:

@@ -128,6 +128,7 @@ class Cluster:
     outside: Namespace
     pods: list[Attachment]
     proxy: ServiceProxy
+    stop_proxy: Callable[[], Awaitable[None]]
 
     @property
     def addresses(self) -> list[str]:
@@ -183,8 +184,10 @@ def with_cluster(
             api.answer("web", *(pod.address for pod in pods))
             api.offer("empty", EMPTY_VIP, EMPTY_NODE_PORT)
             proxy = ServiceProxy(api, "10.244.1.0/24", NODE_IP)
-            async with running(proxy):
-                await scenario(Cluster(api, machines[0], machines[1], pods, proxy))
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(running(proxy))
+                node, outside = machines
+                await scenario(Cluster(api, node, outside, pods, proxy, stack.aclose))
         finally:
             for server in servers:
                 server.kill()
@@ -337,41 +340,70 @@ def test_removing_endpoints_under_load_loses_no_connection(
     with_cluster(machines, tmp_path, scenario)
 
 
-def test_udp_senders_follow_when_the_endpoint_changes(
+class Sender:
+    """A UDP client that keeps one socket: its flow stays the same, so conntrack remembers it."""
+
+    def __init__(self, path: Path | str, address: str, port: int) -> None:
+        def make() -> socket.socket:
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            made.settimeout(0.2)
+            made.connect((address, port))
+            return made
+
+        self.socket = namespaces.in_network_namespace(Path(path), make)
+
+    async def hears(self, name: str | None) -> bool:
+        def ask() -> str | None:
+            with contextlib.suppress(OSError):  # What came too late, or an earlier refusal.
+                while self.socket.recv(100, socket.MSG_DONTWAIT):
+                    pass
+            try:
+                self.socket.send(b"?")
+                return self.socket.recv(100).decode()
+            except OSError:
+                return None
+
+        return await asyncio.to_thread(ask) == name
+
+
+def test_udp_senders_follow_when_the_endpoint_changes_goes_and_comes(
     machines: tuple[Namespace, Namespace], tmp_path: Path
 ) -> None:
     async def scenario(cluster: Cluster) -> None:
         one, two, _ = cluster.addresses
-        address = "10.96.0.53"
+        address, port = "10.96.0.53", 30053
+        pod, outside = cluster.pods[2].net_path, cluster.outside.path
+        senders = [
+            Sender(pod, address, PORT),
+            Sender(outside, address, PORT),
+            Sender(cluster.node.path, address, PORT),
+            Sender(outside, NODE_IP, port),
+            Sender(pod, NODE_IP, port),
+            Sender(cluster.node.path, NODE_IP, port),
+        ]
 
-        def make() -> socket.socket:
-            sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sender.settimeout(0.2)
-            sender.connect((address, PORT))
-            return sender
-
-        # One socket throughout: its flow stays the same, so conntrack remembers it.
-        sender = namespaces.in_network_namespace(Path(cluster.pods[2].net_path), make)
-
-        async def who() -> str | None:
-            def ask() -> str | None:
+        async def all_hear(name: str | None) -> None:
+            for number, sender in enumerate(senders):
                 try:
-                    sender.send(b"?")
-                    return sender.recv(100).decode()
-                except OSError:
-                    return None
+                    await until(partial(sender.hears, name))
+                except AssertionError as error:
+                    raise AssertionError(f"sender {number} does not hear {name}") from error
 
-            return await asyncio.to_thread(ask)
-
-        async def is_now(name: str) -> bool:
-            return await who() == name
-
-        with sender:
-            cluster.api.offer("dns", address, protocol="UDP")
-            cluster.api.answer("dns", one, protocol="UDP")
-            await until(lambda: is_now("one"))
+        with contextlib.ExitStack() as stack:
+            for sender in senders:
+                stack.enter_context(sender.socket)
+            # They begin before there is anybody, and even before there is a service.
+            await all_hear(None)
+            cluster.api.offer("dns", address, port, protocol="UDP")
+            for name, endpoint in (("one", one), ("two", two), (None, None), ("one", one)):
+                answering = [endpoint] if endpoint else []
+                cluster.api.answer("dns", *answering, protocol="UDP")
+                await all_hear(name)
+            # While no proxy runs nobody notes what changes.
+            await cluster.stop_proxy()
             cluster.api.answer("dns", two, protocol="UDP")
-            await until(lambda: is_now("two"))
+            async with running(ServiceProxy(cluster.api, "10.244.1.0/24", NODE_IP)):
+                await all_hear("two")
 
     with_cluster(machines, tmp_path, scenario)
 

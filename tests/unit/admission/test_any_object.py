@@ -38,7 +38,7 @@ def test_a_create_is_admitted_or_refused(kind: AnyKind, data: st.DataObject) -> 
     except InvalidObjectError as error:
         assert all(violation.description for violation in error.violations)
         return
-    assert admission.prepare_update(kind, created, created, now=NOW) == created
+    assert admission.prepare_update(kind, created, created) == created
 
 
 @all_kinds
@@ -51,7 +51,7 @@ def test_an_update_is_admitted_or_refused_and_keeps_identity(
     proposed = data.draw(st.composite(damaged)(data.draw(objects(kind))))
     subresource = data.draw(st.sampled_from(["", "status"]))
     try:
-        updated = admission.prepare_update(kind, stored, proposed, now=NOW, subresource=subresource)
+        updated = admission.prepare_update(kind, stored, proposed, subresource=subresource)
     except InvalidObjectError:
         return
     assert updated.metadata.uid == stored.metadata.uid

@@ -13,7 +13,7 @@ from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.admission.pod_addresses import is_usable
 from support.api_objects import example
-from unit.admission.test_update import LATER, stored
+from unit.admission.test_update import stored
 
 SERVICES = "10.96.0.0/16"
 READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"}
@@ -54,7 +54,7 @@ STATUSES: dict[str, dict[str, Any]] = {
 def say(kind: AnyKind, status: dict[str, Any]) -> Any:
     before = stored(kind)
     proposed = codec.from_json(codec.to_json(before) | {"status": status})
-    return admission.prepare_update(kind, before, proposed, now=LATER, subresource="status")
+    return admission.prepare_update(kind, before, proposed, subresource="status")
 
 
 def faults(kind: AnyKind, status: dict[str, Any]) -> list[str]:
@@ -199,7 +199,7 @@ def test_no_time_and_no_word_is_out_of_bounds(
     setattr(target, last, value)
     subresource = "status" if kind.has_status else ""
     with pytest.raises(InvalidObjectError) as caught:
-        admission.prepare_update(kind, before, changed, now=LATER, subresource=subresource)
+        admission.prepare_update(kind, before, changed, subresource=subresource)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-LATER = NOW + timedelta(hours=1)
 
 CONTAINER = {"name": "app", "image": "nginx:1.27"}
 WORKLOAD = {
@@ -64,7 +63,7 @@ def copied(message: Any) -> Any:
 
 def update(kind: AnyKind, before: Any, after: Any, subresource: str = "") -> Any:
     frozen = [m.SerializeToString(deterministic=True) for m in (before, after)]
-    result = admission.prepare_update(kind, before, after, now=LATER, subresource=subresource)
+    result = admission.prepare_update(kind, before, after, subresource=subresource)
     assert [m.SerializeToString(deterministic=True) for m in (before, after)] == frozen
     return result
 
@@ -187,9 +186,7 @@ def test_a_patch_that_says_what_the_new_type_forbids_is_refused_even_if_it_was_s
     for strategy, says in (({}, False), ({"rollingUpdate": bounds}, True)):
         patch = {"spec": {"strategy": {"type": "Recreate", **strategy}}}
         try:
-            result = admission.prepare_update(
-                kinds.DEPLOYMENT, before, after, now=LATER, patch=patch
-            )
+            result = admission.prepare_update(kinds.DEPLOYMENT, before, after, patch=patch)
         except InvalidObjectError as error:
             assert says
             assert [v.field for v in error.violations] == ["spec.strategy.rollingUpdate"]

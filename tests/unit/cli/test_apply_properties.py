@@ -58,7 +58,7 @@ class Stored:
         merged = merge_patch.merge_patch(codec.to_json(self.object), patch)
         kind = kinds.of(self.object)
         proposed = codec.parse(kind.message, merged)
-        self.object = admission.prepare_update(kind, self.object, proposed, now=NOW, patch=patch)
+        self.object = admission.prepare_update(kind, self.object, proposed, patch=patch)
 
     @property
     def value(self) -> dict[str, Any]:

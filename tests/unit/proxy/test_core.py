@@ -19,7 +19,9 @@ from podraft.agent.proxy.core.elements import (
     elements_of,
     place,
 )
+from podraft.agent.proxy.core.flows import Flow, StaleFlow, StaleFlows
 from podraft.agent.proxy.core.frontends import (
+    SCTP,
     TCP,
     UDP,
     Endpoint,
@@ -29,7 +31,7 @@ from podraft.agent.proxy.core.frontends import (
     frontends_of,
     slice_owner,
 )
-from podraft.agent.proxy.core.table import ServiceTable, StaleFlow
+from podraft.agent.proxy.core.table import ServiceTable
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import Endpoint as SliceEndpoint
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
@@ -162,6 +164,57 @@ def test_udp_flows_to_who_is_gone_are_to_be_forgotten() -> None:
     moved = table.update({KEY: {frontend: frozenset({at(2)})}}).stale_flows
     assert moved == (StaleFlow(frontend, at(1)),)
     assert table.update({KEY: {}}).stale_flows == (StaleFlow(frontend, at(2)),)
+
+
+NODE = frozenset({IPv4Address("192.0.2.1"), IPv4Address("10.244.1.1")})
+
+
+@pytest.mark.parametrize("protocol", [UDP, SCTP])
+@pytest.mark.parametrize(
+    ("frontend", "destinations"),
+    [
+        (Frontend(VIP, UDP, 53), [VIP]),
+        (Frontend(None, UDP, 53), sorted(NODE)),
+    ],
+)
+def test_a_flow_is_stale_at_every_address_of_its_frontend(
+    frontend: Frontend, destinations: list[IPv4Address], protocol: int
+) -> None:
+    frontend = frontend._replace(protocol=protocol)
+    table = ServiceTable(PODS)
+    elsewhere = Flow(protocol, Endpoint(IPv4Address("192.0.2.9"), 53), at(1))
+    sent = [Endpoint(address, 53) for address in destinations]
+    lost = [Flow(protocol, destination, destination) for destination in sent]
+    to_one, to_two = ([Flow(protocol, each, at(number)) for each in sent] for number in (1, 2))
+
+    def stale(*endpoints: Endpoint) -> set[Flow]:
+        changes = table.update({KEY: {frontend: frozenset(endpoints)}})
+        judge = StaleFlows(changes.stale_flows)
+        return {f for f in (*lost, *to_one, *to_two, elsewhere) if judge.holds(f, NODE)}
+
+    assert stale() == set()
+    assert stale(at(1)) == {*lost}, "what found nobody must look again"
+    assert stale(at(1), at(2)) == set()
+    assert stale(at(2)) == {*to_one}
+    assert stale() == {*to_two}
+    assert stale(at(2)) == {*lost}
+    # A proxy that has just started judges by what there is.
+    judge = StaleFlows((), table.offered)
+    assert {f for f in (*lost, *to_one, *to_two, elsewhere) if judge.holds(f, NODE)} == {
+        *lost,
+        *to_one,
+    }
+    # A pod of the node's own network answers at the node's address, at its own port.
+    own = Endpoint(destinations[0], 8080)
+    assert stale(own) == {*to_two}
+    assert StaleFlows(table.update({KEY: {}}).stale_flows).holds(Flow(protocol, sent[0], own), NODE)
+
+
+def test_connections_with_an_end_are_left_alone() -> None:
+    table = ServiceTable(PODS)
+    frontend = Frontend(VIP, TCP, 80)
+    table.update({KEY: {frontend: frozenset({at(1)})}})
+    assert table.update({KEY: {frontend: frozenset({at(2)})}}).stale_flows == ()
 
 
 def test_an_address_that_changes_hands_in_one_round_or_two_ends_with_its_new_owner() -> None:

@@ -1,55 +1,91 @@
-"""Forgetting UDP flows whose translation is out of date, by way of pyroute2.
+"""Forgetting tracked flows whose translation is out of date, by way of pyroute2.
 
-The kernel remembers where it sent a flow and looks no rule up again as long as packets
-come.  A TCP connection ends with its endpoint; a UDP flow would go on into the void.
+The kernel remembers where it sent a flow and looks no rule up again as long as packets come.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
-from pyroute2 import Conntrack
+from pyroute2 import Conntrack, IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
+from podraft.agent.network.errors import KernelError
+
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """A flow: where its sender sends it, and who answers."""
+class TrackedFlow:
+    """A flow: its protocol's number, where its sender sends it, and who answers."""
 
+    protocol: int
     destination: IPv4Address
     port: int
     answered_by: IPv4Address
     answering_port: int
 
 
-def forget_udp_flows(is_stale: Callable[[Flow], bool]) -> int:
+def forget_flows(protocols: Iterable[int], is_stale: Callable[[TrackedFlow], bool]) -> int:
     """Remove the flows that are stale and return how many they were.
 
-    Blocks for about 0.5 ms for each UDP flow that the node tracks.
+    Blocks for about 0.5 ms for each flow of the protocols that the node tracks.
+
+    Raises:
+        KernelError: The kernel does not tell.
     """
     count = 0
-    with contextlib.closing(Conntrack()) as conntrack:
-        entries = conntrack.dump_entries(tuple_orig=NFCTAttrTuple(proto=socket.IPPROTO_UDP))
-        for entry in list(entries):
-            flow = _flow(entry)
-            if flow is None or not is_stale(flow):
-                continue
-            with contextlib.suppress(NetlinkError):  # It ended meanwhile.
-                conntrack.delete(entry)
-                count += 1
+    with _asked("flows"), contextlib.closing(Conntrack()) as conntrack:
+        for protocol in protocols:
+            entries = conntrack.dump_entries(tuple_orig=NFCTAttrTuple(proto=protocol))
+            for entry in list(entries):
+                flow = _flow(protocol, entry)
+                if flow is None or not is_stale(flow):
+                    continue
+                with contextlib.suppress(NetlinkError):  # It ended meanwhile.
+                    conntrack.delete(entry)
+                    count += 1
     return count
 
 
-def _flow(entry: Any) -> Flow | None:
+def node_addresses() -> frozenset[IPv4Address]:
+    """Return every address of the node whose network namespace this is.
+
+    Raises:
+        KernelError: The kernel does not tell.
+    """
+    with _asked("addresses"), contextlib.closing(IPRoute()) as route:
+        return frozenset(_addresses(route))
+
+
+@contextlib.contextmanager
+def _asked(what: str) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        raise KernelError(f"cannot read the node's {what}", error.code, str(error)) from error
+    except OSError as error:
+        raise KernelError(
+            f"cannot read the node's {what}", error.errno or 0, error.strerror or str(error)
+        ) from error
+
+
+def _addresses(route: Any) -> Iterator[IPv4Address]:
+    for message in route.get_addr(family=socket.AF_INET):
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        if text:
+            yield IPv4Address(text)
+
+
+def _flow(protocol: int, entry: Any) -> TrackedFlow | None:
     original, reply = entry.tuple_orig, entry.tuple_reply
     try:
-        return Flow(
+        return TrackedFlow(
+            protocol=protocol,
             destination=IPv4Address(original.daddr),
             port=original.dport,
             answered_by=IPv4Address(reply.saddr),

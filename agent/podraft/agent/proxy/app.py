@@ -18,10 +18,11 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Protocol, TypeVar
 
-from podraft.agent.network.conntrack import Flow, forget_udp_flows
+from podraft.agent.network.conntrack import TrackedFlow, forget_flows, node_addresses
 from podraft.agent.network.core.addresses import parse_address, parse_pool
 from podraft.agent.network.errors import KernelError
 from podraft.agent.network.nft import NftError
+from podraft.agent.proxy.core.flows import FLOW_PROTOCOLS, Flow, StaleFlow, StaleFlows
 from podraft.agent.proxy.core.frontends import (
     Endpoint,
     Frontends,
@@ -30,7 +31,7 @@ from podraft.agent.proxy.core.frontends import (
     service_key,
     slice_owner,
 )
-from podraft.agent.proxy.core.table import Changes, ServiceTable, StaleFlow
+from podraft.agent.proxy.core.table import Changes, ServiceTable
 from podraft.agent.proxy.kernel import ProxyKernel
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
@@ -78,6 +79,7 @@ class ServiceProxy:
         self._wake = asyncio.Event()
         self._stale_flows: set[StaleFlow] = set()
         self._flows_wake = asyncio.Event()
+        self._looked_at_all_flows = False
         # Addresses that the node may have no route to.
         self._unrouted: set[IPv4Address] = set()
         self._intact = False
@@ -139,7 +141,7 @@ class ServiceProxy:
             _log.warning("services are not up to date on this node: %s", error)
             self._intact = False
         self._stale_flows.update(changes.stale_flows)
-        if self._stale_flows and self._intact:
+        if self._intact and (self._stale_flows or not self._looked_at_all_flows):
             self._flows_wake.set()
 
     async def _check(self, kernel: ProxyKernel, executor: ThreadPoolExecutor) -> None:
@@ -173,12 +175,18 @@ class ServiceProxy:
         while True:
             await self._flows_wake.wait()
             self._flows_wake.clear()
-            stale = _StaleFlows(self._stale_flows, self._node_address)
+            changed = tuple(self._stale_flows)
             self._stale_flows.clear()
+            # What changed before this proxy ran, nobody has noted.
+            offered = None if self._looked_at_all_flows else self._table.offered
             try:
-                await _in(executor, partial(forget_udp_flows, stale.holds))
-            except (KernelError, OSError) as error:
-                _log.warning("cannot forget stale UDP flows: %s", error)
+                await _in(executor, partial(_forget, StaleFlows(changed, offered)))
+                self._looked_at_all_flows = True
+            except KernelError as error:
+                _log.warning("cannot forget stale flows, trying again: %s", error)
+                self._stale_flows.update(changed)
+                await asyncio.sleep(CHECK_INTERVAL_S)
+                self._flows_wake.set()
 
     def _wanted(self, key: ServiceKey) -> Frontends:
         service = self._services.get(key.name, key.namespace)
@@ -199,16 +207,15 @@ class ServiceProxy:
         self._wake.set()
 
 
-class _StaleFlows:
-    """Tells which tracked flows are stale, in one look each."""
+def _forget(stale: StaleFlows) -> None:
+    own = node_addresses()
 
-    def __init__(self, flows: Iterable[StaleFlow], node_address: IPv4Address) -> None:
-        self._known = {(flow.frontend.address, flow.frontend.port, flow.endpoint) for flow in flows}
+    def is_stale(flow: TrackedFlow) -> bool:
+        destination = Endpoint(flow.destination, flow.port)
+        answered_by = Endpoint(flow.answered_by, flow.answering_port)
+        return stale.holds(Flow(flow.protocol, destination, answered_by), own)
 
-    def holds(self, flow: Flow) -> bool:
-        answering = Endpoint(flow.answered_by, flow.answering_port)
-        endpoint = None if flow.answered_by == flow.destination else answering
-        return (flow.destination, flow.port, endpoint) in self._known
+    forget_flows(FLOW_PROTOCOLS, is_stale)
 
 
 def _addresses(services: Iterable[Frontends]) -> Iterator[IPv4Address]:

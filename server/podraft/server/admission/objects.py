@@ -175,7 +175,6 @@ def prepare_update(
     stored: ObjectT,
     proposed: ObjectT,
     *,
-    now: datetime,
     subresource: str = "",
     patch: Mapping[str, Any] | None = None,
 ) -> ObjectT:

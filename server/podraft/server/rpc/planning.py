@@ -317,7 +317,7 @@ class Planner:
         _check_subresource(kind, subresource)
         _check_same(entry, proposed)
         updated = admission.prepare_update(
-            kind, stored, proposed, now=self._now, subresource=subresource, patch=patch
+            kind, stored, proposed, subresource=subresource, patch=patch
         )
         metadata = stored.metadata
         namespace, name = metadata.namespace, metadata.name

@@ -27,19 +27,8 @@ from podraft.agent.proxy.core.elements import (
     elements_of,
     place,
 )
-from podraft.agent.proxy.core.frontends import UDP, Endpoint, Frontend, Frontends, ServiceKey
-
-
-@dataclass(frozen=True, slots=True)
-class StaleFlow:
-    """UDP flows that conntrack would keep sending to where they must not go.
-
-    ``endpoint`` is who got them: an endpoint that is gone, or, where there was none
-    until now, the frontend's address itself (None).
-    """
-
-    frontend: Frontend
-    endpoint: Endpoint | None
+from podraft.agent.proxy.core.flows import StaleFlow, stale_flows
+from podraft.agent.proxy.core.frontends import Endpoint, Frontend, Frontends, ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +110,11 @@ class ServiceTable:
         """The addresses that services are reached at."""
         return {f.address for f in self._placed if f.address is not None}
 
+    @property
+    def offered(self) -> Frontends:
+        """The endpoints of every frontend."""
+        return {frontend: frozenset(placed) for frontend, placed in self._placed.items()}
+
     def _claim(self, key: ServiceKey, frontends: Frontends) -> set[Frontend]:
         """Replace a service's claims; return the frontends that may change by that."""
         before = self._by_service.pop(key, {})
@@ -164,18 +158,6 @@ class ServiceTable:
         if needed is not None and needed not in self._balancers:
             self._balancers.add(needed)
             yield needed
-
-
-def stale_flows(
-    frontend: Frontend, before: tuple[Endpoint, ...] | None, after: tuple[Endpoint, ...] | None
-) -> Iterator[StaleFlow]:
-    """Yield the flows to forget: UDP has no connections whose end would do so."""
-    if frontend.protocol != UDP:
-        return
-    for endpoint in set(before or ()) - set(after or ()):
-        yield StaleFlow(frontend, endpoint)
-    if after and not before:
-        yield StaleFlow(frontend, None)
 
 
 def _deletions(old: dict[Element, Value], new: dict[Element, Value]) -> Iterator[Delete]:
