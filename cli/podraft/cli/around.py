@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from podraft.api import kinds
@@ -55,6 +56,15 @@ async def slices_of(session: Session, service: Any) -> list[Any]:
         service.metadata.namespace, label_selector=f"{SERVICE_NAME}={service.metadata.name}"
     )
     return list(found.items)
+
+
+async def inside(session: Session, namespace: str, per_kind: int) -> tuple[list[Any], bool]:
+    """Return what is in a namespace, of each kind so many, and whether there is more."""
+    inner = [kind for kind in kinds.KINDS if kind.namespaced]
+    lists = await asyncio.gather(
+        *(session.client.resource(kind).list(namespace, limit=per_kind) for kind in inner)
+    )
+    return [obj for found in lists for obj in found.items], any(f.continue_token for f in lists)
 
 
 async def pods_on(session: Session, node: Any) -> list[Any]:

@@ -10,6 +10,7 @@ import click
 
 from podraft.api import kinds
 from podraft.cli.connection import Session
+from podraft.cli.ending_namespaces import holding_conditions
 from podraft.cli.errors import CliError, shorten
 from podraft.cli.manifests import word_of
 from podraft.cli.output.progress import ProgressView
@@ -82,7 +83,7 @@ async def _wait_group(
         for name in names:
             word = word_of(kind, name)
             if name in there:
-                left[word] = _held_by(there[name])
+                left[word] = held_by(there[name])
             else:
                 left.pop(word, None)
         if not there:
@@ -105,11 +106,13 @@ def _show(
         view.show(key, f"Waiting for {kind.resource} to be gone", detail=what)
 
 
-def _held_by(obj: Any) -> str:
+def held_by(obj: Any) -> str:
     """Return what an object that is being deleted waits for."""
     metadata = obj.metadata
     if not metadata.HasField("deletion_timestamp"):
         return "not being deleted"
+    if kinds.of(obj) is kinds.NAMESPACE and (held := holding_conditions(obj)):
+        return "; ".join(held)
     if metadata.finalizers:
         return f"waits for {', '.join(metadata.finalizers)}"
     if metadata.deletion_grace_period_seconds:

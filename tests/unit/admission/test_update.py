@@ -362,6 +362,32 @@ def test_an_update_that_forgets_the_namespaces_finalizer_keeps_it() -> None:
     assert list(update(kinds.NAMESPACE, before, after).spec.finalizers) == ["kubernetes"]
 
 
+def test_a_finalizer_of_a_namespace_that_nobody_serves_is_refused() -> None:
+    expected = [
+        (
+            "spec.finalizers",
+            'nobody serves "foregroundDeletion": expected "kubernetes" or nothing',
+        )
+    ]
+    proposed: Any = codec.from_json(
+        manifest(kinds.NAMESPACE, spec={"finalizers": ["foregroundDeletion"]})
+    )
+    with pytest.raises(InvalidObjectError) as caught:
+        admission.prepare_create(kinds.NAMESPACE, proposed, now=NOW, uid="u", name_suffix="")
+    assert [(v.field, v.description) for v in caught.value.violations] == expected
+    before = stored(kinds.NAMESPACE)
+    assert refused(kinds.NAMESPACE, before, proposed) == expected
+    # One from before that rule can be taken away when the namespace is deleted, as any other.
+    before.spec.finalizers.append("foregroundDeletion")
+    before.metadata.deletion_timestamp.seconds = 1
+    less = copied(before)
+    less.spec.finalizers.remove("kubernetes")
+    after = update(kinds.NAMESPACE, before, less)
+    assert list(after.spec.finalizers) == ["foregroundDeletion"]
+    less.spec.ClearField("finalizers")
+    assert admission.is_gone(kinds.NAMESPACE, update(kinds.NAMESPACE, after, less))
+
+
 def test_a_deleted_namespace_can_lose_its_finalizer_but_not_get_another() -> None:
     before = stored(kinds.NAMESPACE)
     before.metadata.deletion_timestamp.seconds = 1

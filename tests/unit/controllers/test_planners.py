@@ -191,6 +191,62 @@ def test_a_namespace_ends_when_its_last_object_is_gone():
     assert world.get(NAMESPACE, "shop") is None
 
 
+def ending_namespace(world, *entries):
+    """A namespace that is being deleted, with config maps: (name, finalizers)."""
+    namespace = namespace_pb2.Namespace()
+    namespace.metadata.name = "shop"
+    namespace.spec.finalizers.append("kubernetes")
+    created = world.create(namespace)
+    for name, finalizers in entries:
+        entry = config_pb2.ConfigMap()
+        entry.metadata.name, entry.metadata.namespace = name, "shop"
+        entry.metadata.finalizers.extend(finalizers)
+        world.create(entry)
+    world.change(created, lambda n: setattr(n.metadata.deletion_timestamp, "seconds", 1))
+    for _ in range(3):
+        plan = namespaces.plan(world, ObjectKey("", "shop"), world.now)
+        if plan.writes:
+            world.commit(plan)
+    conditions = world.get(NAMESPACE, "shop").status.conditions
+    return {c.type: c.message for c in conditions if c.status == "True"}
+
+
+def test_the_objects_and_finalizers_that_hold_a_namespace_are_named():
+    world = World()
+    told = ending_namespace(
+        world,
+        ("stuck", ["example.com/stuck"]),
+        ("free", []),
+        ("two", ["a.b/c", "example.com/stuck"]),
+    )
+    assert told == {
+        "NamespaceContentRemaining": "Still inside: configmaps: 2 (stuck, two)",
+        "NamespaceFinalizersRemaining": "Held by finalizers: a.b/c holds 1 (configmaps/two); "
+        "example.com/stuck holds 2 (configmaps/stuck, configmaps/two)",
+    }
+    key = ObjectKey("", "shop")
+    for name in ("stuck", "two"):
+        world.change(
+            world.get(CONFIG_MAP, name, "shop"), lambda c: c.metadata.ClearField("finalizers")
+        )
+    world.commit(namespaces.plan(world, key, world.now))
+    assert world.get(NAMESPACE, "shop") is None
+
+
+@pytest.mark.parametrize("count", [6, 11, 300])
+def test_what_a_condition_tells_is_bounded_and_seldom_changes(count):
+    world = World()
+    entries = [(f"{'n' * 200}-{i}", [f"example.com/{'f' * 60}-{i}"]) for i in range(count)]
+    told = ending_namespace(world, *entries)
+    assert all(len(message) <= 1024 for message in told.values())
+    size = max(size for size in (5, 10, 100) if count > size)
+    assert told["NamespaceContentRemaining"] == f"Still inside: configmaps: over {size}"
+    last = world.get(CONFIG_MAP, entries[-1][0], "shop")
+    world.change(last, lambda c: c.metadata.ClearField("finalizers"))
+    if count - 1 > size:
+        assert not namespaces.plan(world, ObjectKey("", "shop"), world.now).writes
+
+
 # ---- Nodes ----
 
 OPTIONS = nodes.Options(grace_s=20, not_ready_toleration_s=20)

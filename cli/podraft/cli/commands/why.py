@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PODS_SHOWN = 3
 _EVENTS_SHOWN = 8
 _RECORDS_MAX = 20
+_INSIDE_MAX = 50
 _LOG_LINES = 5
 _LOG_WAIT_S = 2.0
 _LOG_BYTES_MAX = 16 * 1024
@@ -32,14 +33,19 @@ def why(settings: Settings, target: tuple[str, ...]) -> None:
 
     For a pod: why it is on its node, or on none, and why it does not run. For a
     deployment: what its rollout waits for. For a service: which pods receive its
-    traffic and why the others do not.
+    traffic and why the others do not. For a namespace that does not go: what holds it.
     """
     from podraft.api import kinds
     from podraft.cli.connection import run
     from podraft.cli.targets import name_of, one_target
 
     found = one_target(*target)
-    explain = {kinds.POD: _pod, kinds.DEPLOYMENT: _deployment, kinds.SERVICE: _service}
+    explain = {
+        kinds.POD: _pod,
+        kinds.DEPLOYMENT: _deployment,
+        kinds.SERVICE: _service,
+        kinds.NAMESPACE: _namespace,
+    }
 
     async def body(session: Session) -> None:
         namespace = session.namespace if found.kind.namespaced else ""
@@ -183,6 +189,18 @@ async def _service(session: Session, service: Any) -> list[str]:
         lines += _indented(table(["Pod", "Address", "Traffic", "Why"], rows))
     lines += _bullets(reasons.service_reasons(service, matched, listed.items))
     return lines + _events(session, events)
+
+
+async def _namespace(session: Session, namespace: Any) -> list[str]:
+    from podraft.cli import around, ending_namespaces
+
+    name = namespace.metadata.name
+    if not namespace.metadata.HasField("deletion_timestamp"):
+        return await _other(session, namespace)
+    objects, more = await around.inside(session, name, _INSIDE_MAX)
+    found = ending_namespaces.reasons(namespace, objects, more=more)
+    headline = _headline(session, f"namespace/{name}", "Terminating", "")
+    return [headline, "", "What holds it:", *_bullets(found)]
 
 
 async def _other(session: Session, obj: Any) -> list[str]:

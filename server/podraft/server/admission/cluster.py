@@ -33,19 +33,28 @@ def begin_namespace(namespace: namespace_pb2.Namespace) -> None:
 def check_namespace(namespace: namespace_pb2.Namespace, report: Report) -> None:
     """Check a Namespace."""
     check_namespace_status(namespace, report)
+    for finalizer in namespace.spec.finalizers:
+        if finalizer != NAMESPACE_FINALIZER:
+            report.add(
+                "spec.finalizers",
+                f'nobody serves {shown(finalizer)}: expected "{NAMESPACE_FINALIZER}" or nothing',
+            )
 
 
 def keep_finalizers(stored: namespace_pb2.Namespace, namespace: namespace_pb2.Namespace) -> None:
-    """Keep the spec until the namespace is deleted: only then its finalizers can go."""
+    """Keep the finalizers until the namespace is deleted: only then they can go."""
     if not stored.metadata.HasField("deletion_timestamp"):
+        added = [f for f in namespace.spec.finalizers if f not in stored.spec.finalizers]
         namespace.spec.CopyFrom(stored.spec)
+        namespace.spec.finalizers.extend(added)  # They are refused, and not dropped in silence.
 
 
 def check_namespace_change(
     stored: namespace_pb2.Namespace, namespace: namespace_pb2.Namespace, report: Report
 ) -> None:
-    """Check that a namespace gets no finalizer while it is being deleted."""
-    for finalizer in sorted(set(namespace.spec.finalizers).difference(stored.spec.finalizers)):
+    """Check that a namespace does not get its finalizer back while it is being deleted."""
+    finalizer = NAMESPACE_FINALIZER
+    if finalizer in namespace.spec.finalizers and finalizer not in stored.spec.finalizers:
         report.add("spec.finalizers", f"{shown(finalizer)} cannot be added")
 
 

@@ -8,6 +8,9 @@ they may take to end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import KINDS, NAMESPACE, AnyKind
@@ -16,7 +19,14 @@ from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
 
 FINALIZER = "kubernetes"
+CONTENT = "NamespaceContentRemaining"
+FINALIZERS = "NamespaceFinalizersRemaining"
 DELETIONS_MAX = 500
+# What a condition tells: so many names of each kind, so many finalizers, so much text.
+_NAMED: Final = 5
+_SIZES: Final = (5, 10, 100, 1000, 10_000, 100_000)
+_FINALIZERS_NAMED: Final = 10
+_TEXT_MAX: Final = 1024
 # Objects that are still written inside are looked for so often.
 _AGAIN_S = 5.0
 
@@ -30,21 +40,21 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
         or FINALIZER not in namespace.spec.finalizers
     ):
         return Plan()
-    remaining: dict[str, int] = {}
+    inside: dict[AnyKind, Sequence[Any]] = {}
     deletions: list[commit_pb2.Write] = []
     for kind in _inside():
         found = snapshot.by_index(kind, BY_NAMESPACE, key.name)
         if found:
-            remaining[kind.resource] = len(found)
+            inside[kind] = found
         deletions += [
             writes.delete(kind, obj.metadata.name, key.name, uid=obj.metadata.uid)
             for obj in found
             if not objects.is_deleting(obj.metadata)
         ]
-    if not remaining:
+    if not inside:
         return Plan((_finalize(namespace),), requeue_after_s=_AGAIN_S, absent=_empty(key.name))
     planned = deletions[:DELETIONS_MAX]
-    status = _status(namespace, remaining, now)
+    status = _status(namespace, inside, now)
     if status != namespace.status:
         changed = objects.copied(namespace)
         changed.status.CopyFrom(status)
@@ -75,17 +85,54 @@ def _finalize(namespace: namespace_pb2.Namespace) -> commit_pb2.Write:
 
 
 def _status(
-    namespace: namespace_pb2.Namespace, remaining: dict[str, int], now: float
+    namespace: namespace_pb2.Namespace, inside: dict[AnyKind, Sequence[Any]], now: float
 ) -> namespace_pb2.NamespaceStatus:
     """Return the status that says what the deletion waits for."""
     status = namespace_pb2.NamespaceStatus()
     status.CopyFrom(namespace.status)
     status.phase = "Terminating"
-    found = objects.condition(status.conditions, "NamespaceContentRemaining")
-    if found is None:
-        found = status.conditions.add(type="NamespaceContentRemaining")
-        found.last_transition_time.CopyFrom(objects.time_of(now))
-    found.status, found.reason = "True", "SomeResourcesRemain"
-    # Kinds, not counts: a status per deleted pod would cost more than it tells.
-    found.message = f"Still inside: {', '.join(sorted(remaining))}"
+    content = ", ".join(f"{kind.resource}: {_counted(found)}" for kind, found in inside.items())
+    _set(status, CONTENT, "SomeResourcesRemain", f"Still inside: {content}", now)
+    holding = _by_finalizer(inside)
+    if holding:
+        held = "; ".join(f"{name} holds {_counted(words)}" for name, words in holding.items())
+        _set(status, FINALIZERS, "SomeFinalizersRemain", f"Held by finalizers: {held}", now)
+    elif (found := objects.condition(status.conditions, FINALIZERS)) is not None:
+        status.conditions.remove(found)
     return status
+
+
+def _by_finalizer(inside: dict[AnyKind, Sequence[Any]]) -> dict[str, list[str]]:
+    """Return which objects, as ``resource/name``, each finalizer holds."""
+    holding: dict[str, list[str]] = {}
+    for kind, found in inside.items():
+        for obj in found:
+            if objects.is_deleting(obj.metadata):
+                for finalizer in obj.metadata.finalizers:
+                    word = f"{kind.resource}/{obj.metadata.name}"
+                    holding.setdefault(finalizer, []).append(word)
+    return dict(sorted(holding.items())[:_FINALIZERS_NAMED])
+
+
+def _counted(found: Sequence[Any]) -> str:
+    """Return how many, and which if they are few.
+
+    Large numbers are told by their size only: a status per deleted pod would cost more than
+    it tells.
+    """
+    if len(found) > _NAMED:
+        size = max(size for size in _SIZES if len(found) > size)
+        return f"over {size}"
+    names = (item if isinstance(item, str) else item.metadata.name for item in found)
+    return f"{len(found)} ({', '.join(sorted(names))})"
+
+
+def _set(
+    status: namespace_pb2.NamespaceStatus, type_: str, reason: str, message: str, now: float
+) -> None:
+    found = objects.condition(status.conditions, type_)
+    if found is None:
+        found = status.conditions.add(type=type_, status="True")
+        found.last_transition_time.CopyFrom(objects.time_of(now))
+    found.reason = reason
+    found.message = message if len(message) <= _TEXT_MAX else f"{message[: _TEXT_MAX - 1]}…"
