@@ -14,7 +14,7 @@ from typing import Protocol
 
 from podraft.api import names, times
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.core.v1 import namespace_pb2, node_pb2, pod_pb2
+from podraft.api.core.v1 import container_pb2, namespace_pb2, node_pb2, pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.pod_addresses import check_addresses
@@ -30,6 +30,8 @@ MAX_REASON = 1024
 MAX_WORD = 4096
 _MAX_TYPE = 316
 _CONDITION_STATUSES = ("True", "False", "Unknown")
+_USUAL_TYPES = frozenset(("PodScheduled", "Initialized", "ContainersReady", "Ready"))
+_QOS_CLASSES = ("", *QOS_CLASSES)
 _POD_PHASES = ("", "Pending", "Running", "Succeeded", "Failed", "Unknown")
 _NAMESPACE_PHASES = ("", "Active", "Terminating")
 _IP_TYPES = ("InternalIP", "ExternalIP")
@@ -50,25 +52,33 @@ class Condition(Protocol):
 
 
 def check_pod_status(pod: pod_pb2.Pod, report: Report) -> None:
-    """Check a Pod's status."""
+    """Check a Pod's status: on the way of every start and every probe's change, so quickly."""
     status = pod.status
+    short = status.ByteSize() <= MAX_REASON
     report.one_of("status.phase", status.phase, _POD_PHASES)
-    report.one_of("status.qosClass", status.qos_class, ("", *QOS_CLASSES))
-    _check_words("status", status.reason, status.message, report)
+    report.one_of("status.qosClass", status.qos_class, _QOS_CLASSES)
+    if not short:
+        _check_words("status", status.reason, status.message, report)
     _check_time(status.start_time, "status.startTime", report)
     check_addresses(status, report)
-    _check_conditions(status.conditions, report)
+    _check_conditions(status.conditions, report, short=short)
     for index, condition in enumerate(status.conditions):
-        path = f"status.conditions[{index}].lastProbeTime"
-        _check_time(condition.last_probe_time, path, report)
+        if condition.HasField("last_probe_time"):
+            path = f"status.conditions[{index}].lastProbeTime"
+            _check_time(condition.last_probe_time, path, report)
     _check_containers(
-        status.container_statuses, pod.spec.containers, "status.containerStatuses", report
+        status.container_statuses,
+        pod.spec.containers,
+        "status.containerStatuses",
+        report,
+        short=short,
     )
     _check_containers(
         status.init_container_statuses,
         pod.spec.init_containers,
         "status.initContainerStatuses",
         report,
+        short=short,
     )
 
 
@@ -79,7 +89,7 @@ def check_node_status(node: node_pb2.Node, report: Report) -> None:
         path = f"status.{field}"
         if _has_at_most(MAX_NODE_AMOUNTS, amounts, path, report):
             check_amounts(amounts, path, report, NODE_RESOURCES)
-    _check_conditions(status.conditions, report)
+    _check_conditions(status.conditions, report, short=False)
     for index, condition in enumerate(status.conditions):
         path = f"status.conditions[{index}].lastHeartbeatTime"
         _check_time(condition.last_heartbeat_time, path, report)
@@ -95,21 +105,21 @@ def check_node_status(node: node_pb2.Node, report: Report) -> None:
 def check_namespace_status(namespace: namespace_pb2.Namespace, report: Report) -> None:
     """Check a Namespace's status."""
     report.one_of("status.phase", namespace.status.phase, _NAMESPACE_PHASES)
-    _check_conditions(namespace.status.conditions, report)
+    _check_conditions(namespace.status.conditions, report, short=False)
 
 
 def check_replica_set_status(replica_set: replica_set_pb2.ReplicaSet, report: Report) -> None:
     """Check a ReplicaSet's status."""
     status = replica_set.status
     _check_counts(status, report)
-    _check_conditions(status.conditions, report)
+    _check_conditions(status.conditions, report, short=False)
 
 
 def check_deployment_status(deployment: deployment_pb2.Deployment, report: Report) -> None:
     """Check a Deployment's status."""
     status = deployment.status
     _check_counts(status, report)
-    _check_conditions(status.conditions, report)
+    _check_conditions(status.conditions, report, short=False)
     for index, condition in enumerate(status.conditions):
         path = f"status.conditions[{index}].lastUpdateTime"
         _check_time(condition.last_update_time, path, report)
@@ -123,75 +133,95 @@ def _check_counts(
             report.at_least(f"status.{described.json_name}", value, 0)
 
 
-def _check_conditions(conditions: Sequence[Condition], report: Report) -> None:
+def _check_conditions(conditions: Sequence[Condition], report: Report, *, short: bool) -> None:
+    """Check the conditions; ``short``: no text in them can be too long."""
     if not _has_at_most(MAX_CONDITIONS, conditions, "status.conditions", report):
         return
     seen: set[str] = set()
     for index, condition in enumerate(conditions):
-        path = f"status.conditions[{index}]"
         type_ = condition.type
-        if not type_:
-            report.required(f"{path}.type")
-        elif len(type_) > _MAX_TYPE or (problem := names.qualified(type_)) is not None:
-            problem = (
-                problem if len(type_) <= _MAX_TYPE else f"has more than {_MAX_TYPE} characters"
-            )
-            report.add(f"{path}.type", f"{shown(type_)} {problem}")
-        elif type_ in seen:
-            report.add(f"{path}.type", f"duplicate: {shown(type_)} is listed already")
+        is_usual = (
+            short
+            and type_ in _USUAL_TYPES
+            and type_ not in seen
+            and condition.status in _CONDITION_STATUSES
+            and times.is_time(condition.last_transition_time)
+        )
+        if not is_usual:
+            _check_condition(condition, f"status.conditions[{index}]", seen, report)
         seen.add(type_)
-        report.one_of(f"{path}.status", condition.status, _CONDITION_STATUSES)
-        _check_words(path, condition.reason, condition.message, report)
-        _check_time(condition.last_transition_time, f"{path}.lastTransitionTime", report)
+
+
+def _check_condition(condition: Condition, path: str, seen: set[str], report: Report) -> None:
+    type_ = condition.type
+    if not type_:
+        report.required(f"{path}.type")
+    elif len(type_) > _MAX_TYPE:
+        _check_length(type_, _MAX_TYPE, f"{path}.type", report)
+    elif (problem := names.qualified(type_)) is not None:
+        report.add(f"{path}.type", f"{shown(type_)} {problem}")
+    elif type_ in seen:
+        report.add(f"{path}.type", f"duplicate: {shown(type_)} is listed already")
+    report.one_of(f"{path}.status", condition.status, _CONDITION_STATUSES)
+    _check_words(path, condition.reason, condition.message, report)
+    _check_time(condition.last_transition_time, f"{path}.lastTransitionTime", report)
 
 
 def _check_containers(
     statuses: Sequence[pod_pb2.ContainerStatus],
-    containers: Iterable[object],
+    containers: Iterable[container_pb2.Container],
     field: str,
     report: Report,
+    *,
+    short: bool,
 ) -> None:
     if not statuses:
         return
-    known = {container.name for container in containers}  # type: ignore[attr-defined]  # init and main containers alike
-    seen: set[str] = set()
+    unseen = {container.name for container in containers}
     for index, status in enumerate(statuses):
-        path = f"{field}[{index}]"
-        if status.name not in known:
-            report.add(f"{path}.name", f"no such container of the pod: {shown(status.name)}")
+        name = status.name
+        if name not in unseen:
+            what = "no such container of the pod, or listed already"
+            report.add(f"{field}[{index}].name", f"{what}: {shown(name)}")
             return  # There may be very many.
-        if status.name in seen:
-            report.add(f"{path}.name", f"duplicate: {shown(status.name)} is listed already")
-            return
-        seen.add(status.name)
-        report.at_least(f"{path}.restartCount", status.restart_count, 0)
-        for name, value in (
-            ("image", status.image),
-            ("imageID", status.image_id),
-            ("containerID", status.container_id),
-        ):
-            _check_length(value, MAX_WORD, f"{path}.{name}", report)
-        _check_state(status.state, f"{path}.state", report)
-        _check_state(status.last_state, f"{path}.lastState", report)
+        unseen.remove(name)
+        if status.restart_count < 0:
+            report.at_least(f"{field}[{index}].restartCount", status.restart_count, 0)
+        if not short:
+            _check_words_of_container(status, f"{field}[{index}]", report)
+        _check_state(status.state, field, index, "state", report)
+        if status.HasField("last_state"):
+            _check_state(status.last_state, field, index, "lastState", report)
 
 
-def _check_state(state: pod_pb2.ContainerState, field: str, report: Report) -> None:
+def _check_words_of_container(status: pod_pb2.ContainerStatus, path: str, report: Report) -> None:
+    for name, value in (
+        ("image", status.image),
+        ("imageID", status.image_id),
+        ("containerID", status.container_id),
+    ):
+        _check_length(value, MAX_WORD, f"{path}.{name}", report)
+    for name, state in (("state", status.state), ("lastState", status.last_state)):
+        waiting, ended = state.waiting, state.terminated
+        _check_words(f"{path}.{name}.waiting", waiting.reason, waiting.message, report)
+        _check_words(f"{path}.{name}.terminated", ended.reason, ended.message, report)
+        _check_length(ended.container_id, MAX_WORD, f"{path}.{name}.terminated.containerID", report)
+
+
+def _check_state(
+    state: pod_pb2.ContainerState, field: str, index: int, name: str, report: Report
+) -> None:
     said = state.ListFields()
     if len(said) > 1:
-        report.add(field, "expected at most one of waiting, running, terminated")
+        what = "expected at most one of waiting, running, terminated"
+        report.add(f"{field}[{index}].{name}", what)
         return
     for described, value in said:
-        path = f"{field}.{described.name}"
-        match described.name:
-            case "waiting":
-                _check_words(path, value.reason, value.message, report)
-            case "running":
-                _check_time(value.started_at, f"{path}.startedAt", report)
-            case "terminated":
-                _check_words(path, value.reason, value.message, report)
-                _check_length(value.container_id, MAX_WORD, f"{path}.containerID", report)
-                _check_time(value.started_at, f"{path}.startedAt", report)
-                _check_time(value.finished_at, f"{path}.finishedAt", report)
+        path = f"{field}[{index}].{name}.{described.name}"
+        if described.name != "waiting":
+            _check_time(value.started_at, f"{path}.startedAt", report)
+        if described.name == "terminated":
+            _check_time(value.finished_at, f"{path}.finishedAt", report)
 
 
 def _check_node_address(address: node_pb2.NodeAddress, field: str, report: Report) -> None:
