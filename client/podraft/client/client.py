@@ -247,11 +247,36 @@ class Client:
         request = cluster_pb2.GetVersionRequest()
         return await self._connection.read(path, request, cluster_pb2.Version.FromString)
 
-    async def create_join_token(self, lifetime_s: int) -> cluster_pb2.JoinToken:
-        """Return a secret with which nodes may join for ``lifetime_s`` seconds."""
+    async def create_join_token(
+        self, lifetime_s: int, *, uses: int = 1, node_name: str = ""
+    ) -> cluster_pb2.JoinToken:
+        """Return a secret with which ``uses`` nodes may join for ``lifetime_s`` seconds.
+
+        With ``node_name`` only a node of that name may.
+        """
         path = "/podraft.api.cluster.v1.ClusterService/CreateJoinToken"
-        request = cluster_pb2.CreateJoinTokenRequest(lifetime_seconds=lifetime_s)
+        request = cluster_pb2.CreateJoinTokenRequest(
+            lifetime_seconds=lifetime_s, uses=uses, node_name=node_name
+        )
         return await self._connection.call(path, request, cluster_pb2.JoinToken.FromString)
+
+    async def list_join_tokens(self) -> cluster_pb2.ListJoinTokensResponse:
+        """Return the tokens that have not expired, without their secrets."""
+        path = "/podraft.api.cluster.v1.ClusterService/ListJoinTokens"
+        request = cluster_pb2.ListJoinTokensRequest()
+        return await self._connection.read(
+            path, request, cluster_pb2.ListJoinTokensResponse.FromString
+        )
+
+    async def delete_join_token(self, token_id: str) -> None:
+        """Remove a token.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        path = "/podraft.api.cluster.v1.ClusterService/DeleteJoinToken"
+        request = cluster_pb2.DeleteJoinTokenRequest(id=token_id)
+        await self._connection.call(path, request, cluster_pb2.DeleteJoinTokenResponse.FromString)
 
     async def renew_certificate(
         self, certificate_signing_request: bytes

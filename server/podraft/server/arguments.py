@@ -264,7 +264,8 @@ def _parser() -> argparse.ArgumentParser:
         "--join-token-file",
         type=Path,
         metavar="FILE",
-        help="write a join token there on start, readable by the owner only",
+        help="write a join token for one machine there on start, valid for an hour, readable by "
+        "the owner only; it replaces the one of the last start",
     )
     add(
         "--admin-config",

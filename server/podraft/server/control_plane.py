@@ -19,17 +19,22 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from podraft.server import arguments, joining, member_start, processes, renewal
+from podraft.server import (
+    arguments,
+    joining,
+    member_start,
+    processes,
+    renewal,
+    start_tokens,
+)
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
-from podraft.server.auth.tokens import LIFETIME_S_DEFAULT
-from podraft.server.client_configs import ClientConfigs, config_path, with_port, write_private
+from podraft.server.client_configs import ClientConfigs, config_path, with_port
 from podraft.server.lost_state import check_state_is_there
 from podraft.server.replication.group import StoreMode, alone
 from podraft.server.replication.members import RaftDatastore
 from podraft.server.rpc.addresses import AddressRanges
-from podraft.server.rpc.cluster import create_join_token
 from podraft.server.rpc.members import LookAtGroup
 from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
 from podraft.server.state.datastore import StoreFailedError
@@ -122,8 +127,7 @@ async def _serve(
             configs = ClientConfigs(given, pki, api.port, options.members)
             configs.write()
             if given.join_token_file is not None:
-                token = await create_join_token(datastore, pki.authority, LIFETIME_S_DEFAULT)
-                write_private(given.join_token_file, token.token + "\n")
+                await start_tokens.write(given.join_token_file, datastore, pki.authority)
             _serve_metrics(given.metrics_listen, api)
         if isinstance(datastore, RaftDatastore):
             host = datastore.group.me.address.rpartition(":")[0]

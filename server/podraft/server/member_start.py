@@ -271,6 +271,6 @@ def _number(cluster_id: bytes, name: str) -> int:
 def _name_of(authority: CertificateAuthority, pem: bytes) -> str | None:
     """Return the member that a certificate proves; None if it is no member's."""
     try:
-        return recognized(parsed(pem), authority).member_name
+        return recognized(parsed(pem), authority).identity.member_name
     except IdentityError:
         return None

@@ -24,7 +24,6 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
-from podraft.api.coordination.v1.lease_pb2 import Lease
 from podraft.api.core.v1.pod_streams_pb2 import StreamPodLogsRequest
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig, load
@@ -150,27 +149,18 @@ def test_a_machine_joins_with_a_token_and_renews_itself(server):
     as_client(node, scenario)
 
 
-def test_a_token_does_not_take_the_place_of_a_living_node(server):
+def test_a_token_does_not_take_the_place_of_a_node(server):
     config = server.config()
-    token = as_client(config, lambda client: client.create_join_token(600)).token
 
-    def lease(renewed_s):
-        made = Lease()
-        made.metadata.name, made.metadata.namespace = "living", "kube-node-lease"
-        made.spec.holder_identity, made.spec.lease_duration_seconds = "living", 40
-        made.spec.renew_time.seconds = int(renewed_s)
-        return made
+    def token():
+        return as_client(config, lambda client: client.create_join_token(600)).token
 
-    async def prepare(client):
-        await client.nodes.create(example(kinds.NODE, "living"))
-        await client.leases.create(lease(time.time()))
-
-    as_client(config, prepare)
-    with pytest.raises(grpc.RpcError, match='node "living" is alive: its lease') as refused:
-        join(server, token, "living", config)
+    as_client(config, lambda client: client.nodes.create(example(kinds.NODE, "living")))
+    with pytest.raises(grpc.RpcError, match='there is a node "living" already') as refused:
+        join(server, token(), "living", config)
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    as_client(config, lambda client: client.leases.update(lease(time.time() - 60)))
-    assert join(server, token, "living", config).certificate
+    as_client(config, lambda client: client.nodes.delete("living"))
+    assert join(server, token(), "living", config).certificate
 
 
 def test_the_servers_certificate_is_renewed_while_it_runs(tmp_path):

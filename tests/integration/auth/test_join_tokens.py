@@ -9,7 +9,7 @@ import pytest
 
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.rpc import cluster
+from podraft.server.rpc import join_tokens
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
@@ -32,7 +32,7 @@ def test_a_new_token_sweeps_the_expired_ones(tmp_path):
         now_s = time.time()
         await store_tokens(datastore, 20, now_s - 3600)
         await store_tokens(datastore, 3, now_s)
-        made = await cluster.create_join_token(datastore, AUTHORITY, 600)
+        made = await join_tokens.create_join_token(datastore, AUTHORITY, 600)
         stored = (await datastore.range(tokens.NODE.key_prefix)).records
         assert len(stored) == 4
         key = tokens.parse_token(made.token).key
@@ -43,13 +43,13 @@ def test_a_new_token_sweeps_the_expired_ones(tmp_path):
 
 
 def test_there_are_at_most_so_many_tokens(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "TOKENS_MAX", 5)
+    monkeypatch.setattr(join_tokens, "TOKENS_MAX", 5)
 
     async def main():
         datastore = await EmbeddedDatastore.open(tmp_path)
         await store_tokens(datastore, 5, time.time())
         with pytest.raises(RefusedError, match="there are 5 join tokens already") as refused:
-            await cluster.create_join_token(datastore, AUTHORITY, 600)
+            await join_tokens.create_join_token(datastore, AUTHORITY, 600)
         assert refused.value.code is Code.RESOURCE_EXHAUSTED
         await datastore.close()
 

@@ -356,6 +356,25 @@ def test_the_server_is_asked_for_its_version_and_for_join_tokens(server: CliServ
     assert len(server.ok("token", "create", "--ttl=1h").strip()) > 10
 
 
+def test_tokens_are_listed_without_their_secrets_and_deleted(server: CliServer) -> None:
+    token = server.ok("token", "create", "--uses=3", "--ttl=2h").strip()
+    named = server.ok("token", "create", "--name=n7").strip()
+    listed = server.ok("token", "list")
+    for text in (token, named):
+        _, identifier, secret, _ = text.split(".")
+        assert identifier in listed
+        assert secret not in listed
+        assert secret not in server.ok("token", "list", "-o", "json")
+    (row,) = (line.split() for line in listed.splitlines() if token.split(".")[1] in line)
+    assert row[1:4] == ["node", "<any>", "3/3"]
+    assert row[4].startswith(("119m", "1h", "2h"))
+    assert "deleted" in server.ok("token", "delete", token, named.split(".")[1])
+    assert token.split(".")[1] not in server.ok("token", "list")
+    assert "there is no join token" in server.run("token", "delete", token).err
+    assert "12 hexadecimal digits" in server.run("token", "delete", "../x").err
+    assert "--uses" in server.run("token", "create", "--uses=1001").err
+
+
 def test_a_crowd_of_objects_is_one_transaction(server: CliServer, space: str) -> None:
     texts = [
         f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{index}}}\n" for index in range(200)

@@ -12,6 +12,7 @@ from podraft.server.auth.tokens import (
     is_expired,
     make_token,
     parse_token,
+    used_by_node,
 )
 
 FINGERPRINT = "ab" * 32
@@ -64,3 +65,21 @@ def test_a_malformed_token_is_refused(text: str) -> None:
 def test_a_lifetime_is_bounded(lifetime_s: int) -> None:
     with pytest.raises(TokenError, match="lives between"):
         make_token(RANDOM, FINGERPRINT, 0, lifetime_s)
+
+
+def test_a_nodes_token_is_good_for_so_many_machines_each_of_which_may_ask_again() -> None:
+    for uses in (1, 3):
+        stored = make_token(RANDOM, FINGERPRINT, 0, 60, uses=uses).stored
+        for number in range(uses):
+            stored = used_by_node(stored, f"n{number}", "key")
+            assert used_by_node(stored, f"n{number}", "key") == stored
+        for name, key in (("other", "key"), ("n0", "another key")):
+            with pytest.raises(TokenError, match="used already"):
+                used_by_node(stored, name, key)
+
+
+def test_a_token_for_one_name_is_for_no_other() -> None:
+    stored = make_token(RANDOM, FINGERPRINT, 0, 60, name="n1").stored
+    with pytest.raises(TokenError, match='"n1", not "n2"'):
+        used_by_node(stored, "n2", "key")
+    assert used_by_node(stored, "n1", "key") != stored

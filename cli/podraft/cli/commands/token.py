@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,31 +11,116 @@ from podraft.cli.framework import Group
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from podraft.api.cluster.v1 import cluster_pb2
     from podraft.cli.connection import Session
 
-token = Group("token", help="Create tokens with which nodes, or servers, join.")
+token = Group("token", help="Create, list and delete tokens with which nodes, or servers, join.")
+
+# In a whole token, the second part of which is its id.
+_DOTS = 3
+_HEADERS = ("ID", "FOR", "NAME", "USES LEFT", "EXPIRES IN")
 
 
 @token.add("create")
 @click.option(
-    "--ttl",
-    "ttl_s",
-    type=DURATION,
-    default=0.0,
-    help="How long it is valid. [24h, with --member 1h]",
+    "--ttl", "ttl_s", type=DURATION, default=0.0, help="How long it is valid, 1m to 7d. [1h]"
 )
+@click.option(
+    "--uses",
+    type=click.IntRange(1, 1000),
+    default=1,
+    help="How many machines may join with it. [1]",
+)
+@click.option("--name", default="", help="The only name that may join with it.")
 @click.option("--member", is_flag=True, help="For one server that joins the group.")
-def create(settings: Settings, ttl_s: float, member: bool) -> None:
-    """Create a token with which nodes may join; only the token is printed.
+def create(settings: Settings, ttl_s: float, uses: int, name: str, member: bool) -> None:
+    """Create a token with which one node may join; only the token is printed.
 
-    A token for a server is good once. The server gets the cluster's keys with it, so keep it as
-    secret as those. `podraft member add` prints the whole command.
+    A machine that has joined does not need it again, and may ask again with the same key. A
+    server that joins gets the cluster's keys, so keep its token as secret as those. `podraft
+    member add` prints the whole command.
+    """
+    from podraft.cli.connection import run
+    from podraft.cli.errors import CliError
+
+    if member and uses != 1:
+        raise CliError("a token for a server is good once: leave out --uses")
+
+    async def body(session: Session) -> str:
+        client, lifetime_s = session.client, int(ttl_s)
+        if member:
+            return (await client.members.add(name, lifetime_s)).token
+        return (await client.create_join_token(lifetime_s, uses=uses, node_name=name)).token
+
+    click.echo(run(settings, body))
+
+
+@token.add("list")
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]))
+def list_(settings: Settings, output: str | None) -> None:
+    """List the tokens that have not expired, without their secrets."""
+    import time
+
+    from podraft.cli.connection import run
+
+    async def body(session: Session) -> cluster_pb2.ListJoinTokensResponse:
+        return await session.client.list_join_tokens()
+
+    listed = run(settings, body).tokens
+    if output is not None:
+        from podraft.cli.output import documents
+
+        click.echo(
+            documents.render({"tokens": [_document(each) for each in listed]}, output), nl=False
+        )
+        return
+    from podraft.cli.output import tables
+    from podraft.cli.output.ages import human_duration
+
+    now_s = time.time()
+    rows = [
+        (
+            each.id,
+            _purpose(each),
+            each.name or "<any>",
+            f"{each.uses_left}/{each.uses}",
+            human_duration(each.expires_at.seconds - now_s),
+        )
+        for each in listed
+    ]
+    click.echo(tables.render(_HEADERS, rows), nl=False)
+
+
+def _purpose(each: cluster_pb2.JoinTokenFacts) -> str:
+    return "server" if each.for_member else "node"
+
+
+def _document(each: cluster_pb2.JoinTokenFacts) -> dict[str, Any]:
+    from podraft.api import times
+
+    return {
+        "id": each.id,
+        "for": _purpose(each),
+        "name": each.name,
+        "uses": each.uses,
+        "usesLeft": each.uses_left,
+        "expiresAt": times.format_time(each.expires_at),
+    }
+
+
+@token.add("delete")
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+def delete(settings: Settings, ids: tuple[str, ...]) -> None:
+    """Delete tokens, by their ids or as they were printed: nobody joins with them any more.
+
+    Who has joined stays; `podraft delete node NAME` puts a node out.
     """
     from podraft.cli.connection import run
 
-    async def body(session: Session) -> str:
-        if member:
-            return (await session.client.members.add(lifetime_s=int(ttl_s))).token
-        return (await session.client.create_join_token(int(ttl_s))).token
+    async def body(session: Session) -> None:
+        for given in ids:
+            token_id = given.split(".")[1] if given.count(".") == _DOTS else given
+            await session.client.delete_join_token(token_id)
+            click.echo(f'token "{token_id}" deleted')
 
-    click.echo(run(settings, body))
+    run(settings, body)

@@ -184,7 +184,7 @@ def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
 def _node_pod(node: str, attributes: Attributes) -> str | None:
     verb, stored = attributes.verb, attributes.stored
     if verb in ("list", "watch"):
-        if _selected(attributes.field_selector, "spec.nodeName") == node:
+        if selected(attributes.field_selector, "spec.nodeName") == node:
             return None
         return f": the field selector must contain spec.nodeName={node}"
     if verb == "create":
@@ -220,6 +220,8 @@ def _node_node(node: str, attributes: Attributes) -> str | None:
         return ": an agent must not change the spec of its node (taints, unschedulable, podCIDR)"
     if list(new.metadata.owner_references) != list(before.metadata.owner_references):
         return ": an agent must not change the owners of its node"
+    if list(new.metadata.finalizers) != list(before.metadata.finalizers):
+        return ": an agent must not change the finalizers of its node"
     for label in _changed(before.metadata.labels, new.metadata.labels):
         if _is_restricted(label):
             return f': the label "{label}" is set by administrators only'
@@ -237,7 +239,7 @@ def _node_configuration(node: str, attributes: Attributes, lookup: Lookup) -> st
     if verb not in _READ or attributes.subresource:
         return ""
     if verb != "get":
-        name = _selected(attributes.field_selector, "metadata.name") or ""
+        name = selected(attributes.field_selector, "metadata.name") or ""
         if not name or not attributes.namespace:
             return ": one object at a time, by namespace and field selector metadata.name"
     for pod in lookup.pods_on_node(node):
@@ -268,7 +270,7 @@ def references(pod: Pod) -> Iterator[tuple[AnyKind, str]]:
                 yield kinds.SECRET, source_of.secret_key_ref.local_object_reference.name
 
 
-def _selected(field_selector: str, field: str) -> str | None:
+def selected(field_selector: str, field: str) -> str | None:
     """Return the one value that ``field_selector`` demands of ``field``, if it does.
 
     Terms are a conjunction, so one equality is enough, whatever else is there.

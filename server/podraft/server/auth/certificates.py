@@ -42,7 +42,11 @@ from podraft.server.auth.issuer import (
     encoded_key,
     self_signed,
 )
-from podraft.server.auth.signing_requests import CertificateRequestError, read_request
+from podraft.server.auth.signing_requests import (
+    CertificateRequestError,
+    key_fingerprint,
+    read_request,
+)
 
 AUTHORITY_LIFETIME: Final = datetime.timedelta(days=3650)
 SERVER_LIFETIME: Final = datetime.timedelta(days=365)
@@ -54,6 +58,8 @@ _OLDER_SERVER_NAME: Final = "podraft-server"
 _OLDER_NAME: Final = "podraft-ca-"
 _NAME: Final = "podraft-servers-"
 _SERIAL_DIGITS: Final = 20
+# Of a key's fingerprint: a name's part holds at most 63.
+_KEY_DIGITS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +254,8 @@ class CertificateAuthority:
         if problem is not None:
             raise CertificateRequestError(problem)
         public_key = read_request(request)
-        serves = (node_server_name(node_name),)
+        key = key_fingerprint(public_key)
+        serves = (node_server_name(node_name), node_server_name(node_name, key))
         return self._sign(node_identity(node_name), public_key, now, lifetime, serves=serves)
 
     def _sign(
@@ -275,6 +282,7 @@ def member_server_name(member_name: str) -> str:
     return f"{member_name}._members.podraft"
 
 
-def node_server_name(node_name: str) -> str:
-    """Return the DNS name in a node's certificate."""
-    return f"{node_name}._nodes.podraft"
+def node_server_name(node_name: str, key: str = "") -> str:
+    """Return the DNS name in a node's certificate, or its other one, which says its key, too."""
+    name = f"{node_name}._nodes.podraft"
+    return f"k{key[:_KEY_DIGITS]}.{name}" if key else name

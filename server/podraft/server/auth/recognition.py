@@ -1,4 +1,4 @@
-"""Which identity a client's certificate proves: who signed it decides, not only what it says.
+"""What a client's certificate proves: who signed it decides, not only what it says.
 
 Invariant: a role's identities come from that role's authority only.  The one exception is an
 authority from before there were roles, which has signed for all of them.
@@ -6,7 +6,11 @@ authority from before there were roles, which has signed for all of them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.identity import (
@@ -17,13 +21,29 @@ from podraft.server.auth.identity import (
     check_node_name,
     identity_in,
 )
+from podraft.server.auth.signing_requests import key_fingerprint
 
 
-def recognized(certificate: x509.Certificate, authority: CertificateAuthority) -> Identity:
-    """Return the identity that a certificate proves, which TLS has verified.
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An identity, whose authority says so, for which key (its fingerprint), and until when."""
+
+    identity: Identity
+    signed_by: Role
+    key: str
+    expires_at_s: float
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is from before there were roles."""
+        return self.signed_by is not self.identity.role
+
+
+def recognized(certificate: x509.Certificate, authority: CertificateAuthority) -> Proof:
+    """Return what a certificate proves, which TLS has verified.
 
     Raises:
-        IdentityError: It proves none; the message says why.
+        IdentityError: It proves nothing; the message says why.
     """
     identity = identity_in(certificate)
     signed_by = authority.issuer_of(certificate)
@@ -37,10 +57,19 @@ def recognized(certificate: x509.Certificate, authority: CertificateAuthority) -
             )
     if identity.role is Role.NODE:
         _check_node(identity)
-    return identity
+    expires_at_s = certificate.not_valid_after_utc.timestamp()
+    return Proof(identity, signed_by, _key_of(certificate), expires_at_s)
 
 
 def _check_node(identity: Identity) -> None:
     name = identity.node_name
     if name is None or identity.groups != {NODES} or check_node_name(name) is not None:
         raise IdentityError(f'"{identity.user}" is no node\'s identity')
+
+
+def _key_of(certificate: x509.Certificate) -> str:
+    try:
+        key: Any = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise IdentityError(f"not a certificate: {error}") from error
+    return key_fingerprint(key)

@@ -1,9 +1,10 @@
 """Join tokens: what a new machine shows, once, to become a node or a member.
 
-Owns: the token's text and its stored form.  Invariants: the secret is stored
-only as a hash; the text carries the authority's fingerprint, so that whoever
+Owns: the token's text and its stored form, with what it was used for.  Invariants: the secret is
+stored only as a hash; the text carries the authority's fingerprint, so that whoever
 joins can check the server before it sends the token; a token of one kind is
-none of the other; pure, time and randomness are passed in.
+none of the other; it is good for as many machines as it says and no more, yet each of these may
+ask again; pure, time and randomness are passed in.
 
 The text is ``<kind>.<id>.<secret>.<SHA-256 of the authority's DER, hex>``.
 """
@@ -18,10 +19,13 @@ from dataclasses import dataclass
 from typing import Final
 
 RANDOM_BYTES: Final = 6 + 20
-LIFETIME_S_DEFAULT: Final = 24 * 3600
+LIFETIME_S_DEFAULT: Final = 3600
+USES_MAX: Final = 1000
 LIFETIME_S_MAX: Final = 90 * 24 * 3600
 
 _ID_BYTES: Final = 6
+_ID = re.compile(r"[0-9a-f]{12}")
+_USER_DIGITS: Final = 16
 _TEXT = re.compile(r"(podraft1m?)\.([0-9a-f]{12})\.([0-9a-f]{40})\.([0-9a-f]{64})")
 
 
@@ -81,10 +85,11 @@ def make_token(
     lifetime_s: int,
     kind: TokenKind = NODE,
     name: str = "",
+    uses: int = 1,
 ) -> NewToken:
     """Return the token that ``random`` makes, for the authority with ``fingerprint``.
 
-    ``name``: the only one under which it may be used; empty: any.
+    ``name``: the only one under which it may be used; empty: any.  ``uses``: by how many machines.
 
     Raises:
         TokenError: The lifetime is not between one second and ninety days.
@@ -99,6 +104,8 @@ def make_token(
     entry: dict[str, str | int] = {"secretSha256": _hash(parsed), "expiresAt": expires_at_s}
     if name:
         entry["name"] = name
+    if uses > 1:
+        entry["uses"] = uses
     text = f"{kind.prefix}.{parsed.id}.{parsed.secret}.{parsed.fingerprint}"
     return NewToken(text, parsed.key, json.dumps(entry).encode(), expires_at_s)
 
@@ -160,6 +167,67 @@ def use_of(stored: bytes) -> TokenUse:
 def used(stored: bytes, by: bytes, member_id: int) -> bytes:
     """Return what is stored of a token once it was used by ``by``, for good."""
     return json.dumps(json.loads(stored) | {"usedBy": by.hex(), "memberId": member_id}).encode()
+
+
+def used_by_node(stored: bytes, name: str, key: str) -> bytes:
+    """Return what is stored of a node's token once ``name`` has joined with ``key``.
+
+    The same, if exactly these have joined with it before.
+
+    Raises:
+        TokenError: The token is for another name, or as many as it is for have joined with it.
+    """
+    entry = json.loads(stored)
+    wanted = entry.get("name", name)
+    if wanted != name:
+        raise TokenError(f'the join token is for a node with the name "{wanted}", not "{name}"')
+    user = hashlib.sha256(f"{name} {key}".encode()).hexdigest()[:_USER_DIGITS]
+    users = entry.get("usedBy", [])
+    if user in users:
+        return stored
+    if len(users) >= entry.get("uses", 1):
+        raise TokenError("the join token was used already; create a new one")
+    return json.dumps(entry | {"usedBy": [*users, user]}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What may be told of a stored token: everything but its secret."""
+
+    id: str
+    kind: TokenKind
+    name: str
+    expires_at_s: int
+    uses: int
+    uses_left: int
+
+
+def facts_of(key: bytes, stored: bytes, kind: TokenKind) -> TokenFacts:
+    """Return what may be told of the token that is stored at ``key``."""
+    entry = json.loads(stored)
+    uses = entry.get("uses", 1)
+    # A member's token names the one who has used it, a node's all of them.
+    used_by = entry.get("usedBy", [])
+    count = len(used_by) if isinstance(used_by, list) else 1
+    return TokenFacts(
+        id=key.removeprefix(kind.key_prefix).decode(),
+        kind=kind,
+        name=entry.get("name", ""),
+        expires_at_s=entry["expiresAt"],
+        uses=uses,
+        uses_left=max(uses - count, 0),
+    )
+
+
+def key_of(token_id: str, kind: TokenKind) -> bytes:
+    """Return where a token is stored.
+
+    Raises:
+        TokenError: It is no token's id.
+    """
+    if not _ID.fullmatch(token_id):
+        raise TokenError("expected a token's id: 12 hexadecimal digits, the token's second part")
+    return kind.key_prefix + token_id.encode()
 
 
 def is_expired(stored: bytes, now_s: float) -> bool:

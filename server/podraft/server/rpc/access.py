@@ -8,6 +8,7 @@ certificate says counts only if the authority of that role has signed it.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, Protocol
 
 import grpc
@@ -21,10 +22,12 @@ from podraft.server.auth.identity import (
     IdentityError,
     parsed,
 )
-from podraft.server.auth.recognition import recognized
+from podraft.server.auth.recognition import Proof, recognized
 from podraft.server.budgets.budget import Budgets, Holder, Role
 from podraft.server.rpc.admitting import Gate
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.live_rights import LiveRights
+from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
 _CACHE_MAX: Final = 4096
@@ -52,7 +55,16 @@ class Authorizer(Protocol):
 class Caller:
     """An identity and what it may do: called with attributes, it refuses or returns."""
 
-    __slots__ = ("_lookup", "author", "certificate", "holder", "identity", "unrestricted")
+    __slots__ = (
+        "_lookup",
+        "author",
+        "certificate",
+        "holder",
+        "identity",
+        "is_node",
+        "proof",
+        "unrestricted",
+    )
 
     def __init__(
         self,
@@ -60,10 +72,13 @@ class Caller:
         lookup: Lookup,
         certificate: bytes = b"",
         holder: Holder | None = None,
+        proof: Proof | None = None,
     ) -> None:
         self.identity = identity
-        # PEM; empty: the server itself.
+        # PEM, and what it proves; empty and None: the server itself.
         self.certificate = certificate
+        self.proof = proof
+        self.is_node = identity.node_name is not None
         # Whoever may do everything need not be asked about each write.
         self.unrestricted = identity.is_admin
         # What history says of who wrote; certificates bound a name well below this.
@@ -87,33 +102,62 @@ class Callers:
     """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
 
     def __init__(
-        self, lookup: Lookup, authority: CertificateAuthority, gate: Gate | None = None
+        self,
+        lookup: Lookup,
+        authority: CertificateAuthority,
+        nodes: NodeRegistry,
+        gate: Gate | None = None,
     ) -> None:
         self._lookup = lookup
         self._authority = authority
+        self._nodes = nodes
         self.gate = gate or Gate()
         self._known: dict[bytes, Caller] = {}
+        self.live = LiveRights(self.check)
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
-        """Return who makes the call.
+        """Return who makes the call, if it may make calls now.
 
         Raises:
-            RefusedError: The connection carries no usable certificate.
+            RefusedError: The connection carries no usable certificate, it has expired since
+                the connection was made, or its node was removed.
         """
         pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
         if not pem:
             raise RefusedError(Code.UNAUTHENTICATED, "a client certificate is required")
         caller = self._known.get(pem)
         if caller is None:
-            try:
-                identity = recognized(parsed(pem), self._authority)
-                holder = self.gate.budgets.holder(_role_of(identity), identity.user)
-                caller = Caller(identity, self._lookup, pem, holder)
-            except IdentityError as error:
-                raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
-            if len(self._known) >= _CACHE_MAX:
-                del self._known[next(iter(self._known))]
-            self._known[pem] = caller
+            caller = self._recognize(pem)
+        self.check(caller)
+        return caller
+
+    def check(self, caller: Caller) -> None:
+        """Return if the caller's certificate is still good.
+
+        Raises:
+            RefusedError: It is not.
+        """
+        proof = caller.proof
+        if proof is None:
+            return
+        if proof.expires_at_s <= time.time():
+            raise RefusedError(
+                Code.UNAUTHENTICATED, f'the certificate of "{proof.identity.user}" has expired'
+            )
+        if caller.is_node:
+            self._nodes.check(proof)
+
+    def _recognize(self, pem: bytes) -> Caller:
+        try:
+            proof = recognized(parsed(pem), self._authority)
+        except IdentityError as error:
+            raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
+        identity = proof.identity
+        holder = self.gate.budgets.holder(_role_of(identity), identity.user)
+        caller = Caller(identity, self._lookup, pem, holder, proof)
+        if len(self._known) >= _CACHE_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[pem] = caller
         return caller
 
 

@@ -45,8 +45,10 @@ class BackupService:
             try:
                 caller = callers.of(context)
                 call = callers.gate.enter(context, caller.holder, Resource.STREAMS)
-                caller(Attributes("get", None, subresource=_BACKUPS))
-                await self._backup(call)
+                attributes = Attributes("get", None, subresource=_BACKUPS)
+                caller(attributes)
+                with callers.live.held(caller, attributes):
+                    await self._backup(call)
             except errors.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status

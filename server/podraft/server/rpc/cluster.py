@@ -1,53 +1,44 @@
 """Commit, and what concerns the cluster as a whole: version, join tokens, certificates.
 
-Owns: the handlers of ``CommitService``, ``ClusterService`` and ``JoinService``.
-Invariants: a certificate's subject is what the server knows of the caller, never
-what the request says; a token's secret is neither stored nor logged.
+Owns: the handlers of ``CommitService`` and ``ClusterService``.  Invariants: a certificate's subject
+is what the server knows of the caller, and its key the one that the caller has shown, never what
+the request says.
 """
 
 from __future__ import annotations
 
-import os
 import platform
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import grpc
-
-from podraft.api import kinds, times
+from podraft.api import times
 from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
-from podraft.api.coordination.v1.lease_pb2 import Lease
 from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth import tokens
-from podraft.server.auth.authorize import (
-    CERTIFICATES,
-    JOIN_TOKENS,
-    NODE_LEASE_NAMESPACE,
-    VERSION,
-    Attributes,
-)
+from podraft.server.auth.authorize import CERTIFICATES, JOIN_TOKENS, VERSION, Attributes
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.signing_requests import CertificateRequestError
-from podraft.server.auth.tokens import TokenError
-from podraft.server.rpc import errors, keys, wire
+from podraft.server.auth.identity import check_node_name
+from podraft.server.auth.signing_requests import (
+    CertificateRequestError,
+    key_fingerprint,
+    read_request,
+)
+from podraft.server.auth.tokens import TokenFacts
+from podraft.server.rpc import errors, join_tokens, wire
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.operations import of_write
-from podraft.server.rpc.services import Context, Handler, Methods, unary_methods
+from podraft.server.rpc.services import Methods, unary_methods
 from podraft.server.rpc.writes import Outcome, Writer
-from podraft.server.state.datastore import Committed, Datastore, Delete, Put, Transaction
+from podraft.server.state.datastore import Datastore
 
 WRITES_MAX: Final = 5000
-TOKENS_MAX: Final = 1000
-TOKEN_LIFETIME_S_MIN: Final = 60
-TOKEN_LIFETIME_S_MAX: Final = 604_800
 
 _TYPE_URL: Final = "type.googleapis.com/"
 _COMMIT: Final = "/podraft.api.cluster.v1.CommitService/"
 _CLUSTER: Final = "/podraft.api.cluster.v1.ClusterService/"
-_JOIN: Final = "/podraft.api.cluster.v1.JoinService/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +100,15 @@ class ClusterService:
     """Version, join tokens and the renewal of certificates."""
 
     def __init__(
-        self, datastore: Datastore, authority: CertificateAuthority, facts: ClusterFacts
+        self,
+        datastore: Datastore,
+        authority: CertificateAuthority,
+        facts: ClusterFacts,
+        nodes: NodeRegistry,
     ) -> None:
         self._datastore = datastore
         self._authority = authority
+        self._nodes = nodes
         self._facts = facts
 
     def methods(self, callers: Callers) -> Methods:
@@ -124,6 +120,14 @@ class ClusterService:
                 f"{_CLUSTER}CreateJoinToken": (
                     cluster_pb2.CreateJoinTokenRequest,
                     self._create_join_token,
+                ),
+                f"{_CLUSTER}ListJoinTokens": (
+                    cluster_pb2.ListJoinTokensRequest,
+                    self._list_join_tokens,
+                ),
+                f"{_CLUSTER}DeleteJoinToken": (
+                    cluster_pb2.DeleteJoinTokenRequest,
+                    self._delete_join_token,
                 ),
                 f"{_CLUSTER}RenewCertificate": (
                     cluster_pb2.RenewCertificateRequest,
@@ -148,9 +152,34 @@ class ClusterService:
     ) -> bytes:
         caller(Attributes("create", None, subresource=JOIN_TOKENS))
         lifetime_s = request.lifetime_seconds or tokens.LIFETIME_S_DEFAULT
-        check_lifetime(lifetime_s)
-        token = await create_join_token(self._datastore, self._authority, lifetime_s)
+        join_tokens.check_lifetime(lifetime_s)
+        uses = request.uses or 1
+        join_tokens.check_uses(uses)
+        name = request.node_name
+        if name:
+            problem = check_node_name(name)
+            if problem is not None:
+                raise invalid("nodeName", problem)
+            if uses > 1:
+                raise invalid("uses", "a token for one name is for one machine")
+        token = await join_tokens.create_join_token(
+            self._datastore, self._authority, lifetime_s, name=name, uses=uses
+        )
         return token.SerializeToString()
+
+    async def _list_join_tokens(
+        self, request: cluster_pb2.ListJoinTokensRequest, caller: Caller
+    ) -> bytes:
+        caller(Attributes("list", None, subresource=JOIN_TOKENS))
+        listed = [_token_facts(facts) for facts in await join_tokens.listed_tokens(self._datastore)]
+        return cluster_pb2.ListJoinTokensResponse(tokens=listed).SerializeToString()
+
+    async def _delete_join_token(
+        self, request: cluster_pb2.DeleteJoinTokenRequest, caller: Caller
+    ) -> bytes:
+        caller(Attributes("delete", None, subresource=JOIN_TOKENS))
+        await join_tokens.delete_token(self._datastore, request.id)
+        return cluster_pb2.DeleteJoinTokenResponse().SerializeToString()
 
     async def _renew_certificate(
         self, request: cluster_pb2.RenewCertificateRequest, caller: Caller
@@ -160,124 +189,30 @@ class ClusterService:
         signing_request = request.certificate_signing_request
         node_name = identity.node_name
         try:
+            key = key_fingerprint(read_request(signing_request))
+            if caller.proof is None or key != caller.proof.key:
+                raise CertificateRequestError(
+                    "a certificate is renewed for its own key only; who wants another key joins "
+                    "again, as an administrator allows"
+                )
             if node_name is not None:
                 certificate = self._authority.sign_node(signing_request, node_name, now)
+                await self._nodes.renewed(node_name)
             else:
                 certificate = self._authority.sign_client(signing_request, identity, now)
         except CertificateRequestError as error:
             raise invalid("certificateSigningRequest", str(error)) from None
-        return _certificate(certificate, self._authority)
+        return cluster_pb2.Certificate(
+            certificate=certificate, certificate_authority=self._authority.certificate
+        ).SerializeToString()
 
 
-class JoinService:
-    """Turns a valid token into a node's certificate; asks for no client certificate."""
-
-    def __init__(self, datastore: Datastore, authority: CertificateAuthority) -> None:
-        self._datastore = datastore
-        self._authority = authority
-
-    def methods(self) -> Methods:
-        """Return the service's handlers."""
-        handler: Handler = grpc.unary_unary_rpc_method_handler(
-            self._handle,
-            request_deserializer=cluster_pb2.JoinNodeRequest.FromString,
-            response_serializer=None,
-        )
-        return {f"{_JOIN}JoinNode": handler}
-
-    async def _handle(self, request: cluster_pb2.JoinNodeRequest, context: Context) -> bytes:
-        try:
-            return await self._join(request)
-        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
-
-    async def _join(self, request: cluster_pb2.JoinNodeRequest) -> bytes:
-        try:
-            parsed = tokens.parse_token(request.token)
-            record = await self._datastore.get(parsed.key)
-            stored = record.value if record is not None else None
-            tokens.check_token(request.token, stored, time.time())
-        except TokenError as error:
-            raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
-        now = datetime.now(UTC)
-        await self._check_not_alive(request.node_name, now)
-        try:
-            certificate = self._authority.sign_node(
-                request.certificate_signing_request, request.node_name, now
-            )
-        except CertificateRequestError as error:
-            raise RefusedError(Code.INVALID_ARGUMENT, str(error)) from None
-        return _certificate(certificate, self._authority)
-
-    async def _check_not_alive(self, name: str, now: datetime) -> None:
-        """Check that no living node has the name: a stolen token must not take its place.
-
-        Raises:
-            RefusedError: There is such a node, and its agent renews its lease.
-        """
-        if await self._datastore.get(keys.of_object(kinds.NODE, "", name)) is None:
-            return
-        record = await self._datastore.get(keys.of_object(kinds.LEASE, NODE_LEASE_NAMESPACE, name))
-        if record is None:
-            return
-        spec = Lease.FromString(record.value).spec
-        renewed_s = spec.renew_time.seconds + spec.renew_time.nanos / 1e9
-        remaining_s = renewed_s + spec.lease_duration_seconds - now.timestamp()
-        if remaining_s > 0:
-            raise RefusedError(
-                Code.FAILED_PRECONDITION,
-                f'node "{name}" is alive: its lease is valid for {remaining_s:.0f} s more; '
-                "join with another name, or stop its agent first",
-            )
-
-
-async def create_join_token(
-    datastore: Datastore,
-    authority: CertificateAuthority,
-    lifetime_s: int,
-    kind: tokens.TokenKind = tokens.NODE,
-    name: str = "",
-) -> cluster_pb2.JoinToken:
-    """Make and store a join token; tokens that have expired are removed on the way.
-
-    Raises:
-        RefusedError: There are too many tokens that have not expired.
-    """
-    now_s = time.time()
-    token = tokens.make_token(
-        os.urandom(tokens.RANDOM_BYTES), authority.fingerprint, now_s, lifetime_s, kind, name
+def _token_facts(facts: TokenFacts) -> cluster_pb2.JoinTokenFacts:
+    return cluster_pb2.JoinTokenFacts(
+        id=facts.id,
+        for_member=facts.kind is tokens.MEMBER,
+        name=facts.name,
+        expires_at=meta_pb2.Time(seconds=facts.expires_at_s),
+        uses=facts.uses,
+        uses_left=facts.uses_left,
     )
-    stored = (await datastore.range(kind.key_prefix, limit=TOKENS_MAX)).records
-    writes: list[Put | Delete] = [
-        Delete(record.key) for record in stored if tokens.is_expired(record.value, now_s)
-    ]
-    if len(stored) - len(writes) >= TOKENS_MAX:
-        raise RefusedError(
-            Code.RESOURCE_EXHAUSTED,
-            f"there are {TOKENS_MAX} join tokens already: wait until some have expired",
-        )
-    writes.append(Put(token.key, token.stored, stamped=False))
-    outcome = await datastore.transact(Transaction((), tuple(writes)))
-    assert isinstance(outcome, Committed)  # Without guards nothing can fail.
-    return cluster_pb2.JoinToken(
-        token=token.text, expires_at=meta_pb2.Time(seconds=token.expires_at_s)
-    )
-
-
-def check_lifetime(lifetime_s: int) -> None:
-    """Refuse a token's lifetime that is too short or too long.
-
-    Raises:
-        RefusedError: It is.
-    """
-    if not TOKEN_LIFETIME_S_MIN <= lifetime_s <= TOKEN_LIFETIME_S_MAX:
-        raise invalid(
-            "lifetimeSeconds",
-            f"expected {TOKEN_LIFETIME_S_MIN} to {TOKEN_LIFETIME_S_MAX}, got {lifetime_s}",
-        )
-
-
-def _certificate(certificate: bytes, authority: CertificateAuthority) -> bytes:
-    return cluster_pb2.Certificate(
-        certificate=certificate, certificate_authority=authority.certificate
-    ).SerializeToString()

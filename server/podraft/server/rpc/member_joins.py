@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from typing import Final
 
 import grpc
@@ -19,11 +18,13 @@ import grpc
 from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.tokens import MEMBER, TokenError
+from podraft.server.auth.tokens import MEMBER
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer, Roster, RosterError
 from podraft.server.rpc import errors
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.failed_joins import FailedJoins
+from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.members import (
     LookAtGroup,
     carried_out,
@@ -53,7 +54,9 @@ class MemberJoins:
         look: LookAtGroup,
         administration: Administration | None,
         cluster_id: bytes,
+        failed: FailedJoins,
     ) -> None:
+        self._failed = failed
         self._datastore = datastore
         self._authority = authority
         self._look = look
@@ -71,7 +74,8 @@ class MemberJoins:
 
     async def _handle(self, request: member_pb2.JoinMemberRequest, context: Context) -> bytes:
         try:
-            return (await self._join(request)).SerializeToString()
+            with self._failed.counted(context.peer(), f"server {request.name[:64]}"):
+                return (await self._join(request)).SerializeToString()
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             await errors.abort(context, error)
 
@@ -93,14 +97,7 @@ class MemberJoins:
         Raises:
             RefusedError: It is not valid, or another server's.
         """
-        try:
-            key = tokens.parse_token(request.token, MEMBER).key
-            record = await self._datastore.get(key)
-            stored = record.value if record is not None else None
-            tokens.check_token(request.token, stored, time.time(), MEMBER)
-        except TokenError as error:
-            raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
-        assert record is not None  # Else the check had failed.
+        record = await checked_token(self._datastore, request.token, MEMBER)
         use = tokens.use_of(record.value)
         if use.used_by and use.used_by != request.incarnation:
             raise RefusedError(

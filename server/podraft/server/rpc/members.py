@@ -20,8 +20,8 @@ from podraft.server.replication.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.group_leading import ChangeNotAllowedError
 from podraft.server.replication.roster import MEMBER_NAME
 from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.cluster import check_lifetime, create_join_token
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.join_tokens import check_lifetime, create_join_token
 from podraft.server.rpc.services import Methods, unary_methods
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
 

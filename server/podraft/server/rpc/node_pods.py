@@ -6,7 +6,7 @@ agent that has been told of its pod finds it here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
@@ -22,6 +22,8 @@ class NodePods:
         self._decoded = decoded
         self._by_node: dict[str, dict[bytes, tuple[int, bytes]]] = {}
         self._node_of: dict[bytes, str] = {}
+        # Called with a node and a pod that has left it.
+        self.leavers: list[Callable[[str, Pod], None]] = []
 
     async def follow(self, datastore: Datastore, feed: Feed) -> None:
         """Begin to follow ``feed``, which has not started, from what the store holds now.
@@ -45,6 +47,12 @@ class NodePods:
             self._forget(stored.key)
         else:
             self._place(stored.key, stored.revision, stored.value, event.after)
+        before = event.before
+        if before is not None and before.spec.node_name:
+            node = self._node_of.get(stored.key, "")
+            if node != before.spec.node_name:
+                for leaver in self.leavers:
+                    leaver(before.spec.node_name, before)
 
     def _forget(self, key: bytes) -> None:
         node = self._node_of.pop(key, None)

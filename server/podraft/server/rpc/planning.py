@@ -24,6 +24,7 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.auth import authorize as rules
+from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.access import Authorizer
@@ -354,6 +355,9 @@ class Planner:
         stored, options = entry.message, request.options
         _check_preconditions(entry, options.preconditions)
         decision = admission.prepare_delete(kind, stored, options, now=self._now)
+        if kind is kinds.NODE:
+            # At once, whatever finalizers hold the object back: its certificates end here.
+            self._revoke(request.name)
         match decision:
             case admission.Remove():
                 self._drop(entry)
@@ -363,6 +367,12 @@ class Planner:
                     return Result(kind, entry.value, written=entry.changed)
                 entry.put(decision.object)
                 return Result(kind, entry.value, written=True)
+
+    def _revoke(self, node: str) -> None:
+        """Let nobody be the node any more until it joins anew."""
+        key = node_records.key_of(node)
+        record = node_records.removed(self._now.timestamp())
+        self._extra[key] = Put(key, record.encode(), stamped=False)
 
     def _drop(self, entry: Entry) -> None:
         """Remove the object and what the server keeps on its behalf."""

@@ -18,6 +18,7 @@ from podraft.server.rpc import keys, reads
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.operations import Bind
 from podraft.server.rpc.relay import Relay
 from podraft.server.rpc.services import Methods, unary_methods
@@ -37,12 +38,13 @@ class PodMethods:
         callers: Callers,
         pki: Pki,
         past: PastReads,
+        nodes: NodeRegistry,
     ) -> None:
         self._past = past
         self._datastore = datastore
         self._writer = writer
         self._callers = callers
-        self._relay = Relay(datastore, decoded, callers, pki)
+        self._relay = Relay(datastore, decoded, callers, pki, nodes)
 
     def use(self, pki: Pki) -> None:
         """Reach agents with the certificate of ``pki`` from now on."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import grpc
@@ -22,6 +22,7 @@ from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest, StreamPodLogsReq
 from podraft.internal.node.v1 import node_agent_pb2
 from podraft.server.auth.authorize import EXEC, LOG, Attributes
 from podraft.server.auth.certificates import node_server_name
+from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Resource
 from podraft.server.rpc import errors, keys, reads
@@ -29,6 +30,7 @@ from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.services import Context, parsed
 from podraft.server.state.datastore import Datastore
 
@@ -41,19 +43,31 @@ _START_S_MAX: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a container is: its node's name and the agent's address."""
+    """Where a container is: its node's name, the agent's address, and how the agent is known.
+
+    ``key`` is the fingerprint of the key that must answer; empty: not known.  ``older``: its
+    certificate is from before nodes had names of their own.
+    """
 
     container: str
     node: str
     address: str
+    key: str = ""
+    older: bool = False
 
 
 class Relay:
     """Relays to the agents; keeps a bounded number of connections open."""
 
     def __init__(
-        self, datastore: Datastore, decoded: DecodedObjects, callers: Callers, pki: Pki
+        self,
+        datastore: Datastore,
+        decoded: DecodedObjects,
+        callers: Callers,
+        pki: Pki,
+        nodes: NodeRegistry,
     ) -> None:
+        self._nodes = nodes
         self._datastore = datastore
         self._decoded = decoded
         self._callers = callers
@@ -74,13 +88,16 @@ class Relay:
             caller = self._callers.of(context)
             call = self._callers.gate.enter(context, caller.holder, Resource.STREAMS)
             request = parsed(StreamPodLogsRequest, await call.receive())
-            caller(Attributes("get", kinds.POD, request.namespace, request.name, LOG))
+            self._callers.check(caller)
+            attributes = Attributes("get", kinds.POD, request.namespace, request.name, LOG)
+            caller(attributes)
             _check_logs(request)
             target = await self._find(request.namespace, request.name, request.container)
             request.container = target.container
             channel = await self._channel(target)
             method: Any = channel.unary_stream(f"/{_SERVICE}/StreamLogs")
-            await _pass_on(method(request.SerializeToString()), call, target)
+            with self._callers.live.held(caller, attributes, target.node):
+                await _pass_on(method(request.SerializeToString()), call, target)
         except errors.CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
@@ -106,7 +123,9 @@ class Relay:
         call: Call,
     ) -> None:
         start = first.start
-        caller(Attributes("create", kinds.POD, start.namespace, start.name, EXEC))
+        attributes = Attributes("create", kinds.POD, start.namespace, start.name, EXEC)
+        self._callers.check(caller)
+        caller(attributes)
         if not start.command:
             raise invalid("start.command", "is required")
         target = await self._find(start.namespace, start.name, start.container)
@@ -121,7 +140,8 @@ class Relay:
 
         channel = await self._channel(target)
         method: Any = channel.stream_stream(f"/{_SERVICE}/Exec")
-        await _pass_on(method(forwarded()), call, target)
+        with self._callers.live.held(caller, attributes, target.node):
+            await _pass_on(method(forwarded()), call, target)
 
     async def _find(self, namespace: str, name: str, container: str) -> Target:
         """Return where a pod's container is.
@@ -144,7 +164,12 @@ class Relay:
         node: Node = self._decoded.get(
             kinds.NODE, node_record.key, node_record.mod_revision, node_record.value
         )
-        return Target(container, node_name, _agent_address(node))
+        known = self._nodes.record(node_name) or NodeRecord("")
+        if known.removed_at_s:
+            raise RefusedError(
+                Code.UNAVAILABLE, f'{what} is on node "{node_name}", which was removed'
+            )
+        return Target(container, node_name, _agent_address(node), known.key, known.older)
 
     def use(self, pki: Pki) -> None:
         """Make new connections with the certificate of ``pki``; the old ones grow out of use."""
@@ -158,7 +183,7 @@ class Relay:
         Raises:
             RefusedError: The agent cannot be reached.
         """
-        key = (self._certificates, Target("", target.node, target.address))
+        key = (self._certificates, replace(target, container=""))
         channel = self._channels.pop(key, None)
         if channel is None:
             channel = self._connect(target)
@@ -177,14 +202,17 @@ class Relay:
         return channel
 
     def _connect(self, target: Target) -> grpc.aio.Channel:
-        pair = self._pki.clients["apiserver"]
+        pair, authority = self._pki.clients["apiserver"], self._pki.authority
+        name, trusted = node_server_name(target.node, target.key), authority.node_trust
+        if target.older:
+            name, trusted = target.node, authority.certificate
         credentials = grpc.ssl_channel_credentials(
-            root_certificates=self._pki.authority.node_trust,
+            root_certificates=trusted,
             private_key=pair.key,
             certificate_chain=pair.certificate,
         )
         options = (
-            ("grpc.ssl_target_name_override", node_server_name(target.node)),
+            ("grpc.ssl_target_name_override", name),
             ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
             ("grpc.enable_http_proxy", 0),
             ("grpc.keepalive_time_ms", 30_000),

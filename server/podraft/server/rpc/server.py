@@ -45,14 +45,17 @@ from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.admitting import Gate
 from podraft.server.rpc.backups import BackupService
-from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService, JoinService
+from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.history import HistoryService
 from podraft.server.rpc.member_joins import MemberJoins
 from podraft.server.rpc.members import LookAtGroup, MemberService
+from podraft.server.rpc.node_joins import NodeJoins
 from podraft.server.rpc.node_pods import NodePods
+from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
 from podraft.server.rpc.secret_values import SecretHashes
@@ -140,13 +143,14 @@ class ApiServer:
         self.hub = WatchHub(datastore, self._decoded)
         self._node_pods = NodePods(self._decoded)
         self._gate = Gate()
-        self._callers = Callers(self._node_pods, pki.authority, self._gate)
+        self._nodes = NodeRegistry(datastore)
+        self._callers = Callers(self._node_pods, pki.authority, self._nodes, self._gate)
         self._writer = Writer(datastore, self._decoded, options.addresses)
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
         self._past = PastReads(datastore, self._decoded, self._hashes, tokens_key)
         self._pods = PodMethods(
-            datastore, self._decoded, self._writer, self._callers, pki, self._past
+            datastore, self._decoded, self._writer, self._callers, pki, self._past, self._nodes
         )
         bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
         self._api = grpc.aio.server(options=(*_OPTIONS, *bound))
@@ -167,6 +171,11 @@ class ApiServer:
         """
         await self._ensure_namespaces()
         await self._node_pods.follow(self._datastore, self.hub.feed(kinds.POD))
+        await self._nodes.start()
+        live = self._callers.live
+        self._nodes.observers.append(live.node_changed)
+        self._node_pods.leavers.append(live.pod_left)
+        live.start()
         self.hub.start()
         self._register()
         self.port = _listen(self._api, self._options.listen, self._serving.credentials(mutual=True))
@@ -190,6 +199,8 @@ class ApiServer:
         await self.hub.close()
         await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
         await self._pods.close()
+        await self._nodes.stop()
+        self._callers.live.stop()
 
     def use(self, pki: Pki) -> None:
         """Show the certificates of ``pki`` from the next handshake on."""
@@ -236,7 +247,9 @@ class ApiServer:
         methods |= self._pods.methods()
         methods |= CommitService(self._writer).methods(self._callers)
         methods |= HistoryService(self._past.moments, self._hashes).methods(self._callers)
-        methods |= ClusterService(self._datastore, authority, facts).methods(self._callers)
+        methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
+            self._callers
+        )
         backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
         methods |= backups.methods(self._callers)
         patient = Patient(
@@ -258,9 +271,12 @@ class ApiServer:
         )
         methods |= members.methods(self._callers)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
-        joins = JoinService(self._datastore, authority).methods()
+        failed = FailedJoins()
+        joins = NodeJoins(self._datastore, authority, self._nodes, failed).methods()
         cluster_id = uuid.UUID(facts.cluster_id).bytes
-        member_joins = MemberJoins(self._datastore, authority, look, administration, cluster_id)
+        member_joins = MemberJoins(
+            self._datastore, authority, look, administration, cluster_id, failed
+        )
         joins |= member_joins.methods()
         self._join.add_generic_rpc_handlers((MethodTable(joins),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._api)

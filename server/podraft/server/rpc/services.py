@@ -77,6 +77,8 @@ def _handler(
             call = gate.enter(context, caller.holder)
             data = await call.receive()
             await call.charge(len(data) if writes else 0)
+            # The request may have come long after the call.
+            callers.check(caller)
             answer = await function(parsed(request, data), caller)
             answer = await _composed(answer, call)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
@@ -260,17 +262,19 @@ class KindServices:
                 call = gate.enter(context, caller.holder, Resource.WATCHES)
                 request = parsed(requests_pb2.WatchRequest, await call.receive())
                 await call.charge()
-                caller(
-                    Attributes(
-                        "watch", kind, request.namespace, field_selector=request.field_selector
-                    )
+                # The request may have come long after the call.
+                self._callers.check(caller)
+                attributes = Attributes(
+                    "watch", kind, request.namespace, field_selector=request.field_selector
                 )
+                caller(attributes)
                 wanted = selection.parse(
                     kind, request.namespace, request.label_selector, request.field_selector
                 )
-                await self._past.check_resume(kind, request.resource_version)
-                async for response in self._hub.stream(wanted, request.resource_version):
-                    await call.send(response)
+                with self._callers.live.held(caller, attributes):
+                    await self._past.check_resume(kind, request.resource_version)
+                    async for response in self._hub.stream(wanted, request.resource_version):
+                        await call.send(response)
             except errors.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
