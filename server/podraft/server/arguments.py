@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from podraft.server import logs
+from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
 from podraft.server.replication.roster import MEMBER_NAME
 from podraft.server.state.retention import Retention
 
 if TYPE_CHECKING:
+    from podraft.server.encryption.key_encryption import KeyEncryption
     from podraft.server.external.address import EtcdAddress
 
 API: Final = "api"
@@ -57,10 +59,16 @@ class Arguments:
     member_address: str = ""
     member_listen: str = ""
     accept_damage: bool = False
+    encryption_key_file: Path | None = None
     heartbeat_s: float = 0.1
     election_s: float = 0.5
     join: str = ""
     token: str = ""
+
+    @property
+    def keys(self) -> KeyEncryption:
+        """What wraps the data keys."""
+        return key_encryption(self.data_dir, self.encryption_key_file)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -92,6 +100,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         member_address=given.member_address,
         member_listen=given.member_listen,
         accept_damage=_accept_damage(parser, given),
+        encryption_key_file=given.encryption_key_file,
         heartbeat_s=given.heartbeat_seconds,
         election_s=_checked_election(parser, given),
         join=given.join,
@@ -111,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--data-dir",
         type=Path,
-        default=Path("/var/lib/podraft/server"),
+        default=DATA_DIR_DEFAULT,
         help="where state and keys are kept (default: %(default)s)",
     )
     add(
@@ -285,6 +294,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the last resort of a server alone, when it refuses its state because that has "
         "changed by itself and there is no backup: serve it as it is, once",
     )
+    add_key_arguments(parser)
     add("--etcd-ca", type=Path, metavar="FILE", help="the CA that signed etcd's certificate (PEM)")
     add("--etcd-cert", type=Path, metavar="FILE", help="our certificate for etcd (PEM)")
     add("--etcd-key", type=Path, metavar="FILE", help="the key of --etcd-cert (PEM)")

@@ -91,7 +91,9 @@ async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
     if given.datastore is None and member_start.is_member(given):
         return await member_start.open_member(given, pki, stop)
     if given.datastore is None:
-        options = StoreOptions(retention=given.retention, accept_damage=given.accept_damage)
+        options = StoreOptions(
+            retention=given.retention, accept_damage=given.accept_damage, keys=given.keys
+        )
         return await EmbeddedDatastore.open(given.data_dir / "store", options=options)
     from podraft.server.external import etcd
 
@@ -113,6 +115,7 @@ async def _serve(
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
         data_dir=given.data_dir,
+        keys=given.keys,
         backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
         members=_members(given, datastore),
         more_certificates=partial(_member_certificate, datastore),

@@ -259,7 +259,7 @@ def store_directory(given: Arguments) -> Path:
 
 
 def _store_options(given: Arguments) -> StoreOptions:
-    return StoreOptions(retention=given.retention)
+    return StoreOptions(retention=given.retention, keys=given.keys)
 
 
 def _number(cluster_id: bytes, name: str) -> int:

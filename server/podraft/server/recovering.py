@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
 from podraft.server.replication import forced_recovery
 from podraft.server.replication.forced_recovery import Survivor
 from podraft.server.store.directory import StoreOpenError
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=Path("/var/lib/podraft/server"),
+        default=DATA_DIR_DEFAULT,
         help="of a member whose process has ended (default: %(default)s)",
     )
     parser.add_argument(
@@ -38,10 +39,12 @@ def main(arguments: Sequence[str]) -> None:
         action="store_true",
         help="do it; the other members never come back",
     )
+    add_key_arguments(parser)
     given = parser.parse_args(arguments)
+    keys = key_encryption(given.data_dir, given.encryption_key_file)
     act = forced_recovery.recover_alone if given.accept_data_loss else forced_recovery.survey
     try:
-        survivor = act(given.data_dir / "store", StoreOptions())
+        survivor = act(given.data_dir / "store", StoreOptions(keys=keys))
     except (StoreOpenError, OSError) as error:
         print(f"podraft-server: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
         sys.exit(1)

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from podraft.server.encryption.key_file import KeyFile
+from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
 from podraft.server.store import backup
+from podraft.server.store.backup_format import BackupError, BackupFacts
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,13 +31,26 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--data-dir",
         type=Path,
-        default=Path("/var/lib/podraft/server"),
+        default=DATA_DIR_DEFAULT,
         help="where state is to be kept; may hold nothing but pki (default: %(default)s)",
+    )
+    add_key_arguments(parser)
+    parser.add_argument(
+        "--backup-key-file",
+        type=Path,
+        metavar="FILE",
+        help="the key file of the server that made the backup, if it is not "
+        "--encryption-key-file, which protects what is restored",
+    )
+    parser.add_argument(
+        "--accept-unsealed",
+        action="store_true",
+        help="take also a backup of an older podraft-server, which anyone could have forged",
     )
     given = parser.parse_args(arguments)
     try:
-        facts, revision = _restore(given.file, given.data_dir)
-    except (backup.BackupError, OSError) as error:
+        facts, revision = _restore(given)
+    except (BackupError, OSError) as error:
         print(f"podraft-server: {error}", file=sys.stderr)  # noqa: T201 - the user's one line
         sys.exit(1)
     made = datetime.fromtimestamp(facts.time_ms / 1000, UTC)
@@ -45,12 +61,21 @@ def main(arguments: Sequence[str]) -> None:
     )
 
 
-def _restore(file: Path, data_dir: Path) -> tuple[backup.BackupFacts, int]:
+def _restore(given: argparse.Namespace) -> tuple[BackupFacts, int]:
+    data_dir: Path = given.data_dir
     if data_dir.exists():
         others = sorted(path.name for path in data_dir.iterdir() if path.name != "pki")
         if others:
-            raise backup.BackupError(
+            raise BackupError(
                 f"{data_dir} holds {', '.join(others[:3])}: a backup is restored into a directory "
                 "that is empty or holds pki only"
             )
-    return backup.restore(file, data_dir / "store")
+    keys = key_encryption(data_dir, given.encryption_key_file)
+    backup_keys = KeyFile(given.backup_key_file) if given.backup_key_file is not None else None
+    return backup.restore(
+        given.file,
+        data_dir / "store",
+        keys,
+        backup_keys=backup_keys,
+        accept_unsealed=given.accept_unsealed,
+    )

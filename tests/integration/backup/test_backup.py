@@ -21,15 +21,19 @@ from podraft.client import writes
 from podraft.client.backups import backup
 from podraft.client.client import Client
 from podraft.client.errors import CompactedError, FailedPreconditionError, NotFoundError
+from podraft.server.encryption.key_file import KeyFile, beside
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
 from podraft.server.store.backup import (
     REVISIONS_SKIPPED,
-    BackupEncoder,
-    BackupError,
-    BackupFacts,
     chunks,
     read,
     restore,
+)
+from podraft.server.store.backup_format import (
+    BackupEncoder,
+    BackupError,
+    BackupFacts,
+    new_backup_key,
 )
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
@@ -45,8 +49,15 @@ def records(count: int = 300) -> list[Record]:
     ]
 
 
-def file_of(path: Path, contents: list[Record], facts: BackupFacts = FACTS) -> Path:
-    encoder = BackupEncoder(facts)
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory) -> KeyFile:
+    made = KeyFile(tmp_path_factory.mktemp("keys") / "encryption.key")
+    made.prepare()
+    return made
+
+
+def file_of(path: Path, contents: list[Record], keys: KeyFile, facts: BackupFacts = FACTS) -> Path:
+    encoder = BackupEncoder(facts, new_backup_key(keys))
     pieces = [encoder.header(), *encoder.page(contents[:100]), *encoder.page(contents[100:])]
     path.write_bytes(b"".join([*pieces, encoder.end()]))
     return path
@@ -100,7 +111,8 @@ def test_a_backup_under_load_is_the_state_of_one_revision(
         files = []
         for number in range(5):
             revision = store.revision
-            encoder = BackupEncoder(BackupFacts(store.cluster_id, revision, 1))
+            facts = BackupFacts(store.cluster_id, revision, 1)
+            encoder = BackupEncoder(facts, new_backup_key(beside(tmp_path / "data")))
             pieces = []
             async for piece in chunks(store, encoder, revision):
                 pieces.append(piece)
@@ -118,7 +130,8 @@ def test_a_backup_under_load_is_the_state_of_one_revision(
 
         for number, (file, revision) in enumerate(files):
             directory = tmp_path / f"restored-{number}"
-            facts, begins = await asyncio.to_thread(restore, file, directory)
+            keys = beside(tmp_path / "data")
+            facts, begins = await asyncio.to_thread(restore, file, directory, backup_keys=keys)
             assert (facts.revision, begins) == (revision, revision + REVISIONS_SKIPPED)
             restored = await EmbeddedDatastore.open(directory)
             expected = [model[revision][key] for key in sorted(model[revision])]
@@ -136,23 +149,25 @@ def test_a_backup_under_load_is_the_state_of_one_revision(
     asyncio.run(main())
 
 
-def test_a_whole_file_reads_back(tmp_path: Path) -> None:
-    assert read(file_of(tmp_path / "b", records())).records == tuple(records())
-    assert read(file_of(tmp_path / "empty", [])).records == ()
+def test_a_whole_file_reads_back(tmp_path: Path, keys: KeyFile) -> None:
+    assert read(file_of(tmp_path / "b", records(), keys), keys).records == tuple(records())
+    assert read(file_of(tmp_path / "empty", [], keys), keys).records == ()
 
 
-def test_no_shorter_file_is_taken_for_a_backup(tmp_path: Path) -> None:
-    whole = file_of(tmp_path / "b", records()).read_bytes()
+def test_no_shorter_file_is_taken_for_a_backup(tmp_path: Path, keys: KeyFile) -> None:
+    whole = file_of(tmp_path / "b", records(), keys).read_bytes()
     cut = tmp_path / "cut"
     for length in [*range(0, 64), *range(64, len(whole), 997), *range(len(whole) - 60, len(whole))]:
         cut.write_bytes(whole[:length])
         with pytest.raises(BackupError):
-            restore(cut, tmp_path / "dir")
+            restore(cut, tmp_path / "dir", keys)
     assert entries(tmp_path) == ["b", "cut"]
 
 
-def test_no_flipped_bit_goes_unnoticed_and_nothing_is_written(tmp_path: Path) -> None:
-    whole = file_of(tmp_path / "b", records()).read_bytes()
+def test_no_flipped_bit_goes_unnoticed_and_nothing_is_written(
+    tmp_path: Path, keys: KeyFile
+) -> None:
+    whole = file_of(tmp_path / "b", records(), keys).read_bytes()
     flipped = tmp_path / "flipped"
     random = Random(3)
     places = [*range(60), *range(len(whole) - 60, len(whole))]
@@ -161,22 +176,22 @@ def test_no_flipped_bit_goes_unnoticed_and_nothing_is_written(tmp_path: Path) ->
         damaged[place] ^= 1 << random.randrange(8)
         flipped.write_bytes(damaged)
         with pytest.raises(BackupError):
-            restore(flipped, tmp_path / "dir")
+            restore(flipped, tmp_path / "dir", keys)
     flipped.write_bytes(whole + b"\0")
     with pytest.raises(BackupError, match="bytes follow"):
-        restore(flipped, tmp_path / "dir")
+        restore(flipped, tmp_path / "dir", keys)
     assert entries(tmp_path) == ["b", "flipped"]
 
 
-def test_frames_that_are_left_out_or_exchanged_are_noticed(tmp_path: Path) -> None:
-    encoder = BackupEncoder(FACTS)
+def test_frames_that_are_left_out_or_exchanged_are_noticed(tmp_path: Path, keys: KeyFile) -> None:
+    encoder = BackupEncoder(FACTS, new_backup_key(keys))
     pieces = [encoder.header(), *encoder.page(records()[:9]), *encoder.page(records()[9:20])]
     pieces.append(encoder.end())
     file = tmp_path / "b"
     for order in ((0, 1, 3), (0, 2, 1, 3), (0, 1, 1, 2, 3), (1, 2, 3), (0, 1, 2)):
         file.write_bytes(b"".join(pieces[index] for index in order))
         with pytest.raises(BackupError):
-            restore(file, tmp_path / "dir")
+            restore(file, tmp_path / "dir", keys)
 
 
 def run_restore(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -185,8 +200,10 @@ def run_restore(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", ["store", "lost+found", "admin.conf"])
-def test_a_directory_that_holds_something_is_refused(tmp_path: Path, name: str) -> None:
-    file = file_of(tmp_path / "b", records())
+def test_a_directory_that_holds_something_is_refused(
+    tmp_path: Path, name: str, keys: KeyFile
+) -> None:
+    file = file_of(tmp_path / "b", records(), keys)
     data = tmp_path / "data"
     (data / name).mkdir(parents=True)
     ended = run_restore(file, f"--data-dir={data}")
@@ -255,7 +272,8 @@ def test_the_command_makes_a_backup_and_the_server_a_new_cluster(server, tmp_pat
         # The keys of the first cluster: its admin goes on to be admin.
         other.data_dir.mkdir()
         (server.data_dir / "pki").rename(other.data_dir / "pki")
-        restored = run_restore(file, f"--data-dir={other.data_dir}")
+        keys = server.data_dir.with_name(f"{server.data_dir.name}.keys") / "encryption.key"
+        restored = run_restore(file, f"--data-dir={other.data_dir}", f"--backup-key-file={keys}")
         assert restored.returncode == 0, restored.stderr
         assert cluster in restored.stdout
         other.start()

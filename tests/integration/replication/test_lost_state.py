@@ -17,6 +17,7 @@ from podraft.server.replication.records import encode_base
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.history import History, HistoryBatch
 from podraft.server.store.options import StoreOptions
+from support.sealing import ring_of
 
 MEMBERS = Membership.of((1, 2, 3))
 CLUSTER = bytes(16)
@@ -54,7 +55,7 @@ def test_a_member_whose_disk_was_lost_is_not_a_founder_again(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("restored", [False, True])
 def test_a_members_state_without_its_log_is_refused(tmp_path: Path, restored: bool) -> None:
-    history = History(tmp_path / "history.lmdb", 1 << 20)
+    history = History(tmp_path / "history.lmdb", 1 << 20, ring_of(tmp_path).sealer)
     assert history.cluster_id(lambda: CLUSTER) == CLUSTER
     if restored:
         # Its state came as a snapshot, and its log, with its votes, had been there before.

@@ -19,6 +19,7 @@ from podraft.server.replication.records import (
     encode_hard_state,
 )
 from podraft.server.store.wal import Wal, WalCorruptError
+from support.sealing import SEALER
 
 CLUSTER = bytes(16)
 MEMBERS = Membership.of((1, 2, 3))
@@ -45,7 +46,7 @@ class Written:
 
 
 def load(directory: Path) -> tuple[MemberStorage, Folded]:
-    storage = MemberStorage(Wal.open(directory, CLUSTER, 8192))
+    storage = MemberStorage(Wal.open(directory, CLUSTER, 8192, SEALER))
     return storage, storage.load()
 
 
@@ -155,7 +156,7 @@ def test_what_leaves_a_gap_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_of_another_kind_is_refused(tmp_path: Path) -> None:
-    wal = Wal.open(tmp_path / "raft", CLUSTER, 8192)
+    wal = Wal.open(tmp_path / "raft", CLUSTER, 8192, SEALER)
     assert not list(wal.replay(0))
     wal.append(wal.frame([b"no record"], 0, 1), 1)
     wal.close()

@@ -13,6 +13,8 @@ from random import Random
 import pytest
 from google_crc32c import value as crc32c
 
+from podraft.server.encryption.key_ring import KeyRing
+from podraft.server.encryption.sealing import new_data_key
 from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.members import RaftDatastore
@@ -34,6 +36,7 @@ from podraft.server.state.digests import state_digest
 from podraft.server.store.history import History, HistoryBatch
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import QUICK, RaftCluster
+from support.sealing import ring_of
 from support.store_model import Model, check_watched, random_transaction
 
 SMALL = StoreOptions(
@@ -126,8 +129,15 @@ def test_a_member_far_behind_ends_up_with_the_same_past(
     assert "has the snapshot" in caplog.text
 
 
+def receiver(directory: Path) -> KeyRing:
+    """Return the keys of who receives, which are others than those of who sends."""
+    own = directory / "receiver"
+    own.mkdir(exist_ok=True)
+    return ring_of(own)
+
+
 def made(path: Path, random: Random) -> History:
-    history = History(path, 1 << 20)
+    history = History(path, 1 << 20, ring_of(path.parent).sealer)
     for index in range(1, 10):
         event = Event(index, b"k/%d" % index, random.randbytes(200_000), index, None)
         history.append([HistoryBatch(index, index, 0, (event,))])
@@ -140,7 +150,9 @@ async def outgoing(directory: Path) -> Snapshot:
     async def copy(path: Path) -> None:
         await asyncio.to_thread(history.copy_to, path)
 
-    snapshots = OutgoingSnapshots(directory, copy, lambda index: MARK if index == 9 else None)
+    snapshots = OutgoingSnapshots(
+        directory, copy, lambda index: MARK if index == 9 else None, ring_of(directory)
+    )
     async with snapshots.newest() as snapshot:
         history.close()
         return snapshot
@@ -157,7 +169,9 @@ def test_a_copy_stays_while_it_is_sent_and_then_leaves(tmp_path: Path) -> None:
         async def copy(path: Path) -> None:
             await asyncio.to_thread(history.copy_to, path)
 
-        snapshots = OutgoingSnapshots(tmp_path, copy, lambda _: MARK if continued else None)
+        snapshots = OutgoingSnapshots(
+            tmp_path, copy, lambda _: MARK if continued else None, ring_of(tmp_path)
+        )
         async with snapshots.newest() as first:
             await snapshots.forget()
             continued = False
@@ -181,7 +195,9 @@ def test_a_broken_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
         snapshot = await outgoing(tmp_path)
         sent = 0
         for portion in (3, 2, 100):
-            incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+            incoming = IncomingSnapshot(
+                tmp_path, snapshot.digest, snapshot.size, snapshot.keys, receiver(tmp_path)
+            )
             assert incoming.offset == sent
             async for request in chunks(snapshot, incoming.offset):
                 await incoming.add(request.data, request.checksum)
@@ -193,7 +209,7 @@ def test_a_broken_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
             if incoming.whole:
                 await incoming.finish(MARK, ready_path(tmp_path, MARK))
             incoming.close()
-        received = History(ready_path(tmp_path, MARK), 1 << 20)
+        received = History(ready_path(tmp_path, MARK), 1 << 20, receiver(tmp_path).sealer)
         assert (received.applied_index, received.applied_revision) == (9, 9)
         assert decode_base(received.note(SNAPSHOT_NOTE) or b"") == MARK
         assert [record.key for record in received.newest()] == [
@@ -207,7 +223,9 @@ def test_a_broken_transfer_goes_on_where_it_ended(tmp_path: Path) -> None:
 def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         snapshot = await outgoing(tmp_path)
-        incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+        incoming = IncomingSnapshot(
+            tmp_path, snapshot.digest, snapshot.size, snapshot.keys, receiver(tmp_path)
+        )
         async for request in chunks(snapshot, 0):
             data = bytearray(request.data)
             data[-1] ^= 1
@@ -221,7 +239,9 @@ def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
         assert not ready_path(tmp_path, MARK).exists()
         incoming.close()
         # The next transfer begins anew.
-        incoming = IncomingSnapshot(tmp_path, snapshot.digest, snapshot.size)
+        incoming = IncomingSnapshot(
+            tmp_path, snapshot.digest, snapshot.size, snapshot.keys, receiver(tmp_path)
+        )
         assert incoming.offset == 0
         incoming.close()
 
@@ -232,12 +252,15 @@ def test_a_snapshot_of_a_damaged_state_is_refused(tmp_path: Path) -> None:
     """The sender's file has changed by itself: whoever installed it would be wrong, too."""
 
     async def main() -> None:
+        keys = ring_of(tmp_path).data_keys
         history = made(tmp_path / "history.lmdb", Random(1))
         history.append([HistoryBatch(9, 9, 9, (), digest=state_digest(history.newest()) ^ 1)])
         history.copy_to(tmp_path / "copy.lmdb")
         history.close()
         data = (tmp_path / "copy.lmdb").read_bytes()
-        incoming = IncomingSnapshot(tmp_path, sha256(data).digest(), len(data))
+        incoming = IncomingSnapshot(
+            tmp_path, sha256(data).digest(), len(data), keys, receiver(tmp_path)
+        )
         await incoming.add(data, crc32c(data))
         with pytest.raises(SnapshotError, match="the sender's history file is damaged"):
             await incoming.finish(MARK, ready_path(tmp_path, MARK))
@@ -248,10 +271,27 @@ def test_a_snapshot_of_a_damaged_state_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.noting"))
 
 
+def test_a_snapshot_whose_keys_did_not_come_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        snapshot = await outgoing(tmp_path)
+        other = (new_data_key(),)
+        incoming = IncomingSnapshot(
+            tmp_path, snapshot.digest, snapshot.size, other, receiver(tmp_path)
+        )
+        async for request in chunks(snapshot, 0):
+            await incoming.add(request.data, request.checksum)
+        with pytest.raises(SnapshotError, match="which is not known here"):
+            await incoming.finish(MARK, ready_path(tmp_path, MARK))
+        incoming.close()
+
+    asyncio.run(main())
+    assert not ready_path(tmp_path, MARK).exists()
+
+
 def test_of_another_snapshot_nothing_is_used(tmp_path: Path) -> None:
     async def main() -> None:
         for digest, found in ((bytes(32), 0), (bytes(31) + b"\1", 0), (bytes(31) + b"\1", 3)):
-            incoming = IncomingSnapshot(tmp_path, digest, 100)
+            incoming = IncomingSnapshot(tmp_path, digest, 100, (), receiver(tmp_path))
             assert incoming.offset == found
             await incoming.add(b"abc", crc32c(b"abc"))
             incoming.close()

@@ -16,9 +16,10 @@ from podraft.server.state.datastore import Event, Put, Record, Transaction
 from podraft.server.state.digests import state_digest
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
-from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.history import DIGEST_NOTE, History, HistoryBatch, sealed_digest
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
+from support.sealing import SEALER, ring_of
 from support.waiting import eventually_async
 
 _OPTIONS = MemberOptions(
@@ -106,17 +107,17 @@ def _damage(directory: Path, key: bytes, *, hidden: bool = False) -> None:
 
     ``hidden``: as if it had been applied so, with the digest that belongs to it.
     """
-    history = History(directory / "history.lmdb", _MAP_BYTES)
+    history = History(directory / "history.lmdb", _MAP_BYTES, ring_of(directory).sealer)
     record = next(record for record in history.newest() if record.key == key)
     digest = history.digest
     value = bytes((record.value[0] ^ 1,)) + record.value[1:]
-    suffix = b"\0" + record.mod_revision.to_bytes(8, "big")
-    head = record.create_revision.to_bytes(8, "big") + b"\1"
+    changed = Event(record.mod_revision, key, value, record.create_revision, None)
     with history._environment.begin(write=True, db=history._history) as transaction:
-        transaction.put(key + suffix, head + value)
+        transaction.put(*history.versions.stored(changed))
     assert history.digest == digest
     if hidden:
-        history.set_note(b"state_digest", state_digest(history.newest()).to_bytes(8, "big"))
+        digest = state_digest(history.newest())
+        history.set_note(DIGEST_NOTE, sealed_digest(ring_of(directory).sealer, digest))
     history.close()
 
 
@@ -235,7 +236,7 @@ def test_a_single_store_whose_memory_changed_stops(tmp_path: Path):
 
 def test_a_file_without_a_digest_is_read_as_before(tmp_path: Path):
     path = tmp_path / "history.lmdb"
-    history = History(path, _MAP_BYTES)
+    history = History(path, _MAP_BYTES, SEALER)
     event = Event(1, b"k", b"v", 1, None)
     history.append([HistoryBatch(1, 1, 0, (event,))])
     assert history.digest is None

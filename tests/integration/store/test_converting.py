@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from podraft.server.encryption.key_file import beside
 from podraft.server.raft.entries import Membership
 from podraft.server.replication import converting, member_identity
 from podraft.server.replication.member_identity import MemberIdentity
@@ -15,6 +16,7 @@ from podraft.server.replication.member_recovery import recover_member
 from podraft.server.replication.roster import Peer, Roster
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
 from podraft.server.store import backup
+from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
@@ -117,7 +119,8 @@ def test_a_restored_backup_becomes_a_first_member_too(alone: Path, tmp_path: Pat
 
     async def back_up() -> None:
         store = await EmbeddedDatastore.open(alone)
-        encoder = backup.BackupEncoder(backup.BackupFacts(store.cluster_id, store.revision, 0))
+        facts = BackupFacts(store.cluster_id, store.revision, 0)
+        encoder = BackupEncoder(facts, new_backup_key(beside(alone)))
         with path.open("wb") as file:
             async for chunk in backup.chunks(store, encoder, store.revision):
                 file.write(chunk)
@@ -125,7 +128,7 @@ def test_a_restored_backup_becomes_a_first_member_too(alone: Path, tmp_path: Pat
 
     asyncio.run(back_up())
     restored = tmp_path / "restored"
-    _, revision = backup.restore(path, restored)
+    _, revision = backup.restore(path, restored, backup_keys=beside(alone))
     cluster_id = converting.cluster_of(restored, OPTIONS)
     converting.convert(restored, MEMBERS, OPTIONS)
     _, found, records, _ = state_of_a_member_at(restored, cluster_id)

@@ -27,6 +27,7 @@ from podraft.server.store.directory import StoreInUseError, StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.history import History
 from podraft.server.store.options import StoreOptions
+from support.sealing import ring_of
 
 
 def put(key: bytes, value: bytes = b"v") -> Transaction:
@@ -187,7 +188,7 @@ def test_compaction_returns_the_space(tmp_path: Path) -> None:
             await store.compact(3001)
             assert len((await store.range(b"", revision=3001)).records) == 8
         # Eight versions remain of three thousand, no tombstone, and hardly any log.
-        history = History(tmp_path / "history.lmdb", 1 << 30)
+        history = History(tmp_path / "history.lmdb", 1 << 30, ring_of(tmp_path).sealer)
         assert history.entry_counts() == (8, 0)
         history.close()
         assert len(list((tmp_path / "wal").glob("*.wal"))) <= 2

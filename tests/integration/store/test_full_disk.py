@@ -13,6 +13,7 @@ from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.wal import Wal
+from support.sealing import SEALER
 from support.small_disk import SmallDisk, small_disk
 
 pytestmark = pytest.mark.root
@@ -88,7 +89,7 @@ async def reopen(directory: Path) -> int:
 def test_no_room_is_taken_in_advance_where_it_is_short(tmp_path: Path) -> None:
     segment_bytes = 1024 * 1024
     with small_disk(tmp_path / "disk") as disk:
-        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes)
+        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes, SEALER)
         assert not list(wal.replay(0))
 
         def append(payload: bytes) -> None:
@@ -105,6 +106,6 @@ def test_no_room_is_taken_in_advance_where_it_is_short(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left on device"):
             append(bytes(600 * 1024))
         wal.close()
-        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes)
+        wal = Wal.open(disk.path / "wal", bytes(16), segment_bytes, SEALER)
         assert len(list(wal.replay(0))) == 22
         wal.close()

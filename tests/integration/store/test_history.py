@@ -10,8 +10,10 @@ import lmdb
 import pytest
 
 from podraft.server.state.datastore import Event, Record
-from podraft.server.store.history import History, HistoryBatch, HistoryFormatError
+from podraft.server.store.history import History, HistoryBatch
 from podraft.server.store.segment_files import free_gently
+from podraft.server.store.versions import HistoryFormatError
+from support.sealing import SEALER
 from support.waiting import eventually
 
 
@@ -22,13 +24,13 @@ def batch(revision: int, key: bytes, value: bytes | None, previous: Record | Non
 
 
 def test_the_map_grows_when_it_is_full(tmp_path: Path) -> None:
-    history = History(tmp_path / "history", 128 * 1024)
+    history = History(tmp_path / "history", 128 * 1024, SEALER)
     for start in range(1, 400, 20):
         history.append(
             [batch(n, b"k%04d" % n, b"x" * 4000, None) for n in range(start, start + 20)]
         )
     history.close()
-    history = History(tmp_path / "history", 128 * 1024)
+    history = History(tmp_path / "history", 128 * 1024, SEALER)
     assert history.applied_revision == 400
     assert len(list(history.newest())) == 400
     history.append([batch(401, b"more", b"x" * 100_000, None)])
@@ -37,7 +39,7 @@ def test_the_map_grows_when_it_is_full(tmp_path: Path) -> None:
 
 
 def test_the_time_of_a_revision_is_found(tmp_path: Path) -> None:
-    history = History(tmp_path / "history", 1 << 20)
+    history = History(tmp_path / "history", 1 << 20, SEALER)
     assert history.revision_before(10**15) == 0
     history.append([batch(n, b"k", b"%d" % n, None) for n in range(1, 101)])
     for time_ms, revision in ((0, 0), (1000, 0), (1001, 1), (50_500, 50), (10**9, 100)):
@@ -58,14 +60,14 @@ def test_compaction_may_be_interrupted_after_any_chunk(tmp_path: Path) -> None:
         previous = Record(b"k", value, created, revision) if value is not None else None
     expected = [record for record in (previous,) if record]
     path = tmp_path / "history"
-    history = History(path, 1 << 20)
+    history = History(path, 1 << 20, SEALER)
     history.append(batches)
     at = {n: history.range(b"", b"", 0, n) for n in range(1, 41)}
     done = False
     while not done:
         done = history.compact(39, 3)
         history.close()
-        history = History(path, 1 << 20)
+        history = History(path, 1 << 20, SEALER)
         for revision in range(history.compacted, 41):
             assert history.range(b"", b"", 0, revision) == at[revision]
         assert list(history.newest()) == expected
@@ -79,13 +81,13 @@ def test_compaction_may_be_interrupted_after_any_chunk(tmp_path: Path) -> None:
 
 def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history"
-    History(path, 1 << 20).close()
+    History(path, 1 << 20, SEALER).close()
     environment = lmdb.open(str(path), subdir=False, max_dbs=4)
     with environment.begin(write=True, db=environment.open_db(b"meta")) as transaction:
         transaction.put(b"layout", (99).to_bytes(8, "big"))
     environment.close()
-    with pytest.raises(HistoryFormatError, match="layout 99, expected 1"):
-        History(path, 1 << 20)
+    with pytest.raises(HistoryFormatError, match="layout 99, expected 2"):
+        History(path, 1 << 20, SEALER)
 
 
 def closed(descriptor: int) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Committed, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
@@ -17,6 +19,7 @@ from support.store_disk import DurableCopy
 
 # The history file stays as it is when the store opens: all depends on the log.
 OPTIONS = StoreOptions(segment_bytes=2048, history_flush_interval_s=1000.0)
+FILES = ("history.lmdb", "keys.json")
 
 
 def test_what_was_acknowledged_is_on_disk_at_the_moment_of_its_acknowledgement(
@@ -40,18 +43,21 @@ def test_what_was_acknowledged_is_on_disk_at_the_moment_of_its_acknowledgement(
             if random.random() < 0.3:
                 lost = tmp_path / f"lost-{len(losses)}"
                 lost.mkdir()
-                shutil.copy(tmp_path / "history.lmdb", lost)
+                for name in FILES:
+                    shutil.copy(tmp_path / name, lost)
                 disk.lose_power(lost / "wal")
                 losses.append((lost, dict(acknowledged)))
 
     async def main() -> None:
-        store = await EmbeddedDatastore.open(live, options=OPTIONS)
-        shutil.copy(live / "history.lmdb", tmp_path)
+        options = replace(OPTIONS, keys=beside(live))
+        store = await EmbeddedDatastore.open(live, options=options)
+        for name in FILES:
+            shutil.copy(live / name, tmp_path)
         await asyncio.gather(*(write(store, writer) for writer in range(5)))
         await store.close()
         assert len(losses) > 20
         for lost, expected in losses:
-            recovered = await EmbeddedDatastore.open(lost, options=OPTIONS)
+            recovered = await EmbeddedDatastore.open(lost, options=options)
             records = (await recovered.range(b"")).records
             found = {record.key: record.mod_revision for record in records}
             assert expected.items() <= found.items()

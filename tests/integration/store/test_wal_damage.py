@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.wal import WAL_VERSION, Wal, WalCorruptError
+from support.sealing import SEALER
 from support.waiting import eventually
 
 CLUSTER = b"0123456789abcdef"
@@ -20,7 +23,7 @@ SEGMENT_BYTES = 1024
 
 
 def open_wal(directory: Path, after: int = 0) -> tuple[Wal, list[bytes]]:
-    wal = Wal.open(directory, CLUSTER, SEGMENT_BYTES)
+    wal = Wal.open(directory, CLUSTER, SEGMENT_BYTES, SEALER)
     return wal, [entry.payload for entry in wal.replay(after)]
 
 
@@ -199,7 +202,7 @@ def test_released_segments_go_and_the_rest_still_replays(tmp_path: Path) -> None
 
 def test_the_log_of_another_cluster_is_refused(written: Written) -> None:
     with pytest.raises(WalCorruptError, match="another cluster"):
-        Wal.open(written.path.parent, b"f" * 16, SEGMENT_BYTES)
+        Wal.open(written.path.parent, b"f" * 16, SEGMENT_BYTES, SEALER)
 
 
 def test_a_half_made_segment_is_removed(written: Written) -> None:
@@ -254,8 +257,8 @@ def test_a_crash_while_segments_are_made_and_removed_leaves_a_whole_log(tmp_path
 LOG_ONLY = StoreOptions(segment_bytes=8192, history_flush_interval_s=100.0)
 
 
-async def values(directory: Path) -> list[bytes]:
-    store = await EmbeddedDatastore.open(directory, options=LOG_ONLY)
+async def values(directory: Path, options: StoreOptions) -> list[bytes]:
+    store = await EmbeddedDatastore.open(directory, options=options)
     try:
         records = (await store.range(b"")).records
         assert store.revision == len(records)
@@ -268,15 +271,15 @@ def test_the_store_keeps_what_was_acknowledged_before_the_torn_transaction(
     tmp_path: Path,
 ) -> None:
     live, copy = tmp_path / "live", tmp_path / "copy"
+    options = replace(LOG_ONLY, keys=beside(live))
 
     async def write() -> list[int]:
-        store = await EmbeddedDatastore.open(live, options=LOG_ONLY)
-        segment = next((live / "wal").glob("*.wal"))
+        store = await EmbeddedDatastore.open(live, options=options)
         ends = []
         for number in range(4):
             value = b"value %d" % number
             await store.transact(Transaction((), (Put(b"k%d" % number, value, stamped=False),)))
-            ends.append(len(segment.read_bytes().rstrip(b"\0")))
+            ends.append(store._wal.offset)
         # As if power were lost now: the history file has nothing yet.
         shutil.copytree(live, copy)
         await store.close()
@@ -289,7 +292,7 @@ def test_the_store_keeps_what_was_acknowledged_before_the_torn_transaction(
     for cut in range(ends[2], ends[3], 3):
         segment.write_bytes(whole[:cut])
         (copy / "history.lmdb").write_bytes(history)
-        assert asyncio.run(values(copy)) == [b"value 0", b"value 1", b"value 2"]
+        assert asyncio.run(values(copy, options)) == [b"value 0", b"value 1", b"value 2"]
 
 
 def test_a_log_that_ends_before_the_state_is_noticed(
@@ -322,4 +325,4 @@ def test_a_history_that_is_ahead_of_a_lost_log_is_continued(tmp_path: Path) -> N
     for number in range(3):
         assert asyncio.run(write(b"k%d" % number)) == number + 1
         shutil.rmtree(tmp_path / "data" / "wal")
-    assert len(asyncio.run(values(tmp_path / "data"))) == 3
+    assert len(asyncio.run(values(tmp_path / "data", LOG_ONLY))) == 3

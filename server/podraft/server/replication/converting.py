@@ -21,10 +21,11 @@ from podraft.server.raft.entries import HardState, Membership, SnapshotMark
 from podraft.server.replication.member_identity import new_incarnation
 from podraft.server.replication.member_storage import MemberStorage
 from podraft.server.replication.records import encode_base, encode_hard_state
-from podraft.server.store.directory import StoreOpenError, sync_directory
-from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.directory import DirectoryLock, StoreOpenError, sync_directory
+from podraft.server.store.history import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.recovery import Recovered, recover
+from podraft.server.store.sealed_directory import open_keys
 from podraft.server.store.wal import Wal
 
 _LOG = logging.getLogger(__name__)
@@ -35,14 +36,19 @@ _FIRST_TERM: Final = 1
 
 def cluster_of(directory: Path, options: StoreOptions) -> bytes:
     """Return the cluster id of a server alone, of a new one if ``directory`` is empty."""
-    path = directory / "history.lmdb"
+    path = directory / HISTORY_FILE
     if not path.exists():
         return new_incarnation()
-    history = History(path, options.history_map_bytes)
+    lock = DirectoryLock(directory)
     try:
-        return history.cluster_id(new_incarnation)
+        ring = open_keys(directory, options)
+        history = History(path, options.history_map_bytes, ring.sealer)
+        try:
+            return history.cluster_id(new_incarnation)
+        finally:
+            history.close()
     finally:
-        history.close()
+        lock.release()
 
 
 def check_founder(directory: Path) -> None:
@@ -86,7 +92,7 @@ def convert(directory: Path, members: Membership, options: StoreOptions) -> None
 
 
 def _has_state(directory: Path) -> bool:
-    return (directory / "history.lmdb").exists()
+    return (directory / HISTORY_FILE).exists()
 
 
 def _write_log(
@@ -99,7 +105,7 @@ def _write_log(
     index = history.applied_index
     unfinished = directory / "raft.new"
     shutil.rmtree(unfinished, ignore_errors=True)
-    wal = Wal.open(unfinished, recovered.cluster_id, options.segment_bytes)
+    wal = Wal.open(unfinished, recovered.cluster_id, options.segment_bytes, recovered.ring.sealer)
     storage = MemberStorage(wal)
     storage.load()
     mark = SnapshotMark(index, _FIRST_TERM, members)

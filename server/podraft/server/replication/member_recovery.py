@@ -1,6 +1,6 @@
 """Opening the data directory of a group's member.
 
-Owns: the order of recovery: lock, history file, log; and how a new member begins.
+Owns: the order of recovery: lock, keys, history file, log; and how a new member begins.
 
 Invariant: what the core is given is what the member has said to others, and the state machine is at
 an index that the log holds.  The entries behind that index wait in the log until a leader says
@@ -24,9 +24,10 @@ from podraft.server.replication.records import (
 )
 from podraft.server.state.recent import RecentEvents
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
-from podraft.server.store.history import History
+from podraft.server.store.history import HISTORY_FILE, History
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.recovery import Recovered, load_keyspace
+from podraft.server.store.sealed_directory import open_keys
 from podraft.server.store.wal import Wal, WalCorruptError
 
 _LOG = logging.getLogger(__name__)
@@ -74,23 +75,31 @@ def _open(
 ) -> RecoveredMember:
     if (directory / "wal").exists():
         raise StoreOpenError(f"{directory} holds the store of a server alone")
-    path = directory / "history.lmdb"
-    keyspace = load_keyspace(path, options)
-    history = History(path, options.history_map_bytes)
+    ring = open_keys(directory, options)
+    path = directory / HISTORY_FILE
+    keyspace = load_keyspace(path, options, ring.sealer)
+    history = History(path, options.history_map_bytes, ring.sealer)
     try:
         found = history.cluster_id(lambda: cluster_id)
         if found != cluster_id:
             raise StoreOpenError(
                 f"{directory} belongs to cluster {found.hex()}, not to {cluster_id.hex()}"
             )
-        wal = Wal.open(directory / "raft", cluster_id, options.segment_bytes)
+        wal = Wal.open(
+            directory / "raft",
+            cluster_id,
+            options.segment_bytes,
+            ring.sealer,
+            accept_unsealed=not ring.sealed,
+        )
         storage = MemberStorage(wal)
         restored = _load_log(storage, wal, founders, history)
+        ring.all_sealed()
     except BaseException:
         history.close()
         raise
     recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
-    applied = Recovered(lock, history, wal, keyspace, recent, cluster_id)
+    applied = Recovered(lock, history, wal, keyspace, recent, cluster_id, ring)
     return RecoveredMember(applied, storage, restored)
 
 

@@ -133,7 +133,11 @@ class RaftDatastore:
             self._comparison.told,
         )
         self._snapshots = SnapshotTransfers(
-            config.directory / "snapshots", self._state.copy_to, self._driver, transport
+            config.directory / "snapshots",
+            self._state.copy_to,
+            self._driver,
+            transport,
+            recovered.applied.ring,
         )
         self.group = GroupKnowledge(
             config.me, config.founders, config.addresses, transport, self._dismiss

@@ -17,6 +17,7 @@ from typing import Any, Final
 import grpc
 
 from podraft.internal.raft.v1 import members_pb2
+from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.messages import InstallSnapshot
 from podraft.server.replication.driver import MemberDriver
@@ -25,6 +26,7 @@ from podraft.server.replication.snapshots import (
     OutgoingSnapshots,
     Snapshot,
     SnapshotError,
+    announced_keys,
     chunks,
     clean,
     ready_path,
@@ -50,12 +52,14 @@ class SnapshotTransfers:
         copy: Callable[[Path], Awaitable[None]],
         driver: MemberDriver,
         transport: MemberTransport,
+        ring: KeyRing,
     ) -> None:
         clean(directory)
         self._directory = directory
+        self._ring = ring
         self._driver = driver
         self._transport = transport
-        self._outgoing = OutgoingSnapshots(directory, copy, driver.mark_at)
+        self._outgoing = OutgoingSnapshots(directory, copy, driver.mark_at, ring)
         self._sending: set[MemberId] = set()
         self._receiving = asyncio.Lock()
         self.counts = SnapshotCounts()
@@ -107,7 +111,10 @@ class SnapshotTransfers:
         call, hello = begun
         message = InstallSnapshot(self._transport.me.id, to, term, snapshot.mark)
         announcement = members_pb2.SnapshotAnnouncement(
-            digest=snapshot.digest, size=snapshot.size, message=self._transport.encode(message)
+            digest=snapshot.digest,
+            size=snapshot.size,
+            message=self._transport.encode(message),
+            keys=[members_pb2.DataKey(id=key.id, secret=key.secret) for key in snapshot.keys],
         )
         try:
             await self._transfer(call, hello, announcement, snapshot)
@@ -164,8 +171,11 @@ class SnapshotTransfers:
             raise SnapshotError("the announcement of a snapshot is none")
         if self._receiving.locked() or self._driver.installing:
             raise SnapshotError("another snapshot is being received")
+        keys = announced_keys(announced)
         async with self._receiving:
-            incoming = IncomingSnapshot(self._directory, announced.digest, announced.size)
+            incoming = IncomingSnapshot(
+                self._directory, announced.digest, announced.size, keys, self._ring
+            )
             try:
                 yield members_pb2.SendSnapshotResponse(offset=incoming.offset)
                 async for request in requests:

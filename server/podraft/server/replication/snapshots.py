@@ -5,6 +5,9 @@ Owns: the files below ``snapshots/`` of a data directory, one that goes out and 
     sender:   copy of the history file (one read transaction) -> digest -> chunks, each with its CRC
     receiver: file of what came so far -> whole, digest right -> noted, durable -> installed
 
+The file stays sealed with the sender's data keys, which come with its announcement; the receiver
+takes them into its own key ring, and seals with its own keys what it has got in the background.
+
 Invariants: what is installed has the digest that was announced.  A transfer that broke goes on
 where it ended, while the sender has the same snapshot.  One copy is kept, one received.
 """
@@ -16,7 +19,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,9 @@ from pathlib import Path
 from google_crc32c import value as crc32c
 
 from podraft.internal.raft.v1 import members_pb2
+from podraft.server.encryption.key_encryption import EncryptionError
+from podraft.server.encryption.key_ring import KeyRing
+from podraft.server.encryption.sealing import KEY_BYTES, KEY_ID_BYTES, DataKey
 from podraft.server.raft.entries import SnapshotMark
 from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
 from podraft.server.replication.records import encode_base
@@ -33,6 +39,7 @@ from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import sync_directory
 from podraft.server.store.history import History
 from podraft.server.store.segment_files import remove_gently
+from podraft.server.store.versions import HistoryFormatError
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024
@@ -51,12 +58,14 @@ class Snapshot:
     mark: SnapshotMark
     digest: bytes
     size: int
+    keys: tuple[DataKey, ...]
 
 
 class OutgoingSnapshots:
     """Makes snapshots of this member's state.
 
-    ``copy`` writes the history file's copy; ``mark_at`` says what the log knows of an index.
+    ``copy`` writes the history file's copy; ``mark_at`` says what the log knows of an index;
+    ``ring`` has the keys with which it is sealed.
     """
 
     def __init__(
@@ -64,8 +73,10 @@ class OutgoingSnapshots:
         directory: Path,
         copy: Callable[[Path], Awaitable[None]],
         mark_at: Callable[[int], SnapshotMark | None],
+        ring: KeyRing,
     ) -> None:
         self._directory = directory
+        self._ring = ring
         self._copy = copy
         self._mark_at = mark_at
         self._newest: Snapshot | None = None
@@ -118,9 +129,11 @@ class OutgoingSnapshots:
     async def _make(self) -> Snapshot | None:
         self._made += 1
         path = self._directory / f"outgoing-{self._made}.lmdb"
+        # Before the copy: a key that is dropped meanwhile may still be needed for it.
+        before = self._ring.data_keys
         try:
             await self._copy(path)
-            index = await asyncio.to_thread(_applied_index, path)
+            index = await asyncio.to_thread(_applied_index, path, self._ring)
         except OSError:
             # A part of a copy must not take the room that the log needs.
             path.unlink(missing_ok=True)
@@ -130,7 +143,8 @@ class OutgoingSnapshots:
             await asyncio.to_thread(remove_gently, path)
             return None
         digest, size = await asyncio.to_thread(_digest, path)
-        return Snapshot(path, mark, digest, size)
+        keys = tuple({key.id: key for key in (*before, *self._ring.data_keys)}.values())
+        return Snapshot(path, mark, digest, size, keys)
 
 
 async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.SendSnapshotRequest]:
@@ -150,8 +164,12 @@ async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.S
 class IncomingSnapshot:
     """What came so far of one snapshot; a second transfer of it goes on where the first ended."""
 
-    def __init__(self, directory: Path, digest: bytes, size: int) -> None:
+    def __init__(
+        self, directory: Path, digest: bytes, size: int, keys: Sequence[DataKey], ring: KeyRing
+    ) -> None:
         self._digest = digest
+        self._keys = keys
+        self._ring = ring
         self._size = size
         self._unsynced = 0
         self._path = directory / f"incoming-{digest.hex()}.part"
@@ -208,11 +226,16 @@ class IncomingSnapshot:
         if digest != self._digest:
             self._path.unlink()
             raise SnapshotError("the snapshot is not what was announced")
+        # Durable before the state that needs them can take this member's place.
+        try:
+            self._ring.adopt(self._keys)
+        except EncryptionError as error:
+            raise SnapshotError(str(error)) from None
         # What is noted changes the file: under another name, lest a transfer be resumed with it.
         ready.unlink(missing_ok=True)
         noted = ready.with_suffix(".noting")
         self._path.replace(noted)
-        history = History(noted, _MAP_BYTES)
+        history = History(noted, _MAP_BYTES, self._ring.sealer)
         try:
             if history.applied_index != mark.index:
                 raise SnapshotError(
@@ -224,6 +247,9 @@ class IncomingSnapshot:
                     "history file is damaged"
                 )
             history.set_note(SNAPSHOT_NOTE, encode_base(mark))
+        except HistoryFormatError as error:
+            noted.unlink()
+            raise SnapshotError(f"the snapshot cannot be read: {error}") from None
         except (OSError, SnapshotError):
             noted.unlink()
             raise
@@ -258,8 +284,24 @@ def _digest(path: Path) -> tuple[bytes, int]:
         return hashlib.file_digest(file, "sha256").digest(), file.tell()
 
 
-def _applied_index(path: Path) -> int:
-    history = History(path, _MAP_BYTES)
+def announced_keys(announced: members_pb2.SnapshotAnnouncement) -> list[DataKey]:
+    """Return the keys with which an announced snapshot is sealed.
+
+    Raises:
+        SnapshotError: There are none.
+    """
+    keys = [DataKey(key.id, key.secret) for key in announced.keys]
+    if not keys:
+        raise SnapshotError(
+            "the snapshot is not sealed: its sender runs an older podraft-server; update it first"
+        )
+    if any(len(key.id) != KEY_ID_BYTES or len(key.secret) != KEY_BYTES for key in keys):
+        raise SnapshotError("the announcement of a snapshot holds no keys")
+    return keys
+
+
+def _applied_index(path: Path, ring: KeyRing) -> int:
+    history = History(path, _MAP_BYTES, ring.sealer)
     try:
         return history.applied_index
     finally:

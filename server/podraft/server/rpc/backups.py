@@ -6,6 +6,8 @@ copy, because it holds every Secret.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import uuid
 from contextlib import aclosing
 from typing import Final
@@ -15,14 +17,18 @@ import grpc
 from podraft.api.cluster.v1 import backup_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
+from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption
 from podraft.server.rpc import errors
 from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Context, Methods
 from podraft.server.state.datastore import Datastore
-from podraft.server.store.backup import BackupEncoder, BackupFacts, chunks
+from podraft.server.store.backup import chunks
+from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key
 from podraft.server.store.options import wall_clock_ms
+
+_LOG = logging.getLogger(__name__)
 
 _METHOD: Final = "/podraft.api.cluster.v1.BackupService/Backup"
 _BACKUPS: Final = "backups"
@@ -30,9 +36,15 @@ _AT_ONCE_MAX: Final = 2
 
 
 class BackupService:
-    """Streams backups of ``datastore``; ``refusal`` says why it has none, if it has none."""
+    """Streams backups of ``datastore``, whose keys ``keys`` wraps.
 
-    def __init__(self, datastore: Datastore, cluster_id: str, refusal: str = "") -> None:
+    ``refusal`` says why it has none, if it has none.
+    """
+
+    def __init__(
+        self, datastore: Datastore, cluster_id: str, keys: KeyEncryption, refusal: str = ""
+    ) -> None:
+        self._keys = keys
         self._datastore = datastore
         self._cluster_id = cluster_id
         self._refusal = refusal
@@ -75,7 +87,15 @@ class BackupService:
         revision = (await self._datastore.range(b"_", limit=1)).revision
         cluster_id = uuid.UUID(self._cluster_id).bytes
         facts = BackupFacts(cluster_id, revision, wall_clock_ms())
-        encoder = BackupEncoder(facts)
+        try:
+            key = await asyncio.to_thread(new_backup_key, self._keys)
+        except EncryptionError as error:
+            _LOG.error("no backup can be made: %s", error)
+            raise RefusedError(
+                Code.FAILED_PRECONDITION,
+                "the server's key-encryption key cannot be used; its log says why",
+            ) from None
+        encoder = BackupEncoder(facts, key)
         async with aclosing(chunks(self._datastore, encoder, revision)) as pieces:
             async for piece in pieces:
                 chunk = backup_pb2.BackupChunk(data=piece)

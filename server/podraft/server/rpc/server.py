@@ -39,6 +39,7 @@ from podraft.server.auth.pki import Pki
 from podraft.server.budgets.connections import connections_max
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
+from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
@@ -124,6 +125,7 @@ class ApiOptions:
     version: str
     addresses: AddressRanges
     data_dir: Path
+    keys: KeyEncryption
     backup_refusal: str = ""
     members: LookAtGroup = _alone
     more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
@@ -250,7 +252,9 @@ class ApiServer:
         methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
             self._callers
         )
-        backups = BackupService(self._datastore, facts.cluster_id, self._options.backup_refusal)
+        backups = BackupService(
+            self._datastore, facts.cluster_id, self._options.keys, self._options.backup_refusal
+        )
         methods |= backups.methods(self._callers)
         patient = Patient(
             self._options.data_dir,

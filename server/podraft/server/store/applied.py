@@ -69,6 +69,7 @@ class AppliedState:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self._directory_lock = recovered.lock
+        self._ring = recovered.ring
         self._history = recovered.history
         self._keyspace = recovered.keyspace
         self._recent = recovered.recent
@@ -227,7 +228,7 @@ class AppliedState:
         loaded: list[Keyspace] = []
 
         def replace() -> None:
-            loaded.append(load_keyspace(path, self._options))
+            loaded.append(load_keyspace(path, self._options, self._ring.sealer))
             self._history.replace_by(path)
 
         await self._writer.exclusively(replace)

@@ -2,12 +2,12 @@
 
 Owns: the file's layout.
 
-    history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value
+    history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value, sealed
     revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
                 an author's name stands among the keys, its length marked by the highest bit
-    requests:   revision u64  ->  time_ms u64 | request, 16 bytes | digest, 16 bytes or none
+    requests:   revision u64  ->  time_ms u64 | request and digest, sealed
                 of the revisions whose requests are remembered, and perhaps some older ones
-    meta:       name  ->  u64, or bytes
+    meta:       name  ->  u64, or bytes; the digest of the newest state is sealed
 
 all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
 versions lie together and keys keep their order.
@@ -27,36 +27,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import lmdb
 
+from podraft.server.encryption.sealing import Sealer, SealError
 from podraft.server.state.datastore import Event, Record
-from podraft.server.state.requests import REQUEST_BYTES, AppliedRequest
+from podraft.server.state.requests import AppliedRequest
 from podraft.server.store.copying import copy_environment
 from podraft.server.store.descriptors import RESERVE
-from podraft.server.store.directory import StoreOpenError, sync_directory
+from podraft.server.store.directory import sync_directory
 from podraft.server.store.segment_files import free_gently
 from podraft.server.store.sharing import SharedUse
+from podraft.server.store.stored_requests import StoredRequests
+from podraft.server.store.versions import (
+    SUFFIX_BYTES,
+    HistoryFormatError,
+    Versions,
+    remove_superseded,
+)
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 _NUMBER = Struct(">Q")
-_VERSION = Struct(">QB")
 _KEY_LENGTH = Struct(">H")
 _AUTHOR_MARK = 0x8000
-_PUT, _TOMBSTONE = 1, 2
-_SUFFIX_BYTES = 9
 # With less room than this a failed write is a full disk.
 _ROOM_BYTES = 1024 * 1024
-_DIGEST = b"state_digest"
+HISTORY_FILE: Final = "history.lmdb"
+DIGEST_NOTE: Final = b"state_digest"
+_DIGEST_CONTEXT = b"meta\0state_digest"
 # One commit of the writer has at most 4,000 batches.
 _REQUESTS_REMOVED_MAX = 8_000
 
 ResultT = TypeVar("ResultT")
-
-
-class HistoryFormatError(StoreOpenError):
-    """The history file is of another layout, or damaged."""
 
 
 class HistoryDiskError(OSError):
@@ -93,14 +96,17 @@ class HistoryBatch:
 class History:
     """The LMDB file.  One thread writes; others read snapshots."""
 
-    def __init__(self, path: Path, map_bytes: int) -> None:
+    def __init__(self, path: Path, map_bytes: int, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self.versions = Versions(sealer)
+        self.stored_requests = StoredRequests(sealer)
         # Nobody may read the file while its map grows or it is replaced.
         self._use = SharedUse()
         self._path = path
         self._open(map_bytes)
 
     def _open(self, map_bytes: int) -> None:
-        self._environment = _open_environment(self._path, map_bytes)
+        self._environment = open_environment(self._path, map_bytes)
         self._history = self._environment.open_db(b"history")
         self._revisions = self._environment.open_db(b"revisions")
         self._requests = self._environment.open_db(b"requests")
@@ -181,23 +187,20 @@ class History:
         revisions: list[tuple[bytes, bytes]] = []
         requests: list[tuple[bytes, bytes]] = []
         oldest_request = 0
+        stored_version = self.versions.stored
         for batch in batches:
             if not batch.events:
                 continue
             revision = _NUMBER.pack(batch.revision)
             if batch.request is not None:
-                remembered = batch.request
-                stored = _NUMBER.pack(remembered.time_ms) + remembered.request + remembered.digest
-                requests.append((revision, stored))
+                requests.append(self.stored_requests.stored(batch.request))
                 oldest_request = batch.oldest_request
             keys = [_NUMBER.pack(batch.time_ms)]
             if batch.author:
                 keys += (_KEY_LENGTH.pack(_AUTHOR_MARK | len(batch.author)), batch.author)
             for event in batch.events:
-                key, value = event.key, event.value
-                keys += (_KEY_LENGTH.pack(len(key)), key)
-                head = _VERSION.pack(event.create_revision, _TOMBSTONE if value is None else _PUT)
-                versions.append((key + b"\0" + revision, head + value if value else head))
+                keys += (_KEY_LENGTH.pack(len(event.key)), event.key)
+                versions.append(stored_version(event))
             revisions.append((revision, b"".join(keys)))
         # Neighbours in the file are written together: fewer page visits.
         versions.sort()
@@ -216,9 +219,9 @@ class History:
             self._set(transaction, b"applied_index", last.index)
             self._set(transaction, b"applied_revision", last.revision)
             if last.digest is not None:
-                self._set(transaction, _DIGEST, last.digest)
+                self._set_digest(transaction, last.digest)
             elif versions:
-                transaction.delete(_DIGEST, db=self._meta)
+                transaction.delete(DIGEST_NOTE, db=self._meta)
 
         self._write(put)
         self.applied_index = last.index
@@ -242,7 +245,7 @@ class History:
                 while found and revisions.key() <= _NUMBER.pack(last):
                     stored = revisions.value()
                     for key in _revision_keys(stored):
-                        _remove_superseded(cursor, key, revisions.key())
+                        remove_superseded(cursor, key, revisions.key())
                     found = revisions.delete()
             self._set(transaction, b"compacted", last)
             if stored:
@@ -264,12 +267,12 @@ class History:
             found = cursor.last()
             while found:
                 name, stored = cursor.item()
-                key = name[:-_SUFFIX_BYTES]
-                record = record_of(name, stored)
+                key = name[:-SUFFIX_BYTES]
+                record = self.versions.record(name, stored)
                 if record is not None:
                     yield record
                 found = cursor.prev()
-                if found and cursor.key()[:-_SUFFIX_BYTES] == key:
+                if found and cursor.key()[:-SUFFIX_BYTES] == key:
                     cursor.set_range(key + b"\0")
                     found = cursor.prev()
 
@@ -279,11 +282,8 @@ class History:
             self._environment.begin(db=self._requests) as transaction,
             transaction.cursor() as cursor,
         ):
-            for revision, stored in cursor:
-                (time_ms,) = _NUMBER.unpack_from(stored)
-                digest_at = _NUMBER.size + REQUEST_BYTES
-                request, digest = stored[_NUMBER.size : digest_at], stored[digest_at:]
-                yield AppliedRequest(request, _NUMBER.unpack(revision)[0], time_ms, digest)
+            for name, stored in cursor:
+                yield self.stored_requests.request(name, stored)
 
     def range(
         self, prefix: bytes, start_after: bytes, limit: int, revision: int
@@ -295,10 +295,10 @@ class History:
             above = bool(start_after) and start_after >= prefix
             found = cursor.set_range(start_after + b"\x01" if above else prefix)
             while found:
-                key = cursor.key()[:-_SUFFIX_BYTES]
+                key = cursor.key()[:-SUFFIX_BYTES]
                 if not key.startswith(prefix):
                     break
-                record = _version_at(cursor, key, revision)
+                record = self.versions.at(cursor, key, revision)
                 if record is not None:
                     if limit and len(records) == limit:
                         return records, True
@@ -326,7 +326,7 @@ class History:
                     return revision + 20_000, events
                 for key in _revision_keys(revisions.value()):
                     if key.startswith(prefix):
-                        event = event_of(history, key, last)
+                        event = self.versions.event(history, key, last)
                         events.append(event)
                         size += len(event.value or b"")
                 found = revisions.next()
@@ -361,8 +361,13 @@ class History:
     @property
     def digest(self) -> int | None:
         """The digest of the newest state, as it was applied; None: not known."""
-        found = self.note(_DIGEST)
-        return int(_NUMBER.unpack(found)[0]) if found is not None else None
+        found = self.note(DIGEST_NOTE)
+        if found is None:
+            return None
+        try:
+            return int(_NUMBER.unpack(self._sealer.open(found, _DIGEST_CONTEXT))[0])
+        except SealError as error:
+            raise HistoryFormatError(f"{self._path}: the state's digest: {error}") from None
 
     @property
     def compacted_time_ms(self) -> int:
@@ -380,6 +385,9 @@ class History:
     def _set(self, transaction: Any, name: bytes, number: int) -> None:
         transaction.put(name, _NUMBER.pack(number), db=self._meta)
 
+    def _set_digest(self, transaction: Any, digest: int) -> None:
+        transaction.put(DIGEST_NOTE, sealed_digest(self._sealer, digest), db=self._meta)
+
     def _write(self, act: Callable[[Any], ResultT]) -> ResultT:
         """Carry out ``act`` in a write transaction; the map grows until it fits."""
         while True:
@@ -393,7 +401,7 @@ class History:
                 raise HistoryDiskError(self._path, error) from error
 
 
-def _open_environment(path: Path, map_bytes: int) -> Any:
+def open_environment(path: Path, map_bytes: int) -> Any:
     """Open the file with the largest map that the address space gives."""
     while True:
         try:
@@ -408,6 +416,11 @@ def _open_environment(path: Path, map_bytes: int) -> Any:
             raise HistoryFormatError(f"{path}: {error}") from error
 
 
+def sealed_digest(sealer: Sealer, digest: int) -> bytes:
+    """Return what is stored of the state's digest, which would tell a right guess of a value."""
+    return sealer.seal(_NUMBER.pack(digest), _DIGEST_CONTEXT)
+
+
 def _remove_before(cursor: Any, end: bytes) -> None:
     """Remove some of the entries before ``end``: more than are added, but a bounded number."""
     found = cursor.first()
@@ -415,38 +428,6 @@ def _remove_before(cursor: Any, end: bytes) -> None:
         if not found or cursor.key() >= end:
             return
         found = cursor.delete()
-
-
-def record_of(name: bytes, stored: bytes) -> Record | None:
-    """Return the record of one entry of the versions; None: a deletion."""
-    created, kind = _VERSION.unpack_from(stored)
-    if kind == _TOMBSTONE:
-        return None
-    (revision,) = _NUMBER.unpack_from(name, len(name) - 8)
-    return Record(name[:-_SUFFIX_BYTES], stored[_SUFFIX_BYTES:], created, revision)
-
-
-def _version_at(cursor: Any, key: bytes, revision: int) -> Record | None:
-    """Return the record of ``key`` at ``revision``; the cursor ends up anywhere."""
-    above = key + b"\0" + _NUMBER.pack(revision + 1)
-    found = cursor.prev() if cursor.set_range(above) else cursor.last()
-    if not found or cursor.key()[:-_SUFFIX_BYTES] != key:
-        return None
-    return record_of(*cursor.item())
-
-
-def event_of(cursor: Any, key: bytes, revision: int) -> Event:
-    """Return what ``revision``, which is not compacted, did to ``key``."""
-    name = key + b"\0" + _NUMBER.pack(revision)
-    if not cursor.set_key(name):
-        raise HistoryFormatError(f"version {revision} of {key!r} is missing")
-    record = record_of(*cursor.item())
-    previous = None
-    if cursor.prev() and cursor.key()[:-_SUFFIX_BYTES] == key:
-        previous = record_of(*cursor.item())
-    if record is None:
-        return Event(revision, key, None, 0, previous)
-    return Event(revision, key, record.value, record.create_revision, previous)
 
 
 def _revision_keys(stored: bytes) -> Iterable[bytes]:
@@ -465,15 +446,3 @@ def split_revision(stored: bytes) -> tuple[bytes, list[bytes]]:
         else:
             keys.append(stored[start:offset])
     return author, keys
-
-
-def _remove_superseded(cursor: Any, key: bytes, revision: bytes) -> None:
-    """Delete the version before ``revision``, and that one too if it is a tombstone."""
-    name = key + b"\0" + revision
-    if not cursor.set_key(name):
-        return
-    tombstone = _VERSION.unpack_from(cursor.value())[1] == _TOMBSTONE
-    if cursor.prev() and cursor.key()[:-_SUFFIX_BYTES] == key:
-        cursor.delete()
-    if tombstone and cursor.set_key(name):
-        cursor.delete()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.state.retention import Retention
 
 _MIB = 1024 * 1024
@@ -39,6 +40,9 @@ class StoreOptions:
     history_pending_bytes: int = 64 * _MIB
     retention: Retention = field(default_factory=Retention)
     retention_interval_s: float = 60.0
+
+    # What wraps the data keys; None: the key file beside the data directory.
+    keys: KeyEncryption | None = None
 
     # Whether a state that is not what was applied is served all the same (see ``recovery``).
     accept_damage: bool = False

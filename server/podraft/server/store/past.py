@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from podraft.server.state.datastore import (
     Event,
     FutureRevisionError,
+    Record,
     RevisionCompactedError,
 )
 from podraft.server.state.past import (
@@ -28,7 +29,7 @@ from podraft.server.state.past import (
     Versions,
 )
 from podraft.server.state.retention import Retention
-from podraft.server.store.history import History, event_of, record_of, split_revision
+from podraft.server.store.history import History, split_revision
 from podraft.server.store.history_writer import HistoryWriter
 
 _NUMBER = Struct(">Q")
@@ -87,7 +88,14 @@ class HistoryPast:
 
         def look() -> Versions:
             with self._history.cursors() as (history, revisions):
-                return _versions(history, revisions, key, before or _REVISION_MAX, limit, bytes_max)
+                return _versions(
+                    self._history.versions.record,
+                    (history, revisions),
+                    key,
+                    before or _REVISION_MAX,
+                    limit,
+                    bytes_max,
+                )
 
         return await self._ask(look)
 
@@ -110,7 +118,7 @@ class HistoryPast:
             stored = revisions.value()
             author, keys = split_revision(stored)
             for key in keys:
-                event = event_of(history, key, revision)
+                event = self._history.versions.event(history, key, revision)
                 size += len(event.value or b"")
                 size += len(event.previous.value) if event.previous is not None else 0
                 if size > bytes_max:
@@ -131,8 +139,14 @@ def _time_and_author(revisions: Any, revision: int) -> tuple[int, bytes]:
 
 
 def _versions(
-    history: Any, revisions: Any, key: bytes, before: int, limit: int, bytes_max: int
+    record_of: Callable[[bytes, bytes], Record | None],
+    cursors: tuple[Any, Any],
+    key: bytes,
+    before: int,
+    limit: int,
+    bytes_max: int,
 ) -> Versions:
+    history, revisions = cursors
     items: list[Version] = []
     size = 0
     end = key + b"\0" + _NUMBER.pack(before)

@@ -1,6 +1,6 @@
 """Opening a data directory: what the disk says the state is.
 
-Owns: the order of recovery: lock, history file, log from the history's applied index on.
+Owns: the order of recovery: lock, keys, history file, log from the history's applied index on.
 
 Invariant: the recovered keyspace is what every acknowledged transaction made of it.
 """
@@ -12,13 +12,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from podraft.server.encryption.key_ring import KeyRing
+from podraft.server.encryption.sealing import Sealer
 from podraft.server.state.commands import CommandFormatError, decode_command
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
 from podraft.server.store.applying import apply_transaction
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
-from podraft.server.store.history import History, HistoryBatch, HistoryFormatError
+from podraft.server.store.history import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.options import StoreOptions
+from podraft.server.store.sealed_directory import open_keys
+from podraft.server.store.versions import HistoryFormatError
 from podraft.server.store.wal import Wal, WalCorruptError
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +42,7 @@ class Recovered:
     keyspace: Keyspace
     recent: RecentEvents
     cluster_id: bytes
+    ring: KeyRing
 
 
 def recover(directory: Path, options: StoreOptions) -> Recovered:
@@ -58,11 +63,16 @@ def recover(directory: Path, options: StoreOptions) -> Recovered:
 def _open(directory: Path, options: StoreOptions) -> Recovered:
     lock = DirectoryLock(directory)
     try:
-        path = directory / "history.lmdb"
-        keyspace = load_keyspace(path, options)
-        history = History(path, options.history_map_bytes)
+        ring = open_keys(directory, options)
+        path = directory / HISTORY_FILE
+        keyspace = load_keyspace(path, options, ring.sealer)
+        history = History(path, options.history_map_bytes, ring.sealer)
         try:
-            return _recover(directory, lock, history, keyspace, options)
+            recovered = _recover(directory, lock, ring, history, keyspace, options)
+            if not (directory / "raft").exists():
+                # A group's log is sealed when its member opens it.
+                ring.all_sealed()
+            return recovered
         except BaseException:
             history.close()
             raise
@@ -71,13 +81,13 @@ def _open(directory: Path, options: StoreOptions) -> Recovered:
         raise
 
 
-def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
+def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace:
     """Read the newest state.  Closing unmaps the pages which that touched: all of them.
 
     Raises:
         HistoryFormatError: It is not the state that was written.
     """
-    history = History(path, options.history_map_bytes)
+    history = History(path, options.history_map_bytes, sealer)
     try:
         condemned = history.note(CONDEMNED_NOTE)
         if condemned is not None and not options.accept_damage:
@@ -101,13 +111,20 @@ def load_keyspace(path: Path, options: StoreOptions) -> Keyspace:
 def _recover(
     directory: Path,
     lock: DirectoryLock,
+    ring: KeyRing,
     history: History,
     keyspace: Keyspace,
     options: StoreOptions,
 ) -> Recovered:
     cluster_id = history.cluster_id(lambda: os.urandom(16))
     recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
-    wal = Wal.open(directory / "wal", cluster_id, options.segment_bytes)
+    wal = Wal.open(
+        directory / "wal",
+        cluster_id,
+        options.segment_bytes,
+        ring.sealer,
+        accept_unsealed=not ring.sealed,
+    )
     replayed: list[HistoryBatch] = []
     for entry in wal.replay(history.applied_index):
         try:
@@ -134,4 +151,4 @@ def _recover(
             wal.directory,
             keyspace.revision,
         )
-    return Recovered(lock, history, wal, keyspace, recent, cluster_id)
+    return Recovered(lock, history, wal, keyspace, recent, cluster_id, ring)

@@ -1,18 +1,21 @@
 """The write-ahead log's files.
 
 Owns: the segments ``<first index, 16 hex digits>.wal`` of one directory, and their format
-(version 2, little-endian, every crc is a CRC-32C):
+(version 3, little-endian, every crc is a CRC-32C):
 
     segment header: magic 8 | version u32 | crc u32 | cluster id 16 | first index u64
     frame header:   magic u32 | crc u32 | body length u32 | entries u32 | first index u64 | term u64
-    frame body:     entries x (length u32 | payload)
+    frame body:     entries x (length u32 | payload), sealed for the frame's place
+
+Version 2 is the same without the seal; it is only read where sealing has just begun, and rewritten.
 
 A frame is one batch: it is written with one write and made durable with one fdatasync
 before the next one is written.  Its CRC (seeded with the cluster id) covers the batch as a
 whole, so a batch is on disk entirely or not at all, and only the very last frame can be torn.
 
 Invariants: on ``open`` a torn last frame, which nobody was told is durable, is cut off; any
-other damage is a ``WalCorruptError`` that names file and offset, never a silent loss.
+other damage is a ``WalCorruptError`` that names file and offset, never a silent loss.  The seal
+tells damage from a forgery, the CRC a torn frame from both, whatever keys there are.
 A segment is preallocated with zeros and durable, name included, before it is used.
 """
 
@@ -20,20 +23,24 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
+from typing import BinaryIO
 
 from google_crc32c import extend as extend_crc32c
 from google_crc32c import value as crc32c
 
+from podraft.server.encryption.sealing import OVERHEAD_BYTES, Sealer, SealError, key_of
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.latencies import Latencies
-from podraft.server.store.segment_files import SegmentFiles, allocate
+from podraft.server.store.segment_files import SegmentFiles, allocate, free_gently
 
-WAL_VERSION = 2
+WAL_VERSION = 3
+_UNSEALED_VERSION = 2
+_CONTEXT = b"wal\0"
 _SEGMENT_MAGIC = b"PODRAFTW"
 _FRAME_MAGIC = 0x4D415246  # "FRAM" in the file
 _FRAME_MAGIC_BYTES = _FRAME_MAGIC.to_bytes(4, "little")
@@ -42,6 +49,7 @@ _FRAME_HEADER = Struct("<IIIIQQ")
 _FRAME_CHECKED = Struct("<IIQQ")  # The frame header's part that the CRC covers.
 _LENGTH = Struct("<I")
 _ZEROS = bytes(1 << 20)
+_RESEALED_STEP_BYTES = 4 * 1024 * 1024
 
 
 class WalCorruptError(StoreOpenError):
@@ -66,16 +74,19 @@ class WalEntry:
 class _Segment:
     path: Path
     first_index: int
+    version: int = WAL_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A valid frame: where it is, what it holds."""
+    """A whole frame: where it ends, what it holds."""
 
     end: int
     first_index: int
     term: int
-    payloads: tuple[bytes, ...]
+    count: int
+    checked: bytes
+    body: bytes
 
 
 class Wal:
@@ -84,12 +95,16 @@ class Wal:
     Not thread-safe; ``append`` is called by one thread at a time.
     """
 
-    def __init__(self, directory: Path, cluster_id: bytes, segment_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, cluster_id: bytes, segment_bytes: int, sealer: Sealer
+    ) -> None:
         if len(cluster_id) != 16:
             raise ValueError("a cluster id has 16 bytes")
         self.directory = directory
         self._cluster_id = cluster_id
         self._seed = crc32c(cluster_id)
+        self._sealer = sealer
+        self._context = _CONTEXT + cluster_id
         self._segment_bytes = segment_bytes
         self._segments: list[_Segment] = []
         self._files = SegmentFiles(directory, segment_bytes)
@@ -103,18 +118,31 @@ class Wal:
         self.syncs = Latencies()
 
     @classmethod
-    def open(cls, directory: Path, cluster_id: bytes, segment_bytes: int) -> Wal:
+    def open(
+        cls,
+        directory: Path,
+        cluster_id: bytes,
+        segment_bytes: int,
+        sealer: Sealer,
+        *,
+        accept_unsealed: bool = False,
+    ) -> Wal:
         """Open the log in ``directory``, which is made if it is absent; ``replay`` comes next.
 
         Raises:
             WalCorruptError: A segment's header is damaged or of another cluster.
         """
-        wal = cls(directory, cluster_id, segment_bytes)
-        directory.mkdir(exist_ok=True)
+        wal = cls(directory, cluster_id, segment_bytes, sealer)
+        directory.mkdir(mode=0o700, exist_ok=True)
         for leftover in directory.glob("*.tmp"):
             leftover.unlink()
         for path in sorted(directory.glob("*.wal")):
-            wal._segments.append(_Segment(path, wal._read_segment_header(path)))
+            segment = wal._read_segment_header(path)
+            if segment.version != WAL_VERSION and not accept_unsealed:
+                raise WalCorruptError(
+                    path, 8, "the segment is not sealed, though this directory is: it is not ours"
+                )
+            wal._segments.append(segment)
         return wal
 
     @property
@@ -155,6 +183,7 @@ class Wal:
             self._drop_all_segments()
             self.next_index = after + 1
         elif self._segments:
+            self._seal_old_segments()
             self._descriptor = RESERVE.open(self._segments[-1].path, os.O_RDWR)
         if not self._segments:
             self._create_segment(self._segment_bytes)
@@ -165,8 +194,10 @@ class Wal:
         for payload in payloads:
             parts.append(_LENGTH.pack(len(payload)))
             parts.append(payload)
-        body = b"".join(parts)
-        checked = _FRAME_CHECKED.pack(len(body), len(payloads), first_index, term)
+        plain = b"".join(parts)
+        length = len(plain) + OVERHEAD_BYTES
+        checked = _FRAME_CHECKED.pack(length, len(payloads), first_index, term)
+        body = self._sealer.seal(plain, self._context + checked)
         crc = extend_crc32c(extend_crc32c(self._seed, checked), body)
         return b"".join((_FRAME_MAGIC_BYTES, _LENGTH.pack(crc), checked, body))
 
@@ -178,9 +209,7 @@ class Wal:
             self._descriptor = -1
             self._create_segment(max(self._segment_bytes, _SEGMENT_HEADER.size + len(frame)))
         self.syncs.begin()
-        written = os.pwrite(self._descriptor, frame, self.offset)
-        while written < len(frame):
-            written += os.pwrite(self._descriptor, frame[written:], self.offset + written)
+        _write_all(self._descriptor, frame, self.offset)
         os.fdatasync(self._descriptor)
         self.syncs.end()
         self.offset += len(frame)
@@ -200,6 +229,86 @@ class Wal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    # Sealing anew what is there already.
+
+    def begin_segment(self) -> list[Path]:
+        """Go on in a new segment; return the others, which do not change any more."""
+        if self.offset > _SEGMENT_HEADER.size:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._create_segment(self._segment_bytes)
+        return [segment.path for segment in self._segments[:-1]]
+
+    def resealed(self, path: Path, pause: Callable[[], object] = bool) -> Path | None:
+        """Return a copy of a segment that does not change, sealed with the active key.
+
+        None: it is so already.  For any thread; ``pause`` is called now and then.
+
+        Raises:
+            WalCorruptError: The segment is damaged.
+            OSError: It was removed meanwhile, or the disk does not take the copy.
+        """
+        segment = self._read_segment_header(path)
+        if segment.version == WAL_VERSION and self._is_active(segment):
+            return None
+        copy = path.with_suffix(".resealed.tmp")
+        # A frame that was not sealed grows; the rest of the file is zeros.
+        descriptor = allocate(copy, self._segment_bytes)
+        try:
+            os.pwrite(descriptor, self._segment_header(segment.first_index), 0)
+            end = synced = _SEGMENT_HEADER.size
+            for offset, frame in self._frames(segment):
+                payloads = self._payloads(segment, offset, frame)
+                data = self.frame(payloads, frame.term, frame.first_index)
+                _write_all(descriptor, data, end)
+                end += len(data)
+                if end - synced > _RESEALED_STEP_BYTES:
+                    os.fdatasync(descriptor)
+                    synced = end
+                    pause()
+            os.fsync(descriptor)
+        except BaseException:
+            copy.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        return copy
+
+    def exchange(self, path: Path, copy: Path) -> None:
+        """Put ``copy`` in the place of the segment at ``path``, if that is still needed."""
+        if all(segment.path != path for segment in self._segments):
+            copy.unlink()
+            return
+        old = RESERVE.open(path, os.O_RDWR | os.O_CLOEXEC)
+        copy.rename(path)
+        sync_directory(self.directory)
+        free_gently(old)
+
+    def _is_active(self, segment: _Segment) -> bool:
+        active = self._sealer.active_id
+        return all(key_of(frame.body) == active for _, frame in self._frames(segment))
+
+    def _frames(self, segment: _Segment) -> Iterator[tuple[int, _Frame]]:
+        """Yield the whole frames of a segment, and where they begin."""
+        with segment.path.open("rb") as file, _mapped(file) as data:
+            offset = _SEGMENT_HEADER.size
+            while (frame := self._valid_frame(data, offset)) is not None:
+                yield offset, frame
+                offset = frame.end
+
+    def _seal_old_segments(self) -> None:
+        """Rewrite what an older version left without a seal; a crash in between does no harm."""
+        for segment in self._segments:
+            if segment.version == WAL_VERSION:
+                continue
+            copy = self.resealed(segment.path)
+            assert copy is not None  # It was not sealed.
+            self.exchange(segment.path, copy)
+            segment.version = WAL_VERSION
+            self.offset = _SEGMENT_HEADER.size
+            for _, frame in self._frames(segment):
+                self.offset = frame.end
 
     # Files.
 
@@ -234,12 +343,12 @@ class Wal:
             self._segments.pop().path.unlink()
             sync_directory(self.directory)
 
-    def _segment_header(self, first_index: int) -> bytes:
-        fields = (_SEGMENT_MAGIC, WAL_VERSION, 0, self._cluster_id, first_index)
+    def _segment_header(self, first_index: int, version: int = WAL_VERSION) -> bytes:
+        fields = (_SEGMENT_MAGIC, version, 0, self._cluster_id, first_index)
         crc = crc32c(_SEGMENT_HEADER.pack(*fields))
         return _SEGMENT_HEADER.pack(*fields[:2], crc, *fields[3:])
 
-    def _read_segment_header(self, path: Path) -> int:
+    def _read_segment_header(self, path: Path) -> _Segment:
         with path.open("rb") as file:
             header = file.read(_SEGMENT_HEADER.size)
         if len(header) < _SEGMENT_HEADER.size:
@@ -247,20 +356,23 @@ class Wal:
         magic, version, _, cluster_id, first_index = _SEGMENT_HEADER.unpack(header)
         if magic != _SEGMENT_MAGIC:
             raise WalCorruptError(path, 0, "this is no podraft log")
-        if version != WAL_VERSION:
+        if version not in (WAL_VERSION, _UNSEALED_VERSION):
             raise WalCorruptError(
                 path, 8, f"log format {version} is not known here, only {WAL_VERSION}"
             )
         if cluster_id != self._cluster_id:
             raise WalCorruptError(path, 16, "the log belongs to another cluster")
-        if header != self._segment_header(first_index) or path.stem != f"{first_index:016x}":
+        if (
+            header != self._segment_header(first_index, version)
+            or path.stem != f"{first_index:016x}"
+        ):
             raise WalCorruptError(path, 12, "the segment's header is damaged")
-        return int(first_index)
+        return _Segment(path, int(first_index), version)
 
     # Reading and repair.
 
     def _read_segment(self, segment: _Segment, *, last: bool) -> Iterator[WalEntry]:
-        with segment.path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        with segment.path.open("rb") as file, _mapped(file) as data:
             offset = _SEGMENT_HEADER.size
             expected = segment.first_index
             while (frame := self._valid_frame(data, offset)) is not None:
@@ -268,7 +380,7 @@ class Wal:
                     raise WalCorruptError(
                         segment.path, offset, f"index {frame.first_index}, expected {expected}"
                     )
-                for payload in frame.payloads:
+                for payload in self._payloads(segment, offset, frame):
                     yield WalEntry(expected, frame.term, payload)
                     expected += 1
                 offset = frame.end
@@ -293,7 +405,16 @@ class Wal:
         checked = data[offset + 8 : body_start]
         if extend_crc32c(extend_crc32c(self._seed, checked), body) != crc:
             return None
-        return _Frame(end, first_index, term, _split_payloads(body, count))
+        return _Frame(end, first_index, term, count, checked, body)
+
+    def _payloads(self, segment: _Segment, offset: int, frame: _Frame) -> tuple[bytes, ...]:
+        body = frame.body
+        if segment.version == WAL_VERSION:
+            try:
+                body = self._sealer.open(body, self._context + frame.checked)
+            except SealError as error:
+                raise WalCorruptError(segment.path, offset, f"a frame: {error}") from None
+        return _split_payloads(body, frame.count)
 
     def _check_rest(self, path: Path, data: mmap.mmap, offset: int, *, last: bool) -> None:
         """Tell a torn last frame from damage: nothing whole can follow a torn frame."""
@@ -306,6 +427,16 @@ class Wal:
             found = data.find(_FRAME_MAGIC_BYTES, found + 1)
         if not last and not _is_zero(data, offset):
             raise WalCorruptError(path, offset, "a damaged frame; a newer segment follows")
+
+
+def _mapped(file: BinaryIO) -> mmap.mmap:
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
 
 
 def _split_payloads(body: bytes, count: int) -> tuple[bytes, ...]:

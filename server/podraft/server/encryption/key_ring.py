@@ -1,0 +1,174 @@
+"""The data keys of one data directory.
+
+Owns: ``keys.json`` in it: the keys, wrapped; which of them seals now; whether everything else in
+the directory is sealed.
+
+Invariants: a key is durable here before anything is sealed with it, and leaves only when nothing
+is sealed with it any more.  Once all is sealed, nothing unsealed is believed there again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from podraft.client.private_files import write_private
+from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption, WrappedKey
+from podraft.server.encryption.sealing import DataKey, Sealer, new_data_key
+
+RING_FILE: Final = "keys.json"
+_VERSION: Final = 1
+
+
+class KeyRing:
+    """The open ring; its methods block, from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        keys: KeyEncryption,
+        *,
+        active: DataKey,
+        others: Iterable[DataKey] = (),
+        wrapped: Iterable[WrappedKey] = (),
+        sealed: bool,
+    ) -> None:
+        self.path = path
+        self._keys = keys
+        self._active = active
+        self._others = {key.id: key for key in others}
+        self._wrapped = {key.id: key for key in wrapped}
+        self._sealed = sealed
+        self._lock = threading.Lock()
+        self.sealer = Sealer(active, self._others.values())
+
+    @classmethod
+    def open(cls, path: Path, keys: KeyEncryption) -> KeyRing | None:
+        """Return the ring at ``path``, None if there is none.
+
+        Raises:
+            EncryptionError: It is damaged, or its key-encryption key is not there.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="ascii"))
+            if content["version"] != _VERSION:
+                raise EncryptionError(
+                    f"{path} has version {content['version']}, this podraft reads {_VERSION}"
+                )
+            wrapped = [_decoded(entry) for entry in content["keys"]]
+            active, sealed = bytes.fromhex(content["active"]), bool(content["sealed"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EncryptionError(f"{path} cannot be read: {error!r}") from None
+        try:
+            held = {key.id: DataKey(key.id, keys.unwrap(key)) for key in wrapped}
+            first = held.pop(active)
+        except KeyError:
+            raise EncryptionError(f"{path} lacks its active key {active.hex()}") from None
+        except EncryptionError as error:
+            raise EncryptionError(f"{path}: {error}") from None
+        return cls(path, keys, active=first, others=held.values(), wrapped=wrapped, sealed=sealed)
+
+    @classmethod
+    def create(cls, path: Path, keys: KeyEncryption, *, sealed: bool) -> KeyRing:
+        """Return a new ring, which is durable at ``path``.
+
+        ``sealed``: whether what there is already beside it, if anything, is sealed.
+
+        Raises:
+            EncryptionError: Its key-encryption key cannot be used or made.
+        """
+        keys.prepare()
+        ring = cls(path, keys, active=new_data_key(), sealed=sealed)
+        ring._save()
+        return ring
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing unsealed is left, so that nothing unsealed is believed."""
+        return self._sealed
+
+    def all_sealed(self) -> None:
+        """Note that nothing unsealed is left."""
+        with self._lock:
+            if not self._sealed:
+                self._sealed = True
+                self._save()
+
+    @property
+    def data_keys(self) -> tuple[DataKey, ...]:
+        """Every key with which something may be sealed here."""
+        with self._lock:
+            return (self._active, *self._others.values())
+
+    @property
+    def old_ids(self) -> frozenset[bytes]:
+        """The keys with which nothing new is sealed."""
+        with self._lock:
+            return frozenset(self._others)
+
+    def rotate(self) -> None:
+        """Seal with a new key from now on; all keys are wrapped by the newest one of their kind."""
+        self._keys.prepare()
+        with self._lock:
+            old, made = self._active, new_data_key()
+            others = {**self._others, old.id: old}
+            self._save_as(made, others, rewrap=True)
+            self.sealer.use(made)
+
+    def adopt(self, keys: Iterable[DataKey]) -> None:
+        """Know also ``keys``, with which a snapshot of another member is sealed."""
+        with self._lock:
+            others = dict(self._others)
+            others.update({key.id: key for key in keys if key.id != self._active.id})
+            if others != self._others:
+                self._save_as(self._active, others)
+                self.sealer.know(others.values())
+
+    def drop(self, ids: Collection[bytes]) -> None:
+        """Forget keys with which nothing is sealed any more."""
+        with self._lock:
+            others = {id_: key for id_, key in self._others.items() if id_ not in ids}
+            if others != self._others:
+                self._save_as(self._active, others)
+
+    def _save_as(
+        self, active: DataKey, others: dict[bytes, DataKey], *, rewrap: bool = False
+    ) -> None:
+        before = (self._active, self._others, self._wrapped)
+        self._active, self._others = active, others
+        if rewrap:
+            self._wrapped = {}
+        try:
+            self._save()
+        except BaseException:
+            self._active, self._others, self._wrapped = before
+            raise
+
+    def _save(self) -> None:
+        held = (self._active, *self._others.values())
+        self._wrapped = {
+            key.id: self._wrapped.get(key.id) or self._keys.wrap(key.id, key.secret) for key in held
+        }
+        content = {
+            "version": _VERSION,
+            "sealed": self._sealed,
+            "active": self._active.id.hex(),
+            "keys": [_encoded(key) for key in self._wrapped.values()],
+        }
+        write_private(self.path, json.dumps(content, indent=1).encode())
+
+
+def _encoded(key: WrappedKey) -> dict[str, str]:
+    wrapped = base64.b64encode(key.wrapped).decode()
+    return {"id": key.id.hex(), "wrappedBy": key.wrapped_by, "wrapped": wrapped}
+
+
+def _decoded(entry: dict[str, Any]) -> WrappedKey:
+    wrapped = base64.b64decode(entry["wrapped"], validate=True)
+    return WrappedKey(bytes.fromhex(entry["id"]), str(entry["wrappedBy"]), wrapped)

@@ -1,0 +1,118 @@
+"""One version of a key in the history file.
+
+Owns: its form, and which cursor movements find one.
+
+    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value, sealed
+
+Invariant: a value opens only as this version of this key.  That a key was deleted is sealed, too:
+as nothing.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any, Final
+
+from podraft.server.encryption.sealing import Sealer, SealError, key_of
+from podraft.server.state.datastore import Event, Record
+from podraft.server.store.directory import StoreOpenError
+
+SUFFIX_BYTES: Final = 9
+_NUMBER = Struct(">Q")
+_HEAD = Struct(">QB")
+_PUT, _TOMBSTONE = 1, 2
+_CONTEXT: Final = b"version\0"
+
+
+class HistoryFormatError(StoreOpenError):
+    """The history file is of another layout, or damaged."""
+
+
+class Versions:
+    """Writes and reads versions, whose values ``sealer`` seals."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def stored(self, event: Event) -> tuple[bytes, bytes]:
+        """Return the entry of what ``event`` made of its key."""
+        name = event.key + b"\0" + _NUMBER.pack(event.revision)
+        value = event.value
+        head = _HEAD.pack(event.create_revision, _TOMBSTONE if value is None else _PUT)
+        return name, head + self._sealer.seal(value or b"", _CONTEXT + head + name)
+
+    def record(self, name: bytes, stored: bytes) -> Record | None:
+        """Return the record of an entry; None: a deletion.
+
+        Raises:
+            HistoryFormatError: It was altered, or its key is not known here.
+        """
+        value = self._opened(name, stored)
+        created, kind = _HEAD.unpack_from(stored)
+        if kind == _TOMBSTONE:
+            return None
+        (revision,) = _NUMBER.unpack_from(name, len(name) - _NUMBER.size)
+        return Record(name[:-SUFFIX_BYTES], value, created, revision)
+
+    def resealed(self, name: bytes, stored: bytes) -> bytes | None:
+        """Return the entry sealed with the key that is active now; None: it is already."""
+        if key_of(stored[_HEAD.size :]) == self._sealer.active_id:
+            return None
+        head = stored[: _HEAD.size]
+        return head + self._sealer.seal(self._opened(name, stored), _CONTEXT + head + name)
+
+    def _opened(self, name: bytes, stored: bytes) -> bytes:
+        try:
+            head = stored[: _HEAD.size]
+            return self._sealer.open(stored[_HEAD.size :], _CONTEXT + head + name)
+        except SealError as error:
+            key, revision = name[:-SUFFIX_BYTES], name[-_NUMBER.size :]
+            raise HistoryFormatError(
+                f"version {int.from_bytes(revision, 'big')} of {key!r}: {error}"
+            ) from None
+
+    def at(self, cursor: Any, key: bytes, revision: int) -> Record | None:
+        """Return the record of ``key`` at ``revision``; the cursor ends up anywhere."""
+        above = key + b"\0" + _NUMBER.pack(revision + 1)
+        found = cursor.prev() if cursor.set_range(above) else cursor.last()
+        if not found or cursor.key()[:-SUFFIX_BYTES] != key:
+            return None
+        return self.record(*cursor.item())
+
+    def event(self, cursor: Any, key: bytes, revision: int) -> Event:
+        """Return what ``revision``, which is not compacted, did to ``key``."""
+        name = key + b"\0" + _NUMBER.pack(revision)
+        if not cursor.set_key(name):
+            raise HistoryFormatError(f"version {revision} of {key!r} is missing")
+        record = self.record(*cursor.item())
+        previous = None
+        if cursor.prev() and cursor.key()[:-SUFFIX_BYTES] == key:
+            previous = self.record(*cursor.item())
+        if record is None:
+            return Event(revision, key, None, 0, previous)
+        return Event(revision, key, record.value, record.create_revision, previous)
+
+
+def from_unsealed(name: bytes, stored: bytes) -> Event:
+    """Return the event of an entry of layout 1, in which values were not sealed."""
+    created, kind = _HEAD.unpack_from(stored)
+    (revision,) = _NUMBER.unpack_from(name, len(name) - _NUMBER.size)
+    value = stored[_HEAD.size :] if kind == _PUT else None
+    return Event(revision, name[:-SUFFIX_BYTES], value, created, None)
+
+
+def is_tombstone(stored: bytes) -> bool:
+    """Return whether an entry says that its key was deleted."""
+    return bool(_HEAD.unpack_from(stored)[1] == _TOMBSTONE)
+
+
+def remove_superseded(cursor: Any, key: bytes, revision: bytes) -> None:
+    """Delete the version before ``revision``, and that one too if it is a tombstone."""
+    name = key + b"\0" + revision
+    if not cursor.set_key(name):
+        return
+    tombstone = is_tombstone(cursor.value())
+    if cursor.prev() and cursor.key()[:-SUFFIX_BYTES] == key:
+        cursor.delete()
+    if tombstone and cursor.set_key(name):
+        cursor.delete()
