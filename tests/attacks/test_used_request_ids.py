@@ -24,8 +24,10 @@ from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes
+from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Committed, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 from support.api_objects import example
 from support.identities import NODE, OTHER_NODE, Answer, Speaker, everyone, speaking
 
@@ -300,7 +302,9 @@ async def _write_as_an_older_version(process: ServerProcess, used: bytes) -> Non
     made.note = "as it was"
     write = Put(b"events/default/old", made.SerializeToString())
     request = blake2b(author, key=used, digest_size=16).digest()
-    store = await EmbeddedDatastore.open(process.data_dir / "store")
+    store = await EmbeddedDatastore.open(
+        process.data_dir / "store", options=StoreOptions(keys=beside(process.data_dir))
+    )
     try:
         outcome = await store.transact(Transaction((), (write,), author, request))
         assert isinstance(outcome, Committed)

@@ -22,8 +22,10 @@ from podraft.client.client import Client
 from podraft.client.errors import ApiError
 from podraft.server.auth import tokens
 from podraft.server.auth.pki import read_authority
+from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 from support.membership_processes import (
     GrowingGroup,
     ask,
@@ -328,7 +330,9 @@ def test_an_expired_token_makes_no_server(group: GrowingGroup) -> None:
 
     async def store() -> None:
         # Not by waiting until it has expired: a minute is the shortest.
-        datastore = await EmbeddedDatastore.open(a.data_dir / "store")
+        datastore = await EmbeddedDatastore.open(
+            a.data_dir / "store", options=StoreOptions(keys=beside(a.data_dir))
+        )
         await datastore.transact(Transaction((), (Put(made.key, made.stored, stamped=False),)))
         await datastore.close()
 
