@@ -1,7 +1,8 @@
 """What YAML's scalars and tags mean.  Pure.
 
-They mean what they mean to kubectl: ``yes``, ``on`` and ``y`` are booleans, ``0644`` is octal,
-``1_000`` and ``1e3`` are numbers; dates, ``12:30`` and ``=`` are text.
+They mean what they mean to kubectl: ``yes`` and ``on`` are booleans, ``0644`` is octal, ``1_000``
+and ``1e3`` are numbers; dates, ``12:30`` and ``=`` are text.  Only ``y`` and ``n`` are text here,
+as who writes ``app: y`` means it; to kubectl they are booleans, which a label cannot be.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from podraft.cli.nodes import MERGE, Key, ManifestError
 _TAG = "tag:yaml.org,2002:"
 _BOOLEANS = {
     form: meaning
-    for words, meaning in ((("true", "yes", "on", "y"), True), (("false", "no", "off", "n"), False))
+    for words, meaning in ((("true", "yes", "on"), True), (("false", "no", "off"), False))
     for word in words
     for form in (word, word.capitalize(), word.upper())
 }
