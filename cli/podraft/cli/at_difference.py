@@ -10,7 +10,7 @@ from podraft.cli import reading
 from podraft.cli.connection import Session
 from podraft.cli.differences import differences
 from podraft.cli.manifests import word_of
-from podraft.cli.output.tables import harmless
+from podraft.cli.output.characters import one_line
 from podraft.cli.past import session_at
 from podraft.cli.targets import Target
 
@@ -56,7 +56,7 @@ def _of_kind(old: reading.Found, new: reading.Found, *, status: bool) -> list[st
             changed = differences(before, after, status=status)
             if changed:
                 lines.append(f"~ {word}{where}")
-                lines += [f"    {harmless(one.line())}" for one in changed]
+                lines += [f"    {one_line(one.line())}" for one in changed]
     return lines
 
 

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import click
-
 from podraft.cli.errors import CliError, lines_of_api_error
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 from podraft.client import config
 from podraft.client.client import Client
@@ -70,4 +69,4 @@ def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -
     finally:
         if settings.verbosity:
             took_ms = (time.monotonic() - began_s) * 1000
-            click.echo(f"server {address}, {took_ms:.0f} ms", err=True)
+            printing.say(f"server {address}, {took_ms:.0f} ms", err=True)

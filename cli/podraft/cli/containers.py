@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
 from podraft.api.core.v1 import pod_pb2
 from podraft.cli.errors import CliError
+from podraft.cli.output import printing
 
 
 def all_containers(pod: pod_pb2.Pod) -> list[str]:
@@ -23,7 +22,7 @@ def chosen_container(pod: pod_pb2.Pod, wanted: str | None) -> str:
     if not wanted:
         if len(mains) > 1:
             others = ", ".join(mains)
-            click.echo(f'Defaulted container "{mains[0]}" out of: {others}', err=True)
+            printing.say(f'Defaulted container "{mains[0]}" out of: {others}', err=True)
         return mains[0]
     names = all_containers(pod)
     if wanted not in names:

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from podraft.cli import manifests
 from podraft.cli.connection import Session, load_config
 from podraft.cli.errors import CliError, shorten
 from podraft.cli.manifests import Item
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 from podraft.cli.sources import read_sources
 from podraft.client.errors import NotFoundError
@@ -40,7 +39,7 @@ def read_items(
         ignore_unsupported=ignore_unsupported,
     )
     for warning in reading.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        printing.warn(warning)
     if reading.faults:
         raise CliError(nothing, *shorten(f"  {fault}" for fault in reading.faults))
     if not reading.items:

@@ -59,10 +59,12 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
     if isinstance(error, errors.UnavailableError):
         # gRPC names the address a second time, and its own states.
         cause = error.message.rpartition(": ")[2] or "no answer"
-        hint = "that podraft-server runs and that the server address in the config is right"
+        hint = "  check that podraft-server runs and that the server address in the config is right"
+        lines = [f"cannot reach the API server at {address}: {cause}", hint]
         if "refused" not in cause.lower():
-            hint += ";\n  a certificate of another cluster is turned away like this, too"
-        return (f"cannot reach the API server at {address}: {cause}", f"  check {hint}")
+            lines[1] += ";"
+            lines.append("  a certificate of another cluster is turned away like this, too")
+        return tuple(lines)
     if isinstance(error, errors.UnauthenticatedError):
         return (
             f"the API server at {address} does not accept your certificate: {error.message}",

@@ -17,6 +17,7 @@ import click
 
 from podraft.cli import errors
 from podraft.cli.durations import DURATION
+from podraft.cli.output import printing
 from podraft.cli.settings import DEFAULT_REQUEST_TIMEOUT_S, Settings
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -246,18 +247,18 @@ def _end(run: Callable[[], Any]) -> int:
     """Run, and return the exit code; say on standard error why it is not 0."""
     try:
         result = run()
-        sys.stdout.flush()
+        printing.finish()
     except errors.CliError as error:
         _complain(error.lines)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        printing.say(*_lines_of(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo(err=True)
+        printing.say("", err=True)
         return errors.INTERRUPTED
     except BrokenPipeError:
-        return _reader_is_gone()
+        return printing.reader_is_gone()
     except OSError as error:
         _complain([f"{error.filename}: {error.strerror}" if error.filename else str(error)])
         return errors.FAILURE
@@ -282,16 +283,17 @@ def _our_fault(error: Exception) -> int:
 
 
 def _complain(lines: Sequence[str]) -> None:
-    click.echo(f"Error: {lines[0]}", err=True)
-    for line in lines[1:]:
-        click.echo(line, err=True)
+    printing.say(f"Error: {lines[0]}", *lines[1:], err=True)
 
 
-def _reader_is_gone() -> int:
-    """End quietly, as a tool in a pipe does, when nobody reads the output any more."""
-    import os
-    import signal
-
-    # What is still buffered would fail again when the interpreter flushes at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + signal.SIGPIPE
+def _lines_of(error: click.ClickException) -> list[str]:
+    """Return what click says of a command line, which may hold anything."""
+    message = error.format_message().splitlines() or [""]
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return message
+    lines: list[str] = []
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        lines += error.ctx.get_usage().splitlines()
+        lines.append(f"Try '{error.ctx.command_path} --help' for help.")
+        lines.append("")
+    return [*lines, f"Error: {message[0]}", *message[1:]]

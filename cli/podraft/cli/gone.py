@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import click
-
 from podraft.api import kinds
 from podraft.cli.connection import Session
 from podraft.cli.ending_namespaces import holding_conditions
 from podraft.cli.errors import CliError, shorten
 from podraft.cli.manifests import word_of
+from podraft.cli.output import printing
 from podraft.cli.output.progress import ProgressView
 from podraft.cli.watching import states
 
@@ -61,7 +60,7 @@ async def _tell_when_slow(waits: Sequence[asyncio.Task[None]], left: dict[str, s
         return
     word, why = next(iter(left.items()))
     more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-    click.echo(f"waiting for {word}{more} to be gone: {why}", err=True)
+    printing.say(f"waiting for {word}{more} to be gone: {why}", err=True)
 
 
 async def _wait_group(

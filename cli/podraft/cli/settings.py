@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from podraft.cli.output import colour
+from podraft.cli.output import printing
 
 DEFAULT_REQUEST_TIMEOUT_S = 30.0
 
@@ -25,8 +24,8 @@ class Settings:
 
     def coloured(self) -> bool:
         """Say whether standard output is to be coloured."""
-        return colour.wanted(self.colour, sys.stdout)
+        return printing.coloured(self.colour)
 
     def live(self) -> bool:
         """Say whether progress can be drawn over: a person looks at standard output."""
-        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        return printing.stdout_is_terminal() and os.environ.get("TERM") != "dumb"

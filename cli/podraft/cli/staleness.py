@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import click
-
 from podraft.api import kinds
 from podraft.cli.connection import Session
+from podraft.cli.output import printing
 from podraft.cli.output.ages import human_duration
 from podraft.cli.reading import Found
 from podraft.client.errors import ApiError
@@ -27,7 +26,7 @@ async def say_how_old(session: Session, found: Sequence[Found]) -> None:
         listed = await session.client.resource(kinds.NAMESPACE).list(limit=1)
         revisions = [listed.resource_version]
     revision = min(revisions, key=int)
-    click.echo(f"As of revision {revision}{await _made(session, revision)}.", err=True)
+    printing.say(f"As of revision {revision}{await _made(session, revision)}.", err=True)
 
 
 async def _made(session: Session, revision: str) -> str:

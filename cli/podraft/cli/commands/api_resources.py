@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 
@@ -26,4 +27,4 @@ def api_resources(settings: Settings, no_headers: bool) -> None:
         for kind in sorted(kinds.KINDS, key=lambda kind: (kind.group, kind.resource))
     ]
     headers = ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
-    click.echo(tables.render(None if no_headers else headers, rows), nl=False)
+    printing.text(tables.render(None if no_headers else headers, rows))

@@ -9,6 +9,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -160,11 +161,12 @@ def _report(
     if output in ("yaml", "json"):
         objects = [stored.get(i) or action.item.message for i, action in enumerate(actions)]
         value = documents.document_of(objects, single=True)
-        click.echo(documents.render(value, output), nl=False)
+        printing.data(documents.render(value, output))
         return
-    lines = []
     for action in actions:
         outcome = action.outcome
         shown = colour.paint_status(outcome, outcome) if settings.coloured() else outcome
-        lines.append(action.item.word if output == "name" else f"{action.item.word} {shown}{note}")
-    click.echo("\n".join(lines))
+        if output == "name":
+            printing.data(f"{action.item.word}\n")
+        else:
+            printing.say(f"{action.item.word} {shown}{note}")

@@ -9,6 +9,7 @@ import click
 
 from podraft.cli.errors import CliError
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def backup(settings: Settings, file: Path, force: bool) -> None:
             f"{file}: {summary.records} keys at revision {summary.revision}, {summary.bytes} bytes"
         )
 
-    click.echo(run(settings, body))
+    printing.say(run(settings, body))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 
@@ -22,4 +23,4 @@ def completion(settings: Settings, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(found(cli, {}, "podraft", "_PODRAFT_COMPLETE").source())
+    printing.data(found(cli, {}, "podraft", "_PODRAFT_COMPLETE").source() + "\n")

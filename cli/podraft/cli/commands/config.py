@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from podraft.cli.framework import Group
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 config = Group("config", help="Show the clusters and contexts in use.")
@@ -22,7 +23,7 @@ def view(settings: Settings, output: str, raw: bool) -> None:
     from podraft.cli.output import documents
 
     document = _read(settings)
-    click.echo(documents.render(document if raw else _redacted(document), output), nl=False)
+    printing.data(documents.render(document if raw else _redacted(document), output))
 
 
 @config.add("current-context")
@@ -33,7 +34,7 @@ def current_context(settings: Settings) -> None:
     name = settings.context or _read(settings).get("current-context")
     if not name:
         raise CliError("current-context is not set")
-    click.echo(name)
+    printing.data(f"{name}\n")
 
 
 @config.add("get-contexts")
@@ -56,7 +57,7 @@ def get_contexts(settings: Settings) -> None:
             ]
         )
     headers = ["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"]
-    click.echo(tables.render(headers, rows), nl=False)
+    printing.text(tables.render(headers, rows))
 
 
 def _read(settings: Settings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def _set(settings: Settings, nodes: Sequence[str], *, unschedulable: bool) -> No
             name = argument.removeprefix("node/").removeprefix("nodes/")
             node = await session.client.nodes.get(name)
             if node.spec.unschedulable == unschedulable:
-                click.echo(f"node/{name} already {word}")
+                printing.say(f"node/{name} already {word}")
                 continue
             patch = {"spec": {"unschedulable": True if unschedulable else None}}
             await session.client.nodes.patch(name, patch, uid=node.metadata.uid)
-            click.echo(f"node/{name} {word}")
+            printing.say(f"node/{name} {word}")
 
     run(settings, body)

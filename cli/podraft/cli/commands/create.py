@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,6 @@ def create(
         except ApiError as error:
             raise located(error, writing, "nothing was created") from None
         note = " (server dry run)" if dry_run == "server" else ""
-        click.echo("\n".join(f"{action.item.word} created{note}" for action in actions))
+        printing.say(*(f"{action.item.word} created{note}" for action in actions))
 
     run(settings, body)

@@ -11,6 +11,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def delete(
             query = Query(session.namespace, selector, "", all_namespaces)
             victims = await _chosen(session, targets, query)
         if not victims:
-            click.echo("No resources found.", err=True)
+            printing.say("No resources found.", err=True)
             return
         deleted, missing = await _delete_all(session, victims, how, output)
         if wait_for:
@@ -186,11 +187,11 @@ async def _delete_all(
             except NotFoundError:
                 return None
             if output == "name":
-                click.echo(word_of(victim.kind, victim.name))
+                printing.data(f"{word_of(victim.kind, victim.name)}\n")
             else:
                 title = word_of(victim.kind, victim.name).partition("/")[0]
                 forced = " force" if how.grace_s == 0 else ""
-                click.echo(f'{title} "{victim.name}"{forced} deleted')
+                printing.say(f'{title} "{victim.name}"{forced} deleted')
             return str(obj.metadata.uid)
 
     uids = await asyncio.gather(*map(one, victims))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def describe(
                 around = await _surroundings(session, one.kind, obj)
                 texts.append("\n".join(descriptions.lines(obj, around, session.now_s())))
         if texts:
-            click.echo("\n\n\n".join(texts))
+            printing.text("\n\n\n".join(texts) + "\n")
         elif not any(one.missing for one in found):
-            click.echo(f"No resources found in {session.namespace} namespace.", err=True)
+            printing.say(f"No resources found in {session.namespace} namespace.", err=True)
         reading.complain_of_missing(found, session.namespace)
 
     run(settings, body)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ def diff(
     except CliError as error:
         # 1 means "different" to scripts, as it does for diff itself.
         raise CliError(*error.lines, exit_code=_FAILED) from None
+    from podraft.cli.output import colour
+
     for line in lines:
         code = _COLOURS.get(line[:1]) if settings.coloured() else None
-        click.echo(f"\x1b[{code}m{line}\x1b[0m" if code else line)
+        printing.say(colour.paint(line, code) if code else line)
     if lines:
         raise SystemExit(_DIFFERENT)
 
@@ -120,7 +123,7 @@ def _since(
     except CliError as error:
         raise CliError(*error.lines, exit_code=_FAILED) from None
     for line in lines:
-        click.echo(line)
+        printing.say(line)
     if lines:
         raise SystemExit(_DIFFERENT)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def doctor(settings: Settings, output: str | None, no_disk: bool, quiet: bool) -
     if output == "json":
         from podraft.cli.output import documents
 
-        click.echo(documents.render(_document(seen, found), output), nl=False)
+        printing.data(documents.render(_document(seen, found), output))
     else:
         _print(found, quiet=quiet)
     return max(finding.severity for finding in found)
@@ -52,17 +53,17 @@ def _print(found: Sequence[Finding], *, quiet: bool) -> None:
     shown = [finding for finding in found if finding.severity or not quiet]
     subject = max((len(finding.subject) for finding in shown), default=0)
     for finding in shown:
-        click.echo(
+        printing.say(
             f"{words[finding.severity]:<7}  {finding.subject:<{subject}}  "
             f"{finding.check}: {finding.message}"
         )
         if finding.advice:
-            click.echo(f"{'':<7}  {'':<{subject}}    -> {finding.advice}")
+            printing.say(f"{'':<7}  {'':<{subject}}    -> {finding.advice}")
     counts = [
         f"{sum(finding.severity == severity for finding in found)} {words[severity]}"
         for severity in Severity
     ]
-    click.echo(", ".join(counts))
+    printing.say(", ".join(counts))
 
 
 def _document(seen: Examination, found: Sequence[Finding]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def exec(
         expect_kind(target, (kinds.POD,), "exec")
         name = name_of(target)
     if tty and not stdin_is_terminal():
-        click.echo("Warning: standard input is no terminal; running without one", err=True)
+        printing.warn("standard input is no terminal; running without one")
         tty = False
 
     async def body(session: Session) -> int:

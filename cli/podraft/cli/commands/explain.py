@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def explain(settings: Settings, path: str, recursive: bool) -> None:
     if doc.children:
         lines.append("FIELDS:")
         lines += _tree(doc, 1) if recursive else _fields(doc)
-    click.echo("\n".join(lines).rstrip())
+    printing.text("\n".join(lines).rstrip() + "\n")
 
 
 def _description(doc: FieldDoc) -> str:

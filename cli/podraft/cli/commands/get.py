@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,13 +127,13 @@ def _table(
     shown = [one for one in found if one.objects]
     tables = [listing.table(one.kind, one.objects, session.now_s()) for one in shown]
     if tables:
-        click.echo("\n".join(tables), nl=False)
+        printing.text("\n".join(tables))
         return
     if quiet or any(one.missing for one in found):
         return
     namespaced = any(one.kind.namespaced for one in found) and not query.all_namespaces
     where = f" in {query.namespace} namespace" if namespaced else ""
-    click.echo(f"No resources found{where}.", err=True)
+    printing.say(f"No resources found{where}.", err=True)
 
 
 def _documents(found: Sequence[Found], output: str, *, single: bool) -> None:
@@ -143,12 +144,12 @@ def _documents(found: Sequence[Found], output: str, *, single: bool) -> None:
     if output == "name":
         lines = [word_of(one.kind, obj.metadata.name) for one in found for obj in one.objects]
         if lines:
-            click.echo("\n".join(lines))
+            printing.data("".join(f"{line}\n" for line in lines))
         return
     if single and not objects:
         return
     value = documents.document_of(objects, single=single)
-    click.echo(documents.render(value, output), nl=False)
+    printing.data(documents.render(value, output))
 
 
 async def _watch(
@@ -186,4 +187,4 @@ async def _watch(
                 text = divider + documents.render(value, output)
             else:
                 text = listing.line(kind, event.object, session.now_s())
-            click.echo(text, nl=False)
+            (printing.data if output in ("name", "yaml", "json") else printing.text)(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def history(
             where = f" in namespace {namespace}" if namespace else ""
             raise CliError(f'{target.kind.resource} "{name}"{where}: nothing of it is kept')
         rows, hidden = _rows(found.versions, limit, session.now_s(), status=status)
-        click.echo(tables.render(("REVISION", "AGE", "WHO", "CHANGE"), rows), nl=False)
+        printing.text(tables.render(("REVISION", "AGE", "WHO", "CHANGE"), rows))
         if hidden:
-            click.echo(f"({hidden} more changed only the status: --status shows them)", err=True)
+            printing.say(f"({hidden} more changed only the status: --status shows them)", err=True)
         if found.more or len(found.versions) > limit:
-            click.echo("(older versions are kept: --limit shows more)", err=True)
+            printing.say("(older versions are kept: --limit shows more)", err=True)
 
     run(settings, body)
 
@@ -66,7 +67,7 @@ def history(
 def _rows(
     versions: Sequence[Any], limit: int, now_s: float, *, status: bool
 ) -> tuple[list[tuple[str, ...]], int]:
-    from podraft.cli.output import ages, tables
+    from podraft.cli.output import ages
 
     rows: list[tuple[str, ...]] = []
     hidden = 0
@@ -80,9 +81,9 @@ def _rows(
         if version.time is not None:
             age = ages.human_duration(now_s - version.time.timestamp())
         who = version.user or ("(server)" if version.time is not None else ages.UNKNOWN)
-        first = (str(version.revision), age, tables.harmless(who))
+        first = (str(version.revision), age, who)
         for number, line in enumerate(lines):
-            rows.append((*(first if number == 0 else ("", "", "")), tables.harmless(line)))
+            rows.append((*(first if number == 0 else ("", "", "")), line))
     return rows, hidden
 
 

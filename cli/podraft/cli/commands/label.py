@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -130,4 +131,4 @@ async def _patch(
             metadata.name, {"metadata": {field: needed}}, metadata.namespace, uid=metadata.uid
         )
     done = "labeled" if field == "labels" else "annotated"
-    click.echo(f"{word} {done if needed else 'unchanged'}")
+    printing.say(f"{word} {done if needed else 'unchanged'}")

@@ -11,6 +11,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 from podraft.cli.standard_streams import write_stdout
 
@@ -149,7 +150,7 @@ async def _pod(session: Session, argument: str) -> Any:
     pods.sort(key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
     if len(pods) > 1:
         chosen = f"Found {len(pods)} pods, using pod/{pods[0].metadata.name}"
-        click.echo(chosen, err=True)
+        printing.say(chosen, err=True)
     return pods[0]
 
 

@@ -8,6 +8,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import Group
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def list_(settings: Settings, output: str | None) -> None:
     if output is not None:
         from podraft.cli.output import documents
 
-        click.echo(documents.render(_document(listed), output), nl=False)
+        printing.data(documents.render(_document(listed), output))
         return
     _print(listed)
 
@@ -45,11 +46,13 @@ def _print(listed: member_pb2.ListMembersResponse) -> None:
     from podraft.cli.output import tables
 
     rows = [_row(each) for each in listed.members]
-    click.echo(tables.render(_HEADERS, rows), nl=False)
+    printing.text(tables.render(_HEADERS, rows))
     if listed.mode == member_pb2.STORE_MODE_EXTERNAL:
-        click.echo("(the state is kept in etcd: only the server that answers is listed)", err=True)
+        printing.say(
+            "(the state is kept in etcd: only the server that answers is listed)", err=True
+        )
     elif listed.mode == member_pb2.STORE_MODE_GROUP and not listed.leader_id:
-        click.echo("(no leader is known: a majority of the voters must be reachable)", err=True)
+        printing.say("(no leader is known: a majority of the voters must be reachable)", err=True)
 
 
 def _row(each: member_pb2.Member) -> tuple[str, ...]:
@@ -118,7 +121,7 @@ def add(settings: Settings, name: str, ttl_s: float) -> None:
     token = run(settings, body)
     named = f" --member-name {name}" if name else ""
     where = token.join_address or "SERVER:7444"
-    click.echo(f"podraft-server --join {where} --token {token.token}{named}")
+    printing.data(f"podraft-server --join {where} --token {token.token}{named}\n")
 
 
 @member.add("promote")
@@ -131,7 +134,7 @@ def promote(settings: Settings, name: str) -> None:
         await session.client.members.promote(name)
 
     run(settings, body)
-    click.echo(f'member "{name}" votes')
+    printing.say(f'member "{name}" votes')
 
 
 @member.add("remove")
@@ -149,7 +152,7 @@ def remove(settings: Settings, name: str, force: bool) -> None:
         await session.client.members.remove(name, force=force)
 
     run(settings, body)
-    click.echo(f'member "{name}" removed')
+    printing.say(f'member "{name}" removed')
 
 
 @member.add("transfer-leader")
@@ -161,4 +164,4 @@ def transfer_leader(settings: Settings, name: str) -> None:
     async def body(session: Session) -> str:
         return (await session.client.members.transfer_leadership(name)).name
 
-    click.echo(f'member "{run(settings, body)}" leads')
+    printing.say(f'member "{run(settings, body)}" leads')

@@ -10,6 +10,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import Group
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def status(
         state = rollouts.progress(deployment)
         if state.failed:
             raise CliError(state.message)
-        click.echo(state.message)
+        printing.say(state.message)
 
     run(settings, body)
 
@@ -77,17 +78,17 @@ def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
             found = rollouts.wanted_revision(replica_sets, revision)
             if found is None:
                 raise CliError(f"unable to find the specified revision {revision}")
-            click.echo(f"deployment.apps/{name} with revision #{revision}")
-            click.echo("\n".join(template_lines(found.spec.template)))
+            printing.say(f"deployment.apps/{name} with revision #{revision}")
+            printing.say(*template_lines(found.spec.template))
             return
         rows = [
             [str(rollouts.revision_of(rs)), rs.metadata.annotations.get(rollouts.CHANGE_CAUSE, "")]
             for rs in replica_sets
             if rollouts.revision_of(rs)
         ]
-        click.echo(f"deployment.apps/{name}")
-        shown = [[number, tables.harmless(cause) or "<none>"] for number, cause in rows]
-        click.echo(tables.render(["REVISION", "CHANGE-CAUSE"], shown), nl=False)
+        printing.say(f"deployment.apps/{name}")
+        shown = [[number, cause or "<none>"] for number, cause in rows]
+        printing.text(tables.render(["REVISION", "CHANGE-CAUSE"], shown))
 
     run(settings, body)
 
@@ -119,7 +120,7 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
         patch = rollouts.undo_patch(deployment, found)
         number = rollouts.revision_of(found)
         if not patch:
-            click.echo(
+            printing.say(
                 f"deployment.apps/{name} skipped rollback "
                 f"(current template already matches revision {number})"
             )
@@ -133,7 +134,7 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
             dry_run=dry_run,
         )
         note = " (server dry run)" if dry_run else ""
-        click.echo(f"deployment.apps/{name} rolled back{note}")
+        printing.say(f"deployment.apps/{name} rolled back{note}")
 
     _retried(settings, body, run)
 
@@ -200,7 +201,7 @@ def _patch(
         await session.client.deployments.patch(
             name, patch, session.namespace, uid=deployment.metadata.uid
         )
-        click.echo(f"deployment.apps/{name} {word}")
+        printing.say(f"deployment.apps/{name} {word}")
 
     run(settings, body)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,6 @@ def scale(
                 uid=live.metadata.uid,
                 resource_version=guard,
             )
-            click.echo(f"{word_of(one.kind, name)} scaled")
+            printing.say(f"{word_of(one.kind, name)} scaled")
 
     run(settings, body)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import Group
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
         changed = with_images(live, images)
         word = word_of(target.kind, name)
         if changed == live:
-            click.echo(f"{word} unchanged")
+            printing.say(f"{word} unchanged")
             return
         await resource.update(changed, dry_run=dry_run)
-        click.echo(f"{word} image updated{' (server dry run)' if dry_run else ''}")
+        printing.say(f"{word} image updated{' (server dry run)' if dry_run else ''}")
 
     async def body(session: Session) -> None:
         for _ in range(_TRIES_MAX - 1):

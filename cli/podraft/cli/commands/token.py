@@ -8,6 +8,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import Group
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def create(settings: Settings, ttl_s: float, uses: int, name: str, member: bool)
             return (await client.members.add(name, lifetime_s)).token
         return (await client.create_join_token(lifetime_s, uses=uses, node_name=name)).token
 
-    click.echo(run(settings, body))
+    printing.data(f"{run(settings, body)}\n")
 
 
 @token.add("list")
@@ -70,7 +71,7 @@ def list_(settings: Settings, output: str | None) -> None:
     if output is not None:
         from podraft.cli.output import documents
 
-        click.echo(
+        printing.say(
             documents.render({"tokens": [_document(each) for each in listed]}, output), nl=False
         )
         return
@@ -88,7 +89,7 @@ def list_(settings: Settings, output: str | None) -> None:
         )
         for each in listed
     ]
-    click.echo(tables.render(_HEADERS, rows), nl=False)
+    printing.text(tables.render(_HEADERS, rows))
 
 
 def _purpose(each: cluster_pb2.JoinTokenFacts) -> str:
@@ -121,6 +122,6 @@ def delete(settings: Settings, ids: tuple[str, ...]) -> None:
         for given in ids:
             token_id = given.split(".")[1] if given.count(".") == _DOTS else given
             await session.client.delete_join_token(token_id)
-            click.echo(f'token "{token_id}" deleted')
+            printing.say(f'token "{token_id}" deleted')
 
     run(settings, body)

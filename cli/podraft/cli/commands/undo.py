@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def undo(
             title, changes = await _of_revision(session, int(argument))
         else:
             title, changes = await _of_object(session, argument, *also)
-        click.echo(title)
+        printing.say(title)
         try:
             steps, revision = await _carry_out(session, changes, dry_run=dry_run, force=force)
         except UndoRefusedError as error:
@@ -227,10 +228,10 @@ def _located(error: InvalidError, steps: Sequence[Step]) -> Exception:
 def _report(steps: Sequence[Step], revision: str, *, dry_run: bool) -> None:
     note = " (server dry run)" if dry_run else ""
     for step in steps:
-        click.echo(f"{step.word} {step.outcome}{note}")
+        printing.say(f"{step.word} {step.outcome}{note}")
         for difference in step.shown[:_SHOWN_MAX]:
-            click.echo(f"  {difference.line()}")
+            printing.say(f"  {difference.line()}")
         if len(step.shown) > _SHOWN_MAX:
-            click.echo(f"  … and {len(step.shown) - _SHOWN_MAX} more fields")
+            printing.say(f"  … and {len(step.shown) - _SHOWN_MAX} more fields")
     if revision and not dry_run:
-        click.echo(f'undone by revision {revision}; "podraft undo {revision}" takes that back')
+        printing.say(f'undone by revision {revision}; "podraft undo {revision}" takes that back')

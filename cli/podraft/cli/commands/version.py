@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ def version(settings: Settings, client_only: bool, output: str | None) -> None:
     }
     # What is known without a server is shown even when none answers.
     if output is None:
-        click.echo(f"Client version: {shown['clientVersion']['version']}")
+        printing.say(f"Client version: {shown['clientVersion']['version']}")
     if not client_only:
         server = _server(settings)
         shown["serverVersion"] = server
         if output is None:
-            click.echo(f"Server version: {server['version']}")
-            click.echo(f"Cluster: {server['clusterId']}, up since {server['startedAt']}")
+            printing.say(f"Server version: {server['version']}")
+            printing.say(f"Cluster: {server['clusterId']}, up since {server['startedAt']}")
             if history := server.get("history"):
-                click.echo(f"History: {history}")
+                printing.say(f"History: {history}")
     if output is not None:
         from podraft.cli.output import documents
 
-        click.echo(documents.render(shown, output), nl=False)
+        printing.data(documents.render(shown, output))
 
 
 def _server(settings: Settings) -> dict[str, str]:

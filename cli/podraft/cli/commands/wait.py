@@ -9,6 +9,7 @@ import click
 
 from podraft.cli.durations import DURATION
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def _wait_one(
         now, why = _condition(obj, condition)
         if now.lower() == status.lower():
             left.pop(one.key)
-            click.echo(f"{word_of(one.kind, one.name)} condition met")
+            printing.say(f"{word_of(one.kind, one.name)} condition met")
             return
         left[one.key] = f"{condition} is {now or 'not known'}{why}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.framework import command, complete_kinds
+from podraft.cli.output import printing
 from podraft.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def why(settings: Settings, target: tuple[str, ...]) -> None:
         namespace = session.namespace if found.kind.namespaced else ""
         obj = await session.client.resource(found.kind).get(name_of(found), namespace)
         lines = await explain.get(found.kind, _other)(session, obj)
-        click.echo("\n".join(lines).rstrip())
+        printing.text("\n".join(lines).rstrip() + "\n")
 
     run(settings, body)
 
@@ -86,7 +87,7 @@ async def _pod(session: Session, pod: Any) -> list[str]:
 async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
     """Return what a container wrote last before it ended; nothing if that cannot be had soon."""
     from podraft.api.core.v1 import pod_streams_pb2
-    from podraft.cli.output.tables import harmless
+    from podraft.cli.output.characters import one_line
     from podraft.client.errors import ApiError
 
     request = pod_streams_pb2.StreamPodLogsRequest(
@@ -112,7 +113,7 @@ async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
     lines = [line.decode(errors="replace") for line in raw[-_LOG_LINES:]]
     if not lines:
         return []
-    return ["", f"Last lines of container {container}:", *(f"  | {harmless(x)}" for x in lines)]
+    return ["", f"Last lines of container {container}:", *(f"  | {one_line(x)}" for x in lines)]
 
 
 async def _deployment(session: Session, deployment: Any) -> list[str]:
@@ -230,9 +231,9 @@ def _headline(session: Session, name: str, word: str, rest: str) -> str:
 
 
 def _bullets(reasons: Iterable[str]) -> list[str]:
-    from podraft.cli.output.tables import harmless
+    from podraft.cli.output.characters import one_line
 
-    return [f"  - {harmless(reason)}" for reason in reasons]
+    return [f"  - {one_line(reason)}" for reason in reasons]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -1,10 +1,17 @@
-"""Colour for status words, only where a person looks at a terminal."""
+"""Colour for status words, only where a person looks at a terminal.
+
+A text carries it as marks that nobody else can write, until `printing` makes terminal
+sequences of them: what objects say of themselves can then hold no sequence at all.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import IO
+import re
 
+# Unknown to whoever wrote what is shown.
+_SECRET = os.urandom(8).hex()
+_MARK = re.compile(f"⟦{_SECRET}:([0-9;]*)⟧")
 _GREEN, _YELLOW, _RED, _DIM, _BOLD = "32", "33", "31", "2", "1"
 
 _GOOD = {"Running", "Ready", "Active", "True", "Normal", "created", "Available", "Healthy"}
@@ -22,8 +29,8 @@ _UNDERWAY = {
 }
 
 
-def wanted(choice: str, stream: IO[str]) -> bool:
-    """Say whether to colour what goes to `stream`: ``auto``, ``always`` or ``never``.
+def wanted(choice: str, *, is_terminal: bool) -> bool:
+    """Say whether to colour what goes to a stream: ``auto``, ``always`` or ``never``.
 
     ``auto`` follows https://no-color.org and colours terminals only.
     """
@@ -31,23 +38,33 @@ def wanted(choice: str, stream: IO[str]) -> bool:
         return choice == "always"
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return is_terminal
 
 
 def paint_status(text: str, word: str) -> str:
     """Return `text` (perhaps padded) in the colour of the status `word` in it."""
     code = _status_code(word)
-    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+    return paint(text, code) if code else text
+
+
+def paint(text: str, code: str) -> str:
+    """Return `text` in the colour of a code such as ``32``."""
+    return f"⟦{_SECRET}:{code}⟧{text}⟦{_SECRET}:0⟧"
+
+
+def shown(text: str) -> str:
+    """Return a text with terminal sequences in place of its marks."""
+    return _MARK.sub("\x1b[\\1m", text)
 
 
 def bold(text: str, *, enabled: bool) -> str:
     """Return `text` in bold where colour is enabled."""
-    return f"\x1b[{_BOLD}m{text}\x1b[0m" if enabled else text
+    return paint(text, _BOLD) if enabled else text
 
 
 def dim(text: str, *, enabled: bool) -> str:
     """Return `text` dimmed where colour is enabled."""
-    return f"\x1b[{_DIM}m{text}\x1b[0m" if enabled else text
+    return paint(text, _DIM) if enabled else text
 
 
 def _status_code(word: str) -> str:

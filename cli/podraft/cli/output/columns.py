@@ -18,8 +18,8 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.cli.output import ages
+from podraft.cli.output.characters import one_line
 from podraft.cli.output.pod_words import pod_words
-from podraft.cli.output.tables import harmless
 
 NONE = "<none>"
 
@@ -41,7 +41,7 @@ def columns_of(kind: kinds.AnyKind, *, wide: bool) -> tuple[Column, ...]:
 
 def row_of(columns: Sequence[Column], obj: Any, now_s: float) -> list[str]:
     """Return an object's cells, on one line and without control characters."""
-    return [harmless(column.value(obj, now_s)) for column in columns]
+    return [one_line(column.value(obj, now_s)) for column in columns]
 
 
 def pairs(mapping: Mapping[str, str], separator: str = ",") -> str:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from podraft.api import codec
+from podraft.cli.output.characters import in_json, in_yaml, is_safe
 
 _STRING = "tag:yaml.org,2002:str"
 
@@ -27,7 +28,7 @@ def document_of(objects: Sequence[Message], *, single: bool) -> dict[str, Any]:
 
 def as_json(value: Mapping[str, Any]) -> str:
     """Return indented JSON, ending in a newline."""
-    return json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True) + "\n"
+    return in_json(json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True)) + "\n"
 
 
 def as_yaml(value: Mapping[str, Any]) -> str:
@@ -44,15 +45,16 @@ def as_yaml(value: Mapping[str, Any]) -> str:
         style = "|" if "\n" in value else None
         # The stubs miss the types of the resolver, which both kinds of dumper have.
         resolved: Any = cast("Any", dumper).resolve(yaml.ScalarNode, value, (True, False))
-        if resolved != _STRING:
-            style = '"'  # Without quotes it would be read as a number, a date or the like.
+        # Without quotes it would be read as a number, a date or the like, or has no escapes.
+        if resolved != _STRING or not is_safe(value):
+            style = '"'
         return dumper.represent_scalar(_STRING, value, style=style)
 
     Dumper.add_representer(str, text)
     written: str = yaml.dump(
         dict(value), Dumper=Dumper, allow_unicode=True, width=2**20, default_flow_style=False
     )
-    return written
+    return in_yaml(written)
 
 
 def render(value: Mapping[str, Any], output: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
-import click
-
-from podraft.cli.output.tables import harmless
+from podraft.cli.output import printing
+from podraft.cli.output.characters import one_line
 
 
 class ProgressView:
@@ -25,11 +24,10 @@ class ProgressView:
 
     def __enter__(self) -> Self:
         if self.live:
-            from rich.console import Console
             from rich.live import Live
 
             self._display = Live(
-                console=Console(no_color=not self._coloured, highlight=False),
+                console=printing.drawing(coloured=self._coloured),
                 get_renderable=self._draw,
                 refresh_per_second=8,
             )
@@ -51,13 +49,13 @@ class ProgressView:
         `detail` changes often: it is drawn on a terminal and left out elsewhere.
         """
         before = self._sentences.get(key)
-        sentence = harmless(sentence)
+        sentence = one_line(sentence)
         if self._display is None:
             if before is None or before[0] != sentence:
-                click.echo(sentence)
+                printing.say(sentence)
             self._sentences[key] = (sentence, state)
             return
-        shown = f"{sentence}  {harmless(detail)}" if detail else sentence
+        shown = f"{sentence}  {one_line(detail)}" if detail else sentence
         self._sentences[key] = (shown, state)
 
     def _draw(self) -> Any:

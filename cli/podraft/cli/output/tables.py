@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from podraft.cli.output import colour
+from podraft.cli.output.characters import one_line
 
 _GAP = 3
 _MIN_WIDTH = 6
-
-# What an object says goes to a terminal: control characters must not reach it.
-_HARMLESS = dict.fromkeys((*range(32), 127, *range(128, 160)), " ")
-
-
-def harmless(text: str) -> str:
-    """Return text on one line, without control characters."""
-    return text.translate(_HARMLESS)
 
 
 def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
@@ -47,7 +40,8 @@ def render(
     coloured: frozenset[int] = frozenset(),
     indent: str = "",
 ) -> str:
-    """Return a whole table, each line ending in a newline."""
+    """Return a whole table, each line ending in a newline; what is in a cell stays in it."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = widths_of([*([headers] if headers else []), *rows])
     lines = [render_row(headers, widths)] if headers else []
     lines += [render_row(row, widths, coloured) for row in rows]

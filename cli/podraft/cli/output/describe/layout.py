@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from podraft.cli.output.tables import harmless
+from podraft.cli.output.characters import one_line
 
 NONE = "<none>"
 
@@ -35,7 +35,7 @@ def block(pairs: Iterable[tuple[str, Value]]) -> list[str]:
         values = [value] if isinstance(value, str) else list(value) or [NONE]
         for index, text in enumerate(values):
             head = f"{key}:" if index == 0 else ""
-            lines.append(f"{head.ljust(width)}{harmless(text)}".rstrip())
+            lines.append(f"{head.ljust(width)}{one_line(text)}".rstrip())
     return lines
 
 
@@ -53,6 +53,6 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a small table with a rule below its headers."""
     from podraft.cli.output.tables import render
 
-    clean = [[harmless(cell) for cell in row] for row in rows]
+    clean = [[one_line(cell) for cell in row] for row in rows]
     rules = ["-" * len(header) for header in headers]
     return render(headers, [rules, *clean]).splitlines()

@@ -10,12 +10,12 @@ from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, se
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.cli.output import ages
+from podraft.cli.output.characters import one_line
 from podraft.cli.output.columns import pairs as pairs_text
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, Below, block, table
 from podraft.cli.output.describe.templates import Pairs, quantity_list
 from podraft.cli.output.pod_words import pod_words
-from podraft.cli.output.tables import harmless
 
 
 def namespace_lines(namespace: namespace_pb2.Namespace) -> list[str]:
@@ -133,7 +133,7 @@ def config_map_lines(config_map: config_pb2.ConfigMap) -> list[str]:
     lines = block(common.metadata(config_map.metadata, namespaced=True))
     lines += ["", "Data", "===="]
     for key in sorted(config_map.data):
-        text = [harmless(line) for line in config_map.data[key].splitlines()]
+        text = [one_line(line) for line in config_map.data[key].splitlines()]
         lines += [f"{key}:", "----", *text, ""]
     for key in sorted(config_map.binary_data):
         lines += [f"{key}: {len(config_map.binary_data[key])} bytes", ""]
