@@ -16,7 +16,9 @@ import tty as ttys
 from collections.abc import AsyncIterator, Iterator
 
 from podraft.api.core.v1 import pod_streams_pb2
+from podraft.cli.container_output import ContainerOutput
 from podraft.cli.errors import CliError
+from podraft.cli.output import printing
 from podraft.cli.standard_streams import read_stdin, write_stderr, write_stdout
 from podraft.client.client import Client
 
@@ -56,14 +58,20 @@ class Execution:
             return await self._receive()
 
     async def _receive(self) -> int:
-        responses = self._client.exec_pod(self._sent())
-        async for response in responses:
+        # With a terminal of its own the command may do with ours what it likes: it was given it.
+        to_terminal = not self._tty and printing.stdout_is_terminal()
+        stdout = ContainerOutput(write_stdout, to_terminal=to_terminal)
+        to_terminal = not self._tty and printing.stderr_is_terminal()
+        stderr = ContainerOutput(write_stderr, to_terminal=to_terminal)
+        async for response in self._client.exec_pod(self._sent()):
             match response.WhichOneof("output"):
                 case "stdout":
-                    write_stdout(response.stdout)
+                    stdout.write(response.stdout)
                 case "stderr":
-                    write_stderr(response.stderr)
+                    stderr.write(response.stderr)
                 case "exit_code":
+                    stdout.finish()
+                    stderr.finish()
                     return response.exit_code
                 case _:
                     continue

@@ -8,7 +8,7 @@ import pytest
 
 from podraft.api import codec, kinds
 from podraft.api.core.v1 import pod_pb2
-from podraft.cli.output import ages, colour, documents, tables
+from podraft.cli.output import ages, colour, documents
 from podraft.cli.output.listing import Listing
 from podraft.cli.output.pod_words import pod_words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import sys
 import time
@@ -10,9 +11,12 @@ import unicodedata
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from podraft.cli.output import colour, documents, printing, tables
 from podraft.cli.output.characters import in_json, is_safe, one_line, visible
+from podraft.cli.terminal_text import TerminalText
 
 HARMLESS_CONTROLS = "\n\t"
 
@@ -103,3 +107,30 @@ def test_making_visible_takes_linear_time() -> None:
     for text in ("\x1b" * 1_000_000, " \n" * 1_000_000, "\t " * 1_000_000, " " * 2_000_000):
         one_line(text)
     assert time.process_time() - began < 10
+
+
+OUTPUT = (
+    "plain ü\u202e\x1b[31mred\x1b[0m \x1b]0;title\x07\r\n10%\r20%\b \x1b[2J\x1b[1;32mé".encode()
+    + b"\xff\x9b\x1b["
+    + b"1" * 40
+    + b"m\x1b"
+)
+SHOWN = (
+    "plain ü\\u202e\x1b[31mred\x1b[0m \\x1b]0;title\\x07\r\n10%\\x0d20%\\x08 \\x1b[2J\x1b[1;32mé"
+    "\\xff\\x9b\\x1b[" + "1" * 40 + "m\\x1b\x1b[0m"
+).encode()
+
+
+@given(st.lists(st.integers(0, len(OUTPUT)), max_size=8))
+def test_containers_output_is_shown_the_same_however_it_is_cut(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(OUTPUT)]
+    text = TerminalText()
+    shown = b"".join(text.feed(OUTPUT[a:b]) for a, b in itertools.pairwise(places))
+    assert shown + text.finish() == SHOWN
+
+
+def test_of_containers_output_little_is_kept_back() -> None:
+    text = TerminalText()
+    assert text.feed(b"Password: ") == b"Password: "
+    assert len(text.feed(b"\x1b[" + b"1" * 100_000)) > 99_000
+    assert text.feed(b"ready\n").endswith(b"ready\n")

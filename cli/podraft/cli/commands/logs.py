@@ -33,6 +33,7 @@ class _What:
     previous: bool
     timestamps: bool
     prefix: bool
+    cleaned: bool
 
 
 @command("logs")
@@ -46,6 +47,7 @@ class _What:
 @click.option("--timestamps", is_flag=True, help="Begin each line with when it was written.")
 @click.option("-l", "--selector", default="", help="Of the pods with these labels.")
 @click.option("--prefix", is_flag=True, help="Begin each line with the pod and container.")
+@click.option("--raw", is_flag=True, help="Every byte as it was written, to a terminal, too.")
 def logs(
     settings: Settings,
     arguments: tuple[str, ...],
@@ -58,8 +60,12 @@ def logs(
     timestamps: bool,
     selector: str,
     prefix: bool,
+    raw: bool,
 ) -> None:
-    """Print what containers wrote to standard output and standard error."""
+    """Print what containers wrote to standard output and standard error.
+
+    On a terminal, colours pass and all other control sequences are shown as text.
+    """
     from podraft.cli.connection import run
     from podraft.cli.errors import CliError, usage
 
@@ -69,7 +75,10 @@ def logs(
         raise usage("expected POD [CONTAINER]")
     if len(arguments) == 2:
         container = arguments[1]
-    what = _What(container, all_containers, follow, tail, since_s, previous, timestamps, prefix)
+    cleaned = printing.stdout_is_terminal() and not raw
+    what = _What(
+        container, all_containers, follow, tail, since_s, previous, timestamps, prefix, cleaned
+    )
 
     async def body(session: Session) -> None:
         if selector:
@@ -89,7 +98,7 @@ def logs(
         if len(failures) == len(streams) or any(failure.is_error for failure in failures):
             raise CliError(*_told(failures))
         for line in _told(failures):
-            click.echo(line, err=True)
+            printing.say(line, err=True)
 
     run(settings, body)
 
@@ -168,6 +177,7 @@ async def _print(
     """Print a container's output, byte by byte or, beside others', whole lines."""
     from podraft.api.core.v1 import pod_streams_pb2
     from podraft.api.meta.v1 import meta_pb2
+    from podraft.cli.container_output import ContainerOutput
     from podraft.cli.log_lines import LogLines
 
     request = pod_streams_pb2.StreamPodLogsRequest(
@@ -185,9 +195,11 @@ async def _print(
         request.since_time.CopyFrom(meta_pb2.Time(seconds=int(since)))
     head = f"[pod/{pod.metadata.name}/{container}] ".encode() if what.prefix else b""
     lines = LogLines(head) if head or kept_whole else None
+    output = ContainerOutput(write_stdout, to_terminal=what.cleaned)
     try:
         async for data in session.client.pod_logs(request):
-            write_stdout(lines.feed(data) if lines else data)
+            output.write(lines.feed(data) if lines else data)
     finally:
         if lines:
-            write_stdout(lines.finish())
+            output.write(lines.finish())
+        output.finish()

@@ -11,13 +11,13 @@ import re
 # Control characters but line feed and tab; everything that Unicode calls a format character
 # (bidirectional controls, zero-width ones, tags), fillers without a width, line and paragraph
 # separators, and halves of surrogate pairs.
-_UNSAFE = (
+UNSAFE = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
     "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
     "\uffa0\ufff0-\ufffb\ud800-\udfff\U000110bd\U000110cd\U00013430-\U0001345f"
     "\U0001bca0-\U0001bcaf\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_ANY_UNSAFE = re.compile(f"[{_UNSAFE}]")
+_ANY_UNSAFE = re.compile(f"[{UNSAFE}]")
 _BREAK = re.compile(r"[\r\n\t]+")
 
 
@@ -28,7 +28,7 @@ def is_safe(text: str) -> bool:
 
 def visible(text: str) -> str:
     """Return a text of lines with escapes in place of what does something."""
-    return _ANY_UNSAFE.sub(_escape, text)
+    return _ANY_UNSAFE.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
@@ -43,14 +43,21 @@ def in_json(document: str) -> str:
 
 def in_yaml(document: str) -> str:
     """Return the same YAML; whatever needs an escape must stand in double quotes."""
-    return _ANY_UNSAFE.sub(_escape, document)
+    return _ANY_UNSAFE.sub(_escaped, document)
 
 
-def _escape(match: re.Match[str]) -> str:
-    number = ord(match[0])
+def escape(character: str) -> str:
+    """Return what is shown in place of a character; of a byte that was no text, the byte."""
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        number -= 0xDC00
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return escape(match[0])
 
 
 def _json_escape(match: re.Match[str]) -> str:
