@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from podraft.api import codec, kinds
+from podraft.api import codec, kinds, spelling
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import service_pb2
@@ -26,7 +26,6 @@ from podraft.cli.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, note
 from podraft.cli.errors import CliError
 from podraft.cli.keyed_lists import by_key, key_fields
 from podraft.cli.manifests import Item, canonical
-from podraft.cli.spellings import alike
 from podraft.client import writes
 
 Outcome = Literal["created", "configured", "unchanged"]
@@ -70,7 +69,10 @@ def _created(item: Item) -> Action:
 
 
 def _changed(item: Item, live: Any) -> Action:
-    wanted, present = alike(item.message, live)
+    wanted, present = item.kind.message(), item.kind.message()
+    wanted.CopyFrom(item.message)
+    present.CopyFrom(live)
+    spelling.keep_spelling(present, wanted)
     _leave_type(wanted, present)
     patch = patch_for(item, codec.to_json(present), canonical(wanted))
     if not patch:

@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podraft.api import codec, kinds
+from podraft.api import codec, kinds, spelling
 from podraft.api.names import APPLY_NOTES
-from podraft.cli.spellings import alike
 
 _NAMES: Final = ("name", "key", "type", "uid", "ip", "containerPort", "port", "mountPath")
 _ABSENT: Final = object()
@@ -65,9 +64,18 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
 
 def differences(before: Any, after: Any, *, status: bool) -> list[Difference]:
     """Return the fields that differ between two objects (None: there is none)."""
-    if before is not None and after is not None:
-        before, after = alike(before, after)
+    after = respelt(before, after)
     return list(_walk("", content(before, status=status), content(after, status=status), 0))
+
+
+def respelt(before: Any, after: Any) -> Any:
+    """Return a copy of ``after`` in which what says the same has the spelling of ``before``."""
+    if before is None or after is None:
+        return after
+    copy = type(after)()
+    copy.CopyFrom(after)
+    spelling.keep_spelling(before, copy)
+    return copy
 
 
 def _walk(path: str, before: Any, after: Any, depth: int) -> Iterator[Difference]:

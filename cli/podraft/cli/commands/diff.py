@@ -132,12 +132,10 @@ def difference(word: str, before: Any, after: Any) -> list[str]:
     """Return the lines of a unified diff between two states of an object."""
     from difflib import unified_diff
 
+    from podraft.cli.differences import respelt
     from podraft.cli.output.documents import as_yaml
-    from podraft.cli.spellings import alike
 
-    if before is not None and after is not None:
-        before, after = alike(before, after)
-    old, new = _shown(before), _shown(after)
+    old, new = _shown(before), _shown(respelt(before, after))
     _hide_secrets(old, new)
     before_lines, after_lines = (as_yaml(v).splitlines() if v else [] for v in (old, new))
     names = (f"live/{word}", f"applied/{word}")
