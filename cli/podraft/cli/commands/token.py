@@ -71,9 +71,7 @@ def list_(settings: Settings, output: str | None) -> None:
     if output is not None:
         from podraft.cli.output import documents
 
-        printing.say(
-            documents.render({"tokens": [_document(each) for each in listed]}, output), nl=False
-        )
+        printing.data(documents.render({"tokens": [_document(each) for each in listed]}, output))
         return
     from podraft.cli.output import tables
     from podraft.cli.output.ages import human_duration
