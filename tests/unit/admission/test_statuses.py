@@ -13,7 +13,7 @@ from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.admission.pod_addresses import is_usable
 from support.api_objects import example
-from unit.admission.test_update import stored
+from unit.admission.test_update import NOW, stored
 
 SERVICES = "10.96.0.0/16"
 READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"}
@@ -243,6 +243,38 @@ def test_a_pods_address_is_one_that_its_node_may_give(
     assert expected in str(caught.value)
     # Who makes endpoints knows no Services' range, and believes what was checked meanwhile.
     assert is_usable(pod, node) == (expected in ("belongs to Services",) or not cidr)
+
+
+@pytest.mark.parametrize(
+    ("address_type", "address", "passes"),
+    [
+        ("IPv4", "192.0.2.7", True),
+        ("IPv4", "127.0.0.1", False),
+        ("IPv4", "169.254.169.254", False),
+        ("IPv4", "224.0.0.1", False),
+        ("IPv4", "0.0.0.0", False),
+        ("IPv6", "2001:db8::7", True),
+        ("IPv6", "::1", False),
+        ("IPv6", "fe80::1", False),
+        ("IPv6", "ff02::1", False),
+        ("IPv6", "::", False),
+        ("FQDN", "localhost", True),
+    ],
+)
+def test_an_endpoint_is_one_that_other_machines_reach(
+    address_type: str, address: str, passes: bool
+) -> None:
+    made = example(kinds.ENDPOINT_SLICE, "web")
+    made.address_type, made.endpoints[0].addresses[0] = address_type, address
+
+    def admit() -> None:
+        admission.prepare_create(kinds.ENDPOINT_SLICE, made, now=NOW, uid="u", name_suffix="x")
+
+    if passes:
+        admit()
+    else:
+        with pytest.raises(InvalidObjectError, match="other machines reach"):
+            admit()
 
 
 def test_a_pod_on_no_node_has_no_address() -> None:

@@ -16,7 +16,7 @@ from podraft.api.violations import shown
 from podraft.server.admission.report import Report, is_ipv4
 
 _LONGEST = len("255.255.255.255")
-_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
+_RESERVED = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
 
 
 def check_addresses(status: pod_pb2.PodStatus, report: Report) -> None:
@@ -88,22 +88,24 @@ def _is_address(text: str) -> bool:
 
 
 def _problem(text: str) -> str | None:
-    if not _is_address(text):
-        return "is no IPv4 address"
-    return _problem_of_class(text)
+    return special(text) if _is_address(text) else "is no IPv4 address"
 
 
 @lru_cache(maxsize=16_384)
-def _problem_of_class(text: str) -> str | None:
-    address = ipaddress.IPv4Address(text)
+def special(text: str) -> str | None:
+    """Return why nobody else can reach an address, of either family; None if that may be."""
+    address = ipaddress.ip_address(text)
     for what, holds in (
         ("a loopback address", address.is_loopback),
         ("a link-local address", address.is_link_local),
         ("a multicast address", address.is_multicast),
-        ("a reserved address", address.is_reserved or address in _THIS_NETWORK),
+        (
+            "a reserved address",
+            any(address in network for network in _RESERVED) or address.is_unspecified,
+        ),
     ):
         if holds:
-            return f"is {what}, which no pod can have"
+            return f"is {what}: expected one that other machines reach"
     return None
 
 

@@ -12,6 +12,7 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
+from podraft.server.admission.pod_addresses import special
 from podraft.server.admission.report import PROTOCOLS, Report, is_ipv4
 
 _ADDRESS_TYPES = ("IPv4", "IPv6", "FQDN")
@@ -50,11 +51,12 @@ def check_endpoint_slice(endpoint_slice: endpoint_slice_pb2.EndpointSlice, repor
             report.add(field, f"must be 1 to {MAX_ADDRESSES}, are {count}")
             continue
         for position, address in enumerate(endpoint.addresses):
+            path = f"endpoints[{index}].addresses[{position}]"
             if not _is_address(address, address_type):
-                report.add(
-                    f"endpoints[{index}].addresses[{position}]",
-                    f"expected an address of type {address_type}, got {shown(address)}",
-                )
+                what = f"expected an address of type {address_type}, got {shown(address)}"
+                report.add(path, what)
+            elif address_type != "FQDN" and (problem := special(address)) is not None:
+                report.add(path, f"{shown(address)} {problem}")
     _check_slice_ports(endpoint_slice, report)
 
 
