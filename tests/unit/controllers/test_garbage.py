@@ -4,7 +4,8 @@ import pytest
 
 from podraft.api import owners
 from podraft.api.core.v1 import config_pb2, service_pb2
-from podraft.api.kinds import CONFIG_MAP, KINDS, NODE, POD, REPLICA_SET, SERVICE, of
+from podraft.api.kinds import CONFIG_MAP, DEPLOYMENT, KINDS, NODE, POD, REPLICA_SET, SERVICE, of
+from podraft.api.meta.v1 import requests_pb2
 from podraft.api.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
@@ -242,6 +243,29 @@ def test_foreground_deletion_spares_what_another_living_owner_keeps():
     assert key in concerned(world, kept, left), "the owner that waits is looked at again"
     world.commit(garbage.plan(world, key, world.now))
     assert world.get(SERVICE, "going", "shop") is None
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_who_waits_for_a_dependent_waits_for_the_dependents_of_that(block):
+    world = World()
+    deployment = world.create(example(DEPLOYMENT, "web", "shop"))
+    middle = example(REPLICA_SET, "web-1", "shop")
+    middle.metadata.owner_references.append(objects.controller_reference(deployment, DEPLOYMENT))
+    middle = world.create(middle)
+    pod = example(POD, "web-1-a", "shop")
+    pod.metadata.owner_references.append(objects.controller_reference(middle, REPLICA_SET))
+    pod.metadata.owner_references[0].block_owner_deletion = block
+    world.create(pod)
+
+    def end(obj):
+        obj.metadata.deletion_timestamp.seconds = 1
+        obj.metadata.finalizers.append(garbage.FOREGROUND)
+
+    world.change(deployment, end)
+    [write] = garbage.plan(world, key_of(DEPLOYMENT, deployment), world.now).writes
+    policy = write.delete.request.options.propagation_policy
+    foreground = requests_pb2.PROPAGATION_POLICY_FOREGROUND
+    assert (policy == foreground) == block
 
 
 def test_dependents_that_something_holds_do_not_hold_the_rest(monkeypatch):

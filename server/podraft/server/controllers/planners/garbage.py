@@ -17,7 +17,7 @@ from typing import Any
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
 from podraft.api.meta.v1 import requests_pb2
-from podraft.api.owners import OwnerKey, named_key
+from podraft.api.owners import OwnerKey, key_of, named_key
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
@@ -25,6 +25,9 @@ from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
 WRITES_MAX = 500
 # Each claim is a question to the API server: an object may name many owners.
 CLAIMS_MAX = 500
+_FOREGROUND = requests_pb2.PROPAGATION_POLICY_FOREGROUND
+# In the background, unless the object itself says otherwise.
+_OWN = requests_pb2.PROPAGATION_POLICY_UNSPECIFIED
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
@@ -73,7 +76,9 @@ class _Partings:
     more: bool = False
 
 
-def _part(snapshot: Snapshot, key: OwnerKey, dependents: Sequence[Any]) -> _Partings:
+def _part(
+    snapshot: Snapshot, key: OwnerKey, dependents: Sequence[Any], *, is_awaited: bool
+) -> _Partings:
     """Delete the dependents of an owner that goes; one with another owner only forgets it.
 
     What is being deleted already is passed over first, however many they are: what holds
@@ -91,7 +96,8 @@ def _part(snapshot: Snapshot, key: OwnerKey, dependents: Sequence[Any]) -> _Part
             partings.writes.append(_forget(dependent, key))
         else:
             partings.claims |= claims
-            partings.writes.append(_deletion(dependent))
+            waits = is_awaited and _is_blocked(snapshot, dependent)
+            partings.writes.append(_deletion(dependent, _FOREGROUND if waits else _OWN))
     return partings
 
 
@@ -122,7 +128,7 @@ def _waits_for_dependents(owner: Any) -> bool:
 
 def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
     """Take the dependents from an owner that has vanished."""
-    partings = _part(snapshot, key, dependents)
+    partings = _part(snapshot, key, dependents, is_awaited=False)
     if not partings.writes:
         return Plan()
     claims = {Absent(kind, key.namespace, key.name, key.uid)} | partings.claims
@@ -142,7 +148,7 @@ def _await_dependents(
     snapshot: Snapshot, owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]
 ) -> Plan:
     """Take the dependents from the owner, and let it go when none that blocks it is left."""
-    partings = _part(snapshot, key, dependents)
+    partings = _part(snapshot, key, dependents, is_awaited=True)
     if not any(_blocks(dependent, key) for dependent in dependents):
         partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND))
     again_s = 0.0 if partings.more else None
@@ -156,14 +162,20 @@ def _blocks(dependent: Any, key: OwnerKey) -> bool:
     )
 
 
-def _deletion(dependent: Any) -> commit_pb2.Write:
-    """Delete; whoever waits for its own dependents passes the waiting on."""
+def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
+    """Say whether an object has dependents that its own foreground deletion would wait for."""
+    key = key_of(of(owner), owner)
+    return any(_blocks(dependent, key) for dependent in _dependents(snapshot, key))
+
+
+def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> commit_pb2.Write:
+    """Delete; whoever waits for a dependent waits for the dependents of that, too."""
     metadata = dependent.metadata
     return writes.delete(
         of(dependent),
         metadata.name,
         metadata.namespace,
-        propagation=requests_pb2.PROPAGATION_POLICY_BACKGROUND,
+        propagation=propagation,
         uid=metadata.uid,
     )
 
