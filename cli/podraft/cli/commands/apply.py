@@ -62,6 +62,7 @@ def apply(
 
     All objects are written in one transaction: if one of them cannot be, none is.
     """
+    from podraft.cli import service_names
     from podraft.cli.connection import run
     from podraft.cli.declared import read_items
 
@@ -72,6 +73,8 @@ def apply(
         recursive=recursive,
         ignore_unsupported=ignore_unsupported,
     )
+    for warning in service_names.warnings(items):
+        printing.warn(warning)
 
     async def body(session: Session) -> None:
         actions, stored = await commit(session, items, dry_run)

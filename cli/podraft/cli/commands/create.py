@@ -43,7 +43,7 @@ def create(
 
     The same as apply for objects that are not there, and later changed by apply, too.
     """
-    from podraft.cli import apply_plan
+    from podraft.cli import apply_plan, service_names
     from podraft.cli.connection import run
     from podraft.cli.declared import read_items
 
@@ -54,6 +54,8 @@ def create(
         recursive=recursive,
         ignore_unsupported=ignore_unsupported,
     )
+    for warning in service_names.warnings(items):
+        printing.warn(warning)
     actions = apply_plan.plan((item, None) for item in items)
 
     async def body(session: Session) -> None:
