@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from podraft.api import kinds, quantities
@@ -16,6 +17,14 @@ from podraft.api.codec_write import is_inline
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 
+# Drawing a whole object takes its time; a failure prints what makes it again.
+SETTINGS = settings(
+    max_examples=20,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 TEXTS = st.text(max_size=8)
 QUANTITIES = st.builds(
     lambda number, suffix: quantities.canonical(f"{number}{suffix}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from podraft.api import codec, kinds
@@ -13,16 +13,9 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
-from support.any_object import damaged, objects
+from support.any_object import SETTINGS, damaged, objects
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SETTINGS = settings(
-    max_examples=20,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
 
 

@@ -7,7 +7,7 @@ left them: no check has seen them.
 import copy
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from podraft.api import kinds
@@ -17,7 +17,7 @@ from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, endpoint_slices, replica_sets
 from podraft.server.controllers.wiring import ControllerOptions, controllers
-from support.any_object import damaged
+from support.any_object import SETTINGS, damaged
 from support.any_object import objects as any_objects
 from support.api_objects import example
 from support.controller_world import World
@@ -56,13 +56,7 @@ def addresses(world):
     }
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@SETTINGS
 @given(data=st.data())
 def test_no_damaged_object_stops_a_controller(data):
     world = healthy_world()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from podraft.api import codec, kinds
@@ -15,7 +15,7 @@ from podraft.api.quantities import InvalidQuantityError
 from podraft.server.scheduling.core.demand import Profiles, controller_key, demand_of
 from podraft.server.scheduling.core.schedule import Scheduler
 from podraft.server.scheduling.core.table import NodeTable
-from support.any_object import damaged, objects
+from support.any_object import SETTINGS, damaged, objects
 from support.api_objects import example
 
 
@@ -37,13 +37,7 @@ def wishing() -> Pod:
     return pod
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    database=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@SETTINGS
 @given(data=st.data())
 def test_a_healthy_pod_finds_the_healthy_node_among_damaged_ones(data: st.DataObject) -> None:
     table, profiles = NodeTable(rows=2), Profiles()

@@ -127,6 +127,8 @@ class Planner:
         self._guards: dict[bytes, Guard] = {}
         self._extra: dict[bytes, Put | Delete] = {}
         self._claims = AddressClaims(reader, around.addresses, around.new_start)
+        # Those whose service asks for an address or port that may not be given to another.
+        self._operations: Sequence[Operation] = ()
 
     async def plan(self, operations: Sequence[Operation], *, numbered: bool) -> Plan:
         """Return the transaction that carries out ``operations``.
@@ -137,7 +139,7 @@ class Planner:
             RefusedError: One of the writes is not possible.
         """
         results = []
-        self._foresee(operations)
+        self._operations = operations
         for index, operation in enumerate(operations):
             if index % _WRITES_AT_ONCE == _WRITES_AT_ONCE - 1:
                 await asyncio.sleep(0)  # A large commit must not hold up everybody's calls.
@@ -151,19 +153,6 @@ class Planner:
         if conflict is not None:
             raise located(conflict.error, conflict.write) if numbered else conflict.error
         return Plan(self._transaction(), tuple(results))
-
-    def _foresee(self, operations: Sequence[Operation]) -> None:
-        """Tell what services ask for before anything is given to others."""
-        if len(operations) < 2:
-            return
-        for operation in operations:
-            if isinstance(operation, Create | Update) and operation.kind is kinds.SERVICE:
-                self._claims.foresee(operation.object)
-            elif isinstance(operation, Patch) and operation.kind is kinds.SERVICE:
-                with contextlib.suppress(InvalidObjectError):  # It is told when its turn comes.
-                    patch = codec.decode_json(operation.request.merge_patch)
-                    spec = patch.get("spec") if isinstance(patch, dict) else None
-                    self._claims.foresee(codec.parse(kinds.SERVICE.message, {"spec": spec or {}}))
 
     def _transaction(self) -> Transaction:
         writes = self._extra | self._claims.writes()
@@ -271,7 +260,7 @@ class Planner:
         if kind.namespaced:
             await self._check_namespace(metadata.namespace)
         if kind is kinds.SERVICE:
-            created = await self._claims.assign(None, created, index)
+            created = await self._assign(None, created, index)
         entry.put(created)
         return Result(kind, entry.value, written=True)
 
@@ -324,7 +313,7 @@ class Planner:
         namespace, name = metadata.namespace, metadata.name
         self._check(verb, kind, namespace, name, subresource, updated, stored)
         if kind is kinds.SERVICE:
-            updated = await self._claims.assign(stored, updated, index)
+            updated = await self._assign(stored, updated, index)
         elif kind is kinds.POD and updated.status.pod_ip != stored.status.pod_ip:
             await self._check_pod_address(updated)
         if _is_same(stored, updated):
@@ -334,6 +323,19 @@ class Planner:
         if admission.is_gone(kind, updated):
             self._drop(entry)
         return Result(kind, value, written=True)
+
+    async def _assign(self, stored: Any, service: Any, index: int) -> Any:
+        """Give a service its addresses, none of which another write of the list asks for."""
+        for operation in self._operations:
+            if isinstance(operation, Create | Update) and operation.kind is kinds.SERVICE:
+                self._claims.foresee(operation.object)
+            elif isinstance(operation, Patch) and operation.kind is kinds.SERVICE:
+                with contextlib.suppress(InvalidObjectError):  # It is told when its turn comes.
+                    patch = codec.decode_json(operation.request.merge_patch)
+                    spec = patch.get("spec") if isinstance(patch, dict) else None
+                    self._claims.foresee(codec.parse(kinds.SERVICE.message, {"spec": spec or {}}))
+        self._operations = ()
+        return await self._claims.assign(stored, service, index)
 
     async def _check_pod_address(self, pod: Any) -> None:
         """Check a pod's new address against its node, which is only looked at.
