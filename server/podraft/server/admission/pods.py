@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.objects.qos import qos_class
 from podraft.api.violations import shown
 from podraft.server.admission.containers import (
     MAX_ID,
@@ -20,7 +21,6 @@ from podraft.server.admission.containers import (
 from podraft.server.admission.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
 from podraft.server.admission.metadata import check_template_metadata
 from podraft.server.admission.report import Report, check_labels
-from podraft.server.admission.resources import qos_class
 from podraft.server.admission.volumes import check_volumes, default_volume
 
 DEFAULT_SCHEDULER = "default-scheduler"

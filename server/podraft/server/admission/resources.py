@@ -1,11 +1,11 @@
-"""Requests and limits of containers, and the quality of service that follows from them."""
+"""Requests and limits of containers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 
 from podraft.api import names, quantities
-from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.core.v1 import container_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.report import Report, check_quantity
@@ -14,7 +14,6 @@ CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
 # A node also says how many pods it takes.
 NODE_RESOURCES = CONTAINER_RESOURCES | {"pods"}
 QOS_CLASSES = ("Guaranteed", "Burstable", "BestEffort")
-_QOS_RESOURCES = ("cpu", "memory")
 
 
 def derive_requests(resources: container_pb2.ResourceRequirements) -> None:
@@ -63,28 +62,3 @@ def check_amounts(
                 report.add(field, f"resource {shown(name)} {problem}")
         usable = check_quantity(amount, f"{field}[{name}]", report) and usable
     return usable
-
-
-def qos_class(spec: pod_pb2.PodSpec) -> str:
-    """Return Guaranteed, Burstable or BestEffort; the quantities are valid."""
-    anything, guaranteed = False, True
-    for container in _all_containers(spec):
-        requests, limits = container.resources.requests, container.resources.limits
-        for name in _QOS_RESOURCES:
-            request = _milli(requests, name)
-            limit = _milli(limits, name)
-            anything = anything or request > 0 or limit > 0
-            guaranteed = guaranteed and limit > 0 and request == limit
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _milli(amounts: Mapping[str, meta_pb2.Quantity], name: str) -> int:
-    # Looking up an absent key would add it: these maps are protobuf's.
-    return quantities.milli(amounts[name]) if name in amounts else 0
-
-
-def _all_containers(spec: pod_pb2.PodSpec) -> Iterable[container_pb2.Container]:
-    yield from spec.containers
-    yield from spec.init_containers

@@ -6,11 +6,11 @@ condition's transition time changes only when its status does.
 
 from __future__ import annotations
 
-from podraft.agent.pods.core.qos import qos_class
 from podraft.agent.pods.core.records import ContainerPhase, Failure, ObservedContainer
 from podraft.agent.pods.core.view import TERMINAL_PHASES, ContainerView, PodView
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.qos import qos_class
 
 
 def pod_status(view: PodView) -> pod_pb2.PodStatus:
