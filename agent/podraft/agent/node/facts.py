@@ -87,11 +87,13 @@ def read_pressure(state_directory: Path) -> Pressure:
 
 
 def labels(facts: NodeFacts) -> dict[str, str]:
-    """Return the labels that every node has."""
+    """Return the labels that every node has; manifests in use still select by the old names."""
     return {
         "kubernetes.io/hostname": facts.name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": facts.architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": facts.architecture,
     }
 
 

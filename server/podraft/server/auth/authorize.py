@@ -51,6 +51,8 @@ _NODE_LABELS: Final = frozenset(
         "kubernetes.io/hostname",
         "kubernetes.io/arch",
         "kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/os",
         "node.kubernetes.io/instance-type",
         "topology.kubernetes.io/region",
         "topology.kubernetes.io/zone",
