@@ -32,11 +32,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The container that is asked, and the pod's address as the node sees it."""
+    """The container that is asked, its first process, and the pod's address as the node sees it."""
 
     container_id: str
     container: container_pb2.Container
     address: str
+    pid: int = 0
 
 
 Handler = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
@@ -61,8 +62,10 @@ class Handlers:
         """Carry out one handler."""
         try:
             if handler.HasField("exec"):
+                is_hook = isinstance(handler, container_pb2.LifecycleHandler)
+                run = self._commands.hook if is_hook else self._commands.probe
                 command = handler.exec.command
-                result = await self._commands.run(target.container_id, command, timeout_s)
+                result = await run(target.container_id, target.pid, command, timeout_s)
                 return Answer(result.exit_code == 0, result.output.strip())
             if handler.HasField("http_get"):
                 return await self._http(handler.http_get, target, timeout_s)
@@ -72,6 +75,9 @@ class Handlers:
                 await asyncio.sleep(min(handler.sleep.seconds, timeout_s))
         except (CommandTimeoutError, PodmanError, UnknownPortError) as error:
             return Answer(False, str(error))
+        except Exception as error:  # noqa: BLE001 - see the module's invariant
+            # What a pod's spec says may be no argument, address or header at all.
+            return Answer(False, f"{type(error).__name__}: {error}")
         return Answer(True)
 
     async def _http(
