@@ -7,6 +7,7 @@ inside volumes are opened by `subpath` and passed as file descriptors.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 from pathlib import Path
@@ -17,15 +18,19 @@ _MS_NODEV = 4
 _MS_BIND = 4096
 _MS_REC = 16384
 _MNT_DETACH = 2
+_UMOUNT_NOFOLLOW = 8
+# A mount that was made again and again lies on itself; what nobody made is not taken away.
+_STACKED_MAX = 1000
 # How the kernel writes blanks, line ends and backslashes in paths.
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
-def mount_tmpfs(target: Path, size_bytes: int | None, mode: int) -> None:
+def mount_tmpfs(target: Path, size_bytes: int | None, mode: int, group: int | None = None) -> None:
     """Mount memory at ``target``, unless something is mounted there already."""
     if target.is_mount():
         return
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
+    options += f",gid={group}" if group is not None else ""
     _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
 
 
@@ -36,8 +41,21 @@ def bind(descriptor: int, target: Path) -> None:
 
 def unmount(target: Path) -> None:
     """Take away what is mounted at ``target``, now for new users, later for present ones."""
-    if _libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
+    if not _unmount(target):
         raise _failure(f"unmount {target}")
+
+
+def unmount_all(target: Path) -> None:
+    """Take away every mount at ``target``, one upon the other; none is no error.
+
+    Only the kernel knows them: a file's mount looks like the file, also when that is deleted.
+    """
+    for _ in range(_STACKED_MAX):
+        if not _unmount(target):
+            if ctypes.get_errno() in (errno.EINVAL, errno.ENOENT):
+                return
+            raise _failure(f"unmount {target}")
+    raise OSError(errno.EBUSY, f"more than {_STACKED_MAX} mounts at {target}")
 
 
 def mounted_below(directory: Path) -> list[Path]:
@@ -53,6 +71,10 @@ def mounted_below(directory: Path) -> list[Path]:
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     return bytes((int(match.group(1), 8),))
+
+
+def _unmount(target: Path) -> bool:
+    return bool(_libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW) == 0)
 
 
 def _mount(source: str, target: Path, kind: str | None, flags: int, options: str | None) -> None:

@@ -6,12 +6,15 @@ swaps a directory for a link while we look cannot win the race.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 from pathlib import Path, PurePosixPath
 
-from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.pods.core.expansion import encoded
+from podraft.api.violations import shown
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _SYS_OPENAT2 = 437  # The same on every architecture.
@@ -28,18 +31,21 @@ class _OpenHow(ctypes.Structure):
     )
 
 
-def open_inside(volume: Path, subpath: str) -> int:
-    """Return a descriptor of ``volume/subpath``; a missing directory is made.
+def open_inside(volume: Path, subpath: str, *, make: bool = True) -> int:
+    """Return a descriptor of ``volume/subpath``; a missing directory is made if ``make``.
 
     Raises:
-        ConfigurationError: The path leads out of the volume.
+        ConfigurationError: The path leads out of the volume, or is none.
         OSError: The path cannot be opened.
     """
+    encoded(subpath, f"subPath {shown(subpath)}")
     path = PurePosixPath(subpath)
     if path.is_absolute() or ".." in path.parts:
-        raise ConfigurationError(f'subPath "{subpath}" must be relative and without ".."')
+        raise ConfigurationError(f'subPath {shown(subpath)} must be relative and without ".."')
     root = os.open(volume, os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if not make:
+            return _open_beneath(root, path, subpath)
         for count in range(1, len(path.parts)):
             os.close(_open_or_make(root, PurePosixPath(*path.parts[:count]), subpath))
         return _open_or_make(root, path, subpath)
@@ -47,19 +53,37 @@ def open_inside(volume: Path, subpath: str) -> int:
         os.close(root)
 
 
-def _open_or_make(root: int, path: PurePosixPath, shown: str) -> int:
+def make_file_inside(volume: Path, inside: str) -> None:
+    """Make an empty file, and the directories above it, unless something is there.
+
+    Raises:
+        ConfigurationError: The path leads out of the volume, or is none.
+        OSError: It cannot be made.
+    """
+    path = PurePosixPath(inside)
+    parent = open_inside(volume, str(path.parent))
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return _open_beneath(root, path, shown)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path.name, flags, 0o644, dir_fd=parent))
+    finally:
+        os.close(parent)
+
+
+def _open_or_make(root: int, path: PurePosixPath, inside: str) -> int:
+    try:
+        return _open_beneath(root, path, inside)
     except FileNotFoundError:
-        parent = _open_beneath(root, path.parent, shown)
+        parent = _open_beneath(root, path.parent, inside)
         try:
-            os.mkdir(path.name, 0o755, dir_fd=parent)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path.name, 0o755, dir_fd=parent)
         finally:
             os.close(parent)
-        return _open_beneath(root, path, shown)
+        return _open_beneath(root, path, inside)
 
 
-def _open_beneath(root: int, path: PurePosixPath, shown: str) -> int:
+def _open_beneath(root: int, path: PurePosixPath, inside: str) -> int:
     how = _OpenHow(_O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
     descriptor = int(
         _libc.syscall(
@@ -70,5 +94,5 @@ def _open_beneath(root: int, path: PurePosixPath, shown: str) -> int:
         return descriptor
     number = ctypes.get_errno()
     if number in (errno.EXDEV, errno.ELOOP):
-        raise ConfigurationError(f'subPath "{shown}" leads out of its volume')
-    raise OSError(number, os.strerror(number), shown)
+        raise ConfigurationError(f"subPath {shown(inside)} leads out of its volume")
+    raise OSError(number, os.strerror(number), inside)

@@ -1,0 +1,119 @@
+"""What of a pod's volumes one container sees, and where: a sub-path is pinned by a mount.
+
+Owns: ``<pod>/subpaths/<container>/<n>``, the mount points of pinned sub-paths.
+
+Invariant: no path that a container may have changed is followed: the kernel resolves it
+inside its volume, and what it found is mounted by its descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from podraft.agent.podman.spec import Mount
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.volumes import mounts, subpath
+from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
+from podraft.api.violations import shown
+
+
+def container_mounts(
+    root: Path, pod: pod_pb2.Pod, container: container_pb2.Container
+) -> list[Mount]:
+    """Return a container's volume mounts; ``root`` is the pod's directory.
+
+    Raises:
+        ConfigurationError: A mount names no volume, a sub-path leads out of its volume, or
+            is none of the keys of a ConfigMap or Secret.
+        OSError: The disk refuses.
+    """
+    volumes = {volume.name: volume for volume in pod.spec.volumes}
+    result: list[Mount] = []
+    writable_by_us: list[Mount] = []
+    for index, mount in enumerate(container.volume_mounts):
+        volume = volumes.get(mount.name)
+        if volume is None:
+            raise ConfigurationError(f"volumeMount names no volume: {shown(mount.name)}")
+        origin = volume.volume_source
+        source: Path | None = root / "volumes" / volume.name
+        if origin.HasField("host_path"):
+            source = Path(origin.host_path.path)
+        projected = origin.HasField("config_map") or origin.HasField("secret")
+        if mount.sub_path:
+            assert source is not None
+            target = root / "subpaths" / container.name / str(index)
+            source = _pin(target, source, volume, mount.sub_path)
+        if source is None:
+            continue
+        own = not origin.HasField("host_path")
+        made = Mount(str(source), mount.mount_path, mount.read_only or projected, own)
+        result.append(made)
+        if own and not projected:
+            writable_by_us.append(made)
+    _make_mount_points(result, writable_by_us)
+    return result
+
+
+def _pin(target: Path, volume_path: Path, volume: volume_pb2.Volume, inside: str) -> Path | None:
+    """Mount what is at a sub-path now; nothing is returned for an optional key that is absent."""
+    # The attempt before this one had its own: what it shows may have been deleted since.
+    mounts.unmount_all(target)
+    descriptor = _open(volume_path, volume.volume_source, inside)
+    if descriptor is None:
+        return None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+                target.mkdir()
+        elif not target.is_file():
+            if target.is_dir():
+                target.rmdir()
+            target.touch()
+        mounts.bind(descriptor, target)
+    finally:
+        os.close(descriptor)
+    return target
+
+
+def _open(volume_path: Path, source: volume_pb2.VolumeSource, inside: str) -> int | None:
+    if source.HasField("config_map"):
+        optional = source.config_map.optional
+        what = f"ConfigMap {shown(source.config_map.local_object_reference.name)}"
+    elif source.HasField("secret"):
+        optional, what = source.secret.optional, f"Secret {shown(source.secret.secret_name)}"
+    else:
+        return subpath.open_inside(volume_path, inside)
+    try:
+        # Nothing is made here: a folder in a key's place would hide that the key is gone.
+        return subpath.open_inside(volume_path, inside, make=False)
+    except FileNotFoundError:
+        if optional:
+            return None
+        raise ConfigurationError(
+            f"couldn't find key {shown(inside)} in {what}, which is mounted by subPath"
+        ) from None
+
+
+def _make_mount_points(all_mounts: Iterable[Mount], writable_by_us: Iterable[Mount]) -> None:
+    """Make what mounts below a read-only volume are mounted on: the runtime could not."""
+    outer_ones = [mount for mount in writable_by_us if mount.read_only]
+    for inner in all_mounts if outer_ones else ():
+        path = PurePosixPath(inner.destination)
+        enclosing = [
+            mount
+            for mount in outer_ones
+            if mount is not inner and path.is_relative_to(mount.destination)
+        ]
+        if not enclosing:
+            continue
+        outer = max(enclosing, key=lambda mount: len(mount.destination))
+        relative = str(path.relative_to(outer.destination))
+        if Path(inner.source).is_dir():
+            os.close(subpath.open_inside(Path(outer.source), relative))
+        else:
+            subpath.make_file_inside(Path(outer.source), relative)
