@@ -12,7 +12,7 @@ import pytest
 from podraft.agent.podman import machine, spec
 from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
 from podraft.agent.podman.service import forget_before_boot
-from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.api.core.v1 import pod_pb2
 from unit.agent.pod_world import make_pod
 
@@ -125,6 +125,78 @@ def test_an_image_that_would_run_as_root_is_refused_where_that_is_forbidden() ->
     with pytest.raises(ConfigurationError, match='non-numeric user "app"'):
         spec.create_request(attempt(pod, image_user="app"))
     spec.create_request(attempt(pod, image_user="1000"))
+
+
+@pytest.mark.parametrize(
+    "user",
+    ["", "root", "0", "00", "000000000", "0:0", "00:1000", ":1000", "+0", "-0", "0x0", " 0", "0 ",
+     "\N{ARABIC-INDIC DIGIT ZERO}", "toor", "4294967296", "99999999999", "1e0", "root\0", "0\n"],
+)  # fmt: skip
+def test_no_spelling_of_root_passes_for_another_user(user: str) -> None:
+    pod = make_pod("main")
+    pod.spec.containers[0].security_context.run_as_non_root = True
+    with pytest.raises(ConfigurationError, match="runAsNonRoot"):
+        spec.create_request(attempt(pod, image_user=user))
+
+
+@pytest.mark.parametrize("user", ["1", "007", "1000:0", "65534"])
+def test_a_number_that_is_not_root_passes(user: str) -> None:
+    pod = make_pod("main")
+    pod.spec.security_context.run_as_non_root = True
+    spec.create_request(attempt(pod, image_user=user))
+
+
+def test_a_user_of_the_spec_is_judged_in_place_of_the_images() -> None:
+    pod = make_pod("main")
+    pod.spec.security_context.run_as_non_root = True
+    pod.spec.security_context.run_as_user = 1000
+    assert spec.create_request(attempt(pod, image_user="root"))["user"] == "1000"
+    pod.spec.containers[0].security_context.run_as_user = 0
+    with pytest.raises(ConfigurationError, match="runAsNonRoot"):
+        spec.create_request(attempt(pod, image_user="1000"))
+
+
+@pytest.mark.parametrize(
+    ("add", "drop", "added", "dropped"),
+    [
+        ((), (), None, {"CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"}),
+        (("net_raw",), (), ["CAP_NET_RAW"], {"CAP_AUDIT_WRITE", "CAP_MKNOD"}),
+        ((), ("ALL",), None, {"ALL"}),
+        (("NET_BIND_SERVICE",), ("ALL",), ["CAP_NET_BIND_SERVICE"], {"ALL"}),
+        (("ALL",), ("MKNOD",), ["ALL"], {"CAP_MKNOD"}),
+    ],
+)
+def test_what_images_do_not_need_is_given_to_those_who_ask(
+    add: tuple[str, ...], drop: tuple[str, ...], added: list[str] | None, dropped: set[str]
+) -> None:
+    pod = make_pod("main")
+    capabilities = pod.spec.containers[0].security_context.capabilities
+    capabilities.add.extend(add)
+    capabilities.drop.extend(drop)
+    request = spec.create_request(attempt(pod))
+    assert request.get("cap_add") == added
+    assert set(request["cap_drop"]) == dropped
+
+
+def test_a_pods_containers_share_a_label_that_other_pods_hardly_have() -> None:
+    labels = []
+    for uid in ("uid-1", "uid-1", "uid-2"):
+        pod = make_pod("main")
+        pod.metadata.uid = uid
+        labels.append(spec.create_request(attempt(pod))["selinux_opts"])
+    assert labels[0] == labels[1] != labels[2]
+    low, high = (int(c[1:]) for c in labels[0][0].removeprefix("level:s0:").split(","))
+    assert 0 <= low < high < 1024
+    pod.spec.containers[0].security_context.privileged = True
+    request = spec.create_request(attempt(pod))
+    assert request["selinux_opts"] == ["disable"]
+    assert "cap_drop" not in request
+
+
+def test_only_what_the_agent_made_is_given_a_label() -> None:
+    mounts = [spec.Mount("/a", "/b"), spec.Mount("/etc", "/host", own=False)]
+    made = spec.create_request(attempt(mounts=mounts))["mounts"]
+    assert ["z" in mount["options"] for mount in made] == [True, False]
 
 
 @pytest.mark.parametrize(

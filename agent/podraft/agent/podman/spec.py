@@ -4,7 +4,8 @@ Owns: the labels by which an agent finds its containers again, their names, and
 how Kubernetes' settings are said in libpod's words.
 
 Invariant: name and labels follow from pod, container and attempt alone, so
-that creating an attempt twice is refused by Podman itself.
+that creating an attempt twice is refused by Podman itself; no text in a request is
+one that a process or a path cannot be.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from podraft.agent.pods.core.environment import ConfigurationError, expand
+from podraft.agent.podman.security import security
+from podraft.agent.pods.core.expansion import ProcessStrings, encoded, expand
 from podraft.agent.pods.core.qos import oom_score_adjustment
 from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.violations import shown
 
 LABEL_NODE = "io.podraft.node"
 LABEL_POD_UID = "io.podraft.pod.uid"
@@ -36,11 +39,12 @@ _QUOTA_MIN_US = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A path of the node that a container sees."""
+    """A path of the node that a container sees; ``own`` if the agent made it for the pod."""
 
     source: str
     destination: str
     read_only: bool = False
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
     """Return the body of libpod's container create call.
 
     Raises:
-        ConfigurationError: The image's user is not what the spec demands.
+        ConfigurationError: The image's user is not what the spec demands, or something is
+            no text that a process or a path can be.
     """
     container = attempt.container
     environment = dict(attempt.environment)
@@ -124,14 +129,33 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
         "use_image_resolve_conf": True,
         "systemd": "false",
         "httpproxy": False,
-        "selinux_opts": ["disable"],
         **_command(container, environment),
         **_namespaces(attempt.namespaces),
-        **_security(attempt),
+        **security(
+            container.security_context,
+            attempt.pod,
+            attempt.image_user,
+            host_ipc=not attempt.namespaces.ipc,
+        ),
     }
     if container.working_dir:
         request["work_dir"] = container.working_dir
+    _check_texts(request, "")
     return request
+
+
+def _check_texts(value: Any, where: str) -> None:
+    """Refuse what Podman would cut short or replace on its way to the kernel."""
+    match value:
+        case str():
+            encoded(value, where)
+        case Mapping():
+            for name, inner in value.items():
+                encoded(name, f"a name in {where}")
+                _check_texts(inner, f"{where}[{shown(name)}]" if where else name)
+        case Sequence():
+            for index, inner in enumerate(value):
+                _check_texts(inner, f"{where}[{index}]")
 
 
 def resource_limits(resources: container_pb2.ResourceRequirements) -> dict[str, Any]:
@@ -154,11 +178,21 @@ def _command(
     container: container_pb2.Container, environment: Mapping[str, str]
 ) -> dict[str, list[str]]:
     """A command replaces the image's entrypoint and its arguments, args only the arguments."""
+    strings = ProcessStrings()
+    for name, value in environment.items():
+        strings.add(f"{name}={value}", f"environment variable {shown(name)}")
     request: dict[str, list[str]] = {}
-    if container.command:
-        request["entrypoint"] = [expand(word, environment) for word in container.command]
-    if container.args:
-        request["command"] = [expand(word, environment) for word in container.args]
+    for field, key, words in (
+        ("command", "entrypoint", container.command),
+        ("args", "command", container.args),
+    ):
+        expanded = []
+        for index, word in enumerate(words):
+            what = f"{field}[{index}]"
+            expanded.append(expand(word, environment, what))
+            strings.add(expanded[-1], what)
+        if expanded:
+            request[key] = expanded
     return request
 
 
@@ -171,72 +205,14 @@ def _namespaces(pinned: Namespaces) -> dict[str, dict[str, str]]:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    mode = "ro" if mount.read_only else "rw"
+    options = ["rbind", "ro" if mount.read_only else "rw", "rprivate"]
+    if mount.own:
+        # Where there is SELinux, containers may use what bears their label; the node's own
+        # files (hostPath) keep theirs.
+        options.append("z")
     return {
         "type": "bind",
         "source": mount.source,
         "destination": mount.destination,
-        "options": ["rbind", mode, "rprivate"],
+        "options": options,
     }
-
-
-def _security(attempt: Attempt) -> dict[str, Any]:
-    context = attempt.container.security_context
-    pod_context = attempt.pod.spec.security_context
-    request: dict[str, Any] = {}
-    user = _user(context, pod_context, attempt.image_user)
-    if user:
-        request["user"] = user
-    groups = [str(group) for group in pod_context.supplemental_groups]
-    if pod_context.HasField("fs_group"):
-        groups.append(str(pod_context.fs_group))
-    if groups:
-        request["groups"] = groups
-    if context.capabilities.add:
-        request["cap_add"] = [_capability(name) for name in context.capabilities.add]
-    if context.capabilities.drop:
-        request["cap_drop"] = [_capability(name) for name in context.capabilities.drop]
-    if context.HasField("allow_privilege_escalation") and not context.allow_privilege_escalation:
-        request["no_new_privileges"] = True
-    if context.privileged:
-        request["privileged"] = True
-    if context.read_only_root_filesystem:
-        request["read_only_filesystem"] = True
-    return request
-
-
-def _user(
-    context: container_pb2.SecurityContext,
-    pod_context: pod_pb2.PodSecurityContext,
-    image_user: str,
-) -> str:
-    """Return ``user[:group]``; a container's own setting comes before the pod's."""
-    user = image_user.partition(":")[0]
-    for source in (context, pod_context):
-        if source.HasField("run_as_user"):
-            user = str(source.run_as_user)
-            break
-    group = ""
-    for source in (context, pod_context):
-        if source.HasField("run_as_group"):
-            group = str(source.run_as_group)
-            break
-    own = context.HasField("run_as_non_root")
-    non_root = context.run_as_non_root if own else pod_context.run_as_non_root
-    if non_root and user in ("", "0", "root"):
-        raise ConfigurationError("container has runAsNonRoot and would run as root (user 0)")
-    if non_root and not user.isdigit():
-        raise ConfigurationError(
-            f'container has runAsNonRoot and image has non-numeric user "{user}", '
-            "cannot verify that it is not root: set runAsUser"
-        )
-    if group:
-        return f"{user or '0'}:{group}"
-    if context.HasField("run_as_user") or pod_context.HasField("run_as_user"):
-        return user
-    return ""
-
-
-def _capability(name: str) -> str:
-    upper = name.upper()
-    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
