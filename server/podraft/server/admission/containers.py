@@ -106,6 +106,7 @@ def check_container(
         report.one_of(
             f"{field}.imagePullPolicy", container.image_pull_policy, sorted(_PULL_POLICIES)
         )
+    _check_words(container, field, report)
     if container.ports:
         _check_ports(container, f"{field}.ports", report)
     for index, variable in enumerate(container.env):
@@ -122,6 +123,13 @@ def check_container(
         _check_initial(container, field, report)
     else:
         _check_watched(container, field, grace_s, report)
+
+
+def _check_words(container: container_pb2.Container, field: str, report: Report) -> None:
+    report.no_nul(f"{field}.workingDir", container.working_dir)
+    for name, words in (("command", container.command), ("args", container.args)):
+        for index, word in enumerate(words):
+            report.no_nul(f"{field}.{name}[{index}]", word)
 
 
 def _check_watched(
@@ -174,6 +182,7 @@ def _check_ports(container: container_pb2.Container, field: str, report: Report)
 def _check_variable(variable: container_pb2.EnvVar, field: str, report: Report) -> None:
     name = variable.name
     report.name(f"{field}.name", name, names.environment_variable(name))
+    report.no_nul(f"{field}.value", variable.value)
     if not variable.HasField("value_from"):
         return
     path = f"{field}.valueFrom"

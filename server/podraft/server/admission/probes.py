@@ -110,6 +110,8 @@ def check_exactly_one(
 def _check_actions(handler: Handler, field: str, report: Report) -> None:
     if handler.HasField("exec") and not handler.exec.command:
         report.required(f"{field}.exec.command")
+    for index, word in enumerate(handler.exec.command):
+        report.no_nul(f"{field}.exec.command[{index}]", word)
     if handler.HasField("http_get"):
         _check_http_get(handler.http_get, f"{field}.httpGet", report)
     if handler.HasField("tcp_socket"):

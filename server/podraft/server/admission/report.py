@@ -62,6 +62,11 @@ class Report:
                 field, f"expected one of {', '.join(filter(None, options))}, got {shown(value)}"
             )
 
+    def no_nul(self, field: str, value: str) -> None:
+        """Note a text that ends early for the kernel: arguments, variables and paths cannot."""
+        if "\0" in value:
+            self.add(field, f"must not contain a NUL character, is {shown(value)}")
+
     def at_least(self, field: str, value: int, low: int) -> None:
         """Note a value below ``low``."""
         if value < low:

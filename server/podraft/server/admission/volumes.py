@@ -89,6 +89,7 @@ def _check_host_path(source: volume_pb2.HostPathVolumeSource, path: str, report:
         report.add(f"{path}.path", f"must be absolute, is {shown(source.path)}")
     elif ".." in source.path.split("/"):
         report.add(f"{path}.path", f"must not contain '..', is {shown(source.path)}")
+    report.no_nul(f"{path}.path", source.path)
     report.one_of(f"{path}.type", source.type, _HOST_PATH_TYPES)
 
 
@@ -112,6 +113,7 @@ def _check_items(items: Iterable[volume_pb2.KeyToPath], field: str, report: Repo
 
 def check_inner_path(value: str, field: str, report: Report) -> None:
     """Check a path that must stay below its volume's root."""
+    report.no_nul(field, value)
     if value.startswith("/"):
         report.add(field, f"must be relative, is {shown(value)}")
     elif ".." in value.split("/"):
@@ -143,6 +145,7 @@ def _check_mount_path(value: str, taken: set[str], field: str, report: Report) -
         report.add(field, f"must be absolute, is {shown(value)}")
     elif ":" in value:
         report.add(field, f"must not contain ':', is {shown(value)}")
+    report.no_nul(field, value)
     normal = value.rstrip("/") or "/"
     if normal in taken:
         report.add(field, f"duplicate: something else is mounted at {shown(value)}")
