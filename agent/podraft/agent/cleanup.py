@@ -82,7 +82,7 @@ def _remove_state(state_directory: Path) -> None:
     for point in mounts.mounted_below(state_directory):
         mounts.unmount(point)
     _remove_cgroups(uids)
-    shutil.rmtree(state_directory, ignore_errors=True)
+    manager.remove_trees([state_directory])
     if state_directory.exists():
         # Once more, so that the error names what is in the way.
         shutil.rmtree(state_directory)

@@ -19,6 +19,7 @@ _SCENARIOS = {
     "spec_scenarios": ("settings",),
     "node_scenarios": ("silence", "node_deleted", "joins_and_renews", "cleans_up"),
     "kill_scenarios": ("killed_anywhere",),
+    "hostile_scenarios": ("writes_its_files", "may_do_little", "sub_paths", "commands_end"),
 }
 
 

@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from podraft.agent.pods.core.environment import (
-    ConfigurationError,
-    Surroundings,
-    environment,
-    expand,
-    service_variables,
-)
+from podraft.agent.pods.core.environment import Surroundings, environment, service_variables
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.pods.core.expansion import expand
 from podraft.agent.pods.core.references import Reference, references
 from podraft.api.core.v1 import config_pb2, container_pb2, service_pb2
 from unit.agent.pod_world import make_pod
@@ -66,11 +62,11 @@ def test_service_links_can_be_switched_off() -> None:
     ],
 )
 def test_expansion_is_kubernetes(text: str, expected: str) -> None:
-    assert expand(text, {"A": "1", "B": "2"}) == expected
+    assert expand(text, {"A": "1", "B": "2"}, "x") == expected
 
 
 def test_later_sources_override_earlier_ones_and_may_refer_to_them() -> None:
-    settings = config_pb2.ConfigMap(data={"HOST": "db", "bad key": "x"})
+    settings = config_pb2.ConfigMap(data={"HOST": "db"})
     container = container_pb2.Container()
     source = container.env_from.add(prefix="P_")
     source.config_map_ref.local_object_reference.name = "settings"
@@ -78,6 +74,25 @@ def test_later_sources_override_earlier_ones_and_may_refer_to_them() -> None:
     container.env.add(name="P_HOST", value="other")
     result = environment(container, around(config_maps={"settings": settings}))
     assert result == {"P_HOST": "other", "URL": "pg://db"}
+
+
+@pytest.mark.parametrize("prefix", ["", "P_"])
+def test_every_key_of_a_source_becomes_a_variable(prefix: str) -> None:
+    keys = ("UPPER", "dotted.key", "dash-key", "1first", "under_score", "empty")
+    odd = config_pb2.ConfigMap(data=dict.fromkeys(keys, ""))
+    container = container_pb2.Container()
+    source = container.env_from.add(prefix=prefix)
+    source.config_map_ref.local_object_reference.name = "odd"
+    result = environment(container, around(config_maps={"odd": odd}))
+    assert set(result) == {prefix + key for key in keys}
+
+
+def test_a_key_that_can_be_no_variable_is_named() -> None:
+    container = container_pb2.Container()
+    container.env_from.add(prefix="A=").config_map_ref.local_object_reference.name = "odd"
+    given = around(config_maps={"odd": config_pb2.ConfigMap(data={"key": "x"})})
+    with pytest.raises(ConfigurationError, match='key "key" of ConfigMap "odd"'):
+        environment(container, given)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -25,6 +26,9 @@ _CONNECTIONS_MAX = 16
 _CALL_TIMEOUT_S = 120.0
 _PULL_TIMEOUT_S = 1800.0
 _LINE_BYTES_MAX = 1 << 20
+# An inspection repeats what the pod and its image say; a list grows with the node's containers.
+_ANSWER_BYTES_MAX = 64 << 20
+_MESSAGE_CHARACTERS_MAX = 1024
 _BASE = "http://podman/v4.0.0/libpod"
 
 
@@ -32,9 +36,10 @@ class PodmanError(Exception):
     """Podman refused a call; ``status`` is the HTTP status, the text Podman's own words."""
 
     def __init__(self, status: int, message: str, cause: str = "") -> None:
-        super().__init__(message)
+        # It may repeat a whole command line.
+        self.message = message[:_MESSAGE_CHARACTERS_MAX]
+        super().__init__(self.message)
         self.status = status
-        self.message = message
         self.cause = cause
 
 
@@ -163,7 +168,8 @@ class PodmanClient:
     async def inspect_image(self, image: str) -> ImageRecord | None:
         """Return a local image by id or reference, or nothing if it is not here."""
         try:
-            answer = await self._call("GET", f"/images/{image}/json")
+            # A reference is a user's text: it must not choose another path or a query.
+            answer = await self._call("GET", f"/images/{quote(image, safe='')}/json")
         except PodmanError as error:
             if error.status == 404:
                 return None
@@ -188,15 +194,25 @@ class PodmanClient:
         await self._call("POST", "/images/import", query, data=archive)
 
     async def create_exec(
-        self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        stdin: bool,
+        tty: bool,
+        environment: Sequence[str] = (),
     ) -> str:
-        """Prepare a command in a running container and return the session's id."""
+        """Prepare a command in a running container and return the session's id.
+
+        ``environment`` is added to the container's, as ``NAME=value``.
+        """
         body = {
             "AttachStdin": stdin,
             "AttachStdout": True,
             "AttachStderr": True,
             "Tty": tty,
             "Cmd": list(command),
+            "Env": list(environment),
         }
         answer = await self._call("POST", f"/containers/{container_id}/exec", body=body)
         return str(answer["Id"])
@@ -255,7 +271,7 @@ class PodmanClient:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
-                content = await response.read()
+                content = await _read_bounded(response)
                 if response.status >= 400:
                     raise _error(response.status, content)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -277,6 +293,15 @@ async def exec_frames(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, 
                 return
             remaining -= len(chunk)
             yield header[0], chunk
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > _ANSWER_BYTES_MAX:
+            raise PodmanError(500, f"podman's answer exceeds {_ANSWER_BYTES_MAX} bytes")
+    return bytes(content)
 
 
 def _decode(content: bytes) -> Any:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.agent.pods.core.references import Reference, references
 from podraft.agent.volumes.manager import Configuration
 from podraft.api.core.v1 import config_pb2, pod_pb2

@@ -3,7 +3,8 @@
 Owns: one pidfd per running container.
 
 Invariant: a signal reaches the very process that was watched or nobody; a pid that was
-given to another process meanwhile is noticed before the first use.
+given to another process meanwhile is noticed before the first use.  What a process may
+call itself and its cgroups is bytes, never text.
 """
 
 from __future__ import annotations
@@ -70,14 +71,14 @@ class ExitWatcher:
 def is_alive(pid: int, container_id: str) -> bool:
     """Say whether a process is a container's and has not ended; a zombie has."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except OSError:
         return False
-    return state not in "ZX" and _belongs(pid, container_id)
+    return state not in b"ZX" and _belongs(pid, container_id)
 
 
 def _belongs(pid: int, container_id: str) -> bool:
     try:
-        return container_id in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii")
+        return container_id.encode() in Path(f"/proc/{pid}/cgroup").read_bytes()
     except OSError:
         return False

@@ -16,6 +16,7 @@ from podraft.agent.podman.client import (
     PodmanError,
     PodmanUnavailableError,
 )
+from podraft.api.violations import shown
 
 _PULLS_AT_ONCE = 4
 
@@ -55,6 +56,8 @@ class Images:
             ImageError: It is not here and cannot be pulled, or must not be.
             PodmanUnavailableError: Podman's service is away: that says nothing of the image.
         """
+        if not reference[:1].isalnum():
+            raise ImageError("InvalidImageName", f"{shown(reference)} names no image")
         try:
             found = await self._local(reference)
             if found is not None and not self._must_pull(reference, found, policy):

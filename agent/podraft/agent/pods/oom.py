@@ -14,6 +14,8 @@ from collections import OrderedDict
 
 _LINE = re.compile(rb"oom-kill:.*oom_memcg=[^,]*libpod-([0-9a-f]{64})")
 _REMEMBERED_MAX = 4096
+# More than the kernel keeps; whoever makes it log without end does not hold the agent.
+_LINES_AT_ONCE_MAX = 10_000
 
 
 class OutOfMemoryLog:
@@ -37,7 +39,7 @@ class OutOfMemoryLog:
             self._descriptor = -1
 
     def _drain(self) -> None:
-        while self._descriptor >= 0:
+        for _ in range(_LINES_AT_ONCE_MAX if self._descriptor >= 0 else 0):
             try:
                 line = os.read(self._descriptor, 8192)
             except BlockingIOError:

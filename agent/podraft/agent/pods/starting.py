@@ -15,7 +15,8 @@ from podraft.agent.podman.client import (
     PodmanError,
     PodmanUnavailableError,
 )
-from podraft.agent.pods.core.environment import ConfigurationError, Surroundings, environment
+from podraft.agent.pods.core.environment import Surroundings, environment
+from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.agent.pods.core.records import StartContainer
 from podraft.agent.pods.events import PodEvents
 from podraft.agent.pods.shared import Attachment, Node
@@ -147,7 +148,7 @@ async def _compose(
         node.volumes.make_log_directory(uid, container.name)
         own = node.volumes.container_mounts(pod, container)
         taken = {mount.destination for mount in own}
-        common = node.volumes.write_files(pod, attachment.address)
+        common = node.volumes.write_files(pod, container, attachment.address)
         return own + [mount for mount in common if mount.destination not in taken]
 
     return spec.Attempt(

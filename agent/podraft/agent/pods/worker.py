@@ -1,7 +1,8 @@
 """One pod's worker: observe, ask the core, begin what it returns, until nothing of the pod is left.
 
 Invariant: all state of a pod changes here, on the event loop; an action runs once at a
-time (by its key), and its outcome only becomes an input of the next decision.
+time (by its key), and its outcome only becomes an input of the next decision.  Whatever
+goes wrong, a fault of ours included, is told to the user and tried again with a back-off.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 
 from podraft.agent.podman import spec
 from podraft.agent.podman.client import ContainerRecord, ImageRecord, PodmanError
-from podraft.agent.pods import starting
-from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods import faults, starting
+from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.agent.pods.core.plan import plan
 from podraft.agent.pods.core.probing import probe_of
 from podraft.agent.pods.core.records import (
@@ -37,6 +38,7 @@ from podraft.agent.pods.core.records import (
     StartContainer,
 )
 from podraft.agent.pods.events import PodEvents
+from podraft.agent.pods.faults import Faults
 from podraft.agent.pods.handlers import Target, until_event
 from podraft.agent.pods.images import ImageError
 from podraft.agent.pods.killing import Kill
@@ -51,7 +53,6 @@ from podraft.api.core.v1 import container_pb2, pod_pb2
 _log = logging.getLogger(__name__)
 
 _CGROUP_TRIES = 200
-_ACTION_RETRY_S = 1.0
 _POST_START_WITHIN_S = 600.0
 
 
@@ -80,6 +81,7 @@ class PodWorker:
         self._actions: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._events = PodEvents(node.recorder)
+        self._faults = Faults(self._events)
         self._probes = PodProbes(node.probes, self._wake.set, self._probe_failed)
         self._done = False
 
@@ -145,15 +147,23 @@ class PodWorker:
         try:
             while not self._done:
                 self._wake.clear()
-                decision = plan(self._inputs())
-                self._apply(decision)
-                await self._sleep_until(decision.wake_at_s)
+                await self._sleep_until(self._step())
         finally:
             self._probes.close()
             for task in (*self._actions.values(), *self._background):
                 task.cancel()
             for container_id in self._containers:
                 self._node.exits.forget(container_id)
+
+    def _step(self) -> float | None:
+        """Decide and begin what was decided; return when to look again at the latest."""
+        try:
+            decision = plan(self._inputs())
+            self._apply(decision)
+        except Exception as error:  # noqa: BLE001 - see the module's invariant
+            return time.time() + self._faults.happened(self._title(), "plan", error)
+        self._faults.over("plan")
+        return decision.wake_at_s
 
     def _apply(self, decision: Decision) -> None:
         if self._in_stored_api:
@@ -195,7 +205,9 @@ class PodWorker:
 
     def _begin(self, action: Action) -> None:
         if isinstance(action, KillContainer) and action.key in self._actions:
-            self._kills[action.id].hasten(action.deadline_s)
+            kill = self._kills.get(action.id)
+            if kill is not None:  # Else it begins, or is about to be tried again.
+                kill.hasten(action.deadline_s)
             return
         task = asyncio.create_task(self._carry_out(action))
         self._actions[action.key] = task
@@ -224,13 +236,26 @@ class PodWorker:
                     await self._release()
                 case DeletePod():
                     await self._delete()
-        except (PodmanError, OSError) as error:
-            _log.warning("pod %s: %s: %s", self._title(), action.key, error)
-            await asyncio.sleep(_ACTION_RETRY_S)
-        except Exception:  # noqa: BLE001 - see below
-            # A fault of ours in one action must not end the pod's worker.
-            _log.exception("pod %s: %s failed", self._title(), action.key)
-            await asyncio.sleep(_ACTION_RETRY_S)
+        except Exception as error:  # noqa: BLE001 - see the module's invariant
+            if not faults.is_expected(error):
+                self._tell_failure(action, faults.describe(error))
+            await asyncio.sleep(self._faults.happened(self._title(), action.key, error))
+        else:
+            self._faults.over(action.key)
+
+    def _tell_failure(self, action: Action, message: str) -> None:
+        """Let the status say what no rule foresaw."""
+        match action:
+            case PrepareSandbox():
+                before = self._sandbox_failure
+                self._sandbox_failure = faults.failed(before, "FailedCreatePodSandBox", message)
+            case PrepareImage():
+                key = ImageKey(action.container, action.attempt)
+                self._images[key] = faults.failed(None, "ErrImagePull", message)
+            case StartContainer():
+                earlier = self._failures.get(action.container)
+                failure = faults.failed(earlier, "CreateContainerError", message)
+                self._failures[action.container] = failure
 
     # Actions.
 
@@ -245,9 +270,9 @@ class PodWorker:
         )
         failure = None
         if isinstance(volumes, BaseException):
-            failure = self._failed(self._sandbox_failure, "FailedMount", str(volumes))
+            failure = faults.failed(self._sandbox_failure, "FailedMount", str(volumes))
         if isinstance(network, BaseException):
-            failure = self._failed(self._sandbox_failure, "FailedCreatePodSandBox", str(network))
+            failure = faults.failed(self._sandbox_failure, "FailedCreatePodSandBox", str(network))
         for problem in (network, volumes):
             if isinstance(problem, BaseException) and not isinstance(problem, Exception):
                 raise problem
@@ -268,8 +293,10 @@ class PodWorker:
             try:
                 configuration = await self._node.configuration.configuration(self.pod)
                 await asyncio.to_thread(self._node.volumes.refresh, self.pod, configuration)
-            except (ConfigurationError, OSError) as error:
-                _log.warning("pod %s: its volumes are not up to date: %s", self._title(), error)
+            except Exception as error:  # noqa: BLE001 - see the module's invariant
+                self._faults.happened(self._title(), "refresh", error)
+            else:
+                self._faults.over("refresh")
 
     async def _prepare_image(self, action: PrepareImage) -> None:
         container = self._container_spec(action.container)
@@ -283,7 +310,7 @@ class PodWorker:
         except ImageError as error:
             earlier = self._images.get(key)
             before = earlier if isinstance(earlier, Failure) else None
-            self._images[key] = self._failed(before, error.reason, str(error))
+            self._images[key] = faults.failed(before, error.reason, str(error))
             self._events.image_failed(container, error.reason, str(error))
 
     async def _start(self, action: StartContainer) -> None:
@@ -297,7 +324,7 @@ class PodWorker:
             )
         except starting.StartError as error:
             before = self._failures.get(action.container)
-            self._failures[action.container] = self._failed(before, error.reason, str(error))
+            self._failures[action.container] = faults.failed(before, error.reason, str(error))
             self._events.start_failed(action.container, str(error))
             # The image may have been removed in the meantime: look again.
             self._images.pop(ImageKey(action.container, action.attempt), None)
@@ -315,7 +342,7 @@ class PodWorker:
     async def _post_start(
         self, container: container_pb2.Container, record: ContainerRecord
     ) -> None:
-        target = Target(record.id, container, self._address())
+        target = Target(record.id, container, self._address(), record.pid)
         hook = container.lifecycle.post_start
         answer = await until_event(
             self._node.probes.handlers.ask(hook, target, _POST_START_WITHIN_S), self._terminating
@@ -341,7 +368,7 @@ class PodWorker:
         try:
             container = self._find_container_spec(action.container)
             if container is not None and container.lifecycle.HasField("pre_stop"):
-                target = Target(record.id, container, self._address())
+                target = Target(record.id, container, self._address(), record.pid)
                 hook, handlers = container.lifecycle.pre_stop, self._node.probes.handlers
                 answer = await kill.pre_stop(handlers, hook, target)
                 if not answer.success:
@@ -439,7 +466,7 @@ class PodWorker:
         return ProbeTask(
             key=key,
             probe=probe,
-            target=Target(record.id, container, self._address()),
+            target=Target(record.id, container, self._address(), record.pid),
             started_s=record.started_s,
             adopted=record.id in self._adopted,
         )
@@ -460,11 +487,6 @@ class PodWorker:
             if container.name == name:
                 return container
         return None
-
-    @staticmethod
-    def _failed(before: Failure | None, reason: str, message: str) -> Failure:
-        count = before.count + 1 if before is not None and before.reason == reason else 1
-        return Failure(reason, message, time.time(), count)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,13 +1,15 @@
 """A directory whose files change all at once: Kubernetes' ``..data`` symlink.
 
-Layout: ``<volume>/key -> ..data/key``, ``<volume>/..data -> ..<random>``.
+Layout: ``<volume>/key -> ..data/key``, ``<volume>/..data -> ..<digest>.<random>``.
 
 Invariant: a reader sees either all files of the old payload or all of the
-new: one rename of the ``..data`` link makes the change.
+new: one rename of the ``..data`` link makes the change.  No file is ever read back: the
+name of the directory says what is in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from podraft.agent.volumes.payload import Payload
 
 _DATA = "..data"
+_DIGEST_CHARACTERS = 32
 
 
 def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
@@ -24,11 +27,12 @@ def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
     ``group`` owns the files and may read them if it is set (fsGroup).
     """
     current = volume / _DATA
-    if current.is_symlink() and _read(current) == {
-        path: (file.content, _mode(file.mode, group)) for path, file in payload.items()
-    }:
+    previous = current.readlink().name if current.is_symlink() else None
+    prefix = f"..{_digest(payload, group)}."
+    if previous is not None and previous.startswith(prefix):
+        _link_names(volume, payload)  # A crash may have come between.
         return False
-    fresh = Path(tempfile.mkdtemp(prefix="..", dir=volume))
+    fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=volume))
     fresh.chmod(0o755)
     for path, file in payload.items():
         target = fresh / path
@@ -37,7 +41,6 @@ def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
         target.chmod(_mode(file.mode, group))
         if group is not None:
             os.chown(target, -1, group)
-    previous = current.readlink().name if current.is_symlink() else None
     swap = volume / "..data_tmp"
     swap.unlink(missing_ok=True)
     swap.symlink_to(fresh.name)
@@ -51,12 +54,12 @@ def _mode(mode: int, group: int | None) -> int:
     return mode if group is None else mode | 0o040
 
 
-def _read(current: Path) -> dict[str, tuple[bytes, int]]:
-    return {
-        str(path.relative_to(current)): (path.read_bytes(), path.stat().st_mode & 0o7777)
-        for path in current.rglob("*")
-        if path.is_file()
-    }
+def _digest(payload: Payload, group: int | None) -> str:
+    digest = hashlib.sha256(repr(group).encode())
+    for path, file in sorted(payload.items()):
+        digest.update(f"\n{path!r} {file.mode} {len(file.content)}\n".encode())
+        digest.update(file.content)
+    return digest.hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def _link_names(volume: Path, payload: Payload) -> None:

@@ -1,4 +1,4 @@
-"""The text of a pod's hosts, hostname and resolv.conf files: pure functions."""
+"""The content of a pod's hosts, hostname and resolv.conf files: pure functions."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def hosts(address: str, name: str) -> str:
     )
 
 
-def resolv_conf(node: str) -> str:
+def resolv_conf(node: bytes) -> bytes:
     """Return a pod's resolver configuration from the node's.
 
     A stub resolver on the node's loopback is out of a pod's reach and left out.
     """
     kept = []
-    for line in node.splitlines():
+    for line in node.split(b"\n"):
         words = line.split()
-        loopback = words[:1] == ["nameserver"] and words[1:2] and words[1].startswith("127.")
-        if words and words[0] in ("nameserver", "search", "options") and not loopback:
+        loopback = words[:1] == [b"nameserver"] and words[1:2] and words[1].startswith(b"127.")
+        if words and words[0] in (b"nameserver", b"search", b"options") and not loopback:
             kept.append(line)
-    return "\n".join(kept) + "\n" if kept else "# No name servers on this node.\n"
+    return b"\n".join(kept) + b"\n" if kept else b"# No name servers on this node.\n"

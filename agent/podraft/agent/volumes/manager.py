@@ -1,25 +1,27 @@
 """Makes and removes the directories and mounts of pods.
 
 Layout below the agent's state directory: ``pods/<uid>/volumes/<name>``,
-``…/etc/<file>``, ``…/subpaths/<container>/<n>``, ``…/logs/<container>/<attempt>.log``.
+``…/etc/<container>/<file>``, ``…/subpaths/<container>/<n>``,
+``…/logs/<container>/<attempt>.log``.
 
 Invariant: everything of a pod is below its directory; `remove` leaves nothing,
 and no data is deleted through a mount (hostPath, subPath): mounts go first.
+What a container can write is never read.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import stat
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from podraft.agent.podman.spec import Mount
-from podraft.agent.pods.core.environment import ConfigurationError
-from podraft.agent.volumes import atomic_writer, files, mounts, payload, subpath
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.volumes import atomic_writer, container_mounts, files, mounts, payload
 from podraft.api import quantities
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, volume_pb2
 
@@ -33,6 +35,7 @@ _HOST_PATH_CHECKS = {
     "BlockDevice": stat.S_ISBLK,
 }
 _SECRET_BYTES_MAX = 16 << 20
+_NODE_FILE_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +80,35 @@ class VolumeManager:
         for volume in pod.spec.volumes:
             self._prepare_volume(root / "volumes" / volume.name, volume, configuration, group)
 
-    def write_files(self, pod: pod_pb2.Pod, address: str) -> list[Mount]:
-        """Write the pod's files below ``/etc`` and return their mounts."""
-        etc = self.directory(pod.metadata.uid) / "etc"
+    def write_files(
+        self, pod: pod_pb2.Pod, container: container_pb2.Container, address: str
+    ) -> list[Mount]:
+        """Write a container's files below ``/etc`` anew and return their mounts.
+
+        Each container has its own: it may write to them, and nobody reads what it wrote.
+        """
+        etc = self.directory(pod.metadata.uid) / "etc" / container.name
         etc.mkdir(parents=True, exist_ok=True)
         name = files.hostname(pod, self._node_name)
+        resolv_conf = _node_file("/etc/resolv.conf")
         if pod.spec.host_network:
-            texts = {"hosts": _read_or_empty("/etc/hosts")}
-            texts["resolv.conf"] = _read_or_empty("/etc/resolv.conf")
+            contents = {"hosts": _node_file("/etc/hosts"), "resolv.conf": resolv_conf}
         else:
-            texts = {"hosts": files.hosts(address, name)}
-            texts["resolv.conf"] = files.resolv_conf(_read_or_empty("/etc/resolv.conf"))
-        texts["hostname"] = f"{name}\n"
-        for file, text in texts.items():
-            path = etc / file
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                # In place: a container that has the file mounted keeps seeing it.
-                path.write_text(text, encoding="utf-8")
-        return [Mount(str(etc / file), f"/etc/{file}") for file in texts]
+            contents = {
+                "hosts": files.hosts(address, name).encode(),
+                "resolv.conf": files.resolv_conf(resolv_conf),
+            }
+        contents["hostname"] = f"{name}\n".encode()
+        for file, content in contents.items():
+            # Another file in its place: an attempt that still runs keeps the one that it has.
+            (etc / file).unlink(missing_ok=True)
+            (etc / file).write_bytes(content)
+        return [Mount(str(etc / file), f"/etc/{file}") for file in contents]
 
     def container_mounts(self, pod: pod_pb2.Pod, container: container_pb2.Container) -> list[Mount]:
-        """Return a container's volume mounts; a sub-path is pinned by a mount of its own.
-
-        Raises:
-            ConfigurationError: A mount names no volume, or a sub-path leads out of it.
-        """
-        volumes = {volume.name: volume for volume in pod.spec.volumes}
-        result = []
-        for index, mount in enumerate(container.volume_mounts):
-            volume = volumes.get(mount.name)
-            if volume is None:
-                raise ConfigurationError(f'volumeMount names no volume: "{mount.name}"')
-            source = self._volume_source(pod.metadata.uid, volume)
-            if mount.sub_path:
-                source = self._pin_subpath(pod, container.name, index, source, mount.sub_path)
-            projected = volume.volume_source.HasField("config_map") or (
-                volume.volume_source.HasField("secret")
-            )
-            result.append(Mount(str(source), mount.mount_path, mount.read_only or projected))
-        return result
+        """Return a container's volume mounts; see `container_mounts.container_mounts`."""
+        root = self.directory(pod.metadata.uid)
+        return container_mounts.container_mounts(root, pod, container)
 
     def make_log_directory(self, pod_uid: str, container: str) -> None:
         """Make the directory of a container's logs."""
@@ -139,13 +132,12 @@ class VolumeManager:
         root = self.directory(pod_uid)
         for point in mounts.mounted_below(root):
             mounts.unmount(point)
-        for name in ("volumes", "etc", "subpaths"):
-            _remove_tree(root / name)
+        remove_trees(root / name for name in ("volumes", "etc", "subpaths"))
 
     def remove(self, pod_uid: str) -> None:
         """Leave nothing of a pod."""
         self.release(pod_uid)
-        _remove_tree(self.directory(pod_uid))
+        remove_trees([self.directory(pod_uid)])
 
     def _prepare_volume(
         self,
@@ -165,41 +157,19 @@ class VolumeManager:
                 mounts.mount_tmpfs(path, _SECRET_BYTES_MAX, 0o755)
             atomic_writer.write(path, content or {}, group)
             return
-        path.mkdir(exist_ok=True)
+        mode = 0o2777 if group is not None else 0o777
+        if not path.is_dir():
+            # Finished, then shown: what a container makes of its mode later stays.
+            draft = path.with_name(f".{path.name}")
+            draft.mkdir(exist_ok=True)
+            if group is not None:
+                os.chown(draft, -1, group)
+            draft.chmod(mode)
+            draft.rename(path)
         empty = source.empty_dir
         if empty.medium == "Memory":
             size = quantities.whole(empty.size_limit) if empty.HasField("size_limit") else None
-            mounts.mount_tmpfs(path, size, 0o777)
-        if group is not None:
-            os.chown(path, -1, group)
-        path.chmod(0o2777 if group is not None else 0o777)
-
-    def _volume_source(self, pod_uid: str, volume: volume_pb2.Volume) -> Path:
-        if volume.volume_source.HasField("host_path"):
-            return Path(volume.volume_source.host_path.path)
-        return self.directory(pod_uid) / "volumes" / volume.name
-
-    def _pin_subpath(
-        self, pod: pod_pb2.Pod, container: str, index: int, volume: Path, inside: str
-    ) -> Path:
-        target = self.directory(pod.metadata.uid) / "subpaths" / container / str(index)
-        if target.is_mount():
-            mounts.unmount(target)
-        descriptor = subpath.open_inside(volume, inside)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                if not target.is_dir():
-                    target.unlink(missing_ok=True)
-                    target.mkdir()
-            elif not target.is_file():
-                if target.is_dir():
-                    target.rmdir()
-                target.touch()
-            mounts.bind(descriptor, target)
-        finally:
-            os.close(descriptor)
-        return target
+            mounts.mount_tmpfs(path, size, mode, group)
 
 
 def _content(
@@ -237,18 +207,27 @@ def _check_host_path(source: volume_pb2.HostPathVolumeSource) -> None:
         raise ConfigurationError(f"hostPath {source.path} does not exist on this node")
 
 
-def _read_or_empty(path: str) -> str:
+def _node_file(path: str) -> bytes:
+    """Return the beginning of a file of the node, which need not be text; nothing if absent."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            return file.read(_NODE_FILE_BYTES_MAX)
     except OSError:
-        return ""
+        return b""
 
 
-def _remove_tree(path: Path) -> None:
-    """Remove a folder and all in it; what stays does not keep the pod, but is told."""
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        _log.warning("%s cannot be removed", path)
+def remove_trees(paths: Iterable[Path]) -> None:
+    """Remove folders and all in them; what stays does not keep the pod, but is told.
+
+    Containers nest folders as deep as they like: deeper than Python follows.
+    """
+    there = [path for path in paths if path.exists()]
+    if there:
+        command = ["rm", "--recursive", "--force", "--one-file-system", "--", *map(str, there)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    for path in there:
+        if path.exists():
+            _log.warning("%s cannot be removed", path)
 
 
 def cgroup_paths(parent: str) -> Sequence[Path]:

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from podraft.agent.pods.core.environment import ConfigurationError
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.pods.core.expansion import encoded
 from podraft.api.core.v1 import config_pb2, volume_pb2
+from podraft.api.violations import shown
 
 _DEFAULT_MODE = 0o644
+_MODE_BITS = 0o7777
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,10 @@ def _payload(
         if optional:
             return {}
         raise ConfigurationError(f"{what} not found")
+    default_mode &= _MODE_BITS
     chosen = list(items)
     if not chosen:
-        return {key: File(value, default_mode) for key, value in data.items()}
+        return {_inside(key): File(value, default_mode) for key, value in data.items()}
     files: dict[str, File] = {}
     for item in chosen:
         if item.key not in data:
@@ -79,13 +83,16 @@ def _payload(
                 continue
             raise ConfigurationError(f'couldn\'t find key "{item.key}" in {what}')
         mode = item.mode if item.HasField("mode") else default_mode
-        files[_inside(item.path)] = File(data[item.key], mode)
+        files[_inside(item.path)] = File(data[item.key], mode & _MODE_BITS)
     return files
 
 
 def _inside(text: str) -> str:
     path = PurePosixPath(text)
+    encoded(text, f"volume item path {shown(text)}")
     first = path.parts[0] if path.parts else ""
     if path.is_absolute() or ".." in path.parts or not first or first.startswith(".."):
-        raise ConfigurationError(f'volume item path "{text}" must be relative and without ".."')
+        raise ConfigurationError(
+            f'volume item path {shown(text)} must be relative and without ".."'
+        )
     return str(path)

@@ -1,9 +1,10 @@
 """A container's environment and command line, as Kubernetes composes them.
 
-Owns: the order (services, envFrom, env), references to ConfigMaps, Secrets and
-the pod's own fields, and the expansion of ``$(NAME)``.
+Owns: the order (services, envFrom, env) and references to ConfigMaps, Secrets and
+the pod's own fields.
 
-Invariant: a missing object or key that is not optional is an error that names it.
+Invariant: a missing object or key that is not optional is an error that names it, and
+so is a key that cannot be a variable: nothing is left out silently.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.pods.core.expansion import ProcessStrings, expand
 from podraft.agent.pods.core.references import Reference
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2
+from podraft.api.violations import shown
 
-_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_EXPANSION = re.compile(r"\$(?:\$|\(([^()\s]+)\))")
+# Kubernetes takes every printable ASCII character but the one that ends a name.
+_NAME = re.compile(r"[ -<>-~]+")
 _MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-
-
-class ConfigurationError(Exception):
-    """A container cannot be configured as its spec says; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +40,31 @@ def environment(container: container_pb2.Container, around: Surroundings) -> dic
     """Return all variables of a container; later sources override earlier ones.
 
     Raises:
-        ConfigurationError: A reference leads nowhere.
+        ConfigurationError: A reference leads nowhere, or it is more than a process can have.
     """
     variables: dict[str, str] = {}
+    strings = ProcessStrings()
+
+    def add(name: str, value: str) -> None:
+        strings.add(f"{name}={value}", f"environment variable {shown(name)}")
+        variables[name] = value
+
     spec = around.pod.spec
     if not spec.HasField("enable_service_links") or spec.enable_service_links:
-        variables.update(service_variables(around.services))
+        for name, value in service_variables(around.services).items():
+            add(name, value)
     for source in container.env_from:
-        variables.update(_from_source(source, around))
+        for name, value in _from_source(source, around):
+            add(name, value)
     for variable in container.env:
         if variable.HasField("value_from"):
-            value = _value_from(variable.value_from, around)
-            if value is not None:
-                variables[variable.name] = value
+            found = _value_from(variable.value_from, around)
+            if found is not None:
+                add(variable.name, found)
         else:
-            variables[variable.name] = expand(variable.value, variables)
+            what = f"environment variable {shown(variable.name)}"
+            add(variable.name, expand(variable.value, variables, what))
     return variables
-
-
-def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace ``$(NAME)`` by its value; ``$$`` is a dollar, an unknown name stays as it is."""
-
-    def replaced(match: re.Match[str]) -> str:
-        name = match.group(1)
-        return "$" if name is None else variables.get(name, match.group(0))
-
-    return _EXPANSION.sub(replaced, text)
 
 
 def service_variables(services: Iterable[service_pb2.Service]) -> dict[str, str]:
@@ -122,8 +121,12 @@ def _from_source(
         return
     for key in sorted(data):
         name = source.prefix + key
-        if _NAME.fullmatch(name):
-            yield name, data[key]
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"key {shown(key)} of {wanted.kind} {shown(wanted.name)} cannot be a variable: "
+                f'expected printable ASCII without "=", got {shown(name)}'
+            )
+        yield name, data[key]
 
 
 def _value_from(source: container_pb2.EnvVarSource, around: Surroundings) -> str | None:
@@ -161,7 +164,7 @@ def _missing(wanted: Reference) -> ConfigurationError:
 
 
 def _decoded(secret: config_pb2.Secret) -> dict[str, str]:
-    # A process' environment is bytes: what is no UTF-8 passes through unchanged.
+    # What is no UTF-8 stays recognisable as such, and is refused where it is used.
     return {key: value.decode("utf-8", "surrogateescape") for key, value in secret.data.items()}
 
 

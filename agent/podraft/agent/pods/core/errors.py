@@ -1,0 +1,7 @@
+"""The error of a container that cannot be configured: its message is told to the user."""
+
+from __future__ import annotations
+
+
+class ConfigurationError(Exception):
+    """A container cannot be configured as its spec says; the message says why."""
