@@ -25,6 +25,7 @@ async def settings(it: World) -> None:
         _lost_conmon,
         _group_and_sub_path,
         _host_network,
+        _working_directory,
     )
     async with asyncio.TaskGroup() as group:
         for check in checks:
@@ -196,6 +197,16 @@ async def _host_network(it: World) -> None:
     pod = await it.ready("host")
     assert pod.status.pod_ip == NODE_IP
     await it.logged("host", NODE_IP)
+
+
+async def _working_directory(it: World) -> None:
+    """One that the image lacks is made, also where the container may not write."""
+    pod = make_pod("elsewhere", "echo at $(pwd); " + WAIT)
+    container = pod.spec.containers[0]
+    container.working_dir = "/not/in/the/image"
+    container.security_context.read_only_root_filesystem = True
+    await it.create(pod)
+    await it.logged("elsewhere", "at /not/in/the/image")
 
 
 def _parent(pid: int) -> int:

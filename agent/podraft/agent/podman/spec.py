@@ -140,6 +140,8 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
     }
     if container.working_dir:
         request["work_dir"] = container.working_dir
+        # Other runtimes make one that the image lacks, and images rely on it.
+        request["create_working_dir"] = True
     _check_texts(request, "")
     return request
 
