@@ -237,7 +237,7 @@ class _Output:
 
     def begin(self) -> None:
         """Read; the command has the other end now."""
-        os.close(self.writing)
+        self._close_writing()
         self._loop.add_reader(self._reading, self._read)
 
     def _read(self) -> None:
@@ -257,6 +257,12 @@ class _Output:
             with contextlib.suppress(BlockingIOError):
                 self._kept += os.read(self._reading, _OUTPUT_BYTES_MAX - len(self._kept))
         os.close(self._reading)
+        self._close_writing()
+
+    def _close_writing(self) -> None:
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
 
     def text(self) -> str:
         """Return the beginning of the output."""
