@@ -43,7 +43,7 @@ _LOG_MAX: Final = 65_536
 _LABEL_MASKS_MAX: Final = 512
 _OWNER_COUNTS_MAX: Final = 64
 # 1 / nothing: any use of what a node does not have is more than all of it.
-_INVERSE_OF_NOTHING: Final = 1e300
+_INVERSE_OF_NOTHING: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
