@@ -15,6 +15,9 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from podraft.client.private_files import write_private
+from podraft.server.encryption.key_file import beside
+from podraft.server.encryption.key_ring import RING_FILE
 from podraft.server.state.datastore import (
     Committed,
     Guard,
@@ -23,6 +26,7 @@ from podraft.server.state.datastore import (
     StoreFailedError,
     Transaction,
 )
+from podraft.server.store import resealing
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
 
@@ -53,6 +57,30 @@ def write_until_disk_fails(directory: str, pipe: Connection, part: str) -> None:
     else:
         history = path / "history.lmdb"
         asyncio.run(_write(path, pipe, OPTIONS, lambda: history.stat().st_size + 64 * 1024))
+
+
+def rotate_until_killed(directory: str, pipe: Connection) -> None:
+    """Like ``write_until_killed``, while keys are rotated as often as that goes."""
+    resealing._LOOK_EVERY_S = resealing._PAUSE_S = 0.001  # type: ignore[misc]
+    resealing._ENTRIES_PER_STEP = 50  # type: ignore[misc]
+    path = Path(directory)
+
+    async def main() -> None:
+        rotating = asyncio.create_task(_rotate(path))
+        await _write(path, pipe)
+        rotating.cancel()
+
+    asyncio.run(main())
+
+
+async def _rotate(directory: Path) -> None:
+    """Want a rotation whenever the one before is done."""
+    wanted, progress = directory / resealing.WANTED_FILE, directory / resealing.PROGRESS_FILE
+    while True:
+        if not wanted.exists() and not progress.exists() and (directory / RING_FILE).exists():
+            beside(directory).add()
+            write_private(wanted, b"")
+        await asyncio.sleep(0.001)
 
 
 async def _write(

@@ -42,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         recovering.main(words[1:])
         return
+    if words[:1] == ["rotate-encryption-key"]:
+        from podraft.server import rotating
+
+        rotating.main(words[1:])
+        return
     given = arguments.parse(argv)
     logs.configure("+".join(given.components), given.log_level)
     try:

@@ -113,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="podraft-server",
         description="The control plane of a cluster: API and store, scheduler, controllers.",
         epilog="podraft-server restore FILE makes a new cluster's data directory from a backup; "
-        "podraft-server recover makes the one member that is left of a group a group of its own.",
+        "podraft-server recover makes the one member that is left of a group a group of its own; "
+        "podraft-server rotate-encryption-key gives all that lies on the disk new keys.",
         allow_abbrev=False,
     )
     add = parser.add_argument

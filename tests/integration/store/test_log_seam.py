@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from podraft.server.state.datastore import EventBatch
 from podraft.server.store.embedded import EmbeddedDatastore
@@ -55,6 +56,9 @@ class Member:
 
     def release(self, through: int) -> None:
         assert through < self._shared.next_index
+
+    async def exclusively(self, act: Callable[[], Any]) -> Any:
+        return act()
 
     async def close(self) -> None:
         pass

@@ -43,6 +43,8 @@ class KeyRing:
         self._others = {key.id: key for key in others}
         self._wrapped = {key.id: key for key in wrapped}
         self._sealed = sealed
+        # Those of a snapshot that is not installed yet: nothing shows that they are needed.
+        self._awaited: frozenset[bytes] = frozenset()
         self._lock = threading.Lock()
         self.sealer = Sealer(active, self._others.values())
 
@@ -122,18 +124,26 @@ class KeyRing:
             self.sealer.use(made)
 
     def adopt(self, keys: Iterable[DataKey]) -> None:
-        """Know also ``keys``, with which a snapshot of another member is sealed."""
+        """Know also ``keys``, with which a snapshot is sealed; they stay until it is installed."""
+        keys = tuple(keys)
         with self._lock:
+            self._awaited |= {key.id for key in keys}
             others = dict(self._others)
             others.update({key.id: key for key in keys if key.id != self._active.id})
             if others != self._others:
                 self._save_as(self._active, others)
                 self.sealer.know(others.values())
 
-    def drop(self, ids: Collection[bytes]) -> None:
-        """Forget keys with which nothing is sealed any more."""
+    def installed(self) -> None:
+        """What is sealed with adopted keys lies in the directory now."""
         with self._lock:
-            others = {id_: key for id_, key in self._others.items() if id_ not in ids}
+            self._awaited = frozenset()
+
+    def drop(self, ids: Collection[bytes]) -> None:
+        """Forget keys with which nothing is sealed any more, but those that are awaited."""
+        with self._lock:
+            gone = frozenset(ids) - self._awaited
+            others = {id_: key for id_, key in self._others.items() if id_ not in gone}
             if others != self._others:
                 self._save_as(self._active, others)
 

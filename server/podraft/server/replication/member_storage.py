@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from podraft.server.raft.entries import HardState, SnapshotMark
 from podraft.server.replication.records import (
@@ -26,7 +26,7 @@ from podraft.server.replication.records import (
     encode_base,
     encode_hard_state,
 )
-from podraft.server.store.log import OnFailed
+from podraft.server.store.log import ExclusiveAct, OnFailed
 from podraft.server.store.wal import Wal, WalCorruptError
 
 OnPersisted: TypeAlias = Callable[[int], None]
@@ -55,7 +55,7 @@ class MemberStorage:
         self._busy = False
         self._scheduled = False
         self._stopped = False
-        self._work: SimpleQueue[_Frame | None] = SimpleQueue()
+        self._work: SimpleQueue[_Frame | ExclusiveAct | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="podraft-wal", daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._persisted: OnPersisted
@@ -139,6 +139,12 @@ class MemberStorage:
         self._flush()
         self._persisted(sequence)
 
+    async def exclusively(self, act: Callable[[], Any]) -> Any:
+        """Let the thread, which alone writes, call ``act``; return its result."""
+        exclusive = ExclusiveAct(act)
+        self._work.put(exclusive)
+        return await exclusive.done
+
     async def close(self) -> None:
         """Stop after the frame that is on its way."""
         self._stopped = True
@@ -149,6 +155,9 @@ class MemberStorage:
     def _run(self) -> None:
         try:
             while (item := self._work.get()) is not None:
+                if isinstance(item, ExclusiveAct):
+                    item()
+                    continue
                 self._wal.append(item.data, item.records)
                 with contextlib.suppress(RuntimeError):  # The loop is gone: nobody waits.
                     self._loop.call_soon_threadsafe(self._durable, item.sequence)

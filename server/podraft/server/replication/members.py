@@ -57,6 +57,7 @@ from podraft.server.store.measurements import (
     measure_store,
 )
 from podraft.server.store.past import HistoryPast
+from podraft.server.store.resealing import Resealing
 
 _HAND_OVER_S: Final = 0.5
 # A member that has so much to apply yet is better left alone by clients.
@@ -131,6 +132,13 @@ class RaftDatastore:
             config.options.probe_s,
             lambda: self._comparison.marks,
             self._comparison.told,
+        )
+        self._resealing = Resealing(
+            recovered.applied.ring,
+            config.directory,
+            self._state,
+            recovered.applied.wal,
+            recovered.storage,
         )
         self._snapshots = SnapshotTransfers(
             config.directory / "snapshots",
@@ -474,6 +482,7 @@ class RaftDatastore:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._resealing.stop()
         await self._driver.close()
         await self._state.close()
         if not self._failure.done():

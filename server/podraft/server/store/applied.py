@@ -42,6 +42,7 @@ from podraft.server.store.log import CommittedBatch, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.past import HistoryPast
 from podraft.server.store.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
+from podraft.server.store.resealing import reseal_history
 from podraft.server.store.scrubbing import Scrubbing
 from podraft.server.store.watching import LiveWatcher, LiveWatchers
 
@@ -95,6 +96,8 @@ class AppliedState:
             revision=lambda: self._keyspace.revision,
             compacted=lambda: self._compacted,
         )
+        # Called when a snapshot has replaced the state.
+        self.replaced: Callable[[], None] = lambda: None
         self._compared = compared
         self._scrubbing = Scrubbing(lambda: self._keyspace, options, failed)
         self._retention_task = self._loop.create_task(self._keep_retention())
@@ -240,8 +243,14 @@ class AppliedState:
             # What it has missed is in the history: it resumes from where it was.
             watcher.fail(SlowWatcherError("a snapshot replaced the state"))
             self._watchers.remove(watcher)
+        self._ring.installed()
+        self.replaced()
         loaded.clear()
         await asyncio.to_thread(release_freed_memory)
+
+    async def reseal(self, tell: Callable[[float], None]) -> None:
+        """Seal every entry of the history file with the active key; ``tell`` gets what part is."""
+        await reseal_history(self._history, self._writer, tell)
 
     # Watching.
 

@@ -37,6 +37,7 @@ from podraft.server.store.measurements import StoreMeasurements, measure_store
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.past import HistoryPast
 from podraft.server.store.recovery import Recovered, recover
+from podraft.server.store.resealing import Resealing
 
 
 class EmbeddedDatastore:
@@ -57,6 +58,9 @@ class EmbeddedDatastore:
             recovered, options, flushed=self._history_flushed, failed=self._fail
         )
         self._log = log
+        self._resealing = Resealing(
+            recovered.ring, recovered.wal.directory.parent, self._state, recovered.wal, log
+        )
         log.start(self._committed, self._fail)
 
     @classmethod
@@ -232,6 +236,7 @@ class EmbeddedDatastore:
         self._check_drained()
         await self._drained
         self._state.end_watches()
+        self._resealing.stop()
         await self._log.close()
         await self._state.close()
         if not self._failure.done():

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import lmdb
 
@@ -56,6 +56,10 @@ _ROOM_BYTES = 1024 * 1024
 HISTORY_FILE: Final = "history.lmdb"
 DIGEST_NOTE: Final = b"state_digest"
 _DIGEST_CONTEXT = b"meta\0state_digest"
+# Where ``reseal`` is: in which database, and at which entry.
+ResealPosition: TypeAlias = tuple[int, bytes]
+RESEAL_START: Final = (0, b"")
+_RESEALED_BYTES = 4 * 1024 * 1024
 # One commit of the writer has at most 4,000 batches.
 _REQUESTS_REMOVED_MAX = 8_000
 
@@ -255,6 +259,45 @@ class History:
             self._write(remove)
             self.compacted = last
         return self.compacted >= target
+
+    def reseal(self, position: ResealPosition, entries_max: int) -> ResealPosition | None:
+        """Seal the next entries with the active key; return where to go on, None at the end.
+
+        At most ``entries_max`` are changed, and ten times as many looked at: what is written
+        meanwhile, sealed already, must not keep it from its end.
+
+        Raises:
+            HistoryFormatError: An entry is damaged; nothing was changed.
+        """
+        number, start = position
+        database = (self._history, self._requests)[number]
+        resealed = (self.versions.resealed, self.stored_requests.resealed)[number]
+
+        def rewrite(transaction: Any) -> bytes | None:
+            count = size = 0
+            with transaction.cursor(db=database) as cursor:
+                found = cursor.set_range(start)
+                for _ in range(10 * entries_max):
+                    if not found or count >= entries_max or size > _RESEALED_BYTES:
+                        break
+                    name, stored = cursor.item()
+                    changed = resealed(name, stored)
+                    if changed is not None:
+                        cursor.put(name, changed)
+                        count += 1
+                        size += len(changed)
+                    found = cursor.next()
+                return cursor.key() if found else None
+
+        next_name = self._write(rewrite)
+        if next_name is not None:
+            return number, next_name
+        if number == 0:
+            return 1, b""
+        digest = self.digest
+        if digest is not None:
+            self._write(lambda transaction: self._set_digest(transaction, digest))
+        return None
 
     # Reading.
 

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from podraft.server.state.datastore import Outcome, Transaction
 from podraft.server.store.wal import Wal
@@ -62,6 +62,9 @@ class Log(Protocol):
     def release(self, through: int) -> None:
         """Forget entries up to index ``through``: their effects are durable elsewhere."""
 
+    async def exclusively(self, act: Callable[[], Any]) -> Any:
+        """Let who writes the log's files call ``act`` between two writes; return its result."""
+
     async def close(self) -> None:
         """Stop after the batch that is on its way."""
 
@@ -72,6 +75,32 @@ class _Write:
     batch: CommittedBatch
 
 
+class ExclusiveAct:
+    """Something that the thread which writes a log does for the loop between two writes."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self._act = act
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Any] = self._loop.create_future()
+
+    def __call__(self) -> None:
+        """Do it, in the thread; who waits gets the result or the error."""
+        try:
+            result, error = self._act(), None
+        except Exception as failure:  # noqa: BLE001 - It is handed on.
+            result, error = None, failure
+        with contextlib.suppress(RuntimeError):  # The loop is gone: nobody waits.
+            self._loop.call_soon_threadsafe(self._settle, result, error)
+
+    def _settle(self, result: Any, error: Exception | None) -> None:
+        if self.done.done():
+            return
+        if error is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(result)
+
+
 class LocalLog:
     """One member's log: a thread that owns the write-ahead log's files."""
 
@@ -79,7 +108,7 @@ class LocalLog:
         self._wal = wal
         self._loop = loop
         self._next_index = wal.next_index
-        self._work: SimpleQueue[_Write | int | None] = SimpleQueue()
+        self._work: SimpleQueue[_Write | ExclusiveAct | int | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="podraft-wal", daemon=True)
         self._syncing = False
         self._committed: OnCommitted
@@ -111,6 +140,12 @@ class LocalLog:
         """Remove segments that are not needed any more, behind the batches already queued."""
         self._work.put(through)
 
+    async def exclusively(self, act: Callable[[], Any]) -> Any:
+        """Let the thread, which alone writes, call ``act``; return its result."""
+        exclusive = ExclusiveAct(act)
+        self._work.put(exclusive)
+        return await exclusive.done
+
     async def close(self) -> None:
         """Stop the thread and close the files."""
         self._work.put(None)
@@ -126,6 +161,9 @@ class LocalLog:
             while (item := self._work.get()) is not None:
                 if isinstance(item, int):
                     self._wal.release(item)
+                    continue
+                if isinstance(item, ExclusiveAct):
+                    item()
                     continue
                 self._wal.append(item.frame, len(item.batch.payloads))
                 self._loop.call_soon_threadsafe(self._durable, item.batch)

@@ -235,9 +235,10 @@ class Wal:
     def begin_segment(self) -> list[Path]:
         """Go on in a new segment; return the others, which do not change any more."""
         if self.offset > _SEGMENT_HEADER.size:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            # If there is no room for another one, it goes on in this one.
+            before = self._descriptor
             self._create_segment(self._segment_bytes)
+            os.close(before)
         return [segment.path for segment in self._segments[:-1]]
 
     def resealed(self, path: Path, pause: Callable[[], object] = bool) -> Path | None:

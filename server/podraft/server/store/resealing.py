@@ -1,0 +1,169 @@
+"""Sealing anew: what old data keys have sealed is rewritten until nothing needs them.
+
+Owns: when that begins (a rotation is wanted; a snapshot brought another member's keys; an earlier
+life did not finish), and its order:
+
+    a file says that a rotation is wanted -> new active key, durable -> the file leaves
+    -> log: a new segment, the others are rewritten -> history file: rewritten in steps
+    -> keys that nothing needed any more when that began leave the ring
+
+Invariants: a crash at any point leaves a directory that opens, and of which the next start
+goes on.  No step holds up writers for longer than some milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from podraft.server.encryption.key_encryption import EncryptionError
+from podraft.server.encryption.key_ring import KeyRing
+from podraft.server.store.history import RESEAL_START, History, ResealPosition
+from podraft.server.store.history_writer import HistoryWriter
+from podraft.server.store.versions import HistoryFormatError
+from podraft.server.store.wal import Wal, WalCorruptError
+
+_LOG = logging.getLogger(__name__)
+
+# In the data directory: the first says that a rotation is wanted, the second how far it is.
+WANTED_FILE: Final = "rotate-keys"
+PROGRESS_FILE: Final = "rotation-progress"
+
+_LOOK_EVERY_S: Final = 1.0
+_AGAIN_AFTER_S: Final = 30.0
+_ENTRIES_PER_STEP: Final = 1_000
+_PAUSE_S: Final = 0.02
+_TELL_EVERY_S: Final = 1.0
+
+
+class ResealedLog(Protocol):
+    """A log whose files one thread writes."""
+
+    async def exclusively(self, act: Callable[[], Any]) -> Any:
+        """Let that thread call ``act`` after what was written before; return its result."""
+
+
+class ResealedState(Protocol):
+    """The applied state whose history file is rewritten; ``replaced`` is called when another is."""
+
+    replaced: Callable[[], None]
+
+    async def reseal(self, tell: Callable[[float], None]) -> None:
+        """Seal every entry of the history file with the active key."""
+
+
+class Resealing:
+    """Belongs to one store and its loop."""
+
+    def __init__(
+        self, ring: KeyRing, directory: Path, state: ResealedState, wal: Wal, log: ResealedLog
+    ) -> None:
+        self._ring = ring
+        self._wanted = directory / WANTED_FILE
+        self._progress = directory / PROGRESS_FILE
+        self._state = state
+        self._wal = wal
+        self._log = log
+        self._told_s = 0.0
+        self._look = asyncio.Event()
+        # How often the history file was replaced: what was found in another does not count.
+        self._replacements = 0
+        state.replaced = self._replaced
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """Rewrite no further; the next start goes on."""
+        self._task.cancel()
+
+    def _replaced(self) -> None:
+        self._replacements += 1
+        self._look.set()
+
+    async def _run(self) -> None:
+        while True:
+            pause_s = _LOOK_EVERY_S
+            try:
+                await self._step()
+            except (EncryptionError, WalCorruptError, OSError, ResealError) as error:
+                # Whatever reads or writes the same files for its own sake decides what it means.
+                _LOG.error("the keys of the data at rest are not rotated: %s", error)
+                pause_s = _AGAIN_AFTER_S
+            try:
+                await asyncio.wait_for(self._look.wait(), pause_s)
+            except TimeoutError:
+                continue
+            self._look.clear()
+
+    async def _step(self) -> None:
+        # One system call: cheaper than whatever could tell of it.
+        if self._wanted.exists():
+            await asyncio.to_thread(self._ring.rotate)
+            self._wanted.unlink()
+            _LOG.warning("the keys of the data at rest were rotated: what is older is rewritten")
+        old = self._ring.old_ids
+        if not old:
+            return
+        replacements = self._replacements
+        self._tell(0.0)
+        await reseal_log(self._wal, self._log)
+        await self._state.reseal(self._tell)
+        if self._replacements == replacements:
+            await asyncio.to_thread(self._ring.drop, old)
+            self._progress.unlink(missing_ok=True)
+            _LOG.warning("all data at rest is sealed with the newest key; older ones are forgotten")
+
+    def _tell(self, part: float) -> None:
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _TELL_EVERY_S or not part:
+            self._told_s = now_s
+            self._progress.write_text(f"{part:.4f}\n")
+
+
+class ResealError(Exception):
+    """A stored value cannot be sealed anew; the message says which."""
+
+
+async def reseal_log(wal: Wal, log: ResealedLog) -> None:
+    """Seal all that is in the log with the active key."""
+    for path in await log.exclusively(wal.begin_segment):
+        try:
+            copy = await asyncio.to_thread(wal.resealed, path, partial(time.sleep, _PAUSE_S))
+        except FileNotFoundError:
+            continue  # It was not needed any more.
+        if copy is not None:
+            await log.exclusively(partial(wal.exchange, path, copy))
+
+
+async def reseal_history(
+    history: History, writer: HistoryWriter, tell: Callable[[float], None]
+) -> None:
+    """Seal every entry of the history file with the active key, in steps of its writer.
+
+    Raises:
+        ResealError: An entry is damaged.
+    """
+    total = max(history.entry_counts()[0], 1)
+    done = 0
+    position: ResealPosition | None = RESEAL_START
+    damage: list[HistoryFormatError] = []
+
+    def step() -> None:
+        nonlocal position
+        assert position is not None
+        try:
+            position = history.reseal(position, _ENTRIES_PER_STEP)
+        except HistoryFormatError as error:
+            damage.append(error)
+
+    while position is not None:
+        await writer.exclusively(step)
+        if damage:
+            raise ResealError(str(damage[0]))
+        done += _ENTRIES_PER_STEP
+        tell(min(done / total, 0.99))
+        await asyncio.sleep(_PAUSE_S)
