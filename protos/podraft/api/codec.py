@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
-from podraft.api.codec_read import TYPE_META, Report, read_message
+from podraft.api.codec_read import MAX_VALUES, TYPE_META, Report, read_message
 from podraft.api.codec_values import described
 from podraft.api.codec_write import write
 from podraft.api.kinds import AnyKind
@@ -85,15 +85,21 @@ def kind_of_manifest(manifest: Mapping[str, Any]) -> AnyKind:
     return kind
 
 
-def parse(message_type: type[MessageT], mapping: Mapping[str, Any], path: str = "") -> MessageT:
+def parse(
+    message_type: type[MessageT],
+    mapping: Mapping[str, Any],
+    path: str = "",
+    *,
+    values_max: int = MAX_VALUES,
+) -> MessageT:
     """Return the message that a JSON object describes; ``path`` begins the fields of violations.
 
     Raises:
-        InvalidObjectError: With every fault found.
+        InvalidObjectError: With the faults found, or it has more than ``values_max`` values.
 
     """
     message = message_type()
-    report = Report()
+    report = Report(values_max)
     full_name = message.DESCRIPTOR.full_name
     listed = _LISTS.get(full_name)
     if listed is not None:
@@ -104,8 +110,7 @@ def parse(message_type: type[MessageT], mapping: Mapping[str, Any], path: str = 
         read_message(message, mapping, path, report, TYPE_META)
     else:
         read_message(message, mapping, path, report)
-    if report.violations:
-        raise InvalidObjectError(report.violations)
+    report.raise_if_any()
     return message
 
 
@@ -213,7 +218,7 @@ def _unknown_kind(api_version: str, name: str) -> InvalidObjectError:
             "apiVersion", f"kind {name} has the apiVersion {expected}, got {shown(api_version)}"
         )
     known = [kind.name for kind in kinds.KINDS]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.6)
     hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
     problem = (
         f"unknown kind {shown(name)} in {shown(api_version)}, or one that podraft does not support"

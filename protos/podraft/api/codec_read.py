@@ -3,15 +3,15 @@
 Owns: the reading half of the codec: one table of fields per message, made once
 from its descriptor.  Single values are ``codec_values``' business.
 
-Invariants: a faulty field never hides another fault; work is bounded by
-``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
+Invariants: a faulty field never hides another fault, until there are too many to be of use; work
+is bounded by ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -30,32 +30,44 @@ from podraft.api.codec_values import (
     to_text,
 )
 from podraft.api.codec_write import is_inline
-from podraft.api.violations import MAX_VIOLATIONS, Violation
+from podraft.api.violations import Faults
 
 MAX_VALUES = 1_000_000
 # A longer list of what is known hides the fault that it stands behind.
 _KNOWN_SHOWN_MAX = 8
+_HINTS_MAX = 5
+_HINTED_LENGTH_MAX = 64
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Faults):
     """What has been found wrong so far, and how much has been read."""
 
-    violations: list[Violation] = field(default_factory=list)
-    values: int = 0
+    __slots__ = ("_hints", "_values", "_values_max")
 
-    def add(self, path: str, description: str) -> None:
-        """Note one fault."""
-        if len(self.violations) < MAX_VIOLATIONS:
-            self.violations.append(Violation(path, description))
+    def __init__(self, values_max: int = MAX_VALUES) -> None:
+        super().__init__()
+        self._values = 0
+        self._values_max = values_max
+        self._hints = 0
 
     def admit(self, count: int, path: str) -> bool:
         """Count ``count`` more values; False when the object is too large to read on."""
-        self.values += count
-        if self.values > MAX_VALUES:
-            self.add(path, f"the object has more than {MAX_VALUES} values")
+        self._values += count
+        if self._values > self._values_max:
+            self.add(path, f"the object has more than {self._values_max} values")
             return False
         return True
+
+    def hint(self, name: str, known: Iterable[str]) -> str | None:
+        """Return the known name that a wrong one resembles most, for the first few wrong ones.
+
+        To look for it costs far more than to find the fault.
+        """
+        if self._hints >= _HINTS_MAX or len(name) > _HINTED_LENGTH_MAX:
+            return None
+        self._hints += 1
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        return close[0] if close else None
 
 
 ReadField: TypeAlias = Callable[[Any, Any, str, Report], None]
@@ -91,7 +103,7 @@ def read_message(
             if item is not None:
                 read(message, item, prefix + name, report)
         elif name not in ignored:
-            report.add(f"{prefix}{name}", _unknown(name, table))
+            report.add(f"{prefix}{name}", _unknown(name, table, report))
 
 
 @cache
@@ -127,15 +139,14 @@ def _hoisted(attribute: str, read: ReadField) -> ReadField:
     return read_inline
 
 
-def _unknown(name: object, table: _Table) -> str:
+def _unknown(name: object, table: _Table, report: Report) -> str:
     if not isinstance(name, str):
         return f"expected a field name, got {described(name)}"
     fault = (
         "unknown field, or one that podraft does not support" if table.partial else "unknown field"
     )
-    close = difflib.get_close_matches(name, table.fields, n=1, cutoff=0.75)
-    if close:
-        return f'{fault}; did you mean "{close[0]}"?'
+    if (close := report.hint(name, table.fields)) is not None:
+        return f'{fault}; did you mean "{close}"?'
     known = sorted(table.fields)
     if len(known) > _KNOWN_SHOWN_MAX:
         return fault

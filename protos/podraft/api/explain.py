@@ -69,7 +69,7 @@ def explain(path: str) -> tuple[AnyKind, FieldDoc]:
     word, _, rest = path.strip().partition(".")
     kind = kinds.by_word(word)
     if kind is None:
-        close = difflib.get_close_matches(word.lower(), list(kinds.words()), n=1)
+        close = difflib.get_close_matches(word.lower()[:64], list(kinds.words()), n=1)
         hint = f'did you mean "{close[0]}"?' if close else "try podraft explain pod"
         raise InvalidObjectError.of(word, f"no kind is called {shown(word)}; {hint}")
     return kind, explain_field(kind, rest)
@@ -95,7 +95,7 @@ def _no_field(name: str, doc: FieldDoc) -> str:
     known = [child.name for child in doc.children]
     if not known:
         return f"a {doc.type} has no fields"
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name[:64], known, n=1)
     hint = f'did you mean "{close[0]}"?' if close else f"known here: {', '.join(known)}"
     return f"no such field; {hint}"
 

@@ -63,7 +63,7 @@ def _difference(
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             if inner := _difference(before, value, depth + 1):
                 patch[key] = inner
-        elif not _same(before, value):
+        elif not _same(before, value, depth + 1):
             patch[key] = value
     return patch
 
@@ -101,19 +101,24 @@ def _three_way(
             applied = before if isinstance(before, Mapping) else {}
             if inner := _three_way(applied, present, value, depth + 1):
                 patch[key] = inner
-        elif key not in current or not _same(present, value):
+        elif key not in current or not _same(present, value, depth + 1):
             patch[key] = value
     return patch
 
 
-def _same(first: Any, second: Any) -> bool:
+def _same(first: Any, second: Any, depth: int) -> bool:
     """Compare JSON values; to JSON, unlike Python, true is not 1."""
+    _check_depth(depth)
     if isinstance(first, bool) is not isinstance(second, bool):
         return False
     if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_same, first, second))
+        return len(first) == len(second) and all(
+            _same(one, other, depth + 1) for one, other in zip(first, second, strict=True)
+        )
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        return first.keys() == second.keys() and all(_same(first[k], second[k]) for k in first)
+        return first.keys() == second.keys() and all(
+            _same(first[key], second[key], depth + 1) for key in first
+        )
     return bool(first == second)
 
 

@@ -60,9 +60,13 @@ def dns_subdomain(text: str) -> str | None:
     return None if _SUBDOMAIN.fullmatch(text) else _SUBDOMAIN_RULE
 
 
-@lru_cache(maxsize=4096)
 def qualified(text: str) -> str | None:
     """Check a qualified name: ``name`` or ``example.com/name``; keys of labels and the like."""
+    # No right one is longer, and the texts that are remembered stay small.
+    return (_qualified_cached if len(text) <= 253 + 1 + 63 else _qualified)(text)
+
+
+def _qualified(text: str) -> str | None:
     prefix, slash, name = text.rpartition("/")
     if slash:
         problem = dns_subdomain(prefix)
@@ -73,18 +77,25 @@ def qualified(text: str) -> str | None:
     return None if _QUALIFIED.fullmatch(name) else f"its name {_QUALIFIED_RULE}"
 
 
+_qualified_cached = lru_cache(maxsize=4096)(_qualified)
+
+
 def label_key(text: str) -> str | None:
     """Check the key of a label."""
     return qualified(text)
 
 
-@lru_cache(maxsize=4096)
 def label_value(text: str) -> str | None:
     """Check the value of a label; it may be empty."""
     if not text:
         return None
     if len(text) > 63:
         return f"must be at most 63 characters, is {len(text)}"
+    return _label_value(text)
+
+
+@lru_cache(maxsize=4096)
+def _label_value(text: str) -> str | None:
     return None if _QUALIFIED.fullmatch(text) else _QUALIFIED_RULE
 
 

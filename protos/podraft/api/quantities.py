@@ -41,9 +41,16 @@ class _Parsed(NamedTuple):
     family: Family
 
 
-@lru_cache(maxsize=8192)
 def _parse(text: str) -> _Parsed:
-    match = _PATTERN.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    # Texts that are too long are no quantities: what is remembered stays small.
+    if len(text) > _MAX_LENGTH:
+        raise InvalidQuantityError(_EXPECTED)
+    return _parse_cached(text)
+
+
+@lru_cache(maxsize=8192)
+def _parse_cached(text: str) -> _Parsed:
+    match = _PATTERN.fullmatch(text)
     if match is None:
         raise InvalidQuantityError(_EXPECTED)
     sign, whole_digits, fraction_digits, bare_fraction, exponent, suffix = match.groups()
@@ -117,7 +124,6 @@ def is_whole(quantity: meta_pb2.Quantity | str) -> bool:
     return _parse(_text(quantity)).nano % _NANO == 0
 
 
-@lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
     """Return the one spelling of a quantity: no fraction, the largest suffix that is exact.
 

@@ -3,24 +3,24 @@
 Owns: label selectors (from text and from messages) and field selectors, both
 compiled once and matched many times.
 
-Invariant: a selector that was made is valid; matching never fails.
+Invariants: a selector that was made is valid; matching never fails, and costs little however many
+terms there are.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from podraft.api import names
+from podraft.api import names, selector_text
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.violations import InvalidObjectError, Violation, shown
+from podraft.api.violations import Faults, InvalidObjectError, shown
 
 Operator: TypeAlias = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 _OPERATORS: dict[str, Operator] = {
@@ -71,18 +71,78 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class _KeyCondition:
+    """What all requirements on one label say together."""
+
+    # None: any value will do.
+    allowed: frozenset[str] | None
+    forbidden: frozenset[str]
+    present: bool
+    absent: bool
+
+    def admits(self, value: str | None) -> bool:
+        """Say whether the label may have ``value``; None: whether it may be absent."""
+        if value is None:
+            return not self.present
+        if self.absent or value in self.forbidden:
+            return False
+        return self.allowed is None or value in self.allowed
+
+
+def _by_key(requirements: Iterable[Requirement]) -> dict[str, _KeyCondition]:
+    """Return the conditions on each label, those first that demand its presence."""
+    found: dict[str, _KeyCondition] = {}
+    for term in requirements:
+        before = found.get(term.key) or _KeyCondition(None, frozenset(), False, False)
+        allowed, forbidden = before.allowed, before.forbidden
+        if term.operator == "In":
+            allowed = term.values if allowed is None else allowed & term.values
+        elif term.operator == "NotIn":
+            forbidden |= term.values
+        found[term.key] = _KeyCondition(
+            allowed,
+            forbidden,
+            before.present or term.operator in ("In", "Exists"),
+            before.absent or term.operator == "DoesNotExist",
+        )
+    return dict(sorted(found.items(), key=lambda item: not item[1].present))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSelector:
     """A conjunction of requirements; with none it matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
     # An absent selector of a workload matches nothing, which no requirement can say.
     never: bool = False
+    _conditions: dict[str, _KeyCondition] = field(init=False, repr=False, compare=False)
+    # Of the conditions, how many demand a label's presence; they come first.
+    _present: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        conditions = _by_key(self.requirements)
+        object.__setattr__(self, "_conditions", conditions)
+        present = sum(condition.present for condition in conditions.values())
+        object.__setattr__(self, "_present", present)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether ``labels`` satisfy every requirement."""
-        if self.never:
+        """Say whether ``labels`` satisfy every requirement.
+
+        It takes as long as the fewer of the two are many: hundreds of requirements cost an
+        object with a few labels no more than a few would.
+        """
+        if self.never or self._present > len(labels):
             return False
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        conditions = self._conditions
+        if len(conditions) <= len(labels) or len(conditions) <= _FEW:
+            return all(condition.admits(labels.get(key)) for key, condition in conditions.items())
+        present = 0
+        for key, value in labels.items():
+            if (condition := conditions.get(key)) is not None:
+                if not condition.admits(value):
+                    return False
+                present += condition.present
+        return present == self._present
 
     @property
     def is_everything(self) -> bool:
@@ -93,20 +153,20 @@ class LabelSelector:
         return "<none>" if self.never else ",".join(map(str, self.requirements))
 
 
+# So many lookups cost less than to go through an object's labels.
+_FEW = 4
+
 EVERYTHING = LabelSelector()
 NOTHING = LabelSelector(never=True)
 
-_TERM = re.compile(
-    r"\s*(?:"
-    r"!\s*(?P<absent>[^\s,=!()]+)"
-    r"|(?P<key>[^\s,=!()]+)\s*"
-    r"(?:(?P<equality>==|=|!=)\s*(?P<value>[^\s,=!()]*)"
-    r"|\s(?P<set>in|notin)\s*\((?P<values>[^()]*)\))?"
-    r")\s*(?:,|$)"
+_EXPECTED = (
+    "expected key=value, key!=value, key in (a,b), key notin (a,b), key or !key, "
+    "separated by commas"
 )
+# A longer text is parsed each time: what is kept for others to use again stays small.
+_CACHED_LENGTH = 512
 
 
-@lru_cache(maxsize=1024)
 def parse_label_selector(text: str, field: str = "labelSelector") -> LabelSelector:
     """Return the selector that a text such as ``a=b,c!=d,e in (x,y),!f`` says.
 
@@ -114,54 +174,65 @@ def parse_label_selector(text: str, field: str = "labelSelector") -> LabelSelect
         InvalidObjectError: The text is malformed, or a key or value is no label.
 
     """
-    if not text.strip():
-        return EVERYTHING
     if len(text) > MAX_SELECTOR_LENGTH:
         raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
-    requirements: list[Requirement] = []
-    position = 0
-    while position < len(text):
-        match = _TERM.match(text, position)
-        if match is None:
-            raise InvalidObjectError.of(
-                field,
-                f"cannot parse {shown(text[position:].strip())}: expected key=value, key!=value, "
-                "key in (a,b), key notin (a,b), key or !key, separated by commas",
-            )
-        requirements.append(_requirement_of_term(match))
-        position = match.end()
+    return (_parse_cached if len(text) <= _CACHED_LENGTH else _parse_labels)(text, field)
+
+
+def _parse_labels(text: str, field: str) -> LabelSelector:
+    if not text or text.isspace():
+        return EVERYTHING
     if text.rstrip().endswith(","):
         raise InvalidObjectError.of(field, "ends with a comma: expected another requirement")
+    requirements: list[Requirement] = []
+    for term in selector_text.terms(text):
+        if not term:
+            raise InvalidObjectError.of(field, f"has nothing between two commas: {_EXPECTED}")
+        requirement = _requirement_of(term)
+        if requirement is None:
+            raise InvalidObjectError.of(field, f"cannot parse {shown(term)}: {_EXPECTED}")
+        requirements.append(requirement)
+        if len(requirements) > MAX_REQUIREMENTS:
+            raise _too_many(field)
     _check_requirements(requirements, field)
     return LabelSelector(tuple(requirements))
 
 
-def _requirement_of_term(match: re.Match[str]) -> Requirement:
-    if (absent := match["absent"]) is not None:
+_parse_cached = lru_cache(maxsize=1024)(_parse_labels)
+
+
+def _too_many(field: str) -> InvalidObjectError:
+    return InvalidObjectError.of(field, f"must have at most {MAX_REQUIREMENTS} requirements")
+
+
+def _requirement_of(term: str) -> Requirement | None:
+    """Return what one term of a label selector says; None: it is malformed."""
+    is_operand = selector_text.is_operand
+    if is_operand(term):
+        return Requirement(term, "Exists")
+    if is_operand(absent := term[1:].strip()) and term[0] == "!":
         return Requirement(absent, "DoesNotExist")
-    key = match["key"]
-    if (equality := match["equality"]) is not None:
-        return Requirement(key, "NotIn" if equality == "!=" else "In", frozenset((match["value"],)))
-    if (operator := match["set"]) is not None:
-        values = frozenset(value.strip() for value in match["values"].split(","))
-        return Requirement(key, "In" if operator == "in" else "NotIn", values)
-    return Requirement(key, "Exists")
+    if (found := selector_text.membership(term)) is not None:
+        key, is_in, values = found
+        if not is_operand(key):
+            return None
+        return Requirement(key, "In" if is_in else "NotIn", frozenset(values))
+    if (compared := selector_text.comparison(term)) is not None:
+        key, equal, value = compared
+        if is_operand(key) and (not value or is_operand(value)):
+            return Requirement(key, "In" if equal else "NotIn", frozenset((value,)))
+    return None
 
 
 def _check_requirements(requirements: list[Requirement], field: str) -> None:
-    violations = []
-    if len(requirements) > MAX_REQUIREMENTS:
-        violations.append(Violation(field, f"must have at most {MAX_REQUIREMENTS} requirements"))
+    faults = Faults()
     for requirement in requirements:
         if problem := names.label_key(requirement.key):
-            violations.append(Violation(field, f"key {shown(requirement.key)} {problem}"))
-        violations += [
-            Violation(field, f"value {shown(value)} {problem}")
-            for value in sorted(requirement.values)
-            if (problem := names.label_value(value))
-        ]
-    if violations:
-        raise InvalidObjectError(violations)
+            faults.add(field, f"key {shown(requirement.key)} {problem}")
+        for value in sorted(requirement.values):
+            if problem := names.label_value(value):
+                faults.add(field, f"value {shown(value)} {problem}")
+    faults.raise_if_any()
 
 
 def exact_selector(labels: Mapping[str, str]) -> LabelSelector:
@@ -183,8 +254,9 @@ def label_selector_of(message: meta_pb2.LabelSelector, field: str = "selector") 
         InvalidObjectError: A key, operator or value is wrong.
 
     """
-    if violations := check_label_selector(message, field):
-        raise InvalidObjectError(violations)
+    faults = Faults()
+    check_label_selector(message, field, faults)
+    faults.raise_if_any()
     requirements = [
         Requirement(key, "In", frozenset((value,)))
         for key, value in sorted(message.match_labels.items())
@@ -196,37 +268,34 @@ def label_selector_of(message: meta_pb2.LabelSelector, field: str = "selector") 
     return LabelSelector(tuple(requirements))
 
 
-def check_label_selector(message: meta_pb2.LabelSelector, field: str) -> list[Violation]:
-    """Return what is wrong with a workload's selector."""
-    found: list[Violation] = []
+def check_label_selector(message: meta_pb2.LabelSelector, field: str, faults: Faults) -> None:
+    """Note what is wrong with a workload's selector."""
     for key, value in message.match_labels.items():
         if problem := names.label_key(key):
-            found.append(Violation(f"{field}.matchLabels", f"key {shown(key)} {problem}"))
+            faults.add(f"{field}.matchLabels", f"key {shown(key)} {problem}")
         if problem := names.label_value(value):
-            found.append(Violation(f"{field}.matchLabels[{key}]", f"{shown(value)} {problem}"))
+            faults.add(f"{field}.matchLabels[{key}]", f"{shown(value)} {problem}")
     for index, term in enumerate(message.match_expressions):
         path = f"{field}.matchExpressions[{index}]"
         if problem := names.label_key(term.key):
-            found.append(Violation(f"{path}.key", f"{shown(term.key)} {problem}"))
-        found += _check_operator(term, path)
+            faults.add(f"{path}.key", f"{shown(term.key)} {problem}")
+        _check_operator(term, path, faults)
         for position, value in enumerate(term.values):
             if problem := names.label_value(value):
-                found.append(Violation(f"{path}.values[{position}]", f"{shown(value)} {problem}"))
-    return found
+                faults.add(f"{path}.values[{position}]", f"{shown(value)} {problem}")
 
 
-def _check_operator(term: meta_pb2.LabelSelectorRequirement, path: str) -> list[Violation]:
+def _check_operator(term: meta_pb2.LabelSelectorRequirement, path: str, faults: Faults) -> None:
     match _OPERATORS.get(term.operator):
         case None:
             expected = f"expected one of {', '.join(_OPERATORS)}, got {shown(term.operator)}"
-            return [Violation(f"{path}.operator", expected)]
+            faults.add(f"{path}.operator", expected)
         case "In" | "NotIn":
             if not term.values:
-                return [Violation(f"{path}.values", f"is required with operator {term.operator}")]
+                faults.add(f"{path}.values", f"is required with operator {term.operator}")
         case "Exists" | "DoesNotExist":
             if term.values:
-                return [Violation(f"{path}.values", f"must be empty with operator {term.operator}")]
-    return []
+                faults.add(f"{path}.values", f"must be empty with operator {term.operator}")
 
 
 # ---- Fields ---------------------------------------------------------------------------------
@@ -249,10 +318,34 @@ class FieldSelector:
     """A conjunction of conditions on fields; with none it matches everything."""
 
     requirements: tuple[FieldRequirement, ...] = ()
+    # For each field: what it must equal (None: nothing certain), and what it must not.
+    _by_path: dict[str, tuple[Getter, frozenset[str] | None, frozenset[str]]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        by_path: dict[str, tuple[Getter, frozenset[str] | None, frozenset[str]]] = {}
+        for term in self.requirements:
+            get, allowed, forbidden = by_path.get(term.path) or (term.get, None, frozenset())
+            if not term.equal:
+                forbidden |= {term.value}
+            elif allowed is None:
+                allowed = frozenset((term.value,))
+            else:
+                allowed &= {term.value}
+            by_path[term.path] = (get, allowed, forbidden)
+        object.__setattr__(self, "_by_path", by_path)
 
     def matches(self, message: Message) -> bool:
-        """Say whether an object of the selector's kind satisfies every condition."""
-        return all((term.get(message) == term.value) is term.equal for term in self.requirements)
+        """Say whether an object of the selector's kind satisfies every condition.
+
+        Each field is read once, however many conditions there are on it.
+        """
+        for get, allowed, forbidden in self._by_path.values():
+            value = get(message)
+            if value in forbidden or (allowed is not None and value not in allowed):
+                return False
+        return True
 
     @property
     def is_everything(self) -> bool:
@@ -272,9 +365,6 @@ class FieldSelector:
         )
 
 
-_FIELD_TERM = re.compile(r"\s*([^\s=!,]+)\s*(==|=|!=)\s*([^,=!]*?)\s*")
-
-
 def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector") -> FieldSelector:
     """Return the selector that a text such as ``spec.nodeName=n1,status.phase!=Running`` says.
 
@@ -282,32 +372,35 @@ def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector")
         InvalidObjectError: The text is malformed, or the kind has no such selectable field.
 
     """
-    if not text.strip():
-        return FieldSelector()
     if len(text) > MAX_SELECTOR_LENGTH:
         raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
-    requirements, violations = [], []
+    if not text or text.isspace():
+        return FieldSelector()
+    requirements, faults = [], Faults()
     for term in text.split(","):
-        match = _FIELD_TERM.fullmatch(term)
-        if match is None:
+        compared = selector_text.comparison(term)
+        if compared is None or not _can_compare(*compared):
             expected = f"cannot parse {shown(term)}: expected path=value or path!=value"
-            violations.append(Violation(field, expected))
+            faults.add(field, expected)
             continue
-        path, operator, value = match.groups()
+        path, equal, value = compared
         if path not in kind.selectable_fields:
             known = ", ".join(kind.selectable_fields)
             problem = (
                 f"{kind.resource} cannot be selected by {shown(path)}: expected one of {known}"
             )
-            violations.append(Violation(field, problem))
+            faults.add(field, problem)
             continue
         getter = _getter(kind.message.DESCRIPTOR, path)
-        requirements.append(FieldRequirement(path, value, operator != "!=", getter))
-    if len(requirements) > MAX_REQUIREMENTS:
-        violations.append(Violation(field, f"must have at most {MAX_REQUIREMENTS} requirements"))
-    if violations:
-        raise InvalidObjectError(violations)
+        requirements.append(FieldRequirement(path, value, equal, getter))
+        if len(requirements) > MAX_REQUIREMENTS:
+            raise _too_many(field)
+    faults.raise_if_any()
     return FieldSelector(tuple(requirements))
+
+
+def _can_compare(path: str, _: bool, value: str) -> bool:
+    return bool(path) and not set("=!").intersection(value) and len(path.split()) == 1
 
 
 def field_value(kind: AnyKind, message: Message, path: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 # An object with more faults than these is not understood better by reading on.
 MAX_VIOLATIONS = 100
@@ -29,13 +30,19 @@ class Violation:
 
 
 class InvalidObjectError(Exception):
-    """An object breaks at least one rule; ``violations`` says which, in the order found."""
+    """An object breaks at least one rule; ``violations`` says which, in the order found.
 
-    def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations = tuple(violations)[:MAX_VIOLATIONS]
-        if not self.violations:
+    ``more``: they are not all, as nobody looked further.
+    """
+
+    def __init__(self, violations: Iterable[Violation], *, more: bool = False) -> None:
+        found = tuple(islice(violations, MAX_VIOLATIONS + 1))
+        if not found:
             raise ValueError("an invalid object has at least one violation")
-        super().__init__("; ".join(str(violation) for violation in self.violations))
+        self.violations = found[:MAX_VIOLATIONS]
+        self.more = more or len(found) > MAX_VIOLATIONS
+        text = "; ".join(str(violation) for violation in self.violations)
+        super().__init__(f"{text}; and perhaps more" if self.more else text)
 
     @classmethod
     def of(cls, field: str, description: str) -> InvalidObjectError:
@@ -43,8 +50,42 @@ class InvalidObjectError(Exception):
         return cls((Violation(field, description),))
 
 
+class Faults:
+    """What has been found wrong so far: whoever looks for faults adds to it.
+
+    Invariant: with the fault after ``MAX_VIOLATIONS`` the search ends, so that an object costs no
+    more however much of it is wrong.
+    """
+
+    __slots__ = ("violations",)
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def add(self, field: str, description: str) -> None:
+        """Note one fault.
+
+        Raises:
+            InvalidObjectError: There are enough.
+        """
+        if len(self.violations) >= MAX_VIOLATIONS:
+            raise InvalidObjectError(self.violations, more=True)
+        self.violations.append(Violation(field, description))
+
+    def raise_if_any(self) -> None:
+        """End the search.
+
+        Raises:
+            InvalidObjectError: Something was found; with all of it.
+        """
+        if self.violations:
+            raise InvalidObjectError(self.violations)
+
+
 def shown(value: object, limit: int = 60) -> str:
     """Return ``value`` as a message quotes it: short, on one line, text in double quotes."""
+    if isinstance(value, int) and value.bit_length() > 8 * limit:
+        return f"a number of {value.bit_length()} bits"  # Python does not write the largest ones.
     text = str(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"

@@ -10,6 +10,7 @@ import pytest
 from podraft.api import kinds
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.secret_values import SecretHashes
+from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.state.datastore import Put, RevisionCompactedError, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
@@ -25,7 +26,7 @@ def test_only_a_short_absence_is_resumed_from(tmp_path: Path) -> None:
         store = await EmbeddedDatastore.open(tmp_path, options=options)
         for n in range(9):
             await store.transact(Transaction((), (Put(b"secrets/a/b", b"%d" % n),)))
-        reads = PastReads(store, DecodedObjects(), SecretHashes(b"key"), b"key")
+        reads = PastReads(store, DecodedObjects(), SecretHashes(b"key"), b"key", Turns())
         for revision in range(1, 5):
             with pytest.raises(RevisionCompactedError):
                 await reads.check_resume(kinds.SECRET, str(revision))

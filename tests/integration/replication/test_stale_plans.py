@@ -18,6 +18,7 @@ from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.node_pods import NodePods
 from podraft.server.rpc.operations import Create, Patch, Remove
+from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.writes import Writer
 from support.raft_cluster import RaftCluster
 
@@ -52,9 +53,8 @@ def test_what_one_member_did_others_know_when_they_refuse_or_find_nothing_to_do(
         caller = Caller(Identity("admin", frozenset({MASTERS})), NodePods(decoded))
 
         def writer(store: RaftDatastore) -> Writer:
-            return Writer(
-                store, DecodedObjects(), AddressRanges("10.0.0.0/24", range(30000, 30010))
-            )
+            ranges = AddressRanges("10.0.0.0/24", range(30000, 30010))
+            return Writer(store, DecodedObjects(), ranges, Turns())
 
         leader = writer(cluster.stores[cluster.leader])
         behind = [writer(s) for n, s in cluster.stores.items() if n != cluster.leader]

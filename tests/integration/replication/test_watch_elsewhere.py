@@ -8,6 +8,7 @@ from pathlib import Path
 from podraft.api.kinds import CONFIG_MAP
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.selection import parse
+from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.state.datastore import Committed, Put, Transaction
 from support.raft_cluster import RaftCluster
@@ -28,7 +29,8 @@ def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_pa
             assert outcome == Committed(number)
             # The leader tells its followers what is committed with its next message.
             behind += follower.revision < number
-            watch = hub.stream(parse(CONFIG_MAP, "default", "", ""), str(number))
+            wanted = parse(CONFIG_MAP, "default", "", "")
+            watch = hub.stream(wanted, str(number), Turns().work(b"me"))
             beginning = asyncio.ensure_future(anext(watch))
             while not hub.feed(CONFIG_MAP).watchers():
                 assert not beginning.done(), beginning.result()

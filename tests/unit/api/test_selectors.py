@@ -61,7 +61,8 @@ def test_text_selects(text: str, matches: bool) -> None:
     ("text", "problem"),
     [
         ("a=b,", "ends with a comma"),
-        (",a", 'cannot parse ",a"'),
+        (",a", "has nothing between two commas"),
+        ("a, ,b", "has nothing between two commas"),
         ("a b", 'cannot parse "a b"'),
         ("e in x", 'cannot parse "e in x"'),
         ("e in (x", "cannot parse"),

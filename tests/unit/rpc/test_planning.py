@@ -20,6 +20,7 @@ from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import RefusedError
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.planning import Planner, Surroundings
+from podraft.server.rpc.slices import Turns
 from podraft.server.state.datastore import Page, Put, Record
 from support.api_objects import example
 
@@ -57,7 +58,7 @@ class Store:
         around = Surroundings(
             lambda: NOW, lambda: f"uid-{next(self._uids)}", lambda: "abcde", lambda: 0, RANGES
         )
-        planner = Planner(self, DecodedObjects(), around, Everybody())
+        planner = Planner(self, DecodedObjects(), around, Everybody(), Turns().work(b""))
         plan = asyncio.run(planner.plan(operations, numbered=len(operations) > 1))
         for guard in plan.transaction.guards:
             found = self.records.get(guard.key)

@@ -12,7 +12,8 @@ import os
 import re
 from collections import OrderedDict
 
-_LINE = re.compile(rb"oom-kill:.*oom_memcg=[^,]*libpod-([0-9a-f]{64})")
+_KILL = b"oom-kill:"
+_CONTAINER = re.compile(rb"oom_memcg=[^,]*libpod-([0-9a-f]{64})")
 _REMEMBERED_MAX = 4096
 # More than the kernel keeps; whoever makes it log without end does not hold the agent.
 _LINES_AT_ONCE_MAX = 10_000
@@ -50,7 +51,7 @@ class OutOfMemoryLog:
                 return
             if not line:
                 return
-            match = _LINE.search(line)
+            match = _CONTAINER.search(line.partition(_KILL)[2])
             if match:
                 self._killed[match.group(1).decode()] = None
                 if len(self._killed) > _REMEMBERED_MAX:

@@ -190,10 +190,12 @@ def _without_taken_addresses(writes: Sequence[commit_pb2.Write], error: InvalidE
 
     from podraft.api.core.v1 import service_pb2
 
-    pattern = r"writes\[(\d+)\]\.(?:create\.object\.)?spec\.(clusterIP|ports\[(\d+)\]\.nodePort)"
     changed = False
     for violation in error.violations:
-        match = re.fullmatch(pattern, violation.field)
+        match = re.fullmatch(
+            r"writes\[(\d+)\]\.(?:create\.object\.)?spec\.(clusterIP|ports\[(\d+)\]\.nodePort)",
+            violation.field,
+        )
         if match is None:
             return False
         write = writes[int(match[1])]

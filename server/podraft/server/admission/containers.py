@@ -7,7 +7,6 @@ container.  Probes, resources and volumes have modules of their own.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2
@@ -71,7 +70,6 @@ def default_container(container: container_pb2.Container) -> None:
                 default_http_get(hook.http_get)
 
 
-@lru_cache(maxsize=4096)
 def pull_policy(image: str) -> str:
     """Return the policy of an image that says none: a tag that moves is pulled each time."""
     repository, digest, _ = image.partition("@")

@@ -87,8 +87,13 @@ def _is_address(address: str, address_type: str) -> bool:
             return names.dns_subdomain(address) is None
 
 
-@lru_cache(maxsize=4096)
 def _is_ipv6(address: str) -> bool:
+    # The longest one: IPv4 at its end.
+    return len(address) <= 45 and _is_ipv6_cached(address)
+
+
+@lru_cache(maxsize=4096)
+def _is_ipv6_cached(address: str) -> bool:
     try:
         ipaddress.IPv6Address(address)
     except ValueError:

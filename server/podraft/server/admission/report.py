@@ -3,8 +3,8 @@
 Owns: how a violation is worded when a value is missing, is not one of a few, or
 lies out of a range.
 
-Invariant: a check never raises; it adds to the report, so that one answer
-names every fault.
+Invariant: a check adds to the report, so that one answer names every fault; it raises only what
+the report itself raises, when there are too many to be of use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 
 from podraft.api import names, quantities
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.violations import InvalidObjectError, Violation, shown
+from podraft.api.violations import Faults, shown
 
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _IPV4_PART = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -23,30 +23,14 @@ _IPV4 = re.compile(rf"{_IPV4_PART}(?:\.{_IPV4_PART}){{3}}")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-class Report:
+class Report(Faults):
     """What has been found wrong with one object, in the order found."""
 
-    __slots__ = ("violations",)
-
-    def __init__(self) -> None:
-        self.violations: list[Violation] = []
-
-    def add(self, field: str, description: str) -> None:
-        """Note one fault."""
-        self.violations.append(Violation(field, description))
+    __slots__ = ()
 
     def required(self, field: str) -> None:
         """Note that a field is missing."""
-        self.violations.append(Violation(field, "is required"))
-
-    def raise_if_any(self) -> None:
-        """End the admission if anything was found.
-
-        Raises:
-            InvalidObjectError: With all violations.
-        """
-        if self.violations:
-            raise InvalidObjectError(self.violations)
+        self.add(field, "is required")
 
     def name(self, field: str, value: str, problem: str | None) -> None:
         """Note what ``names`` says of a name, or that it is missing."""

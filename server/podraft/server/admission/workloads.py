@@ -82,8 +82,9 @@ def _check_selector(
     if not selector.match_labels and not selector.match_expressions:
         report.add("spec.selector", "is required, and must not be empty")
         return
-    if violations := selectors.check_label_selector(selector, "spec.selector"):
-        report.violations += violations
+    faults_before = len(report.violations)
+    selectors.check_label_selector(selector, "spec.selector", report)
+    if len(report.violations) > faults_before:
         return
     compiled = selectors.label_selector_of(selector, "spec.selector")
     if not compiled.matches(template.labels):

@@ -80,12 +80,12 @@ def invalid(field: str, description: str) -> RefusedError:
     )
 
 
-def from_violations(violations: Sequence[Violation]) -> RefusedError:
-    """Return the refusal of an object with these violations."""
+def from_violations(violations: Sequence[Violation], *, more: bool = False) -> RefusedError:
+    """Return the refusal of an object with these violations; ``more``: at least with these."""
     first = violations[0]
     message = f"{first.field}: {first.description}" if first.field else first.description
     if len(violations) > 1:
-        message += f" (and {len(violations) - 1} more)"
+        message += f" (and {'at least ' if more else ''}{len(violations) - 1} more)"
     return RefusedError(Code.INVALID_ARGUMENT, message, violations)
 
 
@@ -97,7 +97,8 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
             [
                 Violation(f"{prefix}.{v.field}" if v.field else prefix, v.description)
                 for v in error.violations
-            ]
+            ],
+            more=isinstance(error, InvalidObjectError) and error.more,
         )
     assert isinstance(error, RefusedError)  # The other one always has violations.
     return RefusedError(error.code, f"{prefix}: {error.message}")
@@ -109,7 +110,7 @@ def translate(error: Exception) -> RefusedError:
         case RefusedError():
             return error
         case InvalidObjectError():
-            return from_violations(error.violations)
+            return from_violations(error.violations, more=error.more)
         case RevisionCompactedError():
             return RefusedError(Code.OUT_OF_RANGE, f"{error}: list again")
         case FutureRevisionError():

@@ -249,12 +249,20 @@ class Feed:
             while ring and ring[0].event.revision == self.oldest:
                 self._ring_bytes -= ring.popleft().size
 
+    def after(self, revision: int) -> list[FeedEvent]:
+        """Return the ring's events after ``revision``, which must not be below `oldest`."""
+        found = list(
+            itertools.takewhile(lambda event: event.event.revision > revision, reversed(self._ring))
+        )
+        found.reverse()
+        return found
+
     def attach(self, watcher: Watcher) -> None:
         """Begin to feed ``watcher``, first with what the ring has after its start.
 
         The start must not be below `oldest`.
         """
-        for event in self._ring:
+        for event in self.after(watcher.start):
             watcher.offer(event)
         place = _place(watcher.selection)
         self._watchers.setdefault(place, {})[watcher] = None

@@ -21,6 +21,7 @@ from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.reads import target_key
 from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import Methods, unary_methods
+from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.time_travel import Moments, check_may_look_back, too_old
 from podraft.server.state.datastore import Event, RevisionCompactedError
 from podraft.server.state.past import ChangeTooLargeError, Kept, Version
@@ -38,8 +39,9 @@ _BY_RESOURCE: Final = {kind.resource: kind for kind in KINDS}
 class HistoryService:
     """The handlers."""
 
-    def __init__(self, moments: Moments, hashes: SecretHashes) -> None:
+    def __init__(self, moments: Moments, hashes: SecretHashes, turns: Turns) -> None:
         self._moments = moments
+        self._turns = turns
         self._hashes = hashes
 
     def methods(self, callers: Callers) -> Methods:
@@ -85,10 +87,12 @@ class HistoryService:
             limit=request.limit or VERSIONS_DEFAULT,
             bytes_max=_VERSIONS_BYTES_MAX,
         )
-        return history_pb2.ObjectHistory(
-            versions=[self._version(kind, version) for version in versions.items],
-            more=versions.more,
-        ).SerializeToString()
+        told, work = [], self._turns.work(caller.author)
+        for version in versions.items:
+            with work:
+                told.append(self._version(kind, version))
+            await work.rest()
+        return history_pb2.ObjectHistory(versions=told, more=versions.more).SerializeToString()
 
     def _version(self, kind: AnyKind, version: Version) -> history_pb2.ObjectVersion:
         if version.value is None:
@@ -110,7 +114,7 @@ class HistoryService:
         revision = request.revision
         if revision <= 0:
             raise invalid("revision", "must be positive")
-        await self._moments.revision(str(revision))
+        await self._moments.checked(revision)
         past = self._moments.past
         try:
             change = await past.change(revision, bytes_max=_CHANGE_BYTES_MAX)
@@ -126,12 +130,18 @@ class HistoryService:
                 Code.RESOURCE_EXHAUSTED,
                 f"revision {revision} changed more than {_CHANGE_BYTES_MAX >> 20} MiB of objects",
             ) from None
-        changes = (self._change(event) for event in sorted(change.events, key=lambda e: e.key))
+        changes, work = [], self._turns.work(caller.author)
+        for event in sorted(change.events, key=lambda e: e.key):
+            with work:
+                told = self._change(event)
+            if told is not None:
+                changes.append(told)
+            await work.rest()
         return history_pb2.RevisionChanges(
             revision=revision,
             time=_time(change.time_ms),
             user=change.author.decode("utf-8", "replace"),
-            changes=[told for told in changes if told is not None],
+            changes=changes,
         ).SerializeToString()
 
     def _change(self, event: Event) -> history_pb2.ObjectChange | None:

@@ -9,12 +9,12 @@ it was made from; the planner itself writes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, assert_never
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from google.protobuf.message import Message
 
@@ -34,10 +34,18 @@ from podraft.server.rpc.errors import Code, RefusedError, invalid, located
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.reads import described, not_found, target_key
 from podraft.server.rpc.results import Result
+from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
 
+ResultT = TypeVar("ResultT")
+
 OBJECT_BYTES_MAX: Final = 1536 * 1024
-_WRITES_AT_ONCE: Final = 64
+# In lists and maps, in sum: one more costs what it is, not its bytes.
+OBJECT_VALUES_MAX: Final = 20_000
+# Smaller ones cannot consist of that many.
+_COUNTED_BYTES_MIN: Final = 32 * 1024
+# From here on it takes milliseconds to look at an object.
+_LARGE_BYTES: Final = 128 * 1024
 
 
 class Reader(RangeReader, Protocol):
@@ -80,9 +88,7 @@ class Entry:
         """
         self.value = wire.encode_object(message)
         if len(self.value) > OBJECT_BYTES_MAX:
-            raise InvalidObjectError.of(
-                "", f"the object has {len(self.value)} bytes: expected at most {OBJECT_BYTES_MAX}"
-            )
+            raise _too_large(len(self.value))
         if self.record is not None:
             # Later writes of the same list compare with what their caller has seen.
             message.metadata.resource_version = str(self.record.mod_revision)
@@ -115,10 +121,12 @@ class Planner:
         decoded: DecodedObjects,
         around: Surroundings,
         authorize: Authorizer,
+        work: Work,
         call: requests.Call = requests.WITHOUT_ID,
     ) -> None:
         self._reader = reader
         self._call = call
+        self._work = work
         self._decoded = decoded
         self._around = around
         self._authorize = authorize
@@ -141,8 +149,7 @@ class Planner:
         results = []
         self._operations = operations
         for index, operation in enumerate(operations):
-            if index % _WRITES_AT_ONCE == _WRITES_AT_ONCE - 1:
-                await asyncio.sleep(0)  # A large commit must not hold up everybody's calls.
+            await self._work.rest()
             try:
                 results.append(await self._apply(operation, index))
             except (InvalidObjectError, RefusedError) as error:
@@ -205,15 +212,21 @@ class Planner:
     ) -> Entry:
         """Return the object that a write names, if the caller may know of it.
 
-        First what the call names decides, then whose the object is; only then is told that it is
-        absent, or how it differs from what the call expects of it.
+        What the call names has been decided upon already; here whose the object is decides, before
+        it is told that it is absent, or how it differs from what the call expects of it.
         """
-        self._check(verb, kind, namespace, name, subresource)
         entry = await self._entry(kind, target_key(kind, namespace, name))
         self._check(verb, kind, namespace, name, subresource, stored=entry.message)
         if entry.message is None:
             raise not_found(kind, namespace, name)
         return entry
+
+    async def _done(self, function: Callable[[], ResultT], size: int) -> ResultT:
+        """Return what ``function`` makes of ``size`` bytes, without holding everybody up."""
+        if size > _LARGE_BYTES:
+            return await self._work.apart(function)
+        with self._work:
+            return function()
 
     def _check(
         self,
@@ -240,15 +253,17 @@ class Planner:
 
     async def _create(self, operation: Create, index: int) -> Result:
         kind, proposed, around = operation.kind, operation.object, self._around
-        self._check("create", kind, proposed.metadata.namespace, proposed.metadata.name)
+        size = _check_extent(proposed)
         for attempt in range(requests.NAME_ATTEMPTS_MAX):
-            created = admission.prepare_create(
+            prepare = partial(
+                admission.prepare_create,
                 kind,
                 proposed,
                 now=self._now,
                 uid=around.new_uid(),
                 name_suffix="" if proposed.metadata.name else self._suffix(index, attempt),
             )
+            created = await self._done(prepare, size)
             metadata = created.metadata
             entry = await self._entry(kind, keys.of_object(kind, metadata.namespace, metadata.name))
             if entry.message is None or proposed.metadata.name:
@@ -288,9 +303,9 @@ class Planner:
             kind, request.namespace, request.name, "patch", request.subresource
         )
         _check_preconditions(entry, request.preconditions)
-        patch = codec.decode_json(request.merge_patch)
-        merged = merge_patch.merge_patch(codec.to_json(entry.message), patch)
-        proposed = codec.parse(kind.message, merged)
+        size = len(request.merge_patch) + len(entry.value)
+        merge = partial(_merged, kind, entry.message, request.merge_patch)
+        patch, proposed = await self._done(merge, size)
         return await self._replace(entry, proposed, "patch", request.subresource, index, patch)
 
     async def _replace(
@@ -306,9 +321,15 @@ class Planner:
         kind, stored = entry.kind, entry.message
         _check_subresource(kind, subresource)
         _check_same(entry, proposed)
-        updated = admission.prepare_update(
-            kind, stored, proposed, subresource=subresource, patch=patch
+        prepare = partial(
+            admission.prepare_update,
+            kind,
+            stored,
+            proposed,
+            subresource=subresource,
+            patch=patch,
         )
+        updated = await self._done(prepare, _check_extent(proposed) + len(entry.value))
         metadata = stored.metadata
         namespace, name = metadata.namespace, metadata.name
         self._check(verb, kind, namespace, name, subresource, updated, stored)
@@ -403,6 +424,54 @@ class Planner:
             return Result(kinds.POD, entry.value, written=entry.changed)
         entry.put(decision.pod)
         return Result(kinds.POD, entry.value, written=True)
+
+
+def _merged(kind: AnyKind, stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
+    """Return what a patch says, and the object that it makes of the stored one."""
+    changes = codec.decode_json(patch)
+    merged = merge_patch.merge_patch(codec.to_json(stored), changes)
+    return changes, codec.parse(kind.message, merged, values_max=OBJECT_VALUES_MAX)
+
+
+def _check_extent(proposed: Message) -> int:
+    """Check that an object is worth looking at: defaults and rules cost most for small parts.
+
+    Raises:
+        InvalidObjectError: It is too large, or consists of too many parts.
+    """
+    size = proposed.ByteSize()
+    if size <= _COUNTED_BYTES_MIN:
+        return size
+    if size > OBJECT_BYTES_MAX:
+        raise _too_large(size)
+    if _parts(proposed) > OBJECT_VALUES_MAX:
+        raise InvalidObjectError.of(
+            "", f"the object has more than {OBJECT_VALUES_MAX} values in lists and maps"
+        )
+    return size
+
+
+def _parts(message: Any) -> int:
+    """Count the elements of lists and maps, up to the first that are too many."""
+    count, pending = 0, [message]
+    while pending and count <= OBJECT_VALUES_MAX:
+        for field, value in pending.pop().ListFields():
+            if not field.is_repeated:
+                if field.message_type is not None:
+                    pending.append(value)
+                continue
+            count += len(value)
+            if count > OBJECT_VALUES_MAX:
+                break
+            if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                pending.extend(value)
+    return count
+
+
+def _too_large(size: int) -> InvalidObjectError:
+    return InvalidObjectError.of(
+        "", f"the object has {size} bytes: expected at most {OBJECT_BYTES_MAX}"
+    )
 
 
 def _is_same(stored: Any, updated: Any) -> bool:

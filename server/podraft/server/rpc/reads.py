@@ -21,6 +21,7 @@ from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.freshness import Reads
 from podraft.server.rpc.selection import Selection
+from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Record
 
 # With a selector and a limit the store is read in pieces of this size until the page is full.
@@ -128,9 +129,10 @@ async def list_encoded(
     selection: Selection,
     request: requests_pb2.ListRequest,
     key: bytes,
+    work: Work,
 ) -> wire.Parts:
     """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
-    records, metadata = await list_page(datastore, decoded, selection, request, key)
+    records, metadata = await list_page(datastore, decoded, selection, request, key, work)
     return wire.encode_list([record.value for record in records], metadata)
 
 
@@ -140,6 +142,7 @@ async def list_page(
     selection: Selection,
     request: requests_pb2.ListRequest,
     key: bytes,
+    work: Work,
     revision: int = 0,
 ) -> tuple[list[Record], meta_pb2.ListMeta]:
     """Return one page; the first is of ``revision`` (0: the newest), the others of its.
@@ -147,7 +150,7 @@ async def list_page(
     ``key`` is the ``list_key`` of the call.
 
     Raises:
-        RefusedError: Limit or token are malformed.
+        RefusedError: Limit or token are malformed, or the call takes too much time.
         RevisionCompactedError: The token's revision is no longer kept.
     """
     if request.limit < 0:
@@ -156,7 +159,7 @@ async def list_page(
     if request.continue_token:
         start = Continuation.decode(request.continue_token, key)
     limit = min(request.limit, _LIMIT_MAX)
-    records, revision, more = await _collect(datastore, decoded, selection, start, limit)
+    records, revision, more = await _collect(datastore, decoded, selection, start, limit, work)
     metadata = meta_pb2.ListMeta(resource_version=str(revision))
     if more and records:
         metadata.continue_token = Continuation(revision, records[-1].key).encode(key)
@@ -169,6 +172,7 @@ async def _collect(
     selection: Selection,
     start: Continuation,
     limit: int,
+    work: Work,
 ) -> tuple[list[Record], int, bool]:
     """Return up to ``limit`` selected records, their revision, and whether more may follow."""
     found: list[Record] = []
@@ -179,7 +183,7 @@ async def _collect(
             selection.prefix, start_after=last_key, limit=piece, revision=revision
         )
         revision = page.revision
-        found.extend(selection.filter(page.records, decoded))
+        found.extend(await selection.filter(page.records, decoded, work))
         if limit and len(found) > limit:
             return found[:limit], revision, True
         if not page.more or (limit and len(found) == limit):

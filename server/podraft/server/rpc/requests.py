@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.server.admission.metadata import MAX_GENERATED_BASE
-from podraft.server.auth.authorize import BINDING, Attributes
+from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
 from podraft.server.rpc import keys
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.errors import Code, RefusedError, invalid
@@ -188,6 +188,25 @@ def _result(operation: Operation, traces: _Traces, revision: int) -> Result:
     target = _target(operation)
     named.metadata.name, named.metadata.namespace = target.name, target.namespace
     return Result(kind, named.SerializeToString(), written=False)
+
+
+def named(operation: Operation) -> Attributes:
+    """Return the call that a write is, as far as it says itself which."""
+    kind, target = _kind(operation), _target(operation)
+    namespace, name = target.namespace, target.name
+    match operation:
+        case Create():
+            return Attributes("create", kind, namespace, name, "", UNSEEN, None)
+        case Update(_, _, subresource):
+            return Attributes("update", kind, namespace, name, subresource, UNSEEN, UNSEEN)
+        case Patch(_, request):
+            return Attributes("patch", kind, namespace, name, request.subresource, UNSEEN, UNSEEN)
+        case Remove():
+            return Attributes("delete", kind, namespace, name, "", None, UNSEEN)
+        case Bind():
+            return Attributes("create", kind, namespace, name, BINDING, UNSEEN, UNSEEN)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _attributes(operation: Operation, traces: _Traces) -> Attributes:

@@ -17,6 +17,7 @@ from podraft.api.selectors import FieldSelector, LabelSelector
 from podraft.server.rpc import keys
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import invalid
+from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Record
 
 
@@ -43,16 +44,20 @@ class Selection:
         """Say whether both selectors match; the namespace is the caller's to check."""
         return self.labels.matches(message.metadata.labels) and self.fields.matches(message)
 
-    def filter(self, records: Sequence[Record], decoded: DecodedObjects) -> Sequence[Record]:
+    async def filter(
+        self, records: Sequence[Record], decoded: DecodedObjects, work: Work
+    ) -> Sequence[Record]:
         """Return the records whose objects match, in the same order."""
         if not self.looks_inside:
             return records
-        kind = self.kind
-        return [
-            record
-            for record in records
-            if self.matches(decoded.get(kind, record.key, record.mod_revision, record.value))
-        ]
+        kind, found = self.kind, []
+        with work:
+            for record in records:
+                if self.matches(decoded.get(kind, record.key, record.mod_revision, record.value)):
+                    found.append(record)
+                if work.is_long:
+                    await work.pause()
+        return found
 
 
 def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: str) -> Selection:

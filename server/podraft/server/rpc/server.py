@@ -62,6 +62,7 @@ from podraft.server.rpc.pods import PodMethods
 from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
 from podraft.server.rpc.serving import ServingCertificate
+from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
@@ -147,10 +148,11 @@ class ApiServer:
         self._gate = Gate()
         self._nodes = NodeRegistry(datastore)
         self._callers = Callers(self._node_pods, pki.authority, self._nodes, self._gate)
-        self._writer = Writer(datastore, self._decoded, options.addresses)
+        turns = Turns()
+        self._writer = Writer(datastore, self._decoded, options.addresses, turns)
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
-        self._past = PastReads(datastore, self._decoded, self._hashes, tokens_key)
+        self._past = PastReads(datastore, self._decoded, self._hashes, tokens_key, turns)
         self._pods = PodMethods(
             datastore, self._decoded, self._writer, self._callers, pki, self._past, self._nodes
         )
@@ -248,7 +250,8 @@ class ApiServer:
         methods = services.methods()
         methods |= self._pods.methods()
         methods |= CommitService(self._writer).methods(self._callers)
-        methods |= HistoryService(self._past.moments, self._hashes).methods(self._callers)
+        history = HistoryService(self._past.moments, self._hashes, self._past.turns)
+        methods |= history.methods(self._callers)
         methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
             self._callers
         )

@@ -249,7 +249,8 @@ class KindServices:
                 return wire.Costly(partial(self._past.page, wanted, request, caller))
             store = reads_of(self._datastore, allow_stale=request.allow_stale)
             key = reads.list_key(self._past.cluster_key, caller.author, kind, request)
-            return await reads.list_encoded(store, self._decoded, wanted, request, key)
+            work = self._past.turns.work(caller.author)
+            return await reads.list_encoded(store, self._decoded, wanted, request, key, work)
 
         return list_
 
@@ -271,9 +272,11 @@ class KindServices:
                 wanted = selection.parse(
                     kind, request.namespace, request.label_selector, request.field_selector
                 )
+                work = self._past.turns.work(caller.author)
                 with self._callers.live.held(caller, attributes):
                     await self._past.check_resume(kind, request.resource_version)
-                    async for response in self._hub.stream(wanted, request.resource_version):
+                    version = request.resource_version
+                    async for response in self._hub.stream(wanted, version, work):
                         await call.send(response)
             except errors.CallerLeftError:
                 return

@@ -24,6 +24,7 @@ from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.secret_values import SecretHashes, values_are_current
+from podraft.server.rpc.slices import Turns, Work
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
 from podraft.server.state.past import BeforeHistoryError, KeepsHistory, Kept, Past
 
@@ -87,7 +88,7 @@ class Moments:
         if not at:
             return await newest_revision(self._datastore)
         if len(at) <= _REVISION_DIGITS_MAX and at.isascii() and at.isdecimal():
-            return await self._checked(int(at))
+            return await self.checked(int(at))
         moment_ms = _moment_ms(at)
         present_ms = now_ms()
         if moment_ms > present_ms:
@@ -102,7 +103,12 @@ class Moments:
         except BeforeHistoryError as error:
             raise too_old(at, error.kept) from None
 
-    async def _checked(self, revision: int) -> int:
+    async def checked(self, revision: int) -> int:
+        """Return ``revision``.
+
+        Raises:
+            RefusedError: It is in the future, or no longer kept.
+        """
         newest = self._datastore.revision
         if revision > newest:
             newest = await newest_revision(self._datastore)
@@ -151,7 +157,9 @@ class PastReads:
         decoded: DecodedObjects,
         hashes: SecretHashes,
         cluster_key: bytes,
+        turns: Turns,
     ) -> None:
+        self.turns = turns
         # What only servers of the cluster know: it seals the tokens that open a revision.
         self.cluster_key = cluster_key
         self._datastore = datastore
@@ -173,7 +181,8 @@ class PastReads:
             when = f" at {request.at}" if request.at else ""
             raise RefusedError(missing.code, f"{missing.message}{when}")
         if kind is kinds.SECRET:
-            return (await self._told((record,), hidden=request.hash_secret_values))[0]
+            work = self.turns.work(caller.author)
+            return (await self._told((record,), work, hidden=request.hash_secret_values))[0]
         return record.value
 
     async def value(self, key: bytes, at: str, caller: Caller) -> bytes | None:
@@ -199,11 +208,12 @@ class PastReads:
             if not request.continue_token:
                 revision = await self.moments.revision(request.at)
         key = reads.list_key(self.cluster_key, caller.author, wanted.kind, request)
+        work = self.turns.work(caller.author)
         records, metadata = await reads.list_page(
-            self._datastore, self._decoded, wanted, request, key, revision
+            self._datastore, self._decoded, wanted, request, key, work, revision
         )
         if wanted.kind is kinds.SECRET:
-            values = await self._told(records, hidden=request.hash_secret_values)
+            values = await self._told(records, work, hidden=request.hash_secret_values)
         else:
             values = [record.value for record in records]
         return wire.encode_list(values, metadata)
@@ -229,17 +239,26 @@ class PastReads:
         found = page.records[0] if page.records else None
         return found if found is not None and found.key == key else None
 
-    async def _told(self, records: Sequence[Record], *, hidden: bool) -> list[bytes]:
+    async def _told(self, records: Sequence[Record], work: Work, *, hidden: bool) -> list[bytes]:
         """Return the values of Secrets as they may be told."""
         if hidden:
-            return [self._hashes.hidden_bytes(record.value) for record in records]
+            told = []
+            with work:
+                for record in records:
+                    told.append(self._hashes.hidden_bytes(record.value))
+                    if work.is_long:
+                        await work.pause()
+            return told
         for record in records:
             current = await self._datastore.get(record.key)
             if current is not None and current.mod_revision == record.mod_revision:
                 continue
-            present = None if current is None else Secret.FromString(current.value)
-            if not values_are_current(Secret.FromString(record.value), present):
-                raise _not_told(record.key, gone=current is None)
+            with work:
+                present = None if current is None else Secret.FromString(current.value)
+                if not values_are_current(Secret.FromString(record.value), present):
+                    raise _not_told(record.key, gone=current is None)
+                if work.is_long:
+                    await work.pause()
         return [record.value for record in records]
 
 

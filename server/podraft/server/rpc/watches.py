@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -23,6 +23,7 @@ from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.feed import Feed, FeedEvent, Watcher
 from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.selection import Selection
+from podraft.server.rpc.slices import OverBudgetError, Work
 from podraft.server.state.datastore import (
     Datastore,
     EventBatch,
@@ -37,6 +38,8 @@ _LOG = logging.getLogger(__name__)
 _BOOKMARK_AFTER_S: Final = 30.0
 _RESPONSE_BYTES_MAX: Final = 256 * 1024
 _PAUSE_AFTER_FAILURE_S: Final = 0.2
+# So many events are shown to a new watcher in one go.
+_FEW_EVENTS: Final = 32
 
 
 class WatchHub:
@@ -70,7 +73,7 @@ class WatchHub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def stream(
-        self, selection: Selection, resource_version: str
+        self, selection: Selection, resource_version: str, work: Work
     ) -> AsyncGenerator[bytes, None]:
         """Yield encoded watch responses, for ever.
 
@@ -79,21 +82,26 @@ class WatchHub:
             RevisionCompactedError: Changes after it are no longer kept.
             FutureRevisionError: It has not been reached.
             SlowWatcherError: The client does not keep up.
+            OverBudgetError: What has happened since takes too much time; a bookmark has told
+                how far it came.
         """
         if self._closing is not None:
             raise self._closing
         feed, watcher = self._feeds[selection.kind], None
         try:
-            start, initial = await self._begin(selection, resource_version)
+            start, initial = await self._begin(selection, resource_version, work)
             for response in initial:
                 yield response
             del initial
-            if start < feed.oldest:
-                async with aclosing(self._history(selection, feed, start)) as history:
-                    async for response, reached in history:
+            async with aclosing(self._missed(selection, feed, start, work)) as missed:
+                try:
+                    async for response, reached in missed:
                         if response:
                             yield response
                         start = reached
+                except OverBudgetError:
+                    yield wire.encode_bookmark(start)
+                    raise
             if self._closing is not None:
                 raise self._closing
             # No await between the last look at the feed and this: no gap.
@@ -106,7 +114,7 @@ class WatchHub:
                 feed.detach(watcher)
 
     async def _begin(
-        self, selection: Selection, resource_version: str
+        self, selection: Selection, resource_version: str, work: Work
     ) -> tuple[int, Iterator[bytes]]:
         """Return the revision after which changes are shown, and what is shown before them."""
         if resource_version:
@@ -118,25 +126,42 @@ class WatchHub:
                     raise FutureRevisionError(start, newest)
             return start, iter(())
         page = await self._datastore.range(selection.prefix)
-        records = selection.filter(page.records, self._decoded)
+        records = await selection.filter(page.records, self._decoded, work)
         # Each is encoded when the client has taken those before: until then the stored bytes,
         # which all share, are all that a slow client costs.
         initial = (wire.encode_event(wire.ADDED, record.value) for record in records)
         bookmark = wire.encode_bookmark(page.revision)
         return page.revision, _responses(itertools.chain(initial, (bookmark,)))
 
+    async def _missed(
+        self, selection: Selection, feed: Feed, start: int, work: Work
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Yield what happened after ``start``, and how far it goes, until the feed can take over.
+
+        What happens meanwhile is in the feed's ring, or in the store's history if that takes long.
+        """
+        while True:
+            if start < feed.oldest:
+                async with aclosing(self._history(selection, feed, start, work)) as history:
+                    async for response, start in history:
+                        yield response, start
+            events = feed.after(start)
+            if len(events) <= _FEW_EVENTS:
+                return
+            async for response, start in _encoded(events, selection, work):
+                yield response, start
+
     async def _history(
-        self, selection: Selection, feed: Feed, start: int
+        self, selection: Selection, feed: Feed, start: int, work: Work
     ) -> AsyncGenerator[tuple[bytes, int], None]:
         """Yield responses from the store's history until the feed's ring can take over."""
         batches = self._datastore.watch(selection.prefix, start)
         try:
             async for batch in batches:
-                encoded = (
-                    FeedEvent(feed.kind, event, self._decoded).encoded_for(selection)
-                    for event in batch.events
-                )
-                yield b"".join(filter(None, encoded)), batch.revision
+                events = [FeedEvent(feed.kind, event, self._decoded) for event in batch.events]
+                async for response, reached in _encoded(events, selection, work):
+                    yield response, reached
+                yield b"", batch.revision
                 if batch.revision >= feed.oldest:
                     return
         finally:
@@ -177,6 +202,30 @@ async def _close(batches: AsyncIterator[EventBatch]) -> None:
     """Let the store forget a watch now rather than when it is collected."""
     if isinstance(batches, AsyncGenerator):
         await batches.aclose()
+
+
+async def _encoded(
+    events: Sequence[FeedEvent], selection: Selection, work: Work
+) -> AsyncGenerator[tuple[bytes, int], None]:
+    """Yield responses with those of ``events`` that are selected, and how far each goes.
+
+    Whole revisions: readers rely on it, and may go on after any response.
+    """
+    reached, pending, size = 0, list[bytes](), 0
+    for revision, group in itertools.groupby(events, lambda each: each.event.revision):
+        if size > _RESPONSE_BYTES_MAX:
+            yield b"".join(pending), reached
+            pending, size = [], 0
+        with work:
+            for event in group:
+                if (told := event.encoded_for(selection)) is not None:
+                    pending.append(told)
+                    size += len(told)
+                if work.is_long:
+                    await work.pause()
+        reached = revision
+    if events:
+        yield b"".join(pending), reached
 
 
 def _parse_revision(text: str) -> int:

@@ -25,11 +25,12 @@ from podraft.server.rpc import requests
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.errors import Code, RefusedError, located
 from podraft.server.rpc.freshness import AsksOthers
 from podraft.server.rpc.operations import Operation
 from podraft.server.rpc.planning import Plan, Planner, Reader, Surroundings
 from podraft.server.rpc.results import Result
+from podraft.server.rpc.slices import Turns, Work
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 
 _LOG = logging.getLogger(__name__)
@@ -53,8 +54,13 @@ class Writer:
     """Carries out lists of writes, each as one transaction."""
 
     def __init__(
-        self, datastore: Datastore, decoded: DecodedObjects, addresses: AddressRanges
+        self,
+        datastore: Datastore,
+        decoded: DecodedObjects,
+        addresses: AddressRanges,
+        turns: Turns,
     ) -> None:
+        self._turns = turns
         self._datastore = datastore
         self._asks_others = datastore if isinstance(datastore, AsksOthers) else None
         self._decoded = decoded
@@ -83,10 +89,20 @@ class Writer:
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
+        if not authorize.unrestricted:
+            _check_named(operations, authorize, numbered=numbered)
         call = requests.WITHOUT_ID
         if not dry_run:
             call = requests.identified(authorize.author, request_id, operations)
-        plan_once = partial(self._plan, operations, authorize, numbered, dry_run=dry_run, call=call)
+        plan_once = partial(
+            self._plan,
+            operations,
+            authorize,
+            numbered,
+            self._turns.work(authorize.author),
+            dry_run=dry_run,
+            call=call,
+        )
         if dry_run:
             return Outcome((await plan_once()).results, 0)
         try:
@@ -150,11 +166,12 @@ class Writer:
         operations: Sequence[Operation],
         authorize: Authorizer,
         numbered: bool,
+        work: Work,
         *,
         dry_run: bool,
         call: requests.Call,
     ) -> Plan:
-        plan_on = partial(self._plan_on, operations, authorize, numbered, call)
+        plan_on = partial(self._plan_on, operations, authorize, numbered, work, call)
         asks_others = self._asks_others
         if asks_others is None:
             return await plan_on(self._datastore)
@@ -172,10 +189,11 @@ class Writer:
         operations: Sequence[Operation],
         authorize: Authorizer,
         numbered: bool,
+        work: Work,
         call: requests.Call,
         reader: Reader,
     ) -> Plan:
-        planner = Planner(reader, self._decoded, self._around, authorize, call)
+        planner = Planner(reader, self._decoded, self._around, authorize, work, call)
         return await planner.plan(operations, numbered=numbered)
 
 
@@ -200,6 +218,19 @@ class _Queues:
                 del self._locks[key]
             else:
                 self._locks[key] = (lock, waiting - 1)
+
+
+def _check_named(operations: Sequence[Operation], authorize: Authorizer, *, numbered: bool) -> None:
+    """Check what the writes name, before anything is done for them.
+
+    Raises:
+        RefusedError: The caller may not make one of them, whatever is stored.
+    """
+    for index, operation in enumerate(operations):
+        try:
+            authorize(requests.named(operation))
+        except RefusedError as error:
+            raise located(error, index) if numbered else error from None
 
 
 def _is_denial(refusal: Exception) -> bool:

@@ -1,0 +1,66 @@
+"""The grammar of selectors' text: terms between commas, and what one term compares.
+
+Owns: cutting text into terms and terms into operands; what operands may be is `selectors`'
+business.
+
+Invariant: time is linear in the text, whatever it says: each character is looked at a fixed
+number of times, and nothing is tried twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# What an operand consists of: one repeat and nothing else, so that matching cannot go back.
+_OPERAND = re.compile(r"[^\s,=!()]+")
+
+
+def is_operand(text: str) -> bool:
+    """Say whether ``text`` can be a key or a value: not empty, no blanks, none of ``,=!()``."""
+    return _OPERAND.fullmatch(text) is not None
+
+
+def terms(text: str) -> Iterator[str]:
+    """Yield what stands between the commas of ``text``; a pair of parentheses is not divided."""
+    within: list[str] = []
+    for part in text.split(","):
+        if within or "(" in part:
+            within.append(part)
+            if ")" not in part:
+                continue
+            part, within = ",".join(within), []
+        yield part.strip()
+    if within:
+        yield ",".join(within).strip()
+
+
+def comparison(term: str) -> tuple[str, bool, str] | None:
+    """Return the operands of ``a=b``, ``a==b`` or ``a!=b``, and whether they are to be equal.
+
+    None: the term compares nothing.
+    """
+    left, sign, right = term.partition("=")
+    if not sign:
+        return None
+    equal = not left.endswith("!")
+    if not equal:
+        left = left[:-1]
+    elif right.startswith("="):
+        right = right[1:]
+    return left.strip(), equal, right.strip()
+
+
+def membership(term: str) -> tuple[str, bool, list[str]] | None:
+    """Return the key and values of ``a in (b,c)`` or ``a notin (b,c)``, and whether it is in.
+
+    None: the term is no such one.
+    """
+    head, opening, rest = term.partition("(")
+    words = head.split()
+    values = rest[:-1]
+    if not opening or not rest.endswith(")") or "(" in values or ")" in values:
+        return None
+    if len(words) != 2 or words[1] not in ("in", "notin"):
+        return None
+    return words[0], words[1] == "in", [value.strip() for value in values.split(",")]
