@@ -15,7 +15,7 @@ from podraft.api import codec, kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.names import APPLY_NOTES, KUBECTL_LAST_APPLIED
-from podraft.cli.differences import Difference, cut, differences
+from podraft.cli.differences import Difference, cut, differences, respelt
 from podraft.cli.manifests import word_of
 from podraft.client import writes
 from podraft.client.history import ObjectChange
@@ -82,6 +82,7 @@ def is_own_change(before: Any, after: Any) -> bool:
     """Whether a change is more than status and bookkeeping."""
     if before is None or after is None:
         return True
+    after = respelt(before, after)
     return _without_applied(own_content(before)) != _without_applied(own_content(after))
 
 
@@ -105,7 +106,7 @@ def step(change: ObjectChange, live: Any, *, owners: Iterable[str], force: bool)
         return _patch(change.kind, own_content(live), own_content(change.before), live)
     after, before = own_content(change.after), own_content(change.before)
     back = codec.create_merge_patch(after, before)
-    now = own_content(live)
+    now = own_content(respelt(change.after, live))
     _check_same_secret(change, live, force=force)
     if change.kind is kinds.SECRET:
         # What is read now are values, what is known of then are hashes: not comparable.

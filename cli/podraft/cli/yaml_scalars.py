@@ -8,7 +8,6 @@ as who writes ``app: y`` means it; to kubectl they are booleans, which a label c
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any
 
@@ -87,12 +86,12 @@ def _as_key(value: Any) -> str:
 def _binary(text: str, line: int) -> str:
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode()
-    except binascii.Error:
-        raise ManifestError(line, "!!binary expects base64") from None
     except UnicodeDecodeError:
         raise ManifestError(
             line, "!!binary holds bytes that are no text: quote the base64 in binaryData instead"
         ) from None
+    except ValueError:
+        raise ManifestError(line, "!!binary expects base64") from None
 
 
 def _plain(text: str, line: int) -> Any:

@@ -71,7 +71,10 @@ def _boolean(value: object) -> bool:
 
 def _number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise FaultError(f"out of range for a number: {shown(value)}") from None
     raise FaultError(f"expected number, got {described(value)}")
 
 

@@ -6,11 +6,14 @@ What is said of kubectl was read off kubectl 1.32 (`create --dry-run=client -o j
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from podraft.cli import manifests
 from podraft.cli.document_stream import values_in
@@ -289,3 +292,20 @@ def test_a_key_without_a_value_is_kept_with_an_empty_one() -> None:
     (item,) = read(pod).items
     assert dict(item.message.spec.node_selector) == {"disk": ""}
     assert dict(item.message.metadata.labels) == {"l": ""}
+
+
+TOKENS = [
+    HEAD, A, B, "---", "\n---\n", "...", "\n", "  ", "\t", "- ", ": ", "{", "}", "[", "]", ",",
+    "&a ", "*a", "<<: ", "!!binary ", "!!int ", "! ", "!x ", "|\n", ">-\n", '"', "'", "\\ud83d",
+    "\\", "#", "%", "data:\n", "items:", "kind: List\n", "spec:\n", "metadata:\n", "name: x\n",
+    "\ufeff", "\x00", "\u2028", "null", "~", "yes", "0o7", "1e999", ".inf", "9" * 50, '{"a":',
+    '"kind":"List","items":[', '"data":{"\\ud83d":"\\ud83d"}',
+    "apiVersion: v1\nkind: Pod\nspec: {containers: [{ports: [{containerPort: 1e400}]}]}\n",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=2000)
+@given(st.lists(st.sampled_from(TOKENS), max_size=25).map("".join))
+def test_no_text_ends_in_anything_but_objects_and_faults_with_lines(text: str) -> None:
+    reading = read(text)
+    assert all(re.match(r"f:[0-9]+: ", line) for line in reading.faults + reading.warnings)

@@ -73,6 +73,23 @@ def test_a_field_changed_again_is_a_conflict_and_others_are_not() -> None:
     assert step(change, deployment(replicas=2, image="x:2"), owners=(), force=False).write
 
 
+def with_memory(memory: str, **spec: Any) -> Any:
+    obj = deployment(**spec)
+    obj.spec.template.spec.containers[0].resources.limits["memory"].string = memory
+    return obj
+
+
+def test_another_spelling_of_a_quantity_is_no_difference_and_no_conflict() -> None:
+    for one, other in (("1Gi", "1073741824"), ("1500m", "1.5")):
+        assert differences(with_memory(one), with_memory(other), status=False) == []
+        change = ObjectChange(
+            kinds.DEPLOYMENT, "updated", with_memory(one, replicas=1), with_memory("2Gi")
+        )
+        live = with_memory("2147483648")
+        assert step(change, live, owners=(), force=False).outcome == "restored"
+    assert differences(with_memory("1Gi"), with_memory("1G"), status=False) != []
+
+
 def test_what_is_created_again_begins_a_new_life() -> None:
     before = deployment(replicas=1)
     before.status.replicas = 7
