@@ -17,7 +17,16 @@ from google.protobuf.message import Message
 from podraft.api import codec, kinds
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.cli.document_stream import documents
-from podraft.cli.nodes import Budget, Construction, ManifestError, Node, Path, Scalar, Sequence
+from podraft.cli.nodes import (
+    Budget,
+    Construction,
+    Key,
+    ManifestError,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+)
 from podraft.cli.nodes import Mapping as MappingNode
 from podraft.cli.unsaid import without_unsaid
 
@@ -127,6 +136,8 @@ def _read_node(
 def _list_items(node: MappingNode) -> list[Node] | None:
     """Return the items of a ``List`` or ``PodList``; None for any other object.
 
+    Those of a ``PodList`` need not repeat what they are.
+
     Raises:
         ManifestError: The items are no list.
     """
@@ -137,7 +148,19 @@ def _list_items(node: MappingNode) -> list[Node] | None:
         return []
     if not isinstance(items, Sequence):
         raise ManifestError(items.line, "items: expected a list of objects")
-    return items.items
+    if kind.value == "List":
+        return items.items
+    return [_typed(item, node, str(kind.value).removesuffix("List")) for item in items.items]
+
+
+def _typed(item: Node, of_list: MappingNode, kind: str) -> Node:
+    api_version = of_list.get("apiVersion")
+    if not isinstance(item, MappingNode) or item.get("kind") or item.get("apiVersion"):
+        return item
+    said: list[tuple[Key, Node]] = [(Key(item.line, "kind"), Scalar(item.line, kind))]
+    if api_version is not None:
+        said.append((Key(item.line, "apiVersion"), api_version))
+    return MappingNode(item.line, [*said, *item.entries])
 
 
 def _read_object(

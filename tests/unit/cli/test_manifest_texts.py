@@ -210,6 +210,12 @@ def test_what_is_in_a_list_must_be_objects() -> None:
     assert said == "f:2: expected an object with apiVersion and kind"
 
 
+def test_the_items_of_a_list_of_a_kind_need_not_say_which_it_is() -> None:
+    assert names("apiVersion: v1\nkind: ConfigMapList\nitems:\n- metadata: {name: a}\n") == ["a"]
+    (said, _) = read("apiVersion: v1\nkind: List\nitems:\n- metadata: {name: a}\n").faults
+    assert "apiVersion: is required" in said
+
+
 def nested_lists(depth: int) -> str:
     value: Any = json.loads(A)
     for _ in range(depth):
