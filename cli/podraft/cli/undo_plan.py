@@ -14,6 +14,7 @@ from typing import Any, Final
 from podraft.api import codec, kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import meta_pb2
 from podraft.api.names import APPLY_NOTES, KUBECTL_LAST_APPLIED
 from podraft.cli.differences import Difference, cut, differences, respelt
 from podraft.cli.manifests import word_of
@@ -86,10 +87,12 @@ def is_own_change(before: Any, after: Any) -> bool:
     return _without_applied(own_content(before)) != _without_applied(own_content(after))
 
 
-def step(change: ObjectChange, live: Any, *, owners: Iterable[str], force: bool) -> Step:
+def step(
+    change: ObjectChange, live: Any, *, owners: Sequence[meta_pb2.OwnerReference], force: bool
+) -> Step:
     """Return how to take ``change`` back, given the object as it is (None: it is gone).
 
-    ``owners`` are the uids of those owners of the former object that are still there.
+    ``owners`` are the former object's references to those owners that are still there.
 
     Raises:
         UndoRefusedError: It cannot be, or only with force.
@@ -99,7 +102,7 @@ def step(change: ObjectChange, live: Any, *, owners: Iterable[str], force: bool)
     if live is None:
         if change.after is not None and not force:
             raise UndoRefusedError(f"{_word(change.before)} has been deleted since")
-        return _create_again(change, frozenset(owners))
+        return _create_again(change, owners)
     if change.after is None:
         if not force:
             raise UndoRefusedError(f"{_word(change.before)} has been created anew since")
@@ -149,14 +152,16 @@ def _check_same_secret(change: ObjectChange, live: Any, *, force: bool) -> None:
         raise UndoRefusedError(f"{_word(live)} has been changed since")
 
 
-def _create_again(change: ObjectChange, owners: frozenset[str]) -> Step:
+def _create_again(change: ObjectChange, owners: Sequence[meta_pb2.OwnerReference]) -> Step:
     kind, before = change.kind, change.before
     value = codec.to_json(before)
     value.pop("status", None)
     if kind is kinds.SECRET and value.get("data"):
         raise UndoRefusedError(_no_values(before))
     metadata = {k: v for k, v in value["metadata"].items() if k not in _OF_THIS_LIFE}
-    living = [owner for owner in metadata.pop("ownerReferences", []) if owner["uid"] in owners]
+    named = metadata.pop("ownerReferences", [])
+    references = before.metadata.owner_references
+    living = [owner for owner, it in zip(named, references, strict=True) if it in owners]
     if living:
         metadata["ownerReferences"] = living
     value["metadata"] = metadata

@@ -94,17 +94,17 @@ def test_what_is_created_again_begins_a_new_life() -> None:
     before = deployment(replicas=1)
     before.status.replicas = 7
     before.metadata.finalizers.append("orphan")
-    for uid in ("alive", "gone"):
-        owner = before.metadata.owner_references.add(kind="X", name=uid, uid=uid)
+    for name, uid in (("alive", "alive"), ("gone", "gone"), ("misnamed", "alive")):
+        owner = before.metadata.owner_references.add(kind="X", name=name, uid=uid)
         owner.api_version = "v1"
     change = ObjectChange(kinds.DEPLOYMENT, "deleted", before, None)
-    made = step(change, None, owners=("alive",), force=False)
+    made = step(change, None, owners=before.metadata.owner_references[:1], force=False)
     created = kinds.DEPLOYMENT.message.FromString(made.write.create.object.value)
     assert not created.metadata.uid
     assert not created.metadata.resource_version
     assert not created.metadata.finalizers
     assert not created.HasField("status")
-    assert [owner.uid for owner in created.metadata.owner_references] == ["alive"]
+    assert [owner.name for owner in created.metadata.owner_references] == ["alive"]
     assert created.spec == before.spec
 
 

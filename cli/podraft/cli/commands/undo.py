@@ -170,17 +170,18 @@ async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: boo
     )
 
 
-async def _living_owners(read: Any, before: Any) -> list[str]:
-    from podraft.api import kinds
+async def _living_owners(read: Any, before: Any) -> list[Any]:
+    from podraft.api import kinds, owners
 
     living = []
-    for owner in before.metadata.owner_references if before is not None else ():
-        kind = kinds.by_manifest(owner.api_version, owner.kind)
-        if kind is None:
+    for reference in before.metadata.owner_references if before is not None else ():
+        kind = kinds.by_manifest(reference.api_version, reference.kind)
+        key = owners.named_key(kinds.of(before), before.metadata.namespace, reference)
+        if kind is None or key is None:
             continue
-        found = await read(kind, owner.name, before.metadata.namespace if kind.namespaced else "")
-        if found is not None and found.metadata.uid == owner.uid:
-            living.append(owner.uid)
+        found = await read(kind, key.name, key.namespace)
+        if found is not None and found.metadata.uid == key.uid:
+            living.append(reference)
     return living
 
 
