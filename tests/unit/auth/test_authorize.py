@@ -233,6 +233,24 @@ def test_a_node_cannot_take_an_administrators_label_away_or_change_owners() -> N
     assert not allowed(NODE, "update", kinds.NODE, name="n1", object=owned, stored=node())
 
 
+@pytest.mark.parametrize("kind", [kinds.EVENT, kinds.LEASE, kinds.NODE])
+@pytest.mark.parametrize("verb", ["create", "update", "patch"])
+def test_a_node_holds_nobodys_deletion_by_an_owner_or_a_finalizer(
+    kind: AnyKind, verb: Verb
+) -> None:
+    place: Any = {"namespace": "kube-node-lease" if kind is kinds.LEASE else "", "name": "n1"}
+    stored = None if verb == "create" else kind.message()
+    assert allowed(NODE, verb, kind, object=kind.message(), stored=stored, **place)
+    owner = OwnerReference(kind="Node", api_version="v1", name="n2", uid="u")
+    owner.block_owner_deletion = True
+    for metadata in (
+        ObjectMeta(owner_references=[owner]),
+        ObjectMeta(finalizers=["example.com/held"]),
+    ):
+        held = kind.message(metadata=metadata)
+        assert not allowed(NODE, verb, kind, object=held, stored=stored, **place)
+
+
 def test_a_node_reports_its_own_status_and_is_not_its_own_undertaker() -> None:
     assert allowed(NODE, "update", kinds.NODE, name="n1", subresource="status")
     assert not allowed(NODE, "update", kinds.NODE, name="n2", subresource="status")

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, Object
+from podraft.api.meta.v1.meta_pb2 import ObjectMeta
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 
 Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -41,6 +42,7 @@ SYSTEM_NAMESPACE: Final = "podraft-system"
 NODE_LEASE_NAMESPACE: Final = "kube-node-lease"
 
 _READ: Final = frozenset({"get", "list", "watch"})
+_CHANGES: Final = frozenset({"create", "update", "patch"})
 _WRITE: Final = frozenset({"create", "update", "patch", "delete"})
 _SCHEDULER_READS: Final = (kinds.POD, kinds.NODE, kinds.NAMESPACE, kinds.SERVICE, kinds.REPLICA_SET)
 _NODE_READS: Final = (kinds.NODE, kinds.SERVICE, kinds.ENDPOINT_SLICE)
@@ -179,7 +181,9 @@ def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
     if kind is kinds.LEASE:
         return _node_lease(node, attributes)
     if kind is kinds.EVENT:
-        return None if verb in ("create", "update", "patch") and not subresource else ""
+        if verb not in _CHANGES or subresource:
+            return ""
+        return _holding(attributes, "an event")
     return ""
 
 
@@ -220,10 +224,8 @@ def _node_node(node: str, attributes: Attributes) -> str | None:
             return ": the control plane assigns podCIDR"
     elif new.spec != before.spec:
         return ": an agent must not change the spec of its node (taints, unschedulable, podCIDR)"
-    if list(new.metadata.owner_references) != list(before.metadata.owner_references):
-        return ": an agent must not change the owners of its node"
-    if list(new.metadata.finalizers) != list(before.metadata.finalizers):
-        return ": an agent must not change the finalizers of its node"
+    if (denial := _holding(attributes, "its node")) is not None:
+        return denial
     for label in _changed(before.metadata.labels, new.metadata.labels):
         if _is_restricted(label):
             return f': the label "{label}" is set by administrators only'
@@ -233,7 +235,23 @@ def _node_node(node: str, attributes: Attributes) -> str | None:
 def _node_lease(node: str, attributes: Attributes) -> str | None:
     if attributes.namespace != NODE_LEASE_NAMESPACE or attributes.name != node:
         return f': only the lease "{node}" in namespace "{NODE_LEASE_NAMESPACE}"'
-    return None if attributes.verb in ("get", "create", "update", "patch") else ""
+    if attributes.verb == "get":
+        return None
+    return _holding(attributes, "its lease") if attributes.verb in _CHANGES else ""
+
+
+def _holding(attributes: Attributes, what: str) -> str | None:
+    """Deny what could hold the deletion of somebody else's object: by an owner, by a finalizer."""
+    new, stored = attributes.object, attributes.stored
+    if not isinstance(new, Message):
+        return None
+    metadata = cast("Object", new).metadata
+    before = cast("Object", stored).metadata if isinstance(stored, Message) else ObjectMeta()
+    if list(metadata.owner_references) != list(before.owner_references):
+        return f": an agent must not change the owners of {what}"
+    if list(metadata.finalizers) != list(before.finalizers):
+        return f": an agent must not change the finalizers of {what}"
+    return None
 
 
 def _node_configuration(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
