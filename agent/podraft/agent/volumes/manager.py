@@ -130,14 +130,14 @@ class VolumeManager:
     def release(self, pod_uid: str) -> None:
         """Take away the mounts and volumes of a pod, keep its logs."""
         root = self.directory(pod_uid)
-        for point in mounts.mounted_below(root):
-            mounts.unmount(point)
+        _unmount_below(root)
         remove_trees(root / name for name in ("volumes", "etc", "subpaths"))
 
     def remove(self, pod_uid: str) -> None:
         """Leave nothing of a pod."""
-        self.release(pod_uid)
-        remove_trees([self.directory(pod_uid)])
+        root = self.directory(pod_uid)
+        _unmount_below(root)
+        remove_trees([root])
 
     def _prepare_volume(
         self,
@@ -216,10 +216,15 @@ def _node_file(path: str) -> bytes:
         return b""
 
 
+def _unmount_below(root: Path) -> None:
+    for point in mounts.mounted_below(root):
+        mounts.unmount(point)
+
+
 def remove_trees(paths: Iterable[Path]) -> None:
     """Remove folders and all in them; what stays does not keep the pod, but is told.
 
-    Containers nest folders as deep as they like: deeper than Python follows.
+    Containers nest folders as deep as they like: Python would run out of stack and descriptors.
     """
     there = [path for path in paths if path.exists()]
     if there:
