@@ -19,6 +19,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
 from podraft.api.merge_patch import merge_patch
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.moments import Now
 from podraft.api.owners import named_keys
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -206,7 +207,7 @@ class World:
             p.status.pod_ip = p.status.pod_ip or f"10.0.0.{p.metadata.uid.removeprefix('uid-')}"
             found = objects.ready_condition(p) or p.status.conditions.add(type="Ready")
             found.status = "True" if ready else "False"
-            found.last_transition_time.CopyFrom(objects.time_of(self.now))
+            found.last_transition_time.CopyFrom(objects.time_of(Now.at(self.now)))
 
         self.change(pod, change)
 

@@ -11,6 +11,7 @@ import pytest
 
 from podraft.api import codec
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.moments import Now
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import replica_sets
 from support.controller_world import World
@@ -115,7 +116,7 @@ def test_pods_get_what_follows_from_their_template(
     world = World()
     world.create(template.object)
     key = ObjectKey("default", "d")
-    plan = replica_sets.plan(world, key, world.now)
+    plan = replica_sets.plan(world, key, Now.at(world.now))
     pod = pod_pb2.Pod.FromString(plan.writes[0].create.object.value)
     pod.metadata.name = "p"
     admitted = Stored()

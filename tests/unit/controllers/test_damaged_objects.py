@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import DEPLOYMENT, ENDPOINT_SLICE, LEASE, NODE, POD, REPLICA_SET, SERVICE
+from podraft.api.moments import Now
+from podraft.client.clock import Clock
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, endpoint_slices, replica_sets
@@ -77,9 +79,9 @@ def test_no_damaged_object_stops_a_controller(data):
     for controller in controllers(ControllerOptions()):
         keys = {*controller.initial_keys, *_keys(world, controller, strange)}
         for key in sorted(keys):
-            controller.plan(world, key, world.now)
+            controller.plan(world, key, Now.at(world.now))
     for planner in (endpoint_slices, deployments, replica_sets):
-        world.commit(planner.plan(world, WEB, world.now))
+        world.commit(planner.plan(world, WEB, Now.at(world.now)))
     assert {"10.244.1.2", "10.244.1.3"} <= addresses(world)
     assert any(
         reference.name == "web"
@@ -106,7 +108,7 @@ def test_an_address_that_no_pod_of_the_node_can_have_is_no_endpoint(address):
     liar.spec.node_name, liar.status.pod_ip, liar.status.phase = "n0", address, "Running"
     liar.status.conditions.add(type="Ready", status="True")
     world.create(liar)
-    world.commit(endpoint_slices.plan(world, WEB, world.now))
+    world.commit(endpoint_slices.plan(world, WEB, Now.at(world.now)))
     assert addresses(world) == {"10.244.1.2", "10.244.1.3"}
 
 
@@ -119,7 +121,7 @@ def test_an_address_that_was_given_again_belongs_to_the_pod_that_stays(order):
         pod.spec.node_name, pod.status.pod_ip = "n0", "10.244.1.9"
         world.create(pod)
     world.delete(world.get(POD, going, "shop"))
-    world.commit(endpoint_slices.plan(world, WEB, world.now))
+    world.commit(endpoint_slices.plan(world, WEB, Now.at(world.now)))
     [endpoint] = [
         endpoint
         for found in world.list(ENDPOINT_SLICE)
@@ -139,8 +141,11 @@ def test_a_heartbeat_from_the_future_makes_no_node_live_for_ever():
 
     world.change(node, boast)
     [planner] = [one for one in controllers(ControllerOptions()) if one.name == "nodes"]
-    plan = planner.plan(world, ObjectKey("", "n0"), world.now + 21)
-    world.commit(plan)
+    clock = Clock(lambda: world.now, lambda: world.now)
+    assert not planner.plan(world, ObjectKey("", "n0"), clock.now()).writes
+    world.now += 21
+    world.lease_changes["n1"] = world.now
+    world.commit(planner.plan(world, ObjectKey("", "n0"), clock.now()))
     assert objects.condition(world.get(NODE, "n0").status.conditions, "Ready").status == "Unknown"
 
 
@@ -151,5 +156,5 @@ def test_an_event_from_the_future_does_not_stay_for_ever():
     world.create(event)
     [planner] = [one for one in controllers(ControllerOptions()) if one.name == "expired-events"]
     world.now += ControllerOptions().event_ttl_s + 1
-    world.commit(planner.plan(world, planner.initial_keys[0], world.now))
+    world.commit(planner.plan(world, planner.initial_keys[0], Now.at(world.now)))
     assert not world.list(kinds.EVENT)

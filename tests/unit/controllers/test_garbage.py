@@ -6,6 +6,7 @@ from podraft.api import owners
 from podraft.api.core.v1 import config_pb2, service_pb2
 from podraft.api.kinds import CONFIG_MAP, DEPLOYMENT, KINDS, NODE, POD, REPLICA_SET, SERVICE, of
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.moments import Now
 from podraft.api.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
@@ -36,7 +37,7 @@ def named_service(world, name):
 
 
 def collect(world, owner):
-    plan = garbage.plan(world, key_of(of(owner), owner), world.now)
+    plan = garbage.plan(world, key_of(of(owner), owner), Now.at(world.now))
     world.commit(plan)
     return plan
 
@@ -142,7 +143,7 @@ def settle(world, *keys):
             for key in owners.named_keys(kind, obj.metadata)
         }
         for key in (*keys, *sorted(named)):
-            world.commit(garbage.plan(world, key, world.now))
+            world.commit(garbage.plan(world, key, Now.at(world.now)))
 
 
 CASES = [("another namespace", "other", {})]
@@ -179,7 +180,7 @@ def test_it_neither_blocks_the_owners_deletion_nor_takes_part(wrong, namespace, 
     world.change(owner, end)
     key = key_of(SERVICE, owner)
     for _ in range(2):
-        world.commit(garbage.plan(world, key, world.now))
+        world.commit(garbage.plan(world, key, Now.at(world.now)))
     assert world.get(SERVICE, "web", "shop") is None
     assert (world.get(CONFIG_MAP, "dependent", "shop") is None) == (policy == garbage.FOREGROUND)
     assert world.get(CONFIG_MAP, "stray", namespace) == bogus
@@ -237,11 +238,11 @@ def test_foreground_deletion_spares_what_another_living_owner_keeps():
 
     world.change(going, end)
     key = key_of(SERVICE, going)
-    world.commit(garbage.plan(world, key, world.now))
+    world.commit(garbage.plan(world, key, Now.at(world.now)))
     left = world.get(CONFIG_MAP, "kept", "shop")
     assert [reference.name for reference in left.metadata.owner_references] == ["staying"]
     assert key in concerned(world, kept, left), "the owner that waits is looked at again"
-    world.commit(garbage.plan(world, key, world.now))
+    world.commit(garbage.plan(world, key, Now.at(world.now)))
     assert world.get(SERVICE, "going", "shop") is None
 
 
@@ -262,7 +263,7 @@ def test_who_waits_for_a_dependent_waits_for_the_dependents_of_that(block):
         obj.metadata.finalizers.append(garbage.FOREGROUND)
 
     world.change(deployment, end)
-    [write] = garbage.plan(world, key_of(DEPLOYMENT, deployment), world.now).writes
+    [write] = garbage.plan(world, key_of(DEPLOYMENT, deployment), Now.at(world.now)).writes
     policy = write.delete.request.options.propagation_policy
     foreground = requests_pb2.PROPAGATION_POLICY_FOREGROUND
     assert (policy == foreground) == block
@@ -294,8 +295,8 @@ def test_a_pod_that_names_a_replica_set_wrongly_is_none_of_its_pods(wrong):
     pod.metadata.owner_references.append(reference)
     stray_pod = world.create(pod)
     key = ObjectKey("shop", "web")
-    world.commit(replica_sets.plan(world, key, world.now))
-    world.commit(replica_sets.plan(world, key, world.now))
+    world.commit(replica_sets.plan(world, key, Now.at(world.now)))
+    world.commit(replica_sets.plan(world, key, Now.at(world.now)))
     namespace = stray_pod.metadata.namespace
     assert world.get(POD, "stray", namespace) == stray_pod
     own = world.by_index(POD, BY_OWNER, key_of(REPLICA_SET, replica_set).text)

@@ -15,6 +15,7 @@ from podraft.api.kinds import (
     NODE,
     POD,
 )
+from podraft.api.moments import Now
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import (
@@ -59,9 +60,9 @@ def new_service(target="http"):
 
 
 def plan_endpoints(world):
-    plan = endpoint_slices.plan(world, WEB, world.now)
+    plan = endpoint_slices.plan(world, WEB, Now.at(world.now))
     world.commit(plan)
-    assert not endpoint_slices.plan(world, WEB, world.now).writes, "one plan is enough"
+    assert not endpoint_slices.plan(world, WEB, Now.at(world.now)).writes, "one plan is enough"
     return plan.writes
 
 
@@ -157,7 +158,7 @@ def test_a_service_without_selector_and_foreign_slices_are_left_alone():
     service = new_service()
     service.spec.ClearField("selector")
     world.create(service)
-    assert not endpoint_slices.plan(world, WEB, world.now).writes
+    assert not endpoint_slices.plan(world, WEB, Now.at(world.now)).writes
 
 
 # ---- Namespaces ----
@@ -174,10 +175,10 @@ def test_a_namespace_ends_when_its_last_object_is_gone():
     entry.metadata.name, entry.metadata.namespace = "settings", "shop"
     world.create(entry)
     key = ObjectKey("", "shop")
-    assert not namespaces.plan(world, key, world.now).writes
+    assert not namespaces.plan(world, key, Now.at(world.now)).writes
     world.change(created, lambda n: setattr(n.metadata.deletion_timestamp, "seconds", 1))
     for _ in range(3):
-        plan = namespaces.plan(world, key, world.now)
+        plan = namespaces.plan(world, key, Now.at(world.now))
         if plan.writes:
             world.commit(plan)
     assert not world.list(CONFIG_MAP)
@@ -185,7 +186,7 @@ def test_a_namespace_ends_when_its_last_object_is_gone():
     remaining = world.get(NAMESPACE, "shop").status.conditions[0]
     assert "pods" in remaining.message
     world.delete(pod, grace_s=0)
-    last = namespaces.plan(world, key, world.now)
+    last = namespaces.plan(world, key, Now.at(world.now))
     assert any(claim.kind is POD for claim in last.absent), "emptiness is checked first"
     world.commit(last)
     assert world.get(NAMESPACE, "shop") is None
@@ -204,7 +205,7 @@ def ending_namespace(world, *entries):
         world.create(entry)
     world.change(created, lambda n: setattr(n.metadata.deletion_timestamp, "seconds", 1))
     for _ in range(3):
-        plan = namespaces.plan(world, ObjectKey("", "shop"), world.now)
+        plan = namespaces.plan(world, ObjectKey("", "shop"), Now.at(world.now))
         if plan.writes:
             world.commit(plan)
     conditions = world.get(NAMESPACE, "shop").status.conditions
@@ -229,7 +230,7 @@ def test_the_objects_and_finalizers_that_hold_a_namespace_are_named():
         world.change(
             world.get(CONFIG_MAP, name, "shop"), lambda c: c.metadata.ClearField("finalizers")
         )
-    world.commit(namespaces.plan(world, key, world.now))
+    world.commit(namespaces.plan(world, key, Now.at(world.now)))
     assert world.get(NAMESPACE, "shop") is None
 
 
@@ -244,7 +245,7 @@ def test_what_a_condition_tells_is_bounded_and_seldom_changes(count):
     last = world.get(CONFIG_MAP, entries[-1][0], "shop")
     world.change(last, lambda c: c.metadata.ClearField("finalizers"))
     if count - 1 > size:
-        assert not namespaces.plan(world, ObjectKey("", "shop"), world.now).writes
+        assert not namespaces.plan(world, ObjectKey("", "shop"), Now.at(world.now)).writes
 
 
 # ---- Nodes ----
@@ -266,7 +267,7 @@ def node_world(count=2):
 def settle(world, name="n0"):
     """Plan until nothing is left to do; return when to look again."""
     for _ in range(10):
-        plan = nodes.plan(world, ObjectKey("", name), world.now, OPTIONS)
+        plan = nodes.plan(world, ObjectKey("", name), Now.at(world.now), OPTIONS)
         if not plan.writes:
             return plan.requeue_after_s
         world.commit(plan)
@@ -350,7 +351,7 @@ def test_pods_of_a_node_that_is_gone_are_removed_once_that_is_sure():
     world = node_world()
     node_pod(world, "a")
     world.delete(world.get(NODE, "n0"))
-    plan = nodes.plan(world, ObjectKey("", "n0"), world.now, OPTIONS)
+    plan = nodes.plan(world, ObjectKey("", "n0"), Now.at(world.now), OPTIONS)
     assert [(claim.kind, claim.name) for claim in plan.absent] == [(NODE, "n0")]
     world.commit(plan)
     assert world.get(POD, "a", "shop") is None
@@ -382,7 +383,7 @@ def test_ranges_are_never_shared_and_the_lowest_free_one_is_given(seed):
         node = node_pb2.Node()
         node.metadata.name = f"n{number}"
         world.create(node)
-        world.commit(pod_ranges.plan(world, pod_ranges.KEY, world.now, options))
+        world.commit(pod_ranges.plan(world, pod_ranges.KEY, Now.at(world.now), options))
         lowest = next(str(c) for c in options.cluster.subnets(new_prefix=24) if str(c) not in taken)
         assert world.get(NODE, node.metadata.name).spec.pod_cidr == lowest
 
@@ -394,7 +395,7 @@ def test_a_cluster_without_ranges_left_says_so():
         node.metadata.name = f"n{number}"
         world.create(node)
     options = pod_ranges.Options(ipaddress.IPv4Network("10.0.0.0/23"), 24)
-    plan = pod_ranges.plan(world, pod_ranges.KEY, world.now, options)
+    plan = pod_ranges.plan(world, pod_ranges.KEY, Now.at(world.now), options)
     assert len(plan.writes) == 2
     assert [event.reason for event in plan.events] == ["CIDRNotAvailable"]
 
@@ -409,7 +410,7 @@ def test_the_oldest_finished_pods_go_first():
         pod.status.phase = "Succeeded" if number != 3 else "Running"
         world.create(pod)
         world.now += 10
-    world.commit(finished_pods.plan(world, finished_pods.KEY, world.now, 2))
+    world.commit(finished_pods.plan(world, finished_pods.KEY, Now.at(world.now), 2))
     assert sorted(pod.metadata.name for pod in world.list(POD)) == ["p2", "p3", "p4"]
 
 
@@ -425,7 +426,7 @@ def test_events_are_forgotten_when_they_were_last_observed_too_long_ago():
     world.change(
         repeated, lambda e: setattr(e.series.last_observed_time, "seconds", int(world.now))
     )
-    plan = expired_events.plan(world, expired_events.KEY, world.now, 150)
+    plan = expired_events.plan(world, expired_events.KEY, Now.at(world.now), 150)
     world.commit(plan)
     assert sorted(event.metadata.name for event in world.list(EVENT)) == ["e0", "e2"]
     assert plan.requeue_after_s == pytest.approx(50)

@@ -7,6 +7,7 @@ import pytest
 
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.kinds import DEPLOYMENT, POD, REPLICA_SET
+from podraft.api.moments import Now
 from podraft.api.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
@@ -56,13 +57,13 @@ class Cluster:
         self.change(lambda d: setattr(d.spec.template.spec.containers[0], "image", image))
 
     def plan_deployment(self):
-        plan = deployments.plan(self.world, KEY, self.world.now)
+        plan = deployments.plan(self.world, KEY, Now.at(self.world.now))
         self.world.commit(plan)
         return bool(plan.writes)
 
     def plan_replica_set(self, replica_set):
         key = ObjectKey("shop", replica_set.metadata.name)
-        plan = replica_sets.plan(self.world, key, self.world.now)
+        plan = replica_sets.plan(self.world, key, Now.at(self.world.now))
         self.world.commit(plan)
         return bool(plan.writes)
 
@@ -299,7 +300,7 @@ def test_ready_pods_become_available_when_they_were_ready_for_long_enough():
     [replica_set] = cluster.world.list(REPLICA_SET)
     assert (replica_set.status.ready_replicas, replica_set.status.available_replicas) == (2, 0)
     key = ObjectKey("shop", replica_set.metadata.name)
-    again_s = replica_sets.plan(cluster.world, key, cluster.world.now).requeue_after_s
+    again_s = replica_sets.plan(cluster.world, key, Now.at(cluster.world.now)).requeue_after_s
     assert 0 < again_s <= 10
     cluster.world.now += again_s
     cluster.run()
@@ -319,7 +320,7 @@ def test_pods_that_are_missed_least_are_deleted_first():
     costly = {"controller.kubernetes.io/pod-deletion-cost": "-5"}
     world.change(pods[3], lambda p: p.metadata.annotations.update(costly))
     current = [world.get(POD, pod.metadata.name, "shop") for pod in pods]
-    victims = replica_sets.victims_of(current, current, 3, world.now)
+    victims = replica_sets.victims_of(current, current, 3, Now.at(world.now))
     assert [v.metadata.name for v in victims] == [pods[i].metadata.name for i in (2, 1, 3)]
 
 
@@ -344,5 +345,5 @@ def test_a_thousand_pods_are_created_by_one_plan():
     cluster.plan_deployment()
     [replica_set] = cluster.world.list(REPLICA_SET)
     key = ObjectKey("shop", replica_set.metadata.name)
-    plan = replica_sets.plan(cluster.world, key, cluster.world.now)
+    plan = replica_sets.plan(cluster.world, key, Now.at(cluster.world.now))
     assert sum(write.HasField("create") for write in plan.writes) == 1000

@@ -7,7 +7,6 @@ when Leases were seen to change.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -29,6 +28,7 @@ from podraft.api.kinds import (
 )
 from podraft.api.owners import named_keys
 from podraft.client.client import Client
+from podraft.client.clock import Clock
 from podraft.client.informer import Informer
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -46,7 +46,8 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 class Caches:
     """The informers of all kinds; a `plan.Snapshot`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._clock = clock
         self._informers: dict[AnyKind, Informer[Any]] = {
             kind: Informer(
                 client.resource(kind), indexes=_indexes(kind), transform=_TRANSFORMS.get(kind)
@@ -86,7 +87,7 @@ class Caches:
         return self.informer(kind).by_index(index, value)
 
     def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
-        """Return when a Lease was last seen to change, by this process' clock."""
+        """Return when a Lease was last seen to change, by this process' steady clock."""
         return self._lease_changes.get((namespace, name)) if kind is LEASE else None
 
     def _note_lease(self, old: Message | None, new: Message | None) -> None:
@@ -95,7 +96,7 @@ class Caches:
         if new is None:
             self._lease_changes.pop(key, None)
         else:
-            self._lease_changes[key] = time.time()
+            self._lease_changes[key] = self._clock.now().steady_s
 
 
 def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind, by_manifest, by_message_name
+from podraft.api.moments import Now
 from podraft.client.client import Client
+from podraft.client.clock import Clock
 from podraft.client.errors import (
     FailedPreconditionError,
     ForbiddenError,
@@ -59,7 +60,7 @@ class Controller(Generic[KeyT]):
     """
 
     name: str
-    plan: Callable[[Snapshot, KeyT, float], Plan]
+    plan: Callable[[Snapshot, KeyT, Now], Plan]
     triggers: Mapping[AnyKind, Trigger[KeyT]]
     pace_s: float = 0.0
     workers: int = 2
@@ -77,9 +78,10 @@ class Manager:
         controllers: Sequence[Controller[Any]],
         recorder: EventRecorder,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
-        self._caches = Caches(client)
+        clock = clock or Clock()
+        self._caches = Caches(client, clock)
         self._loops = [
             _Loop(client, self._caches, controller, recorder, clock) for controller in controllers
         ]
@@ -102,7 +104,7 @@ class _Loop(Generic[KeyT]):
         caches: Caches,
         controller: Controller[KeyT],
         recorder: EventRecorder,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self.controller = controller
         self._client = client
@@ -143,7 +145,7 @@ class _Loop(Generic[KeyT]):
             ApiError: A write was refused; the queue tries again after a pause.
         """
         self._pace(key)
-        plan = self.controller.plan(self._caches, key, self._clock())
+        plan = self.controller.plan(self._caches, key, self._clock.now())
         if plan.writes:
             if not await self._all_absent(plan.absent):
                 return _LAG_S

@@ -14,6 +14,7 @@ from podraft.api import selectors
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import AnyKind, of
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.moments import Now
 from podraft.api.owners import OwnerKey
 from podraft.api.violations import InvalidObjectError
 
@@ -41,9 +42,9 @@ def copied(message: MessageT) -> MessageT:
     return copy
 
 
-def time_of(now: float) -> meta_pb2.Time:
+def time_of(now: Now) -> meta_pb2.Time:
     """Return a time in whole seconds, as JSON can carry it."""
-    return meta_pb2.Time(seconds=int(now))
+    return meta_pb2.Time(seconds=int(now.wall_s))
 
 
 def seconds_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> float:
@@ -143,7 +144,7 @@ def is_ready(pod: pod_pb2.Pod) -> bool:
     return found is not None and found.status == "True"
 
 
-def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: float) -> float | None:
+def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: Now) -> float | None:
     """Return in how many seconds a pod will have been ready for long enough.
 
     0: it is available; None: it is not even ready.
@@ -153,7 +154,7 @@ def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: float) -> float | No
         return None
     if not min_ready_s:
         return 0.0
-    return max(0.0, seconds_of(found.last_transition_time) + min_ready_s - now)
+    return max(0.0, min_ready_s - now.age_s(seconds_of(found.last_transition_time)))
 
 
 def oldest_first(objects: Sequence[MessageT]) -> list[MessageT]:

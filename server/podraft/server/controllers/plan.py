@@ -49,7 +49,7 @@ class Snapshot(Protocol):
         """Return the objects of a kind that an index holds under ``value``."""
 
     def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
-        """Return when an object was last seen to change, by the clock that ``now`` is of.
+        """Return when an object was last seen to change, by the steady clock of ``now``.
 
         Only for Leases; None if it is not there.
         """

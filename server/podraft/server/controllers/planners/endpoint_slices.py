@@ -18,6 +18,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.admission.pod_addresses import is_usable
 from podraft.server.controllers import objects
@@ -35,7 +36,7 @@ Slice: TypeAlias = endpoint_slice_pb2.EndpointSlice
 Endpoint: TypeAlias = endpoint_slice_pb2.Endpoint
 
 
-def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
+def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     """Return what brings one Service's slices in line with its pods."""
     service = snapshot.get(SERVICE, key.name, key.namespace)
     namespace = snapshot.get(NAMESPACE, key.namespace)

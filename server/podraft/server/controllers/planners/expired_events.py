@@ -8,6 +8,7 @@ from __future__ import annotations
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Plan, Snapshot
@@ -21,14 +22,14 @@ _BATCH_S = 30.0
 _SKEW_S = 300.0
 
 
-def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
+def plan(snapshot: Snapshot, key: str, now: Now, ttl_s: float) -> Plan:
     """Remove the events that are older than ``ttl_s``; come again when the next one is."""
     planned: list[commit_pb2.Write] = []
     soonest: float | None = None
     for event in snapshot.list(EVENT):
-        expires = last_observed(event, now) + ttl_s
-        if expires > now:
-            soonest = expires if soonest is None else min(soonest, expires)
+        left_s = ttl_s - unheard_of_for_s(event, now)
+        if left_s > 0:
+            soonest = left_s if soonest is None else min(soonest, left_s)
         elif len(planned) < WRITES_MAX:
             metadata = event.metadata
             planned.append(
@@ -36,16 +37,17 @@ def plan(snapshot: Snapshot, key: str, now: float, ttl_s: float) -> Plan:
             )
     if len(planned) == WRITES_MAX:
         return Plan(tuple(planned), requeue_after_s=0.1)
-    again_s = None if soonest is None else max(soonest - now, _BATCH_S)
+    again_s = None if soonest is None else max(soonest, _BATCH_S)
     return Plan(tuple(planned), requeue_after_s=again_s)
 
 
-def last_observed(event: event_pb2.Event, now: float) -> float:
-    """Return when the event, or the last one of its series, happened.
+def unheard_of_for_s(event: event_pb2.Event, now: Now) -> float:
+    """Return how long ago the event, or the last one of its series, happened.
 
     Its writer's times are believed up to ``now`` and a little more: it could otherwise let
     an event stay for ever.
     """
     said = (event.series.last_observed_time, event.event_time)
-    believed = (s for time in said if (s := objects.seconds_of(time)) <= now + _SKEW_S)
-    return max(objects.seconds_of(event.metadata.creation_timestamp), *believed, 0.0)
+    believed = (s for time in said if (s := objects.seconds_of(time)) <= now.wall_s + _SKEW_S)
+    created_s = objects.seconds_of(event.metadata.creation_timestamp)
+    return min(map(now.age_s, (created_s, *believed)))

@@ -6,6 +6,7 @@ Owns: removing the oldest finished pods beyond a number.
 from __future__ import annotations
 
 from podraft.api.kinds import POD
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Plan, Snapshot
@@ -15,7 +16,7 @@ KEY = "pods"
 WRITES_MAX = 500
 
 
-def plan(snapshot: Snapshot, key: str, now: float, keep: int) -> Plan:
+def plan(snapshot: Snapshot, key: str, now: Now, keep: int) -> Plan:
     """Remove the oldest finished pods beyond ``keep``."""
     finished = [
         pod

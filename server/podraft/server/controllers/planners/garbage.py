@@ -17,6 +17,7 @@ from typing import Any
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.moments import Now
 from podraft.api.owners import OwnerKey, key_of, named_key
 from podraft.client import writes
 from podraft.server.controllers import objects
@@ -32,7 +33,7 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
 
-def plan(snapshot: Snapshot, key: OwnerKey, now: float) -> Plan:
+def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
     """Return what becomes of the dependents of one owner, and of the owner that waits for them."""
     kind = by_manifest(key.api_version, key.kind)
     if kind is None:

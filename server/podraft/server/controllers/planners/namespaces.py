@@ -14,6 +14,7 @@ from typing import Any, Final
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import KINDS, NAMESPACE, AnyKind
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
@@ -31,7 +32,7 @@ _TEXT_MAX: Final = 1024
 _AGAIN_S = 5.0
 
 
-def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
+def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     """Return what brings a namespace whose deletion was asked for nearer to its end."""
     namespace = snapshot.get(NAMESPACE, key.name)
     if (
@@ -85,7 +86,7 @@ def _finalize(namespace: namespace_pb2.Namespace) -> commit_pb2.Write:
 
 
 def _status(
-    namespace: namespace_pb2.Namespace, inside: dict[AnyKind, Sequence[Any]], now: float
+    namespace: namespace_pb2.Namespace, inside: dict[AnyKind, Sequence[Any]], now: Now
 ) -> namespace_pb2.NamespaceStatus:
     """Return the status that says what the deletion waits for."""
     status = namespace_pb2.NamespaceStatus()
@@ -128,7 +129,7 @@ def _counted(found: Sequence[Any]) -> str:
 
 
 def _set(
-    status: namespace_pb2.NamespaceStatus, type_: str, reason: str, message: str, now: float
+    status: namespace_pb2.NamespaceStatus, type_: str, reason: str, message: str, now: Now
 ) -> None:
     found = objects.condition(status.conditions, type_)
     if found is None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
@@ -42,7 +43,7 @@ class Options:
     not_ready_toleration_s: float = 20.0
 
 
-def plan(snapshot: Snapshot, key: ObjectKey, now: float, options: Options) -> Plan:
+def plan(snapshot: Snapshot, key: ObjectKey, now: Now, options: Options) -> Plan:
     """Return the next step for one node and its pods, or for the pods of a node that is gone."""
     node = snapshot.get(NODE, key.name)
     pods = snapshot.by_index(POD, BY_NODE, key.name)
@@ -58,7 +59,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: float, options: Options) -> Pl
 
 
 def _silent_in_s(
-    snapshot: Snapshot, node: node_pb2.Node, now: float, options: Options
+    snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options
 ) -> float | None:
     """Return in how many seconds the node has been silent for too long; None: it never spoke."""
     renewed = snapshot.changed_at(LEASE, node.metadata.name, LEASE_NAMESPACE)
@@ -67,11 +68,8 @@ def _silent_in_s(
         if heartbeat is None:
             return None
         # It has a status but no Lease: its own time of the last status has to do.
-        renewed = objects.seconds_of(heartbeat.last_heartbeat_time)
-        if renewed > now + options.grace_s:
-            # A node that said it will be heard of next year would never be missed.
-            renewed = objects.seconds_of(node.metadata.creation_timestamp)
-    return renewed + options.grace_s - now
+        renewed = now.moment_s(objects.seconds_of(heartbeat.last_heartbeat_time))
+    return renewed + options.grace_s - now.steady_s
 
 
 def _ready(node: node_pb2.Node) -> str:
@@ -79,7 +77,7 @@ def _ready(node: node_pb2.Node) -> str:
     return found.status if found is not None else "False"
 
 
-def _lose(node: node_pb2.Node, now: float) -> Plan:
+def _lose(node: node_pb2.Node, now: Now) -> Plan:
     """Say that nothing is known of the node any more."""
     changed = objects.copied(node)
     if objects.condition(changed.status.conditions, "Ready") is None:
@@ -109,7 +107,7 @@ def _force(pod: pod_pb2.Pod) -> commit_pb2.Write:
     )
 
 
-def _taint(snapshot: Snapshot, node: node_pb2.Node, now: float, options: Options) -> Plan | None:
+def _taint(snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options) -> Plan | None:
     """Bring the node's taints in line with its Ready condition; None if they are."""
     wanted = {"True": None, "Unknown": UNREACHABLE}.get(_ready(node), NOT_READY)
     if wanted == UNREACHABLE and not _anyone_alive(snapshot, now, options):
@@ -128,7 +126,7 @@ def _taint(snapshot: Snapshot, node: node_pb2.Node, now: float, options: Options
     return Plan((writes.update(changed),))
 
 
-def _anyone_alive(snapshot: Snapshot, now: float, options: Options) -> bool:
+def _anyone_alive(snapshot: Snapshot, now: Now, options: Options) -> bool:
     """Say whether at least one node spoke lately."""
     for node in snapshot.list(NODE):
         silent_in_s = _silent_in_s(snapshot, node, now, options)
@@ -137,7 +135,7 @@ def _anyone_alive(snapshot: Snapshot, now: float, options: Options) -> bool:
     return False
 
 
-def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: float, options: Options) -> Plan:
+def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: Now, options: Options) -> Plan:
     """Ask the pods to end that do not tolerate the node's taints any longer.
 
     The pods of an unreachable node are told unready first, so that nobody sends them requests.
@@ -169,7 +167,7 @@ def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: float, options
 
 
 def _tolerated_for_s(
-    pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], now: float, options: Options
+    pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], now: Now, options: Options
 ) -> float | None:
     """Return how long the pod may stay; None: for ever."""
     shortest: float | None = None
@@ -179,8 +177,8 @@ def _tolerated_for_s(
             continue
         default_s = options.not_ready_toleration_s if taint.key == NOT_READY else 0.0
         tolerated_s = min((t.toleration_seconds for t in matching), default=default_s)
-        since = objects.seconds_of(taint.time_added) if taint.HasField("time_added") else now
-        left_s = since + tolerated_s - now
+        since_s = objects.seconds_of(taint.time_added) if taint.HasField("time_added") else None
+        left_s = tolerated_s - (0.0 if since_s is None else now.age_s(since_s))
         shortest = left_s if shortest is None else min(shortest, left_s)
     return shortest
 
@@ -194,7 +192,7 @@ def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
     return toleration.key == taint.key and toleration.value == taint.value
 
 
-def _unready(pod: pod_pb2.Pod, now: float) -> commit_pb2.Write:
+def _unready(pod: pod_pb2.Pod, now: Now) -> commit_pb2.Write:
     changed = objects.copied(pod)
     ready = objects.ready_condition(changed)
     assert ready is not None, "a ready pod has the condition"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import NODE
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Happening, Plan, Snapshot
@@ -29,7 +30,7 @@ class Options:
     node_prefix: int = 24
 
 
-def plan(snapshot: Snapshot, key: str, now: float, options: Options) -> Plan:
+def plan(snapshot: Snapshot, key: str, now: Now, options: Options) -> Plan:
     """Give every node without a range the lowest free one."""
     nodes = snapshot.list(NODE)
     waiting = [

@@ -17,6 +17,7 @@ from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import NAMESPACE, POD, REPLICA_SET
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -42,7 +43,7 @@ class _Claims:
     writes: list[commit_pb2.Write]
 
 
-def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
+def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     """Return what brings one ReplicaSet's pods and status nearer to its spec."""
     replica_set = snapshot.get(REPLICA_SET, key.name, key.namespace)
     if replica_set is None:
@@ -142,7 +143,7 @@ def _happening(
 
 
 def victims_of(
-    active: Sequence[pod_pb2.Pod], owned: Sequence[pod_pb2.Pod], count: int, now: float
+    active: Sequence[pod_pb2.Pod], owned: Sequence[pod_pb2.Pod], count: int, now: Now
 ) -> list[pod_pb2.Pod]:
     """Return the ``count`` active pods that are missed least.
 
@@ -156,11 +157,11 @@ def victims_of(
     return sorted(active, key=lambda pod: _worth(pod, siblings[pod.spec.node_name], now))[:count]
 
 
-def _worth(pod: pod_pb2.Pod, siblings: int, now: float) -> tuple[float | str, ...]:
+def _worth(pod: pod_pb2.Pod, siblings: int, now: Now) -> tuple[float | str, ...]:
     ready = objects.ready_condition(pod)
     is_ready = ready is not None and ready.status == "True"
     ready_for_s = (
-        now - objects.seconds_of(ready.last_transition_time) if ready and is_ready else 0.0
+        now.age_s(objects.seconds_of(ready.last_transition_time)) if ready and is_ready else 0.0
     )
     return (
         bool(pod.spec.node_name),
@@ -186,7 +187,7 @@ def _status(
     replica_set: replica_set_pb2.ReplicaSet,
     owned: Sequence[pod_pb2.Pod],
     active: Sequence[pod_pb2.Pod],
-    now: float,
+    now: Now,
 ) -> tuple[replica_set_pb2.ReplicaSetStatus, float | None]:
     """Return the status and in how many seconds a ready pod becomes available."""
     template_labels = dict(replica_set.spec.template.metadata.labels)

@@ -14,6 +14,7 @@ from podraft.api import owners
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
+from podraft.api.moments import Now
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -47,7 +48,7 @@ class _Pass:
         self.events.append(Happening(self.deployment, "Normal", reason, note))
 
 
-def plan(snapshot: Snapshot, key: ObjectKey, now: float) -> Plan:
+def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     """Return the next step of one Deployment towards its spec."""
     deployment = snapshot.get(DEPLOYMENT, key.name, key.namespace)
     if deployment is None:
@@ -222,7 +223,7 @@ def _tell_size(work: _Pass, replica_set: replica_set_pb2.ReplicaSet, size: int) 
         )
 
 
-def _write_deployment(work: _Pass, history: History, now: float) -> float | None:
+def _write_deployment(work: _Pass, history: History, now: Now) -> float | None:
     """Write the revision, or else the status; return when the deadline has to be looked at."""
     deployment = work.deployment
     observed = status.status_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podraft.api.apps.v1 import deployment_pb2
+from podraft.api.moments import Now
 from podraft.server.controllers import objects
 from podraft.server.controllers.planners.deployments.history import History
 from podraft.server.controllers.planners.deployments.scaling import Bounds
@@ -31,7 +32,7 @@ def status_of(
     history: History,
     bounds: Bounds,
     step: Step,
-    now: float,
+    now: Now,
 ) -> deployment_pb2.DeploymentStatus:
     """Return the status that follows from the replica sets' statuses."""
     status = _counts(deployment, history, bounds)
@@ -75,7 +76,7 @@ def deadline_in_s(
     deployment: deployment_pb2.Deployment,
     status: deployment_pb2.DeploymentStatus,
     replicas: int,
-    now: float,
+    now: Now,
 ) -> float | None:
     """Return when a rollout that does not move must be called stuck, if ever."""
     progressing = objects.condition(status.conditions, "Progressing")
@@ -87,9 +88,9 @@ def deadline_in_s(
         or is_complete(deployment, status, replicas)
     ):
         return None
-    since = objects.seconds_of(progressing.last_update_time)
+    unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
     # Times are whole seconds: the last one has to pass completely.
-    return max(0.1, since + _deadline_s(deployment) + 1 - now)
+    return max(0.1, _deadline_s(deployment) + 1 - unmoved_s)
 
 
 def _deadline_s(deployment: deployment_pb2.Deployment) -> int:
@@ -101,7 +102,7 @@ def _has_deadline(deployment: deployment_pb2.Deployment) -> bool:
     return _deadline_s(deployment) != _NO_DEADLINE
 
 
-def _set_available(status: deployment_pb2.DeploymentStatus, bounds: Bounds, now: float) -> None:
+def _set_available(status: deployment_pb2.DeploymentStatus, bounds: Bounds, now: Now) -> None:
     if status.available_replicas >= bounds.available_min:
         reason, message = "MinimumReplicasAvailable", "Deployment has minimum availability."
         _set(status, "Available", "True", reason, message, now)
@@ -117,7 +118,7 @@ def _set_progressing(
     history: History,
     bounds: Bounds,
     step: Step,
-    now: float,
+    now: Now,
 ) -> None:
     current = objects.condition(status.conditions, "Progressing")
     if not _has_deadline(deployment):
@@ -164,14 +165,14 @@ def _moved(before: deployment_pb2.DeploymentStatus, after: deployment_pb2.Deploy
 def _is_overdue(
     deployment: deployment_pb2.Deployment,
     progressing: deployment_pb2.DeploymentCondition,
-    now: float,
+    now: Now,
 ) -> bool:
-    since = objects.seconds_of(progressing.last_update_time)
-    return progressing.reason != NEW_AVAILABLE and now > since + _deadline_s(deployment)
+    unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
+    return progressing.reason != NEW_AVAILABLE and unmoved_s > _deadline_s(deployment)
 
 
 def _progressing(
-    status: deployment_pb2.DeploymentStatus, value: str, reason: str, message: str, now: float
+    status: deployment_pb2.DeploymentStatus, value: str, reason: str, message: str, now: Now
 ) -> None:
     _set(status, "Progressing", value, reason, message, now, refresh=True)
 
@@ -182,7 +183,7 @@ def _set(
     value: str,
     reason: str,
     message: str,
-    now: float,
+    now: Now,
     *,
     refresh: bool = False,
 ) -> None:
