@@ -21,6 +21,7 @@ from local_cluster import network, processes
 from local_cluster.processes import Process
 from podraft.client import config as client_config
 from podraft.client.config import ClusterConfig
+from podraft.client.private_files import write_private
 
 _BIN = Path(sys.executable).parent
 API_PORT, JOIN_PORT, METRICS_PORT, MEMBER_PORT = 7443, 7444, 7446, 7447
@@ -135,8 +136,7 @@ class LocalCluster:
         admin = self.state / name / "admin.conf"
         if not admin.exists():
             token = self.state / f"{name}.token"
-            token.touch(mode=0o600)
-            token.write_text(self._member_token())
+            write_private(token, self._member_token().encode())
             arguments += [
                 f"--join={network.NODE_ADDRESS}:{JOIN_PORT}",
                 f"--token-file={token}",
@@ -175,8 +175,8 @@ class LocalCluster:
     def _write_admin_config(self) -> None:
         inside = client_config.load(self.state / "server" / "admin.conf")
         servers = tuple(f"127.0.0.1:{port}" for port in self.api_ports)
-        self.admin_config.touch(mode=0o600)
-        self.admin_config.write_text(client_config.dump(replace(inside, servers=servers)))
+        content = client_config.dump(replace(inside, servers=servers))
+        write_private(self.admin_config, content.encode())
 
     def _start_forward(self) -> Process:
         if process := self.running("forward"):

@@ -50,6 +50,7 @@ from podraft.client.client import Client
 from podraft.client.descriptors import raise_descriptor_limit
 from podraft.client.errors import ApiError
 from podraft.client.informer import Informer
+from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.client.recorder import EventRecorder
 
 _log = logging.getLogger("podraft.agent")
@@ -93,7 +94,14 @@ class StartError(Exception):
     """The agent cannot start; the message says why."""
 
 
-_EXPECTED = (JoinError, UnusableMachineError, StartError, PodmanStartError, StateInUseError)
+_EXPECTED = (
+    JoinError,
+    UnusableMachineError,
+    StartError,
+    PodmanStartError,
+    StateInUseError,
+    UnsafeDirectoryError,
+)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -112,7 +120,7 @@ async def _until_signal(given: Arguments) -> None:
 
 async def run(given: Arguments) -> None:
     """Join if need be, then run the agent until cancelled."""
-    given.state_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_directory(given.state_directory)
     with state_lock.held(given.state_directory):
         await _run_with_state(given)
 

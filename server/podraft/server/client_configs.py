@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 from typing import Final
 
 from podraft.client import config as client_config
+from podraft.client.private_files import write_private
 from podraft.server import arguments
 from podraft.server.arguments import Arguments, split_address
 from podraft.server.auth.pki import Pki
@@ -45,14 +45,15 @@ class ClientConfigs:
         for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
             # They live and die with this server; those who run for long learn of the others.
             text = client_config.dump(pki.config(component, (local,)))
-            write_private(config_path(given, component), text)
+            write_private(config_path(given, component), text.encode())
         advertised = given.advertise_addresses[:1]
         own = _join(advertised[0], port) if advertised else local
         others = (address for address in self._others if address not in (own, local))
         text = client_config.dump(pki.config("admin", (own, *others)))
-        write_private(given.data_dir / ADMIN_FILE, text)
+        write_private(given.data_dir / ADMIN_FILE, text.encode())
         if given.admin_config is not None:
-            write_private(given.admin_config, text)
+            given.admin_config.parent.mkdir(parents=True, exist_ok=True)
+            write_private(given.admin_config, text.encode())
 
     def use(self, pki: Pki) -> None:
         """Write them with other certificates."""
@@ -93,14 +94,3 @@ def with_port(address: str, port: int) -> str:
 
 def _join(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` atomically by a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server import (
     arguments,
     joining,
@@ -67,7 +68,7 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
     """
     started_s = time.monotonic()
     with _start_errors(given):
-        given.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(given.data_dir)
         if given.members:
             member_start.check_authority(given)
         if given.join:
@@ -218,7 +219,7 @@ def _start_errors(given: Arguments) -> Iterator[None]:
     """Turn what can go wrong on a start into a line that says it."""
     try:
         yield
-    except (PkiError, StoreOpenError, StoreFailedError, ListenError) as error:
+    except (PkiError, UnsafeDirectoryError, StoreOpenError, StoreFailedError, ListenError) as error:
         raise StartError(str(error)) from None
     except OSError as error:
         where = error.filename or given.data_dir

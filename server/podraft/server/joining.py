@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ import grpc
 from podraft.api.cluster.v1 import cluster_pb2_grpc, member_pb2
 from podraft.client.authority import AuthorityError, fetch_authority
 from podraft.client.config import SERVER_NAME
+from podraft.client.private_files import write_private
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import keep_authority, read_authority
@@ -34,7 +34,6 @@ from podraft.server.lost_state import ADMIN_FILE
 from podraft.server.member_start import api_addresses, member_name, new_identity, store_directory
 from podraft.server.replication import member_identity
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer
-from podraft.server.store.directory import sync_directory
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,13 +107,7 @@ def _noted_incarnation(path: Path) -> bytes:
         if len(noted) == INCARNATION_BYTES:
             return noted
     made = member_identity.new_incarnation()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
+    write_private(path, made)
     return made
 
 

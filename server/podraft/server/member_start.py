@@ -26,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from podraft.client.private_files import make_private_directory
 from podraft.server.arguments import Arguments, StartError, split_address
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
 from podraft.server.auth.identity import IdentityError, parsed
@@ -187,7 +188,7 @@ def _founder(given: Arguments, authority: CertificateAuthority) -> MemberIdentit
 
 
 def _first(given: Arguments, directory: Path) -> MemberIdentity:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(directory)
     cluster_id = converting.cluster_of(directory, _store_options(given))
     me = Peer(secrets.randbits(62) + 1, member_name(given), given.member_address)
     return new_identity(given, me, cluster_id, (me,))

@@ -10,10 +10,10 @@ import asyncio
 import logging
 from pathlib import Path
 
+from podraft.client.private_files import write_private
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import ParsedToken, TokenError
-from podraft.server.client_configs import write_private
 from podraft.server.rpc.errors import RefusedError
 from podraft.server.rpc.join_tokens import create_join_token
 from podraft.server.state.datastore import Datastore, Delete, Transaction
@@ -35,7 +35,7 @@ async def write(path: Path, datastore: Datastore, authority: CertificateAuthorit
     except RefusedError as error:
         _LOG.error("no join token was written to %s: %s", path, error.message)
         return
-    write_private(path, token.token + "\n")
+    write_private(path, f"{token.token}\n".encode())
 
 
 def _former(path: Path) -> ParsedToken | None:

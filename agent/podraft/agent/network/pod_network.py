@@ -26,6 +26,7 @@ from podraft.agent.network.core import addresses, layout
 from podraft.agent.network.core.layout import NodeFacts, PodLink
 from podraft.agent.network.errors import NotConfiguredError
 from podraft.agent.network.links import NodeLinks
+from podraft.client.private_files import write_private
 
 _MARKER = "attachment.json"
 
@@ -272,9 +273,7 @@ class _Worker:
 
 def _write_marker(record: _Record) -> None:
     content = {"address": str(record.address), "hostNetwork": record.host_network}
-    draft = record.directory / f"{_MARKER}.draft"
-    draft.write_text(json.dumps(content))
-    draft.rename(record.directory / _MARKER)
+    write_private(record.directory / _MARKER, json.dumps(content).encode(), durable=False)
 
 
 def _read_marker(directory: Path) -> _Record | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc
 from podraft.client.authority import AuthorityError, fetch_authority
 from podraft.client.client import Client
 from podraft.client.config import SERVER_NAME, ClusterConfig
+from podraft.client.private_files import write_private
 
 _TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
 _JOIN_TIMEOUT_S = 20.0
@@ -138,13 +138,7 @@ class IdentityStore:
 
     def _write(self, name: str, content: bytes) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = self._directory / f"{name}.new"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._directory / name)
+        write_private(self._directory / name, content)
 
 
 async def join(store: IdentityStore, join_servers: str, token: str, node_name: str) -> NodeIdentity:

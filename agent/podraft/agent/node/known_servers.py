@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
+
+from podraft.client.private_files import write_private
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +38,8 @@ class KnownServers:
 
     def save(self, servers: Sequence[str]) -> None:
         """Keep what the cluster says; that it cannot be kept is no failure."""
-        fresh = self._path.with_suffix(".new")
         try:
-            with fresh.open("w", encoding="ascii") as file:
-                json.dump(list(servers[:_SERVERS_MAX]), file)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_private(self._path, json.dumps(list(servers[:_SERVERS_MAX])).encode("ascii"))
         except (OSError, UnicodeEncodeError) as error:
             _log.warning("the list of servers cannot be kept: %s", error)
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
+from podraft.client.private_files import write_private
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class PodmanService:
             "registries.conf": self._configuration.registries,
         }
         for name, text in files.items():
-            (directories.configuration / name).write_text(text, encoding="utf-8")
+            write_private(directories.configuration / name, text.encode())
 
     async def _run_once(self) -> None:
         directories = self._directories
@@ -204,6 +205,4 @@ def forget_before_boot(directories: PodmanDirectories, boot_id: str | None = Non
     if not marker.exists() or before != current:
         # By a rename: half a marker would look like a boot to an agent that starts after a kill.
         directories.storage.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = marker.with_name("boot-id.draft")
-        draft.write_text(current, encoding="ascii")
-        draft.rename(marker)
+        write_private(marker, current.encode("ascii"))

@@ -33,7 +33,6 @@ def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
         _link_names(volume, payload)  # A crash may have come between.
         return False
     fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=volume))
-    fresh.chmod(0o755)
     for path, file in payload.items():
         target = fresh / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +40,8 @@ def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
         target.chmod(_mode(file.mode, group))
         if group is not None:
             os.chown(target, -1, group)
+    # Not before: a file has its mode only after it was written.
+    fresh.chmod(0o755)
     swap = volume / "..data_tmp"
     swap.unlink(missing_ok=True)
     swap.symlink_to(fresh.name)

@@ -12,7 +12,6 @@ import datetime
 import fcntl
 import os
 import re
-import secrets
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import Final
 from cryptography import x509
 
 from podraft.client.config import SERVER_NAME, ClusterConfig
+from podraft.client.private_files import write_private
 from podraft.server.auth import identity as names
 from podraft.server.auth.certificates import CertificateAuthority, KeyPair
 from podraft.server.auth.identity import Identity, Role
@@ -217,26 +217,7 @@ def _read(path: Path) -> KeyPair | None:
 
 def _write(path: Path, pair: KeyPair) -> None:
     """Replace ``path`` atomically; on return its new content is durable."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pair.certificate + pair.key)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_private(path, pair.certificate + pair.key)
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def try_disk(directory: Path) -> DiskTrial:
         OSError: The disk does not take it.
     """
     path = directory / _NAME
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     durations = []
     try:
         os.posix_fallocate(descriptor, 0, _WRITES * _WRITE_BYTES)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from podraft.client.private_files import create_beside, make_private_directory
 from podraft.server.raft.entries import MemberId
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer
 from podraft.server.store.directory import StoreOpenError, sync_directory
@@ -73,7 +74,7 @@ def create(directory: Path, identity: MemberIdentity) -> MemberIdentity:
 
     Two processes that start at once get the same answer.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(directory)
     path = directory / _FILE
     written = _written(path, identity)
     try:
@@ -97,13 +98,7 @@ def replace(directory: Path, identity: MemberIdentity) -> None:
 
 def _written(path: Path, identity: MemberIdentity) -> Path:
     """Return a durable file with ``identity``, beside ``path``."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(_encoded(identity), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
+    return create_beside(path, json.dumps(_encoded(identity), indent=1).encode())
 
 
 def _encoded(identity: MemberIdentity) -> dict[str, Any]:

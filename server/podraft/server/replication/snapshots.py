@@ -176,7 +176,7 @@ class IncomingSnapshot:
         for other in directory.glob("incoming-*.part"):
             if other != self._path:
                 other.unlink()
-        self._descriptor = RESERVE.open(self._path, os.O_RDWR | os.O_CREAT)
+        self._descriptor = RESERVE.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         self.offset = os.fstat(self._descriptor).st_size
         if self.offset > size:
             os.ftruncate(self._descriptor, 0)

@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing
@@ -108,7 +109,10 @@ def restore(
     backup = read(path, backup_keys or keys, accept_unsealed=accept_unsealed)
     if directory.exists() and any(directory.iterdir()):
         raise BackupError(f"{directory} is not empty; a backup is restored into a new directory")
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        make_private_directory(directory.parent)
+    except UnsafeDirectoryError as error:
+        raise BackupError(str(error)) from None
     # Under another name until it is whole: no server can start on half of it.
     unfinished = directory.with_name(f".{directory.name}.restoring")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -54,7 +54,8 @@ def copy_environment(environment: Any, path: Path) -> None:
 
 
 def _write_paced(source: int, path: Path) -> None:
-    descriptor = RESERVE.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    path.unlink(missing_ok=True)
+    descriptor = RESERVE.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         unsynced = 0
         while data := os.read(source, _PIPE_BYTES):

@@ -9,6 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server.store.descriptors import RESERVE
 
 
@@ -33,9 +34,13 @@ class DirectoryLock:
     """Exclusive use of a data directory, which is made if it is absent."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            make_private_directory(directory)
+        except UnsafeDirectoryError as error:
+            raise StoreOpenError(str(error)) from None
         path = directory / "lock"
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = os.open(path, flags, 0o600)
         RESERVE.fill()
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

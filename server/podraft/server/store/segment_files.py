@@ -30,7 +30,8 @@ _STEP_PAUSE_S: Final = 0.01
 
 def allocate(path: Path, size: int) -> int:
     """Make a durable file of zeros and return its descriptor."""
-    descriptor = RESERVE.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    path.unlink(missing_ok=True)
+    descriptor = RESERVE.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         os.posix_fallocate(descriptor, 0, size)
         os.fsync(descriptor)
