@@ -32,11 +32,12 @@ def documents(text: str) -> Iterator[tuple[Node, int]]:
     if not text.endswith("\n"):
         text += "\n"  # As kubectl does: what ends a block of lines is a line, too.
     lines = _Lines(text)
-    yaml_begins = 0
+    yaml_begins = previous = 0
     for begin, end, next_begins in _chunks(text):
         at = _json_begins(text, begin, end)
-        if at is None or _DIRECTIVE.search(text, yaml_begins, begin):
-            continue
+        directed, previous = _DIRECTIVE.search(text, previous, begin), begin
+        if at is None or directed:
+            continue  # Directives belong to what is behind their separator, and are YAML's.
         yield from _yaml(text[yaml_begins:begin], lines.at(yaml_begins))
         yield from _json(text[at:end].rstrip(), lines.at(at))
         yaml_begins = next_begins
