@@ -82,6 +82,10 @@ class _Attempts:
         if not (error.details() or "").startswith(_NEVER_CONNECTED):
             self.somebody = now
 
+    def patience_s(self, retry_s: float | None) -> float | None:
+        """Return how long to wait if the server said so, and longer each time; None: it did not."""
+        return None if retry_s is None else max(retry_s, self.backoff.next_pause_s())
+
     def pause_s(self, servers: int) -> float:
         """Return how long to wait: not at all while there are others to try."""
         return 0.0 if self.count % servers else self.backoff.next_pause_s()
@@ -176,10 +180,15 @@ class Connection:
             try:
                 return cast(ResponseT, await link.unary(path, decode)(request, timeout=timeout_s))
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _LOST:
-                    raise from_rpc_error(error) from None
-                self._leave(link.server)
                 now = self._loop.time()
+                if error.code() not in _LOST:
+                    failure = from_rpc_error(error)
+                    pause_s = attempts.patience_s(failure.retry_s)
+                    if pause_s is None or now + pause_s >= attempts.deadline:
+                        raise failure from None
+                    await asyncio.sleep(pause_s)
+                    continue
+                self._leave(link.server)
                 attempts.failed(link.server, error, now)
                 pause_s = attempts.pause_s(len(self._servers.all))
                 if attempts.hopeless(now + pause_s):

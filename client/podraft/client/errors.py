@@ -36,11 +36,14 @@ class ApiError(Exception):
         code: grpc.StatusCode,
         message: str,
         violations: tuple[FieldViolation, ...] = (),
+        retry_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.violations = violations
+        # After how long the server lets it be tried again, if it was too many or too fast.
+        self.retry_s = retry_s
 
     def __str__(self) -> str:
         if not self.violations:
@@ -120,7 +123,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ApiError:
     code, message = error.code(), error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         message += _hint(message)
-    return _CLASSES.get(code, ApiError)(code, message, _violations(error))
+    violations, retry_s = _details(error)
+    return _CLASSES.get(code, ApiError)(code, message, violations, retry_s)
 
 
 def unanswered(failures: Mapping[str, grpc.aio.AioRpcError], elapsed_s: float) -> ApiError:
@@ -164,22 +168,28 @@ def _hint(message: str) -> str:
     return ""
 
 
-def _violations(error: grpc.aio.AioRpcError) -> tuple[FieldViolation, ...]:
+def _details(
+    error: grpc.aio.AioRpcError,
+) -> tuple[tuple[FieldViolation, ...], float | None]:
+    """Return the violations that a refusal names, and after how long to try again."""
     packed = [value for key, value in error.trailing_metadata() or () if key == _DETAILS_KEY]
     if not packed:
-        return ()
+        return (), None
     # Only failures pay for these modules.
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2
 
-    bad_request = error_details_pb2.BadRequest()
+    bad_request, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     found: list[FieldViolation] = []
+    retry_s: float | None = None
     try:
         for detail in status_pb2.Status.FromString(packed[0]).details:
             if detail.Unpack(bad_request):
                 found += [
                     FieldViolation(v.field, v.description) for v in bad_request.field_violations
                 ]
+            elif detail.Unpack(retry):
+                retry_s = max(retry.retry_delay.ToMilliseconds() / 1000, 0.0)
     except DecodeError:
-        return ()
-    return tuple(found)
+        return (), None
+    return tuple(found), retry_s

@@ -41,6 +41,7 @@ class Moment:
     newest_revision: int
     keep_seconds: int
     keep_revisions: int
+    keep_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class HistoryClient:
             newest_revision=found.newest_revision,
             keep_seconds=found.keep_seconds,
             keep_revisions=found.keep_revisions,
+            keep_bytes=found.keep_bytes,
         )
 
     async def object_history(

@@ -140,6 +140,7 @@ class Informer(Generic[ObjectT]):
             InvalidError: The server does not understand the selectors.
         """
         while True:
+            asked_s = 0.0
             try:
                 await self._follow()
             except CompactedError:
@@ -153,7 +154,8 @@ class Informer(Generic[ObjectT]):
                 # Once: a server that is away for long is no news at every try.
                 level = logging.WARNING if self._backoff.failures == 3 else logging.DEBUG
                 _log.log(level, "watch of %s: %s", self.kind.resource, error)
-            await asyncio.sleep(self._backoff.next_pause_s())
+                asked_s = error.retry_s or 0.0
+            await asyncio.sleep(max(self._backoff.next_pause_s(), asked_s))
 
     async def _follow(self) -> None:
         """Apply one stream until it ends."""

@@ -24,7 +24,7 @@ from podraft.api.kinds import EVENT, of
 from podraft.api.meta.v1 import meta_pb2
 from podraft.client import writes
 from podraft.client.client import Client
-from podraft.client.errors import ApiError, UnavailableError
+from podraft.client.errors import ApiError, OverloadedError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class EventRecorder:
             return
         try:
             await self._client.commit([_write_of(series) for series in batch], omit_objects=True)
-        except UnavailableError as error:
+        except (UnavailableError, OverloadedError) as error:
             _log.debug("%d events are lost: %s", len(batch), error)
         except ApiError as error:
             if len(batch) > 1:

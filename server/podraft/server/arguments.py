@@ -87,7 +87,9 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         pod_cidr=given.pod_cidr,
         node_cidr_mask=given.node_cidr_mask,
         service_cidr=given.service_cidr,
-        retention=Retention(given.history_hours * 3600.0, given.history_revisions),
+        retention=Retention(
+            given.history_hours * 3600.0, given.history_revisions, given.history_mebibytes << 20
+        ),
         node_port_range=given.node_port_range,
         config=given.config,
         metrics_listen=given.metrics_listen,
@@ -236,6 +238,13 @@ def _parser() -> argparse.ArgumentParser:
         default=1_000_000,
         metavar="COUNT",
         help="at most so many revisions are kept, however young (default: %(default)s)",
+    )
+    add(
+        "--history-mebibytes",
+        type=_history_mebibytes,
+        default=2048,
+        metavar="MIB",
+        help="at most so much that was written is kept, however young (default: %(default)s)",
     )
     add(
         "--service-cidr",
@@ -474,6 +483,12 @@ def _seconds(text: str, least: float, most: float) -> float:
 def _history_revisions(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 1000 <= int(text) <= 100_000_000:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 1000 to 100000000")
+    return int(text)
+
+
+def _history_mebibytes(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 64 <= int(text) <= 1_048_576:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 64 to 1048576")
     return int(text)
 
 

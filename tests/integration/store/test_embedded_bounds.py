@@ -179,6 +179,31 @@ def test_history_is_forgotten_by_age_and_by_count(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_history_is_forgotten_by_size_while_it_is_overwritten(tmp_path: Path) -> None:
+    async def main() -> None:
+        retention = Retention(keep_bytes=4 * 1024 * 1024)
+        async with opened(tmp_path, retention=retention, segment_bytes=1024 * 1024) as store:
+            for number in range(400):
+                await store.transact(put(b"k%d" % (number % 3), b"x" * 100_000))
+            deadline = asyncio.get_running_loop().time() + 20
+            while asyncio.get_running_loop().time() < deadline:
+                try:
+                    await store.range(b"", revision=340)
+                except RevisionCompactedError:
+                    break
+                await asyncio.sleep(0.01)
+            with pytest.raises(RevisionCompactedError):
+                await store.range(b"", revision=340)
+            with pytest.raises(RevisionCompactedError):
+                await anext(aiter(store.watch(b"k", 340)))
+            # What is younger is there, and the 40 MB that were written did not make the file grow.
+            assert len((await store.range(b"", revision=380)).records) == 3
+        used = (tmp_path / "history.lmdb").stat().st_blocks * 512
+        assert used < 24 * 1024 * 1024
+
+    asyncio.run(main())
+
+
 def test_compaction_returns_the_space(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path, segment_bytes=256 * 1024) as store:

@@ -9,6 +9,7 @@ from podraft.server.budgets.budget import (
     Budgets,
     Exceeded,
     Limits,
+    Rate,
     Resource,
     Role,
     RoleLimits,
@@ -17,7 +18,8 @@ from podraft.server.budgets.budget import (
 
 def small(each, in_sum, per_s=0.0, burst=0.0):
     of_each = dict.fromkeys(Resource, each)
-    role = RoleLimits(Limits(of_each, per_s, burst), dict.fromkeys(Resource, in_sum))
+    rate = Rate(per_s, burst)
+    role = RoleLimits(Limits(of_each, rate, rate), dict.fromkeys(Resource, in_sum))
     return Budgets(dict.fromkeys(Role, role))
 
 
@@ -66,6 +68,15 @@ def test_calls_beyond_the_rate_wait_and_those_that_would_wait_long_are_refused()
     assert refused.retry_s > 4.0
     # After a pause it may go on at once.
     assert holder.charge(1, now_s=200.0) == 0.0
+
+
+def test_new_events_beyond_their_rate_are_refused():
+    budgets = small(each=1, in_sum=1, per_s=2.0, burst=10.0)
+    holder = budgets.holder(Role.OTHERS, "a")
+    refused = [holder.charge_event(now_s=50.0) for _ in range(20)]
+    assert [each is None for each in refused] == [True] * 11 + [False] * 9
+    assert "Events per second" in str(refused[-1])
+    assert holder.charge_event(now_s=51.0) is None
 
 
 @given(

@@ -5,30 +5,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podraft.server.budgets.connections import connections_max
-from podraft.server.budgets.strangers import StrangerLimits, peer_of, surplus
+from podraft.server.budgets.strangers import Stranger, StrangerLimits, peer_of, surplus
 
 LIMITS = StrangerLimits(seconds=10.0, per_address=4, in_sum=10)
 
 
 def test_who_does_not_say_in_time_who_it_is_must_go():
-    strangers = {("10.0.0.1", 1): 100.0, ("10.0.0.1", 2): 105.0}
+    strangers = {("10.0.0.1", 1): Stranger(True, 100.0), ("10.0.0.1", 2): Stranger(False, 105.0)}
     assert surplus(strangers, 110.5, LIMITS) == {("10.0.0.1", 1)}
 
 
 def test_of_one_address_the_oldest_go():
-    strangers = {("10.0.0.1", port): float(port) for port in range(8)}
+    strangers = {("10.0.0.1", port): Stranger(False, float(port)) for port in range(8)}
     assert surplus(strangers, 8.0, LIMITS) == {("10.0.0.1", port) for port in range(4)}
 
 
+def test_who_has_said_something_stays_before_the_silent_however_new():
+    strangers = {("10.0.0.1", port): Stranger(False, float(port)) for port in range(1, 9)}
+    strangers[("10.0.0.1", 9)] = Stranger(True, 0.0)
+    assert ("10.0.0.1", 9) not in surplus(strangers, 8.0, LIMITS)
+
+
 def test_an_ipv6_network_counts_as_one_address():
-    strangers = {(f"2001:db8::{number}", 1): float(number) for number in range(8)}
+    strangers = {(f"2001:db8::{number}", 1): Stranger(False, float(number)) for number in range(8)}
     assert len(surplus(strangers, 8.0, LIMITS)) == 4
 
 
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from([f"10.0.0.{n}" for n in range(12)]), st.integers(1, 60)),
-        st.floats(0.0, 9.0),
+        st.builds(Stranger, st.booleans(), st.floats(0.0, 9.0)),
         max_size=200,
     )
 )
@@ -62,3 +68,5 @@ def test_connections_leave_descriptors_to_the_store():
     assert connections_max(1024) == 512
     assert connections_max(1_048_576) == 16_384
     assert connections_max(256) == 128
+    few = StrangerLimits.of(128)
+    assert (few.per_address, few.in_sum) == (32, 64)

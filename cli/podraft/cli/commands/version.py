@@ -79,5 +79,6 @@ async def _history(session: Session) -> str:
     kept = ages.human_duration(moment.keep_seconds)
     return (
         f"back to revision {moment.oldest_revision}{since}; "
-        f"kept for {kept}, at most {moment.keep_revisions} revisions"
+        f"kept for {kept}, at most {moment.keep_revisions} revisions "
+        f"and {moment.keep_bytes >> 20} MiB"
     )

@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from podraft.api import kinds
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.kinds import AnyKind, Object
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
@@ -181,10 +182,17 @@ def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
     if kind is kinds.LEASE:
         return _node_lease(node, attributes)
     if kind is kinds.EVENT:
-        if verb not in _CHANGES or subresource:
-            return ""
-        return _holding(attributes, "an event")
+        return _node_event(node, attributes)
     return ""
+
+
+def _node_event(node: str, attributes: Attributes) -> str | None:
+    if attributes.verb not in _CHANGES or attributes.subresource:
+        return ""
+    for event in (attributes.stored, attributes.object):
+        if isinstance(event, Event) and event.reporting_instance != node:
+            return f": an agent's Events have reportingInstance {node}"
+    return _holding(attributes, "an event")
 
 
 def _node_pod(node: str, attributes: Attributes) -> str | None:

@@ -35,6 +35,7 @@ class Resource(StrEnum):
     ANSWERS = "bytes of answers on their way"
     PAST = "lists of former states"
     RATE = "calls per second"
+    EVENTS = "Events per second"
 
 
 class Role(Enum):
@@ -46,15 +47,26 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So much per second in the long run (0: no bound), and so much at once after a pause."""
+
+    per_s: float
+    burst: float
+
+
+NO_BOUND: Final = Rate(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held at once, of each resource; and how fast calls may come (0: no bound).
+    """What may be held at once, of each resource; how fast calls may come, and new Events.
 
     A call costs one, and one more for each KiB of what it is to write.
     """
 
     at_once: Mapping[Resource, int]
-    per_s: float = 0.0
-    burst: float = 0.0
+    calls: Rate = NO_BOUND
+    events: Rate = NO_BOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +100,12 @@ LIMITS: Final[Mapping[Role, RoleLimits]] = {
         _at_once(1_024, 4_096, 4_096, 512, 64, 64),
     ),
     Role.COMPONENTS: RoleLimits(
-        Limits(_at_once(64, 1_024, 512, 16, 16, 32)),
+        Limits(_at_once(64, 1_024, 512, 16, 16, 32), events=Rate(50.0, 5_000.0)),
         _at_once(256, 4_096, 2_048, 64, 16, 32),
     ),
     Role.OTHERS: RoleLimits(
-        Limits(_at_once(8, 128, 1_024, 16, 4, 8), per_s=400.0, burst=400.0),
+        # Events live for an hour: of one node there are never more than some 9,000.
+        Limits(_at_once(8, 128, 1_024, 16, 4, 8), Rate(400.0, 400.0), Rate(2.0, 2_000.0)),
         _at_once(16_384, 4_096, 20_000, 256, 12, 32),
     ),
 }
@@ -119,18 +132,38 @@ class _Sum:
     refused: dict[Resource, int] = field(default_factory=lambda: dict.fromkeys(Resource, 0))
 
 
+class _Bucket:
+    """Says when the next one may come."""
+
+    __slots__ = ("_rate", "_ready_s")
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        # When the next one may come, if there was no pause; in the past: there was one.
+        self._ready_s = float("-inf")
+
+    def wait_s(self, now_s: float) -> float:
+        return max(self._ready_s - now_s, 0.0) if self._rate.per_s else 0.0
+
+    def take(self, cost: float, now_s: float) -> None:
+        rate = self._rate
+        if rate.per_s:
+            unused_since_s = now_s - rate.burst / rate.per_s
+            self._ready_s = max(self._ready_s, unused_since_s) + cost / rate.per_s
+
+
 class Holder:
     """One identity, and what it has taken."""
 
-    __slots__ = ("_limits", "_ready_s", "_sum", "name", "used")
+    __slots__ = ("_calls", "_events", "_limits", "_sum", "name", "used")
 
     def __init__(self, name: str, of_role: _Sum) -> None:
         self.name = name
         self.used = dict.fromkeys(Resource, 0)
         self._sum = of_role
         self._limits = of_role.limits.each
-        # When its next call may be carried out, if it made no pause; in the past: it made one.
-        self._ready_s = 0.0
+        self._calls = _Bucket(self._limits.calls)
+        self._events = _Bucket(self._limits.events)
 
     @property
     def idle(self) -> bool:
@@ -161,15 +194,19 @@ class Holder:
 
     def charge(self, cost: float, now_s: float) -> float | Exceeded:
         """Count a call; return after how many seconds it may go on."""
-        limits = self._limits
-        if not limits.per_s:
-            return 0.0
-        ready_s = max(self._ready_s, now_s - limits.burst / limits.per_s)
-        wait_s = ready_s - now_s
+        wait_s = self._calls.wait_s(now_s)
         if wait_s > _WAIT_S_MAX:
-            return Exceeded(Resource.RATE, int(limits.per_s), self.name, wait_s)
-        self._ready_s = ready_s + cost / limits.per_s
-        return max(wait_s, 0.0)
+            return Exceeded(Resource.RATE, int(self._limits.calls.per_s), self.name, wait_s)
+        self._calls.take(cost, now_s)
+        return wait_s
+
+    def charge_event(self, now_s: float) -> Exceeded | None:
+        """Count a new Event, or be told that it is one too many."""
+        wait_s = self._events.wait_s(now_s)
+        if wait_s > 0:
+            return Exceeded(Resource.EVENTS, int(self._limits.events.per_s), self.name, wait_s)
+        self._events.take(1, now_s)
+        return None
 
     def refused(self, resource: Resource) -> None:
         """Count a refusal."""
@@ -229,6 +266,10 @@ class Budgets:
             for role, each in self._sums.items()
             for resource, limit in each.limits.in_sum.items()
         ] + [
-            Use(role, Resource.RATE, 0, int(each.limits.each.per_s), each.refused[Resource.RATE])
+            Use(role, resource, 0, int(rate.per_s), each.refused[resource])
             for role, each in self._sums.items()
+            for resource, rate in (
+                (Resource.RATE, each.limits.each.calls),
+                (Resource.EVENTS, each.limits.each.events),
+            )
         ]

@@ -12,16 +12,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import time
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from podraft.server.budgets.sockets import OwnSockets
-from podraft.server.budgets.strangers import Peer, StrangerLimits, chosen, peer_of, surplus
+from podraft.server.budgets.strangers import (
+    Peer,
+    Stranger,
+    StrangerLimits,
+    chosen,
+    peer_of,
+    surplus,
+)
 
 _LOG = logging.getLogger(__name__)
 
-_LOOK_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.5
 # While strangers come in numbers.
 _HURRY_EVERY_S: Final = 0.2
 _MANY: Final = 64
@@ -29,6 +37,11 @@ _TELL_EVERY_S: Final = 30.0
 # Kept back of the process's descriptors: for the store's files, children, agents that are called.
 _DESCRIPTORS_KEPT: Final = 512
 _CONNECTIONS_MIN, _CONNECTIONS_MAX = 128, 16_384
+
+
+def descriptor_limit() -> int:
+    """Return how many descriptors this process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def connections_max(descriptor_limit: int) -> int:
@@ -47,6 +60,16 @@ class Owner(Protocol):
         """Count one less."""
 
 
+class Anyone:
+    """An owner whose connections are not counted: it is enough to know it."""
+
+    def connected(self) -> None:
+        """Count nothing."""
+
+    def disconnected(self) -> None:
+        """Count nothing."""
+
+
 class Connections:
     """The connections to some ports; all methods are called on the loop."""
 
@@ -55,12 +78,12 @@ class Connections:
         limits: StrangerLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limits = limits or StrangerLimits()
+        self._limits = limits or StrangerLimits.of(connections_max(descriptor_limit()))
         self._clock = clock
         self._sockets = OwnSockets(())
         self._known: dict[str, Owner] = {}
         self._known_peers: dict[Peer, str] = {}
-        self._strangers: dict[Peer, float] = {}
+        self._strangers: dict[Peer, Stranger] = {}
         self._open: dict[Peer, int] = {}
         self._task: asyncio.Task[None] | None = None
         self._told_s = -_TELL_EVERY_S
@@ -131,16 +154,17 @@ class Connections:
     async def look(self) -> None:
         """Look once: forget those that are gone, end those that must go."""
         known = dict(self._known_peers)
-        self._open = await asyncio.to_thread(self._sockets.look)
+        self._open, spoken = await asyncio.to_thread(self._seen, known)
         for peer in known.keys() - self._open.keys():
             text = self._known_peers.pop(peer, None)
             owner = self._known.pop(text, None) if text is not None else None
             if owner is not None:
                 owner.disconnected()
         now_s = self._clock()
+        before = self._strangers
         self._strangers = {
-            peer: self._strangers.get(peer, now_s)
-            for peer in self._open
+            peer: Stranger(has_spoken, before[peer].since_s if peer in before else now_s)
+            for peer, has_spoken in spoken.items()
             if peer not in self._known_peers
         }
         ending = surplus(self._strangers, now_s, self._limits)
@@ -149,6 +173,16 @@ class Connections:
             del self._strangers[peer]
         self.ended += len(ending)
         self._tell(ending, now_s)
+
+    def _seen(self, known: Collection[Peer]) -> tuple[dict[Peer, int], dict[Peer, bool]]:
+        """Return all who are connected, and which of the unknown ones have said something."""
+        found = self._sockets.look()
+        spoken = {
+            peer: self._sockets.has_spoken(descriptor)
+            for peer, descriptor in found.items()
+            if peer not in known
+        }
+        return found, spoken
 
     def _tell(self, ended: Collection[Peer], now_s: float) -> None:
         """Log what was ended, but not more often than somebody reads it."""

@@ -19,6 +19,8 @@ from typing import Final
 from podraft.server.budgets.strangers import Peer, plain
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
+# Where the kernel's ``tcp_info`` has ``tcpi_bytes_received``.
+_RECEIVED: Final = slice(128, 136)
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -54,6 +56,13 @@ class OwnSockets:
                     return None
                 return _peer_of(borrowed)
         return None
+
+    def has_spoken(self, descriptor: int) -> bool:
+        """Say whether anything was received by a connection."""
+        with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
+            status = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
+            return any(status[_RECEIVED])
+        return False
 
     def end(self, peer: Peer, descriptor: int) -> bool:
         """End the connection, unread and unsent bytes included; False: it is another's by now."""

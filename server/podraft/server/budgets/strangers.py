@@ -2,10 +2,10 @@
 
 Owns: the decision, without clock or socket.
 
-Invariants: a connection that has not said in time who it is goes; so do, the oldest first, those
-beyond what one address may have, and beyond what all may have in sum, where the addresses with the
-most lose first.  So whoever fills the ports from one address, or ten, locks nobody else out, and
-from the same address only who is slower than its flood.
+Invariants: a connection that has not said in time who it is goes; so do, those first that have
+said nothing, then the oldest, those beyond what one address may have, and beyond what all may have
+in sum, where the addresses with the most lose first.  So whoever fills the ports from one address,
+or ten, locks nobody else out, and from the same address only who is slower than its flood.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 # A peer's address and port.
 Peer: TypeAlias = tuple[str, int]
@@ -30,13 +30,29 @@ class StrangerLimits:
     per_address: int = 128
     in_sum: int = 1_024
 
+    @classmethod
+    def of(cls, connections_max: int) -> StrangerLimits:
+        """Return limits that leave most of so many connections to those who are known."""
+        usual = cls()
+        return cls(
+            per_address=min(usual.per_address, connections_max // 4),
+            in_sum=min(usual.in_sum, connections_max // 2),
+        )
 
-def surplus(strangers: Mapping[Peer, float], now_s: float, limits: StrangerLimits) -> set[Peer]:
-    """Return who must go; ``strangers`` says since when each one is there."""
-    ending = {peer for peer, since_s in strangers.items() if now_s - since_s > limits.seconds}
+
+class Stranger(NamedTuple):
+    """Whether anything came from it, and since when it is there."""
+
+    has_spoken: bool
+    since_s: float
+
+
+def surplus(strangers: Mapping[Peer, Stranger], now_s: float, limits: StrangerLimits) -> set[Peer]:
+    """Return who must go."""
+    ending = {peer for peer, each in strangers.items() if now_s - each.since_s > limits.seconds}
     networks: dict[str, list[Peer]] = {}
     # The newest come first: a client that is in earnest says quickly who it is.
-    for peer in sorted(strangers.keys() - ending, key=lambda each: -strangers[each]):
+    for peer in sorted(strangers.keys() - ending, key=lambda each: strangers[each], reverse=True):
         networks.setdefault(_network(peer[0]), []).append(peer)
     allowed = _level((len(peers) for peers in networks.values()), limits)
     for peers in networks.values():

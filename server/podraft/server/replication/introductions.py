@@ -43,12 +43,22 @@ class Introductions:
         self.peers: Mapping[MemberId, Peer] = {}
         self.removed: frozenset[MemberId] = frozenset()
 
+    async def check_certificate(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """End the call of whoever shows no member's certificate, before anything is read of it."""
+        if self._name_in(context) is None:
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "the caller's certificate is no member's"
+            )
+
+    def _name_in(self, context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
+        return self._name_of(pem)
+
     async def check(
         self, hello: members_pb2.MemberHello, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         """End the call of whoever is no member, and tell a former one that it is none any more."""
-        pem = next(iter(context.auth_context().get("x509_pem_cert", ())), b"")
-        name = self._name_of(pem)
+        name = self._name_in(context)
         why_never = self._why_never(hello, name)
         if why_never is not None:
             _LOG.warning("a member was sent away: %s", why_never)

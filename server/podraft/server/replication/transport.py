@@ -13,11 +13,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as ProtobufMessage
 
-from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
+from podraft.internal.raft.v1 import members_pb2
+from podraft.server.budgets.connections import Anyone, Connections
+from podraft.server.budgets.strangers import StrangerLimits
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
 from podraft.server.replication.introductions import FORMAT_VERSION, Introductions
@@ -30,11 +34,21 @@ from podraft.server.store.directory import StoreOpenError
 
 _LOG = logging.getLogger(__name__)
 
+_SERVICE: Final = members_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
+# A group has a handful of members, each with a connection or two; the others are strangers.
+_CONNECTIONS_MAX: Final = 128
 _SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", FRAME_BYTES_MAX),
     ("grpc.http2.min_ping_interval_without_data_ms", 500),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.so_reuseport", 0),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.http2.settings_timeout", 10_000),
+    ("grpc.max_allowed_incoming_connections", _CONNECTIONS_MAX),
+    # What anybody may send before it is known who it is.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 64 * 1024),
+    ("grpc.max_concurrent_streams", 64),
 )
 
 
@@ -52,6 +66,7 @@ ReceiveSnapshot: TypeAlias = Callable[
 AnswerChange: TypeAlias = Callable[
     [members_pb2.ChangeGroupRequest], Awaitable[members_pb2.ChangeGroupResponse]
 ]
+MessageT = TypeVar("MessageT", bound=ProtobufMessage)
 _Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one version only.
 
 
@@ -82,6 +97,8 @@ class MemberTransport:
         self._moved: dict[MemberId, str] = {}
         self._links: dict[MemberId, MemberLink] = {}
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
+        self._connections = Connections(StrangerLimits.of(_CONNECTIONS_MAX))
+        self._members = Anyone()
         self._receive: Receive
         self._receive_snapshot: ReceiveSnapshot
         # What a probe is told, besides this member's clock.
@@ -100,7 +117,9 @@ class MemberTransport:
             TransportError: The address cannot be used.
         """
         self._receive, self._receive_snapshot = receive, receive_snapshot
-        members_pb2_grpc.add_MemberServiceServicer_to_server(_Service(self), self._server)
+        handlers = _handlers(_Service(self))
+        generic = grpc.method_handlers_generic_handler(_SERVICE, handlers)
+        self._server.add_generic_rpc_handlers((generic,))
         try:
             self.port = self._server.add_secure_port(listen, self._server_credentials())
         except RuntimeError:
@@ -108,6 +127,7 @@ class MemberTransport:
         if not self.port:
             raise TransportError(f"cannot listen on {listen} for other members")
         await self._server.start()
+        self._connections.start((self.port,))
 
     def _server_credentials(self) -> grpc.ServerCredentials:
         shown = self._credentials
@@ -244,9 +264,30 @@ class MemberTransport:
             link.cancel()
         for link in links:
             await link.ended()
+        await self._connections.stop()
         await self._server.stop(0)
 
     # The serving side.
+
+    async def admit(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Let a member's call in, before anything of it is read."""
+        await self._introductions.check_certificate(context)
+        self._connections.recognize(context.peer(), self._members)
+
+    async def only(
+        self,
+        request: type[MessageT],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> MessageT:
+        """Return the one message of a member's call."""
+        await self.admit(context)
+        received = await context.read()
+        if not isinstance(received, bytes):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        try:
+            return request.FromString(received)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is malformed")
 
     async def take(
         self,
@@ -254,6 +295,7 @@ class MemberTransport:
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[members_pb2.ExchangeResponse]:
         """Answer the caller's introduction, then take its messages."""
+        await self.admit(context)
         first = await anext(aiter(requests), None)
         if first is None:
             return
@@ -273,6 +315,7 @@ class MemberTransport:
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
         """Take a snapshot of a member that has introduced itself."""
+        await self.admit(context)
         first = await anext(aiter(requests), None)
         if first is None:
             return
@@ -319,7 +362,33 @@ def _server_configuration(shown: MemberCredentials) -> grpc.ServerCertificateCon
     return configuration
 
 
-class _Service(members_pb2_grpc.MemberServiceServicer):
+def _handlers(service: _Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    """Return the service's methods: those with one message as streams, too.
+
+    So nothing is read before the caller's certificate was looked at.
+    """
+    return {
+        "Exchange": grpc.stream_stream_rpc_method_handler(
+            service.Exchange,
+            request_deserializer=members_pb2.ExchangeRequest.FromString,
+            response_serializer=members_pb2.ExchangeResponse.SerializeToString,
+        ),
+        "SendSnapshot": grpc.stream_stream_rpc_method_handler(
+            service.SendSnapshot,
+            request_deserializer=members_pb2.SendSnapshotRequest.FromString,
+            response_serializer=members_pb2.SendSnapshotResponse.SerializeToString,
+        ),
+        "Probe": grpc.stream_unary_rpc_method_handler(
+            service.Probe, response_serializer=members_pb2.ProbeResponse.SerializeToString
+        ),
+        "ChangeGroup": grpc.stream_unary_rpc_method_handler(
+            service.ChangeGroup,
+            response_serializer=members_pb2.ChangeGroupResponse.SerializeToString,
+        ),
+    }
+
+
+class _Service:
     """The service; a thin adapter, as generated names are not ours."""
 
     def __init__(self, transport: MemberTransport) -> None:
@@ -352,17 +421,15 @@ class _Service(members_pb2_grpc.MemberServiceServicer):
             await context.abort(grpc.StatusCode.DATA_LOSS, str(error))
 
     async def Probe(  # noqa: N802 - The contract's name.
-        self,
-        request: members_pb2.ProbeRequest,
-        context: grpc.aio.ServicerContext[Any, Any],
+        self, _: object, context: grpc.aio.ServicerContext[Any, Any]
     ) -> members_pb2.ProbeResponse:
         """Answer a probe."""
+        request = await self._transport.only(members_pb2.ProbeRequest, context)
         return await self._transport.take_probe(request, context)
 
     async def ChangeGroup(  # noqa: N802 - The contract's name.
-        self,
-        request: members_pb2.ChangeGroupRequest,
-        context: grpc.aio.ServicerContext[Any, Any],
+        self, _: object, context: grpc.aio.ServicerContext[Any, Any]
     ) -> members_pb2.ChangeGroupResponse:
         """Change the group."""
+        request = await self._transport.only(members_pb2.ChangeGroupRequest, context)
         return await self._transport.take_change(request, context)

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
+from podraft.api import kinds
 from podraft.server.auth.authorize import Attributes, Lookup, authorize
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.identity import (
@@ -24,7 +25,7 @@ from podraft.server.auth.identity import (
 )
 from podraft.server.auth.recognition import Proof, recognized
 from podraft.server.budgets.budget import Budgets, Holder, Role
-from podraft.server.rpc.admitting import Gate
+from podraft.server.rpc.admitting import Gate, refusal
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.live_rights import LiveRights
 from podraft.server.rpc.node_registry import NodeRegistry
@@ -96,6 +97,10 @@ class Caller:
         denial = authorize(self.identity, attributes, self._lookup)
         if denial is not None:
             raise RefusedError(Code.PERMISSION_DENIED, denial)
+        if attributes.kind is kinds.EVENT and attributes.verb == "create" and attributes.object:
+            exceeded = self.holder.charge_event(time.monotonic())
+            if exceeded is not None:
+                raise refusal(self.holder, exceeded)
 
 
 class Callers:

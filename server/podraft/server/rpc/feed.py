@@ -25,7 +25,7 @@ from podraft.server.state.datastore import Event, EventBatch, SlowWatcherError
 from podraft.server.state.revisions import revision_suffix
 
 _RING_EVENTS_MAX: Final = 8192
-_RING_BYTES_MAX: Final = 16 * 1024 * 1024
+_RING_BYTES_MAX: Final = 8 * 1024 * 1024
 _QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
 _RESPONSE_BYTES_MAX: Final = 256 * 1024
 # Agents select their pods, and single objects that those mention: with thousands of nodes,

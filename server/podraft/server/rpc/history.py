@@ -67,6 +67,7 @@ class HistoryService:
             oldest_time=_time(kept.time_ms),
             keep_seconds=int(kept.retention.keep_s),
             keep_revisions=kept.retention.keep_revisions,
+            keep_bytes=kept.retention.keep_bytes,
             newest_revision=kept.newest,
         ).SerializeToString()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
-from podraft.server.budgets.connections import connections_max
+from podraft.server.budgets.connections import connections_max, descriptor_limit
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
@@ -302,7 +301,7 @@ class ApiServer:
 
 
 def _connections_max() -> int:
-    return connections_max(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    return connections_max(descriptor_limit())
 
 
 def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials) -> int:

@@ -11,6 +11,8 @@ without awaiting in between sees no gap.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,7 +35,12 @@ from podraft.server.state.datastore import (
 from podraft.server.state.digests import StateMark
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
-from podraft.server.state.retention import compaction_target, horizon_ms
+from podraft.server.state.retention import (
+    WrittenBytes,
+    compaction_target,
+    horizon_ms,
+    revision_at_bytes,
+)
 from podraft.server.store.applying import apply_transaction
 from podraft.server.store.freed_memory import release_freed_memory
 from podraft.server.store.history import HistoryBatch
@@ -45,6 +52,8 @@ from podraft.server.store.recovery import CONDEMNED_NOTE, Recovered, load_keyspa
 from podraft.server.store.resealing import reseal_history
 from podraft.server.store.scrubbing import Scrubbing
 from podraft.server.store.watching import LiveWatcher, LiveWatchers
+
+_LOG = logging.getLogger(__name__)
 
 # A watcher that catches up gets its past in portions of about this size.
 _CATCH_UP_EVENTS = 1_000
@@ -80,6 +89,8 @@ class AppliedState:
         self._bookmark: asyncio.TimerHandle | None = None
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="podraft-history-read")
         self._compacted = recovered.history.compacted
+        self._written = self._written_before()
+        self._too_much = asyncio.Event()
         self._writer = HistoryWriter(
             recovered.history,
             self._loop,
@@ -191,7 +202,11 @@ class AppliedState:
         ]
         events = [event for entry in applied for event in entry.events]
         self._writer.append(applied)
+        for entry in applied:
+            self._written.add(entry.revision, entry.bytes)
         if events:
+            if self._written.kept > self._options.retention.keep_bytes:
+                self._too_much.set()
             self._watchers.publish(events, self._keyspace.revision)
             self._schedule_bookmark()
 
@@ -239,6 +254,7 @@ class AppliedState:
         self._keyspace = loaded[0]
         self._recent = RecentEvents(self.revision, options.recent_events, options.recent_bytes)
         self._compacted = self._history.compacted
+        self._written = self._written_before()
         for watcher in self._watchers.all():
             # What it has missed is in the history: it resumes from where it was.
             watcher.fail(SlowWatcherError("a snapshot replaced the state"))
@@ -334,7 +350,11 @@ class AppliedState:
     async def _keep_retention(self) -> None:
         options = self._options
         while True:
-            await asyncio.sleep(options.retention_interval_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(options.retention_interval_s):
+                    await self._too_much.wait()
+            self._too_much.clear()
+            by_size = revision_at_bytes(options.retention, self._written)
             oldest_ms = horizon_ms(
                 options.retention,
                 now_ms=options.now_ms(),
@@ -346,12 +366,27 @@ class AppliedState:
                 current=self.revision,
                 compacted=self._compacted,
                 revision_at_horizon=await self._loop.run_in_executor(self._readers, find),
+                revision_at_bytes=by_size,
             )
             if target is not None:
+                if target == by_size:
+                    _LOG.warning(
+                        "history up to revision %d is forgotten before its time: more than %d MiB "
+                        "were written since",
+                        target,
+                        options.retention.keep_bytes >> 20,
+                    )
                 try:
                     await self.compact(target)
                 except StoreFailedError:
                     return
+                self._written.forget(target)
+
+    def _written_before(self) -> WrittenBytes:
+        """Return how much history the file has already; what is current is not history."""
+        live = sum(len(record.value) for record in self._keyspace.range(b"", b"", 0)[0])
+        kept = max(self._history.used_bytes() - live, 0)
+        return WrittenBytes(self._history.compacted, max(self.revision, 1), kept)
 
     # The end.
 

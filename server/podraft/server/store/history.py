@@ -395,6 +395,13 @@ class History:
             versions = transaction.stat(self._history)["entries"]
             return versions, transaction.stat(self._revisions)["entries"]
 
+    def used_bytes(self) -> int:
+        """Return the size of all versions, as pages of the file."""
+        with self._use.together(), self._environment.begin() as transaction:
+            status = transaction.stat(self._history)
+        pages: int = status["branch_pages"] + status["leaf_pages"] + status["overflow_pages"]
+        return pages * int(status["psize"])
+
     @contextmanager
     def cursors(self) -> Iterator[tuple[Any, Any]]:
         """Give cursors on the versions and on the revisions, of one snapshot of the file."""
