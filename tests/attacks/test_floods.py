@@ -63,8 +63,8 @@ def test_a_node_gets_its_share_of_the_watches_and_others_watch_on(server, node):
             assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
             assert "at most 1,024 watches" in refused[0].details()
             async with Client(server.config()) as admin:
-                seen = asyncio.create_task(anext(aiter(admin.config_maps.watch("default"))))
-                assert await asyncio.wait_for(seen, 10)
+                async with asyncio.timeout(10):
+                    assert await anext(aiter(admin.config_maps.watch("default")))
             for watch in watches:
                 watch.cancel()
 
