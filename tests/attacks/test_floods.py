@@ -60,7 +60,7 @@ def test_a_node_gets_its_share_of_the_watches_and_others_watch_on(server, node):
             )
             refused = [each for each in firsts if isinstance(each, grpc.aio.AioRpcError)]
             assert len(refused) == 1_200 - 1_024
-            # gRPC tells a client that its stream was cancelled if it still sends while it is refused.
+            # Who still sends while it is refused may be told by gRPC that it was cancelled.
             told = [each for each in refused if each.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
             assert len(told) > 100
             assert "at most 1,024 watches" in told[0].details()
