@@ -17,15 +17,27 @@ from podraft.server.raft.entries import (
     SnapshotMark,
 )
 from podraft.server.raft.errors import InvariantViolatedError
-from podraft.server.raft.events import Persisted, Proposal, Proposed, Refusal, Tick
+from podraft.server.raft.events import (
+    ChangeProposed,
+    Persisted,
+    Promote,
+    Proposal,
+    Proposed,
+    Refusal,
+    Remove,
+    Tick,
+)
 from podraft.server.raft.member import Role
 from podraft.server.raft.messages import (
     Append,
     Appended,
     AppendRefused,
     AskVote,
+    CampaignNow,
+    CommitNews,
     Heartbeat,
     HeartbeatAnswer,
+    Message,
     Vote,
 )
 from podraft.server.raft.options import RaftOptions
@@ -318,7 +330,10 @@ def test_5_2_who_has_not_answered_a_campaign_is_asked_again_before_patience_ends
     core = member(1, membership=FIVE, options=RaftOptions(election_ticks=10, heartbeat_ticks=2))
     ticks(core, 10)
     core.step(Received(Vote(2, 1, 2, granted=True, pre=True)))
-    assert asked_in(core, 2) == [(3, True), (4, True), (5, True)]
+    assert asked_in(core, 1) == []
+    assert asked_in(core, 1) == [(3, True), (4, True), (5, True)]
+    assert asked_in(core, 1) == []
+    assert asked_in(core, 1) == [(3, True), (4, True), (5, True)]
     persist(core, core.step(Received(Vote(4, 1, 2, granted=True, pre=True))))
     core.step(Received(Vote(5, 1, 2, granted=False)))
     assert asked_in(core, 2) == [(2, False), (3, False), (4, False)]
@@ -385,6 +400,58 @@ def test_6_2_learners_do_not_keep_a_leader() -> None:
 
 def test_a_leader_that_steps_down_remembers_nothing_of_its_followers() -> None:
     core = member()
-    elect(core)
+    persist(core, elect(core))
+    core.step(Received(Appended(2, 1, core.member.term, 1)))
+    assert core.unannounced
     ticks(core, 10)
     assert (core.member.peers, core.unannounced) == ({}, False)
+
+
+def appended(core: RaftCore, match: int, *followers: int) -> list[Message]:
+    """Let the followers have everything up to ``match``; return what the leader sends then."""
+    sent: list[Message] = []
+    for follower in followers:
+        effects = core.step(Received(Appended(follower, 1, core.member.term, match)))
+        sent += effects.messages_now
+    return sent
+
+
+def test_4_2_2_a_leader_that_is_removed_leads_until_that_is_committed() -> None:
+    core = member()
+    elect(core)
+    appended(core, 1, 2, 3)
+    core.step(Proposed((Proposal(7, b"x"),)))
+    core.step(ChangeProposed(8, Remove(1)))
+    appended(core, 2, 2, 3)
+    assert (core.log.commit, core.member.role, core.log.membership_index) == (2, Role.LEADER, 3)
+    sent = appended(core, 3, 2, 3)
+    assert (core.log.commit, core.member.role) == (3, Role.FOLLOWER)
+    assert [message.to for message in sent if isinstance(message, CampaignNow)] in ([2], [3])
+
+
+def test_4_1_a_removed_follower_is_served_until_that_is_committed() -> None:
+    core = member()
+    persist(core, elect(core))
+    appended(core, 1, 2, 3)
+    core.step(Proposed((Proposal(7, b"x"),)))
+    persist(core, core.step(ChangeProposed(8, Remove(3))))
+    appended(core, 2, 2)
+    assert (core.log.commit, sorted(core.member.peers)) == (2, [2, 3])
+    sent = appended(core, 3, 2)
+    assert [message.to for message in sent if isinstance(message, CommitNews)] == [2, 3]
+    assert sorted(core.member.peers) == [2]
+
+
+@pytest.mark.parametrize(("match", "reasons"), [(2, [Refusal.NOT_CAUGHT_UP]), (3, []), (5, [])])
+def test_4_2_1_a_learner_may_lack_a_little_when_it_becomes_a_voter(
+    match: int, reasons: list[Refusal]
+) -> None:
+    options = RaftOptions(election_ticks=5, heartbeat_ticks=1, promotion_lag_max=2)
+    core = member(membership=Membership.of((1, 2, 3), (4,)), options=options)
+    persist(core, elect(core))
+    for number in range(4):
+        persist(core, core.step(Proposed((Proposal(number, b"x"),))))
+    appended(core, 5, 2, 3)
+    appended(core, match, 4)
+    effects = core.step(ChangeProposed(8, Promote(4)))
+    assert [refused.reason for refused in effects.refused] == reasons
