@@ -7,11 +7,8 @@ import itertools
 import pytest
 
 from podraft.server.raft.core import RaftCore, Received, Restored
-from podraft.server.raft.effects import Effects
 from podraft.server.raft.entries import (
     NOBODY,
-    Entry,
-    EntryKind,
     HardState,
     Membership,
     SnapshotMark,
@@ -37,64 +34,11 @@ from podraft.server.raft.messages import (
     CommitNews,
     Heartbeat,
     HeartbeatAnswer,
-    Message,
     Vote,
 )
 from podraft.server.raft.options import RaftOptions
 from simulation.script import LeastRandom
-
-THREE = Membership.of((1, 2, 3))
-FIVE = Membership.of((1, 2, 3, 4, 5))
-OPTIONS = RaftOptions(election_ticks=5, heartbeat_ticks=1)
-
-
-def entries(*terms: int, first: int = 1) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(index, term, EntryKind.COMMAND, b"%d/%d" % (term, index))
-        for index, term in enumerate(terms, first)
-    )
-
-
-def member(
-    *terms: int,
-    term: int = 0,
-    vote: int = NOBODY,
-    membership: Membership = THREE,
-    options: RaftOptions = OPTIONS,
-) -> RaftCore:
-    """Member 1 with a durable log of these terms."""
-    mark = SnapshotMark(0, 0, membership)
-    hard_state = HardState(max(term, *terms, 0), vote)
-    return RaftCore(1, Restored(mark, hard_state, entries(*terms)), options, LeastRandom())
-
-
-def ticks(core: RaftCore, count: int) -> Effects:
-    effects = Effects()
-    for _ in range(count):
-        effects = core.step(Tick())
-    return effects
-
-
-def persist(core: RaftCore, effects: Effects) -> Effects:
-    assert effects.write is not None
-    return core.step(Persisted(effects.write.sequence))
-
-
-def elect(core: RaftCore) -> Effects:
-    """Let the member win its election; its own entry is not durable yet."""
-    ticks(core, 5)
-    voters = core.log.membership.voters
-    for voter in voters[1:]:
-        effects = core.step(Received(Vote(voter, 1, core.member.term + 1, granted=True, pre=True)))
-        if effects.write is not None:
-            break
-    persist(core, effects)
-    for voter in voters[1:]:
-        effects = core.step(Received(Vote(voter, 1, core.member.term, granted=True)))
-        if core.member.role is Role.LEADER:
-            return effects
-    raise AssertionError("not elected")
-
+from support.raft_core import FIVE, OPTIONS, THREE, appended, elect, entries, member, persist, ticks
 
 # 5.1: terms.
 
@@ -405,15 +349,6 @@ def test_a_leader_that_steps_down_remembers_nothing_of_its_followers() -> None:
     assert core.unannounced
     ticks(core, 10)
     assert (core.member.peers, core.unannounced) == ({}, False)
-
-
-def appended(core: RaftCore, match: int, *followers: int) -> list[Message]:
-    """Let the followers have everything up to ``match``; return what the leader sends then."""
-    sent: list[Message] = []
-    for follower in followers:
-        effects = core.step(Received(Appended(follower, 1, core.member.term, match)))
-        sent += effects.messages_now
-    return sent
 
 
 def test_4_2_2_a_leader_that_is_removed_leads_until_that_is_committed() -> None:
