@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from podraft.agent import arguments, cleanup, state_lock
+from podraft.agent import arguments, cleanup, logs, state_lock
 from podraft.agent.arguments import Arguments
 from podraft.agent.network.pod_network import PodNetwork
 from podraft.agent.node import facts as node_facts
@@ -72,11 +72,7 @@ def main() -> None:
         cleanup.main(sys.argv[2:])
         return
     given = arguments.parse()
-    logging.basicConfig(
-        level=logging.DEBUG if given.verbose else logging.INFO,
-        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
-    )
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logs.configure(verbose=given.verbose)
     raise_descriptor_limit()
     grpc_serving.prepare()
     try:

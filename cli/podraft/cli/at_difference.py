@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from podraft.api import kinds
+from podraft.api.characters import one_line
 from podraft.cli import reading
 from podraft.cli.connection import Session
 from podraft.cli.differences import differences
 from podraft.cli.manifests import word_of
-from podraft.cli.output.characters import one_line
 from podraft.cli.past import session_at
 from podraft.cli.targets import Target
 

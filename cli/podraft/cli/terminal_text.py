@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from podraft.cli.output.characters import UNSAFE, escape
+from podraft.api.characters import UNSAFE, escape
 
 _COLOUR = r"\x1b\[[0-9;:]{0,32}m"
 _SEEN = re.compile(rf"({_COLOUR}|\r(?=\n))|[{UNSAFE}]")

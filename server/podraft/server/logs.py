@@ -1,7 +1,8 @@
 """The server's log: one line per record, ``key=value`` after the message.
 
 Owns: the format, and which logger says what.  Invariant: one record is one line, except
-for tracebacks, whose lines are indented below theirs.
+for tracebacks, whose lines are indented below theirs; what others said in it does nothing to
+the terminal of who reads it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
+
+from podraft.api.characters import visible
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -23,15 +26,15 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, with its traceback below."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        message = record.getMessage().replace("\n", "\\n")
+        message = visible(record.getMessage().replace("\n", "\\n"))
         line = (
             f"{at}.{int(record.msecs):03d}Z level={record.levelname.lower()} "
             f"component={self._component} logger={record.name.removeprefix('podraft.server.')} "
             f"{message}"
         )
         if record.exc_info:
-            trace = self.formatException(record.exc_info)
-            line += "".join(f"\n    {part}" for part in trace.splitlines())
+            trace = visible(self.formatException(record.exc_info))
+            line += "".join(f"\n    {part}" for part in trace.split("\n"))
         return line
 
 

@@ -14,8 +14,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podraft.api.characters import in_json, is_safe, one_line, visible
 from podraft.cli.output import colour, documents, printing, tables
-from podraft.cli.output.characters import in_json, is_safe, one_line, visible
 from podraft.cli.terminal_text import TerminalText
 
 HARMLESS_CONTROLS = "\n\t"

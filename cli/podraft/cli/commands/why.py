@@ -86,8 +86,8 @@ async def _pod(session: Session, pod: Any) -> list[str]:
 
 async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
     """Return what a container wrote last before it ended; nothing if that cannot be had soon."""
+    from podraft.api.characters import one_line
     from podraft.api.core.v1 import pod_streams_pb2
-    from podraft.cli.output.characters import one_line
     from podraft.client.errors import ApiError
 
     request = pod_streams_pb2.StreamPodLogsRequest(
@@ -231,7 +231,7 @@ def _headline(session: Session, name: str, word: str, rest: str) -> str:
 
 
 def _bullets(reasons: Iterable[str]) -> list[str]:
-    from podraft.cli.output.characters import one_line
+    from podraft.api.characters import one_line
 
     return [f"  - {one_line(reason)}" for reason in reasons]
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from podraft.api import kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.characters import one_line
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.cli.output import ages
-from podraft.cli.output.characters import one_line
 from podraft.cli.output.pod_words import pod_words
 
 NONE = "<none>"

@@ -9,7 +9,7 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from podraft.api import codec
-from podraft.cli.output.characters import in_json, in_yaml, is_safe
+from podraft.api.characters import in_json, in_yaml, is_safe
 
 _STRING = "tag:yaml.org,2002:str"
 

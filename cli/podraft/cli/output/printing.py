@@ -15,8 +15,8 @@ import signal
 import sys
 from typing import IO, Any
 
+from podraft.api.characters import one_line, visible
 from podraft.cli.output import colour
-from podraft.cli.output.characters import one_line, visible
 
 
 def say(*lines: str, err: bool = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
+from podraft.api.characters import one_line
 from podraft.cli.output import printing
-from podraft.cli.output.characters import one_line
 
 
 class ProgressView:

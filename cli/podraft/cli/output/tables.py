@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from podraft.api.characters import one_line
 from podraft.cli.output import colour
-from podraft.cli.output.characters import one_line
 
 _GAP = 3
 _MIN_WIDTH = 6

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from podraft.cli.output.characters import one_line
+from podraft.api.characters import one_line
 
 NONE = "<none>"
 
