@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -259,17 +260,9 @@ def test_the_api_reaches_a_pod_at_its_own_node_only(server: ServerProcess, liste
     name = listening.replace(" ", "-").lower()
 
     async def scenario(client: Client) -> None:
-        node = await client.nodes.create(example(kinds.NODE, f"victim-{name}"))
-        node.status.addresses.add(type="InternalIP", address="127.0.0.1")
-        node.status.daemon_endpoints.kubelet_endpoint.port = fake.port
-        await client.nodes.update_status(node)
-        pod = example(kinds.POD, f"on-{name}")
-        pod.spec.node_name = node.metadata.name
-        await client.pods.create(pod)
+        await client.nodes.create(example(kinds.NODE, f"victim-{name}"))
         with pytest.raises(UnavailableError, match="cannot be reached"):
-            request = StreamPodLogsRequest(namespace="default", name=pod.metadata.name)
-            async for _ in client.pod_logs(request):
-                pass
+            await _read_logs(f"victim-{name}", fake.port, client)
 
     with impostor(pairs[listening], authority.certificate) as fake:
         as_client(server.config(), scenario)
@@ -327,6 +320,25 @@ def test_a_cluster_from_before_roles_goes_on(tmp_path: Path) -> None:
         assert [each.metadata.name for each in listed.items] == ["n1"]
         with pytest.raises(ForbiddenError):
             as_client(node, lambda client: client.secrets.list())
+        # Its agent is reached by the certificate that it has, until it has exchanged that.
+        held = KeyPair(node.client_certificate, node.client_key)
+        with impostor(held, authority.certificate) as agent:
+            as_client(process.config(), partial(_read_logs, "n1", agent.port))
+            assert [method.rpartition("/")[2] for method, _ in agent.calls] == ["StreamLogs"]
+
+
+async def _read_logs(node_name: str, port: int, client: Client) -> None:
+    """Let the API ask the agent of a node, at a port of this machine, for a pod's logs."""
+    node = await client.nodes.get(node_name)
+    node.status.addresses.add(type="InternalIP", address="127.0.0.1")
+    node.status.daemon_endpoints.kubelet_endpoint.port = port
+    await client.nodes.update_status(node)
+    pod = example(kinds.POD, f"on-{node_name}")
+    pod.spec.node_name = node_name
+    await client.pods.create(pod)
+    request = StreamPodLogsRequest(namespace="default", name=pod.metadata.name)
+    async for _ in client.pod_logs(request):
+        pass
 
 
 def _call_as_then(process: ServerProcess, pair: KeyPair) -> bytes:

@@ -15,10 +15,14 @@ import pytest
 
 from attacks.conftest import as_client
 from local_cluster.server_process import ServerProcess, running
+from podraft.agent.node import facts as node_facts
+from podraft.agent.node.registration import Registration
+from podraft.agent.node.removal import RemovedError
 from podraft.api import kinds
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 from podraft.client.errors import ApiError, ForbiddenError, InvalidError, UnauthenticatedError
+from podraft.client.recorder import EventRecorder
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity
@@ -298,3 +302,38 @@ def test_failed_joins_are_bounded_and_told_without_the_token() -> None:
         assert "1" * 40 not in process.log()
         told = [line for line in process.log().splitlines() if "guesser" in line]
         assert 0 < len(told) <= 100
+
+
+def test_an_agent_learns_that_its_node_was_removed(
+    server: ServerProcess, joined: Callable[[str], KeyPair], tmp_path: Path
+) -> None:
+    """While it runs, and when it starts after that; nothing else makes it believe so."""
+    config = as_identity(server.config(), joined("told"))
+    facts = node_facts.read("told", "127.0.0.1", tmp_path, "5.0.0", "0")
+
+    async def ready() -> str:
+        return ""
+
+    async def main() -> None:
+        async with Client(server.config()) as admin, Client(config) as client:
+            recorder = EventRecorder(client, controller="test", instance="told")
+            registration = Registration(client, facts, tmp_path, ready, 7445, recorder)
+            await registration.register()
+            running = asyncio.create_task(registration.run())
+            removed = asyncio.create_task(registration.removed())
+
+            async def has_lease() -> bool:
+                leases = await admin.leases.list("kube-node-lease")
+                return any(lease.metadata.name == "told" for lease in leases.items)
+
+            await eventually_async(has_lease)
+            assert not removed.done()
+            await admin.nodes.delete("told")
+            async with asyncio.timeout(20):
+                assert "was removed from the cluster" in await removed
+            running.cancel()
+            again = Registration(client, facts, tmp_path, ready, 7445, recorder)
+            with pytest.raises(RemovedError):
+                await again.register()
+
+    asyncio.run(main())

@@ -25,6 +25,7 @@ from podraft.agent.node import join
 from podraft.agent.node.join import IdentityStore, JoinError, NodeIdentity
 from podraft.agent.node.known_servers import KnownServers
 from podraft.agent.node.registration import Registration
+from podraft.agent.node.removal import RemovedError
 from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.commands import Commands
@@ -56,6 +57,8 @@ from podraft.client.recorder import EventRecorder
 _log = logging.getLogger("podraft.agent")
 
 _RENEW_CHECK_S = 60.0
+# How long pods may take to end once their node was removed.
+_LEAVE_S_MAX = 600.0
 _VERSION_WITHIN_S = 30.0
 _VERSION_RETRY_S = 0.2
 
@@ -126,10 +129,20 @@ async def _run_with_state(given: Arguments) -> None:
     identity = await _identity(given, store)
     async with _podman(given) as (podman, service, facts):
         while True:
+            removal = ""
             try:
                 await _run_as(given, store, identity, podman, service, facts)
             except* _Anew as group:
                 _log.info("beginning anew: %s", _first(group))
+            except* RemovedError as group:
+                removal = str(_first(group))
+            if removal:
+                _log.error("%s", removal)
+                await _join(
+                    given,
+                    store,
+                    f"{removal}; what it still runs is ended by `podraft-agent cleanup`",
+                )
             renewed = store.load()
             assert renewed is not None
             identity = renewed
@@ -145,6 +158,19 @@ async def _identity(given: Arguments, store: IdentityStore) -> NodeIdentity:
                 f"{given.state_directory / 'identity'} to join anew"
             )
         return identity
+    return await _join(
+        given,
+        store,
+        "its certificate has expired" if identity else "this machine has not joined yet",
+    )
+
+
+async def _join(given: Arguments, store: IdentityStore, why: str) -> NodeIdentity:
+    """Join with the token that was given.
+
+    Raises:
+        JoinError: There is none, or it is not good.
+    """
     token = given.join_token
     if given.join_token_file is not None:
         try:
@@ -152,8 +178,7 @@ async def _identity(given: Arguments, store: IdentityStore) -> NodeIdentity:
         except (OSError, UnicodeDecodeError) as error:
             raise JoinError(f"cannot read the join token: {error}") from error
     if not token:
-        what = "its certificate has expired" if identity else "this machine has not joined yet"
-        raise JoinError(f"{what}: pass --join-token or --join-token-file")
+        raise JoinError(f"{why}: pass --join-token or --join-token-file")
     _log.info("joining the cluster at %s", given.join_server)
     return await join.join(store, given.join_server, token, given.node_name)
 
@@ -226,9 +251,10 @@ async def _run_as(
             registration.check_now()
             group.create_task(ServiceProxy(client, pod_cidr, given.node_ip).run())
             group.create_task(_renew_network(registration, pod_cidr))
-            await _run_pods(
+            manager = await _run_pods(
                 given, identity, client, podman, service, facts, network, recorder, stack, group
             )
+            group.create_task(_leave_when_removed(registration, manager))
 
 
 async def _run_pods(
@@ -242,7 +268,7 @@ async def _run_pods(
     recorder: EventRecorder,
     stack: contextlib.AsyncExitStack,
     group: asyncio.TaskGroup,
-) -> None:
+) -> PodManager:
     handlers = Handlers(Commands(podman, facts.runtime if service else None))
     stack.push_async_callback(handlers.close)
     exits = ExitWatcher()
@@ -280,6 +306,7 @@ async def _run_pods(
     if service is not None:
         group.create_task(_resync_after_restarts(service, manager))
     await _serve_streams(given, identity, lookup, stack)
+    return manager
 
 
 async def _serve_streams(
@@ -315,6 +342,16 @@ async def _resync_after_restarts(service: PodmanService, manager: PodManager) ->
         await service.went_away()
         await service.answers.wait()
         manager.resync_soon()
+
+
+async def _leave_when_removed(registration: Registration, manager: PodManager) -> None:
+    """End the pods of a node that is none any more: others run in their place."""
+    why = await registration.removed()
+    _log.error("ending all pods: %s", why)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LEAVE_S_MAX):
+            await manager.end_all()
+    raise RemovedError(why)
 
 
 async def _renew_in_time(store: IdentityStore, identity: NodeIdentity, client: Client) -> None:

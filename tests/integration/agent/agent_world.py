@@ -72,8 +72,10 @@ class World:
     def socket(self) -> Path:
         return self.state / "podman/run/podman.sock"
 
-    async def start_agent(self) -> None:
+    async def start_agent(self, *, wait: bool = True) -> None:
         self._agent = asyncio.create_task(app.run(self._given))
+        if not wait:
+            return
         async with PodmanClient(self.socket) as podman:
             await eventually_async(podman.ping)
 
@@ -83,6 +85,19 @@ class World:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._agent
             self._agent = None
+
+    async def agents_end(self) -> BaseException:
+        """Wait until the agent ends by itself; return why it did."""
+        assert self._agent is not None
+        async with asyncio.timeout(60):
+            (error,) = await asyncio.gather(self._agent, return_exceptions=True)
+        self._agent = None
+        assert isinstance(error, BaseException)
+        return error
+
+    def use(self, *words: str) -> None:
+        """Let the agent's next start have more words on its command line."""
+        self._given = arguments.parse([*self.words, *words])
 
     def import_image(self) -> None:
         """Give this node's Podman the image of all pods here."""

@@ -15,10 +15,11 @@ from typing import Any
 from integration.agent.agent_world import (
     NODE,
     World,
+    assert_nothing_left,
     clean_up,
     make_pod,
 )
-from podraft.agent.node.join import IdentityStore
+from podraft.agent.node.join import IdentityStore, JoinError
 from podraft.agent.volumes.mounts import mounted_below
 from podraft.api.core.v1 import node_pb2
 from podraft.client.errors import ApiError, NotFoundError
@@ -66,19 +67,30 @@ async def silence(it: World) -> None:
 
 
 async def node_deleted(it: World) -> None:
-    """A Node that is deleted under a living agent loses its pods, and is registered anew."""
+    """A Node that is deleted under a living agent ends its pods; a token lets it come back."""
     async with _controllers(it):
         await _until_ready(it, "True")
         before = await it.client.nodes.get(NODE)
         await it.create(make_pod("old"))
         await it.running("old")
-        # Another node has the first addresses when this one comes back: it gets others.
         await it.client.nodes.delete(NODE)
+        # Another node has the first addresses when this one comes back: it gets others.
         other = node_pb2.Node()
         other.metadata.name = "other"
         other.spec.pod_cidr = before.spec.pod_cidr
         other.spec.pod_cidrs.append(before.spec.pod_cidr)
         await it.client.nodes.create(other)
+        error = await it.agents_end()
+        assert isinstance(error, JoinError)
+        assert "was removed from the cluster" in str(error)
+        await assert_nothing_left(it)
+        await eventually_async(lambda: _gone(it, "old"))
+        # Starting it again changes nothing without a token.
+        await it.start_agent(wait=False)
+        assert "was removed from the cluster" in str(await it.agents_end())
+        token = await it.client.create_join_token(600)
+        it.use(f"--join-server=127.0.0.1:{it.api.join_port}", f"--join-token={token.token}")
+        await it.start_agent()
         await _until_ready(it, "True")
         after = await it.client.nodes.get(NODE)
         assert after.metadata.uid != before.metadata.uid
@@ -87,7 +99,6 @@ async def node_deleted(it: World) -> None:
             return (await it.client.nodes.get(NODE)).spec.pod_cidr
 
         assert await eventually_async(addressed) != before.spec.pod_cidr
-        await eventually_async(lambda: _gone(it, "old"))
         await it.create(make_pod("new"))
         pod = await it.running("new")
         network = IPv4Network(await addressed())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from podraft.agent.node import facts as node_facts
 from podraft.agent.node.facts import NodeFacts
+from podraft.agent.node.removal import RemovedError, is_removal
 from podraft.agent.pods.events import Recorder
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
@@ -55,17 +56,25 @@ class Registration:
         self._recorder = recorder
         self._changed = asyncio.Event()
         self._seen = asyncio.Event()
+        self._removed = asyncio.Event()
+        self._removal = ""
         # The newest Node known: what the watch showed or a write of ours returned.
         self._stored: node_pb2.Node | None = None
         self._nodes = Informer(client.nodes, field_selector=f"metadata.name={facts.name}")
         self._nodes.add_handler(self._notice)
 
     async def register(self) -> node_pb2.Node:
-        """Create the Node or bring its labels up to date; waits for the API."""
+        """Create the Node or bring its labels up to date; waits for the API.
+
+        Raises:
+            RemovedError: The node was removed from the cluster.
+        """
         while True:
             try:
                 return await self._register()
             except ApiError as error:
+                if is_removal(error):
+                    raise RemovedError(error.message) from error
                 _log.warning("cannot register the node: %s", error.message)
                 await asyncio.sleep(_RETRY_S)
 
@@ -76,6 +85,11 @@ class Registration:
             if self._stored is not None and self._stored.spec.pod_cidr not in ("", other_than):
                 return self._stored.spec.pod_cidr
             await self._seen.wait()
+
+    async def removed(self) -> str:
+        """Wait until the cluster says that this machine is no node of it any more; return why."""
+        await self._removed.wait()
+        return self._removal
 
     def check_now(self) -> None:
         """Look at the node's conditions at once: something about them changed."""
@@ -94,8 +108,6 @@ class Registration:
             if self._take(new):
                 self._changed.set()
         elif old is not None and self._stored is not None and not _newer(self._stored, old):
-            # The next check registers the node anew; until then the controllers see that it
-            # is gone, and take the pods off it.
             self._stored = None
 
     def _take(self, node: node_pb2.Node) -> bool:
@@ -124,6 +136,10 @@ class Registration:
             try:
                 await self._write_lease()
             except ApiError as error:
+                if is_removal(error):
+                    self._removal = error.message
+                    self._removed.set()
+                    return
                 _log.warning("cannot renew the node's lease: %s", error.message)
             await asyncio.sleep(_LEASE_RENEW_S)
 

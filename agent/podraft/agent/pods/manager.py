@@ -34,6 +34,8 @@ class PodManager:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._asked_to_resync = asyncio.Event()
+        # Whether the API's word counts no more, as this machine is no node any more.
+        self._leaving = False
 
     async def run(self) -> None:
         """Recover what runs, then follow the API, until cancelled; containers stay."""
@@ -46,7 +48,8 @@ class PodManager:
                     async with asyncio.timeout(_RESYNC_S):
                         await self._asked_to_resync.wait()
                 self._asked_to_resync.clear()
-                await self._resync()
+                if not self._leaving:
+                    await self._resync()
         finally:
             tasks = list(self._tasks.values())
             for task in tasks:
@@ -78,6 +81,14 @@ class PodManager:
         like one of a pod that the API does not know, and be stopped.
         """
         self._asked_to_resync.set()
+
+    async def end_all(self) -> None:
+        """End all pods as if the API knew none of them any more; return when none is left."""
+        self._leaving = True
+        for worker in self.workers():
+            worker.abandon()
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks.values()))
 
     # Recovery.
 
@@ -126,6 +137,8 @@ class PodManager:
     # The API's changes.
 
     def _pod_changed(self, old: pod_pb2.Pod | None, new: pod_pb2.Pod | None) -> None:
+        if self._leaving:
+            return
         if new is not None:
             uid = new.metadata.uid
             if old is not None and old.metadata.uid != uid:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podraft.api import kinds
+from podraft.api.violations import Violation
 from podraft.server.auth import node_records
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.recognition import Proof
@@ -90,7 +91,7 @@ class NodeRegistry:
             return
         revision = entry.revision if entry is not None else 0
         if self._refused.get((name, proof.key)) == revision:
-            raise RefusedError(Code.UNAUTHENTICATED, _refusal(name, entry))
+            raise _removed(name, entry)
         self._confirm_soon(name, proof)
         raise RefusedError(Code.UNAVAILABLE, f'node "{name}" is being looked up; try again')
 
@@ -121,7 +122,7 @@ class NodeRegistry:
         """
         entry = self._entries.get(name)
         if entry is None or not entry.record.key:
-            raise RefusedError(Code.UNAUTHENTICATED, _refusal(name, entry))
+            raise _removed(name, entry)
         if not entry.record.older:
             return
         key, record = node_records.key_of(name), entry.record.renewed()
@@ -220,6 +221,12 @@ class NodeRegistry:
             await self._read_all()
         except StoreFailedError as error:
             _LOG.warning("the registry of nodes cannot be read: %s", error)
+
+
+def _removed(name: str, entry: _Entry | None) -> RefusedError:
+    """Return what tells an agent for good that it is this node no more."""
+    violation = Violation("node", "is not this machine any more")
+    return RefusedError(Code.UNAUTHENTICATED, _refusal(name, entry), (violation,))
 
 
 def _refusal(name: str, entry: _Entry | None) -> str:
