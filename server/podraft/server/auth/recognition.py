@@ -26,12 +26,16 @@ from podraft.server.auth.signing_requests import key_fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An identity, whose authority says so, for which key (its fingerprint), and until when."""
+    """An identity, whose authority says so, for which key (its fingerprint), and until when.
+
+    ``node``: the identity's node, as it is asked for at every call; None: it is none.
+    """
 
     identity: Identity
     signed_by: Role
     key: str
     expires_at_s: float
+    node: str | None
 
     @property
     def is_older(self) -> bool:
@@ -58,7 +62,8 @@ def recognized(certificate: x509.Certificate, authority: CertificateAuthority) -
     if identity.role is Role.NODE:
         _check_node(identity)
     expires_at_s = certificate.not_valid_after_utc.timestamp()
-    return Proof(identity, signed_by, _key_of(certificate), expires_at_s)
+    key = _key_of(certificate)
+    return Proof(identity, signed_by, key, expires_at_s, identity.node_name)
 
 
 def _check_node(identity: Identity) -> None:

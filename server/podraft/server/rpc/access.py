@@ -62,7 +62,6 @@ class Caller:
         "certificate",
         "holder",
         "identity",
-        "is_node",
         "proof",
         "unrestricted",
     )
@@ -79,7 +78,6 @@ class Caller:
         # PEM, and what it proves; empty and None: the server itself.
         self.certificate = certificate
         self.proof = proof
-        self.is_node = identity.node_name is not None
         # Whoever may do everything need not be asked about each write.
         self.unrestricted = identity.is_admin
         # What history says of who wrote; certificates bound a name well below this.
@@ -149,7 +147,7 @@ class Callers:
             raise RefusedError(
                 Code.UNAUTHENTICATED, f'the certificate of "{proof.identity.user}" has expired'
             )
-        if caller.is_node:
+        if proof.node is not None:
             self._nodes.check(proof)
 
     def _recognize(self, pem: bytes) -> Caller:

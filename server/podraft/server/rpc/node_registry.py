@@ -84,7 +84,7 @@ class NodeRegistry:
         Raises:
             RefusedError: It does not, or that must be looked up first.
         """
-        name = proof.identity.node_name
+        name = proof.node
         assert name is not None  # Only nodes are registered here.
         entry = self._entries.get(name)
         if entry is not None and entry.record.key == proof.key:
