@@ -21,7 +21,13 @@ from podraft.agent.node.removal import RemovedError
 from podraft.api import kinds
 from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
-from podraft.client.errors import ApiError, ForbiddenError, InvalidError, UnauthenticatedError
+from podraft.client.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from podraft.client.recorder import EventRecorder
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import KeyPair
@@ -124,6 +130,19 @@ def test_a_node_that_holds_its_own_object_back_is_out_all_the_same(
         return refused.value.code is REFUSED
 
     eventually(is_out)
+
+
+def test_a_node_that_never_showed_itself_can_be_put_out(
+    server: ServerProcess, joined: Callable[[str], KeyPair]
+) -> None:
+    config = server.config()
+    hidden = as_identity(config, joined("hidden"))
+    as_client(hidden, lambda client: client.nodes.list())
+    as_client(config, lambda client: client.nodes.delete("hidden"))
+    with pytest.raises(UnauthenticatedError, match="was removed"):
+        as_client(hidden, lambda client: client.nodes.list())
+    with pytest.raises(NotFoundError):
+        as_client(config, lambda client: client.nodes.delete("hidden"))
 
 
 def test_a_certificate_is_renewed_for_its_own_key_only(

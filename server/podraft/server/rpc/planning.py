@@ -19,13 +19,15 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 from google.protobuf.message import Message
 
 from podraft.api import codec, kinds, merge_patch
+from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind
-from podraft.api.meta.v1 import requests_pb2
+from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.auth import authorize as rules
 from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
+from podraft.server.auth.node_records import NodeRecord
 from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
@@ -374,6 +376,10 @@ class Planner:
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request
+        if kind is kinds.NODE and await self._never_registered(request.name):
+            self._revoke(request.name)
+            node = Node(metadata=meta_pb2.ObjectMeta(name=request.name))
+            return Result(kind, wire.encode_object(node), written=True)
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
         _check_preconditions(entry, options.preconditions)
@@ -390,6 +396,15 @@ class Planner:
                     return Result(kind, entry.value, written=entry.changed)
                 entry.put(decision.object)
                 return Result(kind, entry.value, written=True)
+
+    async def _never_registered(self, name: str) -> bool:
+        """Return whether a machine has joined under a name and made no Node: it can be put out."""
+        self._check("delete", kinds.NODE, "", name)
+        entry = await self._entry(kinds.NODE, target_key(kinds.NODE, "", name))
+        if entry.message is not None:
+            return False
+        record = await self._reader.get(node_records.key_of(name))
+        return record is not None and bool(NodeRecord.decode(record.value).key)
 
     def _revoke(self, node: str) -> None:
         """Let nobody be the node any more until it joins anew."""
