@@ -34,8 +34,10 @@ from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.auth.signing_requests import new_request
+from podraft.server.key_arguments import key_encryption
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.options import StoreOptions
 from support.api_objects import example
 from support.attackers import (
     as_identity,
@@ -269,7 +271,8 @@ def test_a_thousand_tokens_stop_neither_a_start_nor_new_tokens(tmp_path: Path) -
     file = tmp_path / "token"
 
     async def fill(data: Path, made_at_s: float) -> None:
-        datastore = await EmbeddedDatastore.open(data / "store")
+        options = StoreOptions(keys=key_encryption(data, None))
+        datastore = await EmbeddedDatastore.open(data / "store", options=options)
         made = [
             tokens.make_token(os.urandom(tokens.RANDOM_BYTES), "ab" * 32, made_at_s, 3600)
             for _ in range(1000)
