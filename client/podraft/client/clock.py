@@ -49,7 +49,7 @@ class Clock:
         return Now(wall_s, steady_s, self._since_s, self._past, self._remember)
 
     def _remember(self, stamp_s: float) -> float:
-        """Return when a stamp of the future was first met."""
+        """Return when a stamp that this clock has not shown was first met."""
         moment_s = self._first_seen.setdefault(stamp_s, self._last_s)
         self._first_seen.move_to_end(stamp_s)
         if len(self._first_seen) > _STAMPS_MAX:

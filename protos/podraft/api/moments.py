@@ -54,12 +54,8 @@ class Now:
         for era in (Era(self.since_s, self.wall_s, self.wall_s - self.steady_s), *self.past):
             if era.begin_s <= stamp_s <= era.end_s:
                 return min(era.moment_s(stamp_s), self.steady_s)
-        if stamp_s > self.wall_s:
-            # Another machine's clock is ahead, or stayed where ours stepped back from.
-            return self.steady_s if self.first_seen is None else self.first_seen(stamp_s)
-        # In the gap of a step forward: it began when the era before it ended.
-        ends = [era.moment_s(era.end_s) for era in self.past if era.end_s < stamp_s]
-        return min(ends[0] if ends else self.steady_s, self.steady_s)
+        # Another machine's clock is ahead, or did not step when ours did.
+        return self.steady_s if self.first_seen is None else self.first_seen(stamp_s)
 
     def age_s(self, stamp_s: float) -> float:
         """Return how long ago a stored stamp was written; never negative."""

@@ -26,6 +26,7 @@ from podraft.agent.pods.core.records import (
     StartContainer,
 )
 from podraft.api.core.v1 import pod_pb2
+from podraft.client.clock import Clock
 
 
 def make_pod(
@@ -63,6 +64,10 @@ class World:
     random: random.Random
     chances: Chances = field(default_factory=Chances)
     now_s: float = 1_000_000.0
+    # How far the wall's clock, whose stamps containers have, is ahead of the steady one.
+    ahead_s: float = 0.0
+    # How far the container runtime's clock is ahead of the agent's.
+    stamps_ahead_s: float = 0.0
     containers: dict[str, ObservedContainer] = field(default_factory=dict)
     address: str | None = None
     sandbox_failure: Failure | None = None
@@ -80,10 +85,18 @@ class World:
     kill_deadlines: dict[str, float] = field(default_factory=dict)
     decision: Decision = field(default_factory=lambda: Decision((), pod_pb2.PodStatus()))
 
+    def __post_init__(self) -> None:
+        self.clock = Clock(lambda: self.now_s + self.ahead_s, lambda: self.now_s)
+
+    @property
+    def stamp_s(self) -> float:
+        """What the container runtime writes down now."""
+        return self.now_s + self.ahead_s + self.stamps_ahead_s
+
     def inputs(self) -> Inputs:
         return Inputs(
             pod=self.pod,
-            now_s=self.now_s,
+            now=self.clock.now(),
             node_ip="10.0.0.1",
             containers=tuple(self.containers.values()),
             address=self.address,
@@ -209,7 +222,7 @@ class World:
             image="localhost/app:1",
             image_id=action.image_id,
             backoff_s=action.backoff_s,
-            started_s=self.now_s,
+            started_s=self.stamp_s,
         )
         within = self.chances.exits_within_s
         if within is not None:
@@ -221,7 +234,10 @@ class World:
         if container is None or container.phase is not ContainerPhase.RUNNING:
             return
         self.containers[identity] = replace(
-            container, phase=ContainerPhase.EXITED, exit_code=code, finished_s=self.now_s
+            container,
+            phase=ContainerPhase.EXITED,
+            exit_code=code,
+            finished_s=self.stamp_s,
         )
         self.in_flight.pop(f"kill/{identity}", None)
 

@@ -19,6 +19,7 @@ from podraft.agent.pods.core.records import ContainerPhase, Inputs, ObservedCont
 from podraft.agent.pods.core.references import references
 from podraft.agent.volumes import payload
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2
+from podraft.api.moments import Now
 from unit.agent.pod_world import make_pod
 from unit.agent.test_podman_spec import attempt
 
@@ -121,7 +122,11 @@ def _try(pod: pod_pb2.Pod, chance: random.Random) -> None:
         ObservedContainer(f"id{i}", name, i, chance.choice(tuple(ContainerPhase)), finished_s=5.0)
         for i, name in enumerate(names)
     )
-    plan(Inputs(pod, 1000.0, "10.0.0.1", containers, address=chance.choice((None, "10.1.0.1"))))
+    plan(
+        Inputs(
+            pod, Now.at(1000.0), "10.0.0.1", containers, address=chance.choice((None, "10.1.0.1"))
+        )
+    )
     references(pod.spec)
     objects = {name: config_pb2.ConfigMap(data={"a": "1", "..": "2"}) for name in TEXTS}
     secrets = {name: config_pb2.Secret(data={"main": b"\xff", "b": b"\0"}) for name in TEXTS}

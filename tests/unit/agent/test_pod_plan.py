@@ -116,6 +116,38 @@ def test_a_crash_loop_backs_off_from_ten_seconds_to_five_minutes() -> None:
     assert status.restart_count == len(it.starts) - 1
 
 
+@pytest.mark.parametrize("step_s", [-3600, 7200])
+@pytest.mark.parametrize("runtime_steps", [True, False])
+def test_a_crash_loop_goes_on_as_before_when_the_clock_steps(
+    step_s: int, runtime_steps: bool
+) -> None:
+    """Whether the container runtime's stamps follow the step or not."""
+    it = world(make_pod("a"), exits_within_s=(0.1, 0.1))
+    it.run(95)
+    it.ahead_s += step_s
+    if not runtime_steps:
+        it.stamps_ahead_s = -step_s
+    it.run(1500)
+    times = [at_s for at_s, _, _ in it.starts]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    for gap, wanted in zip(gaps, [0, 10, 20, 40, 80, 160, 300, 300], strict=False):
+        assert wanted <= gap <= wanted + 2, gaps
+    assert len(gaps) >= 7
+
+
+@pytest.mark.parametrize("step_s", [-3600, 7200])
+def test_an_active_deadline_is_as_long_as_it_says_when_the_clock_steps(step_s: int) -> None:
+    pod = make_pod("a")
+    pod.spec.active_deadline_seconds = 100
+    it = world(pod)
+    it.run(50)
+    it.ahead_s += step_s
+    it.run(45)
+    assert it.pod.status.phase == "Running"
+    it.run(10)
+    assert it.pod.status.phase == "Failed"
+
+
 def test_a_container_that_ran_ten_minutes_starts_again_at_once() -> None:
     it = world(make_pod("a"), exits_within_s=(0.1, 0.1))
     it.run(200)

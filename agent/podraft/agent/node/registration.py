@@ -162,13 +162,13 @@ class Registration:
                 await self._client.leases.create(lease)
 
     async def _keep_status(self) -> None:
-        written_s = 0.0
+        written_s = -_STATUS_MAX_AGE_S
         while True:
             self._changed.clear()
             try:
-                now_s = time.time()
+                now_s = time.monotonic()
                 stored = self._stored or await self._register()
-                fresh = await self._compose(stored, now_s)
+                fresh = await self._compose(stored, time.time())
                 due = now_s - written_s >= _STATUS_MAX_AGE_S
                 if due or _without_heartbeats(fresh) != _without_heartbeats(stored.status):
                     await self._write_status(stored, fresh)

@@ -63,4 +63,4 @@ def describe(error: Exception) -> str:
 def failed(before: Failure | None, reason: str, message: str) -> Failure:
     """Return one more failure in a row, or the first for another reason."""
     count = before.count + 1 if before is not None and before.reason == reason else 1
-    return Failure(reason, message[:_MESSAGE_CHARACTERS_MAX], time.time(), count)
+    return Failure(reason, message[:_MESSAGE_CHARACTERS_MAX], time.monotonic(), count)

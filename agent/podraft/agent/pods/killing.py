@@ -40,22 +40,22 @@ class Kill:
         self, handlers: Handlers, hook: container_pb2.LifecycleHandler, target: Target
     ) -> Answer:
         """Run the hook; when it takes all the time, TERM still gets two seconds."""
-        remaining_s = self._deadline_s - time.time()
+        remaining_s = self._deadline_s - time.monotonic()
         if remaining_s <= 0:
             return Answer(True)
         asking = asyncio.create_task(handlers.ask(hook, target, remaining_s))
         await self._until(asking)
         if not asking.done():
             asking.cancel()
-        if self._deadline_s - time.time() < _AFTER_PRE_STOP_S and remaining_s > 1:
-            self._deadline_s = max(self._deadline_s, time.time() + _AFTER_PRE_STOP_S)
+        if self._deadline_s - time.monotonic() < _AFTER_PRE_STOP_S and remaining_s > 1:
+            self._deadline_s = max(self._deadline_s, time.monotonic() + _AFTER_PRE_STOP_S)
         if asking.done() and not asking.cancelled():
             return asking.result()
         return Answer(self._exited.is_set(), "the time to stop is over")
 
     async def stop(self, send: SendSignal) -> None:
         """Send the stop signal, wait, and kill at the deadline."""
-        if self._deadline_s > time.time():
+        if self._deadline_s > time.monotonic():
             await send(self._record.id, _signal(self._record.stop_signal))
             await self._until(asyncio.create_task(self._exited.wait()))
         if not self._exited.is_set():
@@ -71,7 +71,7 @@ class Kill:
         exited = asyncio.create_task(self._exited.wait())
         try:
             while not task.done() and not self._exited.is_set():
-                remaining_s = self._deadline_s - time.time()
+                remaining_s = self._deadline_s - time.monotonic()
                 if remaining_s <= 0:
                     return
                 self._hastened.clear()

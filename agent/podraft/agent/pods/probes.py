@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ class ProbeTask:
     key: ProbeKey
     probe: container_pb2.Probe
     target: Target
-    started_s: float
+    running_for_s: float
     adopted: bool
 
 
@@ -87,7 +86,7 @@ class PodProbes:
     async def _run(self, task: ProbeTask) -> None:
         probe, key = task.probe, task.key
         period_s = float(probe.period_seconds or 10)
-        await asyncio.sleep(first_probe_after_s(probe, task.started_s, time.time()))
+        await asyncio.sleep(first_probe_after_s(probe, task.running_for_s))
         if task.adopted:
             # After a restart of the agent all probes of the node would else ask at once.
             await asyncio.sleep(random.uniform(0.0, min(period_s, 5.0)))

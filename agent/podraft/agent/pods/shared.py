@@ -18,6 +18,7 @@ from podraft.agent.pods.probes import ProbeSlots
 from podraft.agent.pods.statuses import StatusWriter
 from podraft.agent.volumes.manager import VolumeManager
 from podraft.api.core.v1 import service_pb2
+from podraft.client.clock import Clock
 from podraft.client.informer import Informer
 
 _STARTS_AT_ONCE = 4
@@ -74,4 +75,5 @@ class Node:
     services: Informer[service_pb2.Service]
     statuses: StatusWriter
     recorder: Recorder
+    clock: Clock = field(default_factory=Clock)
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

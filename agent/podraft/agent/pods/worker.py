@@ -103,7 +103,7 @@ class PodWorker:
 
     def _terminate(self) -> None:
         if self._terminating_since_s is None:
-            self._terminating_since_s = time.time()
+            self._terminating_since_s = time.monotonic()
             self._terminating.set()
 
     def configuration_changed(self) -> None:
@@ -161,7 +161,7 @@ class PodWorker:
             decision = plan(self._inputs())
             self._apply(decision)
         except Exception as error:  # noqa: BLE001 - see the module's invariant
-            return time.time() + self._faults.happened(self._title(), "plan", error)
+            return time.monotonic() + self._faults.happened(self._title(), "plan", error)
         self._faults.over("plan")
         return decision.wake_at_s
 
@@ -176,7 +176,7 @@ class PodWorker:
             self._begin(action)
 
     async def _sleep_until(self, at_s: float | None) -> None:
-        timeout_s = None if at_s is None else max(0.0, at_s - time.time()) + 0.001
+        timeout_s = None if at_s is None else max(0.0, at_s - time.monotonic()) + 0.001
         try:
             # Not wait_for: in Python 3.11 that swallows a cancellation that meets a wake-up.
             async with asyncio.timeout(timeout_s):
@@ -187,7 +187,7 @@ class PodWorker:
     def _inputs(self) -> Inputs:
         return Inputs(
             pod=self.pod,
-            now_s=time.time(),
+            now=self._node.clock.now(),
             node_ip=self._node.address,
             containers=tuple(self._observed(record) for record in self._containers.values()),
             address=self._attachment.address if self._attachment else None,
@@ -467,7 +467,7 @@ class PodWorker:
             key=key,
             probe=probe,
             target=Target(record.id, container, self._address(), record.pid),
-            started_s=record.started_s,
+            running_for_s=self._node.clock.now().age_s(record.started_s),
             adopted=record.id in self._adopted,
         )
 

@@ -6,6 +6,7 @@ Invariant: a delay never exceeds its bound, whatever the count.
 from __future__ import annotations
 
 from podraft.agent.pods.core.records import ContainerPhase, Failure, ObservedContainer
+from podraft.api.moments import Now
 
 CRASH_FIRST_S = 10.0
 CRASH_MAX_S = 300.0
@@ -30,10 +31,11 @@ def retry_at_s(failure: Failure) -> float:
     return failure.at_s + doubled(_RETRY_FIRST_S, _RETRY_MAX_S, failure.count)
 
 
-def crash_delay_s(ended: ObservedContainer) -> float:
+def crash_delay_s(ended: ObservedContainer, now: Now) -> float:
     """Return how long the attempt after an ended one waits; none if it ran long enough."""
     assert ended.phase is ContainerPhase.EXITED
-    stable = ended.started_s > 0 and ended.finished_s - ended.started_s >= STABLE_AFTER_S
+    ran_s = now.moment_s(ended.finished_s) - now.moment_s(ended.started_s)
+    stable = ended.started_s > 0 and ran_s >= STABLE_AFTER_S
     return 0.0 if stable else ended.backoff_s
 
 

@@ -37,6 +37,6 @@ def probe_of(container: container_pb2.Container, kind: ProbeKind) -> container_p
     return probe
 
 
-def first_probe_after_s(probe: container_pb2.Probe, started_s: float, now_s: float) -> float:
+def first_probe_after_s(probe: container_pb2.Probe, running_for_s: float) -> float:
     """Return how long from now the first probe waits: its initial delay counts from the start."""
-    return max(0.0, started_s + probe.initial_delay_seconds - now_s)
+    return max(0.0, probe.initial_delay_seconds - running_for_s)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.moments import Now
 
 
 class ContainerPhase(Enum):
@@ -85,11 +86,12 @@ class Inputs:
     ``address`` is nothing until the pod's network and volumes are prepared.
     ``images`` holds what was prepared (an id) or failed.  ``probes`` holds the
     verdicts so far; a probe without one has not decided yet.  ``in_flight``
-    names the actions that still run.
+    names the actions that still run.  What is called ``…at_s`` and ``…since_s`` is a moment
+    of the steady clock; what a container's record says is a stamp of the wall's.
     """
 
     pod: pod_pb2.Pod
-    now_s: float
+    now: Now
     node_ip: str
     containers: tuple[ObservedContainer, ...] = ()
     address: str | None = None
@@ -100,6 +102,11 @@ class Inputs:
     terminating_since_s: float | None = None
     in_flight: frozenset[str] = frozenset()
     sandbox_released: bool = False
+
+    @property
+    def now_s(self) -> float:
+        """The moment, by the steady clock: what all moments here are of."""
+        return self.now.steady_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def pod_status(view: PodView) -> pod_pb2.PodStatus:
         status.message = "Pod was active on the node longer than the specified deadline"
     _addresses(view, status)
     started = stored.HasField("start_time")
-    status.start_time.CopyFrom(stored.start_time if started else _time(view.inputs.now_s))
+    status.start_time.CopyFrom(stored.start_time if started else _time(view.inputs.now.wall_s))
     status.qos_class = stored.qos_class or qos_class(view.pod.spec)
     if view.pod.metadata.HasField("generation"):
         status.observed_generation = view.pod.metadata.generation
@@ -107,7 +107,7 @@ def _state(
     if ending or not container.restarts:
         _terminated(latest, state.terminated)
         return container.previous
-    delay_s = container.restart_at_s - latest.finished_s
+    delay_s = container.restart_at_s - container.now.moment_s(latest.finished_s)
     if container.restart_at_s > view.inputs.now_s:
         state.waiting.reason = "CrashLoopBackOff"
         state.waiting.message = (
@@ -208,7 +208,7 @@ def _condition(
     if stored is not None and unchanged and stored.HasField("last_transition_time"):
         condition.last_transition_time.CopyFrom(stored.last_transition_time)
     else:
-        condition.last_transition_time.CopyFrom(_time(view.inputs.now_s))
+        condition.last_transition_time.CopyFrom(_time(view.inputs.now.wall_s))
 
 
 def _stored(view: PodView, kind: str) -> pod_pb2.PodCondition | None:

@@ -19,6 +19,7 @@ from podraft.agent.pods.core.records import (
     ProbeKind,
 )
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.moments import Now
 
 TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
@@ -33,6 +34,7 @@ class ContainerView:
     previous: ObservedContainer | None
     policy: str
     lost_attempts: int
+    now: Now
 
     @property
     def name(self) -> str:
@@ -74,9 +76,10 @@ class ContainerView:
     def restart_at_s(self) -> float:
         """When the next attempt may start; only for one that `restarts`."""
         assert self.exited is not None
+        ended_s = self.now.moment_s(self.exited.finished_s)
         if self.exited.image and self.exited.image != self.spec.image:
-            return self.exited.finished_s
-        return self.exited.finished_s + backoff.crash_delay_s(self.exited)
+            return ended_s
+        return ended_s + backoff.crash_delay_s(self.exited, self.now)
 
     @property
     def next_attempt(self) -> int:
@@ -90,7 +93,7 @@ class ContainerView:
     def next_backoff_s(self) -> float:
         """The delay that the next attempt carries in its labels."""
         if self.exited is not None:
-            return backoff.next_backoff_s(backoff.crash_delay_s(self.exited))
+            return backoff.next_backoff_s(backoff.crash_delay_s(self.exited, self.now))
         return self.latest.backoff_s if self.latest else 0.0
 
     @property
@@ -141,7 +144,8 @@ class PodView:
             "start_time"
         ):
             return None
-        return float(pod.status.start_time.seconds + pod.spec.active_deadline_seconds)
+        began_s = self.inputs.now.moment_s(float(pod.status.start_time.seconds))
+        return began_s + pod.spec.active_deadline_seconds
 
     @property
     def ended(self) -> bool:
@@ -201,7 +205,9 @@ def arrange(inputs: Inputs) -> PodView:
         attempts = by_name.get(spec.name, [])
         latest = attempts[-1] if attempts else None
         previous = attempts[-2] if len(attempts) > 1 else None
-        return ContainerView(spec, init, latest, previous, policy, known.get(spec.name, 0))
+        return ContainerView(
+            spec, init, latest, previous, policy, known.get(spec.name, 0), inputs.now
+        )
 
     spec = inputs.pod.spec
     return PodView(
