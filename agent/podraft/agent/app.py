@@ -331,9 +331,10 @@ async def _serve_streams(
 
 
 async def _rotate_logs(lookup: ContainerLookup) -> None:
+    pause_s = rotation.PERIOD_S
     while True:
-        await asyncio.sleep(rotation.PERIOD_S)
-        await rotation.keep_bounded(lookup.open_logs())
+        await asyncio.sleep(pause_s)
+        pause_s = await rotation.keep_bounded(lookup.open_logs())
 
 
 async def _resync_after_restarts(service: PodmanService, manager: PodManager) -> None:

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 BYTES_MAX = 10 << 20
 PERIOD_S = 5.0
+_FLOODED_PERIOD_S = 0.25
 _REOPEN_LOGS = b"2 0 0\n"
 
 
@@ -49,10 +50,17 @@ def rotate(log: OpenLog, bytes_max: int = BYTES_MAX) -> bool:
     return True
 
 
-async def keep_bounded(logs: Iterable[OpenLog]) -> None:
-    """Rotate every log that is too large, now."""
+async def keep_bounded(logs: Iterable[OpenLog]) -> float:
+    """Rotate every log that is too large, now; return how long to wait before the next look.
+
+    A container that writes as fast as it can fills a disk in minutes: while any log was too
+    large, they are looked at much sooner.
+    """
+    pause_s = PERIOD_S
     for log in logs:
         try:
-            await asyncio.to_thread(rotate, log)
+            if await asyncio.to_thread(rotate, log):
+                pause_s = _FLOODED_PERIOD_S
         except OSError as error:
             _log.warning("cannot rotate %s: %s", log.path, error)
+    return pause_s
