@@ -19,6 +19,8 @@ from podraft.agent.volumes import mounts, subpath
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 from podraft.api.violations import shown
 
+_MOUNTS_MAX = 500
+
 
 def container_mounts(
     root: Path, pod: pod_pb2.Pod, container: container_pb2.Container
@@ -30,6 +32,12 @@ def container_mounts(
             is none of the keys of a ConfigMap or Secret.
         OSError: The disk refuses.
     """
+    count = len(container.volume_mounts)
+    if count > _MOUNTS_MAX:
+        # The kernel bounds the mounts of the whole node.
+        raise ConfigurationError(
+            f"container has {count} volumeMounts, at most {_MOUNTS_MAX} can be"
+        )
     volumes = {volume.name: volume for volume in pod.spec.volumes}
     result: list[Mount] = []
     writable_by_us: list[Mount] = []

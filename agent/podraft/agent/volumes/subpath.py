@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 from pathlib import Path, PurePosixPath
 
 from podraft.agent.pods.core.errors import ConfigurationError
@@ -21,6 +22,7 @@ _SYS_OPENAT2 = 437  # The same on every architecture.
 _RESOLVE_BENEATH = 0x08
 _RESOLVE_NO_MAGICLINKS = 0x02
 _O_PATH = os.O_PATH
+_PATH_BYTES_MAX = 4095
 
 
 class _OpenHow(ctypes.Structure):
@@ -32,13 +34,19 @@ class _OpenHow(ctypes.Structure):
 
 
 def open_inside(volume: Path, subpath: str, *, make: bool = True) -> int:
-    """Return a descriptor of ``volume/subpath``; a missing directory is made if ``make``.
+    """Return a descriptor of ``volume/subpath``; missing directories are made if ``make``.
+
+    They get the volume's mode, so that a container that is not root may write there, too.
 
     Raises:
         ConfigurationError: The path leads out of the volume, or is none.
         OSError: The path cannot be opened.
     """
-    encoded(subpath, f"subPath {shown(subpath)}")
+    length = len(encoded(subpath, f"subPath {shown(subpath)}"))
+    if length > _PATH_BYTES_MAX:
+        raise ConfigurationError(
+            f"subPath is {length} bytes long, at most {_PATH_BYTES_MAX} can be"
+        )
     path = PurePosixPath(subpath)
     if path.is_absolute() or ".." in path.parts:
         raise ConfigurationError(f'subPath {shown(subpath)} must be relative and without ".."')
@@ -77,10 +85,20 @@ def _open_or_make(root: int, path: PurePosixPath, inside: str) -> int:
         parent = _open_beneath(root, path.parent, inside)
         try:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(path.name, 0o755, dir_fd=parent)
+                _make(path.name, parent, stat.S_IMODE(os.fstat(root).st_mode))
         finally:
             os.close(parent)
         return _open_beneath(root, path, inside)
+
+
+def _make(name: str, parent: int, mode: int) -> None:
+    """Make a directory that is used as the volume is: by whoever may use that."""
+    os.mkdir(name, 0o700, dir_fd=parent)
+    made = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.fchmod(made, mode)
+    finally:
+        os.close(made)
 
 
 def _open_beneath(root: int, path: PurePosixPath, inside: str) -> int:
