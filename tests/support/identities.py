@@ -56,12 +56,14 @@ class Speaker:
             return _refused(error)
         return Answer(grpc.StatusCode.OK, data=answer)
 
-    async def stream(self, method: str, *requests: Message | bytes, count: int = 1) -> Answer:
+    async def stream(
+        self, method: str, *requests: Message | bytes, count: int = 1, timeout_s: float = 30
+    ) -> Answer:
         """Make a call that streams both ways; return after ``count`` messages, or its end."""
         encoded = [r if isinstance(r, bytes) else r.SerializeToString() for r in requests]
         made: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
         made = self.channel.stream_stream(method)
-        call = made(iter(encoded), timeout=30)
+        call = made(iter(encoded), timeout=timeout_s)
         received = []
         try:
             async for message in call:

@@ -55,7 +55,7 @@ def check_endpoint_slice(endpoint_slice: endpoint_slice_pb2.EndpointSlice, repor
             if not _is_address(address, address_type):
                 what = f"expected an address of type {address_type}, got {shown(address)}"
                 report.add(path, what)
-            elif address_type != "FQDN" and (problem := special(address)) is not None:
+            elif address_type in ("IPv4", "IPv6") and (problem := special(address)) is not None:
                 report.add(path, f"{shown(address)} {problem}")
     _check_slice_ports(endpoint_slice, report)
 

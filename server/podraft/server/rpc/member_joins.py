@@ -32,7 +32,7 @@ from podraft.server.rpc.members import (
     group_of,
     member_message,
 )
-from podraft.server.rpc.services import Context, Handler, Methods
+from podraft.server.rpc.services import Context, Handler, Methods, parsed
 from podraft.server.state.datastore import Committed, Datastore, Guard, Put, Record, Transaction
 
 _LOG = logging.getLogger(__name__)
@@ -67,13 +67,14 @@ class MemberJoins:
         """Return the service's handlers."""
         handler: Handler = grpc.unary_unary_rpc_method_handler(
             self._handle,
-            request_deserializer=member_pb2.JoinMemberRequest.FromString,
+            request_deserializer=None,
             response_serializer=None,
         )
         return {_JOIN_MEMBER: handler}
 
-    async def _handle(self, request: member_pb2.JoinMemberRequest, context: Context) -> bytes:
+    async def _handle(self, data: bytes, context: Context) -> bytes:
         try:
+            request: member_pb2.JoinMemberRequest = parsed(member_pb2.JoinMemberRequest, data)
             with self._failed.counted(context.peer(), f"server {request.name[:64]}"):
                 return (await self._join(request)).SerializeToString()
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status

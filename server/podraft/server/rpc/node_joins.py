@@ -32,7 +32,7 @@ from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.services import Context, Handler, Methods
+from podraft.server.rpc.services import Context, Handler, Methods, parsed
 from podraft.server.state.datastore import (
     Committed,
     Datastore,
@@ -69,13 +69,14 @@ class NodeJoins:
         """Return the service's handlers."""
         handler: Handler = grpc.unary_unary_rpc_method_handler(
             self._handle,
-            request_deserializer=cluster_pb2.JoinNodeRequest.FromString,
+            request_deserializer=None,
             response_serializer=None,
         )
         return {_JOIN_NODE: handler}
 
-    async def _handle(self, request: cluster_pb2.JoinNodeRequest, context: Context) -> bytes:
+    async def _handle(self, data: bytes, context: Context) -> bytes:
         try:
+            request: cluster_pb2.JoinNodeRequest = parsed(cluster_pb2.JoinNodeRequest, data)
             with self._failed.counted(context.peer(), f'node "{request.node_name[:64]}"'):
                 return (await self._join(request)).SerializeToString()
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from podraft.api import kinds
@@ -62,6 +62,7 @@ from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.rpc.slices import Turns
+from podraft.server.rpc.standard_services import standard_methods
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
@@ -276,6 +277,7 @@ class ApiServer:
             lambda: self.join_port,
         )
         methods |= members.methods(self._callers)
+        methods |= standard_methods(self._health, tuple(_service_names()))
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         failed = FailedJoins()
         joins = NodeJoins(self._datastore, authority, self._nodes, failed).methods()
@@ -285,8 +287,6 @@ class ApiServer:
         )
         joins |= member_joins.methods()
         self._join.add_generic_rpc_handlers((MethodTable(joins),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._api)
-        reflection.enable_server_reflection(_service_names(), self._api)
 
     async def _ensure_namespaces(self) -> None:
         """Create the namespaces that every cluster has, if they are not there."""
