@@ -70,7 +70,10 @@ def target(kind: AnyKind, name: str) -> Any:
 
 
 def event(name: str) -> Any:
-    return example(kinds.EVENT, name)
+    """An Event that a node may write, and everybody who may write any."""
+    made = example(kinds.EVENT, name)
+    made.reporting_instance = NODE
+    return made
 
 
 def options(request_id: bytes) -> requests_pb2.WriteOptions:

@@ -29,7 +29,7 @@ COMMIT = "/podraft.api.cluster.v1.CommitService/Commit"
 HISTORY = "/podraft.api.cluster.v1.HistoryService/"
 PODS = f"/{kinds.POD.service}/"
 # As long as each other: a message's length tells nothing either.
-THERE, ABSENT = "is-there", "is-gone-"
+THERE, ABSENT = "is-there", "is-gone0"
 SECRET_DATA = b"the value that is guessed"
 
 

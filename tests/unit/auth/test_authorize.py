@@ -239,15 +239,16 @@ def test_a_node_holds_nobodys_deletion_by_an_owner_or_a_finalizer(
     kind: AnyKind, verb: Verb
 ) -> None:
     place: Any = {"namespace": "kube-node-lease" if kind is kinds.LEASE else "", "name": "n1"}
-    stored = None if verb == "create" else kind.message()
-    assert allowed(NODE, verb, kind, object=kind.message(), stored=stored, **place)
+    said: Any = {"reporting_instance": "n1"} if kind is kinds.EVENT else {}
+    stored = None if verb == "create" else kind.message(**said)
+    assert allowed(NODE, verb, kind, object=kind.message(**said), stored=stored, **place)
     owner = OwnerReference(kind="Node", api_version="v1", name="n2", uid="u")
     owner.block_owner_deletion = True
     for metadata in (
         ObjectMeta(owner_references=[owner]),
         ObjectMeta(finalizers=["example.com/held"]),
     ):
-        held = kind.message(metadata=metadata)
+        held = kind.message(metadata=metadata, **said)
         assert not allowed(NODE, verb, kind, object=held, stored=stored, **place)
 
 

@@ -189,9 +189,11 @@ def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
 def _node_event(node: str, attributes: Attributes) -> str | None:
     if attributes.verb not in _CHANGES or attributes.subresource:
         return ""
-    for event in (attributes.stored, attributes.object):
-        if isinstance(event, Event) and event.reporting_instance != node:
-            return f": an agent's Events have reportingInstance {node}"
+    # Whether there is an Event of somebody else is not told.
+    absent = attributes.stored is None and attributes.verb != "create"
+    met = (attributes.stored, attributes.object)
+    if absent or any(isinstance(e, Event) and e.reporting_instance != node for e in met):
+        return f": an agent's Events have reportingInstance {node}"
     return _holding(attributes, "an event")
 
 
