@@ -131,6 +131,8 @@ class World:
                 request = write.delete.request
                 stored = self._checked(write.delete, request.options.preconditions)
                 options = request.options
+                if options.propagation_policy == requests_pb2.PROPAGATION_POLICY_FOREGROUND:
+                    self.change(stored, _wait_for_dependents)
                 has_grace = options.HasField("grace_period_seconds")
                 self.delete(stored, options.grace_period_seconds if has_grace else None)
             case operation:
@@ -214,6 +216,11 @@ class World:
     def pods(self) -> Sequence[pod_pb2.Pod]:
         """Return the pods that are not being deleted."""
         return [pod for pod in self.list(POD) if objects.is_active(pod)]
+
+
+def _wait_for_dependents(obj: Any) -> None:
+    if "foregroundDeletion" not in obj.metadata.finalizers:
+        obj.metadata.finalizers.append("foregroundDeletion")
 
 
 def _spec_finalizers(obj: Any) -> Sequence[str]:

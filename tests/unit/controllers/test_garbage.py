@@ -1,5 +1,7 @@
 """Garbage collection: what nobody owns goes, and an owner is its whole key."""
 
+from functools import partial
+
 import pytest
 
 from podraft.api import owners
@@ -267,6 +269,35 @@ def test_who_waits_for_a_dependent_waits_for_the_dependents_of_that(block):
     policy = write.delete.request.options.propagation_policy
     foreground = requests_pb2.PROPAGATION_POLICY_FOREGROUND
     assert (policy == foreground) == block
+
+
+def own(obj, by):
+    obj.metadata.owner_references.append(by)
+
+
+@pytest.mark.parametrize("begun", [["a"], ["a", "b"], ["b", "c"]])
+@pytest.mark.parametrize("size", [2, 3])
+def test_who_own_each_other_in_a_circle_do_not_wait_for_ever(size, begun):
+    world = World()
+    names = ["a", "b", "c"][:size]
+    for name in names:
+        named_service(world, name)
+    for name, owner in zip(names, names[1:] + names[:1], strict=True):
+        reference = objects.controller_reference(world.get(SERVICE, owner, "shop"), SERVICE)
+        world.change(world.get(SERVICE, name, "shop"), partial(own, by=reference))
+
+    def end(service):
+        service.metadata.deletion_timestamp.seconds = 1
+        service.metadata.finalizers.append(garbage.FOREGROUND)
+
+    keys = [key_of(SERVICE, world.get(SERVICE, name, "shop")) for name in names]
+    for name in begun:
+        if name in names:
+            world.change(world.get(SERVICE, name, "shop"), end)
+    for _ in range(2 * size):
+        for key in keys:
+            world.commit(garbage.plan(world, key, Now.at(world.now)))
+    assert not world.list(SERVICE)
 
 
 def test_dependents_that_something_holds_do_not_hold_the_rest(monkeypatch):

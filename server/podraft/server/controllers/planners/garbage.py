@@ -150,7 +150,8 @@ def _await_dependents(
 ) -> Plan:
     """Take the dependents from the owner, and let it go when none that blocks it is left."""
     partings = _part(snapshot, key, dependents, is_awaited=True)
-    if not any(_blocks(dependent, key) for dependent in dependents):
+    blocking = (dependent for dependent in dependents if _blocks(dependent, key))
+    if all(_waits_for(dependent, owner) for dependent in blocking):
         partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND))
     again_s = 0.0 if partings.more else None
     return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(partings.claims))
@@ -164,9 +165,21 @@ def _blocks(dependent: Any, key: OwnerKey) -> bool:
 
 
 def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
-    """Say whether an object has dependents that its own foreground deletion would wait for."""
+    """Say whether an object has dependents that its own foreground deletion would wait for.
+
+    One that waits for its dependents itself does not count: who owns each other in a circle
+    would wait for ever.
+    """
     key = key_of(of(owner), owner)
-    return any(_blocks(dependent, key) for dependent in _dependents(snapshot, key))
+    return any(
+        _blocks(dependent, key) and not _waits_for_dependents(dependent)
+        for dependent in _dependents(snapshot, key)
+    )
+
+
+def _waits_for(dependent: Any, owner: Any) -> bool:
+    """Say whether a dependent waits for its own owner to go: the two would wait for ever."""
+    return _waits_for_dependents(dependent) and _blocks(owner, key_of(of(dependent), dependent))
 
 
 def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> commit_pb2.Write:
