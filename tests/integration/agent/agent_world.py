@@ -303,12 +303,13 @@ async def _empty(it: World) -> None:
 async def assert_nothing_left(it: World) -> None:
     """Fail unless all of the pods is gone from this machine."""
     # A deletion without grace is over in the API before it is over here.
-    await eventually_async(lambda: not _leftovers(it))
+    await eventually_async(lambda: not leftovers(it))
     async with PodmanClient(it.socket) as podman:
         assert await podman.list_containers({"io.podraft.node": NODE}) == []
 
 
-def _leftovers(it: World) -> list[Path]:
+def leftovers(it: World) -> list[Path]:
+    """Return what is there of pods besides Podman's own: namespaces, mounts, cgroups."""
     folders = [it.state / "pods", it.state / "namespaces"]
     entries = [entry for folder in folders for entry in folder.iterdir()]
     mounts = [point for folder in folders for point in mounted_below(folder)]

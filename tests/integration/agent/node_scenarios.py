@@ -15,8 +15,8 @@ from typing import Any
 from integration.agent.agent_world import (
     NODE,
     World,
-    assert_nothing_left,
     clean_up,
+    leftovers,
     make_pod,
 )
 from podraft.agent.node.join import IdentityStore, JoinError
@@ -83,7 +83,7 @@ async def node_deleted(it: World) -> None:
         error = await it.agents_end()
         assert isinstance(error, JoinError)
         assert "was removed from the cluster" in str(error)
-        await assert_nothing_left(it)
+        assert not leftovers(it)
         await eventually_async(lambda: _gone(it, "old"))
         # Starting it again changes nothing without a token.
         await it.start_agent(wait=False)
