@@ -12,6 +12,7 @@ from podraft.server.external.address import parse
 from podraft.server.external.etcd import EtcdDatastore
 from podraft.server.external.options import EtcdOptions
 from support import etcd_process
+from support.sealing import SEALER
 
 
 class TestEtcd(DatastoreSuite):
@@ -28,7 +29,7 @@ class TestEtcd(DatastoreSuite):
             @asynccontextmanager
             async def open_store() -> AsyncIterator[EtcdDatastore]:
                 store = await EtcdDatastore.open(
-                    address, options=EtcdOptions(bookmark_interval_s=0.05)
+                    address, SEALER, options=EtcdOptions(bookmark_interval_s=0.05)
                 )
                 try:
                     yield store

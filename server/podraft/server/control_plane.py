@@ -98,7 +98,7 @@ async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
         return await EmbeddedDatastore.open(given.data_dir / "store", options=options)
     from podraft.server.external import etcd
 
-    return await etcd.open_claimed(given.datastore)
+    return await etcd.open_claimed(given.datastore, given.keys)
 
 
 async def _serve(

@@ -24,6 +24,7 @@ from podraft.server.external.etcd import EtcdDatastore
 from podraft.server.state.datastore import StoreUnavailableError
 from support import etcd_process
 from support.etcd_process import EtcdProcess, free_port
+from support.sealing import SEALER
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_etcd_with_client_certificates(tmp_path: Path) -> None:
 
         async def refused() -> None:
             with pytest.raises(StoreUnavailableError):
-                await EtcdDatastore.open(store)
+                await EtcdDatastore.open(store, SEALER)
 
         asyncio.run(refused())
 

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from conformance.datastore_suite import put, take
+from podraft.server.encryption.key_file import beside
 from podraft.server.external.address import parse
 from podraft.server.external.etcd import EtcdDatastore, open_claimed
 from podraft.server.state.datastore import (
@@ -26,6 +28,7 @@ from podraft.server.state.datastore import (
 )
 from support import etcd_process
 from support.etcd_process import EtcdProcess, free_port
+from support.sealing import SEALER
 from support.waiting import eventually_async
 
 
@@ -37,7 +40,7 @@ def etcd() -> Iterator[EtcdProcess]:
 
 
 async def opened(etcd: EtcdProcess, prefix: str) -> EtcdDatastore:
-    return await EtcdDatastore.open(parse(f"etcd://{etcd.endpoint}/{prefix}"))
+    return await EtcdDatastore.open(parse(f"etcd://{etcd.endpoint}/{prefix}"), SEALER)
 
 
 def test_no_increment_is_lost_among_concurrent_writers(etcd) -> None:
@@ -177,11 +180,13 @@ def test_a_reader_whom_compaction_overtakes_is_told_and_can_list_again() -> None
         asyncio.run(main(etcd))
 
 
-def test_prefixes_do_not_see_each_other_and_foreign_keys_are_refused(etcd) -> None:
+def test_prefixes_do_not_see_each_other_and_foreign_keys_are_refused(etcd, tmp_path: Path) -> None:
     async def main() -> None:
-        one = await open_claimed(parse(f"etcd://{etcd.endpoint}/one"))
-        two = await open_claimed(parse(f"etcd://{etcd.endpoint}/one-two"))
-        again = await open_claimed(parse(f"etcd://{etcd.endpoint}/one"))
+        one = await open_claimed(parse(f"etcd://{etcd.endpoint}/one"), beside(tmp_path / "data"))
+        two = await open_claimed(
+            parse(f"etcd://{etcd.endpoint}/one-two"), beside(tmp_path / "data")
+        )
+        again = await open_claimed(parse(f"etcd://{etcd.endpoint}/one"), beside(tmp_path / "data"))
         assert one.cluster_id == again.cluster_id != two.cluster_id
         await one.transact(put(b"a"))
         assert not (await two.range(b"")).records
@@ -221,7 +226,7 @@ def test_too_many_bytes_are_refused_with_the_flag_that_helps(etcd) -> None:
 def test_another_member_is_asked_when_one_does_not_answer(etcd) -> None:
     async def main() -> None:
         dead = f"127.0.0.1:{free_port()}"
-        store = await EtcdDatastore.open(parse(f"etcd://{dead},{etcd.endpoint}/members"))
+        store = await EtcdDatastore.open(parse(f"etcd://{dead},{etcd.endpoint}/members"), SEALER)
         assert isinstance(await store.transact(put(b"a")), Committed)
         await store.close()
 
@@ -231,7 +236,7 @@ def test_another_member_is_asked_when_one_does_not_answer(etcd) -> None:
 def test_members_may_die_in_turn_and_nothing_acknowledged_is_lost_or_repeated() -> None:
     async def main(members: list[EtcdProcess]) -> None:
         endpoints = ",".join(member.endpoint for member in members)
-        store = await EtcdDatastore.open(parse(f"etcd://{endpoints}/turn"))
+        store = await EtcdDatastore.open(parse(f"etcd://{endpoints}/turn"), SEALER)
         events: list[Event] = []
 
         async def watch() -> None:

@@ -18,8 +18,8 @@ def keys(tmp_path: Path) -> KeyFile:
     return KeyFile(tmp_path / "keys" / "encryption.key")
 
 
-def opened(ring: KeyRing, keys: KeyFile) -> KeyRing:
-    again = KeyRing.open(ring.path, keys)
+def opened(path: Path, keys: KeyFile) -> KeyRing:
+    again = KeyRing.open(path / "keys.json", keys)
     assert again is not None
     return again
 
@@ -28,20 +28,20 @@ def test_it_is_there_again_after_a_restart(tmp_path: Path, keys: KeyFile) -> Non
     assert KeyRing.open(tmp_path / "keys.json", keys) is None
     ring = KeyRing.create(tmp_path / "keys.json", keys, sealed=False)
     sealed = ring.sealer.seal(b"value", b"here")
-    again = opened(ring, keys)
+    again = opened(tmp_path, keys)
     assert again.sealer.open(sealed, b"here") == b"value"
     assert not again.sealed
     again.all_sealed()
-    assert opened(ring, keys).sealed
+    assert opened(tmp_path, keys).sealed
 
 
 def test_its_file_holds_no_key(tmp_path: Path, keys: KeyFile) -> None:
     ring = KeyRing.create(tmp_path / "keys.json", keys, sealed=True)
-    content = ring.path.read_bytes()
+    content = (tmp_path / "keys.json").read_bytes()
     for key in ring.data_keys:
         assert key.secret not in content
         assert key.secret.hex().encode() not in content
-    assert ring.path.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_rotation_seals_with_a_new_key_and_wraps_the_old_ones_anew(
@@ -54,13 +54,13 @@ def test_a_rotation_seals_with_a_new_key_and_wraps_the_old_ones_anew(
     after = ring.sealer.seal(b"after", b"here")
     assert before[:8] != after[:8]
     assert ring.old_ids == {before[:8]}
-    for each in (ring, opened(ring, keys)):
+    for each in (ring, opened(tmp_path, keys)):
         assert each.sealer.open(before, b"here") == b"before"
         assert each.sealer.open(after, b"here") == b"after"
-    entries = json.loads(ring.path.read_text())["keys"]
+    entries = json.loads((tmp_path / "keys.json").read_text())["keys"]
     assert {entry["wrappedBy"] for entry in entries} == {newest}
     ring.drop(ring.old_ids)
-    assert [key.id for key in opened(ring, keys).data_keys] == [after[:8]]
+    assert [key.id for key in opened(tmp_path, keys).data_keys] == [after[:8]]
 
 
 def test_keys_of_a_snapshot_are_durable_when_they_are_adopted(
@@ -70,7 +70,7 @@ def test_keys_of_a_snapshot_are_durable_when_they_are_adopted(
     other = new_data_key()
     ring.adopt((other, ring.data_keys[0]))
     assert ring.old_ids == {other.id}
-    assert opened(ring, keys).old_ids == {other.id}
+    assert opened(tmp_path, keys).old_ids == {other.id}
 
 
 def test_a_ring_that_cannot_be_saved_stays_as_it_was(tmp_path: Path, keys: KeyFile) -> None:
@@ -80,7 +80,7 @@ def test_a_ring_that_cannot_be_saved_stays_as_it_was(tmp_path: Path, keys: KeyFi
     with pytest.raises(EncryptionError):
         ring.rotate()
     keys.path.chmod(0o600)
-    assert ring.data_keys == held == opened(ring, keys).data_keys
+    assert ring.data_keys == held == opened(tmp_path, keys).data_keys
     assert ring.sealer.seal(b"", b"")[:8] == held[0].id
 
 

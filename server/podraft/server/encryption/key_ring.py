@@ -1,4 +1,4 @@
-"""The data keys of one data directory.
+"""The data keys of one data directory, or of one prefix of an etcd.
 
 Owns: ``keys.json`` in it: the keys, wrapped; which of them seals now; whether everything else in
 the directory is sealed.
@@ -12,7 +12,8 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +30,16 @@ class KeyRing:
 
     def __init__(
         self,
-        path: Path,
         keys: KeyEncryption,
+        save: Callable[[bytes], None],
         *,
         active: DataKey,
         others: Iterable[DataKey] = (),
         wrapped: Iterable[WrappedKey] = (),
         sealed: bool,
     ) -> None:
-        self.path = path
         self._keys = keys
+        self._keep = save
         self._active = active
         self._others = {key.id: key for key in others}
         self._wrapped = {key.id: key for key in wrapped}
@@ -56,25 +57,41 @@ class KeyRing:
             EncryptionError: It is damaged, or its key-encryption key is not there.
         """
         try:
-            content = json.loads(path.read_text(encoding="ascii"))
-            if content["version"] != _VERSION:
-                raise EncryptionError(
-                    f"{path} has version {content['version']}, this podraft reads {_VERSION}"
-                )
-            wrapped = [_decoded(entry) for entry in content["keys"]]
-            active, sealed = bytes.fromhex(content["active"]), bool(content["sealed"])
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EncryptionError(f"{path} cannot be read: {error!r}") from None
+        except OSError as error:
+            raise EncryptionError(f"{path} cannot be read: {error.strerror}") from None
+        return cls.decoded(content, str(path), keys, partial(write_private, path))
+
+    @classmethod
+    def decoded(
+        cls, content: bytes, where: str, keys: KeyEncryption, save: Callable[[bytes], None]
+    ) -> KeyRing:
+        """Return the ring that was encoded as ``content``; ``save`` keeps what it becomes.
+
+        Raises:
+            EncryptionError: It is damaged, or its key-encryption key is not there.
+        """
+        try:
+            ring = json.loads(content)
+            if ring["version"] != _VERSION:
+                raise EncryptionError(
+                    f"{where} has version {ring['version']}, this podraft reads {_VERSION}"
+                )
+            wrapped = [_decoded(entry) for entry in ring["keys"]]
+            active, sealed = bytes.fromhex(ring["active"]), bool(ring["sealed"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise EncryptionError(f"{where} cannot be read: {error!r}") from None
         try:
             held = {key.id: DataKey(key.id, keys.unwrap(key)) for key in wrapped}
             first = held.pop(active)
         except KeyError:
-            raise EncryptionError(f"{path} lacks its active key {active.hex()}") from None
+            raise EncryptionError(f"{where} lacks its active key {active.hex()}") from None
         except EncryptionError as error:
-            raise EncryptionError(f"{path}: {error}") from None
-        return cls(path, keys, active=first, others=held.values(), wrapped=wrapped, sealed=sealed)
+            raise EncryptionError(f"{where}: {error}") from None
+        others = held.values()
+        return cls(keys, save, active=first, others=others, wrapped=wrapped, sealed=sealed)
 
     @classmethod
     def create(cls, path: Path, keys: KeyEncryption, *, sealed: bool) -> KeyRing:
@@ -85,8 +102,17 @@ class KeyRing:
         Raises:
             EncryptionError: Its key-encryption key cannot be used or made.
         """
+        return cls.made(keys, partial(write_private, path), sealed=sealed)
+
+    @classmethod
+    def made(cls, keys: KeyEncryption, save: Callable[[bytes], None], *, sealed: bool) -> KeyRing:
+        """Return a new ring, which ``save`` has kept.
+
+        Raises:
+            EncryptionError: Its key-encryption key cannot be used or made.
+        """
         keys.prepare()
-        ring = cls(path, keys, active=new_data_key(), sealed=sealed)
+        ring = cls(keys, save, active=new_data_key(), sealed=sealed)
         ring._save()
         return ring
 
@@ -171,7 +197,7 @@ class KeyRing:
             "active": self._active.id.hex(),
             "keys": [_encoded(key) for key in self._wrapped.values()],
         }
-        write_private(self.path, json.dumps(content, indent=1).encode())
+        self._keep(json.dumps(content, indent=1).encode())
 
 
 def _encoded(key: WrappedKey) -> dict[str, str]:

@@ -20,11 +20,14 @@ from typing import Final
 import grpc
 
 from podraft.internal.etcd.v3 import etcd_pb2
+from podraft.server.encryption.key_encryption import KeyEncryption
+from podraft.server.encryption.sealing import Sealer, new_data_key
 from podraft.server.external.address import EtcdAddress
 from podraft.server.external.connection import EtcdConnection, LeaseLostError, refusal
 from podraft.server.external.options import EtcdOptions
 from podraft.server.external.point_reads import PointReads
 from podraft.server.external.request_lease import RequestLease
+from podraft.server.external.sealed_prefix import open_sealer, seal_older
 from podraft.server.external.shared_watch import SharedWatch
 from podraft.server.external.stream import StreamLostError, changes
 from podraft.server.external.translation import (
@@ -79,16 +82,31 @@ class EtcdDatastore:
 
     @classmethod
     async def open(
-        cls, address: EtcdAddress, *, options: EtcdOptions | None = None
+        cls,
+        address: EtcdAddress,
+        keys: KeyEncryption | Sealer,
+        *,
+        options: EtcdOptions | None = None,
     ) -> EtcdDatastore:
         """Reach the cluster and begin to follow it.
 
+        ``keys`` wraps the data keys, which lie below the prefix; or is what seals, and the prefix
+        gets none.
+
         Raises:
             StoreUnavailableError: No member answers.
+            StoreFailedError: The key-encryption key is not here, or something else uses the prefix.
         """
         connection = EtcdConnection(address)
-        store = cls(connection, Translation(address.prefix), options or EtcdOptions())
+        # Until the ring was read nothing is written, and nothing read that is sealed.
+        sealer = keys if isinstance(keys, Sealer) else Sealer(new_data_key())
+        store = cls(connection, Translation(address.prefix, sealer), options or EtcdOptions())
         try:
+            if not isinstance(keys, Sealer):
+                txn = partial(store._txn, repeatable=True)
+                opened = await open_sealer(address.prefix, keys, txn, store._range)
+                store._translation.sealer = opened
+                await seal_older(store._translation, txn, store._range)
             store._watch.start(await store._refresh())
         except BaseException:
             await connection.close()
@@ -328,13 +346,13 @@ class EtcdDatastore:
             self._failure.cancel()
 
 
-async def open_claimed(address: EtcdAddress) -> EtcdDatastore:
+async def open_claimed(address: EtcdAddress, keys: KeyEncryption) -> EtcdDatastore:
     """Open the store of the podraft cluster at ``address``; it becomes one if it is none yet.
 
     Raises:
         StoreFailedError: etcd does not answer, or something else uses the prefix.
     """
-    store = await EtcdDatastore.open(address)
+    store = await EtcdDatastore.open(address, keys)
     try:
         await store.claim()
     except BaseException:

@@ -2,13 +2,16 @@
 
 Owns: how podraft's state lies in etcd.
 
-    <prefix>/store/<key>  ->  value | kind u8
-    <prefix>/requests/<id>  ->  digest, 16 bytes or none; with a lease: written with what the
-                                request wanted
+    <prefix>/store/<key>  ->  value, sealed for the key | kind u8
+    <prefix>/requests/<id>  ->  digest, 16 bytes or none, sealed; with a lease: written with what
+                                the request wanted
+    <prefix>/keys  ->  the ring of the data keys (``KeyRing``)
+    <prefix>/sealed  ->  the revision up to which older, unsealed values are believed; sealed
 
-Kind 1: the value is stamped.  The revision of a write is known only afterwards, so etcd
-holds the value without its suffix, and whoever reads appends the one of ``mod_revision``:
-the layers above see the bytes that every engine gives.  Kind 0: the value is as it is.
+Kinds 3 and 2 are what 1 and 0 were when nothing was sealed.  Kind 3: the value is stamped.  The
+revision of a write is known only afterwards, so etcd holds the value without its suffix, and
+whoever reads appends the one of ``mod_revision``: the layers above see the bytes that every
+engine gives.  Kind 2: the value is as it is.
 
 An empty etcd is at revision 1, an empty store of ours at 0: our revision N is etcd's N + 1,
 everywhere.  Invariant: no etcd revision leaves this package.
@@ -20,6 +23,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from podraft.internal.etcd.v3 import etcd_pb2
+from podraft.server.encryption.sealing import Sealer, SealError
 from podraft.server.state.datastore import (
     Event,
     Guard,
@@ -33,8 +37,12 @@ from podraft.server.state.keyspace import prefix_end
 from podraft.server.state.revisions import revision_suffix
 
 _OFFSET: Final = 1
-_RAW: Final = b"\0"
-_STAMPED: Final = b"\1"
+_RAW: Final = b"\2"
+_STAMPED: Final = b"\3"
+_UNSEALED: Final = {b"\0": _RAW, b"\1": _STAMPED}
+_VALUE_CONTEXT: Final = b"etcd value\0"
+_REQUEST_CONTEXT: Final = b"etcd request\0"
+_SEALED_CONTEXT: Final = b"etcd sealed\0"
 
 
 class ForeignValueError(StoreFailedError):
@@ -56,12 +64,18 @@ def from_etcd(revision: int) -> int:
 
 
 class Translation:
-    """The mapping below one prefix."""
+    """The mapping below one prefix; values are sealed by ``sealer``.
 
-    def __init__(self, prefix: str) -> None:
+    Unsealed ones are believed up to the etcd revision ``unsealed_through``; None: all are.
+    """
+
+    def __init__(self, prefix: str, sealer: Sealer) -> None:
+        self.sealer = sealer
+        self.unsealed_through: int | None = None
         self._root = f"{prefix}/store/".encode()
         self._requests = f"{prefix}/requests/".encode()
         self.identity_key = f"{prefix}/identity".encode()
+        self.sealed_key = f"{prefix}/sealed".encode()
 
     def key(self, key: bytes) -> bytes:
         """Return where ``key`` is in etcd."""
@@ -87,15 +101,58 @@ class Translation:
             ForeignValueError: podraft did not write it.
         """
         revision = from_etcd(found.mod_revision)
-        value, kind = found.value[:-1], found.value[-1:]
+        value, kind = self._opened(found)
         if kind == _STAMPED:
             value += revision_suffix(revision)
-        elif kind != _RAW:
+        key = found.key[len(self._root) :]
+        return Record(key, value, from_etcd(found.create_revision), revision)
+
+    def _opened(self, found: etcd_pb2.KeyValue) -> tuple[bytes, bytes]:
+        """Return the value and the kind, as if it had been sealed, of what ``found`` holds."""
+        value, kind = found.value[:-1], found.value[-1:]
+        if kind in _UNSEALED:
+            through = self.unsealed_through
+            if through is not None and found.mod_revision > through:
+                raise ForeignValueError(
+                    f"etcd's key {found.key!r} holds a value that is not sealed: it was written by "
+                    "an older podraft-server, which must not run any more, or by somebody else"
+                )
+            return value, _UNSEALED[kind]
+        if kind not in (_RAW, _STAMPED):
             raise ForeignValueError(
                 f"etcd's key {found.key!r} was not written by podraft: use another prefix"
             )
-        key = found.key[len(self._root) :]
-        return Record(key, value, from_etcd(found.create_revision), revision)
+        try:
+            return self.sealer.open(value, _VALUE_CONTEXT + kind + found.key), kind
+        except SealError as error:
+            raise ForeignValueError(
+                f"etcd's key {found.key!r}: {error}; does somebody else use this prefix?"
+            ) from None
+
+    def _sealed(self, key: bytes, value: bytes, kind: bytes) -> bytes:
+        return self.sealer.seal(value, _VALUE_CONTEXT + kind + key) + kind
+
+    def resealed(self, found: etcd_pb2.KeyValue) -> bytes | None:
+        """Return what is to be stored in place of a value that is not sealed; None: it is."""
+        if found.value[-1:] not in _UNSEALED:
+            return None
+        value, kind = self._opened(found)
+        return self._sealed(found.key, value, kind)
+
+    def sealed_mark(self, revision: int) -> bytes:
+        """Return what notes that unsealed values are believed up to ``revision`` of etcd."""
+        return self.sealer.seal(revision.to_bytes(8, "big"), _SEALED_CONTEXT)
+
+    def believe_through(self, mark: bytes) -> None:
+        """Believe unsealed values as far as ``mark`` says.
+
+        Raises:
+            ForeignValueError: podraft did not write it.
+        """
+        try:
+            self.unsealed_through = int.from_bytes(self.sealer.open(mark, _SEALED_CONTEXT), "big")
+        except SealError as error:
+            raise ForeignValueError(f"etcd's key {self.sealed_key!r}: {error}") from None
 
     def event(self, change: etcd_pb2.WatchEvent) -> Event:
         """Return the event that ``change`` is.
@@ -130,7 +187,7 @@ class Translation:
         for write in transaction.writes:
             key = self._root + write.key
             if isinstance(write, Put):
-                value = write.value + (_STAMPED if write.stamped else _RAW)
+                value = self._sealed(key, write.value, _STAMPED if write.stamped else _RAW)
                 request.success.add().request_put.MergeFrom(
                     etcd_pb2.PutRequest(key=key, value=value)
                 )
@@ -141,7 +198,8 @@ class Translation:
             # Last: the answers to the guards keep their places.
             request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=0)
             request.failure.add().request_range.key = key
-            remembered = etcd_pb2.PutRequest(key=key, value=transaction.digest, lease=lease)
+            digest = self.sealer.seal(transaction.digest, _REQUEST_CONTEXT + key)
+            remembered = etcd_pb2.PutRequest(key=key, value=digest, lease=lease)
             request.success.add().request_put.MergeFrom(remembered)
         return request
 
@@ -153,7 +211,13 @@ class Translation:
 
     def remembered(self, found: Sequence[etcd_pb2.KeyValue]) -> Repeated | None:
         """Return what stands where a request is remembered: one key, or none."""
-        return Repeated(from_etcd(found[0].mod_revision), found[0].value) if found else None
+        if not found:
+            return None
+        try:
+            digest = self.sealer.open(found[0].value, _REQUEST_CONTEXT + found[0].key)
+        except SealError:
+            digest = b""  # An older version's, which leaves with its lease: it is not told.
+        return Repeated(from_etcd(found[0].mod_revision), digest)
 
     def unmet(
         self, transaction: Transaction, response: etcd_pb2.TxnResponse
