@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from podraft.agent.podman.client import PodmanError
 from podraft.agent.podman.commands import Commands, CommandTimeoutError
@@ -20,6 +22,8 @@ from podraft.api.meta.v1 import meta_pb2
 
 _CONNECTIONS_MAX = 64
 _BODY_BYTES_MAX = 10 << 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +87,35 @@ class Handlers:
     async def _http(
         self, action: container_pb2.HTTPGetAction, target: Target, timeout_s: float
     ) -> Answer:
-        scheme = (action.scheme or "HTTP").lower()
-        host = action.host or target.address
         port = port_number(action.port, target.container)
+        host = action.host or target.address
         path = action.path if action.path.startswith("/") else f"/{action.path}"
-        headers = {header.name: header.value for header in action.http_headers}
-        headers.setdefault("User-Agent", "podraft-probe")
+        address = f"[{host}]" if ":" in host else host
+        url = URL(f"{(action.scheme or 'HTTP').lower()}://{address}:{port}{path}")
+        headers = _headers(action)
         try:
-            async with self._session.get(
-                f"{scheme}://{host}:{port}{path}",
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
-                await response.content.read(_BODY_BYTES_MAX)
-                well = 200 <= response.status < 400
-                return Answer(well, f"HTTP probe failed with statuscode: {response.status}")
+            async with asyncio.timeout(timeout_s):
+                for _ in range(1 + _REDIRECTS_MAX):
+                    answer = await self._get(url, headers)
+                    if not isinstance(answer, URL):
+                        return answer
+                    if answer.host != url.host:
+                        # It answers; whom it sends others to is not asked.
+                        return Answer(True)
+                    url = answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             return Answer(False, f"HTTP probe failed: {error or 'no answer in time'}")
+        return Answer(False, f"HTTP probe failed: stopped after {_REDIRECTS_MAX} redirects")
+
+    async def _get(self, url: URL, headers: CIMultiDict[str]) -> Answer | URL:
+        """Return the answer, or where it sends us."""
+        async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            await response.content.read(_BODY_BYTES_MAX)
+            location = response.headers.get("Location")
+            if response.status in _REDIRECTS and location:
+                return url.join(URL(location))
+            well = 200 <= response.status < 400
+            return Answer(well, f"HTTP probe failed with statuscode: {response.status}")
 
     @staticmethod
     async def _tcp(
@@ -117,6 +132,15 @@ class Handlers:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return Answer(True)
+
+
+def _headers(action: container_pb2.HTTPGetAction) -> CIMultiDict[str]:
+    """Return a request's headers: names are the same in any case, and may come more than once."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    for header in action.http_headers:
+        headers.add(header.name.title(), header.value)
+    headers.setdefault("User-Agent", "podraft-probe")
+    return headers
 
 
 async def until_event(asking: Coroutine[Any, Any, Answer], event: asyncio.Event) -> Answer | None:
