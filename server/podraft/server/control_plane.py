@@ -37,7 +37,8 @@ from podraft.server.replication.group import StoreMode, alone
 from podraft.server.replication.members import RaftDatastore
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.members import LookAtGroup
-from podraft.server.rpc.server import ApiOptions, ApiServer, ListenError
+from podraft.server.rpc.server import ApiOptions, ApiServer
+from podraft.server.rpc.serving import ListenError
 from podraft.server.state.datastore import StoreFailedError
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
@@ -132,6 +133,7 @@ async def _serve(
             configs.write()
             if given.join_token_file is not None:
                 await start_tokens.write(given.join_token_file, datastore, pki.authority)
+                await api.look_at_tokens()
             _serve_metrics(given.metrics_listen, api)
         if isinstance(datastore, RaftDatastore):
             host = datastore.group.me.address.rpartition(":")[0]

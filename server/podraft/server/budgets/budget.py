@@ -44,6 +44,7 @@ class Role(Enum):
     ADMINISTRATORS = "administrators"
     COMPONENTS = "components"
     OTHERS = "nodes"
+    STRANGERS = "strangers at the join port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ LIMITS: Final[Mapping[Role, RoleLimits]] = {
         # Events live for an hour: of one node there are never more than some 9,000.
         Limits(_at_once(8, 128, 1_024, 16, 4, 8), Rate(400.0, 400.0), Rate(2.0, 2_000.0)),
         _at_once(16_384, 4_096, 20_000, 256, 12, 32),
+    ),
+    Role.STRANGERS: RoleLimits(
+        Limits(_at_once(64, 64, 1, 1, 32, 1), Rate(50.0, 100.0)), _at_once(64, 64, 1, 1, 32, 1)
     ),
 }
 

@@ -14,16 +14,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
-
-import grpc
+from typing import Any, Final
 
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource
 from podraft.server.budgets.connections import Connections
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.errors import send as send_message
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # Answers below this are not counted: their number is, as calls and watches.
 SMALL_BYTES: Final = 16 * 1024

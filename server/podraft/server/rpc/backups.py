@@ -21,8 +21,8 @@ from podraft.server.encryption.key_encryption import EncryptionError, KeyEncrypt
 from podraft.server.rpc import errors
 from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
-from podraft.server.rpc.errors import Code, RefusedError
-from podraft.server.rpc.services import Context, Methods
+from podraft.server.rpc.errors import Code, Context, RefusedError
+from podraft.server.rpc.services import Methods
 from podraft.server.state.datastore import Datastore
 from podraft.server.store.backup import chunks
 from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
@@ -35,6 +35,7 @@ _DETAILS_BYTES_MAX = 4096
 _MESSAGE_CHARACTERS_MAX = 2048
 
 Code = grpc.StatusCode
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class RefusedError(Exception):

@@ -22,7 +22,7 @@ from podraft.server.auth.tokens import MEMBER
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer, Roster, RosterError
 from podraft.server.rpc import errors
-from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.errors import Code, Context, RefusedError, invalid
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.members import (
@@ -32,7 +32,7 @@ from podraft.server.rpc.members import (
     group_of,
     member_message,
 )
-from podraft.server.rpc.services import Context, Handler, Methods, parsed
+from podraft.server.rpc.services import Handler, Methods, parsed
 from podraft.server.state.datastore import Committed, Datastore, Guard, Put, Record, Transaction
 
 _LOG = logging.getLogger(__name__)

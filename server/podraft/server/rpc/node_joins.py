@@ -28,11 +28,11 @@ from podraft.server.auth.signing_requests import (
 )
 from podraft.server.auth.tokens import TokenError
 from podraft.server.rpc import errors, keys
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.services import Context, Handler, Methods, parsed
+from podraft.server.rpc.services import Handler, Methods, parsed
 from podraft.server.state.datastore import (
     Committed,
     Datastore,

@@ -29,9 +29,9 @@ from podraft.server.rpc import errors, keys, reads
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.errors import Code, Context, RefusedError, invalid
 from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.services import Context, parsed
+from podraft.server.rpc.services import parsed
 from podraft.server.state.datastore import Datastore
 
 _SERVICE: Final = node_agent_pb2.DESCRIPTOR.services_by_name["NodeAgentService"].full_name

@@ -51,6 +51,7 @@ from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.history import HistoryService
+from podraft.server.rpc.join_door import JoinDoor, knocking, then
 from podraft.server.rpc.member_joins import MemberJoins
 from podraft.server.rpc.members import LookAtGroup, MemberService
 from podraft.server.rpc.node_joins import NodeJoins
@@ -60,7 +61,7 @@ from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
 from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
-from podraft.server.rpc.serving import ServingCertificate
+from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.standard_services import standard_methods
 from podraft.server.rpc.time_travel import PastReads
@@ -72,7 +73,6 @@ from podraft.server.store.measurements import MeasuredStore, StoreMeasurements
 _LOG = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
-_JOIN_REQUEST_BYTES_MAX: Final = 64 * 1024
 _HEALTH_EVERY_S: Final = 1.0
 _NAMESPACES: Final = ("default", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE)
 _OPTIONS: Final = (
@@ -97,19 +97,11 @@ _OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
 )
-_JOIN_OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", _JOIN_REQUEST_BYTES_MAX),
-    ("grpc.max_concurrent_streams", 1),
-    ("grpc.server_handshake_timeout_ms", 10_000),
-    ("grpc.http2.settings_timeout", 10_000),
-    ("grpc.max_connection_idle_ms", 10_000),
-    ("grpc.http2.bdp_probe", 0),
+# Whoever calls these has somebody who wants to join at once.
+_GIVING_TOKENS: Final = (
+    "/podraft.api.cluster.v1.ClusterService/CreateJoinToken",
+    "/podraft.api.cluster.v1.MemberService/AddMember",
 )
-
-
-class ListenError(Exception):
-    """A port cannot be listened on; the message names it."""
 
 
 def _alone() -> GroupView:
@@ -158,14 +150,13 @@ class ApiServer:
         )
         bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
         self._api = grpc.aio.server(options=(*_OPTIONS, *bound))
-        self._join = grpc.aio.server(options=_JOIN_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._telling: asyncio.Task[None] | None = None
         own = datastore if isinstance(datastore, MeasuredStore) else None
         self._store = own
         self._disk = DiskWatch(own) if own is not None else None
         self.port = 0
-        self.join_port = 0
+        self._door: JoinDoor
 
     async def start(self) -> None:
         """Serve.
@@ -183,12 +174,9 @@ class ApiServer:
         self.hub.start()
         self._register()
         self.port = _listen(self._api, self._options.listen, self._serving.credentials(mutual=True))
-        self.join_port = _listen(
-            self._join, self._options.join_listen, self._serving.credentials(mutual=False)
-        )
+        await self._door.start()
         await self._api.start()
-        await self._join.start()
-        self._gate.connections.start((self.port, self.join_port))
+        self._gate.connections.start((self.port, self._door.port))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         self._telling = asyncio.create_task(self._tell_health())
 
@@ -201,10 +189,24 @@ class ApiServer:
         await self._health.enter_graceful_shutdown()
         await self._gate.connections.stop()
         await self.hub.close()
-        await asyncio.gather(self._api.stop(grace_s), self._join.stop(grace_s))
+        await asyncio.gather(self._api.stop(grace_s), self._door.stop(grace_s))
         await self._pods.close()
         await self._nodes.stop()
         self._callers.live.stop()
+
+    @property
+    def join_port(self) -> int:
+        """Where machines join, while there is a token."""
+        return self._door.port
+
+    async def look_at_tokens(self) -> None:
+        """Let those in to whom a token was just given."""
+        await self._door.look()
+
+    def _listen_for_joins(self, server: grpc.aio.Server, port: int) -> int:
+        host, _, wanted = self._options.join_listen.rpartition(":")
+        address = f"{host}:{port or wanted}"
+        return _listen(server, address, self._serving.credentials(mutual=False))
 
     def use(self, pki: Pki) -> None:
         """Show the certificates of ``pki`` from the next handshake on."""
@@ -278,6 +280,8 @@ class ApiServer:
         )
         methods |= members.methods(self._callers)
         methods |= standard_methods(self._health, tuple(_service_names()))
+        for method in _GIVING_TOKENS:
+            methods[method] = then(methods[method], self.look_at_tokens)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         failed = FailedJoins()
         joins = NodeJoins(self._datastore, authority, self._nodes, failed).methods()
@@ -286,7 +290,8 @@ class ApiServer:
             self._datastore, authority, look, administration, cluster_id, failed
         )
         joins |= member_joins.methods()
-        self._join.add_generic_rpc_handlers((MethodTable(joins),))
+        table = MethodTable(knocking(self._gate, joins))
+        self._door = JoinDoor(self._datastore, table, self._listen_for_joins)
 
     async def _ensure_namespaces(self) -> None:
         """Create the namespaces that every cluster has, if they are not there."""

@@ -25,7 +25,7 @@ from podraft.server.rpc import calls, errors, reads, selection, wire
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import RefusedError, invalid
+from podraft.server.rpc.errors import Context, RefusedError, invalid
 from podraft.server.rpc.freshness import reads_of
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.time_travel import PastReads
@@ -33,7 +33,6 @@ from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Answer: TypeAlias = "bytes | wire.Parts | wire.Costly"
 Unary: TypeAlias = "Callable[[Any, Caller], Awaitable[Answer]]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"

@@ -15,6 +15,10 @@ from podraft.server.auth.pki import Pki
 _LOG = logging.getLogger(__name__)
 
 
+class ListenError(Exception):
+    """A port cannot be listened on; the message names it."""
+
+
 class ServingCertificate:
     """The server's present certificate, for any number of ports."""
 
