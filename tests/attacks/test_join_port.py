@@ -71,7 +71,8 @@ def test_the_port_closes_some_time_after_the_last_token_was_used_or_ended(tmp_pa
         assert is_open(door.port)  # Who did not get the answer asks again.
         now[0] += 121
         await door.look()
-        assert not is_open(door.port)        await door.stop(0)
+        assert not is_open(door.port)
+        await door.stop(0)
         await store.close()
 
     asyncio.run(main())

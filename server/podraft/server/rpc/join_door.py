@@ -156,10 +156,6 @@ def knocking(gate: Gate, handlers: dict[str, Any]) -> dict[str, Any]:
                 call = gate.enter(context, holder)
                 received = await call.receive()
                 await call.charge()
-                try:
-                    request = handler.request_deserializer(received)
-                except DecodeError:
-                    raise RefusedError(Code.INVALID_ARGUMENT, "the request is malformed") from None
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
                 refusal = errors.translate(error)
                 if refusal.retry_s is not None:

@@ -63,7 +63,7 @@ from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
 from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.rpc.slices import Turns
-from podraft.server.rpc.standard_services import standard_methods
+from podraft.server.rpc.standard_services import standard_methods, within_budgets
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
@@ -279,7 +279,8 @@ class ApiServer:
             lambda: self.join_port,
         )
         methods |= members.methods(self._callers)
-        methods |= standard_methods(self._health, tuple(_service_names()))
+        standard = standard_methods(self._health, tuple(_service_names()))
+        methods |= within_budgets(self._callers, standard)
         for method in _GIVING_TOKENS:
             methods[method] = then(methods[method], self.look_at_tokens)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))

@@ -15,7 +15,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from podraft.server.budgets.budget import Resource
 from podraft.server.rpc import errors
+from podraft.server.rpc.access import Callers
+from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Methods
 
@@ -36,6 +39,44 @@ def standard_methods(
         for method, handler in handlers.methods.items()
         if method not in _NOT_IMPLEMENTED
     }
+
+
+def within_budgets(callers: Callers, handlers: Methods) -> Methods:
+    """Return handlers that let a call in within its caller's budget, before they read of it."""
+    gate = callers.gate
+
+    async def enter(context: Any, resource: Resource) -> Call:
+        try:
+            return gate.enter(context, callers.of(context).holder, resource)
+        except RefusedError as refusal:
+            if refusal.retry_s is not None:
+                await gate.pause(context)
+            await errors.abort(context, refusal)
+
+    def admitted(handler: Any) -> Any:
+        async def one(_: object, context: Any) -> Any:
+            call = await enter(context, Resource.CALLS)
+            return await handler.unary_unary(await call.receive(), context)
+
+        async def stream(_: object, context: Any) -> Any:
+            call = await enter(context, Resource.STREAMS)
+            return await handler.unary_stream(await call.receive(), context)
+
+        async def streams(requests: Any, context: Any) -> None:
+            await enter(context, Resource.STREAMS)
+            async for response in handler.stream_stream(requests, context):
+                await context.write(response)
+
+        serializer = handler.response_serializer
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                streams, handler.request_deserializer, serializer
+            )
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(stream, None, serializer)
+        return grpc.stream_unary_rpc_method_handler(one, None, serializer)
+
+    return {method: admitted(handler) for method, handler in handlers.items()}
 
 
 class _Handlers:
