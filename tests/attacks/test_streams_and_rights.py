@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,13 +13,18 @@ from attacks.conftest import as_client
 from local_cluster.server_process import ServerProcess
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.core.v1.pod_streams_pb2 import (
+    ExecPodRequest,
+    ExecStart,
+    StreamPodLogsRequest,
+)
 from podraft.client.client import Client
 from podraft.client.errors import ApiError, ForbiddenError, UnauthenticatedError, UnavailableError
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity
 from podraft.server.auth.pki import ensure_pki
 from support.api_objects import example
-from support.attackers import as_identity, node_pair
+from support.attackers import as_identity, impostor, node_pair
 from support.waiting import eventually_async
 
 
@@ -125,6 +130,50 @@ def test_a_removed_nodes_watches_end(
                     assert isinstance(await watching.ended, UnauthenticatedError | UnavailableError)
 
     as_client(server.config(), scenario)
+
+
+@pytest.mark.parametrize("what", ["logs", "exec"])
+def test_what_a_removed_node_streams_ends(
+    server: ServerProcess, joined: Callable[[str], KeyPair], what: str
+) -> None:
+    """Whoever holds a machine that was put out tells nobody anything any more."""
+    name = f"telling-{what}"
+    pair = joined(name)
+
+    async def scenario(admin: Client) -> None:
+        node = await admin.nodes.create(example(kinds.NODE, name))
+        node.status.addresses.add(type="InternalIP", address="127.0.0.1")
+        node.status.daemon_endpoints.kubelet_endpoint.port = agent.port
+        await admin.nodes.update_status(node)
+        pod = example(kinds.POD, f"on-{name}")
+        pod.spec.node_name = name
+        await admin.pods.create(pod)
+
+        async def read() -> None:
+            if what == "logs":
+                request = StreamPodLogsRequest(namespace="default", name=f"on-{name}", follow=True)
+                async for _ in admin.pod_logs(request):
+                    pass
+            else:
+                async for _ in admin.exec_pod(commands()):
+                    pass
+
+        async def commands() -> AsyncIterator[ExecPodRequest]:
+            start = ExecStart(namespace="default", name=f"on-{name}", command=["sh"])
+            yield ExecPodRequest(start=start)
+            await asyncio.Event().wait()
+
+        reading = asyncio.create_task(read())
+        await eventually_async(lambda: agent.calls)
+        assert not reading.done()
+        await admin.nodes.delete(name)
+        async with asyncio.timeout(20):
+            with pytest.raises(UnavailableError, match="was removed"):
+                await reading
+
+    authority = server.config().certificate_authority
+    with impostor(pair, authority, endless=True) as agent:
+        as_client(server.config(), scenario)
 
 
 @pytest.mark.parametrize("who", ["node", "user"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -134,25 +135,35 @@ class Impostor:
 
 
 class _Noting(grpc.GenericRpcHandler):
-    """Notes the first message of every call, and answers with nothing."""
+    """Notes the first message of every call, and answers with nothing, once or for ever."""
 
-    def __init__(self, calls: list[tuple[str, bytes]]) -> None:
+    def __init__(self, calls: list[tuple[str, bytes]], endless: bool) -> None:
         self._calls = calls
+        self._endless = endless
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
-        def note(request: bytes, _: grpc.ServicerContext) -> bytes:
-            self._calls.append((str(details.method), request))
-            return b""
+        def note(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            self._calls.append((str(details.method), next(requests)))
+            yield b""
+            if self._endless:
+                left = threading.Event()
+                context.add_callback(left.set)
+                left.wait()
 
-        return grpc.unary_unary_rpc_method_handler(note)
+        return grpc.stream_stream_rpc_method_handler(note)
 
 
 @contextlib.contextmanager
-def impostor(pair: KeyPair, public_authority: bytes) -> Iterator[Impostor]:
-    """Run a server that shows ``pair``, and the authority's certificate, which everybody has."""
+def impostor(
+    pair: KeyPair, public_authority: bytes, *, endless: bool = False
+) -> Iterator[Impostor]:
+    """Run a server that shows ``pair``, and the authority's certificate, which everybody has.
+
+    ``endless``: its answers do not end by themselves.
+    """
     server = grpc.server(ThreadPoolExecutor(4))
     running = Impostor(0)
-    server.add_generic_rpc_handlers((_Noting(running.calls),))
+    server.add_generic_rpc_handlers((_Noting(running.calls, endless),))
     credentials = grpc.ssl_server_credentials([(pair.key, pair.certificate + public_authority)])
     running.port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
