@@ -32,7 +32,7 @@ async def keep_renewing(pki: Pki, renew: Callable[[], Pki], use: Use) -> None:
     ``use`` is called whenever something was renewed.
     """
     while True:
-        await asyncio.sleep(_pause_s(pki.renewal_due, datetime.now(UTC)))
+        await _wait(pki.renewal_due, _pause_s(pki.renewal_due, datetime.now(UTC)))
         try:
             renewed = await asyncio.to_thread(renew)
             if renewed != pki:
@@ -52,12 +52,23 @@ async def keep_renewing_member(
     """Renew for ever what a member shows to the others; it lies in no file."""
     while True:
         due_s = (due(certificate) - datetime.now(UTC)).total_seconds()
-        await asyncio.sleep(min(max(due_s, 0.0), _LOOK_EVERY_S))
+        await _wait(due(certificate), min(max(due_s, 0.0), _LOOK_EVERY_S))
         if due_s <= 0:
             pair = authority.issue_member(name, datetime.now(UTC))
             use(pair)
             certificate = pair.certificate
             _LOG.info("the certificate for the other members was renewed")
+
+
+async def _wait(due_at: datetime, pause_s: float) -> None:
+    """Pause, or less if the wall's clock is set forward to where something is due."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + pause_s
+    was_due = due_at <= datetime.now(UTC)
+    while (left_s := end_s - loop.time()) > 0:
+        await asyncio.sleep(min(left_s, _LOOK_AGAIN_S))
+        if not was_due and due_at <= datetime.now(UTC):
+            return
 
 
 def _pause_s(due_at: datetime, now: datetime) -> float:

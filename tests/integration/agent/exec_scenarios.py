@@ -129,7 +129,7 @@ async def what_a_command_leaves_behind_is_not_waited_for(stub: Any) -> None:
     """A child holds the command's output, or even goes on writing: its parent has ended."""
     assert (await run(stub, "sh", "-c", "sleep 60 & echo 1; exit 6")) == Ended(b"1\n", b"", 6)
     assert (await run(stub, "sh", "-c", "yes & sleep 0.2; exit 6")).code == 6
-    await run(stub, "killall", "yes", "sleep")
+    await run(stub, "busybox", "killall", "yes", "sleep")
 
 
 async def nobody_is_left_when_the_caller_goes(stub: Any) -> None:
