@@ -37,6 +37,7 @@ from podraft.server.store.history import History, HistoryBatch
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import QUICK, RaftCluster
 from support.sealing import ring_of
+from support.secret_search import files_with
 from support.store_model import Model, check_watched, random_transaction
 
 SMALL = StoreOptions(
@@ -269,6 +270,33 @@ def test_a_snapshot_of_a_damaged_state_is_refused(tmp_path: Path) -> None:
     asyncio.run(main())
     assert not ready_path(tmp_path, MARK).exists()
     assert not list(tmp_path.glob("*.noting"))
+
+
+def test_a_snapshot_is_sealed_on_both_sides_and_on_its_way(tmp_path: Path) -> None:
+    secret = Random(1).randbytes(200_000)[:64]
+
+    async def main() -> None:
+        snapshot = await outgoing(tmp_path)
+        incoming = IncomingSnapshot(
+            tmp_path, snapshot.digest, snapshot.size, snapshot.keys, receiver(tmp_path)
+        )
+        async for request in chunks(snapshot, 0):
+            assert secret not in request.data
+            await incoming.add(request.data, request.checksum)
+        assert not files_with(secret, tmp_path)
+        await incoming.finish(MARK, ready_path(tmp_path, MARK))
+        incoming.close()
+        history = History(ready_path(tmp_path, MARK), 1 << 20, receiver(tmp_path).sealer)
+        assert any(record.value.startswith(secret) for record in history.newest())
+        history.close()
+
+    asyncio.run(main())
+    assert not files_with(secret, tmp_path)
+    # The keys that came with it are wrapped in the receiver's ring, never open.
+    ring = (tmp_path / "receiver" / "keys.json").read_bytes()
+    for key in ring_of(tmp_path).data_keys:
+        assert key.id.hex().encode() in ring
+        assert not files_with(key.secret, tmp_path)
 
 
 def test_a_snapshot_whose_keys_did_not_come_is_refused(tmp_path: Path) -> None:

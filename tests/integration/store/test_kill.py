@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from support import store_torture
+from support.torture_processes import drain, forking, start
 
 KILLS = 200
 KILLS_PER_DIRECTORY = 20
@@ -23,33 +21,8 @@ KILLS_PER_DIRECTORY = 20
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[ForkServerContext]:
-    """Processes fork from one that has imported everything: starting one takes milliseconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.store_torture"])
-    yield context
-    from multiprocessing import forkserver
-
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # Else it outlives the tests.
-
-
-def drain(pipe: Connection) -> list[Any]:
-    """Read all messages up to the process' end; one cut off by the kill was not sent."""
-    messages = []
-    try:
-        while True:
-            messages.append(pipe.recv())
-    except (EOFError, OSError):
-        return messages
-
-
-def start(
-    context: ForkServerContext, target: Any, *arguments: Any
-) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=target, args=(arguments[0], writer, *arguments[1:]))
-    process.start()
-    writer.close()
-    return process, reader
+    with forking() as context:
+        yield context
 
 
 def test_nothing_acknowledged_is_lost_by_kills_at_random_moments(

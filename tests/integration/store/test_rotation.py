@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from random import Random
@@ -27,6 +25,7 @@ from podraft.server.store.resealing import PROGRESS_FILE, WANTED_FILE
 from support import store_torture
 from support.sealed_with import keys_in_use
 from support.sealing import ring_of
+from support.torture_processes import drain, forking, start
 from support.waiting import eventually_async
 
 KILLS = 30
@@ -177,21 +176,8 @@ def test_a_lost_key_file_leaves_the_rotation_for_later_and_the_store_working(
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[ForkServerContext]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.store_torture"])
-    yield context
-    from multiprocessing import forkserver
-
-    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # Else it outlives the tests.
-
-
-def drain(pipe: Connection) -> list[Any]:
-    messages = []
-    try:
-        while True:
-            messages.append(pipe.recv())
-    except (EOFError, OSError):
-        return messages
+    with forking() as context:
+        yield context
 
 
 def test_killed_at_any_moment_of_a_rotation_nothing_is_lost_and_the_next_start_goes_on(
@@ -205,12 +191,7 @@ def test_killed_at_any_moment_of_a_rotation_nothing_is_lost_and_the_next_start_g
     known: dict[bytes, int] = {}
     actives, in_between = set(), 0
     for _ in range(KILLS):
-        reader, writer = forks.Pipe(duplex=False)
-        process = forks.Process(
-            target=store_torture.rotate_until_killed, args=(str(directory), writer)
-        )
-        process.start()
-        writer.close()
+        process, reader = start(forks, store_torture.rotate_until_killed, str(directory))
         assert reader.poll(30), "the store did not open"
         messages = [reader.recv()]
         # Killed after so many acknowledgements, wherever the rotation is then.
