@@ -60,6 +60,7 @@ class Arguments:
     member_listen: str = ""
     accept_damage: bool = False
     encryption_key_file: Path | None = None
+    encryption_key_command: tuple[str, ...] | None = None
     heartbeat_s: float = 0.1
     election_s: float = 0.5
     join: str = ""
@@ -68,7 +69,7 @@ class Arguments:
     @property
     def keys(self) -> KeyEncryption:
         """What wraps the data keys."""
-        return key_encryption(self.data_dir, self.encryption_key_file)
+        return key_encryption(self.data_dir, self.encryption_key_file, self.encryption_key_command)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -103,6 +104,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         member_listen=given.member_listen,
         accept_damage=_accept_damage(parser, given),
         encryption_key_file=given.encryption_key_file,
+        encryption_key_command=given.encryption_key_command,
         heartbeat_s=given.heartbeat_seconds,
         election_s=_checked_election(parser, given),
         join=given.join,

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     add_key_arguments(parser)
     given = parser.parse_args(arguments)
-    keys = key_encryption(given.data_dir, given.encryption_key_file)
+    keys = key_encryption(given.data_dir, given.encryption_key_file, given.encryption_key_command)
     act = forced_recovery.recover_alone if given.accept_data_loss else forced_recovery.survey
     try:
         survivor = act(given.data_dir / "store", StoreOptions(keys=keys))

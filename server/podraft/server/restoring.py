@@ -70,7 +70,7 @@ def _restore(given: argparse.Namespace) -> tuple[BackupFacts, int]:
                 f"{data_dir} holds {', '.join(others[:3])}: a backup is restored into a directory "
                 "that is empty or holds pki only"
             )
-    keys = key_encryption(data_dir, given.encryption_key_file)
+    keys = key_encryption(data_dir, given.encryption_key_file, given.encryption_key_command)
     backup_keys = KeyFile(given.backup_key_file) if given.backup_key_file is not None else None
     return backup.restore(
         given.file,

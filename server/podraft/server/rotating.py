@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _rotate(given: argparse.Namespace) -> None:
     store = given.data_dir / "store"
-    keys = key_encryption(given.data_dir, given.encryption_key_file)
+    keys = key_encryption(given.data_dir, given.encryption_key_file, given.encryption_key_command)
     ring = KeyRing.open(store / RING_FILE, keys)
     if ring is None:
         raise EncryptionError(f"{store / RING_FILE} is missing: no server has run here")
