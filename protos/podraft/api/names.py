@@ -20,7 +20,6 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PORT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DATA_KEY = re.compile(r"[-._A-Za-z0-9]+")
-_ENV = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 _LABEL_RULE = (
     "must consist of lower case letters, digits and '-', and start and end with a letter or digit"
@@ -129,11 +128,6 @@ def environment_variable(text: str) -> str | None:
     if "=" in text or not text.isprintable() or not text.isascii():
         return "must consist of printable ASCII characters other than '='"
     return None
-
-
-def portable_environment_variable(text: str) -> bool:
-    """Say whether a ConfigMap's key can be an environment variable of every shell."""
-    return _ENV.fullmatch(text) is not None
 
 
 def api_version(text: str) -> str | None:

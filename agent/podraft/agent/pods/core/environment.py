@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.agent.pods.core.expansion import ProcessStrings, expand
 from podraft.agent.pods.core.references import Reference
+from podraft.api import names
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2
 from podraft.api.violations import shown
 
-# Kubernetes takes every printable ASCII character but the one that ends a name.
-_NAME = re.compile(r"[ -<>-~]+")
 _MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
@@ -121,10 +120,10 @@ def _from_source(
         return
     for key in sorted(data):
         name = source.prefix + key
-        if not _NAME.fullmatch(name):
+        if (problem := names.environment_variable(name)) is not None:
             raise ConfigurationError(
                 f"key {shown(key)} of {wanted.kind} {shown(wanted.name)} cannot be a variable: "
-                f'expected printable ASCII without "=", got {shown(name)}'
+                f"{shown(name)} {problem}"
             )
         yield name, data[key]
 
