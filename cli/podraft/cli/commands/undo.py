@@ -112,7 +112,7 @@ async def _carry_out(
     session: Session, changes: Sequence[ObjectChange], *, dry_run: bool, force: bool
 ) -> tuple[list[Step], str]:
     """Plan and write; plan anew when somebody else wrote in between."""
-    from podraft.client.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
+    from podraft.client.errors import AlreadyExistsError, ConflictError, NotFoundError
 
     for attempt in range(1, _TRIES_MAX + 1):
         steps = await _plan(session, changes, force=force)
@@ -120,18 +120,28 @@ async def _carry_out(
         if not writes:
             return steps, ""
         try:
-            try:
-                response = await session.client.commit(writes, dry_run=dry_run)
-            except InvalidError as error:
-                if not _without_taken_addresses(writes, error):
-                    raise _located(error, steps) from None
-                response = await session.client.commit(writes, dry_run=dry_run)
+            revision = await _commit(session, steps, writes, dry_run=dry_run)
         except (AlreadyExistsError, ConflictError, NotFoundError):
             if attempt == _TRIES_MAX:
                 raise
         else:
-            return steps, response.resource_version
+            return steps, revision
     raise AssertionError("the last try returns or raises")
+
+
+async def _commit(
+    session: Session, steps: Sequence[Step], writes: Sequence[commit_pb2.Write], *, dry_run: bool
+) -> str:
+    """Write, without the addresses and ports that others have now; return the revision."""
+    from podraft.client.errors import InvalidError
+
+    while True:
+        try:
+            return (await session.client.commit(writes, dry_run=dry_run)).resource_version
+        except InvalidError as error:
+            # The server may name one at a time; each round gives up at least one, so this ends.
+            if not _without_taken_addresses(writes, error):
+                raise _located(error, steps) from None
 
 
 async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: bool) -> list[Step]:
@@ -204,12 +214,14 @@ def _without_taken_addresses(writes: Sequence[commit_pb2.Write], error: InvalidE
         if not write.HasField("create") or not write.create.object.Unpack(service):
             return False
         if match[3] is None:
+            changed = changed or bool(service.spec.cluster_ip)
             service.spec.ClearField("cluster_ip")
             service.spec.ClearField("cluster_ips")
         else:
-            service.spec.ports[int(match[3])].ClearField("node_port")
+            port = service.spec.ports[int(match[3])]
+            changed = changed or bool(port.node_port)
+            port.ClearField("node_port")
         write.create.object.Pack(service)
-        changed = True
     return changed
 
 
