@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -70,8 +70,7 @@ class Requirement:
                 return f"!{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class _KeyCondition:
+class _KeyCondition(NamedTuple):
     """What all requirements on one label say together."""
 
     # None: any value will do.
@@ -80,32 +79,24 @@ class _KeyCondition:
     present: bool
     absent: bool
 
-    def admits(self, value: str | None) -> bool:
-        """Say whether the label may have ``value``; None: whether it may be absent."""
-        if value is None:
-            return not self.present
-        if self.absent or value in self.forbidden:
-            return False
-        return self.allowed is None or value in self.allowed
-
 
 def _by_key(requirements: Iterable[Requirement]) -> dict[str, _KeyCondition]:
-    """Return the conditions on each label, those first that demand its presence."""
+    """Return the conditions on each label."""
     found: dict[str, _KeyCondition] = {}
     for term in requirements:
-        before = found.get(term.key) or _KeyCondition(None, frozenset(), False, False)
-        allowed, forbidden = before.allowed, before.forbidden
-        if term.operator == "In":
-            allowed = term.values if allowed is None else allowed & term.values
-        elif term.operator == "NotIn":
-            forbidden |= term.values
-        found[term.key] = _KeyCondition(
-            allowed,
-            forbidden,
-            before.present or term.operator in ("In", "Exists"),
-            before.absent or term.operator == "DoesNotExist",
-        )
-    return dict(sorted(found.items(), key=lambda item: not item[1].present))
+        before = found.get(term.key, _KeyCondition(None, frozenset(), False, False))
+        allowed, forbidden, present, absent = before
+        match term.operator:
+            case "In":
+                allowed, present = (term.values if allowed is None else allowed & term.values), True
+            case "NotIn":
+                forbidden |= term.values
+            case "Exists":
+                present = True
+            case "DoesNotExist":
+                absent = True
+        found[term.key] = _KeyCondition(allowed, forbidden, present, absent)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +107,7 @@ class LabelSelector:
     # An absent selector of a workload matches nothing, which no requirement can say.
     never: bool = False
     _conditions: dict[str, _KeyCondition] = field(init=False, repr=False, compare=False)
-    # Of the conditions, how many demand a label's presence; they come first.
+    # How many of the conditions demand a label's presence.
     _present: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -131,18 +122,31 @@ class LabelSelector:
         It takes as long as the fewer of the two are many: hundreds of requirements cost an
         object with a few labels no more than a few would.
         """
-        if self.never or self._present > len(labels):
+        if self.never:
             return False
-        conditions = self._conditions
-        if len(conditions) <= len(labels) or len(conditions) <= _FEW:
-            return all(condition.admits(labels.get(key)) for key, condition in conditions.items())
-        present = 0
-        for key, value in labels.items():
-            if (condition := conditions.get(key)) is not None:
-                if not condition.admits(value):
+        conditions, get = self._conditions, labels.get
+        if len(conditions) > _FEW and len(conditions) > len(labels):
+            return self._matches_each(labels)
+        for key, (allowed, forbidden, present, absent) in conditions.items():
+            value = get(key)
+            if value is None:
+                if present:
                     return False
-                present += condition.present
-        return present == self._present
+            elif absent or value in forbidden or (allowed is not None and value not in allowed):
+                return False
+        return True
+
+    def _matches_each(self, labels: Mapping[str, str]) -> bool:
+        """Match label by label: most conditions are on labels that are not there."""
+        demanded = self._present
+        for key, value in labels.items():
+            if (condition := self._conditions.get(key)) is None:
+                continue
+            allowed, forbidden, present, absent = condition
+            if absent or value in forbidden or (allowed is not None and value not in allowed):
+                return False
+            demanded -= present
+        return not demanded
 
     @property
     def is_everything(self) -> bool:
@@ -378,13 +382,13 @@ def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector")
         return FieldSelector()
     requirements, faults = [], Faults()
     for term in text.split(","):
-        compared = selector_text.comparison(term)
-        if compared is None or not _can_compare(*compared):
+        path, equal, value = selector_text.comparison(term) or ("", True, "")
+        known_path = path in kind.selectable_fields
+        if "=" in value or "!" in value or not (known_path or selector_text.is_operand(path)):
             expected = f"cannot parse {shown(term)}: expected path=value or path!=value"
             faults.add(field, expected)
             continue
-        path, equal, value = compared
-        if path not in kind.selectable_fields:
+        if not known_path:
             known = ", ".join(kind.selectable_fields)
             problem = (
                 f"{kind.resource} cannot be selected by {shown(path)}: expected one of {known}"
@@ -397,10 +401,6 @@ def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector")
             raise _too_many(field)
     faults.raise_if_any()
     return FieldSelector(tuple(requirements))
-
-
-def _can_compare(path: str, _: bool, value: str) -> bool:
-    return bool(path) and not set("=!").intersection(value) and len(path.split()) == 1
 
 
 def field_value(kind: AnyKind, message: Message, path: str) -> str:

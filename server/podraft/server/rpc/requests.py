@@ -37,7 +37,6 @@ NAME_ATTEMPTS_MAX: Final = 8
 SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH: Final = 5
 _PLACE = Struct("<II")
-_LENGTHS = Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,7 @@ def identified(author: bytes, request_id: bytes, operations: Sequence[Operation]
     for operation in operations:
         what, message = _told(operation)
         encoded = message.SerializeToString(deterministic=True)
-        digest.update(_LENGTHS.pack(len(what), len(encoded)))
-        digest.update(what)
+        digest.update(b"%d %b %d " % (len(what), what, len(encoded)))
         digest.update(encoded)
     request = blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
     return Call(request, digest.digest())
