@@ -13,6 +13,7 @@ from podraft.client.client import Client
 from podraft.client.config import ClusterConfig
 from podraft.server.auth.certificates import KeyPair
 from support.attackers import join_node
+from support.identities import everyone
 
 ResultT = TypeVar("ResultT")
 
@@ -22,6 +23,14 @@ def server() -> Iterator[ServerProcess]:
     """A real server with the API only."""
     with running() as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def configs(
+    server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, ClusterConfig]:
+    """Everyone who can speak to the server, by name."""
+    return everyone(server, tmp_path_factory.mktemp("identities"))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.config import ClusterConfig
 from support.api_objects import example
-from support.identities import NODE, Answer, Speaker, everyone, speaking
+from support.identities import NODE, Answer, Speaker, speaking
 
 FILES = (
     *(kind.service_module for kind in KINDS),
@@ -67,17 +67,6 @@ MALFORMED = [
     b"\x12\x02\xff\xfe",
     b"\x0a\x04\x0a\x02\xff\xfe",
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def configs(server, tmp_path_factory):
-    return everyone(server, tmp_path_factory.mktemp("identities"))
 
 
 def path(method: MethodDescriptor) -> str:

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-import pytest
 from google.protobuf.message import Message
 
-from local_cluster.server_process import ServerProcess
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes
 from support.api_objects import example
 from support.asker import asking
-from support.identities import NODE, Speaker, everyone, speaking
+from support.identities import NODE, Speaker, speaking
 
 COMMIT = "/podraft.api.cluster.v1.CommitService/Commit"
 LIST_PODS = kinds.POD.method("List")
@@ -30,17 +28,6 @@ DENIED = grpc.StatusCode.PERMISSION_DENIED
 # What others wait for at most while somebody makes the server work: far more than a slice, for a
 # machine that others use too, and far less than the work takes as a whole.
 WAIT_S_MAX = 3.0
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def configs(server, tmp_path_factory):
-    return everyone(server, tmp_path_factory.mktemp("identities"))
 
 
 Calls = Sequence[tuple[str, Message]]

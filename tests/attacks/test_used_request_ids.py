@@ -41,17 +41,6 @@ BIND = f"/{kinds.POD.service}/BindPod"
 MARK = b"c0nf1dent1al"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def configs(server, tmp_path_factory):
-    return everyone(server, tmp_path_factory.mktemp("identities"))
-
-
 class Call(NamedTuple):
     """A method, and its request with a given id."""
 

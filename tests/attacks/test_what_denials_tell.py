@@ -13,7 +13,6 @@ from typing import Any
 import grpc
 import pytest
 
-from local_cluster.server_process import ServerProcess
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2, history_pb2
 from podraft.api.core.v1 import pod_streams_pb2, scheduling_pb2
@@ -21,7 +20,7 @@ from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client import writes
 from support.api_objects import example
-from support.identities import NODE, OTHER_NODE, Answer, Speaker, everyone, speaking
+from support.identities import NODE, OTHER_NODE, Answer, Speaker, speaking
 
 OK = grpc.StatusCode.OK
 DENIED = grpc.StatusCode.PERMISSION_DENIED
@@ -31,13 +30,6 @@ PODS = f"/{kinds.POD.service}/"
 # As long as each other: a message's length tells nothing either.
 THERE, ABSENT = "is-there", "is-gone0"
 SECRET_DATA = b"the value that is guessed"
-
-
-@pytest.fixture(scope="module")
-def configs(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("server")
-    with ServerProcess(directory / "data") as server:
-        yield everyone(server, directory)
 
 
 def stored(kind: AnyKind) -> Any:
