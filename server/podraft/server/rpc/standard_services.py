@@ -53,14 +53,19 @@ def within_budgets(callers: Callers, handlers: Methods) -> Methods:
                 await gate.pause(context)
             await errors.abort(context, refusal)
 
+    async def message(context: Any, resource: Resource) -> bytes:
+        call = await enter(context, resource)
+        try:
+            return await call.receive()
+        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+            await errors.abort(context, error)
+
     def admitted(handler: Any) -> Any:
         async def one(_: object, context: Any) -> Any:
-            call = await enter(context, Resource.CALLS)
-            return await handler.unary_unary(await call.receive(), context)
+            return await handler.unary_unary(await message(context, Resource.CALLS), context)
 
         async def stream(_: object, context: Any) -> Any:
-            call = await enter(context, Resource.STREAMS)
-            return await handler.unary_stream(await call.receive(), context)
+            return await handler.unary_stream(await message(context, Resource.STREAMS), context)
 
         async def streams(requests: Any, context: Any) -> None:
             await enter(context, Resource.STREAMS)
