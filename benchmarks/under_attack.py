@@ -226,10 +226,10 @@ def token_holder(port: int, authority: bytes, token: str) -> None:
     context = tls_context(authority)
     held: list[RawConnection] = []
     while True:
-        for number in range(20):
+        for _ in range(20):
             options = (
                 ("grpc.ssl_target_name_override", SERVER_NAME),
-                ("grpc.use_local_subchannel_pool", number),
+                ("grpc.use_local_subchannel_pool", 1),
             )
             with (
                 contextlib.suppress(grpc.RpcError),

@@ -162,6 +162,12 @@ def test_a_well_group_gets_no_complaint_and_each_check_a_line():
         ),
         (lambda d: setattr(d.machine, "open_files_max", 1024), "open files", Severity.WARNING),
         (lambda d: setattr(d.machine, "open_files", 60_000), "open files", Severity.ERROR),
+        (lambda d: setattr(d.machine, "open_files_shortages", 3), "open files", Severity.WARNING),
+        (
+            lambda d: d.budgets.add(role="nodes", resource="watches", limit=9, refused=2),
+            "budgets",
+            Severity.WARNING,
+        ),
         (lambda d: setattr(d, "unready", "no leader is known"), "ready", Severity.ERROR),
         (lambda d: setattr(d.group, "split", True), "states", Severity.ERROR),
         (lambda d: setattr(d, "version", "1.1"), "versions", Severity.WARNING),

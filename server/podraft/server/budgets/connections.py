@@ -119,6 +119,10 @@ class Connections:
             self._known_peers[address] = peer
             self._strangers.pop(address, None)
 
+    def owner(self, peer: str) -> Owner | None:
+        """Return whose the connection from ``peer`` (gRPC's words) is; None: not known."""
+        return self._known.get(peer)
+
     def end(self, peer: str) -> None:
         """End the connection from ``peer`` (gRPC's words), if it is still there."""
         address = peer_of(peer)

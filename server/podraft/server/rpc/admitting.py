@@ -32,10 +32,14 @@ _BYTES_PER_S: Final = 128 * 1024
 _ON_THE_WAY_WANTED_S: Final = 5.0
 _BYTES_PER_S_WANTED: Final = 1024 * 1024
 _ROOM_S_MAX: Final = 30.0
-# A caller that is refused waits a little for the answer, or it would ask again at once; who has so
-# many refusals waiting is disconnected.
+# A caller that is refused waits a little for the answer, or it would ask again at once: so that one
+# caller's refusals are about so many a second.  Who has that many waiting is disconnected.
 _REFUSAL_S: Final = 0.25
-_REFUSALS_MAX: Final = 256
+_REFUSAL_S_MAX: Final = 10.0
+_REFUSALS_PER_S: Final = 32
+_REFUSALS_MAX: Final = 2_048
+# Connections beyond a caller's limit wait for their refusal like calls; beyond so many more, not.
+_CONNECTIONS_TOLERATED: Final = 64
 
 
 class Call:
@@ -166,7 +170,7 @@ class Gate:
         # Calls whose peer has to send or take bytes now, and how many are known of.
         self.moving: dict[Call, int] = {}
         self._waiting: deque[_Waiting] = deque()
-        self._refusing: dict[str, int] = {}
+        self._refusing: dict[object, int] = {}
         # How many connections were ended because their peer stood still, or would not listen.
         self.ended = 0
 
@@ -180,7 +184,8 @@ class Gate:
         self.connections.recognize(call.peer, holder)
         exceeded = holder.too_many_connections()
         if exceeded is not None:
-            self.end(call.peer)
+            if holder.used[Resource.CONNECTIONS] > exceeded.limit + _CONNECTIONS_TOLERATED:
+                self.end(call.peer)
             raise refusal(holder, exceeded)
         exceeded = holder.take(resource)
         if exceeded is not None:
@@ -191,21 +196,24 @@ class Gate:
         return call
 
     async def pause(self, context: Context) -> None:
-        """Let a caller wait for its refusal; end the connection of who does not."""
+        """Let a caller wait for its refusal, the longer the more it has to wait for."""
         peer = context.peer()
-        waiting = self._refusing.get(peer, 0)
+        owner = self.connections.owner(peer)
+        waiting = self._refusing.get(owner, 0)
         if waiting >= _REFUSALS_MAX:
             self.end(peer)
             return
-        self._refusing[peer] = waiting + 1
+        self._refusing[owner] = waiting + 1
         try:
-            await asyncio.sleep(_REFUSAL_S)
+            await asyncio.sleep(min(_REFUSAL_S + waiting / _REFUSALS_PER_S, _REFUSAL_S_MAX))
         finally:
-            left = self._refusing[peer] - 1
+            left = self._refusing[owner] - 1
             if left:
-                self._refusing[peer] = left
+                self._refusing[owner] = left
             else:
-                del self._refusing[peer]
+                del self._refusing[owner]
+        if isinstance(owner, Holder) and owner.too_many_connections() is not None:
+            self.end(peer)
 
     def end(self, peer: str) -> None:
         """End a connection."""

@@ -7,11 +7,12 @@ get an answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from podraft.api.cluster.v1 import diagnosis_pb2
 from podraft.server.auth.authorize import DIAGNOSIS, Attributes
+from podraft.server.budgets.budget import Use
 from podraft.server.diagnosis.diagnose import Patient, certificate_diagnosis, diagnose
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.errors import Code, RefusedError
@@ -23,8 +24,14 @@ _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"
 class DiagnosisService:
     """Measures ``patient``; ``disk_slow`` tells what the server thinks of its disk."""
 
-    def __init__(self, patient: Patient, disk_slow: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        patient: Patient,
+        disk_slow: Callable[[], bool],
+        budget_uses: Callable[[], Iterable[Use]] = tuple,
+    ) -> None:
         self._patient = patient
+        self._budget_uses = budget_uses
         self._disk_slow = disk_slow
         self._trying = False
 
@@ -47,6 +54,14 @@ class DiagnosisService:
 
     async def _answer(self, received_ns: int, caller: Caller, *, disk: bool) -> bytes:
         result = await diagnose(self._patient, disk=disk, disk_slow=self._disk_slow())
+        for use in self._budget_uses():
+            result.budgets.add(
+                role=use.role.value,
+                resource=use.resource.value,
+                used=use.used,
+                limit=use.limit,
+                refused=use.refused,
+            )
         shown = certificate_diagnosis(caller.identity.user, caller.certificate)
         if shown is not None:
             result.caller.CopyFrom(shown)

@@ -30,6 +30,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from podraft.server.budgets.budget import Use
 from podraft.server.rpc.calls import CALLS
 from podraft.server.rpc.store_metrics import store_metrics
 from podraft.server.store.measurements import StoreMeasurements
@@ -61,6 +62,9 @@ class Measured(Protocol):
 
     def unready(self) -> str:
         """Return why this server should get no calls now; empty: it should."""
+
+    def budget_uses(self) -> list[Use]:
+        """Return what callers have taken, and what they were refused."""
 
 
 class _Ask:
@@ -122,9 +126,28 @@ class ApiCollector(Collector):
         yield GaugeMetricFamily(
             "podraft_ready", "1 if this server should get calls.", int(not self._measured.unready())
         )
+        yield from self._budgets()
         store = self._measured.measurements()
         if store is not None:
             yield from store_metrics(store, disk_slow=self._measured.disk_slow)
+
+    def _budgets(self) -> Iterator[Metric]:
+        labels = ("role", "resource")
+        used = GaugeMetricFamily("podraft_budget_used", "What callers have taken.", labels=labels)
+        limit = GaugeMetricFamily(
+            "podraft_budget_limit", "What they may take in sum.", labels=labels
+        )
+        refused = CounterMetricFamily(
+            "podraft_budget_refused", "How often they were refused more.", labels=labels
+        )
+        for use in self._measured.budget_uses():
+            names = (use.role.value, use.resource.value)
+            used.add_metric(names, use.used)
+            limit.add_metric(names, use.limit)
+            refused.add_metric(names, use.refused)
+        yield used
+        yield limit
+        yield refused
 
 
 class _Pages:

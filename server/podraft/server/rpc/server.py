@@ -35,6 +35,7 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
+from podraft.server.budgets.budget import Use
 from podraft.server.budgets.connections import connections_max, descriptor_limit
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
@@ -88,9 +89,9 @@ _OPTIONS: Final = (
     ("grpc.max_connection_idle_ms", 600_000),
     # What a stream may send before somebody reads it, and how many calls may wait to be seen.
     ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", 64 * 1024),
-    ("grpc.server.max_pending_requests", 1_000),
-    ("grpc.server.max_pending_requests_hard_limit", 2_000),
+    ("grpc.http2.lookahead_bytes", 16 * 1024),
+    ("grpc.server.max_pending_requests", 4_000),
+    ("grpc.server.max_pending_requests_hard_limit", 8_000),
     # Agents and informers ping through idle watches; that is welcome.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -199,6 +200,10 @@ class ApiServer:
         """Where machines join, while there is a token."""
         return self._door.port
 
+    def budget_uses(self) -> list[Use]:
+        """Return what callers have taken, and what they were refused."""
+        return self._gate.budgets.uses()
+
     async def look_at_tokens(self) -> None:
         """Let those in to whom a token was just given."""
         await self._door.look()
@@ -268,7 +273,9 @@ class ApiServer:
             self._store,
             self._options.more_certificates,
         )
-        methods |= DiagnosisService(patient, lambda: self.disk_slow).methods(self._callers)
+        methods |= DiagnosisService(patient, lambda: self.disk_slow, self.budget_uses).methods(
+            self._callers
+        )
         administration, look = self._options.administration, self._options.members
         members = MemberService(
             look,

@@ -41,6 +41,7 @@ def server_findings(server: Answered, now_s: float) -> Iterator[Finding]:
     yield from _disk(server)
     yield _space(server)
     yield from _machine(server)
+    yield from _budgets(server)
     yield _clock(server)
     yield from _certificates(server, now_s)
 
@@ -146,6 +147,21 @@ def _machine(server: Answered) -> Iterator[Finding]:
             if few or many or ran_out
             else "",
         )
+
+
+def _budgets(server: Answered) -> Iterator[Finding]:
+    """Tell who was refused more than a share; where nobody was, say nothing."""
+    for budget in server.diagnosis.budgets:
+        if budget.refused:
+            yield Finding(
+                Severity.WARNING,
+                server.subject,
+                "budgets",
+                f"{budget.role} were refused {budget.refused} times since the server started: "
+                f"at most {budget.limit:,} {budget.resource}",
+                "somebody takes more than a share: the server's log and the calls' metrics say "
+                "what; a node that should not is removed with `podraft delete node`",
+            )
 
 
 def _clock(server: Answered) -> Finding:
