@@ -59,7 +59,7 @@ def test_a_rotation_seals_with_a_new_key_and_wraps_the_old_ones_anew(
         assert each.sealer.open(after, b"here") == b"after"
     entries = json.loads((tmp_path / "keys.json").read_text())["keys"]
     assert {entry["wrappedBy"] for entry in entries} == {newest}
-    ring.drop(ring.old_ids)
+    assert ring.drop(ring.old_ids, ring.arrivals)
     assert [key.id for key in opened(tmp_path, keys).data_keys] == [after[:8]]
 
 
@@ -71,6 +71,26 @@ def test_keys_of_a_snapshot_are_durable_when_they_are_adopted(
     ring.adopt((other, ring.data_keys[0]))
     assert ring.old_ids == {other.id}
     assert opened(tmp_path, keys).old_ids == {other.id}
+
+
+def test_a_key_that_came_while_it_was_looked_for_is_not_dropped(
+    tmp_path: Path, keys: KeyFile
+) -> None:
+    ring = KeyRing.create(tmp_path / "keys.json", keys, sealed=True)
+    sender = new_data_key()
+    ring.adopt((sender,))
+    ring.installed()
+    arrivals, old = ring.arrivals, ring.old_ids
+    # Now a pass looks through the file, and finds nothing; meanwhile another snapshot comes.
+    ring.adopt((sender,))
+    assert not ring.drop(old, arrivals)
+    ring.installed()
+    assert not ring.drop(old, arrivals)
+    assert ring.old_ids == old
+    # While it waits to be installed its keys stay, whatever is found.
+    ring.adopt((sender,))
+    assert ring.drop(old, ring.arrivals)
+    assert ring.old_ids == old
 
 
 def test_a_ring_that_cannot_be_saved_stays_as_it_was(tmp_path: Path, keys: KeyFile) -> None:

@@ -46,6 +46,8 @@ class KeyRing:
         self._sealed = sealed
         # Those of a snapshot that is not installed yet: nothing shows that they are needed.
         self._awaited: frozenset[bytes] = frozenset()
+        # How often keys have come with snapshots, or those were installed.
+        self._arrivals = 0
         self._lock = threading.Lock()
         self.sealer = Sealer(active, self._others.values())
 
@@ -153,6 +155,7 @@ class KeyRing:
         """Know also ``keys``, with which a snapshot is sealed; they stay until it is installed."""
         keys = tuple(keys)
         with self._lock:
+            self._arrivals += 1
             self._awaited |= {key.id for key in keys}
             others = dict(self._others)
             others.update({key.id: key for key in keys if key.id != self._active.id})
@@ -163,15 +166,34 @@ class KeyRing:
     def installed(self) -> None:
         """What is sealed with adopted keys lies in the directory now."""
         with self._lock:
+            self._arrivals += 1
             self._awaited = frozenset()
 
-    def drop(self, ids: Collection[bytes]) -> None:
-        """Forget keys with which nothing is sealed any more, but those that are awaited."""
+    @property
+    def droppable_ids(self) -> frozenset[bytes]:
+        """The keys that leave when nothing is sealed with them."""
         with self._lock:
+            return frozenset(self._others) - self._awaited
+
+    @property
+    def arrivals(self) -> int:
+        """A number that changes when a snapshot's keys come, and when it is installed."""
+        with self._lock:
+            return self._arrivals
+
+    def drop(self, ids: Collection[bytes], arrivals: int) -> bool:
+        """Forget keys with which nothing is sealed any more, but those that are awaited.
+
+        False, and nothing is forgotten, if ``arrivals`` is not what it was when that was looked at.
+        """
+        with self._lock:
+            if self._arrivals != arrivals:
+                return False
             gone = frozenset(ids) - self._awaited
             others = {id_: key for id_, key in self._others.items() if id_ not in gone}
             if others != self._others:
                 self._save_as(self._active, others)
+            return True
 
     def _save_as(
         self, active: DataKey, others: dict[bytes, DataKey], *, rewrap: bool = False

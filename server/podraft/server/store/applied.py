@@ -107,8 +107,6 @@ class AppliedState:
             revision=lambda: self._keyspace.revision,
             compacted=lambda: self._compacted,
         )
-        # Called when a snapshot has replaced the state.
-        self.replaced: Callable[[], None] = lambda: None
         self._compared = compared
         self._scrubbing = Scrubbing(lambda: self._keyspace, options, failed)
         self._retention_task = self._loop.create_task(self._keep_retention())
@@ -260,7 +258,6 @@ class AppliedState:
             watcher.fail(SlowWatcherError("a snapshot replaced the state"))
             self._watchers.remove(watcher)
         self._ring.installed()
-        self.replaced()
         loaded.clear()
         await asyncio.to_thread(release_freed_memory)
 

@@ -49,9 +49,7 @@ class ResealedLog(Protocol):
 
 
 class ResealedState(Protocol):
-    """The applied state whose history file is rewritten; ``replaced`` is called when another is."""
-
-    replaced: Callable[[], None]
+    """The applied state whose history file is rewritten."""
 
     async def reseal(self, tell: Callable[[float], None]) -> None:
         """Seal every entry of the history file with the active key."""
@@ -70,19 +68,11 @@ class Resealing:
         self._wal = wal
         self._log = log
         self._told_s = 0.0
-        self._look = asyncio.Event()
-        # How often the history file was replaced: what was found in another does not count.
-        self._replacements = 0
-        state.replaced = self._replaced
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
         """Rewrite no further; the next start goes on."""
         self._task.cancel()
-
-    def _replaced(self) -> None:
-        self._replacements += 1
-        self._look.set()
 
     async def _run(self) -> None:
         while True:
@@ -93,11 +83,7 @@ class Resealing:
                 # Whatever reads or writes the same files for its own sake decides what it means.
                 _LOG.error("the keys of the data at rest are not rotated: %s", error)
                 pause_s = _AGAIN_AFTER_S
-            try:
-                await asyncio.wait_for(self._look.wait(), pause_s)
-            except TimeoutError:
-                continue
-            self._look.clear()
+            await asyncio.sleep(pause_s)
 
     async def _step(self) -> None:
         # One system call: cheaper than whatever could tell of it.
@@ -105,15 +91,14 @@ class Resealing:
             await asyncio.to_thread(self._ring.rotate)
             self._wanted.unlink()
             _LOG.warning("the keys of the data at rest were rotated: what is older is rewritten")
-        old = self._ring.old_ids
+        arrivals, old = self._ring.arrivals, self._ring.droppable_ids
         if not old:
             return
-        replacements = self._replacements
         self._tell(0.0)
         await reseal_log(self._wal, self._log)
         await self._state.reseal(self._tell)
-        if self._replacements == replacements:
-            await asyncio.to_thread(self._ring.drop, old)
+        # What was found in a history file that a snapshot has replaced meanwhile does not count.
+        if await asyncio.to_thread(self._ring.drop, old, arrivals):
             self._progress.unlink(missing_ok=True)
             _LOG.warning("all data at rest is sealed with the newest key; older ones are forgotten")
 

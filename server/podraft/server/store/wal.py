@@ -24,7 +24,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
@@ -292,11 +292,23 @@ class Wal:
 
     def _frames(self, segment: _Segment) -> Iterator[tuple[int, _Frame]]:
         """Yield the whole frames of a segment, and where they begin."""
-        with segment.path.open("rb") as file, _mapped(file) as data:
+        # Not mapped: a segment that is removed meanwhile is cut off bit by bit.
+        with segment.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
             offset = _SEGMENT_HEADER.size
-            while (frame := self._valid_frame(data, offset)) is not None:
-                yield offset, frame
-                offset = frame.end
+            while True:
+                head = os.pread(file.fileno(), _FRAME_HEADER.size, offset)
+                if len(head) < _FRAME_HEADER.size:
+                    return
+                length = _FRAME_HEADER.unpack(head)[2]
+                if offset + len(head) + length > size:
+                    return
+                body = os.pread(file.fileno(), length, offset + len(head))
+                frame = self._valid_frame(head + body, 0)
+                if frame is None:
+                    return
+                yield offset, replace(frame, end=offset + frame.end)
+                offset += frame.end
 
     def _seal_old_segments(self) -> None:
         """Rewrite what an older version left without a seal; a crash in between does no harm."""
@@ -394,7 +406,7 @@ class Wal:
                 _wipe(segment.path, offset, max(size, self._segment_bytes))
                 self.repaired_bytes = size - offset if torn else 0
 
-    def _valid_frame(self, data: mmap.mmap, offset: int) -> _Frame | None:
+    def _valid_frame(self, data: mmap.mmap | bytes, offset: int) -> _Frame | None:
         body_start = offset + _FRAME_HEADER.size
         if body_start > len(data):
             return None
