@@ -216,16 +216,28 @@ async def _encoded(
         if size > _RESPONSE_BYTES_MAX:
             yield b"".join(pending), reached
             pending, size = [], 0
-        with work:
-            for event in group:
-                if (told := event.encoded_for(selection)) is not None:
-                    pending.append(told)
-                    size += len(told)
-                if work.is_long:
-                    await work.pause()
+        try:
+            encoded = await _selected(group, selection, work)
+        except OverBudgetError:
+            if reached:
+                yield b"".join(pending), reached
+            raise
+        pending += encoded
+        size += sum(map(len, encoded))
         reached = revision
     if events:
         yield b"".join(pending), reached
+
+
+async def _selected(events: Iterable[FeedEvent], selection: Selection, work: Work) -> list[bytes]:
+    encoded = []
+    with work:
+        for event in events:
+            if (told := event.encoded_for(selection)) is not None:
+                encoded.append(told)
+            if work.is_long:
+                await work.pause()
+    return encoded
 
 
 def _parse_revision(text: str) -> int:
