@@ -316,6 +316,8 @@ def test_starts_leave_one_token_behind(tmp_path: Path) -> None:
 
 def test_failed_joins_are_bounded_and_told_without_the_token() -> None:
     with running() as process:
+        # Without any token the port would not even be open.
+        token_of(process.config())
         guessed = f"podraft1.{'0' * 12}.{'1' * 40}.{'2' * 64}"
         codes = set()
         for _ in range(101):

@@ -338,6 +338,8 @@ def test_an_expired_token_makes_no_server(group: GrowingGroup) -> None:
 
     asyncio.run(store())
     group.first("a")
+    # Another token is valid: else the port would not even be open.
+    ask(a, lambda client: client.create_join_token(600))
     done = try_start(group.directory / "b", *group.join_arguments("b", a, made.text))
     assert done.returncode == 1
     assert "the join token has expired" in done.stderr
