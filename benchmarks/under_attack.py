@@ -6,7 +6,8 @@ An administrator creates a ConfigMap and reads it back, fifty times a second, an
 first, then beside connections that say nothing, readers that take nothing of a list of 10 MiB, a
 node that does all that a node can do as fast as it can, and the holder of a join token who does the
 same at the join port.  Told are the administrator's latencies, the server's memory, and whether
-anything was lost or ended: an acknowledged object, an event of the watch, a process.
+anything was lost or ended: an acknowledged object, an event of the watch, a process.  Then, and if
+a call of the administrator failed, it ends with a status of 1.
 """
 
 from __future__ import annotations
@@ -336,6 +337,8 @@ def main() -> None:
         )
         for failure in attacked.failures[:3]:
             print("failed:", failure)
+        if lost or unseen or gone or attacked.failures or server.process.poll() is not None:
+            sys.exit("something was lost, ended or refused")
 
 
 if __name__ == "__main__":

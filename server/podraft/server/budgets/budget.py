@@ -106,7 +106,7 @@ LIMITS: Final[Mapping[Role, RoleLimits]] = {
     ),
     Role.OTHERS: RoleLimits(
         # Events live for an hour: of one node there are never more than some 9,000.
-        Limits(_at_once(8, 128, 1_024, 16, 4, 8), Rate(400.0, 400.0), Rate(2.0, 2_000.0)),
+        Limits(_at_once(8, 128, 1_024, 16, 4, 8), Rate(200.0, 400.0), Rate(2.0, 2_000.0)),
         _at_once(16_384, 4_096, 20_000, 256, 12, 32),
     ),
     Role.STRANGERS: RoleLimits(
@@ -170,6 +170,11 @@ class Holder:
         self._events = _Bucket(self._limits.events)
 
     @property
+    def role(self) -> Role:
+        """Whose sum it shares."""
+        return self._sum.role
+
+    @property
     def idle(self) -> bool:
         """Whether it holds nothing."""
         return not any(self.used.values())
@@ -190,6 +195,14 @@ class Holder:
         self.used[resource] = mine + amount
         total.used[resource] = ours + amount
         return None
+
+    def fits(self, resource: Resource, amount: int) -> bool:
+        """Say whether ``take`` would take it."""
+        total = self._sum
+        mine, ours = self.used[resource], total.used[resource]
+        return (not mine or mine + amount <= self._limits.at_once[resource]) and (
+            not ours or ours + amount <= total.limits.in_sum[resource]
+        )
 
     def give_back(self, resource: Resource, amount: int = 1) -> None:
         """Give back what was taken."""
@@ -218,21 +231,19 @@ class Holder:
 
     # Connections are counted as they are found out; who has too many is told at its next call.
 
-    def connected(self) -> None:
-        """Count a connection more."""
+    def connected(self) -> bool:
+        """Count a connection more; return whether it is one too many."""
         self.used[Resource.CONNECTIONS] += 1
         self._sum.used[Resource.CONNECTIONS] += 1
+        return self.used[Resource.CONNECTIONS] > self._limits.at_once[Resource.CONNECTIONS]
 
     def disconnected(self) -> None:
         """Count one less."""
         self.give_back(Resource.CONNECTIONS)
 
-    def too_many_connections(self) -> Exceeded | None:
-        """Return what is exceeded, if there is one too many."""
-        limit = self._limits.at_once[Resource.CONNECTIONS]
-        if self.used[Resource.CONNECTIONS] > limit:
-            return Exceeded(Resource.CONNECTIONS, limit, self.name)
-        return None
+    def too_many_connections(self) -> Exceeded:
+        """Return what is exceeded if there is one too many."""
+        return Exceeded(Resource.CONNECTIONS, self._limits.at_once[Resource.CONNECTIONS], self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ def connections_max(descriptor_limit: int) -> int:
 class Owner(Protocol):
     """Whose a connection is."""
 
-    def connected(self) -> None:
-        """Count a connection more."""
+    def connected(self) -> bool:
+        """Count a connection more; return whether it is one too many."""
 
     def disconnected(self) -> None:
         """Count one less."""
@@ -63,8 +63,9 @@ class Owner(Protocol):
 class Anyone:
     """An owner whose connections are not counted: it is enough to know it."""
 
-    def connected(self) -> None:
+    def connected(self) -> bool:
         """Count nothing."""
+        return False
 
     def disconnected(self) -> None:
         """Count nothing."""
@@ -83,6 +84,7 @@ class Connections:
         self._sockets = OwnSockets(())
         self._known: dict[str, Owner] = {}
         self._known_peers: dict[Peer, str] = {}
+        self._too_many: set[str] = set()
         self._strangers: dict[Peer, Stranger] = {}
         self._open: dict[Peer, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -105,19 +107,29 @@ class Connections:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def recognize(self, peer: str, owner: Owner) -> None:
-        """Know from now on whose the connection from ``peer`` (gRPC's words) is."""
+    def recognize(self, peer: str, owner: Owner) -> bool:
+        """Know from now on whose the connection from ``peer`` (gRPC's words) is.
+
+        Returns whether it is one too many; those that were there before are not.
+        """
         before = self._known.get(peer)
         if before is owner:
-            return
+            return peer in self._too_many
         if before is not None:
             before.disconnected()
-        owner.connected()
+        self._too_many.discard(peer)
+        if owner.connected():
+            self._too_many.add(peer)
         self._known[peer] = owner
         address = peer_of(peer)
         if address is not None:
             self._known_peers[address] = peer
             self._strangers.pop(address, None)
+        return peer in self._too_many
+
+    def is_too_many(self, peer: str) -> bool:
+        """Say whether the connection is one that its owner has too many."""
+        return peer in self._too_many
 
     def owner(self, peer: str) -> Owner | None:
         """Return whose the connection from ``peer`` (gRPC's words) is; None: not known."""
@@ -162,6 +174,8 @@ class Connections:
         for peer in known.keys() - self._open.keys():
             text = self._known_peers.pop(peer, None)
             owner = self._known.pop(text, None) if text is not None else None
+            if text is not None:
+                self._too_many.discard(text)
             if owner is not None:
                 owner.disconnected()
         now_s = self._clock()

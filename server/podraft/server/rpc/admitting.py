@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource
+from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
 from podraft.server.budgets.connections import Connections
 from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.errors import send as send_message
@@ -29,8 +29,8 @@ _BYTES_PER_COST: Final = 1024
 _ON_THE_WAY_S: Final = 20.0
 _BYTES_PER_S: Final = 128 * 1024
 # If others wait for its room.
-_ON_THE_WAY_WANTED_S: Final = 5.0
-_BYTES_PER_S_WANTED: Final = 1024 * 1024
+_ON_THE_WAY_WANTED_S: Final = 3.0
+_BYTES_PER_S_WANTED: Final = 4 * 1024 * 1024
 _ROOM_S_MAX: Final = 30.0
 # A caller that is refused waits a little for the answer, or it would ask again at once: so that one
 # caller's refusals are about so many a second.  Who has that many waiting is disconnected.
@@ -39,7 +39,7 @@ _REFUSAL_S_MAX: Final = 10.0
 _REFUSALS_PER_S: Final = 32
 _REFUSALS_MAX: Final = 2_048
 # Connections beyond a caller's limit wait for their refusal like calls; beyond so many more, not.
-_CONNECTIONS_TOLERATED: Final = 64
+_CONNECTIONS_TOLERATED: Final = 256
 
 
 class Call:
@@ -145,10 +145,9 @@ class Call:
 class _Waiting:
     """A call that waits for room."""
 
-    __slots__ = ("amount", "call", "granted", "resource")
+    __slots__ = ("amount", "granted", "resource")
 
-    def __init__(self, call: Call, resource: Resource, amount: int) -> None:
-        self.call = call
+    def __init__(self, resource: Resource, amount: int) -> None:
         self.resource = resource
         self.amount = amount
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -169,7 +168,8 @@ class Gate:
         self.now_s = now_s
         # Calls whose peer has to send or take bytes now, and how many are known of.
         self.moving: dict[Call, int] = {}
-        self._waiting: deque[_Waiting] = deque()
+        # Who waits for a resource of a role, by holder, the newest last.
+        self._waiting: dict[tuple[Role, Resource], dict[Holder, deque[_Waiting]]] = {}
         self._refusing: dict[object, int] = {}
         # How many connections were ended because their peer stood still, or would not listen.
         self.ended = 0
@@ -181,15 +181,14 @@ class Gate:
             RefusedError: Its caller has too many already.
         """
         call = Call(self, context, holder, resource)
-        self.connections.recognize(call.peer, holder)
-        exceeded = holder.too_many_connections()
-        if exceeded is not None:
+        if self.connections.recognize(call.peer, holder):
+            exceeded = holder.too_many_connections()
             if holder.used[Resource.CONNECTIONS] > exceeded.limit + _CONNECTIONS_TOLERATED:
                 self.end(call.peer)
             raise refusal(holder, exceeded)
-        exceeded = holder.take(resource)
-        if exceeded is not None:
-            raise refusal(holder, exceeded)
+        refused = holder.take(resource)
+        if refused is not None:
+            raise refusal(holder, refused)
         # The stubs of gRPC's versions differ in how they call this type.
         end: Any = call.end
         context.add_done_callback(end)
@@ -212,7 +211,7 @@ class Gate:
                 self._refusing[owner] = left
             else:
                 del self._refusing[owner]
-        if isinstance(owner, Holder) and owner.too_many_connections() is not None:
+        if self.connections.is_too_many(peer):
             self.end(peer)
 
     def end(self, peer: str) -> None:
@@ -226,47 +225,54 @@ class Gate:
         Raises:
             RefusedError: That does not happen in time.
         """
-        waiting = _Waiting(call, exceeded.resource, amount)
-        self._waiting.append(waiting)
+        resource, holder = exceeded.resource, call.holder
+        waiting = _Waiting(resource, amount)
+        queues = self._waiting.setdefault((holder.role, resource), {})
+        queues.setdefault(holder, deque()).append(waiting)
         try:
             async with asyncio.timeout(_ROOM_S_MAX):
                 await waiting.granted
         except BaseException as error:
             if waiting.granted.done() and not waiting.granted.cancelled():
-                self.give_back(call.holder, exceeded.resource, amount)
+                self.give_back(holder, resource, amount)
             else:
-                self._waiting.remove(waiting)
+                queue = queues[holder]
+                queue.remove(waiting)
+                if not queue:
+                    del queues[holder]
             if isinstance(error, TimeoutError):
-                raise refusal(call.holder, exceeded) from None
+                raise refusal(holder, exceeded) from None
             raise
 
     def give_back(self, holder: Holder, resource: Resource, amount: int) -> None:
         """Give back what a call held; whoever waits for it gets it."""
         holder.give_back(resource, amount)
-        if not self._waiting:
-            return
-        still: deque[_Waiting] = deque()
+        queues = self._waiting.get((holder.role, resource))
+        if queues:
+            for each in list(queues):
+                self._grant(each, queues)
+
+    @staticmethod
+    def _grant(holder: Holder, queues: dict[Holder, deque[_Waiting]]) -> None:
+        """Give those of a holder who wait what there is."""
+        queue = queues[holder]
         # The newest first: if many stand still, whoever comes now need not stand behind them.
-        for each in reversed(self._waiting):
-            fits = (
-                each.resource is resource
-                and not each.granted.done()
-                and each.call.holder.take(resource, each.amount) is None
-            )
-            if fits:
-                each.granted.set_result(None)
-            else:
-                still.appendleft(each)
-        self._waiting = still
+        while queue and holder.fits(queue[-1].resource, queue[-1].amount):
+            waiting = queue.pop()
+            if not waiting.granted.done():
+                holder.take(waiting.resource, waiting.amount)
+                waiting.granted.set_result(None)
+        if not queue:
+            del queues[holder]
 
     def end_who_stands_still(self) -> None:
         """End the connections of peers that do not send or take their bytes in time."""
         now_s = self.now_s()
-        wanted = bool(self._waiting)
+        wanted = {role for (role, _), queues in self._waiting.items() if queues}
         for peer in {
             call.peer
             for call, size in self.moving.items()
-            if call.stands_still(size, now_s, wanted=wanted)
+            if call.stands_still(size, now_s, wanted=call.holder.role in wanted)
         }:
             self.end(peer)
 
