@@ -111,4 +111,5 @@ def test_whoever_holds_something_is_remembered_however_many_come():
 def test_the_sums_of_nodes_leave_room_in_memory():
     nodes = LIMITS[Role.OTHERS].in_sum
     # 8 MiB for each request that is being received, answers twice.
-    assert nodes[Resource.RECEIVING] * 8 + 2 * nodes[Resource.ANSWERS] // 2**20 <= 160
+    answers = nodes[Resource.ANSWERS] + nodes[Resource.LARGE_ANSWERS]
+    assert nodes[Resource.RECEIVING] * 8 + 2 * answers // 2**20 <= 240

@@ -33,6 +33,7 @@ class Resource(StrEnum):
     STREAMS = "log and exec streams"
     RECEIVING = "requests that are being received"
     ANSWERS = "bytes of answers on their way"
+    LARGE_ANSWERS = "bytes of large answers on their way"
     PAST = "lists of former states"
     RATE = "calls per second"
     EVENTS = "Events per second"
@@ -87,7 +88,9 @@ def _at_once(
         Resource.WATCHES: watches,
         Resource.STREAMS: streams,
         Resource.RECEIVING: receiving,
+        # Whoever does not take large lists keeps nobody's watch waiting.
         Resource.ANSWERS: answers * _MIB,
+        Resource.LARGE_ANSWERS: answers * _MIB,
         Resource.PAST: _PAST_AT_ONCE,
     }
 
@@ -97,8 +100,8 @@ def _at_once(
 # that its pods mention.
 LIMITS: Final[Mapping[Role, RoleLimits]] = {
     Role.ADMINISTRATORS: RoleLimits(
-        Limits(_at_once(1_024, 4_096, 4_096, 512, 64, 64)),
-        _at_once(1_024, 4_096, 4_096, 512, 64, 64),
+        Limits(_at_once(1_024, 4_096, 4_096, 512, 64, 48)),
+        _at_once(1_024, 4_096, 4_096, 512, 64, 48),
     ),
     Role.COMPONENTS: RoleLimits(
         Limits(_at_once(64, 1_024, 512, 16, 16, 32), events=Rate(50.0, 5_000.0)),

@@ -23,6 +23,7 @@ from podraft.server.rpc.errors import send as send_message
 
 # Answers below this are not counted: their number is, as calls and watches.
 SMALL_BYTES: Final = 16 * 1024
+_LARGE_BYTES: Final = 1024 * 1024
 _BYTES_PER_COST: Final = 1024
 # How long the bytes of a request, or of an answer, may be on their way: for the first one, and
 # what is added for their number.  A peer that stands still has its connection ended.
@@ -45,12 +46,22 @@ _CONNECTIONS_TOLERATED: Final = 256
 class Call:
     """What one call holds; ended by gRPC, whatever becomes of it."""
 
-    __slots__ = ("_gate", "_held", "_moving_since_s", "_room", "context", "holder", "peer")
+    __slots__ = (
+        "_gate",
+        "_held",
+        "_moving_since_s",
+        "_room",
+        "_room_of",
+        "context",
+        "holder",
+        "peer",
+    )
 
     def __init__(self, gate: Gate, context: Context, holder: Holder, held: Resource) -> None:
         self._gate = gate
         self._held = [held]
         self._room = 0
+        self._room_of = Resource.ANSWERS
         self._moving_since_s = 0.0
         self.context = context
         self.holder = holder
@@ -100,7 +111,8 @@ class Call:
         """Wait until an answer of ``size`` bytes may be composed; it counts until the call ends."""
         if size <= SMALL_BYTES:
             return
-        exceeded = self.holder.take(Resource.ANSWERS, size)
+        self._room_of = Resource.LARGE_ANSWERS if size > _LARGE_BYTES else Resource.ANSWERS
+        exceeded = self.holder.take(self._room_of, size)
         if exceeded is not None:
             await self._gate.wait_for(self, exceeded, size)
         self._room += size
@@ -125,7 +137,7 @@ class Call:
         self._gate.moving.pop(self, None)
         if self._room:
             room, self._room = self._room, 0
-            self._gate.give_back(self.holder, Resource.ANSWERS, room)
+            self._gate.give_back(self.holder, self._room_of, room)
 
     def stands_still(self, size: int, now_s: float, *, wanted: bool) -> bool:
         """Say whether the peer has had more than enough time for ``size`` bytes."""
