@@ -30,7 +30,7 @@ _BYTES_PER_COST: Final = 1024
 _ON_THE_WAY_S: Final = 20.0
 _BYTES_PER_S: Final = 128 * 1024
 # If others wait for its room.
-_ON_THE_WAY_WANTED_S: Final = 3.0
+_ON_THE_WAY_WANTED_S: Final = 5.0
 _BYTES_PER_S_WANTED: Final = 4 * 1024 * 1024
 _ROOM_S_MAX: Final = 30.0
 # A caller that is refused waits a little for the answer, or it would ask again at once: so that one
