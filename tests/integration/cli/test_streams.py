@@ -11,11 +11,13 @@ import signal
 import struct
 import subprocess
 import termios
+import tty
 from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
 
+from podraft.cli.terminal_text import TerminalText
 from support.cli_agent import PREVIOUS, cli_agent
 from support.cli_server import COMMAND, CliServer, cli_server
 from support.waiting import eventually
@@ -46,6 +48,36 @@ def test_what_a_container_wrote_comes_out_byte_by_byte(server: CliServer) -> Non
     head = b"[pod/web/main] "
     lines = _output(server, "logs", "web", "-c", "main", "--previous", "--prefix")
     assert lines == b"".join(head + line + b"\n" for line in PREVIOUS.split(b"\n"))
+
+
+def _on_terminal(server: CliServer, *arguments: str) -> bytes:
+    """Run a command whose output is a terminal that changes nothing; return what that got."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=theirs, env=server.environment()
+    )
+    os.close(theirs)
+    received = b""
+    with contextlib.suppress(OSError):  # The other end has closed.
+        while data := os.read(ours, 65536):
+            received += data
+    os.close(ours)
+    assert process.wait(20) == 0
+    return received
+
+
+def test_to_a_terminal_only_text_and_colours_pass_unless_all_is_asked_for(
+    server: CliServer,
+) -> None:
+    evil = r"\033]0;title\007 \033[31mred\033[0m \033[2J"
+    printed = ("exec", "web", "-c", "main", "--", "printf", evil)
+    assert _on_terminal(server, *printed) == (b"\\x1b]0;title\\x07 \x1b[31mred\x1b[0m \\x1b[2J")
+    assert _output(server, *printed) == b"\x1b]0;title\x07 \x1b[31mred\x1b[0m \x1b[2J"
+    previous = ("logs", "web", "-c", "main", "--previous")
+    assert _on_terminal(server, *previous, "--raw") == PREVIOUS
+    shown = TerminalText()
+    assert _on_terminal(server, *previous) == shown.feed(PREVIOUS) + shown.finish()
 
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
