@@ -259,14 +259,34 @@ def test_the_api_reaches_a_pod_at_its_own_node_only(server: ServerProcess, liste
     }
     name = listening.replace(" ", "-").lower()
 
-    async def scenario(client: Client) -> None:
-        await client.nodes.create(example(kinds.NODE, f"victim-{name}"))
-        with pytest.raises(UnavailableError, match="cannot be reached"):
-            await _read_logs(f"victim-{name}", fake.port, client)
-
     with impostor(pairs[listening], authority.certificate) as fake:
-        as_client(server.config(), scenario)
+        as_client(server.config(), partial(_ask_impostor, f"victim-{name}", fake.port))
         assert fake.calls == []
+
+
+def test_no_node_can_be_called_as_the_api_calls_another(
+    server: ServerProcess, joined: Callable[[str], KeyPair]
+) -> None:
+    """A name that is made of another node's key and name is no name, or not what is dialled."""
+    authority = ensure_pki(server.data_dir / "pki", addresses=()).authority
+    certificate = x509.load_pem_x509_certificate(joined("vk1").certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    dialled = names.get_values_for_type(x509.DNSName)
+    for name in {each.removesuffix("._nodes.podraft") for each in dialled} - {"vk1"}:
+        try:
+            pair = joined(name)
+        except grpc.RpcError as error:
+            assert code_of(error) is grpc.StatusCode.INVALID_ARGUMENT
+            continue
+        with impostor(pair, authority.certificate) as fake:
+            as_client(server.config(), partial(_ask_impostor, "vk1", fake.port))
+            assert fake.calls == []
+
+
+async def _ask_impostor(node_name: str, port: int, client: Client) -> None:
+    await client.nodes.create(example(kinds.NODE, node_name))
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        await _read_logs(node_name, port, client)
 
 
 @pytest.mark.parametrize(

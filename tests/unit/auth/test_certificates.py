@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from podraft.client.config import SERVER_NAME
-from podraft.server.auth.certificates import CertificateAuthority
+from podraft.server.auth.certificates import CertificateAuthority, node_server_name
 from podraft.server.auth.identity import (
     Identity,
     IdentityError,
@@ -22,6 +22,7 @@ from podraft.server.auth.identity import (
 from podraft.server.auth.signing_requests import (
     REQUEST_BYTES_MAX,
     CertificateRequestError,
+    key_fingerprint,
     new_request,
     read_request,
 )
@@ -70,10 +71,10 @@ def test_a_signing_request_cannot_choose_its_subject_or_extensions() -> None:
     certificate = x509.load_pem_x509_certificate(signed)
     assert certificate.public_key() == key.public_key()
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert {name.value.partition(".")[2] for name in names} == {
-        "_nodes.podraft",
-        "n1._nodes.podraft",
-    }
+    of_key = node_server_name("n1", key_fingerprint(key.public_key()))
+    assert {name.value for name in names} == {"n1._nodes.podraft", of_key}
+    # Nothing that follows a node's name could be part of another one's.
+    assert of_key.startswith("n1._")
     assert len(list(names)) == 2
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert usages(certificate) == {

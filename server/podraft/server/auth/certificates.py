@@ -283,6 +283,10 @@ def member_server_name(member_name: str) -> str:
 
 
 def node_server_name(node_name: str, key: str = "") -> str:
-    """Return the DNS name in a node's certificate, or its other one, which says its key, too."""
-    name = f"{node_name}._nodes.podraft"
-    return f"k{key[:_KEY_DIGITS]}.{name}" if key else name
+    """Return the DNS name in a node's certificate, or its other one, which says its key, too.
+
+    What follows a node's name begins with an underscore, which no node's name has: or a node
+    could be called like another one's key and name.
+    """
+    of_key = f"._k{key[:_KEY_DIGITS]}" if key else ""
+    return f"{node_name}{of_key}._nodes.podraft"
