@@ -41,6 +41,11 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 # Kubernetes' limit for a request, too: more is no manifest but a file in the wrong place.
 MAX_JSON_BYTES = 3 * 1024 * 1024
+# Twice of what an object may have: parsing cannot be interrupted, and takes longest for these.
+MAX_JSON_VALUES = 50_000
+# Shorter text is parsed quickly, whatever it says.
+_COUNTED_JSON_BYTES = 128 * 1024
+_NUMBER_CHARACTERS_MAX = 400
 
 _LISTS: dict[str, AnyKind] = {kind.list_message.DESCRIPTOR.full_name: kind for kind in kinds.KINDS}
 _NONE: frozenset[str] = frozenset()
@@ -123,8 +128,16 @@ def decode_json(data: bytes | str) -> dict[str, Any]:
     """
     if len(data) > MAX_JSON_BYTES:
         raise InvalidObjectError.of("", f"larger than {MAX_JSON_BYTES} bytes: {len(data)}")
+    if len(data) > _COUNTED_JSON_BYTES and _values_at_most(data) > MAX_JSON_VALUES:
+        raise InvalidObjectError.of("", f"more than {MAX_JSON_VALUES} values")
     try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            data,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=lambda text: int(_bounded(text)),
+            parse_float=lambda text: float(_bounded(text)),
+        )
     except RecursionError:
         raise InvalidObjectError.of("", "nested too deeply") from None
     except ValueError as error:  # JSON and UTF-8 errors alike.
@@ -132,6 +145,17 @@ def decode_json(data: bytes | str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidObjectError.of("", f"expected object, got {described(value)}")
     return value
+
+
+def _values_at_most(data: bytes | str) -> int:
+    """Return how many values a JSON text has at most; what stands in its strings is none."""
+    text = data if isinstance(data, bytes) else data.encode(errors="replace")
+    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    strings = text.count(b'"') // 2
+    if strings > 2 * MAX_JSON_VALUES:  # A value has one key at most.
+        return strings // 2
+    outside = b"".join(text.split(b'"')[::2])
+    return 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,6 +167,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"the key {shown(key)} stands twice in one object")
             seen.add(key)
     return result
+
+
+def _bounded(number: str) -> str:
+    # Reading digits takes ever longer with their number, and no field holds so many.
+    if len(number) > _NUMBER_CHARACTERS_MAX:
+        raise ValueError(f"a number of {len(number)} characters: no field holds it")
+    return number
 
 
 def _no_constant(name: str) -> None:

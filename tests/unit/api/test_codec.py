@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podraft.api import codec
+from podraft.api.codec import MAX_JSON_VALUES
 from podraft.api.core.v1 import config_pb2, pod_pb2
 from podraft.api.violations import InvalidObjectError, Violation
 from support.any_object import TEXTS, objects
@@ -345,3 +346,22 @@ def test_text_that_utf_8_cannot_encode_is_a_violation() -> None:
         codec.from_json(manifest)
     expected = "expected text, got characters that UTF-8 cannot encode"
     assert caught.value.violations == (Violation("metadata.name", expected),)
+
+
+def test_json_of_very_many_values_is_refused_before_it_is_read():
+    many = 2 * MAX_JSON_VALUES
+    lists, pairs, numbers = "[]," * many + "[]", '"a":1,' * many + '"b":1', "1," * many + "1"
+    for value in (f"[{lists}]", f"{{{pairs}}}", f"[{numbers}]"):
+        with pytest.raises(InvalidObjectError, match=r"more than 50000 values"):
+            codec.decode_json('{"a":' + value + "}")
+
+
+def test_what_stands_in_texts_is_no_value():
+    text = json.dumps({"data": {"a": '[{"b\\":1},{}]' * 60_000, "c\\": "\\"}})
+    assert codec.decode_json(text) == json.loads(text)
+
+
+def test_numbers_that_no_field_holds_are_refused_before_they_are_read():
+    for number in ("1" * 5_000, "1." + "1" * 5_000):
+        with pytest.raises(InvalidObjectError, match="no field holds it"):
+            codec.decode_json('{"a":' + number + "}")

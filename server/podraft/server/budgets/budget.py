@@ -63,7 +63,7 @@ NO_BOUND: Final = Rate(0.0, 0.0)
 class Limits:
     """What may be held at once, of each resource; how fast calls may come, and new Events.
 
-    A call costs one, and one more for each KiB of what it is to write.
+    A call costs one, and one more for each KiB of its request.
     """
 
     at_once: Mapping[Resource, int]

@@ -88,13 +88,13 @@ class Call:
             raise RefusedError(Code.INVALID_ARGUMENT, "the call ended without a message")
         return message
 
-    async def charge(self, written_bytes: int = 0) -> None:
-        """Wait for the turn of a call that is to write so many bytes; few have to.
+    async def charge(self, request_bytes: int = 0) -> None:
+        """Wait for the turn of a call with a request of so many bytes; few have to.
 
         Raises:
             RefusedError: It comes too late.
         """
-        wait = self.holder.charge(1 + written_bytes // _BYTES_PER_COST, self._gate.now_s())
+        wait = self.holder.charge(1 + request_bytes // _BYTES_PER_COST, self._gate.now_s())
         if isinstance(wait, Exceeded):
             raise refusal(self.holder, wait)
         if wait:

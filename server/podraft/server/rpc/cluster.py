@@ -35,6 +35,8 @@ from podraft.server.rpc.writes import Outcome, Writer
 from podraft.server.state.datastore import Datastore
 
 WRITES_MAX: Final = 5000
+# Of processor time: enough for that many writes, and what is unpacked in it is bounded in memory.
+_UNPACKING_S: Final = 1.0
 
 _TYPE_URL: Final = "type.googleapis.com/"
 _COMMIT: Final = "/podraft.api.cluster.v1.CommitService/"
@@ -69,11 +71,15 @@ class CommitService:
                 f"the commit has {len(request.writes)} writes; at most {WRITES_MAX} are taken",
             )
         operations = []
-        for index, write in enumerate(request.writes):
-            try:
-                operations.append(of_write(write))
-            except RefusedError as error:
-                raise errors.located(error, index) from None
+        work = self._writer.turns.work(caller.author, _UNPACKING_S)
+        with work:
+            for index, write in enumerate(request.writes):
+                try:
+                    operations.append(of_write(write))
+                except RefusedError as error:
+                    raise errors.located(error, index) from None
+                if work.is_long:
+                    await work.pause()
         outcome = await self._writer.write(
             operations,
             caller,

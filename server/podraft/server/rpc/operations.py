@@ -19,6 +19,7 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.rpc.errors import invalid
+from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
     kind = kinds.by_message_name(name)
     if kind is None:
         raise invalid(f"{field}.typeUrl", f"{shown(packed.type_url)} is no stored kind")
+    if has_too_many_fields(packed.value, kind.message):
+        raise invalid(f"{field}.value", f"has more than {FIELDS_MAX} fields")
     try:
         return kind, kind.message.FromString(packed.value)
     except DecodeError:

@@ -28,6 +28,7 @@ from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.results import Result
+from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Datastore, Record, Repeated, RevisionCompactedError
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 from podraft.server.state.revisions import revision_suffix
@@ -57,11 +58,13 @@ class Call:
 WITHOUT_ID: Final = Call()
 
 
-def identified(author: bytes, request_id: bytes, operations: Sequence[Operation]) -> Call:
+async def identified(
+    author: bytes, request_id: bytes, operations: Sequence[Operation], work: Work
+) -> Call:
     """Return what the store calls a user's call; it is the same on every server.
 
     Raises:
-        RefusedError: The id is not of the right length.
+        RefusedError: The id is not of the right length, or the call takes too much time.
     """
     if not request_id:
         return WITHOUT_ID
@@ -71,11 +74,14 @@ def identified(author: bytes, request_id: bytes, operations: Sequence[Operation]
         )
     # The id is the digest's key: who finds one on a disk cannot try guesses of a Secret on it.
     digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
-    for operation in operations:
-        what, message = _told(operation)
-        encoded = message.SerializeToString(deterministic=True)
-        digest.update(b"%d %b %d " % (len(what), what, len(encoded)))
-        digest.update(encoded)
+    with work:
+        for operation in operations:
+            what, message = _told(operation)
+            encoded = message.SerializeToString(deterministic=True)
+            digest.update(b"%d %b %d " % (len(what), what, len(encoded)))
+            digest.update(encoded)
+            if work.is_long:
+                await work.pause()
     request = blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
     return Call(request, digest.digest())
 

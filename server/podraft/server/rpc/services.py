@@ -16,7 +16,6 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
@@ -30,6 +29,7 @@ from podraft.server.rpc.freshness import reads_of
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
+from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 
@@ -67,7 +67,6 @@ def _handler(
     callers: Callers, counts: calls.Counts, request: type[Message], function: Unary
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
     gate = callers.gate
-    writes = hasattr(request, "options") or request is commit_pb2.CommitRequest
 
     async def handle(_: object, context: Context) -> bytes:
         started_s = time.monotonic()
@@ -75,7 +74,7 @@ def _handler(
             caller = callers.of(context)
             call = gate.enter(context, caller.holder)
             data = await call.receive()
-            await call.charge(len(data) if writes else 0)
+            await call.charge(len(data))
             # The request may have come long after the call.
             callers.check(caller)
             answer = await function(parsed(request, data), caller)
@@ -110,8 +109,12 @@ def parsed(request: type[Message], data: bytes) -> Any:
     Here and not by gRPC, which would answer that something unknown went wrong.
 
     Raises:
-        RefusedError: It encodes none.
+        RefusedError: It encodes none, or one of more parts than are parsed at once.
     """
+    if has_too_many_fields(data, request):
+        raise RefusedError(
+            errors.Code.INVALID_ARGUMENT, f"the request has more than {FIELDS_MAX} fields"
+        )
     try:
         return request.FromString(data)
     except DecodeError:
@@ -260,8 +263,9 @@ class KindServices:
             try:
                 caller = self._callers.of(context)
                 call = gate.enter(context, caller.holder, Resource.WATCHES)
-                request = parsed(requests_pb2.WatchRequest, await call.receive())
-                await call.charge()
+                data = await call.receive()
+                await call.charge(len(data))
+                request = parsed(requests_pb2.WatchRequest, data)
                 # The request may have come long after the call.
                 self._callers.check(caller)
                 attributes = Attributes(

@@ -60,7 +60,7 @@ class Writer:
         addresses: AddressRanges,
         turns: Turns,
     ) -> None:
-        self._turns = turns
+        self.turns = turns
         self._datastore = datastore
         self._asks_others = datastore if isinstance(datastore, AsksOthers) else None
         self._decoded = decoded
@@ -91,15 +91,16 @@ class Writer:
         """
         if not authorize.unrestricted:
             _check_named(operations, authorize, numbered=numbered)
+        work = self.turns.work(authorize.author)
         call = requests.WITHOUT_ID
         if not dry_run:
-            call = requests.identified(authorize.author, request_id, operations)
+            call = await requests.identified(authorize.author, request_id, operations, work)
         plan_once = partial(
             self._plan,
             operations,
             authorize,
             numbered,
-            self._turns.work(authorize.author),
+            work,
             dry_run=dry_run,
             call=call,
         )
