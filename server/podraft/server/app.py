@@ -18,7 +18,7 @@ from typing import Any
 
 from podraft.client import grpc_serving
 from podraft.client.descriptors import raise_descriptor_limit
-from podraft.server import arguments, logs, processes
+from podraft.server import argument_values, arguments, logs, processes
 from podraft.server.arguments import Arguments, StartError
 
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _loop_factory(given: Arguments) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes the event loop: uvloop's for the API if it is there, a tenth faster."""
-    if arguments.API in given.components and importlib.util.find_spec("uvloop") is not None:
+    if argument_values.API in given.components and importlib.util.find_spec("uvloop") is not None:
         factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module(
             "uvloop"
         ).new_event_loop
@@ -77,7 +77,7 @@ async def _run(given: Arguments) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if arguments.API in given.components:
+    if argument_values.API in given.components:
         from podraft.server import control_plane
 
         await control_plane.run(given, stop)
@@ -95,11 +95,11 @@ async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
     except ConfigError as error:
         raise StartError(str(error)) from None
     running: list[Awaitable[None]] = []
-    if arguments.SCHEDULER in given.components:
+    if argument_values.SCHEDULER in given.components:
         from podraft.server.scheduling import app as scheduling
 
         running.append(scheduling.run(config))
-    if arguments.CONTROLLERS in given.components:
+    if argument_values.CONTROLLERS in given.components:
         from podraft.server.controllers import app as controllers
 
         options = controllers.ControllerOptions(

@@ -7,26 +7,20 @@ returned has been checked; a bad flag ends the process with status 2 and one lin
 from __future__ import annotations
 
 import argparse
-import ipaddress
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from podraft.server import argument_values as values
 from podraft.server import logs
 from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
-from podraft.server.replication.roster import MEMBER_NAME
 from podraft.server.state.retention import Retention
 
 if TYPE_CHECKING:
     from podraft.server.encryption.key_encryption import KeyEncryption
     from podraft.server.external.address import EtcdAddress
 
-API: Final = "api"
-SCHEDULER: Final = "scheduler"
-CONTROLLERS: Final = "controllers"
-COMPONENTS: Final = (API, SCHEDULER, CONTROLLERS)
 HEARTBEATS_PER_ELECTION: Final = 5
 
 
@@ -76,8 +70,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     """Return the checked command line; on a mistake the process ends with status 2."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    components = COMPONENTS if given.components == ["all"] else tuple(given.components)
-    if API not in components and given.config is None:
+    components = values.COMPONENTS if given.components == ["all"] else tuple(given.components)
+    if values.API not in components and given.config is None:
         parser.error("--config is required when the component 'api' runs elsewhere")
     return Arguments(
         data_dir=given.data_dir,
@@ -130,14 +124,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--listen",
-        type=_address,
+        type=values.address,
         default="0.0.0.0:7443",
         metavar="HOST:PORT",
         help="where the API is served (default: %(default)s)",
     )
     add(
         "--join-listen",
-        type=_address,
+        type=values.address,
         default="0.0.0.0:7444",
         metavar="HOST:PORT",
         help="where machines join (default: %(default)s)",
@@ -146,21 +140,21 @@ def _parser() -> argparse.ArgumentParser:
         "--advertise-address",
         action="append",
         default=[],
-        type=_host,
+        type=values.host,
         metavar="HOST",
         help="an address or DNS name that the server's certificate shall hold; repeatable, "
         "the first is what the admin's configuration uses",
     )
     add(
         "--components",
-        type=_components,
+        type=values.components,
         default=["all"],
         metavar="NAME,...",
         help="all, or some of: api, scheduler, controllers (default: all)",
     )
     add(
         "--members",
-        type=_members,
+        type=values.members,
         default=(),
         metavar="NAME=HOST:PORT,...",
         help="the servers that keep the state together, three or five, this one included; the "
@@ -168,13 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--member-name",
-        type=_name,
+        type=values.name,
         metavar="NAME",
         help="this server's name in the group (with --join, by default, the machine's)",
     )
     add(
         "--member-address",
-        type=_address_or_nothing,
+        type=values.address_or_nothing,
         default="",
         metavar="HOST:PORT",
         help="where the other members reach this one.  A server that kept the state alone becomes "
@@ -182,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--member-listen",
-        type=_address_or_nothing,
+        type=values.address_or_nothing,
         default="",
         metavar="HOST:PORT",
         help="where to listen for the other members (default: every address, with the port of "
@@ -190,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--heartbeat-seconds",
-        type=_heartbeat_seconds,
+        type=values.heartbeat_seconds,
         default=0.1,
         metavar="SECONDS",
         help="how often the leader of a group shows that it is there; the same on each member "
@@ -198,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--election-seconds",
-        type=_election_seconds,
+        type=values.election_seconds,
         default=0.5,
         metavar="SECONDS",
         help="without a leader for so long, to twice as long, a member campaigns; the same on each "
@@ -206,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--join",
-        type=_address_or_nothing,
+        type=values.address_or_nothing,
         default="",
         metavar="HOST:PORT",
         help="join the group of that server, whose join port this is; once",
@@ -215,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--token-file", type=Path, metavar="FILE", help="a file that holds --token")
     add(
         "--pod-cidr",
-        type=_network,
+        type=values.network,
         default="10.244.0.0/16",
         metavar="CIDR",
         help="where nodes get their pods' addresses from (default: %(default)s)",
@@ -229,35 +223,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--history-hours",
-        type=_history_hours,
+        type=values.history_hours,
         default=24.0,
         metavar="HOURS",
         help="how far back one can look, and undo (default: 24)",
     )
     add(
         "--history-revisions",
-        type=_history_revisions,
+        type=values.history_revisions,
         default=1_000_000,
         metavar="COUNT",
         help="at most so many revisions are kept, however young (default: %(default)s)",
     )
     add(
         "--history-mebibytes",
-        type=_history_mebibytes,
+        type=values.history_mebibytes,
         default=2048,
         metavar="MIB",
         help="at most so much that was written is kept, however young (default: %(default)s)",
     )
     add(
         "--service-cidr",
-        type=_network,
+        type=values.network,
         default="10.96.0.0/16",
         metavar="CIDR",
         help="where services get their addresses from (default: %(default)s)",
     )
     add(
         "--node-port-range",
-        type=_port_range,
+        type=values.port_range,
         default=(30000, 32767),
         metavar="FIRST-LAST",
         help="the ports of NodePort services (default: 30000-32767)",
@@ -270,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--metrics-listen",
-        type=_address_or_nothing,
+        type=values.address_or_nothing,
         default="127.0.0.1:7446",
         metavar="HOST:PORT",
         help="where Prometheus metrics are served; empty: nowhere (default: %(default)s)",
@@ -390,132 +384,3 @@ def _accept_damage(parser: argparse.ArgumentParser, given: argparse.Namespace) -
             "--accept-damaged-state is for a server alone: the other members have the right state"
         )
     return accepted
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return the host and port of ``host:port`` or ``[v6]:port``.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(f"{address!r}: expected HOST:PORT")
-    return host, int(port)
-
-
-def _address(text: str) -> str:
-    try:
-        split_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _name(text: str) -> str:
-    if not MEMBER_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected at most 32 lower-case letters, digits and '-'"
-        )
-    return text
-
-
-def _members(text: str) -> tuple[tuple[str, str], ...]:
-    members: dict[str, str] = {}
-    for item in text.split(","):
-        name, equals, address = item.partition("=")
-        if not equals or not MEMBER_NAME.fullmatch(name):
-            raise argparse.ArgumentTypeError(f"{item!r}: expected NAME=HOST:PORT")
-        if name in members:
-            raise argparse.ArgumentTypeError(f"{name!r} is there twice")
-        members[name] = _address(address)
-    if len(set(members.values())) != len(members):
-        raise argparse.ArgumentTypeError("two members have the same address")
-    return tuple(members.items())
-
-
-def _address_or_nothing(text: str) -> str:
-    return _address(text) if text else ""
-
-
-def _host(text: str) -> str:
-    if not text or (any(c.isspace() or c in "/:" for c in text) and not _is_ipv6(text)):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected an address or a DNS name")
-    return text
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _history_hours(text: str) -> float:
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = 0.0
-    # Watchers that resume and pages of long lists need some of it.
-    if not 0.1 <= hours <= 8760:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected hours, 0.1 to 8760")
-    return hours
-
-
-def _heartbeat_seconds(text: str) -> float:
-    return _seconds(text, 0.02, 5.0)
-
-
-def _election_seconds(text: str) -> float:
-    return _seconds(text, 0.1, 60.0)
-
-
-def _seconds(text: str, least: float, most: float) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not least <= seconds <= most:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected seconds, {least:g} to {most:g}")
-    return seconds
-
-
-def _history_revisions(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 1000 <= int(text) <= 100_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1000 to 100000000")
-    return int(text)
-
-
-def _history_mebibytes(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 64 <= int(text) <= 1_048_576:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 64 to 1048576")
-    return int(text)
-
-
-def _components(text: str) -> list[str]:
-    names = text.split(",")
-    if names == ["all"]:
-        return names
-    for name in names:
-        if name not in COMPONENTS:
-            known = ", ".join(COMPONENTS)
-            raise argparse.ArgumentTypeError(f"{name!r}: expected all, or some of {known}")
-    return list(dict.fromkeys(names))
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.IPv4Network(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
-
-
-def _port_range(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if dash and first.isdigit() and last.isdigit() and 1 <= int(first) <= int(last) <= 65535:
-        return int(first), int(last)
-    raise argparse.ArgumentTypeError(
-        f"{text!r}: expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535"
-    )

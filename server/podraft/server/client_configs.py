@@ -15,8 +15,9 @@ from typing import Final
 
 from podraft.client import config as client_config
 from podraft.client.private_files import write_private
-from podraft.server import arguments
-from podraft.server.arguments import Arguments, split_address
+from podraft.server import argument_values
+from podraft.server.argument_values import split_address
+from podraft.server.arguments import Arguments
 from podraft.server.auth.pki import Pki
 from podraft.server.lost_state import ADMIN_FILE
 from podraft.server.rpc.members import LookAtGroup
@@ -42,7 +43,7 @@ class ClientConfigs:
         given, pki, port = self._given, self._pki, self._port
         host, _ = split_address(given.listen)
         local = _join(_ANY_ADDRESS.get(host, host), port)
-        for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+        for component in (argument_values.SCHEDULER, argument_values.CONTROLLERS):
             # They live and die with this server; those who run for long learn of the others.
             text = client_config.dump(pki.config(component, (local,)))
             write_private(config_path(given, component), text.encode())

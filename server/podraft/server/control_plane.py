@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server import (
-    arguments,
+    argument_values,
     joining,
     member_start,
     processes,
     renewal,
     start_tokens,
 )
-from podraft.server.arguments import Arguments, StartError, split_address
+from podraft.server.argument_values import split_address
+from podraft.server.arguments import Arguments, StartError
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.client_configs import ClientConfigs, config_path, with_port
@@ -179,7 +180,7 @@ async def _keep_renewing(
         if old.clients == new.clients:
             return
         configs.use(new)
-        for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+        for component in (argument_values.SCHEDULER, argument_values.CONTROLLERS):
             if old.clients[component] != new.clients[component]:
                 _LOG.info("the certificate of the %s was renewed", component)
                 await supervisor.restart(component)
@@ -231,11 +232,11 @@ def _start_errors(given: Arguments) -> Iterator[None]:
 def _children(given: Arguments) -> list[processes.Command]:
     common = ("--log-level", given.log_level, "--metrics-listen", "")
     commands = []
-    for component in (arguments.SCHEDULER, arguments.CONTROLLERS):
+    for component in (argument_values.SCHEDULER, argument_values.CONTROLLERS):
         if component not in given.components:
             continue
         own = ["--components", component, "--config", str(config_path(given, component))]
-        if component == arguments.CONTROLLERS:
+        if component == argument_values.CONTROLLERS:
             own += ["--pod-cidr", given.pod_cidr, "--node-cidr-mask", str(given.node_cidr_mask)]
         commands.append(processes.self_command(component, (*own, *common)))
     return commands

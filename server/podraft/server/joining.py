@@ -26,7 +26,8 @@ from podraft.api.cluster.v1 import cluster_pb2_grpc, member_pb2
 from podraft.client.authority import AuthorityError, fetch_authority
 from podraft.client.config import SERVER_NAME
 from podraft.client.private_files import write_private
-from podraft.server.arguments import Arguments, StartError, split_address
+from podraft.server.argument_values import split_address
+from podraft.server.arguments import Arguments, StartError
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import keep_authority, read_authority
 from podraft.server.auth.tokens import MEMBER, ParsedToken, TokenError, parse_token

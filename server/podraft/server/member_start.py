@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from podraft.client.private_files import make_private_directory
-from podraft.server.arguments import Arguments, StartError, split_address
+from podraft.server.argument_values import split_address
+from podraft.server.arguments import Arguments, StartError
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
 from podraft.server.auth.identity import IdentityError, parsed
 from podraft.server.auth.pki import Pki
