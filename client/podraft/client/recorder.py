@@ -93,6 +93,8 @@ class EventRecorder:
     ) -> None:
         """Note that something happened to ``regarding``; returns at once."""
         subject = _reference(regarding)
+        # Of what is kept, too: thousands of notes are, and containers write into some of them.
+        note = note[:_NOTE_CHARACTERS_MAX]
         key = (subject.uid, subject.name, type_, reason, note)
         now = time.monotonic()
         known = self._series.get(key)
@@ -101,7 +103,7 @@ class EventRecorder:
             known.seen = now
             self._series.move_to_end(key)
         elif self._may_write(subject.uid or subject.name, now):
-            event = self._event(subject, type_, reason, note[:_NOTE_CHARACTERS_MAX], action)
+            event = self._event(subject, type_, reason, note, action)
             self._series[key] = _Series(event, seen=now)
         else:
             return

@@ -92,6 +92,37 @@ def test_redirects_to_the_same_host_are_followed_to_their_end(tmp_path: Path) ->
     probing(scenario, tmp_path)
 
 
+def test_what_is_told_of_an_answer_is_short_whatever_was_answered() -> None:
+    """A container answers with garbage, or with nothing."""
+
+    async def scenario() -> tuple[Answer, Answer]:
+        async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"X" * 200_000)
+            await writer.drain()
+
+        async def keep_silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        handlers = Handlers(None)  # type: ignore[arg-type]  # no command is run
+        answers = []
+        try:
+            for server_of in (babble, keep_silent):
+                server = await asyncio.start_server(server_of, "127.0.0.1", 0)
+                probe = container_pb2.ProbeHandler()
+                probe.http_get.port.int_val = server.sockets[0].getsockname()[1]
+                target = Target("", container_pb2.Container(), "127.0.0.1")
+                answers.append(await handlers.ask(probe, target, 0.5))
+                server.close()
+        finally:
+            await handlers.close()
+        return answers[0], answers[1]
+
+    garbage, nothing = asyncio.run(scenario())
+    assert not garbage.success
+    assert len(garbage.message) <= 1024
+    assert nothing == Answer(False, "HTTP probe failed: no answer in time")
+
+
 def test_a_header_is_known_by_its_name_in_any_case(tmp_path: Path) -> None:
     async def scenario(ask: Ask, seen: list[web.Request]) -> None:
         given = (("user-AGENT", "mine"), ("hOST", "example.org"), ("X-Two", "a"), ("x-two", "b"))

@@ -22,6 +22,7 @@ from podraft.api.meta.v1 import meta_pb2
 
 _CONNECTIONS_MAX = 64
 _BODY_BYTES_MAX = 10 << 10
+_MESSAGE_CHARACTERS_MAX = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX = 10
 
@@ -64,6 +65,11 @@ class Handlers:
 
     async def ask(self, handler: Handler, target: Target, timeout_s: float) -> Answer:
         """Carry out one handler."""
+        answer = await self._ask(handler, target, timeout_s)
+        # It may say what a container answered, which can be anything.
+        return Answer(answer.success, answer.message[:_MESSAGE_CHARACTERS_MAX])
+
+    async def _ask(self, handler: Handler, target: Target, timeout_s: float) -> Answer:
         try:
             if handler.HasField("exec"):
                 is_hook = isinstance(handler, container_pb2.LifecycleHandler)
@@ -104,7 +110,7 @@ class Handlers:
                         return Answer(True)
                     url = answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            return Answer(False, f"HTTP probe failed: {error or 'no answer in time'}")
+            return Answer(False, f"HTTP probe failed: {str(error) or 'no answer in time'}")
         return Answer(False, f"HTTP probe failed: stopped after {_REDIRECTS_MAX} redirects")
 
     async def _get(self, url: URL, headers: CIMultiDict[str]) -> Answer | URL:
@@ -127,7 +133,7 @@ class Handlers:
             async with asyncio.timeout(timeout_s):
                 _reader, writer = await connecting
         except (OSError, TimeoutError) as error:
-            return Answer(False, f"TCP probe failed: {error or 'no answer in time'}")
+            return Answer(False, f"TCP probe failed: {str(error) or 'no answer in time'}")
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
