@@ -142,6 +142,12 @@ def weak_request() -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def request_of_another_version() -> bytes:
+    request = x509.load_pem_x509_csr(new_request(ec.generate_private_key(ec.SECP256R1())))
+    encoded = request.public_bytes(serialization.Encoding.DER)
+    return encoded.replace(b"\x02\x01\x00", b"\x02\x01\x05", 1)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -153,6 +159,8 @@ def weak_request() -> bytes:
         (b"x" * (REQUEST_BYTES_MAX + 1), "at most"),
         (unsigned_request(), "not signed by its key"),
         (weak_request(), "2048 bits"),
+        (new_request(ec.generate_private_key(ec.SECP192R1())), "256 bits"),
+        (request_of_another_version(), "not a certificate signing request"),
     ],
 )
 def test_a_bad_signing_request_is_refused_with_its_reason(content: bytes, problem: str) -> None:

@@ -18,6 +18,7 @@ from podraft.server.auth.issuer import SubjectKey
 REQUEST_BYTES_MAX: Final = 16 * 1024
 _RSA_BITS_MIN: Final = 2048
 _RSA_BITS_MAX: Final = 8192
+_EC_BITS_MIN: Final = 256
 
 
 class CertificateRequestError(ValueError):
@@ -48,7 +49,7 @@ def read_request(request: bytes) -> SubjectKey:
         else:
             parsed = x509.load_der_x509_csr(request)
         key = parsed.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise CertificateRequestError("not a certificate signing request (PKCS #10)") from error
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         raise CertificateRequestError("the key must be an elliptic-curve, Ed25519 or RSA key")
@@ -57,6 +58,10 @@ def read_request(request: bytes) -> SubjectKey:
         raise CertificateRequestError(
             f"an RSA key needs at least {_RSA_BITS_MIN} bits, at most {_RSA_BITS_MAX}; "
             f"this has {key.key_size}"
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _EC_BITS_MIN:
+        raise CertificateRequestError(
+            f"an elliptic-curve key needs at least {_EC_BITS_MIN} bits; this has {key.key_size}"
         )
     try:
         signed = parsed.is_signature_valid
