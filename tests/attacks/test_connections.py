@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
+from support.raft_cluster import free_ports
 from support.raw_http2 import HEADERS, RawConnection, is_closed, message, tls_context
 from support.waiting import eventually
 
@@ -152,6 +154,24 @@ def test_readers_that_stand_still_share_a_bounded_room(server, connect):
     # Whoever reads gets its list meanwhile, when the first of the others have had their time.
     listed = as_admin(server, lambda client: client.config_maps.list("default"))
     assert len(listed.items) >= 12
+
+
+def test_silent_connections_to_the_metrics_take_few_threads_and_no_scrape(tmp_path):
+    (port,) = free_ports(1)
+    with running([f"--metrics-listen=127.0.0.1:{port}"]) as server:
+        process = psutil.Process(server.process.pid)
+        threads = process.num_threads()
+        connections = silent(port, 300)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+                assert b"podraft_ready 1.0" in page.read()
+            eventually(lambda: process.num_threads() - threads < 50, within_s=5)
+            # The newest stay for a while, and go, too.
+            eventually(lambda: is_closed(connections[-1]), within_s=20)
+        finally:
+            for connection in connections:
+                connection.close()
+        assert "Traceback" not in server.log()
 
 
 def test_what_clients_do_leaves_no_traceback(server):

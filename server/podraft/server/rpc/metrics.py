@@ -6,14 +6,17 @@ Owns: the API's metrics, and the port that serves all of them:
     /healthz    200 while the event loop turns: whoever gets no answer may restart the process
     /readyz     200 while this server should get calls, else 503 and why
 
-Invariant: a scrape reads plain counters that are kept anyway; what belongs to the event loop is
+Invariants: a scrape reads plain counters that are kept anyway; what belongs to the event loop is
 read there, within a bounded time, so a scrape slows no call down and never sees half a change.
+Connections are bounded in number and in time: each has a thread and a descriptor.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 # Longer than a loaded loop takes for a turn, shorter than a load balancer waits.
 _LOOP_S: Final = 3.0
+_CONNECTIONS_MAX: Final = 32
+# How long a connection may neither send nor take anything.
+_SILENT_S: Final = 10.0
 
 
 class Measured(Protocol):
@@ -182,6 +188,34 @@ class _Pages:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: dict[socket.socket, None] = {}
+        self._changing = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve one more connection; beyond what may be, the oldest one ends."""
+        with self._changing:
+            self._open[request] = None
+            if len(self._open) > _CONNECTIONS_MAX:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # Its thread sees the end, and closes it.
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        with self._changing:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who leaves, or is silent for too long."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def server_bind(self) -> None:
         """Bind, and do not ask DNS for a name, as the library would: that may take very long."""
@@ -191,6 +225,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = _SILENT_S
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - The library's name.
         """Say nothing of each request."""
 
