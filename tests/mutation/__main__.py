@@ -11,19 +11,21 @@ import random
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from mutation.mutants import mutants
+from mutation.callers import Callers, record, tests_of
+from mutation.mutants import Mutant, mutants
 from mutation.targets import TARGETS, source_of
 from mutation.trial import attempt
 
 _LIST = Path(__file__).with_name("equivalent.toml")
 _SECONDS_PER_SEED = 3.0
 _TESTS_S = 240.0
+_RECORD_S = 1_200.0
 # What takes a while to import and is never mutated, once for all trials.
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
@@ -31,10 +33,10 @@ _PROCESSES.set_forkserver_preload(
 )
 
 
-def names(target: str) -> list[str]:
-    """Return the names of a target's mutants."""
+def all_mutants(target: str) -> list[Mutant]:
+    """Return a target's mutants."""
     return [
-        mutant.name
+        mutant
         for module in TARGETS[target].modules
         for mutant in mutants(module, source_of(module).read_text())
     ]
@@ -48,18 +50,36 @@ def equivalent() -> dict[str, str]:
     return listed
 
 
-def trial(target: str, seeds: int, name: str) -> tuple[str, str]:
-    """Return the mutant and what found it; nothing: it survived."""
+def recorded(target: str) -> Callers:
+    """Return which tests of ``target`` call which functions.
+
+    Raises:
+        SystemExit: They fail without any mistake.
+    """
+    found = _in_process(record, (target,), _RECORD_S)
+    if not isinstance(found, dict):
+        raise SystemExit(f"{target}: {found}")
+    return found
+
+
+def trial(target: str, seeds: int, callers: Callers | None, mutant: Mutant) -> tuple[str, str]:
+    """Return the mutant's name and what found it; nothing: it survived."""
+    chosen = None if callers is None else tests_of(mutant, callers)
+    arguments = (target, mutant.name, chosen, seeds)
+    found = _in_process(attempt, arguments, _TESTS_S + seeds * _SECONDS_PER_SEED)
+    return mutant.name, str(found)
+
+
+def _in_process(work: Callable[..., None], arguments: tuple[object, ...], seconds: float) -> object:
+    """Return what ``work`` sends from a process of its own."""
     answers, answer = _PROCESSES.Pipe(duplex=False)
-    process = _PROCESSES.Process(target=attempt, args=(answer, target, name, seeds), daemon=True)
+    process = _PROCESSES.Process(target=work, args=(answer, *arguments), daemon=True)
     process.start()
     answer.close()
     try:
-        if not answers.poll(_TESTS_S + seeds * _SECONDS_PER_SEED):
-            return name, "it hangs"
-        return name, answers.recv()
+        return answers.recv() if answers.poll(seconds) else "it hangs"
     except EOFError:
-        return name, "the process ended"
+        return "the process ended"
     finally:
         process.kill()
         process.join()
@@ -67,11 +87,15 @@ def trial(target: str, seeds: int, name: str) -> tuple[str, str]:
 
 
 def trials(
-    target: str, chosen: Sequence[str], seeds: int, processes: int
+    target: str,
+    chosen: Sequence[Mutant],
+    seeds: int,
+    processes: int,
+    callers: Callers | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Try the ``chosen`` mutants side by side."""
+    """Try the ``chosen`` mutants side by side; without ``callers`` with all tests of the target."""
     with ThreadPoolExecutor(processes) as pool:
-        yield from pool.map(partial(trial, target, seeds), chosen)
+        yield from pool.map(partial(trial, target, seeds, callers), chosen)
 
 
 def main() -> int:
@@ -89,22 +113,27 @@ def main() -> int:
     known = equivalent()
     survivors = 0
     for target in arguments.target or sorted(TARGETS):
-        chosen = [name for name in names(target) if arguments.only in name and name not in known]
+        chosen = [
+            mutant
+            for mutant in all_mutants(target)
+            if arguments.only in mutant.name and mutant.name not in known
+        ]
         if arguments.sample and arguments.sample < len(chosen):
             chosen = random.Random(arguments.seed).sample(chosen, arguments.sample)
         if arguments.list:
-            print("\n".join(chosen))
+            print("\n".join(mutant.name for mutant in chosen))
             continue
         survivors += _report(target, chosen, arguments)
     return 1 if survivors else 0
 
 
-def _report(target: str, chosen: Sequence[str], arguments: argparse.Namespace) -> int:
+def _report(target: str, chosen: Sequence[Mutant], arguments: argparse.Namespace) -> int:
     """Try a target's mutants, tell of survivors as they come, return how many there are."""
     survivors = 0
+    callers = recorded(target)
     started = shown = time.monotonic()
     for done, (name, found) in enumerate(
-        trials(target, chosen, arguments.seeds, arguments.processes), 1
+        trials(target, chosen, arguments.seeds, arguments.processes, callers), 1
     ):
         if not found:
             survivors += 1

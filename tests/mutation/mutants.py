@@ -38,24 +38,30 @@ Change = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One mistake.  ``name``: ``module:function:mistake:text``, with ``#n`` behind equal ones."""
+    """One mistake.  ``name``: ``module:function:mistake:text``, with ``#n`` behind equal ones.
+
+    ``function`` is the first line of the innermost function around it; 0: it is in none.
+    """
 
     module: str
     name: str
     line: int
+    function: int
 
 
 class _Collector(ast.NodeVisitor):
     """Finds every place for a mistake; each change edits the tree in place."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[str, int, Change]] = []
+        self.found: list[tuple[str, int, int, Change]] = []
         self._scope: list[str] = []
+        self._function = 0
 
     def _offer(self, node: ast.expr | ast.stmt, mistake: str, change: Change) -> None:
         if self._scope:
             text = " ".join(ast.unparse(node).split())[:_TEXT_MAX]
-            self.found.append((f"{'.'.join(self._scope)}:{mistake}:{text}", node.lineno, change))
+            name = f"{'.'.join(self._scope)}:{mistake}:{text}"
+            self.found.append((name, node.lineno, self._function, change))
 
     # Where we are.
 
@@ -64,11 +70,17 @@ class _Collector(ast.NodeVisitor):
         self._visit_body(node, "body")
         self._scope.pop()
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+    def _enter_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        around = self._function
+        self._function = min([node.lineno, *(each.lineno for each in node.decorator_list)])
         self._enter(node)
+        self._function = around
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._enter_function(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._enter(node)
+        self._enter_function(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._enter(node)
@@ -187,10 +199,10 @@ def _found(module: str, tree: ast.Module) -> Iterator[tuple[Mutant, Change]]:
     collector = _Collector()
     collector.visit(tree)
     seen: Counter[str] = Counter()
-    for text, line, change in collector.found:
+    for text, line, function, change in collector.found:
         seen[text] += 1
         suffix = f"#{seen[text]}" if seen[text] > 1 else ""
-        yield Mutant(module, f"{module}:{text}{suffix}", line), change
+        yield Mutant(module, f"{module}:{text}{suffix}", line, function), change
 
 
 def mutants(module: str, source: str) -> list[Mutant]:

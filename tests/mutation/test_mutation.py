@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mutation.__main__ import equivalent, names, trials
+from mutation.__main__ import all_mutants, equivalent, trials
 from mutation.mutants import mutants
 from mutation.targets import TARGETS
 
@@ -16,14 +16,14 @@ SAMPLE = 4
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_mutant_has_a_name_of_its_own(target: str) -> None:
-    found = names(target)
+    found = [mutant.name for mutant in all_mutants(target)]
     assert len(found) > 50
     assert len(set(found)) == len(found)
 
 
 def test_the_list_of_equivalent_mutants_names_existing_ones_with_reasons() -> None:
     listed = equivalent()
-    existing = {name for target in TARGETS for name in names(target)}
+    existing = {mutant.name for target in TARGETS for mutant in all_mutants(target)}
     assert set(listed) <= existing
     assert all(len(reason) > 20 for reason in listed.values())
 
@@ -38,9 +38,10 @@ def test_a_sample_of_mutants_is_found(capsys: pytest.CaptureFixture[str]) -> Non
     seed = random.randrange(1 << 32)
     known = equivalent()
     chosen = [
-        name
-        for name in names("raft")
-        if name not in known and (":RaftLog.merge:" in name or ":changed_membership:" in name)
+        mutant
+        for mutant in all_mutants("raft")
+        if mutant.name not in known
+        and (":RaftLog.merge:" in mutant.name or ":changed_membership:" in mutant.name)
     ]
     sample = random.Random(seed).sample(chosen, SAMPLE)
     survivors = [name for name, found in trials("raft", sample, 300, 2) if not found]

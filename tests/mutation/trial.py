@@ -16,6 +16,9 @@ from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
 from types import ModuleType
 
+import pytest
+
+from mutation.callers import OPTIONS
 from mutation.mutants import mutated
 from mutation.targets import ROOT, TARGETS, source_of
 
@@ -44,20 +47,32 @@ class _Finder(Loader):
         exec(compile(tree, path, "exec"), module.__dict__)
 
 
-def _tests_find(tests: Sequence[str]) -> str:
-    import pytest
+class _Chosen:
+    """Lets the ``chosen`` tests run, in that order, and notes the first that fails."""
 
-    class _FirstFailure:
-        name = ""
+    def __init__(self, chosen: Sequence[str] | None) -> None:
+        self._chosen = chosen
+        self.failed = ""
 
-        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-            if report.failed and not self.name:
-                self.name = report.nodeid
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._chosen is not None:
+            order = {test: place for place, test in enumerate(self._chosen)}
+            items[:] = [item for item in items if item.nodeid in order]
+            items.sort(key=lambda item: order[item.nodeid])
 
-    first = _FirstFailure()
-    options = ["-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=60"]
-    status = pytest.main([*options, *tests], plugins=[first])
-    return "" if status == pytest.ExitCode.OK else first.name or "import"
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+
+def _tests_find(tests: Sequence[str], chosen: Sequence[str] | None) -> str:
+    if chosen is not None:
+        tests = sorted({test.partition("::")[0] for test in chosen})
+        if not tests:
+            return ""
+    plugin = _Chosen(chosen)
+    status = pytest.main([*OPTIONS, *tests], plugins=[plugin])
+    return "" if status == pytest.ExitCode.OK else plugin.failed or "import"
 
 
 def _seeds_find(seeds: int) -> str:
@@ -70,8 +85,13 @@ def _seeds_find(seeds: int) -> str:
     return ""
 
 
-def attempt(answer: Connection, target: str, name: str, seeds: int) -> None:
-    """Try the mutant ``name``; send what found it, an empty text if nothing did."""
+def attempt(
+    answer: Connection, target: str, name: str, chosen: Sequence[str] | None, seeds: int
+) -> None:
+    """Try the mutant ``name``; send what found it, an empty text if nothing did.
+
+    ``chosen``: the tests that can notice it; None: all of the target.
+    """
     sys.meta_path.insert(0, _Finder(name.partition(":")[0], name))
     os.chdir(ROOT)
     silence = os.open(os.devnull, os.O_RDWR)
@@ -79,7 +99,7 @@ def attempt(answer: Connection, target: str, name: str, seeds: int) -> None:
         os.dup2(silence, stream)
     tried_by = TARGETS[target]
     try:
-        found = _tests_find(tried_by.tests)
+        found = _tests_find(tried_by.tests, chosen)
         if not found and tried_by.simulated:
             found = _seeds_find(seeds)
     except Exception as error:  # noqa: BLE001  # Whatever breaks has found the mutant.
