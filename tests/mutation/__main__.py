@@ -26,6 +26,7 @@ _LIST = Path(__file__).with_name("equivalent.toml")
 _SECONDS_PER_SEED = 3.0
 _TESTS_S = 240.0
 _RECORD_S = 1_200.0
+_SURVIVED = "SURVIVED "
 # What takes a while to import and is never mutated, once for all trials.
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
@@ -103,6 +104,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev mutate", description=__doc__)
     parser.add_argument("--target", choices=sorted(TARGETS), action="append", help="default: all")
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name has this")
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE", help="those that survived in FILE, an earlier output"
+    )
     parser.add_argument("--sample", type=int, default=0, help="so many of each target, at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--seeds", type=int, default=300, help="simulated groups (default 300)")
@@ -111,12 +115,15 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="say what found each")
     arguments = parser.parse_args()
     known = equivalent()
+    again = _survivors_in(arguments.again) if arguments.again else None
     survivors = 0
     for target in arguments.target or sorted(TARGETS):
         chosen = [
             mutant
             for mutant in all_mutants(target)
-            if arguments.only in mutant.name and mutant.name not in known
+            if arguments.only in mutant.name
+            and mutant.name not in known
+            and (again is None or mutant.name in again)
         ]
         if arguments.sample and arguments.sample < len(chosen):
             chosen = random.Random(arguments.seed).sample(chosen, arguments.sample)
@@ -125,6 +132,11 @@ def main() -> int:
             continue
         survivors += _report(target, chosen, arguments)
     return 1 if survivors else 0
+
+
+def _survivors_in(output: Path) -> set[str]:
+    lines = output.read_text().splitlines()
+    return {line.removeprefix(_SURVIVED) for line in lines if line.startswith(_SURVIVED)}
 
 
 def _report(target: str, chosen: Sequence[Mutant], arguments: argparse.Namespace) -> int:
@@ -137,7 +149,7 @@ def _report(target: str, chosen: Sequence[Mutant], arguments: argparse.Namespace
     ):
         if not found:
             survivors += 1
-            print(f"SURVIVED {name}", flush=True)
+            print(f"{_SURVIVED}{name}", flush=True)
         elif arguments.verbose:
             print(f"found    {name}\n         by {found}", flush=True)
         now = time.monotonic()

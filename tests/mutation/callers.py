@@ -49,7 +49,7 @@ class _Recorder:
             return (yield)
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]  # None ends it, says the manual.
+            threading.settrace(None)
             self.tests.append((time.thread_time() - started, item.nodeid, frozenset(self._called)))
 
 

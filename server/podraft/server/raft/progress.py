@@ -76,16 +76,13 @@ class Progress:
             proposed.popleft()
         return awaited
 
-    def matched(self, index: int) -> bool:
-        """The follower has everything up to ``index``; returns whether that is news."""
+    def matched(self, index: int) -> None:
+        """The follower has everything up to ``index``."""
         in_flight = self._in_flight
         while in_flight and in_flight[0] <= index:
             in_flight.popleft()
         self.next = max(self.next, index + 1)
-        if index <= self.match:
-            return False
-        self.match = index
-        return True
+        self.match = max(self.match, index)
 
     def replicate(self) -> None:
         """It is known where the logs are equal: pipeline."""

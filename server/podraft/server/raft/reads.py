@@ -93,8 +93,6 @@ class Reads:
 
     def prove(self) -> None:
         """Answer the reads whose round a majority has answered."""
-        if not self._proving:
-            return
         confirmed = self.confirmed_round()
         while self._proving and self._proving[0].round <= confirmed:
             waiting = self._proving.popleft()
@@ -125,8 +123,8 @@ class Reads:
             commit = self._member.log.commit
             self._next.extend([(origin, ids, commit) for origin, ids in self._early])
             self._early.clear()
-            if not self._proving:
-                self.begin_round()
+            # Nothing is being proved: before this commit every read was early.
+            self.begin_round()
 
     def abandon(self) -> None:
         """The leadership is lost, and with it every proof."""

@@ -101,20 +101,16 @@ class Replication:
             self._send(peer, progress)
 
     def _send(self, peer: MemberId, progress: Progress) -> bool:
-        """Fill the pipeline to ``peer``; returns whether anything was sent."""
+        """Fill the pipeline to ``peer``; returns whether there was anything to send."""
         sent = False
-        log, options = self._log, self._member.options
+        log = self._log
         while progress.may_send and progress.next <= log.last_index:
-            if progress.next <= log.start:
-                progress.await_snapshot()
-                self._member.send_snapshot(peer)
-                return sent
-            entries = log.slice(progress.next, log.last_index, options.message_bytes_max)
-            self._send_append(peer, progress, entries)
+            self._send_append(peer, progress, log.last_index)
             sent = True
         return sent
 
-    def _send_append(self, peer: MemberId, progress: Progress, entries: tuple[Entry, ...]) -> None:
+    def _send_append(self, peer: MemberId, progress: Progress, last: int) -> None:
+        """Send entries up to ``last``, as many as fit in a message; a snapshot if it must be."""
         member, log = self._member, self._log
         previous = progress.next - 1
         previous_term = log.term_at(previous)
@@ -122,6 +118,7 @@ class Replication:
             progress.await_snapshot()
             member.send_snapshot(peer)
             return
+        entries = log.slice(progress.next, last, member.options.message_bytes_max)
         progress.sent(previous + len(entries), entries=bool(entries))
         progress.told = log.commit
         member.send_now(
@@ -179,13 +176,12 @@ class Replication:
         log = self._log
         ensure(answer.match <= log.last_index, f"member {answer.sender} has more than its leader")
         progress.active = True
-        news = progress.matched(answer.match)
-        if progress.pace is Pace.PROBE and (news or answer.match == progress.match):
+        progress.matched(answer.match)
+        if progress.pace is Pace.PROBE and answer.match == progress.match:
             progress.replicate()
         elif progress.pace is Pace.SNAPSHOT and progress.match >= log.start:
             progress.probe()
-        if news:
-            self.advance_commit()
+        self.advance_commit()
         self._send(answer.sender, progress)
 
     def append_refused(self, answer: AppendRefused) -> None:
@@ -205,8 +201,6 @@ class Replication:
             return
         progress.active = True
         progress.round = max(progress.round, answer.round)
-        if progress.pace is Pace.SNAPSHOT:
-            return
         progress.paused = False
         if progress.match < self._log.last_index or progress.pace is Pace.PROBE:
             self._send_probe(answer.sender, progress)
@@ -214,7 +208,7 @@ class Replication:
     def _send_probe(self, peer: MemberId, progress: Progress) -> None:
         if not self._send(peer, progress) and progress.pace is not Pace.SNAPSHOT:
             # Nothing new to send, or the pipeline is full: its refusal tells what was lost.
-            self._send_append(peer, progress, ())
+            self._send_append(peer, progress, progress.next - 1)
 
     def snapshot_sent(self, report: SnapshotSent) -> None:
         """The shell's attempt has ended; what the follower has now, a probe tells."""
