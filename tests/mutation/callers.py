@@ -23,7 +23,7 @@ from mutation.targets import ROOT, TARGETS, source_of
 # Of a test: its id; of a function: its file and first line.
 Callers = dict[tuple[str, int], list[str]]
 
-OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=60")
+OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=30")
 
 
 class _Recorder:

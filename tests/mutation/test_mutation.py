@@ -44,5 +44,5 @@ def test_a_sample_of_mutants_is_found(capsys: pytest.CaptureFixture[str]) -> Non
         and (":RaftLog.merge:" in mutant.name or ":changed_membership:" in mutant.name)
     ]
     sample = random.Random(seed).sample(chosen, SAMPLE)
-    survivors = [name for name, found in trials("raft", sample, 300, 2) if not found]
+    survivors = [name for name, found in trials("raft", sample, 0, 2) if not found]
     assert not survivors, f"seed {seed}"

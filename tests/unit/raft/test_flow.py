@@ -30,7 +30,7 @@ from podraft.server.raft.messages import (
 )
 from podraft.server.raft.options import RaftOptions
 from podraft.server.raft.progress import Pace
-from support.raft_core import THREE, appended, elect, entries, member, persist, ticks
+from support.raft_core import OPTIONS, THREE, appended, elect, entries, member, persist, ticks
 
 
 def propose(core: RaftCore, *payloads: bytes) -> list[Message]:
@@ -49,9 +49,9 @@ def answer_heartbeat(core: RaftCore, peer: int) -> list[Message]:
     return sent_to(peer, core.step(Received(answer)).messages_now)
 
 
-def leader_with_a_lagging_follower(options: RaftOptions | None = None) -> RaftCore:
+def leader_with_a_lagging_follower(options: RaftOptions = OPTIONS) -> RaftCore:
     """Return a leader of 4 entries, compacted up to 3; member 3 is known to have the first."""
-    core = member(**({} if options is None else {"options": options}))
+    core = member(options=options)
     persist(core, elect(core))
     appended(core, 1, 2, 3)
     for index, payload in enumerate((b"a", b"b", b"c"), 2):

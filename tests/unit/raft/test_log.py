@@ -14,6 +14,7 @@ from podraft.server.raft.entries import (
     SnapshotMark,
     decode_membership,
 )
+from podraft.server.raft.errors import InvariantViolatedError
 from podraft.server.raft.log import ENTRY_BYTES, RaftLog
 
 FOUNDED = Membership.of((1, 2, 3))
@@ -223,3 +224,22 @@ def test_a_snapshot_replaces_everything_and_is_durable_with_its_own_write() -> N
     assert (log.start, log.commit, log.applied, log.delivered) == (7, 7, 7, 7)
     assert (log.last_index, log.last_term, log.membership) == (8, 3, mark.membership)
     assert log.mark_at(7) == mark
+
+
+def test_what_is_left_by_a_truncation_is_where_the_log_ends() -> None:
+    terms = (1, 2, 2, 3)
+    entries = [Entry(index, term, EntryKind.COMMAND, b"") for index, term in enumerate(terms, 1)]
+    for cut in range(1, 5):
+        log = RaftLog(SnapshotMark(0, 0, FOUNDED), entries)
+        log.truncate(cut)
+        term = (0, *terms)[cut - 1]
+        assert (log.last_index, log.last_term) == (cut - 1, term)
+        assert log.is_up_to_date(cut - 1, term)
+        if term:
+            with pytest.raises(InvariantViolatedError):
+                log.append([Entry(cut, term - 1, EntryKind.COMMAND, b"")])
+
+
+def test_the_mark_of_a_start_is_what_the_log_was_started_with() -> None:
+    for mark in (SnapshotMark(0, 0, FOUNDED), SnapshotMark(7, 3, FOUNDED)):
+        assert RaftLog(mark).mark_at(mark.index) == mark
