@@ -213,6 +213,9 @@ def test_a_snapshot_replaces_everything_and_is_durable_with_its_own_write() -> N
     log.take_unwritten(1)
     mark = SnapshotMark(7, 3, Membership.of((2, 3)))
     log.restore(mark)
+    # Its state machine has what the snapshot has, durable or not.
+    assert log.take_deliverable(100) == ()
+    assert (log.delivered, log.applied) == (7, 7)
     log.append([Entry(8, 3, EntryKind.COMMAND, b"", 0)])
     log.take_unwritten(2)
     found = [log.persisted]

@@ -96,7 +96,8 @@ class RaftLog:
     @property
     def previous_membership(self) -> Membership | None:
         """What was in force before the newest membership, if that one is not committed."""
-        if len(self._memberships) > 1 and self.membership_index > self.commit:
+        # The one at the start is committed, so there is another one before.
+        if self.membership_index > self.commit:
             return self._memberships[-2][1]
         return None
 

@@ -51,14 +51,13 @@ class Member:
         # As a leader: every other member that gets entries.
         self.peers: dict[MemberId, Progress] = {}
         self.transfer_target: MemberId = NOBODY
-        self.elapsed_ticks = 0
-        self.patience_ticks = 0
+        self.elapsed_ticks: int
+        self.patience_ticks: int
         self._random = random
         self._recorded = hard_state
         self._hard_states: list[tuple[int, HardState]] = []
         self.persisted_hard_state = hard_state
         self._sequence = 0
-        self._persisted_sequence = 0
         self._snapshot: SnapshotMark | None = None
         self._now: list[Message] = []
         self._after: list[Message] = []
@@ -121,7 +120,6 @@ class Member:
     def persisted(self, sequence: int) -> None:
         """Learn that every write up to ``sequence`` is durable."""
         ensure(sequence <= self._sequence, f"write {sequence} was never asked for")
-        self._persisted_sequence = max(self._persisted_sequence, sequence)
         self.log.writes_persisted(sequence)
         while self._hard_states and self._hard_states[0][0] <= sequence:
             self.persisted_hard_state = self._hard_states.pop(0)[1]
