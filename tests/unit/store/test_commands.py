@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podraft.server.state.commands import (
+    AUTHOR_BYTES_MAX,
     KEY_BYTES_MAX,
     Command,
     CommandFormatError,
@@ -124,3 +125,15 @@ def test_transactions_that_the_store_cannot_hold_are_refused(transaction: Transa
         check_transaction(transaction)
     with pytest.raises(CommandFormatError):
         decode_command(encode_command(transaction, 0))
+
+
+def test_keys_and_authors_are_taken_up_to_their_bounds() -> None:
+    check_transaction(Transaction((), (Put(b"k" * KEY_BYTES_MAX, b""),), b"a" * AUTHOR_BYTES_MAX))
+    with pytest.raises(ValueError, match="author"):
+        check_transaction(Transaction((), (), b"a" * (AUTHOR_BYTES_MAX + 1)))
+
+
+def test_a_command_with_an_author_must_have_one() -> None:
+    encoded = encode_command(Transaction((), (Delete(b"c"),), b"a"), 5)
+    with pytest.raises(CommandFormatError, match="author"):
+        decode_command(encoded[:17] + b"\0" + encoded[19:])

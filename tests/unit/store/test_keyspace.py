@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from podraft.server.state.datastore import Committed, Event, Put, Record, Transaction
+from podraft.server.state.datastore import Committed, Delete, Event, Put, Record, Transaction
 from podraft.server.state.keyspace import Keyspace, prefix_end
-from podraft.server.state.recent import RecentEvents
+from podraft.server.state.recent import RecentEvents, events_bytes
 from podraft.server.state.retention import Retention, compaction_target, horizon_ms
 from support.store_model import Model, outcome_of, random_transaction
 
@@ -71,6 +71,35 @@ def test_recent_events_are_bounded_by_count_and_by_bytes() -> None:
     assert list(recent.after(4)) == []
     with pytest.raises(ValueError, match="does not follow"):
         recent.append(6, (event(6, b"a"),))
+
+
+def test_the_bytes_of_events_are_those_of_both_values_and_something_for_each() -> None:
+    empty = event(1, b"a", size=0)
+    alone = events_bytes((empty,))
+    assert alone > 100
+    assert events_bytes((empty,) * 3) == 3 * alone
+    assert events_bytes((event(1, b"a", size=7),)) == alone + 7
+    assert events_bytes((event(1, b"a", Record(b"a", b"12345", 1, 1), size=7),)) == alone + 12
+    deleted = Event(2, b"a", None, 0, Record(b"a", b"12345", 1, 1))
+    assert events_bytes((deleted,)) == alone + 5
+
+
+def test_recent_events_are_kept_up_to_the_very_bounds() -> None:
+    size = events_bytes((event(1, b"a"),))
+    for recent in (RecentEvents(0, 2, 10 * size), RecentEvents(0, 100, 2 * size)):
+        starts = []
+        for revision in range(1, 5):
+            recent.append(revision, (event(revision, b"a"),))
+            starts.append(recent.start)
+        assert starts == [0, 0, 1, 2]
+
+
+def test_a_deletion_has_no_creation_and_what_nobody_asked_for_is_no_request() -> None:
+    keyspace = Keyspace()
+    keyspace.apply(Transaction((), (Put(b"a", b"v", stamped=False),)), 1)
+    _, events = keyspace.apply(Transaction((), (Delete(b"a"),)), 2)
+    assert events == (Event(2, b"a", None, 0, Record(b"a", b"v", 1, 1)),)
+    assert len(keyspace.requests) == 0
 
 
 def test_undo_gives_the_records_as_they_were() -> None:

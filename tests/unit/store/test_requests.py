@@ -43,6 +43,7 @@ def test_what_had_no_effect_may_still_have_one() -> None:
 
 def test_all_but_the_newest_are_forgotten_by_age_and_by_number() -> None:
     requests = few()
+    assert (len(requests), requests.oldest_revision, requests.newest) == (0, 0, None)
     for number in range(60):
         requests.remember(name(number), number + 1, 0)
     assert (len(requests), requests.oldest_revision) == (50, 11)

@@ -146,7 +146,6 @@ class RevisionCompactedError(Exception):
 
     def __init__(self, revision: int, oldest: int) -> None:
         super().__init__(f"revision {revision} was compacted; the oldest kept is {oldest}")
-        self.revision = revision
         self.oldest = oldest
 
 
@@ -155,8 +154,6 @@ class FutureRevisionError(Exception):
 
     def __init__(self, revision: int, current: int) -> None:
         super().__init__(f"revision {revision} is in the future; the store is at {current}")
-        self.revision = revision
-        self.current = current
 
 
 class StoreOverloadedError(Exception):
