@@ -322,3 +322,23 @@ def test_the_size_of_an_object_is_bounded() -> None:
     put(data, "spec.template.spec.containers[0].args", ["x" * 1_600_000])
     with pytest.raises(InvalidObjectError, match="more than the limit of 1572864"):
         create(data)
+
+
+def test_pods_of_equal_specs_share_nothing() -> None:
+    proposed: Any = codec.from_json(manifest(kinds.POD))
+    one, other, third = (
+        admission.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+        for _ in range(3)
+    )
+    one.spec.containers[0].image = "other:1"
+    one.spec.node_name = "elsewhere"
+    again = admission.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+    assert other == third == again != one
+
+
+def test_a_fault_is_found_again_beside_a_right_spec() -> None:
+    right, wrong = manifest(kinds.POD), manifest(kinds.POD)
+    wrong["spec"]["containers"][0]["name"] = "No Name"
+    for _ in range(3):
+        create(right)
+        assert [field for field, _ in violations_of(wrong)] == ["spec.containers[0].name"]

@@ -124,10 +124,12 @@ def check_container(
 
 
 def _check_words(container: container_pb2.Container, field: str, report: Report) -> None:
-    report.no_nul(f"{field}.workingDir", container.working_dir)
+    if "\0" in container.working_dir:
+        report.no_nul(f"{field}.workingDir", container.working_dir)
     for name, words in (("command", container.command), ("args", container.args)):
         for index, word in enumerate(words):
-            report.no_nul(f"{field}.{name}[{index}]", word)
+            if "\0" in word:
+                report.no_nul(f"{field}.{name}[{index}]", word)
 
 
 def _check_watched(

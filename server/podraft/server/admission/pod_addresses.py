@@ -9,11 +9,20 @@ node's own loopback, a Service) into an endpoint.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.violations import shown
 from podraft.server.admission.report import Report, is_ipv4
+
+
+class _Address(Protocol):
+    """An element of a status's lists of addresses."""
+
+    ip: str
+
 
 _LONGEST = len("255.255.255.255")
 _RESERVED = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
@@ -21,14 +30,19 @@ _RESERVED = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.
 
 def check_addresses(status: pod_pb2.PodStatus, report: Report) -> None:
     """Check the addresses of a status by themselves."""
-    if status.pod_ip and (problem := _problem(status.pod_ip)) is not None:
-        report.add("status.podIP", f"{shown(status.pod_ip)} {problem}")
-    if status.pod_ips and [address.ip for address in status.pod_ips] != [status.pod_ip]:
+    pod_ip, host_ip = status.pod_ip, status.host_ip
+    if pod_ip and (problem := _problem(pod_ip)) is not None:
+        report.add("status.podIP", f"{shown(pod_ip)} {problem}")
+    if _are_others(status.pod_ips, pod_ip):
         report.add("status.podIPs", "must hold status.podIP and nothing else: only IPv4 is given")
-    if status.host_ip and not _is_address(status.host_ip):
-        report.add("status.hostIP", f"expected an IPv4 address, got {shown(status.host_ip)}")
-    if status.host_ips and [address.ip for address in status.host_ips] != [status.host_ip]:
+    if host_ip and not _is_address(host_ip):
+        report.add("status.hostIP", f"expected an IPv4 address, got {shown(host_ip)}")
+    if _are_others(status.host_ips, host_ip):
         report.add("status.hostIPs", "must hold status.hostIP and nothing else")
+
+
+def _are_others(addresses: Sequence[_Address], address: str) -> bool:
+    return bool(addresses) and (len(addresses) != 1 or addresses[0].ip != address)
 
 
 def check_pod_place(pod: pod_pb2.Pod, node: node_pb2.Node | None, service_cidr: str) -> None:
@@ -84,7 +98,11 @@ def _internal_addresses(node: node_pb2.Node) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
-    return len(text) <= _LONGEST and is_ipv4(text)
+    return len(text) <= _LONGEST and _is_ipv4(text)
+
+
+# Of short texts only: what is remembered stays small.
+_is_ipv4 = lru_cache(maxsize=16_384)(is_ipv4)
 
 
 def _problem(text: str) -> str | None:

@@ -6,12 +6,15 @@ status that it starts with.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.objects.qos import qos_class
-from podraft.api.violations import shown
+from podraft.api.violations import InvalidObjectError, shown
 from podraft.server.admission.containers import (
     MAX_ID,
     check_container,
@@ -27,6 +30,10 @@ DEFAULT_SCHEDULER = "default-scheduler"
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 MAX_CONTAINERS = 64
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
+# Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so much
+# is remembered, of specs that are no longer than usual.
+_REMEMBERED: Final = 256
+_REMEMBERED_BYTES: Final = 4096
 
 
 def default_spec(spec: pod_pb2.PodSpec) -> None:
@@ -51,8 +58,21 @@ def default_spec(spec: pod_pb2.PodSpec) -> None:
 
 def default_pod(pod: pod_pb2.Pod) -> None:
     """Fill in what a pod does not say."""
-    default_spec(pod.spec)
-    derive_spec(pod.spec)
+    encoded = pod.spec.SerializeToString()
+    if len(encoded) <= _REMEMBERED_BYTES:
+        pod.spec.CopyFrom(_whole(encoded))
+    else:
+        default_spec(pod.spec)
+        derive_spec(pod.spec)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _whole(encoded: bytes) -> pod_pb2.PodSpec:
+    """Return the whole spec of a pod; it is everybody's, not to be changed."""
+    spec = pod_pb2.PodSpec.FromString(encoded)
+    default_spec(spec)
+    derive_spec(spec)
+    return spec
 
 
 def derive_spec(spec: pod_pb2.PodSpec) -> None:
@@ -73,7 +93,14 @@ def begin(pod: pod_pb2.Pod) -> None:
     It gets no tolerations: a pod stays on a lost node only as long as it says.
     """
     pod.status.phase = "Pending"
-    pod.status.qos_class = qos_class(pod.spec)
+    encoded = pod.spec.SerializeToString()
+    short = len(encoded) <= _REMEMBERED_BYTES
+    pod.status.qos_class = _qos_class(encoded) if short else qos_class(pod.spec)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _qos_class(encoded: bytes) -> str:
+    return qos_class(pod_pb2.PodSpec.FromString(encoded))
 
 
 def check_pod(pod: pod_pb2.Pod, report: Report) -> None:
@@ -96,6 +123,20 @@ def check_template(template: pod_pb2.PodTemplateSpec, field: str, report: Report
 
 def check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
     """Check the spec of a pod or template."""
+    encoded = spec.SerializeToString()
+    if len(encoded) > _REMEMBERED_BYTES or not _is_right(encoded):
+        _check_spec(spec, field, report)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_right(encoded: bytes) -> bool:
+    report = Report()
+    with contextlib.suppress(InvalidObjectError):  # So many faults that the check was ended.
+        _check_spec(pod_pb2.PodSpec.FromString(encoded), "spec", report)
+    return not report.violations
+
+
+def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
     volumes = check_volumes(spec.volumes, f"{field}.volumes", report)
     if not spec.containers:
         report.add(f"{field}.containers", "must have at least one container")

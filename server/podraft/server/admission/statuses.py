@@ -55,31 +55,26 @@ def check_pod_status(pod: pod_pb2.Pod, report: Report) -> None:
     """Check a Pod's status: on the way of every start and every probe's change, so quickly."""
     status = pod.status
     short = status.ByteSize() <= MAX_REASON
-    report.one_of("status.phase", status.phase, _POD_PHASES)
-    report.one_of("status.qosClass", status.qos_class, _QOS_CLASSES)
+    if status.phase not in _POD_PHASES:
+        report.one_of("status.phase", status.phase, _POD_PHASES)
+    if status.qos_class not in _QOS_CLASSES:
+        report.one_of("status.qosClass", status.qos_class, _QOS_CLASSES)
     if not short:
         _check_words("status", status.reason, status.message, report)
     _check_time(status.start_time, "status.startTime", report)
     check_addresses(status, report)
-    _check_conditions(status.conditions, report, short=short)
-    for index, condition in enumerate(status.conditions):
+    conditions = status.conditions
+    _check_conditions(conditions, report, short=short)
+    for index, condition in enumerate(conditions):
         if condition.HasField("last_probe_time"):
             path = f"status.conditions[{index}].lastProbeTime"
             _check_time(condition.last_probe_time, path, report)
-    _check_containers(
-        status.container_statuses,
-        pod.spec.containers,
-        "status.containerStatuses",
-        report,
-        short=short,
-    )
-    _check_containers(
-        status.init_container_statuses,
-        pod.spec.init_containers,
-        "status.initContainerStatuses",
-        report,
-        short=short,
-    )
+    if status.container_statuses:
+        field, containers = "status.containerStatuses", pod.spec.containers
+        _check_containers(status.container_statuses, containers, field, report, short=short)
+    if status.init_container_statuses:
+        field, containers = "status.initContainerStatuses", pod.spec.init_containers
+        _check_containers(status.init_container_statuses, containers, field, report, short=short)
 
 
 def check_node_status(node: node_pb2.Node, report: Report) -> None:
@@ -175,8 +170,6 @@ def _check_containers(
     *,
     short: bool,
 ) -> None:
-    if not statuses:
-        return
     unseen = {container.name for container in containers}
     for index, status in enumerate(statuses):
         name = status.name
@@ -217,11 +210,13 @@ def _check_state(
         report.add(f"{field}[{index}].{name}", what)
         return
     for described, value in said:
-        path = f"{field}[{index}].{name}.{described.name}"
-        if described.name != "waiting":
-            _check_time(value.started_at, f"{path}.startedAt", report)
-        if described.name == "terminated":
-            _check_time(value.finished_at, f"{path}.finishedAt", report)
+        kind = described.name
+        if kind == "waiting":
+            continue
+        if not times.is_time(value.started_at):
+            _check_time(value.started_at, f"{field}[{index}].{name}.{kind}.startedAt", report)
+        if kind == "terminated" and not times.is_time(value.finished_at):
+            _check_time(value.finished_at, f"{field}[{index}].{name}.{kind}.finishedAt", report)
 
 
 def _check_node_address(address: node_pb2.NodeAddress, field: str, report: Report) -> None:
