@@ -5,9 +5,12 @@ Run: ``python benchmarks/under_attack.py [--silent N] [--readers N] [--seconds S
 An administrator creates a ConfigMap and reads it back, fifty times a second, and watches; alone
 first, then beside connections that say nothing, readers that take nothing of a list of 10 MiB, a
 node that does all that a node can do as fast as it can, and the holder of a join token who does the
-same at the join port.  Told are the administrator's latencies, the server's memory, and whether
-anything was lost or ended: an acknowledged object, an event of the watch, a process.  Then, and if
-a call of the administrator failed, it ends with a status of 1.
+same at the join port.  Told are the administrator's latencies, the server's memory, what the attack
+got done, and whether anything was lost or ended: an acknowledged object, an event of the watch, the
+watch, a process.  Then, and if a call of the administrator failed, it ends with a status of 1.
+
+All attackers are threads of one process of a lower priority: on a machine that they share with the
+server and the administrator, the figures tell of the server and not of the machine.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import random
 import socket
+import ssl
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,11 +47,14 @@ from podraft.client.config import SERVER_NAME, ClusterConfig
 from podraft.client.errors import ApiError
 from suite.figures import percentile
 from support.attackers import JOIN_NODE, as_identity, join_node
-from support.raw_http2 import RawConnection, message, tls_context
-from support.waiting import eventually_async
+from support.raw_http2 import RawConnection, is_closed, message, tls_context
+from support.waiting import eventually, eventually_async
 
 _PAUSE_S = 0.02
 _LARGE = 14, 750_000
+_NICE = 5
+# What the attackers count.
+_CALLS, _REFUSED, _CONNECTED = range(3)
 
 
 def config_map(name: str, size: int = 200) -> ConfigMap:
@@ -65,6 +74,15 @@ class Told:
     acknowledged: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     watch_ends: int = 0
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """Note how long a call takes, also one that fails."""
+        began_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.latencies_s.append(time.perf_counter() - began_s)
 
     def line(self, what: str) -> str:
         """Return the figures as a line."""
@@ -100,14 +118,14 @@ async def administer(config: ClusterConfig, prefix: str, seconds: float) -> Told
         while time.monotonic() < end_s:
             name = f"{prefix}-{number}"
             number += 1
-            began_s = time.perf_counter()
             try:
-                await client.config_maps.create(config_map(name))
+                with told.timed():
+                    await client.config_maps.create(config_map(name))
                 told.acknowledged.add(name)
-                await client.config_maps.get(name, "default")
+                with told.timed():
+                    await client.config_maps.get(name, "default")
             except ApiError as error:
                 told.failures.append(str(error))
-            told.latencies_s.append((time.perf_counter() - began_s) / 2)
             await asyncio.sleep(_PAUSE_S)
         with contextlib.suppress(AssertionError):
             await eventually_async(lambda: told.acknowledged <= told.seen, within_s=10)
@@ -115,36 +133,71 @@ async def administer(config: ClusterConfig, prefix: str, seconds: float) -> Told
     return told
 
 
-# The attackers, each a process.
+# The attackers, each a thread of one process.
 
 
-def silent(port: int, number: int) -> None:
-    """Keep so many connections open that say nothing, and open others for those that end."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is attacked, and with what."""
+
+    port: int
+    join_port: int
+    admin: ClusterConfig
+    node: ClusterConfig
+    token: str
+    silent: int
+    readers: int
+    counts: MutableSequence[int]
+
+    def connect(self, context: ssl.SSLContext) -> RawConnection:
+        """Connect to the API.
+
+        Raises:
+            OSError: It did not go well.
+        """
+        self.counts[_CONNECTED] += 1
+        return RawConnection(("127.0.0.1", self.port), context)
+
+
+def context_of(config: ClusterConfig) -> ssl.SSLContext:
+    """Return what connects with the certificate of ``config``."""
+    return tls_context(config.certificate_authority, config.client_certificate, config.client_key)
+
+
+def attack(target: Target) -> None:
+    """Do everything at once, until the process is killed."""
+    os.nice(_NICE)
+    for job in (silent, slow_readers, token_holder):
+        threading.Thread(target=job, args=(target,), daemon=True).start()
+    asyncio.run(flood(target))
+
+
+def silent(target: Target) -> None:
+    """Keep many connections open that say nothing, and open others for those that end."""
     held: list[socket.socket] = []
     while True:
-        for each in held[: len(held) // 10]:
-            each.close()
-        del held[: len(held) // 10]
-        while len(held) < number:
+        held = [each for each in held if not is_closed(each)]
+        # All at once at first, then a tenth of them each second.
+        wanted = min(target.silent, len(held) + target.silent // 10) if held else target.silent
+        while len(held) < wanted:
             try:
-                held.append(socket.create_connection(("127.0.0.1", port), timeout=1))
+                held.append(socket.create_connection(("127.0.0.1", target.port), timeout=1))
+                target.counts[_CONNECTED] += 1
             except OSError:
                 break
         time.sleep(1)
 
 
-def slow_readers(port: int, config: ClusterConfig, number: int) -> None:
+def slow_readers(target: Target) -> None:
     """Ask for large lists and watches, and take nothing of them."""
-    context = tls_context(
-        config.certificate_authority, config.client_certificate, config.client_key
-    )
+    context = context_of(target.admin)
     listing = message(requests_pb2.ListRequest(namespace="default").SerializeToString())
     held: list[RawConnection] = []
     while True:
         held = [each for each in held if not each.is_closed()]
-        while len(held) < number:
+        while len(held) < target.readers:
             try:
-                connection = RawConnection(("127.0.0.1", port), context)
+                connection = target.connect(context)
                 verb = "Watch" if len(held) % 4 == 3 else "List"
                 connection.begin(kinds.CONFIG_MAP.method(verb).encode(), listing, end=True)
             except OSError:
@@ -153,12 +206,9 @@ def slow_readers(port: int, config: ClusterConfig, number: int) -> None:
         time.sleep(1)
 
 
-def flooding_node(port: int, config: ClusterConfig, name: str) -> None:
-    """Do what a node can do, as fast as it can: lists, events, watches, unfinished requests."""
-    asyncio.run(_flood(port, config, name))
-
-
-async def _flood(port: int, config: ClusterConfig, name: str) -> None:
+async def flood(target: Target) -> None:
+    """Do what a node can do, as fast as it can: lists, events, watches."""
+    config, name = target.node, "flood"
     credentials = grpc.ssl_channel_credentials(
         config.certificate_authority, config.client_key, config.client_certificate
     )
@@ -178,8 +228,11 @@ async def _flood(port: int, config: ClusterConfig, name: str) -> None:
     async def call(channel: grpc.aio.Channel, method: str, request: Callable[[], bytes]) -> None:
         unary: Any = channel.unary_unary(method)
         while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):
+            try:
                 await unary(request(), timeout=20)
+                target.counts[_CALLS] += 1
+            except grpc.aio.AioRpcError:
+                target.counts[_REFUSED] += 1
             await asyncio.sleep(0)
 
     async def watch(channel: grpc.aio.Channel) -> None:
@@ -188,31 +241,34 @@ async def _flood(port: int, config: ClusterConfig, name: str) -> None:
                 method: Any = channel.unary_stream(kinds.SERVICE.method("Watch"))
                 async for _ in method(listing()):
                     pass
+            target.counts[_REFUSED] += 1
             await asyncio.sleep(0.1)
 
     async with grpc.aio.secure_channel(
-        f"127.0.0.1:{port}", credentials, options=options
+        f"127.0.0.1:{target.port}", credentials, options=options
     ) as channel:
-        unfinished = asyncio.to_thread(_unfinished, port, config)
+        # Before this node has too many connections.
+        await channel.channel_ready()
+        first: Any = channel.unary_unary(kinds.SERVICE.method("List"))
+        await first(listing())
         await asyncio.gather(
-            unfinished,
+            asyncio.to_thread(unfinished, target),
             *(call(channel, kinds.SERVICE.method("List"), listing) for _ in range(100)),
             *(call(channel, kinds.EVENT.method("Create"), event) for _ in range(100)),
             *(watch(channel) for _ in range(1_500)),
         )
 
 
-def _unfinished(port: int, config: ClusterConfig) -> None:
-    context = tls_context(
-        config.certificate_authority, config.client_certificate, config.client_key
-    )
+def unfinished(target: Target) -> None:
+    """Begin large requests with the node's certificate, on many connections, and end none."""
+    context = context_of(target.node)
+    create = kinds.EVENT.method("Create").encode()
     held: list[RawConnection] = []
     while True:
         held = [each for each in held if not each.is_closed()]
         while len(held) < 100:
             try:
-                connection = RawConnection(("127.0.0.1", port), context)
-                create = kinds.EVENT.method("Create").encode()
+                connection = target.connect(context)
                 for _ in range(10):
                     connection.begin(create, message(b"x" * 6_000, claimed=8_000_000))
             except OSError:
@@ -221,8 +277,9 @@ def _unfinished(port: int, config: ClusterConfig) -> None:
         time.sleep(0.5)
 
 
-def token_holder(port: int, authority: bytes, token: str) -> None:
+def token_holder(target: Target) -> None:
     """Join again and again on many connections, and leave requests unfinished."""
+    authority = target.admin.certificate_authority
     credentials = grpc.ssl_channel_credentials(authority)
     context = tls_context(authority)
     held: list[RawConnection] = []
@@ -234,21 +291,27 @@ def token_holder(port: int, authority: bytes, token: str) -> None:
             )
             with (
                 contextlib.suppress(grpc.RpcError),
-                grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) as channel,
+                grpc.secure_channel(
+                    f"127.0.0.1:{target.join_port}", credentials, options
+                ) as channel,
             ):
-                body = token.encode() + b"x" * 10_000
+                target.counts[_CONNECTED] += 1
+                body = target.token.encode() + b"x" * 10_000
                 join: Any = channel.unary_unary(JOIN_NODE)
                 join(b"\x0a" + bytes((80,)) + body[:80], timeout=2)
         held = [each for each in held if not each.is_closed()]
         with contextlib.suppress(OSError):
             while len(held) < 200:
-                connection = RawConnection(("127.0.0.1", port), context)
+                target.counts[_CONNECTED] += 1
+                connection = RawConnection(("127.0.0.1", target.join_port), context)
                 connection.begin(JOIN_NODE.encode(), message(b"x" * 5_000, claimed=60_000))
                 held.append(connection)
 
 
-def attackers(server: ServerProcess, given: argparse.Namespace) -> list[multiprocessing.Process]:
-    """Return the attackers, not started."""
+def target_of(
+    server: ServerProcess, given: argparse.Namespace, counts: MutableSequence[int]
+) -> Target:
+    """Return what is attacked."""
     config = server.config()
 
     async def token() -> str:
@@ -259,14 +322,16 @@ def attackers(server: ServerProcess, given: argparse.Namespace) -> list[multipro
         config,
         join_node(server.join_port, config.certificate_authority, asyncio.run(token()), "flood"),
     )
-    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = [
-        (silent, (server.port, given.silent)),
-        (slow_readers, (server.port, config, given.readers)),
-        (flooding_node, (server.port, node, "flood")),
-        (token_holder, (server.join_port, config.certificate_authority, asyncio.run(token()))),
-    ]
-    spawning = multiprocessing.get_context("spawn")
-    return [spawning.Process(target=job, args=args, daemon=True) for job, args in jobs]  # type: ignore[misc]  # the same class
+    return Target(
+        server.port,
+        server.join_port,
+        config,
+        node,
+        asyncio.run(token()),
+        given.silent,
+        given.readers,
+        counts,
+    )
 
 
 async def fill(config: ClusterConfig) -> None:
@@ -296,13 +361,17 @@ def main() -> None:
         process = psutil.Process(server.process.pid)
         config = server.config()
         asyncio.run(fill(config))
-        alone = asyncio.run(administer(config, "alone", given.seconds / 2))
+        alone = asyncio.run(administer(config, "alone", given.seconds))
         rss_alone = process.memory_info().rss
         children = {child.pid for child in process.children()}
-        attacking = attackers(server, given)
-        for each in attacking:
-            each.start()
-        time.sleep(3)
+        spawning = multiprocessing.get_context("spawn")
+        counts = spawning.Array("q", 3, lock=False)
+        attacking = spawning.Process(
+            target=attack, args=(target_of(server, given, counts),), daemon=True
+        )
+        attacking.start()
+        eventually(lambda: counts[_CALLS] > 100, within_s=60)
+        begun = list(counts)
         most = [0]
 
         async def measured() -> Told:
@@ -318,9 +387,9 @@ def main() -> None:
                 looking.cancel()
 
         attacked = asyncio.run(measured())
-        alive = sum(each.is_alive() for each in attacking)
-        for each in attacking:
-            each.kill()
+        done = [(now - before) / given.seconds for before, now in zip(begun, counts, strict=True)]
+        alive = attacking.is_alive()
+        attacking.kill()
         there = asyncio.run(names(config))
         lost = (alone.acknowledged | attacked.acknowledged) - there
         unseen = attacked.acknowledged - attacked.seen
@@ -333,11 +402,16 @@ def main() -> None:
         print(
             f"lost objects={len(lost)} unseen events={len(unseen)} ended: server="
             f"{int(server.process.poll() is not None)} components={len(gone)} "
-            f"administrator's watches={attacked.watch_ends}; attackers alive={alive} of 4"
+            f"administrator's watches={attacked.watch_ends}"
+        )
+        print(
+            f"the attack, per second: calls={done[_CALLS]:.0f} refused={done[_REFUSED]:.0f} "
+            f"connections={done[_CONNECTED]:.0f}; attackers alive={int(alive)}"
         )
         for failure in attacked.failures[:3]:
             print("failed:", failure)
-        if lost or unseen or gone or attacked.failures or server.process.poll() is not None:
+        ended = gone or attacked.watch_ends or server.process.poll() is not None
+        if lost or unseen or ended or attacked.failures:
             sys.exit("something was lost, ended or refused")
 
 

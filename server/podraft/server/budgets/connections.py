@@ -2,9 +2,9 @@
 
 Owns: the watch over the sockets of the server's ports, and which of them are known.
 
-Invariants: looking costs a readlink per descriptor and second, accepting costs nothing more than
-before; a connection is known from its first call on, by whoever takes calls (``recognize``); it is
-forgotten when its socket is gone.
+Invariants: whatever asks the kernel is done beside the loop, and looking takes a small part of a
+processor however many connections there are; a connection is known from its first call on, by
+whoever takes calls (``recognize``); it is forgotten when its socket is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import contextlib
 import logging
 import resource
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from podraft.server.budgets.sockets import OwnSockets
@@ -33,6 +34,8 @@ _LOOK_EVERY_S: Final = 0.5
 # While strangers come in numbers.
 _HURRY_EVERY_S: Final = 0.2
 _MANY: Final = 64
+# Looks are so much further apart than they take of a processor.
+_SPARSELY: Final = 20
 _TELL_EVERY_S: Final = 30.0
 # Kept back of the process's descriptors: for the store's files, children, agents that are called.
 _DESCRIPTORS_KEPT: Final = 512
@@ -71,6 +74,16 @@ class Anyone:
         """Count nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Who was connected, who of them is unknown, and which of those were ended."""
+
+    open: dict[Peer, int]
+    strangers: dict[Peer, Stranger]
+    ended: Sequence[Peer]
+    took_s: float
+
+
 class Connections:
     """The connections to some ports; all methods are called on the loop."""
 
@@ -86,7 +99,9 @@ class Connections:
         self._known_peers: dict[Peer, str] = {}
         self._too_many: set[str] = set()
         self._strangers: dict[Peer, Stranger] = {}
-        self._open: dict[Peer, int] = {}
+        # Known ones that must go at the next look.
+        self._ending: set[Peer] = set()
+        self._hurried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._told_s = -_TELL_EVERY_S
         self._untold: list[Peer] = []
@@ -136,16 +151,11 @@ class Connections:
         return self._known.get(peer)
 
     def end(self, peer: str) -> None:
-        """End the connection from ``peer`` (gRPC's words), if it is still there."""
+        """End the connection from ``peer`` (gRPC's words) soon, if it is still there."""
         address = peer_of(peer)
-        if address is None:
-            return
-        descriptor = self._open.get(address)
-        if descriptor is None:
-            self._open = self._sockets.look()
-            descriptor = self._open.get(address)
-        if descriptor is not None:
-            self._sockets.end(address, descriptor)
+        if address is not None:
+            self._ending.add(address)
+            self._hurried.set()
 
     @property
     def known(self) -> int:
@@ -159,48 +169,68 @@ class Connections:
 
     async def _keep_looking(self) -> None:
         while True:
+            took_s = 0.0
             try:
-                await self.look()
+                took_s = await self.look()
                 self.looked()
             except Exception:  # noqa: BLE001 - Whatever it was, the next look is as good as any.
                 _LOG.exception("the connections could not be looked at")
-            hurry = len(self._strangers) > _MANY
-            await asyncio.sleep(_HURRY_EVERY_S if hurry else _LOOK_EVERY_S)
+            pause_s = max(_HURRY_EVERY_S, took_s * _SPARSELY)
+            await asyncio.sleep(pause_s)
+            if len(self._strangers) <= _MANY and pause_s < _LOOK_EVERY_S:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_EVERY_S - pause_s):
+                        await self._hurried.wait()
+            self._hurried.clear()
 
-    async def look(self) -> None:
-        """Look once: forget those that are gone, end those that must go."""
-        known = dict(self._known_peers)
-        self._open, spoken = await asyncio.to_thread(self._seen, known)
-        for peer in known.keys() - self._open.keys():
+    async def look(self) -> float:
+        """Look once: forget those that are gone, end those that must go.
+
+        Returns how many seconds of a processor that took.
+        """
+        known = frozenset(self._known_peers)
+        ending, self._ending = self._ending, set()
+        seen = await asyncio.to_thread(self._seen, known, ending)
+        for peer in known - seen.open.keys():
             text = self._known_peers.pop(peer, None)
             owner = self._known.pop(text, None) if text is not None else None
             if text is not None:
                 self._too_many.discard(text)
             if owner is not None:
                 owner.disconnected()
-        now_s = self._clock()
-        before = self._strangers
+        # Some may have said meanwhile whose they are.
         self._strangers = {
-            peer: Stranger(has_spoken, before[peer].since_s if peer in before else now_s)
-            for peer, has_spoken in spoken.items()
-            if peer not in self._known_peers
+            peer: each for peer, each in seen.strangers.items() if peer not in self._known_peers
         }
-        ending = surplus(self._strangers, now_s, self._limits)
-        for peer in ending:
-            self._sockets.end(peer, self._open[peer])
-            del self._strangers[peer]
-        self.ended += len(ending)
-        self._tell(ending, now_s)
+        self.ended += len(seen.ended)
+        self._tell(seen.ended, self._clock())
+        return seen.took_s
 
-    def _seen(self, known: Collection[Peer]) -> tuple[dict[Peer, int], dict[Peer, bool]]:
-        """Return all who are connected, and which of the unknown ones have said something."""
-        found = self._sockets.look()
-        spoken = {
-            peer: self._sockets.has_spoken(descriptor)
-            for peer, descriptor in found.items()
-            if peer not in known
-        }
-        return found, spoken
+    def _seen(self, known: Collection[Peer], ending: Collection[Peer]) -> _Seen:
+        """End ``ending`` and the strangers that must go; return who is there."""
+        began_s = time.thread_time()
+        found, before, now_s = self._sockets.look(), self._strangers, self._clock()
+        strangers = {}
+        for peer, descriptor in found.items():
+            if peer not in known:
+                was = before.get(peer)
+                has_spoken = was is not None and was.has_spoken
+                strangers[peer] = Stranger(
+                    has_spoken or self._sockets.has_spoken(descriptor),
+                    was.since_s if was is not None else now_s,
+                )
+        # Who has called meanwhile has said whose it is.
+        gone = [
+            peer
+            for peer in surplus(strangers, now_s, self._limits)
+            if peer not in self._known_peers and self._sockets.end(peer, found[peer])
+        ]
+        for peer in gone:
+            del strangers[peer]
+        for peer in ending:
+            if peer in found:
+                self._sockets.end(peer, found[peer])
+        return _Seen(found, strangers, gone, time.thread_time() - began_s)
 
     def _tell(self, ended: Collection[Peer], now_s: float) -> None:
         """Log what was ended, but not more often than somebody reads it."""
