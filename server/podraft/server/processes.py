@@ -8,6 +8,7 @@ back-off.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _LOG = logging.getLogger(__name__)
@@ -117,8 +119,17 @@ def self_command(name: str, arguments: Sequence[str]) -> Command:
     return Command(name, (sys.executable, "-m", "podraft.server.app", *arguments))
 
 
-def follow_parent() -> None:
-    """Die when the parent does; called first thing in a child.
+def environment_of_child() -> dict[str, str]:
+    """Return the environment of a process that follows this one and needs to know nothing."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+    return {**kept, _PARENT: str(os.getpid())}
+
+
+def follow_parent(keep: int = 2) -> None:
+    """Die when the parent does, and have nothing open of it; called first thing in a child.
+
+    Of the parent's descriptors stay the standard ones and ``keep``.  Libraries in C leave theirs to
+    every child, the store's files among them.
 
     The kernel's signal is asked for here rather than between fork and exec, where
     little is safe; a parent that died meanwhile is noticed by its pid.
@@ -129,3 +140,7 @@ def follow_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(expected):
         sys.exit(1)
+    for descriptor in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2 and descriptor != keep:
+            with contextlib.suppress(OSError):  # It was what the directory was read by.
+                os.close(descriptor)

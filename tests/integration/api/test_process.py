@@ -182,7 +182,7 @@ def test_the_servers_certificate_is_renewed_while_it_runs(tmp_path):
     async def main():
         serving = ServingCertificate(pki)
         api = grpc.aio.server()
-        port = api.add_secure_port("127.0.0.1:0", serving.credentials(mutual=True))
+        port = api.add_secure_port("127.0.0.1:0", serving.credentials())
         await api.start()
         first = await shown(port)
         assert await shown(port) == first

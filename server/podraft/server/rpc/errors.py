@@ -139,24 +139,41 @@ def translate(error: Exception) -> RefusedError:
             )
 
 
+def words(refusal: RefusedError) -> tuple[str, bytes]:
+    """Return what is told besides the code: a message, and an encoded Status or nothing."""
+    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
+    if not refusal.violations and refusal.retry_s is None:
+        return message, b""
+    status = status_pb2.Status(code=refusal.code.value[0], message=message)
+    detail = any_pb2.Any()
+    if refusal.retry_s is None:
+        detail.Pack(_bad_request(refusal.violations))
+    else:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(refusal.retry_s * 1000))
+        detail.Pack(retry)
+    status.details.append(detail)
+    return message, status.SerializeToString()
+
+
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
     """End the call with the status that tells about ``error``."""
     refusal = translate(error)
-    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
+    await abort_as(context, refusal.code, *words(refusal))
+
+
+async def abort_as(
+    context: grpc.aio.ServicerContext[Any, Any],
+    code: grpc.StatusCode,
+    message: str,
+    details: bytes = b"",
+) -> NoReturn:
+    """End the call with a code and what ``words`` returned."""
     trailers: tuple[tuple[str, str | bytes], ...] = ()
-    if refusal.violations or refusal.retry_s is not None:
-        status = status_pb2.Status(code=refusal.code.value[0], message=message)
-        detail = any_pb2.Any()
-        if refusal.retry_s is None:
-            detail.Pack(_bad_request(refusal.violations))
-        else:
-            retry = error_details_pb2.RetryInfo()
-            retry.retry_delay.FromMilliseconds(int(refusal.retry_s * 1000))
-            detail.Pack(retry)
-        status.details.append(detail)
-        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    if details:
+        trailers = (("grpc-status-details-bin", details),)
     try:
-        await context.abort(refusal.code, message, trailers)
+        await context.abort(code, message, trailers)
     except grpc.aio.InternalError:
         # There is nobody to tell it any more.
         raise asyncio.CancelledError from None

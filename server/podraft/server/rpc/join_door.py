@@ -1,11 +1,11 @@
 """The join port: the one at which anybody may knock.
 
-Owns: when it is open, and what those who knock may take of the server.
+Owns: when it is open, its process while it is (``join_port/process.py``), and the answers to who
+knocks.
 
 Invariants: it is open only while somebody could join, that is, while a token is valid, and a little
-longer for who did not get the answer; a connection has one call, a request is small and is not
-read before there is a place for it; all who knock share one budget, and who does not say in time
-what he wants goes.
+longer for who did not get the answer; while it is closed there is no process; whatever becomes of
+the process, it asks for no more at once, nor more often, than all who knock may.
 """
 
 from __future__ import annotations
@@ -13,104 +13,115 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import grpc
 
+from podraft.internal.join.v1.join_port_pb2 import FromPort, ToPort
+from podraft.server import processes
 from podraft.server.auth import tokens
 from podraft.server.auth.tokens import MEMBER, NODE
-from podraft.server.budgets.budget import Role
+from podraft.server.budgets.budget import Budgets, Exceeded, Role
+from podraft.server.join_port.link import CALLS_MAX, Link, LinkError
 from podraft.server.rpc import errors
-from podraft.server.rpc.admitting import Gate
-from podraft.server.rpc.errors import Context
-from podraft.server.rpc.serving import ListenError
+from podraft.server.rpc.admitting import refusal
+from podraft.server.rpc.errors import Code, Context, RefusedError
+from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.state.datastore import Datastore, StoreFailedError, StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
 _LINGER_S: Final = 120.0
-_GRACE_S: Final = 1.0
-# A signing request with a token has two KiB, a server's addresses some more.
-_REQUEST_BYTES_MAX: Final = 16 * 1024
-_OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", _REQUEST_BYTES_MAX),
-    ("grpc.max_metadata_size", 4 * 1024),
-    ("grpc.absolute_max_metadata_size", 4 * 1024),
-    ("grpc.max_concurrent_streams", 1),
-    ("grpc.max_allowed_incoming_connections", 256),
-    ("grpc.server_handshake_timeout_ms", 5_000),
-    ("grpc.http2.settings_timeout", 5_000),
-    ("grpc.max_connection_idle_ms", 5_000),
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", _REQUEST_BYTES_MAX),
-    ("grpc.server.max_pending_requests", 64),
-    ("grpc.server.max_pending_requests_hard_limit", 128),
-)
+_START_S_MAX: Final = 30.0
+_STOP_S_MAX: Final = 5.0
+_AGAIN_S: Final = 5.0
+# A server that joins waits for the group.
+_ANSWER_S_MAX: Final = 60.0
+
+# Answers a request from a peer (gRPC's words); what it raises becomes a status.
+Answer: TypeAlias = Callable[[bytes, str], Awaitable[bytes]]
 
 
 class JoinDoor:
-    """Opens and closes the port; ``listen`` adds it to a server and returns its number."""
+    """Opens and closes the port, and answers; lives on the loop."""
 
     def __init__(
         self,
         datastore: Datastore,
-        handlers: grpc.GenericRpcHandler,
-        listen: Callable[[grpc.aio.Server, int], int],
+        answers: Mapping[str, Answer],
+        certificate: ServingCertificate,
+        listen: str,
+        budgets: Budgets | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._datastore = datastore
-        self._handlers = handlers
-        self._listen = listen
+        self._answers = answers
+        self._certificate = certificate
+        self._host, _, port = listen.rpartition(":")
+        self.port = int(port)
+        self._holder = (budgets or Budgets()).holder(Role.STRANGERS, "whoever wants to join")
         self._clock = clock
-        self._server: grpc.aio.Server | None = None
+        self._process: _Process | None = None
         self._wanted_s = float("-inf")
+        self._failed_s = float("-inf")
         self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self.port = 0
 
     @property
     def is_open(self) -> bool:
         """Whether somebody who knocks is heard."""
-        return self._server is not None
+        return self._process is not None and not self._process.ended
 
     async def start(self) -> None:
-        """Take the port, and keep it open while there is a token.
+        """Choose the port, and keep it open while there is a token.
 
         Raises:
             ListenError: It is taken or the address is not this machine's.
         """
         # Found out now, and not when somebody wants to join.
-        await self._open()
-        await self._close()
+        self.port = await asyncio.to_thread(_free_port, self._host, self.port)
         await self.look()
         self._task = asyncio.create_task(self._keep_looking())
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self) -> None:
         """Close it for good."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self._close(grace_s)
+        async with self._looking:
+            await self._close()
+
+    def renew(self) -> None:
+        """Show the present certificate from the next handshake on."""
+        if self._process is not None:
+            self._process.show(self._certificate)
 
     async def look(self) -> None:
         """Open or close the port, as the tokens are."""
         async with self._looking:
+            now_s = self._clock()
             if await self._somebody_may_join():
-                self._wanted_s = self._clock()
-            wanted = self._clock() - self._wanted_s < _LINGER_S
-            if wanted and self._server is None:
+                self._wanted_s = now_s
+            wanted = now_s - self._wanted_s < _LINGER_S
+            if self._process is not None and self._process.ended:
+                _LOG.error("the process of the join port has ended")
+                self._failed_s = now_s
+                await self._close()
+            if wanted and self._process is None and now_s - self._failed_s >= _AGAIN_S:
                 try:
                     await self._open()
-                except ListenError as error:
+                except (ListenError, OSError) as error:
+                    self._failed_s = now_s
                     _LOG.error("nobody can join: %s", error)
                 else:
                     _LOG.info("the join port is open: there is a token")
-            elif not wanted and self._server is not None:
+            elif not wanted and self._process is not None:
                 await self._close()
                 _LOG.info("the join port is closed: there is no token")
 
@@ -134,39 +145,164 @@ class JoinDoor:
         return False
 
     async def _open(self) -> None:
-        server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers((self._handlers,))
-        self.port = self._listen(server, self.port)
-        await server.start()
-        self._server = server
+        address = f"{self._host}:{self.port}"
+        process = await _Process.start(address, self._answer)
+        try:
+            await process.open(self._certificate)
+        except BaseException:
+            await process.end()
+            raise
+        self._process = process
 
-    async def _close(self, grace_s: float = _GRACE_S) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop(grace_s)
+    async def _close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            await process.end()
+
+    async def _answer(self, knock: FromPort.Knock) -> ToPort.Answer:
+        answer = ToPort.Answer(id=knock.id)
+        try:
+            # Counted here, too: the port's process may be anybody's by now.
+            wait = self._holder.charge(1, time.monotonic())
+            if isinstance(wait, Exceeded):
+                raise refusal(self._holder, wait)
+            await asyncio.sleep(wait)
+            function = self._answers.get(knock.method)
+            if function is None:
+                raise RefusedError(Code.UNIMPLEMENTED, "there is no such method")
+            async with asyncio.timeout(_ANSWER_S_MAX):
+                answer.response = await function(knock.request, knock.peer)
+        except TimeoutError:
+            answer.code, answer.message = Code.UNAVAILABLE.value[0], "it took too long; try again"
+        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
+            told = errors.translate(error)
+            answer.code = told.code.value[0]
+            answer.message, answer.details = errors.words(told)
+        return answer
 
 
-def knocking(gate: Gate, handlers: dict[str, Any]) -> dict[str, Any]:
-    """Return the handlers of one request and answer, within the budget of all who knock."""
-    holder = gate.budgets.holder(Role.STRANGERS, "whoever wants to join")
+class _Process:
+    """The port's process, and this end of the link to it."""
 
-    def admitted(handler: Any) -> Any:
-        async def handle(_: object, context: Context) -> bytes:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        api: Link,
+        answer: Callable[[FromPort.Knock], Awaitable[ToPort.Answer]],
+    ) -> None:
+        self._process = process
+        self._link = api
+        self._answer = answer
+        self._room = asyncio.Semaphore(CALLS_MAX)
+        self._answering: set[asyncio.Task[None]] = set()
+        self._reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, address: str, answer: Callable[[FromPort.Knock], Awaitable[ToPort.Answer]]
+    ) -> _Process:
+        """Start it; it does not listen yet."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = (
+                *(sys.executable, "-m", "podraft.server.join_port.process"),
+                *("--descriptor", str(theirs.fileno()), "--listen", address),
+                *("--log-level", logging.getLevelName(logging.getLogger().level).lower()),
+            )
             try:
-                call = gate.enter(context, holder)
-                received = await call.receive()
-                await call.charge()
-            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-                refusal = errors.translate(error)
-                if refusal.retry_s is not None:
-                    await gate.pause(context)
-                await errors.abort(context, refusal)
-            answer: bytes = await handler.unary_unary(received, context)
-            return answer
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    env=processes.environment_of_child(),
+                )
+            except OSError:
+                ours.close()
+                raise
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return cls(process, Link(reader, writer), answer)
 
-        return grpc.stream_unary_rpc_method_handler(handle)
+    @property
+    def ended(self) -> bool:
+        """Whether it serves nobody any more."""
+        return self._process.returncode is not None or (
+            self._reading is not None and self._reading.done()
+        )
 
-    return {method: admitted(handler) for method, handler in handlers.items()}
+    def show(self, certificate: ServingCertificate) -> None:
+        """Let the port show a certificate."""
+        key, chain = certificate.pair()
+        self._link.write(ToPort(certificate=ToPort.Certificate(key=key, chain=chain)))
+
+    async def open(self, certificate: ServingCertificate) -> None:
+        """Return when the port is open.
+
+        Raises:
+            ListenError: It will not be.
+        """
+        self.show(certificate)
+        said = None
+        with contextlib.suppress(TimeoutError, LinkError):
+            async with asyncio.timeout(_START_S_MAX):
+                said = await self._link.read(FromPort)
+        if said is None or not said.HasField("open"):
+            raise ListenError("the process of the join port does not listen")
+        self._reading = asyncio.create_task(self._read())
+
+    async def end(self) -> None:
+        """End it: politely, then not."""
+        if self._reading is not None:
+            self._reading.cancel()
+        for task in self._answering:
+            task.cancel()
+        self._link.close()
+        try:
+            async with asyncio.timeout(_STOP_S_MAX):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _read(self) -> None:
+        try:
+            while (said := await self._link.read(FromPort)) is not None:
+                await self._room.acquire()
+                task = asyncio.create_task(self._tell(said.knock))
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+        except LinkError as error:
+            _LOG.error("the process of the join port says %s: it is ended", error)
+
+    async def _tell(self, knock: FromPort.Knock) -> None:
+        try:
+            self._link.write(ToPort(answer=await self._answer(knock)))
+        finally:
+            self._room.release()
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return a port of ``host`` that can be listened on: ``port``, or any if it is 0.
+
+    Raises:
+        ListenError: There is none.
+    """
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trying.bind(address)
+            trying.listen(1)
+            return int(trying.getsockname()[1])
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {host}:{port}: the port is taken or the address is not this "
+            f"machine's ({error.strerror or error})"
+        ) from None
 
 
 def then(handler: Any, act: Callable[[], Awaitable[None]]) -> Any:

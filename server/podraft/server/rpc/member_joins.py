@@ -1,6 +1,6 @@
 """Servers that join the group.
 
-Owns: the handler of ``JoinMember``.
+Owns: the answer to ``JoinMember``.
 
 Invariants: the cluster's key leaves only to who shows a member token that is valid and that nobody
 else has used; a token is used up before the group is changed, for good, so that two who have it
@@ -13,16 +13,13 @@ import logging
 import secrets
 from typing import Final
 
-import grpc
-
 from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.roster import INCARNATION_BYTES, Peer, Roster, RosterError
-from podraft.server.rpc import errors
-from podraft.server.rpc.errors import Code, Context, RefusedError, invalid
+from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.members import (
@@ -32,12 +29,11 @@ from podraft.server.rpc.members import (
     group_of,
     member_message,
 )
-from podraft.server.rpc.services import Handler, Methods, parsed
+from podraft.server.rpc.services import parsed
 from podraft.server.state.datastore import Committed, Datastore, Guard, Put, Record, Transaction
 
 _LOG = logging.getLogger(__name__)
 
-_JOIN_MEMBER: Final = "/podraft.api.cluster.v1.JoinService/JoinMember"
 _ADDRESSES_MAX: Final = 16
 _ADDRESS_CHARACTERS_MAX: Final = 260
 # Two who use one token at once: the loser looks again.
@@ -63,22 +59,15 @@ class MemberJoins:
         self._administration = administration
         self._cluster_id = cluster_id
 
-    def methods(self) -> Methods:
-        """Return the service's handlers."""
-        handler: Handler = grpc.unary_unary_rpc_method_handler(
-            self._handle,
-            request_deserializer=None,
-            response_serializer=None,
-        )
-        return {_JOIN_MEMBER: handler}
+    async def answer(self, data: bytes, peer: str) -> bytes:
+        """Return the answer to a request from ``peer`` (gRPC's words).
 
-    async def _handle(self, data: bytes, context: Context) -> bytes:
-        try:
-            request: member_pb2.JoinMemberRequest = parsed(member_pb2.JoinMemberRequest, data)
-            with self._failed.counted(context.peer(), f"server {request.name[:64]}"):
-                return (await self._join(request)).SerializeToString()
-        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
+        Raises:
+            RefusedError: The peer does not join.
+        """
+        request: member_pb2.JoinMemberRequest = parsed(member_pb2.JoinMemberRequest, data)
+        with self._failed.counted(peer, f"server {request.name[:64]}"):
+            return (await self._join(request)).SerializeToString()
 
     async def _join(self, request: member_pb2.JoinMemberRequest) -> member_pb2.JoinMemberResponse:
         # The token first: whoever has none learns nothing of the group.

@@ -1,6 +1,6 @@
 """Machines that join as nodes.
 
-Owns: the handler of ``JoinNode``.  Invariants: the token comes first, whoever has none learns
+Owns: the answer to ``JoinNode``.  Invariants: the token comes first, whoever has none learns
 nothing; a token's use and the key of the node's name are written in one transaction, guarded by
 what both were, so no token is good for more machines than it says and no name has two keys; who
 asks again with the same key gets the same answer.
@@ -12,8 +12,6 @@ import logging
 import time
 from datetime import UTC, datetime
 from typing import Final
-
-import grpc
 
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
@@ -27,12 +25,12 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenError
-from podraft.server.rpc import errors, keys
-from podraft.server.rpc.errors import Code, Context, RefusedError
+from podraft.server.rpc import keys
+from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.services import Handler, Methods, parsed
+from podraft.server.rpc.services import parsed
 from podraft.server.state.datastore import (
     Committed,
     Datastore,
@@ -45,7 +43,6 @@ from podraft.server.state.datastore import (
 
 _LOG = logging.getLogger(__name__)
 
-_JOIN_NODE: Final = "/podraft.api.cluster.v1.JoinService/JoinNode"
 # Two who use one token or one name at once: the loser looks again.
 _ATTEMPTS: Final = 5
 
@@ -65,22 +62,15 @@ class NodeJoins:
         self._nodes = nodes
         self._failed = failed
 
-    def methods(self) -> Methods:
-        """Return the service's handlers."""
-        handler: Handler = grpc.unary_unary_rpc_method_handler(
-            self._handle,
-            request_deserializer=None,
-            response_serializer=None,
-        )
-        return {_JOIN_NODE: handler}
+    async def answer(self, data: bytes, peer: str) -> bytes:
+        """Return the answer to a request from ``peer`` (gRPC's words).
 
-    async def _handle(self, data: bytes, context: Context) -> bytes:
-        try:
-            request: cluster_pb2.JoinNodeRequest = parsed(cluster_pb2.JoinNodeRequest, data)
-            with self._failed.counted(context.peer(), f'node "{request.node_name[:64]}"'):
-                return (await self._join(request)).SerializeToString()
-        except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
+        Raises:
+            RefusedError: The peer does not join.
+        """
+        request: cluster_pb2.JoinNodeRequest = parsed(cluster_pb2.JoinNodeRequest, data)
+        with self._failed.counted(peer, f'node "{request.node_name[:64]}"'):
+            return (await self._join(request)).SerializeToString()
 
     async def _join(self, request: cluster_pb2.JoinNodeRequest) -> cluster_pb2.Certificate:
         await checked_token(self._datastore, request.token, tokens.NODE)

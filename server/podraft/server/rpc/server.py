@@ -40,6 +40,7 @@ from podraft.server.budgets.connections import connections_max, descriptor_limit
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
+from podraft.server.join_port import link
 from podraft.server.replication.administration import Administration
 from podraft.server.replication.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
@@ -52,7 +53,7 @@ from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.history import HistoryService
-from podraft.server.rpc.join_door import JoinDoor, knocking, then
+from podraft.server.rpc.join_door import JoinDoor, then
 from podraft.server.rpc.member_joins import MemberJoins
 from podraft.server.rpc.members import LookAtGroup, MemberService
 from podraft.server.rpc.node_joins import NodeJoins
@@ -174,10 +175,10 @@ class ApiServer:
         live.start()
         self.hub.start()
         self._register()
-        self.port = _listen(self._api, self._options.listen, self._serving.credentials(mutual=True))
+        self.port = _listen(self._api, self._options.listen, self._serving.credentials())
         await self._door.start()
         await self._api.start()
-        self._gate.connections.start((self.port, self._door.port))
+        self._gate.connections.start((self.port,))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         self._telling = asyncio.create_task(self._tell_health())
 
@@ -190,7 +191,7 @@ class ApiServer:
         await self._health.enter_graceful_shutdown()
         await self._gate.connections.stop()
         await self.hub.close()
-        await asyncio.gather(self._api.stop(grace_s), self._door.stop(grace_s))
+        await asyncio.gather(self._api.stop(grace_s), self._door.stop())
         await self._pods.close()
         await self._nodes.stop()
         self._callers.live.stop()
@@ -208,14 +209,10 @@ class ApiServer:
         """Let those in to whom a token was just given."""
         await self._door.look()
 
-    def _listen_for_joins(self, server: grpc.aio.Server, port: int) -> int:
-        host, _, wanted = self._options.join_listen.rpartition(":")
-        address = f"{host}:{port or wanted}"
-        return _listen(server, address, self._serving.credentials(mutual=False))
-
     def use(self, pki: Pki) -> None:
         """Show the certificates of ``pki`` from the next handshake on."""
         self._serving.use(pki)
+        self._door.renew()
         self._pods.use(pki)
 
     @property
@@ -292,14 +289,17 @@ class ApiServer:
             methods[method] = then(methods[method], self.look_at_tokens)
         self._api.add_generic_rpc_handlers((MethodTable(methods),))
         failed = FailedJoins()
-        joins = NodeJoins(self._datastore, authority, self._nodes, failed).methods()
+        nodes = NodeJoins(self._datastore, authority, self._nodes, failed)
         cluster_id = uuid.UUID(facts.cluster_id).bytes
-        member_joins = MemberJoins(
-            self._datastore, authority, look, administration, cluster_id, failed
+        servers = MemberJoins(self._datastore, authority, look, administration, cluster_id, failed)
+        answers = {link.JOIN_NODE: nodes.answer, link.JOIN_MEMBER: servers.answer}
+        self._door = JoinDoor(
+            self._datastore,
+            answers,
+            self._serving,
+            self._options.join_listen,
+            self._gate.budgets,
         )
-        joins |= member_joins.methods()
-        table = MethodTable(knocking(self._gate, joins))
-        self._door = JoinDoor(self._datastore, table, self._listen_for_joins)
 
     async def _ensure_namespaces(self) -> None:
         """Create the namespaces that every cluster has, if they are not there."""

@@ -32,8 +32,16 @@ class ServingCertificate:
             self._pki, self._number = pki, self._number + 1
             _LOG.info("the server's certificate was renewed")
 
-    def credentials(self, *, mutual: bool) -> grpc.ServerCredentials:
-        """Return a port's credentials; with ``mutual`` clients must show a certificate too."""
+    def pair(self) -> tuple[bytes, bytes]:
+        """Return the key, and the certificate with its chain; PEM.
+
+        The chain ends with the CA: who joins checks it against the token's fingerprint.
+        """
+        server = self._pki.server
+        return server.key, server.certificate + self._pki.certificate_authority
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return the credentials of a port whose clients must show a certificate, too."""
         shown = self._number
 
         def renewed() -> grpc.ServerCertificateConfiguration | None:
@@ -42,21 +50,18 @@ class ServingCertificate:
             if shown == self._number:
                 return None
             shown = self._number
-            return self._configuration(mutual)
+            return self._configuration()
 
         # The stubs do not know that None is allowed.
         fetch: Any = renewed
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration(mutual), fetch, require_client_authentication=mutual
+            self._configuration(), fetch, require_client_authentication=True
         )
 
-    def _configuration(self, mutual: bool) -> grpc.ServerCertificateConfiguration:
-        authority = self._pki.certificate_authority
-        # The chain ends with the CA: who joins checks it against the token's fingerprint.
-        pair = (self._pki.server.key, self._pki.server.certificate + authority)
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
         configuration: grpc.ServerCertificateConfiguration = (
             grpc.ssl_server_certificate_configuration(
-                [pair], root_certificates=self._pki.authority.caller_trust if mutual else None
+                [self.pair()], root_certificates=self._pki.authority.caller_trust
             )
         )
         return configuration
