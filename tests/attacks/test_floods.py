@@ -134,7 +134,7 @@ def test_events_of_a_node_are_bounded(server, node, name):
     from podraft.client.writes import create as _create
 
     written = as_client(node, flood)
-    assert 1_000 <= written <= 2_200
+    assert 1_900 <= written <= 2_200
     listed = as_client(server.config(), lambda client: client.events.list("default"))
     assert len([each for each in listed.items if each.reason == "Flood"]) <= 2_300
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import grpc
 
 from podraft.api import kinds
-from podraft.server.auth.authorize import Attributes, Lookup, authorize
+from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup, authorize
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.identity import (
     CONTROLLERS,
@@ -95,7 +95,9 @@ class Caller:
         denial = authorize(self.identity, attributes, self._lookup)
         if denial is not None:
             raise RefusedError(Code.PERMISSION_DENIED, denial)
-        if attributes.kind is kinds.EVENT and attributes.verb == "create" and attributes.object:
+        # Once for each, before it is looked at; it is asked about again when it is.
+        is_new = attributes.verb == "create" and attributes.object is UNSEEN
+        if attributes.kind is kinds.EVENT and is_new:
             exceeded = self.holder.charge_event(time.monotonic())
             if exceeded is not None:
                 raise refusal(self.holder, exceeded)
