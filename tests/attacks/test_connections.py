@@ -1,23 +1,32 @@
 """Connections in numbers, from raw sockets: the server goes on, and nothing of it ends."""
 
 import asyncio
+import datetime
 import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 
 from local_cluster.server_process import ServerProcess, running
+from podraft.agent.streams.service import NodeAgentService, make_server
 from podraft.api import kinds
 from podraft.api.core.v1.config_pb2 import ConfigMap
+from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
+from podraft.server.auth.certificates import CertificateAuthority, node_server_name
+from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
+from support.attackers import node_pair
 from support.raft_cluster import free_ports
 from support.raw_http2 import HEADERS, RawConnection, is_closed, message, tls_context
 from support.waiting import eventually
+
+EXEC = "/podraft.internal.node.v1.NodeAgentService/Exec"
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +181,43 @@ def test_silent_connections_to_the_metrics_take_few_threads_and_no_scrape(tmp_pa
             for connection in connections:
                 connection.close()
         assert "Traceback" not in server.log()
+
+
+def test_silent_connections_to_an_agent_go_and_the_api_server_is_heard():
+    """From one address, as of a container: they take few places, and none for long."""
+    authority = CertificateAuthority.create(datetime.datetime.now(datetime.UTC))
+    own = node_pair(authority, "n1")
+    identity = Identity(API_SERVER, frozenset({MASTERS}))
+    api_server = authority.issue_client(identity, datetime.datetime.now(datetime.UTC))
+    (port,) = free_ports(1)
+
+    async def main() -> None:
+        service = NodeAgentService(None)  # type: ignore[arg-type]  # no call gets so far
+        address = f"127.0.0.1:{port}"
+        server = make_server(service, own.certificate, own.key, authority.certificate, address)
+        await server.start()
+        service.connections.start((port,))
+        sockets = await asyncio.to_thread(silent, port, 400)
+        try:
+            credentials = grpc.ssl_channel_credentials(
+                authority.node_trust, api_server.key, api_server.certificate
+            )
+            options = (("grpc.ssl_target_name_override", node_server_name("n1")),)
+            async with grpc.aio.secure_channel(address, credentials, options) as channel:
+                call = channel.stream_stream(EXEC)
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call(iter((ExecPodRequest(stdin=b"x").SerializeToString(),))).read()
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            gone = lambda number: sum(map(is_closed, sockets)) >= number  # noqa: E731
+            await asyncio.to_thread(eventually, lambda: gone(272), within_s=4)
+            await asyncio.to_thread(eventually, lambda: gone(400), within_s=15)
+        finally:
+            for each in sockets:
+                each.close()
+            await service.connections.stop()
+            await server.stop(0)
+
+    asyncio.run(main())
 
 
 def test_what_clients_do_leaves_no_traceback(server):

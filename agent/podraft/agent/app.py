@@ -315,9 +315,10 @@ async def _serve_streams(
     lookup: ContainerLookup,
     stack: contextlib.AsyncExitStack,
 ) -> None:
+    service = NodeAgentService(lookup)
     try:
         server = make_server(
-            NodeAgentService(lookup),
+            service,
             identity.certificate,
             identity.key,
             identity.authority,
@@ -327,6 +328,8 @@ async def _serve_streams(
         raise StartError(f"cannot listen on port {given.port}: it is in use") from error
     await server.start()
     stack.push_async_callback(server.stop, 0.5)
+    service.connections.start((given.port,))
+    stack.push_async_callback(service.connections.stop)
     _log.info("node %s (%s) is up", given.node_name, given.node_ip)
 
 

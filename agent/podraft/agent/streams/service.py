@@ -19,11 +19,27 @@ from podraft.agent.streams import exec_session, log_reader
 from podraft.agent.streams.container_command import CommandError, RunningContainer
 from podraft.agent.streams.log_reader import LogQuery
 from podraft.api.core.v1 import pod_streams_pb2
+from podraft.client.incoming import Anyone, Connections
+from podraft.client.strangers import StrangerLimits
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 
 API_SERVER = "system:apiserver"
 # Each has a small process beside it.
 _COMMANDS_MAX = 64
+# The port can be reached from everywhere, from containers, too: whoever is silent there must take
+# neither the descriptors that pods are started with nor the place of an API server.
+_CONNECTIONS_MAX = 1_024
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_allowed_incoming_connections", _CONNECTIONS_MAX),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.http2.settings_timeout", 5_000),
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 16 * 1024),
+    ("grpc.server.max_pending_requests", 256),
+    ("grpc.server.max_pending_requests_hard_limit", 512),
+)
 
 
 class ContainerLogs(NamedTuple):
@@ -61,12 +77,14 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self._commands = 0
+        self.connections = Connections(StrangerLimits.of(_CONNECTIONS_MAX))
+        self._servers = Anyone()
 
     async def StreamLogs(  # noqa: N802 - the contract's name
         self, request: pod_streams_pb2.StreamPodLogsRequest, context: Any
     ) -> AsyncIterator[pod_streams_pb2.StreamPodLogsResponse]:
         """Stream a container's log."""
-        await _authorize(context)
+        await self._authorize(context)
         try:
             found = self._containers.logs(
                 request.namespace, request.name, request.container, previous=request.previous
@@ -89,7 +107,7 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
         self, request_iterator: AsyncIterator[pod_streams_pb2.ExecPodRequest], context: Any
     ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
         """Run a command in a container."""
-        await _authorize(context)
+        await self._authorize(context)
         requests = aiter(request_iterator)
         first = await anext(requests, None)
         if first is None or first.WhichOneof("input") != "start":
@@ -118,13 +136,13 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
         finally:
             self._commands -= 1
 
-
-async def _authorize(context: Any) -> None:
-    pem = context.auth_context().get("x509_pem_cert", [b""])[0]
-    if not pem or not is_permitted(pem):
-        await context.abort(
-            grpc.StatusCode.PERMISSION_DENIED, "only the API server may ask an agent"
-        )
+    async def _authorize(self, context: Any) -> None:
+        pem = context.auth_context().get("x509_pem_cert", [b""])[0]
+        if not pem or not is_permitted(pem):
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "only the API server may ask an agent"
+            )
+        self.connections.recognize(context.peer(), self._servers)
 
 
 def is_permitted(pem: bytes) -> bool:
@@ -148,8 +166,7 @@ def make_server(
     credentials = grpc.ssl_server_credentials(
         [(key, certificate)], root_certificates=authority, require_client_auth=True
     )
-    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 20)]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=256)
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=256)
     node_agent_pb2_grpc.add_NodeAgentServiceServicer_to_server(service, server)
     server.add_secure_port(address, credentials)
     return server

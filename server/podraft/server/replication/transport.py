@@ -19,9 +19,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 
+from podraft.client.incoming import Anyone, Connections
+from podraft.client.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
-from podraft.server.budgets.connections import Anyone, Connections
-from podraft.server.budgets.strangers import StrangerLimits
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
 from podraft.server.replication.introductions import FORMAT_VERSION, Introductions

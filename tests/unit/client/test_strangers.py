@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podraft.server.budgets.connections import connections_max
-from podraft.server.budgets.strangers import Stranger, StrangerLimits, peer_of, surplus
+from podraft.client.incoming import connections_max
+from podraft.client.strangers import Stranger, StrangerLimits, peer_of, surplus
 
 LIMITS = StrangerLimits(seconds=10.0, per_address=4, in_sum=10)
 

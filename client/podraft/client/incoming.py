@@ -1,4 +1,4 @@
-"""A server's connections: bounded per address until they say whose they are.
+"""The connections to a server of ours: bounded per address until they say whose they are.
 
 Owns: the watch over the sockets of the server's ports, and which of them are known.
 
@@ -18,8 +18,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from podraft.server.budgets.sockets import OwnSockets
-from podraft.server.budgets.strangers import (
+from podraft.client.own_sockets import OwnSockets
+from podraft.client.strangers import (
     Peer,
     Stranger,
     StrangerLimits,
