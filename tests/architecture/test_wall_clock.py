@@ -32,6 +32,7 @@ READERS = {
     "server/podraft/server/rpc/access.py": "certificates end by the wall's clock",
     "server/podraft/server/rpc/cluster.py": "tokens and certificates end by the wall's clock",
     "server/podraft/server/rpc/diagnosis.py": "clocks are compared",
+    "server/podraft/server/rpc/join_door.py": "tokens end by the wall's clock",
     "server/podraft/server/rpc/join_tokens.py": "tokens end by the wall's clock",
     "server/podraft/server/rpc/live_rights.py": "certificates end by the wall's clock",
     "server/podraft/server/rpc/node_joins.py": "the beginning of a certificate",
