@@ -334,6 +334,12 @@ def target_of(
     )
 
 
+def processor_s(process: psutil.Process) -> float:
+    """Return how much of a processor a process has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 async def fill(config: ClusterConfig) -> None:
     """Make a kind of 10 MiB."""
     number, size = _LARGE
@@ -371,7 +377,7 @@ def main() -> None:
         )
         attacking.start()
         eventually(lambda: counts[_CALLS] > 100, within_s=60)
-        begun = list(counts)
+        begun, used_s = list(counts), processor_s(process)
         most = [0]
 
         async def measured() -> Told:
@@ -388,6 +394,7 @@ def main() -> None:
 
         attacked = asyncio.run(measured())
         done = [(now - before) / given.seconds for before, now in zip(begun, counts, strict=True)]
+        share = (processor_s(process) - used_s) / given.seconds
         alive = attacking.is_alive()
         attacking.kill()
         there = asyncio.run(names(config))
@@ -398,7 +405,10 @@ def main() -> None:
         print(attacked.line("attacked"))
         ratio = percentile(attacked.latencies_s, 0.99) / percentile(alone.latencies_s, 0.99)
         print(f"p99 attacked / alone: {ratio:.1f}")
-        print(f"server's memory: {rss_alone >> 20} MiB alone, {most[0] >> 20} MiB at most attacked")
+        print(
+            f"server: {rss_alone >> 20} MiB alone, {most[0] >> 20} MiB at most attacked, then "
+            f"{share:.0%} of a processor; load of the machine {os.getloadavg()[0]:.1f}"
+        )
         print(
             f"lost objects={len(lost)} unseen events={len(unseen)} ended: server="
             f"{int(server.process.poll() is not None)} components={len(gone)} "
