@@ -21,9 +21,19 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
 from podraft.server.auth.certificates import CertificateAuthority, node_server_name
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
+from podraft.server.rpc.server import OPTIONS
 from support.attackers import node_pair
 from support.raft_cluster import free_ports
-from support.raw_http2 import HEADERS, RawConnection, is_closed, message, tls_context
+from support.raw_http2 import (
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    RawConnection,
+    frame,
+    is_closed,
+    message,
+    tls_context,
+)
 from support.waiting import eventually
 
 EXEC = "/podraft.internal.node.v1.NodeAgentService/Exec"
@@ -87,6 +97,26 @@ def test_silent_connections_of_one_address_go_and_a_client_from_there_is_served(
 def test_a_connection_with_a_certificate_that_calls_nothing_goes(connect):
     connection = connect()
     eventually(connection.is_closed, within_s=20)
+
+
+def test_a_connection_that_calls_no_more_goes_after_its_time():
+    idle = "grpc.max_connection_idle_ms"
+    assert dict(OPTIONS)[idle] == 600_000
+
+    async def main():
+        # The same server, less patient.
+        server = grpc.aio.server(options=tuple({**dict(OPTIONS), idle: 1_000}.items()))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, 1, 0, b""))
+        async with asyncio.timeout(20):
+            while await reader.read(65_536):
+                pass
+        writer.close()
+        await server.stop(0)
+
+    asyncio.run(main())
 
 
 def test_with_few_descriptors_connections_take_none_of_the_store(tmp_path):

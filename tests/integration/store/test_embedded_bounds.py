@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.history import History
 from podraft.server.store.options import StoreOptions
 from support.sealing import ring_of
+from support.waiting import eventually_async
 
 
 def put(key: bytes, value: bytes = b"v") -> Transaction:
@@ -154,16 +156,19 @@ def test_history_is_forgotten_by_age_and_by_count(tmp_path: Path) -> None:
             tmp_path, retention=retention, retention_interval_s=0.01, now_ms=lambda: clock[0]
         ) as store:
 
+            async def oldest() -> int:
+                try:
+                    await store.range(b"", revision=1)
+                except RevisionCompactedError as error:
+                    return error.oldest
+                return 1
+
             async def oldest_becomes(expected: int) -> None:
-                oldest = 1
-                deadline = asyncio.get_running_loop().time() + 10
-                while oldest < expected and asyncio.get_running_loop().time() < deadline:
-                    await asyncio.sleep(0.005)
-                    try:
-                        await store.range(b"", revision=1)
-                    except RevisionCompactedError as error:
-                        oldest = error.oldest
-                assert oldest == expected
+                async def has_become() -> bool:
+                    return await oldest() >= expected
+
+                await eventually_async(has_become)
+                assert await oldest() == expected
 
             for number in range(1, 5):
                 await store.transact(put(b"k", b"%d" % number))
@@ -185,19 +190,20 @@ def test_history_is_forgotten_by_size_while_it_is_overwritten(tmp_path: Path) ->
         async with opened(tmp_path, retention=retention, segment_bytes=1024 * 1024) as store:
             for number in range(400):
                 await store.transact(put(b"k%d" % (number % 3), b"x" * 100_000))
-            deadline = asyncio.get_running_loop().time() + 20
-            while asyncio.get_running_loop().time() < deadline:
-                try:
+
+            async def is_forgotten() -> bool:
+                with contextlib.suppress(RevisionCompactedError):
                     await store.range(b"", revision=340)
-                except RevisionCompactedError:
-                    break
-                await asyncio.sleep(0.01)
+                    return False
+                return True
+
+            await eventually_async(is_forgotten, within_s=20)
             with pytest.raises(RevisionCompactedError):
                 await store.range(b"", revision=340)
             with pytest.raises(RevisionCompactedError):
                 await anext(aiter(store.watch(b"k", 340)))
             # What is younger is there, and the 40 MB that were written did not make the file grow.
-            assert len((await store.range(b"", revision=380)).records) == 3
+            assert len((await store.range(b"", revision=395)).records) == 3
         used = (tmp_path / "history.lmdb").stat().st_blocks * 512
         assert used < 24 * 1024 * 1024
 

@@ -77,7 +77,7 @@ _LOG = logging.getLogger(__name__)
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _HEALTH_EVERY_S: Final = 1.0
 _NAMESPACES: Final = ("default", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE)
-_OPTIONS: Final = (
+OPTIONS: Final = (
     # Two servers on one port would each get some of the connections.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
@@ -151,7 +151,7 @@ class ApiServer:
             datastore, self._decoded, self._writer, self._callers, pki, self._past, self._nodes
         )
         bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
-        self._api = grpc.aio.server(options=(*_OPTIONS, *bound))
+        self._api = grpc.aio.server(options=(*OPTIONS, *bound))
         self._health = health.aio.HealthServicer()
         self._telling: asyncio.Task[None] | None = None
         own = datastore if isinstance(datastore, MeasuredStore) else None
