@@ -214,6 +214,8 @@ class Holder:
 
     def charge(self, cost: float, now_s: float) -> float | Exceeded:
         """Count a call; return after how many seconds it may go on."""
+        if not self._limits.calls.per_s:
+            return 0.0
         wait_s = self._calls.wait_s(now_s)
         if wait_s > _WAIT_S_MAX:
             return Exceeded(Resource.RATE, int(self._limits.calls.per_s), self.name, wait_s)

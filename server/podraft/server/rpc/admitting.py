@@ -259,8 +259,8 @@ class Gate:
     def give_back(self, holder: Holder, resource: Resource, amount: int) -> None:
         """Give back what a call held; whoever waits for it gets it."""
         holder.give_back(resource, amount)
-        queues = self._waiting.get((holder.role, resource))
-        if queues:
+        # Hardly ever does anybody wait.
+        if self._waiting and (queues := self._waiting.get((holder.role, resource))):
             for each in list(queues):
                 self._grant(each, queues)
 
