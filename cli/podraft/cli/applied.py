@@ -54,10 +54,12 @@ def fields_of(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shape(value: Any, name: str, parent: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _shape(item, key, name) for key, item in value.items()}
+    if not isinstance(value, list):
+        return _SAID
     fields = key_fields(name, parent)
-    if not isinstance(value, list) or by_key(value, fields) is None:
+    if by_key(value, fields) is None:
         return _SAID
     keys = {field for field, _ in fields}
     return [

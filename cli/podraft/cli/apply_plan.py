@@ -69,12 +69,17 @@ def _created(item: Item) -> Action:
 
 
 def _changed(item: Item, live: Any) -> Action:
-    wanted, present = item.kind.message(), item.kind.message()
-    wanted.CopyFrom(item.message)
+    present = item.kind.message()
     present.CopyFrom(live)
-    spelling.keep_spelling(present, wanted)
-    _leave_type(wanted, present)
-    patch = patch_for(item, codec.to_json(present), canonical(wanted))
+    _leave_type(item.message, present)
+    current = codec.to_json(present)
+    patch = patch_for(item, current)
+    if patch:
+        # Something differs, but perhaps only in how it is spelt.
+        wanted = item.kind.message()
+        wanted.CopyFrom(item.message)
+        spelling.keep_spelling(live, wanted)
+        patch = patch_for(item, current, canonical(wanted))
     if not patch:
         return Action(item, "unchanged")
     write = writes.patch(item.kind, item.name, patch, item.namespace, uid=live.metadata.uid)
@@ -131,11 +136,11 @@ def _note(item: Item) -> str:
 
 def _merged(last: Any, current: Any, wanted: Any, parent: str) -> dict[str, Any]:
     """Return `wanted` with the keyed lists in it completed from `current`."""
-    before = last if isinstance(last, Mapping) else {}
+    before = last if isinstance(last, dict) else {}
     result = dict(wanted)
     for key, value in {**_emptied(before, current, wanted, parent), **wanted}.items():
         present = current.get(key)
-        if isinstance(value, Mapping) and isinstance(present, Mapping):
+        if isinstance(value, dict) and isinstance(present, dict):
             result[key] = _merged(before.get(key), present, value, key)
         elif isinstance(value, list) and isinstance(present, list):
             completed = _merged_list(before.get(key), present, value, key, parent)
@@ -153,7 +158,7 @@ def _emptied(
         present = current.get(key)
         if key in wanted:
             continue
-        if key in _SHARED_MAPS and isinstance(said, Mapping) and isinstance(present, Mapping):
+        if key in _SHARED_MAPS and isinstance(said, dict) and isinstance(present, dict):
             if present.keys() - said.keys():
                 result[key] = {}
         elif isinstance(said, list) and isinstance(present, list) and key_fields(key, parent):

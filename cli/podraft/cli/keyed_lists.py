@@ -35,9 +35,9 @@ def by_key(elements: Sequence[Any], fields: KeyFields) -> dict[Hashable, Mapping
     """Return the elements by their keys; None when they have none, or share one."""
     result: dict[Hashable, Mapping[str, Any]] = {}
     for element in elements:
-        if not fields or not isinstance(element, Mapping) or fields[0][0] not in element:
+        if not fields or not isinstance(element, dict) or fields[0][0] not in element:
             return None
-        key = tuple(str(element.get(field, default)) for field, default in fields)
+        key = tuple([str(element.get(field, default)) for field, default in fields])
         if key in result:
             return None
         result[key] = element

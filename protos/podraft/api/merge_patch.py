@@ -60,7 +60,7 @@ def _difference(
             patch[key] = value
             continue
         before = original[key]
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
+        if isinstance(value, dict) and isinstance(before, dict):
             if inner := _difference(before, value, depth + 1):
                 patch[key] = inner
         elif not _same(before, value, depth + 1):
@@ -96,9 +96,9 @@ def _three_way(
     }
     for key, value in modified.items():
         present = current.get(key)
-        if isinstance(value, Mapping) and isinstance(present, Mapping):
+        if isinstance(value, dict) and isinstance(present, dict):
             before = last_applied.get(key)
-            applied = before if isinstance(before, Mapping) else {}
+            applied = before if isinstance(before, dict) else {}
             if inner := _three_way(applied, present, value, depth + 1):
                 patch[key] = inner
         elif key not in current or not _same(present, value, depth + 1):
@@ -108,6 +108,8 @@ def _three_way(
 
 def _same(first: Any, second: Any, depth: int) -> bool:
     """Compare JSON values; to JSON, unlike Python, true is not 1."""
+    if isinstance(first, str):
+        return bool(first == second)
     _check_depth(depth)
     if isinstance(first, bool) is not isinstance(second, bool):
         return False
@@ -115,7 +117,7 @@ def _same(first: Any, second: Any, depth: int) -> bool:
         return len(first) == len(second) and all(
             _same(one, other, depth + 1) for one, other in zip(first, second, strict=True)
         )
-    if isinstance(first, Mapping) and isinstance(second, Mapping):
+    if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(
             _same(first[key], second[key], depth + 1) for key in first
         )

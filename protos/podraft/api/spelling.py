@@ -11,9 +11,11 @@ elsewhere, a user 0, an empty volume say something; a read-only false says nothi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from podraft.api import quantities
@@ -65,19 +67,42 @@ def keep_spelling(stored: Message, proposed: Message) -> None:
 
     Only what differs is looked at, so that an equal or a very different pair costs little.
     """
-    for field in proposed.DESCRIPTOR.fields:
-        before, after = getattr(stored, field.name), getattr(proposed, field.name)
-        if field.is_repeated:
-            if field.message_type is not None and before != after:
-                for old, new in _pairs(field, before, after):
+    for each in _spelt_fields(proposed.DESCRIPTOR):
+        name = each.name
+        before, after = getattr(stored, name), getattr(proposed, name)
+        if each.is_repeated:
+            if before != after:
+                for old, new in _pairs(each.field, before, after):
                     _keep_child(old, new)
-        elif field.message_type is None:
-            if not before and not after and _is_plain(field):
-                _keep_presence(stored, proposed, field)
-        elif stored.HasField(field.name) and proposed.HasField(field.name):
+        elif not each.is_message:
+            if not before and not after:
+                _keep_presence(stored, proposed, each)
+        elif stored.HasField(name) and proposed.HasField(name):
             _keep_child(before, after)
-        elif _is_absent_when_empty(field) and _says_nothing(before) and _says_nothing(after):
-            _keep_presence(stored, proposed, field)
+        elif each.is_absent_when_empty:
+            _keep_presence(stored, proposed, each)
+
+
+@dataclass(frozen=True, slots=True)
+class _SpeltField:
+    """A field that may have several spellings; to ask its descriptor each time is dear."""
+
+    field: Field
+    name: str
+    is_repeated: bool
+    is_message: bool
+    is_absent_when_empty: bool
+
+
+@cache
+def _spelt_fields(descriptor: Descriptor) -> tuple[_SpeltField, ...]:
+    found = []
+    for field in descriptor.fields:
+        is_message = field.message_type is not None
+        if is_message or (not field.is_repeated and _is_plain(field)):
+            absent = is_message and _is_absent_when_empty(field)
+            found.append(_SpeltField(field, field.name, field.is_repeated, is_message, absent))
+    return tuple(found)
 
 
 def _keep_child(old: Any, new: Any) -> None:
@@ -89,13 +114,23 @@ def _keep_child(old: Any, new: Any) -> None:
         new.CopyFrom(old)
 
 
-def _keep_presence(stored: Message, proposed: Message, field: Field) -> None:
-    if not stored.HasField(field.name):
-        proposed.ClearField(field.name)
-    elif field.message_type is None:
-        setattr(proposed, field.name, getattr(stored, field.name))
-    else:
-        getattr(proposed, field.name).CopyFrom(getattr(stored, field.name))
+def _keep_presence(stored: Message, proposed: Message, each: _SpeltField) -> None:
+    """Let a field that one of the two does not have be absent, or there, as it is stored."""
+    name = each.name
+    is_stored = stored.HasField(name)
+    if is_stored == proposed.HasField(name):
+        return
+    before = getattr(stored, name)
+    if not each.is_message:
+        if is_stored:
+            setattr(proposed, name, before)
+        else:
+            proposed.ClearField(name)
+    elif _says_nothing(before) and _says_nothing(getattr(proposed, name)):
+        if is_stored:
+            getattr(proposed, name).CopyFrom(before)
+        else:
+            proposed.ClearField(name)
 
 
 def _pairs(field: Field, before: Any, after: Any) -> Iterator[tuple[Message, Message]]:
