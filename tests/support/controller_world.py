@@ -13,14 +13,13 @@ from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import codec
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
-from podraft.api.merge_patch import merge_patch
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.owners import named_keys
+from podraft.api.patching import patched
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
     BY_NAMESPACE,
@@ -158,9 +157,7 @@ class World:
     def _patch(self, write: commit_pb2.PatchWrite) -> None:
         stored = self._checked(write, write.request.preconditions)
         kind = of(stored)
-        document = codec.to_json(stored)
-        patched = merge_patch(document, json.loads(write.request.merge_patch))
-        result = codec.from_json(patched)
+        result = patched(stored, json.loads(write.request.merge_patch))
         assert result != stored, f"a patch of {kind.name} that changes nothing"
         self._store(_key(kind, stored.metadata.namespace, stored.metadata.name), result)
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from google.protobuf.message import Message
 
-from podraft.api import codec, kinds, merge_patch
+from podraft.api import codec, kinds, patching
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
@@ -306,7 +306,7 @@ class Planner:
         )
         _check_preconditions(entry, request.preconditions)
         size = len(request.merge_patch) + len(entry.value)
-        merge = partial(_merged, kind, entry.message, request.merge_patch)
+        merge = partial(_merged, entry.message, request.merge_patch)
         patch, proposed = await self._done(merge, size)
         return await self._replace(entry, proposed, "patch", request.subresource, index, patch)
 
@@ -441,11 +441,10 @@ class Planner:
         return Result(kinds.POD, entry.value, written=True)
 
 
-def _merged(kind: AnyKind, stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
+def _merged(stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
     """Return what a patch says, and the object that it makes of the stored one."""
     changes = codec.decode_json(patch)
-    merged = merge_patch.merge_patch(codec.to_json(stored), changes)
-    return changes, codec.parse(kind.message, merged, values_max=OBJECT_VALUES_MAX)
+    return changes, patching.patched(stored, changes, values_max=OBJECT_VALUES_MAX)
 
 
 def _check_extent(proposed: Message) -> int:
