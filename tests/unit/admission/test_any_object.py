@@ -56,9 +56,9 @@ def test_an_update_is_admitted_or_refused_and_keeps_identity(
 @given(data=st.data())
 def test_a_deletion_removes_marks_or_is_refused(kind: AnyKind, data: st.DataObject) -> None:
     stored = data.draw(st.composite(damaged)(data.draw(objects(kind))))
-    # Only the server writes these two: no client can make them strange.
-    stored.metadata.ClearField("deletion_timestamp")
-    stored.metadata.ClearField("deletion_grace_period_seconds")
+    if data.draw(st.booleans()):
+        stored.metadata.ClearField("deletion_timestamp")
+        stored.metadata.ClearField("deletion_grace_period_seconds")
     options = requests_pb2.DeleteOptions()
     if data.draw(st.booleans()):
         options.grace_period_seconds = data.draw(st.integers(-(2**63), 2**63 - 1))

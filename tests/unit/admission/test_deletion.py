@@ -71,6 +71,20 @@ def test_what_nothing_holds_goes_at_once(stored: Any, how: requests_pb2.DeleteOp
     assert delete(stored, how) == Remove()
 
 
+@pytest.mark.parametrize("grace_s", [2**63 - 1, 63_902_919_846, 60])
+@pytest.mark.parametrize("seconds", [-(2**63), 0, 2**63 - 1])
+def test_a_deadline_that_makes_no_sense_can_be_shortened(seconds: int, grace_s: int) -> None:
+    stored = marked(pod(), options(5))
+    stored.metadata.deletion_timestamp.seconds = seconds
+    stored.metadata.deletion_grace_period_seconds = grace_s
+    moment, left_s = deadline(marked(stored, options(3)))
+    assert moment <= NOW + timedelta(seconds=3)
+    assert left_s == 3
+    stored.metadata.deletion_grace_period_seconds = -grace_s
+    assert deadline(marked(stored, options(3))) == deadline(stored)
+    assert delete(stored, options(0)) == Remove()
+
+
 @pytest.mark.parametrize(("asked", "grace_s"), [(None, 20), (5, 5), (90, 90)])
 def test_a_running_pod_gets_its_grace_period(asked: int | None, grace_s: int) -> None:
     result = marked(pod(), options(asked))

@@ -92,10 +92,7 @@ def prepare_delete(
         _set_deadline(metadata, now, grace_s)
     elif grace_s < metadata.deletion_grace_period_seconds:
         # The shorter period runs from when the deletion was first asked for.
-        asked = times.datetime_of(metadata.deletion_timestamp) - timedelta(
-            seconds=metadata.deletion_grace_period_seconds
-        )
-        _set_deadline(metadata, asked, grace_s)
+        _set_deadline(metadata, _asked_at(metadata, now), grace_s)
     return MarkDeleting(result)
 
 
@@ -146,6 +143,15 @@ def _grace_s(stored: Message, options: requests_pb2.DeleteOptions, marked: bool)
     if stored.spec.HasField("termination_grace_period_seconds"):
         return min(max(stored.spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
     return DEFAULT_GRACE_S
+
+
+def _asked_at(metadata: meta_pb2.ObjectMeta, now: datetime) -> datetime:
+    """Return when the deletion was first asked for: now at the latest, whatever is stored."""
+    try:
+        grace = timedelta(seconds=metadata.deletion_grace_period_seconds)
+        return min(times.datetime_of(metadata.deletion_timestamp) - grace, now)
+    except OverflowError:
+        return now
 
 
 def _set_deadline(metadata: meta_pb2.ObjectMeta, start: datetime, grace_s: int) -> None:
