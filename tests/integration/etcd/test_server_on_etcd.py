@@ -18,6 +18,7 @@ from podraft.cli.errors import lines_of_api_error
 from podraft.client import writes
 from podraft.client.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, UnavailableError
+from podraft.server.auth.identity import Role
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.external import address
 from podraft.server.external.etcd import EtcdDatastore
@@ -129,6 +130,7 @@ def test_etcd_with_client_certificates(tmp_path: Path) -> None:
     pki = ensure_pki(tmp_path / "pki", addresses=())
     files = {
         "ca": pki.certificate_authority,
+        "clients-ca": pki.authority.issuer(Role.CLIENT).pem,
         "cert": pki.server.certificate,
         "key": pki.server.key,
     }
@@ -137,7 +139,7 @@ def test_etcd_with_client_certificates(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     tls = [f"--cert-file={tmp_path / 'cert'}", f"--key-file={tmp_path / 'key'}"]
-    tls += [f"--trusted-ca-file={tmp_path / 'ca'}", "--client-cert-auth"]
+    tls += [f"--trusted-ca-file={tmp_path / 'clients-ca'}", "--client-cert-auth"]
     trusted = [f"--etcd-ca={tmp_path / 'ca'}"]
     ours = [f"--etcd-cert={tmp_path / 'client-cert'}", f"--etcd-key={tmp_path / 'client-key'}"]
     with etcd_process.running(tls, "https") as etcd:
