@@ -25,6 +25,7 @@ WATCH_EVENTS = kinds.EVENT.method("Watch")
 OK = grpc.StatusCode.OK
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DENIED = grpc.StatusCode.PERMISSION_DENIED
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 # What others wait for at most while somebody makes the server work: far more than a slice, for a
 # machine that others use too, and far less than the work takes as a whole.
 WAIT_S_MAX = 3.0
@@ -79,7 +80,10 @@ def test_patches_full_of_faults_hold_nobody_up(server, configs):
         for body in bodies
     ]
     assert codes(server, configs, "controllers", calls) == {INVALID}
-    assert codes(server, configs, NODE, calls) == {DENIED}
+    # A node may not send so much so fast, whatever it is.
+    found = codes(server, configs, NODE, calls)
+    assert DENIED in found
+    assert found <= {DENIED, EXHAUSTED}
 
 
 def test_objects_of_many_small_parts_hold_nobody_up(server, configs):

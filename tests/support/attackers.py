@@ -39,26 +39,41 @@ def join_node(
     token: str,
     name: str,
     key: ec.EllipticCurvePrivateKey | None = None,
-    timeout_s: float = 10.0,
 ) -> KeyPair:
     """Join as any client of the join port can; return the certificate and its key.
 
     Raises:
         grpc.RpcError: The server refuses.
     """
-    key = key or new_key()
+    with join_channel(join_port, authority) as channel:
+        return join_through(channel, token, name, key)
+
+
+def join_channel(join_port: int, authority: bytes) -> grpc.Channel:
+    """Return a connection to the join port without a certificate."""
     credentials = grpc.ssl_channel_credentials(authority)
     options = (("grpc.ssl_target_name_override", SERVER_NAME),)
-    with grpc.secure_channel(f"127.0.0.1:{join_port}", credentials, options) as channel:
-        call = channel.unary_unary(
-            JOIN_NODE,
-            cluster_pb2.JoinNodeRequest.SerializeToString,
-            cluster_pb2.Certificate.FromString,
-        )
-        request = cluster_pb2.JoinNodeRequest(
-            token=token, node_name=name, certificate_signing_request=new_request(key)
-        )
-        answer: cluster_pb2.Certificate = call(request, timeout=timeout_s)
+    return grpc.secure_channel(f"127.0.0.1:{join_port}", credentials, options)
+
+
+def join_through(
+    channel: grpc.Channel,
+    token: str,
+    name: str,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> KeyPair:
+    """Join by a connection that is there; otherwise as ``join_node``."""
+    key = key or new_key()
+    call = channel.unary_unary(
+        JOIN_NODE,
+        cluster_pb2.JoinNodeRequest.SerializeToString,
+        cluster_pb2.Certificate.FromString,
+    )
+    request = cluster_pb2.JoinNodeRequest(
+        token=token, node_name=name, certificate_signing_request=new_request(key)
+    )
+    # The port opens soon after there is a token, not with it.
+    answer: cluster_pb2.Certificate = call(request, timeout=60, wait_for_ready=True)
     return KeyPair(answer.certificate, encoded_key(key))
 
 
