@@ -106,19 +106,9 @@ class JoinPort:
             waiting.set_result(said.answer)
 
     def _credentials(self) -> grpc.ServerCredentials:
-        shown = self._certificate
-
-        def renewed() -> grpc.ServerCertificateConfiguration | None:
-            # Called by gRPC at every handshake, on its own threads: None is "as before".
-            nonlocal shown
-            if shown is self._certificate:
-                return None
-            shown = self._certificate
-            return _configuration(shown)
-
-        # The stubs do not know that None is allowed.
-        fetch: Any = renewed
-        return grpc.dynamic_ssl_server_credentials(_configuration(shown), fetch)
+        return grpc_serving.renewable_credentials(
+            lambda: self._certificate, _configuration, mutual=False
+        )
 
     async def handle(self, method: str, context: Context) -> bytes:
         """Answer a call as the API server does."""

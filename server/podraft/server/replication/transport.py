@@ -19,6 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 
+from podraft.client import grpc_serving
 from podraft.client.incoming import Anyone, Connections
 from podraft.client.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
@@ -130,20 +131,8 @@ class MemberTransport:
         self._connections.start((self.port,))
 
     def _server_credentials(self) -> grpc.ServerCredentials:
-        shown = self._credentials
-
-        def renewed() -> grpc.ServerCertificateConfiguration | None:
-            # Called by gRPC at every handshake, on its own threads: None is "as before".
-            nonlocal shown
-            if shown is self._credentials:
-                return None
-            shown = self._credentials
-            return _server_configuration(shown)
-
-        # The stubs do not know that None is allowed.
-        fetch: Any = renewed
-        return grpc.dynamic_ssl_server_credentials(
-            _server_configuration(shown), fetch, require_client_authentication=True
+        return grpc_serving.renewable_credentials(
+            lambda: self._credentials, _server_configuration, mutual=True
         )
 
     def use(self, certificate: bytes, key: bytes) -> None:

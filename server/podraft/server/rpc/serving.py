@@ -6,10 +6,10 @@ Owns: what a TLS handshake is answered with.  Invariant: connections that are op
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import grpc
 
+from podraft.client import grpc_serving
 from podraft.server.auth.pki import Pki
 
 _LOG = logging.getLogger(__name__)
@@ -24,12 +24,11 @@ class ServingCertificate:
 
     def __init__(self, pki: Pki) -> None:
         self._pki = pki
-        self._number = 0
 
     def use(self, pki: Pki) -> None:
         """Show the certificate of ``pki`` from the next handshake on."""
         if pki.server != self._pki.server:
-            self._pki, self._number = pki, self._number + 1
+            self._pki = pki
             _LOG.info("the server's certificate was renewed")
 
     def pair(self) -> tuple[bytes, bytes]:
@@ -42,20 +41,8 @@ class ServingCertificate:
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return the credentials of a port whose clients must show a certificate, too."""
-        shown = self._number
-
-        def renewed() -> grpc.ServerCertificateConfiguration | None:
-            # Called by gRPC at every handshake, on its own threads: None is "as before".
-            nonlocal shown
-            if shown == self._number:
-                return None
-            shown = self._number
-            return self._configuration()
-
-        # The stubs do not know that None is allowed.
-        fetch: Any = renewed
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration(), fetch, require_client_authentication=True
+        return grpc_serving.renewable_credentials(
+            lambda: self._pki, lambda _: self._configuration(), mutual=True
         )
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
