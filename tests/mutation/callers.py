@@ -23,6 +23,9 @@ from mutation.targets import ROOT, TARGETS, source_of
 # Of a test: its id; of a function: its file and first line.
 Callers = dict[tuple[str, int], list[str]]
 
+# Tests that take longer find nothing that is worth the wait for each mutant.
+_TEST_MAX_S = 20.0
+
 OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=30")
 
 
@@ -32,6 +35,7 @@ class _Recorder:
     def __init__(self, modules: Sequence[str]) -> None:
         self._files = {str(source_of(module)) for module in modules}
         self._called: set[tuple[str, int]] = set()
+        # How long each took, its id, whom it called.
         self.tests: list[tuple[float, str, frozenset[tuple[str, int]]]] = []
 
     def _watch(self, frame: FrameType, _event: str, _argument: Any) -> None:
@@ -42,7 +46,7 @@ class _Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._called.clear()
-        started = time.thread_time()
+        started = time.monotonic()
         sys.settrace(self._watch)
         threading.settrace(self._watch)
         try:
@@ -50,7 +54,7 @@ class _Recorder:
         finally:
             sys.settrace(None)
             threading.settrace(None)
-            self.tests.append((time.thread_time() - started, item.nodeid, frozenset(self._called)))
+            self.tests.append((time.monotonic() - started, item.nodeid, frozenset(self._called)))
 
 
 def record(answer: Connection, target: str) -> None:
@@ -62,8 +66,8 @@ def record(answer: Connection, target: str) -> None:
     recorder = _Recorder(TARGETS[target].modules)
     status = pytest.main([*OPTIONS, *TARGETS[target].tests], plugins=[recorder])
     callers: Callers = {}
-    for _, test, called in sorted(recorder.tests):
-        for function in called:
+    for seconds, test, called in sorted(recorder.tests):
+        for function in called if seconds < _TEST_MAX_S else ():
             callers.setdefault(function, []).append(test)
     answer.send(callers if status == pytest.ExitCode.OK else f"the tests fail: {status!r}")
     os._exit(0)

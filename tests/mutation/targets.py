@@ -43,7 +43,11 @@ TARGETS: Final = {
     ),
     "wal": Target(
         ("podraft.server.store.wal", "podraft.server.store.segment_files"),
-        ("tests/integration/store/test_wal_damage.py", "tests/integration/store/test_log_seam.py"),
+        (
+            "tests/integration/store/test_wal_damage.py",
+            "tests/integration/store/test_log_seam.py",
+            "tests/integration/store/test_rotation.py",
+        ),
     ),
     "scheduling": Target(
         _modules_below("podraft.server.scheduling.core"), ("tests/unit/scheduling",)

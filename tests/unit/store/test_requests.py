@@ -52,6 +52,15 @@ def test_all_but_the_newest_are_forgotten_by_age_and_by_number() -> None:
     assert requests.find(name(50)) is None
 
 
+def test_who_is_exactly_as_old_as_is_kept_is_kept_and_each_has_its_own_age() -> None:
+    requests = few()
+    for number, time_ms in enumerate([0, 999, *[1_000] * 10]):
+        requests.remember(name(number), number + 1, time_ms)
+    assert len(requests) == 12
+    requests.remember(name(12), 13, 1_001)
+    assert (len(requests), requests.oldest_revision) == (12, 2)
+
+
 def test_a_proposer_with_a_slow_clock_does_not_turn_time_back() -> None:
     requests = few()
     requests.remember(name(0), 1, 5_000)

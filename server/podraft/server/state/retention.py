@@ -6,7 +6,6 @@ may go.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -51,10 +50,12 @@ class WrittenBytes:
     def _up_to(self, revision: int) -> int:
         """Return how much was written up to ``revision``."""
         before = self._samples[0]
+        if revision <= before[0]:
+            return before[1]
         for sample in (*self._samples, self._last):
             if sample[0] > revision:
-                share = max(revision - before[0], 0) / (sample[0] - before[0])
-                return before[1] + int(share * (sample[1] - before[1]))
+                share = (revision - before[0]) * (sample[1] - before[1])
+                return before[1] + share // (sample[0] - before[0])
             before = sample
         return self._last[1]
 
@@ -62,10 +63,12 @@ class WrittenBytes:
         """Return the first revision after which not more than ``size`` bytes were written."""
         floor = self._last[1] - size
         before = self._samples[0]
+        if floor <= before[1]:
+            return before[0]
         for sample in (*self._samples, self._last):
-            if sample[1] >= floor and sample[1] > before[1]:
-                share = (floor - before[1]) / (sample[1] - before[1])
-                return before[0] + math.ceil(max(share, 0.0) * (sample[0] - before[0]))
+            if sample[1] >= floor:
+                share = (floor - before[1]) * (sample[0] - before[0])
+                return before[0] - (-share // (sample[1] - before[1]))
             before = sample
         return self._last[0]
 
