@@ -26,7 +26,7 @@ Callers = dict[tuple[str, int], list[str]]
 # Tests that take longer find nothing that is worth the wait for each mutant.
 _TEST_MAX_S = 20.0
 
-OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=30")
+OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
 
 
 class _Recorder:

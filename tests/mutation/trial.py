@@ -71,7 +71,7 @@ def _tests_find(tests: Sequence[str], chosen: Sequence[str] | None) -> str:
         if not tests:
             return ""
     plugin = _Chosen(chosen)
-    status = pytest.main([*OPTIONS, *tests], plugins=[plugin])
+    status = pytest.main([*OPTIONS, "--timeout=30", *tests], plugins=[plugin])
     return "" if status == pytest.ExitCode.OK else plugin.failed or "import"
 
 

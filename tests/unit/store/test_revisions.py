@@ -10,6 +10,8 @@ from podraft.api.kinds import KINDS
 from podraft.server.state.revisions import REVISION_MAX, revision_suffix, split_suffix
 
 REVISIONS = [1, 9, 10, 99, 12345, 10**9, 2**32, 10**18, REVISION_MAX]
+# No digit, and one digit more than the largest revision has.
+TOO_MUCH = [b"\x0a\x04\x32\x02" + b"1:", b"\x0a\x16\x32\x14" + b"1" * 20]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -38,7 +40,9 @@ def test_the_suffix_is_read_back_behind_any_bytes() -> None:
             assert split_suffix(value + revision_suffix(revision)) == (value, revision)
 
 
-@pytest.mark.parametrize("value", [b"", b"abc", b"123", b"\x0a\x03\x32\x02" + b"1", b"1" * 30])
+@pytest.mark.parametrize(
+    "value", [b"", b"abc", b"123", b"\x0a\x03\x32\x02" + b"1", b"1" * 30, *TOO_MUCH]
+)
 def test_values_without_a_suffix_are_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match="suffix"):
         split_suffix(value)

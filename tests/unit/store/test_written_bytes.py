@@ -7,6 +7,7 @@ from podraft.server.state.retention import (
     Retention,
     WrittenBytes,
     compaction_target,
+    horizon_ms,
     revision_at_bytes,
 )
 
@@ -122,3 +123,18 @@ def test_what_was_there_at_the_start_is_taken_for_evenly_spread():
     assert WrittenBytes(100, 200, 5_000).begin_of(999) == 181
     # A disk that says less than it was begun with.
     assert WrittenBytes(100, 90, 0).begin_of(0) == 100
+
+
+def test_nothing_goes_at_the_very_bound_and_a_twentieth_more_than_needed_beyond_it():
+    written = WrittenBytes(0, 1_000, 1_000)
+    assert revision_at_bytes(RETENTION, written) == 0
+    written = WrittenBytes(0, 1_001, 1_001)
+    assert revision_at_bytes(RETENTION, written) == 51
+    large = WrittenBytes(0, 100_000, 100_000)
+    assert revision_at_bytes(Retention(keep_bytes=10_000), large) == 90_500
+
+
+def test_steps_are_one_at_least():
+    assert horizon_ms(Retention(keep_s=1.0), now_ms=5_001, interval_s=0.0) == 4_001
+    few = Retention(keep_revisions=10)
+    assert compaction_target(few, current=15, compacted=0, revision_at_horizon=0) == 5
