@@ -34,6 +34,11 @@ def test_the_agreed_index_is_the_highest_which_a_majority_has() -> None:
             assert holders[agreed] >= majority(size) > holders[agreed + 1]
 
 
+def test_who_said_nothing_has_nothing_and_nobody_agrees_on_nothing() -> None:
+    assert agreed_index((1, 2, 3), {1: 5}) == 0
+    assert agreed_index((), {1: 5}) == 0
+
+
 def test_a_verdict_falls_as_soon_as_the_open_votes_cannot_change_it() -> None:
     for size in range(1, 6):
         voters = tuple(range(1, size + 1))
