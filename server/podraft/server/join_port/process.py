@@ -169,10 +169,15 @@ def _configuration(certificate: ToPort.Certificate) -> grpc.ServerCertificateCon
 def _become_nobody() -> None:
     """Give up what root may; a process of another user keeps what it has."""
     os.chdir("/")
-    if os.geteuid() == 0:
+    if os.geteuid() != 0:
+        return
+    try:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    except OSError as error:
+        # A root that has lost this right, as in some containers, has little else.
+        _LOG.warning("the process of the join port stays root: %s", error.strerror)
 
 
 async def _run(descriptor: int, address: str) -> None:
