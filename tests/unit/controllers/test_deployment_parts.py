@@ -324,3 +324,25 @@ def test_nothing_is_forgotten_before_the_rollout_is_complete():
         assert not [write for write in plan.writes if write.HasField("delete")]
         world.commit(plan)
     assert objects.condition(world.get(DEPLOYMENT, "web", "shop").status.conditions, "Progressing")
+
+
+def test_a_new_replica_set_says_for_which_total_it_was_sized():
+    world = converged(deployment_of(4, surge=1, unavailable=0))
+    [made] = world.list(REPLICA_SET)
+    annotations = made.metadata.annotations
+    assert (annotations[histories.DESIRED_REPLICAS], annotations[histories.MAX_REPLICAS]) == (
+        "4",
+        "5",
+    )
+
+
+def test_the_replica_set_that_says_the_same_is_meant_before_one_that_spells_it_otherwise():
+    deployment = deployment_of(1)
+    exact, other = replica_set_of("exact", 1, age_s=1), replica_set_of("other", 1, age_s=9)
+    for made in (exact, other):
+        made.spec.template.CopyFrom(deployment.spec.template)
+    other.spec.template.spec.restart_policy = "Always"
+    history = histories.history_of(deployment, [exact, other])
+    assert [rs.metadata.name for rs in history.all] == ["exact", "other"]
+    # Without it, the one that means the same.
+    assert histories.history_of(deployment, [other]).new is other

@@ -181,3 +181,18 @@ def test_a_plan_that_left_something_out_says_so(monkeypatch):
         world.commit(plans[-1])
     assert [(len(plan.writes), plan.requeue_after_s) for plan in plans] == [(3, 0.0), (1, None)]
     assert not objects.is_deleting(owner.metadata)
+
+
+def test_a_pod_of_an_unreachable_node_is_unready_from_when_that_was_seen():
+    world = tainted_world()
+    other = node_pb2.Node()
+    other.metadata.name = "n1"
+    world.create(other)
+    add_pod(world, "patient", **{nodes.UNREACHABLE: 60})
+    world.now += 30
+    world.lease_changes["n1"] = world.now
+    while (plan := plan_node(world)).writes:
+        world.commit(plan)
+    condition = objects.ready_condition(world.get(POD, "patient", "shop"))
+    assert (condition.status, condition.reason) == ("False", "NodeNotReady")
+    assert condition.last_transition_time.seconds == int(world.now)

@@ -14,6 +14,7 @@ from podraft.api.kinds import (
     NAMESPACE,
     NODE,
     POD,
+    SERVICE,
 )
 from podraft.api.moments import Now
 from podraft.server.controllers import objects
@@ -151,6 +152,44 @@ def test_slices_are_bounded_and_a_single_change_writes_a_single_slice(seed):
         slices = world.list(ENDPOINT_SLICE)
         assert all(len(one.endpoints) <= endpoint_slices.SLICE_MAX for one in slices)
         assert len(addresses(world)) == len(set(addresses(world))) == len(pods)
+
+
+def test_a_slice_says_whose_it_is_also_after_the_service_has_changed():
+    world = World()
+    service = new_service()
+    service.spec.cluster_ip = "None"
+    world.create(service)
+    pod = new_pod("a", node="n0", ip="10.0.0.1", ready=True)
+    pod.spec.hostname = "first"
+    world.create(pod)
+    world.create(new_pod("b", ip="10.0.0.2", ready=True))
+    plan_endpoints(world)
+    [made] = world.list(ENDPOINT_SLICE)
+    assert endpoint_slices.HEADLESS in made.metadata.labels
+    found = [(each.HasField("hostname"), each.HasField("node_name")) for each in made.endpoints]
+    assert sorted(found) == [(False, False), (True, True)]
+    world.change(made, lambda s: s.metadata.owner_references.pop())
+    stored = world.get(SERVICE, "web", "shop")
+    world.change(stored, lambda s: setattr(s.spec, "cluster_ip", "10.1.0.1"))
+    plan_endpoints(world)
+    [made] = world.list(ENDPOINT_SLICE)
+    assert endpoint_slices.HEADLESS not in made.metadata.labels
+    assert [owner.name for owner in made.metadata.owner_references] == ["web"]
+
+
+def test_a_port_that_a_pod_lacks_is_left_out_of_its_ports():
+    world = World()
+    service = new_service()
+    extra = service.spec.ports.add(name="metrics", port=90)
+    extra.target_port.type, extra.target_port.str_val = 1, "metrics"
+    world.create(service)
+    world.create(new_pod("a", ip="10.0.0.1", ready=True))
+    plan_endpoints(world)
+    assert [
+        [(port.name, port.port) for port in one.ports]
+        for one in world.list(ENDPOINT_SLICE)
+        if one.endpoints
+    ] == [[("http", 8080)]]
 
 
 def test_a_service_without_selector_and_foreign_slices_are_left_alone():
