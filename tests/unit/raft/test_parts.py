@@ -112,6 +112,18 @@ def test_a_membership_survives_its_bytes_and_nothing_else_is_taken_for_one() -> 
             decode_membership(broken)
 
 
+def test_what_is_on_disks_and_on_the_wire_keeps_its_meaning() -> None:
+    assert {kind.name: kind.value for kind in EntryKind} == {
+        "COMMAND": 1,
+        "EMPTY": 2,
+        "MEMBERSHIP": 3,
+    }
+    nobody = Membership(())
+    assert decode_membership(nobody.encode()) == nobody
+    # Nobody waits for an entry unless it says who.
+    assert Entry(1, 1, EntryKind.COMMAND, b"").proposal == 0
+
+
 def _entry(index: int, term: int, membership: Membership | None = None) -> Entry:
     if membership is not None:
         return Entry(index, term, EntryKind.MEMBERSHIP, membership.encode())
