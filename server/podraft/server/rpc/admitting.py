@@ -126,8 +126,9 @@ class Call:
             CallerLeftError: The call has ended.
         """
         size = len(response)
-        await self.make_room(size)
-        if not self._room:
+        if size > SMALL_BYTES:
+            await self.make_room(size)
+        else:
             self._moving_since_s = self._gate.now_s()
             self._gate.moving[self] = size
         await send_message(self.context, response)
