@@ -147,7 +147,7 @@ class World:
         return await self.client.pods.get(name, "default")
 
     async def until(
-        self, name: str, condition: Callable[[pod_pb2.Pod], object], within_s: float = 15
+        self, name: str, condition: Callable[[pod_pb2.Pod], object], within_s: float = 60
     ) -> pod_pb2.Pod:
         """Wait until a pod satisfies a condition, and return it then."""
         last: list[pod_pb2.Pod] = []

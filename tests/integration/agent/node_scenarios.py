@@ -15,6 +15,7 @@ from typing import Any
 from integration.agent.agent_world import (
     NODE,
     World,
+    assign_pod_addresses,
     clean_up,
     leftovers,
     make_pod,
@@ -158,8 +159,12 @@ async def cleans_up(it: World) -> None:
         assert "podraft" not in _printed("nft", "list", "tables")
         eventually(lambda: "pr" not in _links())
     await it.client.pods.delete("web", "default", grace_period_seconds=0)
-    it.sign()
+    # Its key is gone with the rest: the machine joins as a new one.
+    await it.client.nodes.delete(NODE)
+    token = await it.client.create_join_token(600)
+    it.use(f"--join-server=127.0.0.1:{it.api.join_port}", f"--join-token={token.token}")
     await it.start_agent()
+    await assign_pod_addresses(it.client)
     it.import_image()
     await it.create(make_pod("again"))
     await it.running("again")
