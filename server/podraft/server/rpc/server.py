@@ -158,7 +158,7 @@ class ApiServer:
         self._store = own
         self._disk = DiskWatch(own) if own is not None else None
         self.port = 0
-        self._door: JoinDoor
+        self._door: JoinDoor | None = None
 
     async def start(self) -> None:
         """Serve.
@@ -176,7 +176,8 @@ class ApiServer:
         self.hub.start()
         self._register()
         self.port = _listen(self._api, self._options.listen, self._serving.credentials())
-        await self._door.start()
+        if self._door is not None:
+            await self._door.start()
         await self._api.start()
         self._gate.connections.start((self.port,))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -191,7 +192,11 @@ class ApiServer:
         await self._health.enter_graceful_shutdown()
         await self._gate.connections.stop()
         await self.hub.close()
-        await asyncio.gather(self._api.stop(grace_s), self._door.stop())
+        stopping = [self._api.stop(grace_s)]
+        # A start that failed early has made no join port.
+        if self._door is not None:
+            stopping.append(self._door.stop())
+        await asyncio.gather(*stopping)
         await self._pods.close()
         await self._nodes.stop()
         self._callers.live.stop()
@@ -199,7 +204,7 @@ class ApiServer:
     @property
     def join_port(self) -> int:
         """Where machines join, while there is a token."""
-        return self._door.port
+        return self._door.port if self._door is not None else 0
 
     def budget_uses(self) -> list[Use]:
         """Return what callers have taken, and what they were refused."""
@@ -207,12 +212,14 @@ class ApiServer:
 
     async def look_at_tokens(self) -> None:
         """Let those in to whom a token was just given."""
-        await self._door.look()
+        if self._door is not None:
+            await self._door.look()
 
     def use(self, pki: Pki) -> None:
         """Show the certificates of ``pki`` from the next handshake on."""
         self._serving.use(pki)
-        self._door.renew()
+        if self._door is not None:
+            self._door.renew()
         self._pods.use(pki)
 
     @property
