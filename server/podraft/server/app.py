@@ -16,7 +16,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from podraft.client import grpc_serving
 from podraft.client.descriptors import raise_descriptor_limit
 from podraft.server import argument_values, arguments, logs, processes
 from podraft.server.arguments import Arguments, StartError
@@ -26,11 +25,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run ``podraft-server``."""
     processes.follow_parent()
     raise_descriptor_limit()
-    grpc_serving.prepare()
     # The children are started by exec; gRPC needs no care for forks. Its own log would
     # only repeat, less clearly, what we say ourselves.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # gRPC reads these when it is imported.
+    from podraft.client import grpc_serving
+
+    grpc_serving.prepare()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["restore"]:
         from podraft.server import restoring
