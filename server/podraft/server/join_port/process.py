@@ -23,6 +23,7 @@ from typing import Any, Final
 import grpc
 
 from podraft.client import grpc_serving
+from podraft.client.serving_certificates import renewable_credentials
 from podraft.internal.join.v1.join_port_pb2 import FromPort, ToPort
 from podraft.server import logs, processes
 from podraft.server.budgets.budget import Holder, Role
@@ -106,9 +107,7 @@ class JoinPort:
             waiting.set_result(said.answer)
 
     def _credentials(self) -> grpc.ServerCredentials:
-        return grpc_serving.renewable_credentials(
-            lambda: self._certificate, _configuration, mutual=False
-        )
+        return renewable_credentials(lambda: self._certificate, _configuration, mutual=False)
 
     async def handle(self, method: str, context: Context) -> bytes:
         """Answer a call as the API server does."""

@@ -19,8 +19,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 
-from podraft.client import grpc_serving
 from podraft.client.incoming import Anyone, Connections
+from podraft.client.serving_certificates import renewable_credentials
 from podraft.client.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
@@ -131,9 +131,7 @@ class MemberTransport:
         self._connections.start((self.port,))
 
     def _server_credentials(self) -> grpc.ServerCredentials:
-        return grpc_serving.renewable_credentials(
-            lambda: self._credentials, _server_configuration, mutual=True
-        )
+        return renewable_credentials(lambda: self._credentials, _server_configuration, mutual=True)
 
     def use(self, certificate: bytes, key: bytes) -> None:
         """Show this certificate from the next handshake on; connections that are there stay."""

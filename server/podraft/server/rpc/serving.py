@@ -9,7 +9,7 @@ import logging
 
 import grpc
 
-from podraft.client import grpc_serving
+from podraft.client.serving_certificates import renewable_credentials
 from podraft.server.auth.pki import Pki
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class ServingCertificate:
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return the credentials of a port whose clients must show a certificate, too."""
-        return grpc_serving.renewable_credentials(
+        return renewable_credentials(
             lambda: self._pki, lambda _: self._configuration(), mutual=True
         )
 
