@@ -11,14 +11,16 @@ from podraft.server.raft.member import Role
 from podraft.server.raft.messages import (
     Append,
     AskRead,
+    CampaignNow,
     CommitNews,
     Heartbeat,
     HeartbeatAnswer,
     ReadAnswer,
+    Vote,
 )
 from podraft.server.raft.options import RaftOptions
 from simulation.script import LeastRandom
-from support.raft_core import OPTIONS, appended, elect, member, persist
+from support.raft_core import OPTIONS, appended, elect, member, persist, ticks
 
 
 def refusals(core: RaftCore, *payloads: bytes) -> list[Refusal]:
@@ -76,6 +78,19 @@ def test_a_leader_serves_who_is_removed_by_a_change_that_is_not_committed() -> N
     core = RaftCore(1, committed, OPTIONS, LeastRandom())
     elect(core)
     assert sorted(core.member.peers) == [2]
+
+
+def test_a_leadership_begins_to_count_its_silence_when_it_begins() -> None:
+    core = member(1)
+    persist(core, core.step(Received(CampaignNow(2, 1, 1))))
+    ticks(core, 3)
+    core.step(Received(Vote(2, 1, 2, granted=True)))
+    roles = []
+    for _ in range(10):
+        ticks(core, 1)
+        roles.append(core.member.role)
+    # Everybody counts as heard at first, and then for one interval each time.
+    assert roles == [Role.LEADER] * 9 + [Role.FOLLOWER]
 
 
 def test_there_is_nothing_to_announce_before_something_is_committed() -> None:
