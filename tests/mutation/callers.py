@@ -69,7 +69,9 @@ def record(answer: Connection, target: str) -> None:
     for seconds, test, called in sorted(recorder.tests):
         for function in called if seconds < _TEST_MAX_S else ():
             callers.setdefault(function, []).append(test)
-    answer.send(callers if status == pytest.ExitCode.OK else f"the tests fail: {status!r}")
+    # The run stops at the first that fails.
+    last = recorder.tests[-1][1] if recorder.tests else "none began"
+    answer.send(callers if status == pytest.ExitCode.OK else f"without any mistake fails {last}")
     os._exit(0)
 
 
