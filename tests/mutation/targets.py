@@ -46,7 +46,6 @@ TARGETS: Final = {
         (
             "tests/integration/store/test_wal_damage.py",
             "tests/integration/store/test_log_seam.py",
-            "tests/integration/store/test_rotation.py",
         ),
     ),
     "scheduling": Target(
