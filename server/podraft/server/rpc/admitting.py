@@ -249,10 +249,7 @@ class Gate:
             if waiting.granted.done() and not waiting.granted.cancelled():
                 self.give_back(holder, resource, amount)
             else:
-                queue = queues[holder]
-                queue.remove(waiting)
-                if not queue:
-                    del queues[holder]
+                self._forget(waiting, holder, queues)
             if isinstance(error, TimeoutError):
                 raise refusal(holder, exceeded) from None
             raise
@@ -264,6 +261,17 @@ class Gate:
         if self._waiting and (queues := self._waiting.get((holder.role, resource))):
             for each in list(queues):
                 self._grant(each, queues)
+
+    @staticmethod
+    def _forget(waiting: _Waiting, holder: Holder, queues: dict[Holder, deque[_Waiting]]) -> None:
+        """Let nobody wait any more for what was cancelled."""
+        queue = queues.get(holder)
+        # Whoever gave something back since then may have dropped it already.
+        if queue is None or waiting not in queue:
+            return
+        queue.remove(waiting)
+        if not queue:
+            del queues[holder]
 
     @staticmethod
     def _grant(holder: Holder, queues: dict[Holder, deque[_Waiting]]) -> None:
