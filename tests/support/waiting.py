@@ -13,7 +13,7 @@ ResultT = TypeVar("ResultT")
 def eventually(
     condition: Callable[[], ResultT],
     *,
-    within_s: float = 10.0,
+    within_s: float = 30.0,
     describe: Callable[[], object] | None = None,
 ) -> ResultT:
     """Return the condition's first true value; fail when the deadline passes."""
@@ -41,7 +41,7 @@ async def eventually_async(
 
 
 async def eventually_async(
-    condition: Callable[[], ResultT | Awaitable[ResultT]], *, within_s: float = 10.0
+    condition: Callable[[], ResultT | Awaitable[ResultT]], *, within_s: float = 30.0
 ) -> ResultT:
     """Like `eventually`, for conditions that are looked at from an event loop."""
     deadline = time.monotonic() + within_s

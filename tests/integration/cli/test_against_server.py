@@ -235,7 +235,7 @@ def test_watching_shows_the_list_and_then_changes_until_it_is_interrupted(
         server.ok("apply", "-n", space, "-f", "-", stdin=POD % ("b", "x"))
         eventually(lambda: len(lines) >= 2, describe=lambda: lines)
         watch.send_signal(signal.SIGINT)
-        assert watch.wait(10) == 130
+        assert watch.wait(30) == 130
         reader.join(10)
     finally:
         with contextlib.suppress(ProcessLookupError):
