@@ -34,6 +34,7 @@ from podraft.agent.state_lock import StateInUseError
 from podraft.agent.volumes import manager, mounts
 
 _CGROUPS_WITHIN_S = 5.0
+_DIRECTORY_WITHIN_S = 10.0
 _REMOVALS_AT_ONCE = 4
 
 
@@ -79,13 +80,32 @@ def _remove_state(state_directory: Path) -> None:
     if (state_directory / "podman").exists():
         asyncio.run(_remove_containers(state_directory))
     uids = _pod_uids(state_directory)
-    for point in mounts.mounted_below(state_directory):
-        mounts.unmount(point)
+    _unmount_below(state_directory)
     _remove_cgroups(uids)
-    manager.remove_trees([state_directory])
-    if state_directory.exists():
-        # Once more, so that the error names what is in the way.
-        shutil.rmtree(state_directory)
+    remove_directory(state_directory)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory with all that is mounted below it.
+
+    A container's last process ends beside us: the Podman that conmon calls for it mounts the
+    storage once more, perhaps after we have unmounted it.
+
+    Raises:
+        OSError: Something stays; the error names it.
+    """
+    deadline = time.monotonic() + _DIRECTORY_WITHIN_S
+    while manager.trees_left([directory]):
+        if time.monotonic() > deadline:
+            shutil.rmtree(directory)
+            return
+        time.sleep(0.05)
+        _unmount_below(directory)
+
+
+def _unmount_below(directory: Path) -> None:
+    for point in mounts.mounted_below(directory):
+        mounts.unmount_all(point)
 
 
 async def _remove_containers(state_directory: Path) -> None:

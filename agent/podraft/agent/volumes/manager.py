@@ -222,7 +222,13 @@ def _unmount_below(root: Path) -> None:
 
 
 def remove_trees(paths: Iterable[Path]) -> None:
-    """Remove folders and all in them; what stays does not keep the pod, but is told.
+    """Remove folders and all in them; what stays does not keep the pod, but is told."""
+    for path in trees_left(paths):
+        _log.warning("%s cannot be removed", path)
+
+
+def trees_left(paths: Iterable[Path]) -> list[Path]:
+    """Remove folders and all in them; return those of which something stays.
 
     Containers nest folders as deep as they like: Python would run out of stack and descriptors.
     """
@@ -230,9 +236,7 @@ def remove_trees(paths: Iterable[Path]) -> None:
     if there:
         command = ["rm", "--recursive", "--force", "--one-file-system", "--", *map(str, there)]
         subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    for path in there:
-        if path.exists():
-            _log.warning("%s cannot be removed", path)
+    return [path for path in there if path.exists()]
 
 
 def cgroup_paths(parent: str) -> Sequence[Path]:
