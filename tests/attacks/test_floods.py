@@ -14,6 +14,7 @@ from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.client import Client
 from podraft.client.errors import ForbiddenError, OverloadedError
+from podraft.server.budgets.budget import LIMITS, Role
 from support.attackers import as_identity
 
 
@@ -145,3 +146,30 @@ def test_a_node_writes_no_events_in_the_name_of_others(server, node):
             await client.events.create(event("forged", "another-node"))
 
     as_client(node, forge)
+
+
+def test_calls_of_methods_that_nobody_serves_count_like_others(server, node):
+    """Left to gRPC, they would be answered as fast as they come, whoever makes them."""
+
+    async def main():
+        async with channel_of(node) as channel:
+            unknown = channel.unary_unary("/podraft.api.core.v1.PodService/Nothing")
+            codes = []
+
+            async def flood():
+                until = time.monotonic() + 3
+                while time.monotonic() < until:
+                    try:
+                        await unknown(b"", timeout=20)
+                    except grpc.aio.AioRpcError as error:
+                        codes.append(error.code())
+
+            began = time.monotonic()
+            await asyncio.gather(*(flood() for _ in range(100)))
+            return codes, time.monotonic() - began
+
+    codes, took_s = asyncio.run(main())
+    assert set(codes) <= {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    calls = LIMITS[Role.OTHERS].each.calls
+    unserved = codes.count(grpc.StatusCode.UNIMPLEMENTED)
+    assert calls.burst <= unserved <= calls.burst + calls.per_s * (took_s + 1)

@@ -294,7 +294,7 @@ class ApiServer:
         methods |= within_budgets(self._callers, standard)
         for method in _GIVING_TOKENS:
             methods[method] = then(methods[method], self.look_at_tokens)
-        self._api.add_generic_rpc_handlers((MethodTable(methods),))
+        self._api.add_generic_rpc_handlers((MethodTable(methods, self._callers),))
         failed = FailedJoins()
         nodes = NodeJoins(self._datastore, authority, self._nodes, failed)
         cluster_id = uuid.UUID(facts.cluster_id).bytes

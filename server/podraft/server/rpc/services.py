@@ -40,14 +40,34 @@ Methods: TypeAlias = "dict[str, Handler]"
 
 
 class MethodTable(grpc.GenericRpcHandler):
-    """Finds the handler of a method by its full path."""
+    """Finds the handler of a method by its full path; what nobody serves has one, too."""
 
-    def __init__(self, methods: Methods) -> None:
+    def __init__(self, methods: Methods, callers: Callers) -> None:
         self._methods = methods
+        self._unknown = _unknown_method(callers)
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
-        """Return the handler of a call; None: there is no such method."""
-        return self._methods.get(handler_call_details.method)
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """Return the handler of a call."""
+        return self._methods.get(handler_call_details.method, self._unknown)
+
+
+def _unknown_method(callers: Callers) -> Handler:
+    """Return what refuses calls that nobody serves: by itself gRPC would, outside of budgets."""
+    gate, counts = callers.gate, calls.of_method("unknown")
+
+    async def handle(_: object, context: Context) -> bytes:
+        started_s = time.monotonic()
+        try:
+            call = gate.enter(context, callers.of(context).holder)
+            await call.charge()
+            raise RefusedError(errors.Code.UNIMPLEMENTED, "there is no such method")
+        except RefusedError as refusal:
+            counts.add(refusal.code.name, time.monotonic() - started_s)
+            if refusal.retry_s is not None:
+                await gate.pause(context)
+            await errors.abort(context, refusal)
+
+    return grpc.stream_unary_rpc_method_handler(handle)
 
 
 def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Unary]]) -> Methods:
