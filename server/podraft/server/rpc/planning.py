@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from podraft.api import codec, kinds, patching
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind
-from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import admission
 from podraft.server.auth import authorize as rules
@@ -32,7 +32,9 @@ from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
 from podraft.server.rpc.decoded import DecodedObjects
+from podraft.server.rpc.entries import Entry, check_preconditions, check_same
 from podraft.server.rpc.errors import Code, RefusedError, invalid, located
+from podraft.server.rpc.extent import OBJECT_VALUES_MAX, check_extent
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.reads import described, not_found, target_key
 from podraft.server.rpc.results import Result
@@ -41,11 +43,6 @@ from podraft.server.state.datastore import Delete, Guard, Put, Record, Transacti
 
 ResultT = TypeVar("ResultT")
 
-OBJECT_BYTES_MAX: Final = 1536 * 1024
-# In lists and maps, in sum: one more costs what it is, not its bytes.
-OBJECT_VALUES_MAX: Final = 20_000
-# Smaller ones cannot consist of that many.
-_COUNTED_BYTES_MIN: Final = 32 * 1024
 # From here on it takes milliseconds to look at an object.
 _LARGE_BYTES: Final = 128 * 1024
 
@@ -66,41 +63,6 @@ class Surroundings:
     new_suffix: Callable[[], str]
     new_start: Callable[[], int]
     addresses: AddressRanges
-
-
-class Entry:
-    """One object in the state that the writes make step by step."""
-
-    __slots__ = ("changed", "key", "kind", "message", "record", "value")
-
-    def __init__(self, kind: AnyKind, key: bytes, record: Record | None, message: Any) -> None:
-        self.kind = kind
-        self.key = key
-        self.record = record
-        # None: the object does not exist (any more).
-        self.message = message
-        self.value = record.value if record is not None else b""
-        self.changed = False
-
-    def put(self, message: Any) -> None:
-        """Let the object be ``message``.
-
-        Raises:
-            InvalidObjectError: It is too large.
-        """
-        self.value = wire.encode_object(message)
-        if len(self.value) > OBJECT_BYTES_MAX:
-            raise _too_large(len(self.value))
-        if self.record is not None:
-            # Later writes of the same list compare with what their caller has seen.
-            message.metadata.resource_version = str(self.record.mod_revision)
-        self.message = message
-        self.changed = True
-
-    def remove(self) -> None:
-        """Let the object be gone."""
-        self.message = None
-        self.changed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +217,7 @@ class Planner:
 
     async def _create(self, operation: Create, index: int) -> Result:
         kind, proposed, around = operation.kind, operation.object, self._around
-        size = _check_extent(proposed)
+        size = check_extent(proposed)
         for attempt in range(requests.NAME_ATTEMPTS_MAX):
             prepare = partial(
                 admission.prepare_create,
@@ -304,7 +266,7 @@ class Planner:
         entry = await self._existing(
             kind, request.namespace, request.name, "patch", request.subresource
         )
-        _check_preconditions(entry, request.preconditions)
+        check_preconditions(entry, request.preconditions)
         size = len(request.merge_patch) + len(entry.value)
         merge = partial(_merged, entry.message, request.merge_patch)
         patch, proposed = await self._done(merge, size)
@@ -322,7 +284,7 @@ class Planner:
         """Store ``proposed`` in place of the entry's object, as far as the call may."""
         kind, stored = entry.kind, entry.message
         _check_subresource(kind, subresource)
-        _check_same(entry, proposed)
+        check_same(entry, proposed)
         prepare = partial(
             admission.prepare_update,
             kind,
@@ -331,7 +293,7 @@ class Planner:
             subresource=subresource,
             patch=patch,
         )
-        updated = await self._done(prepare, _check_extent(proposed) + len(entry.value))
+        updated = await self._done(prepare, check_extent(proposed) + len(entry.value))
         metadata = stored.metadata
         namespace, name = metadata.namespace, metadata.name
         self._check(verb, kind, namespace, name, subresource, updated, stored)
@@ -382,7 +344,7 @@ class Planner:
             return Result(kind, wire.encode_object(node), written=True)
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
-        _check_preconditions(entry, options.preconditions)
+        check_preconditions(entry, options.preconditions)
         decision = admission.prepare_delete(kind, stored, options, now=self._now)
         if kind is kinds.NODE:
             # At once, whatever finalizers hold the object back: its certificates end here.
@@ -447,47 +409,6 @@ def _merged(stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
     return changes, patching.patched(stored, changes, values_max=OBJECT_VALUES_MAX)
 
 
-def _check_extent(proposed: Message) -> int:
-    """Check that an object is worth looking at: defaults and rules cost most for small parts.
-
-    Raises:
-        InvalidObjectError: It is too large, or consists of too many parts.
-    """
-    size = proposed.ByteSize()
-    if size <= _COUNTED_BYTES_MIN:
-        return size
-    if size > OBJECT_BYTES_MAX:
-        raise _too_large(size)
-    if _parts(proposed) > OBJECT_VALUES_MAX:
-        raise InvalidObjectError.of(
-            "", f"the object has more than {OBJECT_VALUES_MAX} values in lists and maps"
-        )
-    return size
-
-
-def _parts(message: Any) -> int:
-    """Count the elements of lists and maps, up to the first that are too many."""
-    count, pending = 0, [message]
-    while pending and count <= OBJECT_VALUES_MAX:
-        for field, value in pending.pop().ListFields():
-            if not field.is_repeated:
-                if field.message_type is not None:
-                    pending.append(value)
-                continue
-            count += len(value)
-            if count > OBJECT_VALUES_MAX:
-                break
-            if field.message_type is not None and not field.message_type.GetOptions().map_entry:
-                pending.extend(value)
-    return count
-
-
-def _too_large(size: int) -> InvalidObjectError:
-    return InvalidObjectError.of(
-        "", f"the object has {size} bytes: expected at most {OBJECT_BYTES_MAX}"
-    )
-
-
 def _is_same(stored: Any, updated: Any) -> bool:
     if stored.metadata.resource_version:
         updated.metadata.resource_version = stored.metadata.resource_version
@@ -499,33 +420,3 @@ def _check_subresource(kind: AnyKind, subresource: str) -> None:
         raise invalid("subresource", 'expected "status" or nothing')
     if subresource and not kind.has_status:
         raise invalid("subresource", f"{kind.resource} have no status")
-
-
-def _check_same(entry: Entry, proposed: Any) -> None:
-    """Check that ``proposed`` is meant to replace the very object that is stored."""
-    stored, metadata = entry.message.metadata, proposed.metadata
-    for field in ("name", "namespace"):
-        if getattr(metadata, field) != getattr(stored, field):
-            raise invalid(f"metadata.{field}", "cannot be changed")
-    _compare(entry, "uid", metadata.uid, stored.uid)
-    _compare_revision(entry, metadata.resource_version)
-
-
-def _check_preconditions(entry: Entry, preconditions: requests_pb2.Preconditions) -> None:
-    _compare(entry, "uid", preconditions.uid, entry.message.metadata.uid)
-    _compare_revision(entry, preconditions.resource_version)
-
-
-def _compare_revision(entry: Entry, expected: str) -> None:
-    found = str(entry.record.mod_revision) if entry.record is not None else ""
-    _compare(entry, "resourceVersion", expected, found)
-
-
-def _compare(entry: Entry, field: str, expected: str, found: str) -> None:
-    if expected and expected != found:
-        metadata = entry.message.metadata
-        what = described(entry.kind, metadata.namespace, metadata.name)
-        raise RefusedError(
-            Code.ABORTED,
-            f'{what} has changed: its {field} is "{found}", the call expects "{expected[:64]}"',
-        )

@@ -1,0 +1,91 @@
+"""Objects while a list of writes is planned, and what callers expect of them.
+
+Owns: one object's state between the writes, and the comparison with the uid and the revision that
+a caller has seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.rpc import wire
+from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.rpc.extent import OBJECT_BYTES_MAX, too_large
+from podraft.server.rpc.reads import described
+from podraft.server.state.datastore import Record
+
+
+class Entry:
+    """One object in the state that the writes make step by step."""
+
+    __slots__ = ("changed", "key", "kind", "message", "record", "value")
+
+    def __init__(self, kind: AnyKind, key: bytes, record: Record | None, message: Any) -> None:
+        self.kind = kind
+        self.key = key
+        self.record = record
+        # None: the object does not exist (any more).
+        self.message = message
+        self.value = record.value if record is not None else b""
+        self.changed = False
+
+    def put(self, message: Any) -> None:
+        """Let the object be ``message``.
+
+        Raises:
+            InvalidObjectError: It is too large.
+        """
+        self.value = wire.encode_object(message)
+        if len(self.value) > OBJECT_BYTES_MAX:
+            raise too_large(len(self.value))
+        if self.record is not None:
+            # Later writes of the same list compare with what their caller has seen.
+            message.metadata.resource_version = str(self.record.mod_revision)
+        self.message = message
+        self.changed = True
+
+    def remove(self) -> None:
+        """Let the object be gone."""
+        self.message = None
+        self.changed = True
+
+
+def check_same(entry: Entry, proposed: Any) -> None:
+    """Check that ``proposed`` is meant to replace the very object that is stored.
+
+    Raises:
+        RefusedError: It names another, or one that has changed.
+    """
+    stored, metadata = entry.message.metadata, proposed.metadata
+    for field in ("name", "namespace"):
+        if getattr(metadata, field) != getattr(stored, field):
+            raise invalid(f"metadata.{field}", "cannot be changed")
+    _compare(entry, "uid", metadata.uid, stored.uid)
+    _compare_revision(entry, metadata.resource_version)
+
+
+def check_preconditions(entry: Entry, preconditions: requests_pb2.Preconditions) -> None:
+    """Check that the object is the one that the caller has seen.
+
+    Raises:
+        RefusedError: It is another, or has changed.
+    """
+    _compare(entry, "uid", preconditions.uid, entry.message.metadata.uid)
+    _compare_revision(entry, preconditions.resource_version)
+
+
+def _compare_revision(entry: Entry, expected: str) -> None:
+    found = str(entry.record.mod_revision) if entry.record is not None else ""
+    _compare(entry, "resourceVersion", expected, found)
+
+
+def _compare(entry: Entry, field: str, expected: str, found: str) -> None:
+    if expected and expected != found:
+        metadata = entry.message.metadata
+        what = described(entry.kind, metadata.namespace, metadata.name)
+        raise RefusedError(
+            Code.ABORTED,
+            f'{what} has changed: its {field} is "{found}", the call expects "{expected[:64]}"',
+        )

@@ -1,0 +1,60 @@
+"""How much one object may be.
+
+Owns: the bounds of its bytes and of its parts, and the check of both before anybody looks at it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from podraft.api.violations import InvalidObjectError
+
+OBJECT_BYTES_MAX: Final = 1536 * 1024
+# In lists and maps, in sum: one more costs what it is, not its bytes.
+OBJECT_VALUES_MAX: Final = 20_000
+# Smaller ones cannot consist of that many.
+_COUNTED_BYTES_MIN: Final = 32 * 1024
+
+
+def check_extent(proposed: Message) -> int:
+    """Check that an object is worth looking at: defaults and rules cost most for small parts.
+
+    Raises:
+        InvalidObjectError: It is too large, or consists of too many parts.
+    """
+    size = proposed.ByteSize()
+    if size <= _COUNTED_BYTES_MIN:
+        return size
+    if size > OBJECT_BYTES_MAX:
+        raise too_large(size)
+    if _parts(proposed) > OBJECT_VALUES_MAX:
+        raise InvalidObjectError.of(
+            "", f"the object has more than {OBJECT_VALUES_MAX} values in lists and maps"
+        )
+    return size
+
+
+def _parts(message: Any) -> int:
+    """Count the elements of lists and maps, up to the first that are too many."""
+    count, pending = 0, [message]
+    while pending and count <= OBJECT_VALUES_MAX:
+        for field, value in pending.pop().ListFields():
+            if not field.is_repeated:
+                if field.message_type is not None:
+                    pending.append(value)
+                continue
+            count += len(value)
+            if count > OBJECT_VALUES_MAX:
+                break
+            if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                pending.extend(value)
+    return count
+
+
+def too_large(size: int) -> InvalidObjectError:
+    """Return the refusal of an object of so many bytes."""
+    return InvalidObjectError.of(
+        "", f"the object has {size} bytes: expected at most {OBJECT_BYTES_MAX}"
+    )
