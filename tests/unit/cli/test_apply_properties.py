@@ -19,7 +19,7 @@ from podraft.api import codec, kinds, merge_patch, names, spelling
 from podraft.api.violations import InvalidObjectError
 from podraft.cli import applied, apply_plan, manifests
 from podraft.cli.errors import CliError
-from podraft.server import admission
+from podraft.server import kinds as rooms
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FOREIGN = "someone-else"
@@ -50,15 +50,13 @@ class Stored:
         return action.outcome
 
     def create(self, obj: Any) -> None:
-        self.object = admission.prepare_create(
-            kinds.of(obj), obj, now=NOW, uid="u-1", name_suffix=""
-        )
+        self.object = rooms.prepare_create(kinds.of(obj), obj, now=NOW, uid="u-1", name_suffix="")
 
     def patch(self, patch: dict[str, Any]) -> None:
         merged = merge_patch.merge_patch(codec.to_json(self.object), patch)
         kind = kinds.of(self.object)
         proposed = codec.parse(kind.message, merged)
-        self.object = admission.prepare_update(kind, self.object, proposed, patch=patch)
+        self.object = rooms.prepare_update(kind, self.object, proposed, patch=patch)
 
     @property
     def value(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
+from podraft.server import kinds as rooms
 from podraft.server.auth import authorize as rules
 from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
@@ -220,7 +220,7 @@ class Planner:
         size = check_extent(proposed)
         for attempt in range(requests.NAME_ATTEMPTS_MAX):
             prepare = partial(
-                admission.prepare_create,
+                rooms.prepare_create,
                 kind,
                 proposed,
                 now=self._now,
@@ -286,7 +286,7 @@ class Planner:
         _check_subresource(kind, subresource)
         check_same(entry, proposed)
         prepare = partial(
-            admission.prepare_update,
+            rooms.prepare_update,
             kind,
             stored,
             proposed,
@@ -305,7 +305,7 @@ class Planner:
             return Result(kind, entry.value, written=entry.changed)
         entry.put(updated)
         value = entry.value
-        if admission.is_gone(kind, updated):
+        if rooms.is_gone(kind, updated):
             self._drop(entry)
         return Result(kind, value, written=True)
 
@@ -334,7 +334,7 @@ class Planner:
             node = entry.message
         elif (record := await self._reader.get(key)) is not None:
             node = self._decoded.get(kinds.NODE, key, record.mod_revision, record.value)
-        admission.check_pod_place(pod, node, self._around.addresses.service_cidr)
+        rooms.check_pod_place(pod, node, self._around.addresses.service_cidr)
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request
@@ -345,15 +345,15 @@ class Planner:
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
         check_preconditions(entry, options.preconditions)
-        decision = admission.prepare_delete(kind, stored, options, now=self._now)
+        decision = rooms.prepare_delete(kind, stored, options, now=self._now)
         if kind is kinds.NODE:
             # At once, whatever finalizers hold the object back: its certificates end here.
             self._revoke(request.name)
         match decision:
-            case admission.Remove():
+            case rooms.Remove():
                 self._drop(entry)
                 return Result(kind, entry.value, written=True)
-            case admission.MarkDeleting():
+            case rooms.MarkDeleting():
                 if _is_same(stored, decision.object):
                     return Result(kind, entry.value, written=entry.changed)
                 entry.put(decision.object)

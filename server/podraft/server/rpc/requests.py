@@ -21,8 +21,8 @@ from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
-from podraft.server.admission.metadata import MAX_GENERATED_BASE
 from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
+from podraft.server.kinds.metadata import MAX_GENERATED_BASE
 from podraft.server.rpc import keys
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.errors import Code, RefusedError, invalid

@@ -20,9 +20,9 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.api.moments import Now
 from podraft.client import writes
-from podraft.server.admission.pod_addresses import is_usable
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
+from podraft.server.kinds.pod_addresses import is_usable
 
 SLICE_MAX = 100
 SERVICE_LABEL = "kubernetes.io/service-name"

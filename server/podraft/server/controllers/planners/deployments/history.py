@@ -18,8 +18,8 @@ from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
 from podraft.api.names import APPLY_NOTES
-from podraft.server.admission.pods import default_spec, derive_spec
 from podraft.server.controllers import objects
+from podraft.server.kinds.pods import default_spec, derive_spec
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

@@ -11,8 +11,8 @@ from podraft.api import kinds, times
 from podraft.api.core.v1 import config_pb2, namespace_pb2, pod_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
-from podraft.server.admission import MarkDeleting, Remove
+from podraft.server import kinds as rooms
+from podraft.server.kinds import MarkDeleting, Remove
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def pod(node: str = "n1", phase: str = "Running", *finalizers: str) -> pod_pb2.P
 
 def delete(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) -> Any:
     before = stored.SerializeToString(deterministic=True)
-    decision = admission.prepare_delete(kinds.of(stored), stored, how, now=now)
+    decision = rooms.prepare_delete(kinds.of(stored), stored, how, now=now)
     assert stored.SerializeToString(deterministic=True) == before
     return decision
 
@@ -46,7 +46,7 @@ def delete(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) ->
 def marked(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) -> Any:
     decision = delete(stored, how, now)
     assert isinstance(decision, MarkDeleting)
-    assert not admission.is_gone(kinds.of(stored), decision.object)
+    assert not rooms.is_gone(kinds.of(stored), decision.object)
     return decision.object
 
 
@@ -113,17 +113,17 @@ def test_a_pod_whose_containers_stopped_waits_for_its_finalizers_only() -> None:
     stopped = marked(first, options(0))
     assert deadline(stopped) == (NOW, 0)
     stopped.metadata.ClearField("finalizers")
-    assert admission.is_gone(kinds.POD, stopped)
+    assert rooms.is_gone(kinds.POD, stopped)
 
 
 def test_a_pod_whose_finalizers_are_gone_waits_for_its_containers() -> None:
     first = marked(pod("n1", "Running", "example.com/a"), options())
     first.metadata.ClearField("finalizers")
-    assert not admission.is_gone(kinds.POD, first)
+    assert not rooms.is_gone(kinds.POD, first)
 
 
 def test_what_is_not_being_deleted_is_not_gone() -> None:
-    assert not admission.is_gone(kinds.CONFIG_MAP, config_pb2.ConfigMap())
+    assert not rooms.is_gone(kinds.CONFIG_MAP, config_pb2.ConfigMap())
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_propagation_is_written_as_finalizers(
     assert list(result.metadata.finalizers) == after
     assert deadline(result) == (NOW, 0)
     result.metadata.ClearField("finalizers")
-    assert admission.is_gone(kinds.CONFIG_MAP, result)
+    assert rooms.is_gone(kinds.CONFIG_MAP, result)
 
 
 def test_background_deletion_of_an_orphaning_object_goes_at_once() -> None:
@@ -161,9 +161,9 @@ def test_a_namespace_terminates_until_it_is_empty() -> None:
     assert result.status.phase == "Terminating"
     assert marked(result, options(), NOW + timedelta(hours=1)) == result
     result.ClearField("spec")
-    assert admission.is_gone(kinds.NAMESPACE, result)
+    assert rooms.is_gone(kinds.NAMESPACE, result)
     result.metadata.finalizers.append("example.com/a")
-    assert not admission.is_gone(kinds.NAMESPACE, result)
+    assert not rooms.is_gone(kinds.NAMESPACE, result)
 
 
 @pytest.mark.parametrize("name", ["default", "kube-node-lease", "podraft-system", "kube-system"])

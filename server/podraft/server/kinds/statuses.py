@@ -17,9 +17,9 @@ from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import container_pb2, namespace_pb2, node_pb2, pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.pod_addresses import check_addresses
-from podraft.server.admission.report import Report, is_ipv4
-from podraft.server.admission.resources import NODE_RESOURCES, QOS_CLASSES, check_amounts
+from podraft.server.kinds.pod_addresses import check_addresses
+from podraft.server.kinds.report import Report, is_ipv4
+from podraft.server.kinds.resources import NODE_RESOURCES, QOS_CLASSES, check_amounts
 
 MAX_CONDITIONS = 64
 MAX_NODE_ADDRESSES = 32

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from podraft.api import names
 from podraft.api.core.v1 import config_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report
+from podraft.server.kinds.report import Report
 
 Config: TypeAlias = config_pb2.ConfigMap | config_pb2.Secret
 

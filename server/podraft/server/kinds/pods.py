@@ -15,16 +15,16 @@ from podraft.api import names
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.objects.qos import qos_class
 from podraft.api.violations import InvalidObjectError, shown
-from podraft.server.admission.containers import (
+from podraft.server.kinds.containers import (
     MAX_ID,
     check_container,
     default_container,
     derive_container,
 )
-from podraft.server.admission.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
-from podraft.server.admission.metadata import check_template_metadata
-from podraft.server.admission.report import Report, check_labels
-from podraft.server.admission.volumes import check_volumes, default_volume
+from podraft.server.kinds.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
+from podraft.server.kinds.metadata import check_template_metadata
+from podraft.server.kinds.report import Report, check_labels
+from podraft.server.kinds.volumes import check_volumes, default_volume
 
 DEFAULT_SCHEDULER = "default-scheduler"
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

@@ -12,7 +12,7 @@ from podraft.api import codec, kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
+from podraft.server import kinds as rooms
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def manifest(kind: AnyKind, **fields: Any) -> dict[str, Any]:
 
 def stored(kind: AnyKind, **fields: Any) -> Any:
     proposed = codec.from_json(manifest(kind, **fields))
-    created = admission.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x")
+    created = rooms.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x")
     created.metadata.resource_version = "7"
     return created
 
@@ -63,7 +63,7 @@ def copied(message: Any) -> Any:
 
 def update(kind: AnyKind, before: Any, after: Any, subresource: str = "") -> Any:
     frozen = [m.SerializeToString(deterministic=True) for m in (before, after)]
-    result = admission.prepare_update(kind, before, after, subresource=subresource)
+    result = rooms.prepare_update(kind, before, after, subresource=subresource)
     assert [m.SerializeToString(deterministic=True) for m in (before, after)] == frozen
     return result
 
@@ -186,7 +186,7 @@ def test_a_patch_that_says_what_the_new_type_forbids_is_refused_even_if_it_was_s
     for strategy, says in (({}, False), ({"rollingUpdate": bounds}, True)):
         patch = {"spec": {"strategy": {"type": "Recreate", **strategy}}}
         try:
-            result = admission.prepare_update(kinds.DEPLOYMENT, before, after, patch=patch)
+            result = rooms.prepare_update(kinds.DEPLOYMENT, before, after, patch=patch)
         except InvalidObjectError as error:
             assert says
             assert [v.field for v in error.violations] == ["spec.strategy.rollingUpdate"]
@@ -373,7 +373,7 @@ def test_a_finalizer_of_a_namespace_that_nobody_serves_is_refused() -> None:
         manifest(kinds.NAMESPACE, spec={"finalizers": ["foregroundDeletion"]})
     )
     with pytest.raises(InvalidObjectError) as caught:
-        admission.prepare_create(kinds.NAMESPACE, proposed, now=NOW, uid="u", name_suffix="")
+        rooms.prepare_create(kinds.NAMESPACE, proposed, now=NOW, uid="u", name_suffix="")
     assert [(v.field, v.description) for v in caught.value.violations] == expected
     before = stored(kinds.NAMESPACE)
     assert refused(kinds.NAMESPACE, before, proposed) == expected
@@ -385,7 +385,7 @@ def test_a_finalizer_of_a_namespace_that_nobody_serves_is_refused() -> None:
     after = update(kinds.NAMESPACE, before, less)
     assert list(after.spec.finalizers) == ["foregroundDeletion"]
     less.spec.ClearField("finalizers")
-    assert admission.is_gone(kinds.NAMESPACE, update(kinds.NAMESPACE, after, less))
+    assert rooms.is_gone(kinds.NAMESPACE, update(kinds.NAMESPACE, after, less))
 
 
 def test_a_deleted_namespace_can_lose_its_finalizer_but_not_get_another() -> None:
@@ -398,16 +398,14 @@ def test_a_deleted_namespace_can_lose_its_finalizer_but_not_get_another() -> Non
     after.ClearField("spec")
     result = update(kinds.NAMESPACE, before, after)
     assert not result.spec.finalizers
-    assert admission.is_gone(kinds.NAMESPACE, result)
+    assert rooms.is_gone(kinds.NAMESPACE, result)
 
 
 def test_no_finalizer_is_added_to_what_is_being_deleted() -> None:
     before = stored(kinds.CONFIG_MAP)
     before.metadata.finalizers.append("example.com/a")
-    marked = admission.prepare_delete(
-        kinds.CONFIG_MAP, before, requests_pb2.DeleteOptions(), now=NOW
-    )
-    assert isinstance(marked, admission.MarkDeleting)
+    marked = rooms.prepare_delete(kinds.CONFIG_MAP, before, requests_pb2.DeleteOptions(), now=NOW)
+    assert isinstance(marked, rooms.MarkDeleting)
     after = copied(marked.object)
     after.metadata.finalizers.append("example.com/b")
     assert refused(kinds.CONFIG_MAP, marked.object, after) == [
@@ -415,4 +413,4 @@ def test_no_finalizer_is_added_to_what_is_being_deleted() -> None:
     ]
     after.ClearField("metadata")
     after.metadata.name, after.metadata.namespace = "web", "default"
-    assert admission.is_gone(kinds.CONFIG_MAP, update(kinds.CONFIG_MAP, marked.object, after))
+    assert rooms.is_gone(kinds.CONFIG_MAP, update(kinds.CONFIG_MAP, marked.object, after))

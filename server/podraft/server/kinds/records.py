@@ -12,8 +12,8 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.pod_addresses import special
-from podraft.server.admission.report import PROTOCOLS, Report, is_ipv4
+from podraft.server.kinds.pod_addresses import special
+from podraft.server.kinds.report import PROTOCOLS, Report, is_ipv4
 
 _ADDRESS_TYPES = ("IPv4", "IPv6", "FQDN")
 MAX_ENDPOINTS = 1000

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report, is_ipv4
+from podraft.server.kinds.report import Report, is_ipv4
 
 
 class _Address(Protocol):

@@ -15,7 +15,7 @@ import yaml
 from podraft.api import codec, kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
+from podraft.server import kinds as rooms
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STAMP = "2026-01-02T03:04:05Z"
@@ -79,7 +79,7 @@ def create(data: dict[str, Any]) -> dict[str, Any]:
     kind = codec.kind_of_manifest(data)
     proposed = codec.from_json(data)
     before = proposed.SerializeToString(deterministic=True)
-    created = admission.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x7k2p")
+    created = rooms.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x7k2p")
     assert proposed.SerializeToString(deterministic=True) == before
     return codec.to_json(created)
 
@@ -327,12 +327,12 @@ def test_the_size_of_an_object_is_bounded() -> None:
 def test_pods_of_equal_specs_share_nothing() -> None:
     proposed: Any = codec.from_json(manifest(kinds.POD))
     one, other, third = (
-        admission.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+        rooms.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
         for _ in range(3)
     )
     one.spec.containers[0].image = "other:1"
     one.spec.node_name = "elsewhere"
-    again = admission.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+    again = rooms.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
     assert other == third == again != one
 
 

@@ -8,8 +8,8 @@ from podraft.api import selectors
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.type_fields import forbids_rolling_update
-from podraft.server.admission.pods import check_template, default_spec
-from podraft.server.admission.report import Report, check_count_or_percent
+from podraft.server.kinds.pods import check_template, default_spec
+from podraft.server.kinds.report import Report, check_count_or_percent
 
 Workload: TypeAlias = replica_set_pb2.ReplicaSet | deployment_pb2.Deployment
 

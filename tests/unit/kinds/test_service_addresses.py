@@ -9,8 +9,8 @@ import pytest
 
 from podraft.api.core.v1 import service_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server.admission import Assignment, asked_keys, assign, claimed_keys, services
-from podraft.server.admission.report import Report
+from podraft.server.kinds import Assignment, asked_keys, assign, claimed_keys, services
+from podraft.server.kinds.report import Report
 
 CIDR = "10.96.0.0/16"
 PORTS = range(30000, 32768)

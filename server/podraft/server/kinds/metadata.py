@@ -14,7 +14,7 @@ from podraft.api import names, times
 from podraft.api.kinds import AnyKind, by_manifest
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report, check_labels
+from podraft.server.kinds.report import Report, check_labels
 
 NameCheck: TypeAlias = Callable[[str], str | None]
 

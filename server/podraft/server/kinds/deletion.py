@@ -21,7 +21,7 @@ from podraft.api.core.v1 import namespace_pb2, pod_pb2
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server.admission.metadata import (
+from podraft.server.kinds.metadata import (
     FOREGROUND_FINALIZER,
     ORPHAN_FINALIZER,
     next_generation,

@@ -10,10 +10,10 @@ from podraft.api import codec, kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
-from podraft.server.admission.pod_addresses import is_usable
+from podraft.server import kinds as rooms
+from podraft.server.kinds.pod_addresses import is_usable
 from support.api_objects import example
-from unit.admission.test_update import NOW, stored
+from unit.kinds.test_update import NOW, stored
 
 SERVICES = "10.96.0.0/16"
 READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"}
@@ -54,7 +54,7 @@ STATUSES: dict[str, dict[str, Any]] = {
 def say(kind: AnyKind, status: dict[str, Any]) -> Any:
     before = stored(kind)
     proposed = codec.from_json(codec.to_json(before) | {"status": status})
-    return admission.prepare_update(kind, before, proposed, subresource="status")
+    return rooms.prepare_update(kind, before, proposed, subresource="status")
 
 
 def faults(kind: AnyKind, status: dict[str, Any]) -> list[str]:
@@ -199,7 +199,7 @@ def test_no_time_and_no_word_is_out_of_bounds(
     setattr(target, last, value)
     subresource = "status" if kind.has_status else ""
     with pytest.raises(InvalidObjectError) as caught:
-        admission.prepare_update(kind, before, changed, subresource=subresource)
+        rooms.prepare_update(kind, before, changed, subresource=subresource)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
@@ -235,11 +235,11 @@ def test_a_pods_address_is_one_that_its_node_may_give(
 ) -> None:
     pod, node = place(address, host=host, cidr=cidr)
     if not expected:
-        admission.check_pod_place(pod, node, SERVICES)
+        rooms.check_pod_place(pod, node, SERVICES)
         assert is_usable(pod, node)
         return
     with pytest.raises(InvalidObjectError, match=r"status\.podIP") as caught:
-        admission.check_pod_place(pod, node, SERVICES)
+        rooms.check_pod_place(pod, node, SERVICES)
     assert expected in str(caught.value)
     # Who makes endpoints knows no Services' range, and believes what was checked meanwhile.
     assert is_usable(pod, node) == (expected in ("belongs to Services",) or not cidr)
@@ -268,7 +268,7 @@ def test_an_endpoint_is_one_that_other_machines_reach(
     made.address_type, made.endpoints[0].addresses[0] = address_type, address
 
     def admit() -> None:
-        admission.prepare_create(kinds.ENDPOINT_SLICE, made, now=NOW, uid="u", name_suffix="x")
+        rooms.prepare_create(kinds.ENDPOINT_SLICE, made, now=NOW, uid="u", name_suffix="x")
 
     if passes:
         admit()
@@ -280,6 +280,6 @@ def test_an_endpoint_is_one_that_other_machines_reach(
 def test_a_pod_on_no_node_has_no_address() -> None:
     pod, _ = place("10.244.1.7")
     with pytest.raises(InvalidObjectError, match="on no node"):
-        admission.check_pod_place(pod, None, SERVICES)
+        rooms.check_pod_place(pod, None, SERVICES)
     pod.status.ClearField("pod_ip")
-    admission.check_pod_place(pod, None, SERVICES)
+    rooms.check_pod_place(pod, None, SERVICES)

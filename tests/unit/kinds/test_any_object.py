@@ -12,7 +12,7 @@ from podraft.api import codec, kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server import admission
+from podraft.server import kinds as rooms
 from support.any_object import SETTINGS, damaged, objects
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -27,11 +27,11 @@ def test_a_create_is_admitted_or_refused(kind: AnyKind, data: st.DataObject) -> 
     if data.draw(st.booleans()):
         proposed = data.draw(st.composite(damaged)(proposed))
     try:
-        created = admission.prepare_create(kind, proposed, now=NOW, uid="u", name_suffix="abcde")
+        created = rooms.prepare_create(kind, proposed, now=NOW, uid="u", name_suffix="abcde")
     except InvalidObjectError as error:
         assert all(violation.description for violation in error.violations)
         return
-    assert admission.prepare_update(kind, created, created) == created
+    assert rooms.prepare_update(kind, created, created) == created
 
 
 @all_kinds
@@ -44,7 +44,7 @@ def test_an_update_is_admitted_or_refused_and_keeps_identity(
     proposed = data.draw(st.composite(damaged)(data.draw(objects(kind))))
     subresource = data.draw(st.sampled_from(["", "status"]))
     try:
-        updated = admission.prepare_update(kind, stored, proposed, subresource=subresource)
+        updated = rooms.prepare_update(kind, stored, proposed, subresource=subresource)
     except InvalidObjectError:
         return
     assert updated.metadata.uid == stored.metadata.uid
@@ -63,12 +63,12 @@ def test_a_deletion_removes_marks_or_is_refused(kind: AnyKind, data: st.DataObje
     if data.draw(st.booleans()):
         options.grace_period_seconds = data.draw(st.integers(-(2**63), 2**63 - 1))
     try:
-        decision = admission.prepare_delete(kind, stored, options, now=NOW)
+        decision = rooms.prepare_delete(kind, stored, options, now=NOW)
     except InvalidObjectError:
         return
-    if isinstance(decision, admission.MarkDeleting):
+    if isinstance(decision, rooms.MarkDeleting):
         assert decision.object.metadata.HasField("deletion_timestamp")
-        again = admission.prepare_delete(kind, decision.object, options, now=NOW)
+        again = rooms.prepare_delete(kind, decision.object, options, now=NOW)
         assert again == decision
 
 

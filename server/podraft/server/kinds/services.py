@@ -10,7 +10,7 @@ from podraft.api import names
 from podraft.api.core.v1 import service_pb2
 from podraft.api.type_fields import forbids_node_ports
 from podraft.api.violations import shown
-from podraft.server.admission.report import PROTOCOLS, Report, check_labels, check_port, is_ipv4
+from podraft.server.kinds.report import PROTOCOLS, Report, check_labels, check_port, is_ipv4
 
 HEADLESS = "None"
 _TYPES = ("ClusterIP", "NodePort")

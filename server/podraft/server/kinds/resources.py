@@ -8,7 +8,7 @@ from podraft.api import names, quantities
 from podraft.api.core.v1 import container_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report, check_quantity
+from podraft.server.kinds.report import Report, check_quantity
 
 CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
 # A node also says how many pods it takes.

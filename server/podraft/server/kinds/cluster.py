@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from podraft.api import names
 from podraft.api.core.v1 import namespace_pb2, node_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.pods import TAINT_EFFECTS
-from podraft.server.admission.report import Report
-from podraft.server.admission.statuses import check_namespace_status, check_node_status
+from podraft.server.kinds.pods import TAINT_EFFECTS
+from podraft.server.kinds.report import Report
+from podraft.server.kinds.statuses import check_namespace_status, check_node_status
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 NAMESPACE_FINALIZER = "kubernetes"

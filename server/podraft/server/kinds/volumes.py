@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from podraft.api import names
 from podraft.api.core.v1 import volume_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report, check_quantity
+from podraft.server.kinds.report import Report, check_quantity
 
 _DEFAULT_MODE = 0o644
 _HOST_PATH_TYPES = (

@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from podraft.api import kinds, names, spelling, type_fields
 from podraft.api.kinds import AnyKind, Kind, Object
 from podraft.api.violations import InvalidObjectError
-from podraft.server.admission import (
+from podraft.server.kinds import (
     cluster,
     config,
     pods,
@@ -28,7 +28,7 @@ from podraft.server.admission import (
     statuses,
     workloads,
 )
-from podraft.server.admission.metadata import (
+from podraft.server.kinds.metadata import (
     NameCheck,
     check_finalizers_while_deleting,
     check_metadata,
@@ -36,7 +36,7 @@ from podraft.server.admission.metadata import (
     next_generation,
     set_at_creation,
 )
-from podraft.server.admission.report import Report
+from podraft.server.kinds.report import Report
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 

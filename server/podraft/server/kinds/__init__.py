@@ -5,16 +5,16 @@ defaulted object, or ``InvalidObjectError`` with all that is wrong.  One module
 per concern and per family of kinds; ``objects`` is the way in.
 """
 
-from podraft.server.admission.deletion import (
+from podraft.server.kinds.deletion import (
     Deletion,
     MarkDeleting,
     Remove,
     is_gone,
     prepare_delete,
 )
-from podraft.server.admission.objects import prepare_create, prepare_update
-from podraft.server.admission.pod_addresses import check_pod_place
-from podraft.server.admission.service_addresses import (
+from podraft.server.kinds.objects import prepare_create, prepare_update
+from podraft.server.kinds.pod_addresses import check_pod_place
+from podraft.server.kinds.service_addresses import (
     Assignment,
     asked_keys,
     assign,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from podraft.api.core.v1 import container_pb2
 from podraft.api.violations import shown
-from podraft.server.admission.report import Report, check_port
+from podraft.server.kinds.report import Report, check_port
 
 Handler: TypeAlias = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
 
