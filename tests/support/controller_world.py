@@ -18,7 +18,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.owners import named_keys
+from podraft.api.objects.owners import named_keys
 from podraft.api.patching import patched
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from podraft.api import codec, kinds, owners
+from podraft.api import codec, kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.objects import owners
 
 REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
-from podraft.api import owners
 from podraft.api.core.v1 import config_pb2, service_pb2
 from podraft.api.kinds import CONFIG_MAP, DEPLOYMENT, KINDS, NODE, POD, REPLICA_SET, SERVICE, of
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.owners import key_of
+from podraft.api.objects import owners
+from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
 from podraft.server.controllers.planners import garbage, replica_sets

@@ -6,7 +6,7 @@ from podraft.api.core.v1 import config_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT, NODE, POD, SERVICE
 from podraft.api.moments import Now
-from podraft.api.owners import key_of
+from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey, Plan
 from podraft.server.controllers.planners import expired_events, garbage, nodes

@@ -8,7 +8,7 @@ import pytest
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.kinds import DEPLOYMENT, POD, REPLICA_SET
 from podraft.api.moments import Now
-from podraft.api.owners import key_of
+from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, replica_sets

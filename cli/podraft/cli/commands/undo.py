@@ -181,7 +181,8 @@ async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: boo
 
 
 async def _living_owners(read: Any, before: Any) -> list[Any]:
-    from podraft.api import kinds, owners
+    from podraft.api import kinds
+    from podraft.api.objects import owners
 
     living = []
     for reference in before.metadata.owner_references if before is not None else ():

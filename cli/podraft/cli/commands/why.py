@@ -117,7 +117,8 @@ async def _last_words(session: Session, pod: Any, container: str) -> list[str]:
 
 
 async def _deployment(session: Session, deployment: Any) -> list[str]:
-    from podraft.api import kinds, owners
+    from podraft.api import kinds
+    from podraft.api.objects import owners
     from podraft.cli import around, reasons, rollouts
     from podraft.cli.output.describe.layout import table
 

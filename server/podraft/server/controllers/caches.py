@@ -26,7 +26,7 @@ from podraft.api.kinds import (
     AnyKind,
     Kind,
 )
-from podraft.api.owners import named_keys
+from podraft.api.objects.owners import named_keys
 from podraft.client.client import Client
 from podraft.client.clock import Clock
 from podraft.client.informer import Informer

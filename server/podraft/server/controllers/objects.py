@@ -15,7 +15,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import AnyKind, of
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
-from podraft.api.owners import OwnerKey
+from podraft.api.objects.owners import OwnerKey
 from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:

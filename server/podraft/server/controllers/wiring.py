@@ -15,7 +15,6 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
-from podraft.api import owners
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import (
     DEPLOYMENT,
@@ -31,7 +30,8 @@ from podraft.api.kinds import (
     AnyKind,
     by_manifest,
 )
-from podraft.api.owners import OwnerKey
+from podraft.api.objects import owners
+from podraft.api.objects.owners import OwnerKey
 from podraft.server.controllers import objects
 from podraft.server.controllers.manager import Controller
 from podraft.server.controllers.plan import (

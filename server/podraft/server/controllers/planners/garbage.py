@@ -18,7 +18,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.owners import OwnerKey, key_of, named_key
+from podraft.api.objects.owners import OwnerKey, key_of, named_key
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podraft.api import owners
 from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
+from podraft.api.objects import owners
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (

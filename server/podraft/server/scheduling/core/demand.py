@@ -15,7 +15,7 @@ from podraft.api import quantities
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
 from podraft.api.kinds import POD
-from podraft.api.owners import named_key
+from podraft.api.objects.owners import named_key
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from podraft.api import owners
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
+from podraft.api.objects import owners
 from podraft.client import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
