@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conformance.datastore_suite import DatastoreSuite, OpenStore
-from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
 

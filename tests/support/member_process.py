@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from podraft.server.replication.member_config import MemberConfig
-from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.opening.member_config import MemberConfig
+from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.state.datastore import Committed, Put, StoreUnavailableError, Transaction
 
 WRITERS = 4

@@ -12,11 +12,11 @@ from podraft.server.auth.certificates import CertificateAuthority, member_server
 from podraft.server.auth.identity import IdentityError, from_certificate
 from podraft.server.raft.member import Role
 from podraft.server.raft.options import RaftOptions
-from podraft.server.replication.member_config import MemberConfig
-from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.roster import Peer
+from podraft.server.replication.membership.roster import Peer
+from podraft.server.replication.opening.member_config import MemberConfig
+from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.transport.member_link import MemberCredentials
 from podraft.server.store.options import StoreOptions
 
 CLUSTER = bytes(range(16, 32))

@@ -14,8 +14,8 @@ from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.member_recovery import recover_member
-from podraft.server.replication.wire import Encoder, decode_message
+from podraft.server.replication.opening.member_recovery import recover_member
+from podraft.server.replication.transport.message_encoding import Encoder, decode_message
 from podraft.server.state.commands import encode_command
 from podraft.server.state.datastore import Outcome, Transaction
 from podraft.server.store.applied import AppliedState

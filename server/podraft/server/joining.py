@@ -33,8 +33,8 @@ from podraft.server.auth.pki import keep_authority, read_authority
 from podraft.server.auth.tokens import MEMBER, ParsedToken, TokenError, parse_token
 from podraft.server.lost_state import ADMIN_FILE
 from podraft.server.member_start import api_addresses, member_name, new_identity, store_directory
-from podraft.server.replication import member_identity
-from podraft.server.replication.roster import INCARNATION_BYTES, Peer
+from podraft.server.replication.membership.roster import INCARNATION_BYTES, Peer
+from podraft.server.replication.opening import member_identity
 
 _LOG = logging.getLogger(__name__)
 

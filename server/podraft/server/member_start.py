@@ -34,14 +34,14 @@ from podraft.server.auth.identity import IdentityError, parsed
 from podraft.server.auth.pki import Pki
 from podraft.server.auth.recognition import recognized
 from podraft.server.raft.entries import Membership
-from podraft.server.replication import converting, member_identity
 from podraft.server.replication.faults import NoLeaderError
-from podraft.server.replication.member_config import MemberConfig
-from podraft.server.replication.member_identity import MemberIdentity
-from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.roster import MEMBER_NAME, Peer, Roster
+from podraft.server.replication.membership.roster import MEMBER_NAME, Peer, Roster
+from podraft.server.replication.opening import converting, member_identity
+from podraft.server.replication.opening.member_config import MemberConfig
+from podraft.server.replication.opening.member_identity import MemberIdentity
+from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.transport.member_link import MemberCredentials
 from podraft.server.store.options import StoreOptions
 
 _LOG = logging.getLogger(__name__)

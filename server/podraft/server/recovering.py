@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
-from podraft.server.replication import forced_recovery
-from podraft.server.replication.forced_recovery import Survivor
+from podraft.server.replication.opening import forced_recovery
+from podraft.server.replication.opening.forced_recovery import Survivor
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.options import StoreOptions
 

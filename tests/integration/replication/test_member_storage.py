@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from podraft.server.raft.entries import Entry, EntryKind, HardState, Membership, SnapshotMark
-from podraft.server.replication.member_storage import MemberStorage
-from podraft.server.replication.records import (
+from podraft.server.replication.log.member_storage import MemberStorage
+from podraft.server.replication.log.records import (
     Folded,
     RecordFormatError,
     encode_base,

@@ -16,10 +16,10 @@ from google_crc32c import value as crc32c
 from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.encryption.sealing import new_data_key
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
-from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.records import decode_base
-from podraft.server.replication.snapshots import (
+from podraft.server.replication.log.records import decode_base
+from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
+from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.snapshots.snapshot_files import (
     IncomingSnapshot,
     OutgoingSnapshots,
     Snapshot,

@@ -11,7 +11,7 @@ from podraft.api import kinds
 from podraft.api.core.v1 import config_pb2, namespace_pb2
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.auth.identity import MASTERS, Identity
-from podraft.server.replication.members import RaftDatastore
+from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.rpc.access import Caller
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects

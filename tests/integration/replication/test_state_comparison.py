@@ -10,8 +10,8 @@ import pytest
 
 from podraft.server.raft.options import RaftOptions
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.members import RaftDatastore
-from podraft.server.replication.probing import ProbedPeer
+from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.transport.probing import ProbedPeer
 from podraft.server.state.datastore import Event, Put, Record, Transaction
 from podraft.server.state.digests import state_digest
 from podraft.server.store.directory import StoreOpenError

@@ -17,11 +17,15 @@ from podraft.server.auth.identity import node_identity
 from podraft.server.raft import messages as raft
 from podraft.server.raft.entries import Entry, EntryKind, Membership, SnapshotMark
 from podraft.server.raft.events import Proposal, Refusal
-from podraft.server.replication.member_link import MemberCredentials
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.roster import Peer
-from podraft.server.replication.transport import MemberTransport
-from podraft.server.replication.wire import Encoder, MessageFormatError, decode_message
+from podraft.server.replication.membership.roster import Peer
+from podraft.server.replication.transport.member_link import MemberCredentials
+from podraft.server.replication.transport.member_transport import MemberTransport
+from podraft.server.replication.transport.message_encoding import (
+    Encoder,
+    MessageFormatError,
+    decode_message,
+)
 from support.raft_cluster import CLUSTER, credentials, free_ports, name_of
 from support.waiting import eventually_async
 

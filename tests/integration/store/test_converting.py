@@ -10,10 +10,10 @@ import pytest
 
 from podraft.server.encryption.key_file import beside
 from podraft.server.raft.entries import Membership
-from podraft.server.replication import converting, member_identity
-from podraft.server.replication.member_identity import MemberIdentity
-from podraft.server.replication.member_recovery import recover_member
-from podraft.server.replication.roster import Peer, Roster
+from podraft.server.replication.membership.roster import Peer, Roster
+from podraft.server.replication.opening import converting, member_identity
+from podraft.server.replication.opening.member_identity import MemberIdentity
+from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
 from podraft.server.store import backup
 from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key

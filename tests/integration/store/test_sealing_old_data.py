@@ -17,8 +17,8 @@ import pytest
 
 from podraft.server.encryption.key_file import beside
 from podraft.server.raft.entries import Membership
-from podraft.server.replication import member_identity
-from podraft.server.replication.member_recovery import recover_member
+from podraft.server.replication.opening import member_identity
+from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.state.commands import decode_command
 from podraft.server.store import sealed_directory
 from podraft.server.store.backup import read, restore

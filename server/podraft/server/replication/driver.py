@@ -49,10 +49,10 @@ from podraft.server.raft.messages import AskRead, Forward, Message, without_outd
 from podraft.server.raft.options import RandomSource
 from podraft.server.replication.barriers import ReadBarriers
 from podraft.server.replication.group_changes import GroupChanges
+from podraft.server.replication.log.member_storage import MemberStorage
+from podraft.server.replication.log.records import encode_base, encode_entry, encode_hard_state
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.member_storage import MemberStorage
 from podraft.server.replication.own_proposals import OwnProposals
-from podraft.server.replication.records import encode_base, encode_entry, encode_hard_state
 from podraft.server.store.log import CommittedBatch, OnCommitted, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
 

@@ -17,8 +17,13 @@ from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
-from podraft.server.replication.administration import Administration
-from podraft.server.replication.roster import INCARNATION_BYTES, Peer, Roster, RosterError
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.replication.membership.roster import (
+    INCARNATION_BYTES,
+    Peer,
+    Roster,
+    RosterError,
+)
 from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token

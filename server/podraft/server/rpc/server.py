@@ -41,8 +41,8 @@ from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.join_port import link
-from podraft.server.replication.administration import Administration
-from podraft.server.replication.group import GroupView, StoreMode, alone
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.replication.membership.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.admitting import Gate

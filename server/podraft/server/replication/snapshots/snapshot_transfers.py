@@ -21,7 +21,7 @@ from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.messages import InstallSnapshot
 from podraft.server.replication.driver import MemberDriver
-from podraft.server.replication.snapshots import (
+from podraft.server.replication.snapshots.snapshot_files import (
     IncomingSnapshot,
     OutgoingSnapshots,
     Snapshot,
@@ -31,8 +31,8 @@ from podraft.server.replication.snapshots import (
     clean,
     ready_path,
 )
-from podraft.server.replication.transport import MemberTransport
-from podraft.server.replication.wire import decode_message
+from podraft.server.replication.transport.member_transport import MemberTransport
+from podraft.server.replication.transport.message_encoding import decode_message
 from podraft.server.store.measurements import SnapshotCounts
 
 _LOG = logging.getLogger(__name__)

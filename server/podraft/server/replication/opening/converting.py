@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from podraft.server.raft.entries import HardState, Membership, SnapshotMark
-from podraft.server.replication.member_identity import new_incarnation
-from podraft.server.replication.member_storage import MemberStorage
-from podraft.server.replication.records import encode_base, encode_hard_state
+from podraft.server.replication.log.member_storage import MemberStorage
+from podraft.server.replication.log.records import encode_base, encode_hard_state
+from podraft.server.replication.opening.member_identity import new_incarnation
 from podraft.server.store.directory import DirectoryLock, StoreOpenError, sync_directory
 from podraft.server.store.history import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.options import StoreOptions

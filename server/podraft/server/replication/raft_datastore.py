@@ -22,19 +22,19 @@ from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.member import Role
-from podraft.server.replication.administration import Administration
 from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.faults import (
     MemberDismissedError,
 )
-from podraft.server.replication.group import GroupView
-from podraft.server.replication.group_knowledge import GroupKnowledge
-from podraft.server.replication.member_config import MemberConfig
-from podraft.server.replication.member_recovery import RecoveredMember, recover_member
-from podraft.server.replication.probing import ProbedPeer, Probing
-from podraft.server.replication.snapshot_transfers import SnapshotTransfers
-from podraft.server.replication.transport import MemberTransport
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.replication.membership.group import GroupView
+from podraft.server.replication.membership.group_knowledge import GroupKnowledge
+from podraft.server.replication.opening.member_config import MemberConfig
+from podraft.server.replication.opening.member_recovery import RecoveredMember, recover_member
+from podraft.server.replication.snapshots.snapshot_transfers import SnapshotTransfers
+from podraft.server.replication.transport.member_transport import MemberTransport
+from podraft.server.replication.transport.probing import ProbedPeer, Probing
 from podraft.server.state.commands import check_transaction, encode_command
 from podraft.server.state.datastore import (
     Committed,

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 from podraft.server.raft.entries import HardState, SnapshotMark
-from podraft.server.replication.records import (
+from podraft.server.replication.log.records import (
     Folded,
     RecordFormatError,
     encode_base,

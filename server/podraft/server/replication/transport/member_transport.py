@@ -25,12 +25,20 @@ from podraft.client.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
-from podraft.server.replication.introductions import FORMAT_VERSION, Introductions
-from podraft.server.replication.member_link import FRAME_BYTES_MAX, MemberCredentials, MemberLink
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.roster import Peer
-from podraft.server.replication.snapshots import SnapshotError
-from podraft.server.replication.wire import Encoder, MessageFormatError, decode_message
+from podraft.server.replication.membership.roster import Peer
+from podraft.server.replication.snapshots.snapshot_files import SnapshotError
+from podraft.server.replication.transport.introductions import FORMAT_VERSION, Introductions
+from podraft.server.replication.transport.member_link import (
+    FRAME_BYTES_MAX,
+    MemberCredentials,
+    MemberLink,
+)
+from podraft.server.replication.transport.message_encoding import (
+    Encoder,
+    MessageFormatError,
+    decode_message,
+)
 from podraft.server.store.directory import StoreOpenError
 
 _LOG = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2, members_pb2_grpc
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.introductions import DISMISSED
 from podraft.server.replication.member_options import MemberOptions
+from podraft.server.replication.transport.introductions import DISMISSED
 
 _LOG = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.encryption.sealing import KEY_BYTES, KEY_ID_BYTES, DataKey
 from podraft.server.raft.entries import SnapshotMark
-from podraft.server.replication.member_recovery import SNAPSHOT_NOTE
-from podraft.server.replication.records import encode_base
+from podraft.server.replication.log.records import encode_base
+from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
 from podraft.server.state.digests import state_digest
 from podraft.server.store.copying import STEP_BYTES
 from podraft.server.store.descriptors import RESERVE

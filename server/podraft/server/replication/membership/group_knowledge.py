@@ -16,10 +16,10 @@ from typing import Final
 from podraft.server.raft.core import Status
 from podraft.server.raft.entries import MemberId, Membership
 from podraft.server.raft.quorum import majority
-from podraft.server.replication.group import GroupView, MemberView, StoreMode
-from podraft.server.replication.introductions import removed_words
-from podraft.server.replication.roster import Peer, Roster, decode_roster
-from podraft.server.replication.transport import MemberTransport
+from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
+from podraft.server.replication.membership.roster import Peer, Roster, decode_roster
+from podraft.server.replication.transport.introductions import removed_words
+from podraft.server.replication.transport.member_transport import MemberTransport
 
 # A removed member's link stays so long: the last it gets is that it was removed.
 _FAREWELL_S: Final = 3.0

@@ -30,7 +30,7 @@ from podraft.server.raft.messages import (
     ReadAnswer,
     Vote,
 )
-from podraft.server.replication.records import (
+from podraft.server.replication.log.records import (
     PROPOSAL_BYTES,
     RecordFormatError,
     decode_base,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from podraft.server.raft.core import Restored
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.member_storage import MemberStorage
-from podraft.server.replication.records import (
+from podraft.server.replication.log.member_storage import MemberStorage
+from podraft.server.replication.log.records import (
     Folded,
     RecordFormatError,
     decode_base,

@@ -18,9 +18,9 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.introductions import DISMISSED
-from podraft.server.replication.roster import Peer
-from podraft.server.replication.transport import MemberTransport
+from podraft.server.replication.membership.roster import Peer
+from podraft.server.replication.transport.introductions import DISMISSED
+from podraft.server.replication.transport.member_transport import MemberTransport
 from podraft.server.state.digests import StateMark
 from podraft.server.store.latencies import Latencies
 

@@ -1,0 +1,1 @@
+"""How a data directory becomes a member: its identity, recovery, conversion and forced recovery."""

@@ -1,0 +1,1 @@
+"""Snapshots between members: the files, and the transfers that carry them."""
