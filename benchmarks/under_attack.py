@@ -42,8 +42,8 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
-from podraft.client.config import SERVER_NAME, ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import SERVER_NAME, ClusterConfig
 from podraft.client.errors import ApiError
 from suite.figures import percentile
 from support.attackers import JOIN_NODE, as_identity, join_node

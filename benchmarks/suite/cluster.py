@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from suite.api import result, spawn
 from suite.figures import Figure, median_figure
 from suite.load import pod

@@ -17,7 +17,7 @@ import grpc
 
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.internal.etcd.v3 import etcd_pb2
 from suite.closed_loop import ClosedLoop, Limits
 from suite.load import Job, config_map, connection

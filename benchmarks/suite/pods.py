@@ -26,7 +26,7 @@ from podraft.api import codec
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 from suite.figures import Figure, median_figure
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from local_cluster import server_process
-from podraft.client import config as client_config
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting import config as client_config
+from podraft.client.connecting.config import ClusterConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from local_cluster import guestbook, images, network
 from local_cluster.cluster import ClusterError, LocalCluster
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 
 _ROOT = Path(__file__).parent.parent.parent

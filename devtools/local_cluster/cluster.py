@@ -19,9 +19,9 @@ from typing import TypeVar
 
 from local_cluster import network, processes
 from local_cluster.processes import Process
-from podraft.client import config as client_config
-from podraft.client.config import ClusterConfig
-from podraft.client.private_files import write_private
+from podraft.client.connecting import config as client_config
+from podraft.client.connecting.config import ClusterConfig
+from podraft.client.serving.private_files import write_private
 
 _BIN = Path(sys.executable).parent
 API_PORT, JOIN_PORT, METRICS_PORT, MEMBER_PORT = 7443, 7444, 7446, 7447

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from podraft.client.config import ClusterConfig, load
+from podraft.client.connecting.config import ClusterConfig, load
 
 _READY = re.compile(r"ready: api=\S+:(\d+) join=\S+:(\d+) ")
 _START_S = 60.0

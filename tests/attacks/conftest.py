@@ -9,8 +9,8 @@ from typing import TypeVar
 import pytest
 
 from local_cluster.server_process import ServerProcess, running
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.server.auth.certificates import KeyPair
 from support.attackers import join_node
 from support.identities import everyone

@@ -18,7 +18,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.server.auth.certificates import CertificateAuthority, node_server_name
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.rpc.server import OPTIONS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from podraft.client.private_files import (
+from podraft.client.serving.private_files import (
     UnsafeDirectoryError,
     make_private_directory,
     write_private,

@@ -12,7 +12,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ForbiddenError, OverloadedError
 from podraft.server.budgets.budget import LIMITS, Role
 from support.attackers import as_identity
@@ -132,7 +132,7 @@ def test_events_of_a_node_are_bounded(server, node, name):
                 written += 100
         return written
 
-    from podraft.client.writes import create as _create
+    from podraft.client.calls.writes import create as _create
 
     written = as_client(node, flood)
     assert 1_900 <= written <= 2_200

@@ -25,8 +25,8 @@ from podraft.agent.node.join import IdentityStore, JoinError
 from podraft.agent.streams.service import NodeAgentService, make_server
 from podraft.api import kinds
 from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest, StreamPodLogsRequest
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig, dump, load
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig, dump, load
 from podraft.client.errors import ApiError, ForbiddenError, UnavailableError
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.auth.certificates import (

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from local_cluster.server_process import running
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.server.auth import tokens
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.rpc.join_door import JoinDoor

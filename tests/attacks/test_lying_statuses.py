@@ -11,8 +11,8 @@ import pytest
 from local_cluster.server_process import ServerProcess
 from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2, pod_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import InvalidError
 from podraft.server.auth.certificates import KeyPair
 from support.api_objects import example

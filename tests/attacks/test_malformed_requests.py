@@ -29,7 +29,7 @@ from podraft.api.cluster.v1 import (
 )
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting.config import ClusterConfig
 from support.api_objects import example
 from support.identities import NODE, Answer, Speaker, speaking
 

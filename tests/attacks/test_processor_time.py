@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes
+from podraft.client.calls import writes
 from support.api_objects import example
 from support.asker import asking
 from support.identities import NODE, Speaker, speaking

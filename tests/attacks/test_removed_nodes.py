@@ -19,8 +19,8 @@ from podraft.agent.node import facts as node_facts
 from podraft.agent.node.registration import Registration
 from podraft.agent.node.removal import RemovedError
 from podraft.api import kinds
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import (
     ApiError,
     ForbiddenError,
@@ -28,7 +28,7 @@ from podraft.client.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from podraft.client.recorder import EventRecorder
+from podraft.client.watching.recorder import EventRecorder
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity

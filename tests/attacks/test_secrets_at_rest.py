@@ -15,8 +15,8 @@ import pytest
 
 from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1.config_pb2 import Secret
-from podraft.client.backups import backup
-from podraft.client.client import Client
+from podraft.client.calls.backups import backup
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 from support.sealed_with import keys_in_use
 from support.secret_search import files_with

@@ -18,7 +18,7 @@ from podraft.api.core.v1.pod_streams_pb2 import (
     ExecStart,
     StreamPodLogsRequest,
 )
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, ForbiddenError, UnauthenticatedError, UnavailableError
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity

@@ -19,7 +19,7 @@ import yaml
 from podraft.api import times
 from podraft.api.core.v1 import config_pb2, node_pb2, pod_pb2
 from podraft.api.events.v1 import event_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 from support.cli_server import COMMAND, CliServer, cli_server
 

@@ -23,7 +23,7 @@ from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
 from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Committed, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore

@@ -18,7 +18,7 @@ from podraft.api.cluster.v1 import commit_pb2, history_pb2
 from podraft.api.core.v1 import pod_streams_pb2, scheduling_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes
+from podraft.client.calls import writes
 from support.api_objects import example
 from support.identities import NODE, OTHER_NODE, Answer, Speaker, speaking
 

@@ -22,8 +22,8 @@ import pytest
 from local_cluster import network
 from local_cluster.cluster import API_PORT, JOIN_PORT, LocalCluster
 from podraft.api import kinds
-from podraft.client import config as client_config
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
+from podraft.client.connecting import config as client_config
 from support.guest import Guest
 from support.waiting import eventually
 

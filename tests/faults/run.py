@@ -17,8 +17,8 @@ from faults.checks import Verdict, check
 from faults.plan import LEADER, Fault, FaultKind
 from faults.workload import NAMESPACE, Book, RegisterClient, Seen, Watcher
 from faults.world import World
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import ApiError
 from support.waiting import eventually_async
 

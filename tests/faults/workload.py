@@ -17,8 +17,8 @@ from random import Random
 
 from podraft.api.core.v1 import config_pb2
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client, ResourceClient
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client, ResourceClient
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import (
     AlreadyExistsError,
     ApiError,

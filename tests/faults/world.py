@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from faults.plan import LEADER, Fault, FaultKind
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting.config import ClusterConfig
 from podraft.server.auth.pki import ensure_pki
 from support.netns import Namespace, namespace
 from support.raft_processes import NAMES, Server

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from podraft.client.client import Client
-from podraft.client.config import load
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import load
 
 
 @contextmanager

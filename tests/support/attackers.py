@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from podraft.api.cluster.v1 import cluster_pb2
-from podraft.client.config import SERVER_NAME, ClusterConfig
+from podraft.client.connecting.config import SERVER_NAME, ClusterConfig
 from podraft.server.auth.certificates import CertificateAuthority, KeyPair
 from podraft.server.auth.identity import Identity, node_identity
 from podraft.server.auth.issuer import Issuer, encoded_key, self_signed

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from podraft.api import codec
 from podraft.api.core.v1 import pod_streams_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.auth.signing_requests import new_request

@@ -13,8 +13,8 @@ from google.protobuf.message import Message
 
 from local_cluster.server_process import ServerProcess
 from podraft.agent.node.join import IdentityStore, join
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.server.auth.identity import Identity
 from podraft.server.auth.pki import ensure_pki
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from podraft.api.cluster.v1 import member_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from support.raft_cluster import free_ports
 from support.raft_processes import Server
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_cluster.server_process import ServerProcess
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting.config import ClusterConfig
 from podraft.server.auth.pki import ensure_pki
 from support.raft_cluster import free_ports
 

@@ -21,10 +21,10 @@ from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import POD
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, UnavailableError
-from podraft.client.informer import Informer
+from podraft.client.watching.informer import Informer
 
 LEASE_NAMESPACE = "kube-node-lease"
 _BATCH_MAX = 250

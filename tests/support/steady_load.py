@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from podraft.api.core.v1 import config_pb2, namespace_pb2
 from podraft.api.kinds import CONFIG_MAP
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import UnavailableError
-from podraft.client.informer import Informer
-from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.watching.informer import Informer
+from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from support.waiting import eventually_async
 
 NAMESPACE = "steady"

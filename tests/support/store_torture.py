@@ -15,7 +15,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE
 from podraft.server.state.datastore import (

@@ -46,13 +46,13 @@ from podraft.agent.state_lock import StateInUseError
 from podraft.agent.streams import rotation
 from podraft.agent.streams.service import NodeAgentService, make_server
 from podraft.agent.volumes.manager import VolumeManager
-from podraft.client import grpc_serving
-from podraft.client.client import Client
-from podraft.client.descriptors import raise_descriptor_limit
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
-from podraft.client.informer import Informer
-from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
-from podraft.client.recorder import EventRecorder
+from podraft.client.serving import grpc_serving
+from podraft.client.serving.descriptors import raise_descriptor_limit
+from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
+from podraft.client.watching.informer import Informer
+from podraft.client.watching.recorder import EventRecorder
 
 _log = logging.getLogger("podraft.agent")
 

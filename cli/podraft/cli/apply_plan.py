@@ -26,7 +26,7 @@ from podraft.cli.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, note
 from podraft.cli.errors import CliError
 from podraft.cli.keyed_lists import by_key, key_fields
 from podraft.cli.manifests import Item, canonical
-from podraft.client import writes
+from podraft.client.calls import writes
 
 Outcome = Literal["created", "configured", "unchanged"]
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from podraft.cli.errors import CliError, lines_of_api_error
 from podraft.cli.output import printing
 from podraft.cli.settings import Settings
-from podraft.client import config
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
+from podraft.client.connecting import config
 from podraft.client.errors import ApiError, ConfigError
 
 ResultT = TypeVar("ResultT")

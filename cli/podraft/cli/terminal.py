@@ -20,7 +20,7 @@ from podraft.cli.container_output import ContainerOutput
 from podraft.cli.errors import CliError
 from podraft.cli.output import printing
 from podraft.cli.standard_streams import read_stdin, write_stderr, write_stdout
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 
 # Pieces of input that the container has not taken yet; no more is read meanwhile.
 _CHUNKS_MAX = 64

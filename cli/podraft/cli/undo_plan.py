@@ -18,8 +18,8 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.api.names import APPLY_NOTES, KUBECTL_LAST_APPLIED
 from podraft.cli.differences import Difference, cut, differences, respelt
 from podraft.cli.manifests import word_of
-from podraft.client import writes
-from podraft.client.history import ObjectChange
+from podraft.client.calls import writes
+from podraft.client.calls.history import ObjectChange
 
 # What controllers write on their own behalf; it follows from the rest.
 BOOKKEEPING: Final = frozenset({"deployment.kubernetes.io/revision"})

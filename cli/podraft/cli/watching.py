@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import ResourceClient, WatchEvent
+from podraft.client.calls.client import ResourceClient, WatchEvent
 from podraft.client.errors import CompactedError, UnavailableError
 
 Objects: TypeAlias = dict[tuple[str, str], Any]

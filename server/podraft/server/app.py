@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from podraft.client.descriptors import raise_descriptor_limit
+from podraft.client.serving.descriptors import raise_descriptor_limit
 from podraft.server import argument_values, arguments, logs, processes
 from podraft.server.arguments import Arguments, StartError
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # gRPC reads these when it is imported.
-    from podraft.client import grpc_serving
+    from podraft.client.serving import grpc_serving
 
     grpc_serving.prepare()
     words = sys.argv[1:] if argv is None else argv
@@ -89,7 +89,7 @@ async def _run(given: Arguments) -> None:
 
 async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
     """Run components that are clients of an API elsewhere."""
-    from podraft.client.config import load
+    from podraft.client.connecting.config import load
     from podraft.client.errors import ConfigError
 
     try:

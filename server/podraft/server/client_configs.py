@@ -13,8 +13,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from podraft.client import config as client_config
-from podraft.client.private_files import write_private
+from podraft.client.connecting import config as client_config
+from podraft.client.serving.private_files import write_private
 from podraft.server import argument_values
 from podraft.server.argument_values import split_address
 from podraft.server.arguments import Arguments

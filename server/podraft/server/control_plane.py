@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
+from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server import (
     argument_values,
     joining,

@@ -23,9 +23,9 @@ from typing import Any, Final
 import grpc
 
 from podraft.api.cluster.v1 import cluster_pb2_grpc, member_pb2
-from podraft.client.authority import AuthorityError, fetch_authority
-from podraft.client.config import SERVER_NAME
-from podraft.client.private_files import write_private
+from podraft.client.connecting.authority import AuthorityError, fetch_authority
+from podraft.client.connecting.config import SERVER_NAME
+from podraft.client.serving.private_files import write_private
 from podraft.server.argument_values import split_address
 from podraft.server.arguments import Arguments, StartError
 from podraft.server.auth.certificates import KeyPair

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from podraft.client.private_files import make_private_directory
+from podraft.client.serving.private_files import make_private_directory
 from podraft.server.argument_values import split_address
 from podraft.server.arguments import Arguments, StartError
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_file import KeyFile
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import ParsedToken, TokenError

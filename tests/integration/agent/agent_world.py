@@ -24,7 +24,7 @@ from podraft.agent.node.join import IdentityStore, signing_request
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.volumes.mounts import mounted_below, unmount
 from podraft.api.core.v1 import pod_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.auth.certificates import NODE_LIFETIME, CertificateAuthority, KeyPair
 from support.waiting import eventually_async

@@ -10,8 +10,8 @@ from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import (
     AlreadyExistsError,
     ApiError,

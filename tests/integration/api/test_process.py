@@ -25,8 +25,8 @@ from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2
 from podraft.api.core.v1.pod_streams_pb2 import StreamPodLogsRequest
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig, load
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig, load
 from podraft.client.errors import (
     ApiError,
     ForbiddenError,

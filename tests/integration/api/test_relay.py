@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.core.v1 import pod_streams_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import InvalidError, NotFoundError
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from podraft.server.auth.certificates import KeyPair

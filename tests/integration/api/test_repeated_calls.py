@@ -10,9 +10,9 @@ from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
-from podraft.client import writes
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig, load
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig, load
 from support.api_objects import example
 
 COMMIT = "/podraft.api.cluster.v1.CommitService/Commit"

@@ -7,7 +7,7 @@ import pytest
 from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.kinds import KINDS, AnyKind
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import (
     AlreadyExistsError,
     ConflictError,

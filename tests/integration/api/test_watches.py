@@ -8,7 +8,7 @@ import pytest
 from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import CompactedError, InvalidError
 from support.api_objects import example
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from podraft.client.config import SERVER_NAME
+from podraft.client.connecting.config import SERVER_NAME
 from podraft.server.auth.certificates import CertificateAuthority, KeyPair, node_server_name
 from podraft.server.auth.identity import Identity, from_certificate, node_identity
 from podraft.server.auth.signing_requests import new_request

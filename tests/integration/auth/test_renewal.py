@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from local_cluster.server_process import ServerProcess
-from podraft.client.config import load
+from podraft.client.connecting.config import load
 from podraft.server.auth.certificates import SERVER_LIFETIME, KeyPair
 from podraft.server.auth.issuer import CLOCK_SKEW
 from podraft.server.auth.pki import COMPONENTS, ensure_pki

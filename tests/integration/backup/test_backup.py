@@ -17,9 +17,9 @@ import pytest
 from local_cluster import server_process
 from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1.config_pb2 import ConfigMap
-from podraft.client import writes
-from podraft.client.backups import backup
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.backups import backup
+from podraft.client.calls.client import Client
 from podraft.client.errors import CompactedError, FailedPreconditionError, NotFoundError
 from podraft.server.encryption.key_file import KeyFile, beside
 from podraft.server.state.datastore import Delete, Put, Record, Transaction

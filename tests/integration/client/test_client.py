@@ -12,9 +12,9 @@ from podraft.api.cluster.v1 import member_pb2
 from podraft.api.core.v1 import config_pb2
 from podraft.api.kinds import CONFIG_MAP, EVENT
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig, load
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig, load
 from podraft.client.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -24,9 +24,9 @@ from podraft.client.errors import (
     NotFoundError,
     UnavailableError,
 )
-from podraft.client.informer import Informer
-from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
-from podraft.client.recorder import EventRecorder
+from podraft.client.watching.informer import Informer
+from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.watching.recorder import EventRecorder
 from support.waiting import eventually_async
 
 

@@ -10,8 +10,8 @@ from local_cluster.server_process import ServerProcess
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import namespace_pb2, service_pb2
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.client import Client
-from podraft.client.config import load
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import load
 from podraft.client.errors import NotFoundError
 from podraft.server.controllers.app import ControllerOptions, run
 from support.simulated_agent import SimulatedNodes

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from integration.diagnosis.conftest import WatchedGroup
-from podraft.client.config import dump
+from podraft.client.connecting.config import dump
 from support.cli_server import COMMAND, CliServer, Result, cli_server
 
 

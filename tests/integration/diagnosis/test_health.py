@@ -12,8 +12,8 @@ from integration.diagnosis.conftest import WatchedGroup, page
 from local_cluster.server_process import running
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from support.waiting import eventually
 
 

@@ -15,8 +15,8 @@ from local_cluster import server_process
 from podraft.api.core.v1.config_pb2 import ConfigMap
 from podraft.api.meta.v1 import requests_pb2
 from podraft.cli.errors import lines_of_api_error
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, UnavailableError
 from podraft.server.auth.identity import Role
 from podraft.server.auth.pki import ensure_pki

@@ -26,7 +26,7 @@ from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.wire import WatchBatch, WatchEvent
+from podraft.client.calls.wire import WatchBatch, WatchEvent
 from support.netns import Namespace, connect, namespace, spawn_inside
 from support.waiting import eventually_async
 

@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from podraft.api.kinds import CONFIG_MAP
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import UnavailableError
 from support.raft_processes import NAMES, Server, ServerGroup
 from support.steady_load import Book, SteadyLoad, config_map

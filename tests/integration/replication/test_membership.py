@@ -17,8 +17,8 @@ import pytest
 
 from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc, member_pb2
 from podraft.api.core.v1 import config_pb2
-from podraft.client.authority import fetch_authority
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
+from podraft.client.connecting.authority import fetch_authority
 from podraft.client.errors import ApiError
 from podraft.server.auth import tokens
 from podraft.server.auth.pki import read_authority

@@ -17,7 +17,7 @@ import pytest
 
 from podraft.api.cluster.v1 import member_pb2
 from podraft.api.core.v1 import config_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError
 from support.raft_processes import NAMES, ServerGroup
 from support.waiting import eventually_async

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from local_cluster.server_process import ServerProcess
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, UnavailableError
 from support.scheduling.clusters import make_node, make_pod
 from support.waiting import eventually_async

@@ -12,9 +12,9 @@ import pytest
 from local_cluster.server_process import ServerProcess
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod, PodCondition
-from podraft.client import writes
-from podraft.client.client import Client
-from podraft.client.config import load
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import load
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.scheduling.app import run
 from podraft.server.scheduling.binder import Binding, store

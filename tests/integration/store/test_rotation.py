@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.sealing import new_data_key
 from podraft.server.state.datastore import Put, Transaction

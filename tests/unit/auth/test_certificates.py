@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from podraft.client.config import SERVER_NAME
+from podraft.client.connecting.config import SERVER_NAME
 from podraft.server.auth.certificates import CertificateAuthority, node_server_name
 from podraft.server.auth.identity import (
     Identity,

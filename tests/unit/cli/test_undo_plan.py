@@ -10,7 +10,7 @@ import pytest
 from podraft.api import codec, kinds
 from podraft.cli.differences import differences
 from podraft.cli.undo_plan import UndoRefusedError, own_content, step
-from podraft.client.history import ObjectChange
+from podraft.client.calls.history import ObjectChange
 
 
 def deployment(**spec: Any) -> Any:

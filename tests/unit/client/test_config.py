@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from podraft.client.config import SERVER_NAME, ClusterConfig, dump, load
+from podraft.client.connecting.config import SERVER_NAME, ClusterConfig, dump, load
 from podraft.client.errors import ConfigError
 
 CONFIG = ClusterConfig(

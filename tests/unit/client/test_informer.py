@@ -10,9 +10,9 @@ import pytest
 from podraft.api.core.v1 import pod_pb2, pod_service_pb2
 from podraft.api.kinds import POD
 from podraft.api.meta.v1 import requests_pb2
+from podraft.client.calls.wire import WatchEvent, watch_decoder
 from podraft.client.errors import CompactedError, InvalidError, UnavailableError
-from podraft.client.informer import Informer
-from podraft.client.wire import WatchEvent, watch_decoder
+from podraft.client.watching.informer import Informer
 from support.waiting import eventually_async
 
 ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED

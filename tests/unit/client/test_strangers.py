@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podraft.client.incoming import connections_max
-from podraft.client.strangers import Stranger, StrangerLimits, peer_of, surplus
+from podraft.client.serving.incoming import connections_max
+from podraft.client.serving.strangers import Stranger, StrangerLimits, peer_of, surplus
 
 LIMITS = StrangerLimits(seconds=10.0, per_address=4, in_sum=10)
 

@@ -3,7 +3,7 @@ import random
 from collections import Counter
 
 from podraft.client.backoff import Backoff
-from podraft.client.workqueue import WorkQueue
+from podraft.client.watching.workqueue import WorkQueue
 from support.waiting import eventually_async
 
 

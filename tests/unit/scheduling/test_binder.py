@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from podraft.api.cluster.v1.commit_pb2 import Write
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.client.errors import (
     ApiError,
     ConflictError,

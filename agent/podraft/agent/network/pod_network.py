@@ -26,7 +26,7 @@ from podraft.agent.network.core import addresses, layout
 from podraft.agent.network.core.layout import NodeFacts, PodLink
 from podraft.agent.network.errors import NotConfiguredError
 from podraft.agent.network.links import NodeLinks
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 
 _MARKER = "attachment.json"
 

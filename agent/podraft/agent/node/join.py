@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from podraft.api.cluster.v1 import cluster_pb2, cluster_pb2_grpc
-from podraft.client.authority import AuthorityError, fetch_authority
-from podraft.client.client import Client
-from podraft.client.config import SERVER_NAME, ClusterConfig
-from podraft.client.private_files import write_private
+from podraft.client.calls.client import Client
+from podraft.client.connecting.authority import AuthorityError, fetch_authority
+from podraft.client.connecting.config import SERVER_NAME, ClusterConfig
+from podraft.client.serving.private_files import write_private
 
 _TOKEN = re.compile(r"podraft1\.[0-9a-zA-Z]+\.[0-9a-zA-Z]+\.([0-9a-f]{64})")
 _JOIN_TIMEOUT_S = 20.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 
 _log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from podraft.agent.pods.events import Recorder
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
-from podraft.client.informer import Informer
+from podraft.client.watching.informer import Informer
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.agent.pods.core.references import Reference, references
 from podraft.agent.volumes.manager import Configuration
 from podraft.api.core.v1 import config_pb2, pod_pb2
-from podraft.client.client import Client
-from podraft.client.informer import Informer
+from podraft.client.calls.client import Client
+from podraft.client.watching.informer import Informer
 
 _LOOK_UP_WITHIN_S = 10.0
 

@@ -17,7 +17,7 @@ from podraft.agent.pods.shared import Node
 from podraft.agent.pods.worker import PodWorker
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client.informer import Informer
+from podraft.client.watching.informer import Informer
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from podraft.agent.pods.statuses import StatusWriter
 from podraft.agent.volumes.manager import VolumeManager
 from podraft.api.core.v1 import service_pb2
 from podraft.client.clock import Clock
-from podraft.client.informer import Informer
+from podraft.client.watching.informer import Informer
 
 _STARTS_AT_ONCE = 4
 

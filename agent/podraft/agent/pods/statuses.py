@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import (
     ApiError,
     ConflictError,

@@ -35,7 +35,7 @@ from podraft.agent.proxy.core.table import Changes, ServiceTable
 from podraft.agent.proxy.kernel import ProxyKernel
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
-from podraft.client.informer import Informer, Watchable
+from podraft.client.watching.informer import Informer, Watchable
 
 _log = logging.getLogger(__name__)
 

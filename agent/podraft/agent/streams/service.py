@@ -19,8 +19,8 @@ from podraft.agent.streams import exec_session, log_reader
 from podraft.agent.streams.container_command import CommandError, RunningContainer
 from podraft.agent.streams.log_reader import LogQuery
 from podraft.api.core.v1 import pod_streams_pb2
-from podraft.client.incoming import Anyone, Connections
-from podraft.client.strangers import StrangerLimits
+from podraft.client.serving.incoming import Anyone, Connections
+from podraft.client.serving.strangers import StrangerLimits
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 
 API_SERVER = "system:apiserver"

@@ -27,7 +27,7 @@ def backup(settings: Settings, file: Path, force: bool) -> None:
     `podraft-server restore FILE` makes a new cluster of it.
     """
     from podraft.cli.connection import run
-    from podraft.client import backups
+    from podraft.client.calls import backups
 
     if file.exists() and not force:
         raise CliError(f"{file} exists", "  --force replaces it")

@@ -65,7 +65,7 @@ def _read(settings: Settings) -> dict[str, Any]:
     from podraft.cli.errors import CliError
     from podraft.cli.nodes import ManifestError
     from podraft.cli.sources import read_sources
-    from podraft.client.config import default_path
+    from podraft.client.connecting.config import default_path
 
     path = settings.config or default_path()
     (_, text), *_ = read_sources([str(path)], recursive=False)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from podraft.api.cluster.v1 import commit_pb2
     from podraft.cli.connection import Session
     from podraft.cli.undo_plan import Step
+    from podraft.client.calls.history import ObjectChange
     from podraft.client.errors import InvalidError
-    from podraft.client.history import ObjectChange
 
 _VERSIONS = 500
 _TRIES_MAX = 5
@@ -79,7 +79,7 @@ async def _of_object(session: Session, argument: str, *also: str) -> tuple[str, 
     from podraft.cli.errors import CliError
     from podraft.cli.targets import name_of, one_target
     from podraft.cli.undo_plan import is_own_change
-    from podraft.client.history import ObjectChange
+    from podraft.client.calls.history import ObjectChange
 
     target = one_target(argument, *also)
     name = name_of(target)

@@ -17,8 +17,8 @@ from importlib import metadata
 from podraft.api.cluster.v1 import diagnosis_pb2, member_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.cli.diagnosis.core.findings import Answered, Examination
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import ApiError, UnavailableError
 
 _SERVER_S = 5.0

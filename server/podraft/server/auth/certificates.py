@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import NameOID
 
-from podraft.client.config import SERVER_NAME
+from podraft.client.connecting.config import SERVER_NAME
 from podraft.server.auth.identity import (
     COMMON_NAME_LENGTH_MAX,
     Identity,

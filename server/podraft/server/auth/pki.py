@@ -21,8 +21,8 @@ from typing import Final
 
 from cryptography import x509
 
-from podraft.client.config import SERVER_NAME, ClusterConfig
-from podraft.client.private_files import write_private
+from podraft.client.connecting.config import SERVER_NAME, ClusterConfig
+from podraft.client.serving.private_files import write_private
 from podraft.server.auth import identity as names
 from podraft.server.auth.certificates import CertificateAuthority, KeyPair
 from podraft.server.auth.identity import Identity, Role

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from podraft.api.core.v1 import namespace_pb2
 from podraft.client.backoff import Backoff
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import AlreadyExistsError, ApiError
-from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
-from podraft.client.recorder import EventRecorder
+from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.watching.recorder import EventRecorder
 from podraft.server.controllers.manager import Manager
 from podraft.server.controllers.wiring import ControllerOptions, controllers
 

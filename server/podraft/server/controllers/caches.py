@@ -27,9 +27,9 @@ from podraft.api.kinds import (
     Kind,
 )
 from podraft.api.objects.owners import named_keys
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
-from podraft.client.informer import Informer
+from podraft.client.watching.informer import Informer
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
     BY_NAMESPACE,

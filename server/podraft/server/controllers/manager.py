@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind, by_manifest, by_message_name
 from podraft.api.moments import Now
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
 from podraft.client.errors import (
     FailedPreconditionError,
@@ -30,8 +30,8 @@ from podraft.client.errors import (
     NotFoundError,
     OverloadedError,
 )
-from podraft.client.recorder import EventRecorder
-from podraft.client.workqueue import WorkQueue
+from podraft.client.watching.recorder import EventRecorder
+from podraft.client.watching.workqueue import WorkQueue
 from podraft.server.controllers.caches import Caches
 from podraft.server.controllers.plan import Absent, Plan, Snapshot
 

@@ -21,7 +21,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_encryption import EncryptionError, WrappedKey
 from podraft.server.encryption.sealing import KEY_BYTES, KEY_ID_BYTES, DataKey, new_data_key
 

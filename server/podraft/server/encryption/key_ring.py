@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from podraft.client.private_files import write_private
+from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption, WrappedKey
 from podraft.server.encryption.sealing import DataKey, Sealer, new_data_key
 

@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import grpc
 
-from podraft.client import grpc_serving
-from podraft.client.serving_certificates import renewable_credentials
+from podraft.client.serving import grpc_serving
+from podraft.client.serving.serving_certificates import renewable_credentials
 from podraft.internal.join.v1.join_port_pb2 import FromPort, ToPort
 from podraft.server import logs, processes
 from podraft.server.budgets.budget import Holder, Role

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from podraft.client.incoming import Connections
+from podraft.client.serving.incoming import Connections
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
 from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.errors import send as send_message

@@ -32,7 +32,7 @@ from podraft.api.cluster.v1 import (
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import KINDS
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client.incoming import connections_max, descriptor_limit
+from podraft.client.serving.incoming import connections_max, descriptor_limit
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki

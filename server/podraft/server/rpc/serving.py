@@ -9,7 +9,7 @@ import logging
 
 import grpc
 
-from podraft.client.serving_certificates import renewable_credentials
+from podraft.client.serving.serving_certificates import renewable_credentials
 from podraft.server.auth.pki import Pki
 
 _LOG = logging.getLogger(__name__)

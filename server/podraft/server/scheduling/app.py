@@ -22,13 +22,13 @@ from podraft.api.cluster.v1.commit_pb2 import Write
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.quantities import InvalidQuantityError
-from podraft.client import writes
-from podraft.client.client import Client
-from podraft.client.config import ClusterConfig
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import ApiError
-from podraft.client.informer import Informer
-from podraft.client.leader import ElectionOptions, LeaderElector, LeadershipLostError
-from podraft.client.recorder import EventRecorder
+from podraft.client.watching.informer import Informer
+from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
+from podraft.client.watching.recorder import EventRecorder
 from podraft.server.scheduling.binder import Binding, store
 from podraft.server.scheduling.core.demand import (
     DEFAULT_SCHEDULER,

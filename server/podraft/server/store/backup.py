@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
+from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing

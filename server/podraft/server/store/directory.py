@@ -9,7 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from podraft.client.private_files import UnsafeDirectoryError, make_private_directory
+from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server.store.descriptors import RESERVE
 
 

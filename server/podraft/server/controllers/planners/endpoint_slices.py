@@ -19,7 +19,7 @@ from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
 from podraft.server.kinds.pod_addresses import is_usable

@@ -9,7 +9,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Plan, Snapshot
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from podraft.api.kinds import POD
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Plan, Snapshot
 

@@ -19,7 +19,7 @@ from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
 

@@ -15,7 +15,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import KINDS, NAMESPACE, AnyKind
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
 

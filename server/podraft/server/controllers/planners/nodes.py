@@ -18,7 +18,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
 

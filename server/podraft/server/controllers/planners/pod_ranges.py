@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import NODE
 from podraft.api.moments import Now
-from podraft.client import writes
+from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Happening, Plan, Snapshot
 

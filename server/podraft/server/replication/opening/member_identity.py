@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from podraft.client.private_files import create_beside, make_private_directory
+from podraft.client.serving.private_files import create_beside, make_private_directory
 from podraft.server.raft.entries import MemberId
 from podraft.server.replication.membership.roster import INCARNATION_BYTES, Peer
 from podraft.server.store.directory import StoreOpenError, sync_directory

@@ -19,9 +19,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtobufMessage
 
-from podraft.client.incoming import Anyone, Connections
-from podraft.client.serving_certificates import renewable_credentials
-from podraft.client.strangers import StrangerLimits
+from podraft.client.serving.incoming import Anyone, Connections
+from podraft.client.serving.serving_certificates import renewable_credentials
+from podraft.client.serving.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message

@@ -22,8 +22,8 @@ from google.protobuf.message import Message
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.backoff import Backoff
+from podraft.client.calls.wire import WatchBatch
 from podraft.client.errors import ApiError, CompactedError, InvalidError
-from podraft.client.wire import WatchBatch
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 Key = tuple[str, str]

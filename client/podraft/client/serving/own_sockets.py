@@ -16,7 +16,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from podraft.client.strangers import Peer, plain
+from podraft.client.serving.strangers import Peer, plain
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 # Where the kernel's ``tcp_info`` has ``tcpi_bytes_received``.

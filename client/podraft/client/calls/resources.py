@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client import writes as requests
-from podraft.client.connection import LONG_ATTEMPT_S, Connection
-from podraft.client.wire import WatchBatch, watch_decoder
+from podraft.client.calls import writes as requests
+from podraft.client.calls.wire import WatchBatch, watch_decoder
+from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 

@@ -30,14 +30,14 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.config import ClusterConfig
-from podraft.client.connection import Connection
-from podraft.client.diagnosis import DiagnosisClient
-from podraft.client.history import HistoryClient, ObjectHistory
-from podraft.client.members import MembersClient
-from podraft.client.resources import ObjectList, ResourceClient
-from podraft.client.wire import WatchEvent
-from podraft.client.writes import write_options
+from podraft.client.calls.diagnosis import DiagnosisClient
+from podraft.client.calls.history import HistoryClient, ObjectHistory
+from podraft.client.calls.members import MembersClient
+from podraft.client.calls.resources import ObjectList, ResourceClient
+from podraft.client.calls.wire import WatchEvent
+from podraft.client.calls.writes import write_options
+from podraft.client.connecting.config import ClusterConfig
+from podraft.client.connecting.connection import Connection
 
 __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 

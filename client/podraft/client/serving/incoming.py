@@ -18,8 +18,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from podraft.client.own_sockets import OwnSockets
-from podraft.client.strangers import (
+from podraft.client.serving.own_sockets import OwnSockets
+from podraft.client.serving.strangers import (
     Peer,
     Stranger,
     StrangerLimits,

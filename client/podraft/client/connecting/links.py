@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting.config import ClusterConfig
 
 KEEPALIVE_TIME_S = 1.0
 KEEPALIVE_TIMEOUT_S = 1.5

@@ -17,7 +17,7 @@ from podraft.api import kinds, times
 from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client.connection import Connection
+from podraft.client.connecting.connection import Connection
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 Operation: TypeAlias = Literal["created", "updated", "deleted"]

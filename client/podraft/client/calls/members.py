@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.cluster.v1 import member_pb2
-from podraft.client.connection import Connection
+from podraft.client.connecting.connection import Connection
 
 _SERVICE: Final = "/podraft.api.cluster.v1.MemberService/"
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import grpc
 
 from podraft.api.cluster.v1 import backup_pb2
-from podraft.client.client import Client
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 
 

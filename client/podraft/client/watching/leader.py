@@ -20,8 +20,8 @@ from typing import Any
 
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.client.calls.resources import ResourceClient
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
-from podraft.client.resources import ResourceClient
 
 _log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from podraft.api.core.v1 import reference_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT, of
 from podraft.api.meta.v1 import meta_pb2
-from podraft.client import writes
-from podraft.client.client import Client
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, OverloadedError, UnavailableError
 
 _log = logging.getLogger(__name__)

@@ -23,10 +23,10 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from podraft.client.backoff import Backoff
-from podraft.client.config import ClusterConfig
+from podraft.client.connecting.config import ClusterConfig
+from podraft.client.connecting.links import Link, Links, encode
+from podraft.client.connecting.servers import Servers
 from podraft.client.errors import ApiError, UnavailableError, from_rpc_error, unanswered
-from podraft.client.links import Link, Links, encode
-from podraft.client.servers import Servers
 
 if TYPE_CHECKING:
     from podraft.api.cluster.v1 import member_pb2
@@ -258,7 +258,7 @@ class Connection:
         if self.on_servers is None:  # Who wants to be told stays for long: it learns at once.
             await asyncio.sleep(_LEARN_FIRST_S)
         # Only who runs for a while pays for it.
-        from podraft.client.members import MembersClient
+        from podraft.client.calls.members import MembersClient
 
         while True:
             with contextlib.suppress(ApiError):

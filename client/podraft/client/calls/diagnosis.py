@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.cluster.v1 import diagnosis_pb2
-from podraft.client.connection import Connection
+from podraft.client.connecting.connection import Connection
 
 _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"
 

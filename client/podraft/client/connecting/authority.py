@@ -12,7 +12,7 @@ import socket
 import ssl
 from typing import Any, Final
 
-from podraft.client.config import SERVER_NAME
+from podraft.client.connecting.config import SERVER_NAME
 
 _TIMEOUT_S: Final = 20.0
 

@@ -1,0 +1,1 @@
+"""What the processes that serve share: the server and the agent."""
