@@ -17,13 +17,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 
 from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server import (
     argument_values,
     joining,
     member_start,
+    opened_store,
     processes,
     renewal,
     start_tokens,
@@ -34,6 +35,7 @@ from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.client_configs import ClientConfigs, config_path, with_port
 from podraft.server.lost_state import check_state_is_there
+from podraft.server.opened_store import OpenedStore
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.rpc.addresses import AddressRanges
@@ -44,11 +46,6 @@ from podraft.server.state.datastore import StoreFailedError
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
-
-if TYPE_CHECKING:
-    from podraft.server.external.etcd import EtcdDatastore
-
-Store: TypeAlias = "EmbeddedDatastore | RaftDatastore | EtcdDatastore"
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,51 +77,51 @@ async def run(given: Arguments, stop: asyncio.Event) -> None:
         pki = await asyncio.to_thread(
             ensure_pki, given.data_dir / "pki", addresses=given.advertise_addresses
         )
-        datastore = await _open_store(given, pki, stop)
+        store = await _open_store(given, pki, stop)
     try:
         if not stop.is_set():
-            await _serve(given, stop, pki, datastore, started_s)
+            await _serve(given, stop, pki, store, started_s)
     finally:
-        await datastore.close()
+        await store.datastore.close()
 
 
-async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> Store:
+async def _open_store(given: Arguments, pki: Pki, stop: asyncio.Event) -> OpenedStore:
     if given.datastore is None:
         check_state_is_there(given, given.data_dir / "store")
     if given.datastore is None and member_start.is_member(given):
-        return await member_start.open_member(given, pki, stop)
+        return opened_store.of_member(await member_start.open_member(given, pki, stop))
     if given.datastore is None:
         options = StoreOptions(
             retention=given.retention, accept_damage=given.accept_damage, keys=given.keys
         )
-        return await EmbeddedDatastore.open(given.data_dir / "store", options=options)
+        directory = given.data_dir / "store"
+        return opened_store.of_embedded(await EmbeddedDatastore.open(directory, options=options))
     from podraft.server.external import etcd
 
-    return await etcd.open_claimed(given.datastore, given.keys)
+    return opened_store.of_etcd(await etcd.open_claimed(given.datastore, given.keys))
 
 
 async def _serve(
     given: Arguments,
     stop: asyncio.Event,
     pki: Pki,
-    datastore: Store,
+    store: OpenedStore,
     started_s: float,
 ) -> None:
     first_port, last_port = given.node_port_range
     options = ApiOptions(
         listen=given.listen,
         join_listen=given.join_listen,
-        cluster_id=str(uuid.UUID(bytes=datastore.cluster_id)),
+        cluster_id=str(uuid.UUID(bytes=store.cluster_id)),
         version=importlib.metadata.version("podraft"),
         addresses=AddressRanges(given.service_cidr, range(first_port, last_port + 1)),
         data_dir=given.data_dir,
         keys=given.keys,
-        backup_refusal=_BACKED_UP_ELSEWHERE if given.datastore is not None else "",
-        members=_members(given, datastore),
-        more_certificates=partial(_member_certificate, datastore),
-        administration=datastore.administration if isinstance(datastore, RaftDatastore) else None,
+        backup_refusal=_BACKED_UP_ELSEWHERE if store.mode is StoreMode.EXTERNAL else "",
+        members=_members(given, store),
+        more_certificates=partial(_member_certificate, store.member),
     )
-    api = ApiServer(datastore, pki, options)
+    api = ApiServer(store, pki, options)
     supervisor = processes.Supervisor(_children(given))
     renewing: list[asyncio.Task[None]] = []
     try:
@@ -133,25 +130,25 @@ async def _serve(
             configs = ClientConfigs(given, pki, api.port, options.members)
             configs.write()
             if given.join_token_file is not None:
-                await start_tokens.write(given.join_token_file, datastore, pki.authority)
+                await start_tokens.write(given.join_token_file, store.datastore, pki.authority)
                 await api.look_at_tokens()
             _serve_metrics(given.metrics_listen, api)
-        if isinstance(datastore, RaftDatastore):
-            host = datastore.group.me.address.rpartition(":")[0]
-            datastore.announce(member_start.api_addresses(given, api.port, host))
+        if store.member is not None:
+            host = store.member.group.me.address.rpartition(":")[0]
+            store.member.announce(member_start.api_addresses(given, api.port, host))
         supervisor.start()
         renewing.append(asyncio.create_task(_keep_renewing(given, pki, api, supervisor, configs)))
         renewing.append(asyncio.create_task(configs.follow_members()))
-        if isinstance(datastore, RaftDatastore):
-            renewing.append(asyncio.create_task(_keep_renewing_member(datastore, pki)))
+        if store.member is not None:
+            renewing.append(asyncio.create_task(_keep_renewing_member(store.member, pki)))
         tune_memory()
         print(  # noqa: T201 - what starts the server waits for this line
             f"podraft-server ready: api={with_port(given.listen, api.port)} "
             f"join={with_port(given.join_listen, api.join_port)} "
-            f"revision={datastore.revision} after={time.monotonic() - started_s:.2f}s",
+            f"revision={store.datastore.revision} after={time.monotonic() - started_s:.2f}s",
             flush=True,
         )
-        await _until_stopped_or_failed(stop, datastore)
+        await _until_stopped_or_failed(stop, store)
     finally:
         for task in renewing:
             task.cancel()
@@ -191,24 +188,21 @@ async def _keep_renewing(
     await renewal.keep_renewing(pki, renew, use)
 
 
-def _members(given: Arguments, datastore: Store) -> LookAtGroup:
+def _members(given: Arguments, store: OpenedStore) -> LookAtGroup:
     """Return what tells of the servers that keep the state."""
-    if isinstance(datastore, RaftDatastore):
-        return datastore.look
+    if store.member is not None:
+        return store.member.look
     addresses = member_start.api_addresses(given, split_address(given.listen)[1])
-    mode = StoreMode.EXTERNAL if given.datastore is not None else StoreMode.SINGLE
-    return partial(alone, socket.gethostname(), addresses, mode)
+    return partial(alone, socket.gethostname(), addresses, store.mode)
 
 
-def _member_certificate(datastore: Store) -> Sequence[tuple[str, bytes]]:
-    if isinstance(datastore, RaftDatastore):
-        return (("member", datastore.certificate),)
-    return ()
+def _member_certificate(member: RaftDatastore | None) -> Sequence[tuple[str, bytes]]:
+    return (("member", member.certificate),) if member is not None else ()
 
 
-async def _until_stopped_or_failed(stop: asyncio.Event, datastore: Store) -> None:
+async def _until_stopped_or_failed(stop: asyncio.Event, store: OpenedStore) -> None:
     stopping = asyncio.ensure_future(stop.wait())
-    failing = asyncio.ensure_future(datastore.failed())
+    failing = asyncio.ensure_future(store.failed())
     await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if failing.done():

@@ -51,7 +51,7 @@ def test_a_server_warns_once_when_its_disk_becomes_slow(
 
     async def main() -> None:
         store = await EmbeddedDatastore.open(tmp_path / "store")
-        watch = DiskWatch(store, _LOOK_S)
+        watch = DiskWatch(store, None, _LOOK_S)
         await store.transact(Transaction((), (Put(b"k", b"v"),)))
         assert not watch.slow
         disks.slow[tmp_path] = 0.6
@@ -76,7 +76,9 @@ def test_a_leader_whose_disk_stalls_hands_over_to_a_member_that_is_well(
     async def main() -> None:
         cluster = RaftCluster(tmp_path, options=options)
         await cluster.start_all()
-        watches = {number: DiskWatch(store, _LOOK_S) for number, store in cluster.stores.items()}
+        watches = {
+            number: DiskWatch(store, store, _LOOK_S) for number, store in cluster.stores.items()
+        }
         first = cluster.leader
         # One of the others has a slow disk, too: it must not be the heir.
         slow, well = (number for number in cluster.stores if number != first)

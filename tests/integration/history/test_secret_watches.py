@@ -26,7 +26,9 @@ def test_only_a_short_absence_is_resumed_from(tmp_path: Path) -> None:
         store = await EmbeddedDatastore.open(tmp_path, options=options)
         for n in range(9):
             await store.transact(Transaction((), (Put(b"secrets/a/b", b"%d" % n),)))
-        reads = PastReads(store, DecodedObjects(), SecretHashes(b"key"), b"key", Turns())
+        reads = PastReads(
+            store, store.past, DecodedObjects(), SecretHashes(b"key"), b"key", Turns()
+        )
         for revision in range(1, 5):
             with pytest.raises(RevisionCompactedError):
                 await reads.check_resume(kinds.SECRET, str(revision))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 from podraft.server.diagnosis.core import disk
 from podraft.server.raft.member import Role
@@ -24,9 +24,8 @@ _WARN_EVERY_S: Final = 600.0
 _NEVER: Final = float("-inf")
 
 
-@runtime_checkable
-class MemberStore(Protocol):
-    """A store whose leadership can be given away."""
+class Leadership(Protocol):
+    """What a member does about its own disk."""
 
     def tell_disk(self, *, slow: bool) -> None:
         """Let the other members know how this one's disk is."""
@@ -45,10 +44,16 @@ class _Since:
 
 
 class DiskWatch:
-    """Lives on the loop."""
+    """Lives on the loop.  ``leadership`` is None where there is nobody to give it to."""
 
-    def __init__(self, store: MeasuredStore, look_every_s: float = _LOOK_EVERY_S) -> None:
+    def __init__(
+        self,
+        store: MeasuredStore,
+        leadership: Leadership | None = None,
+        look_every_s: float = _LOOK_EVERY_S,
+    ) -> None:
         self._store = store
+        self._leadership = leadership
         self._look_every_s = look_every_s
         self._since = _Since()
         self.slow = False
@@ -74,13 +79,13 @@ class DiskWatch:
             _warn(measured, observed, election_s)
         elif was_slow and not self.slow:
             _LOG.info("the disk of %s is quick enough again", measured.directory)
-        if isinstance(self._store, MemberStore):
-            self._store.tell_disk(slow=self.slow)
+        if self._leadership is not None:
+            self._leadership.tell_disk(slow=self.slow)
             stalls = disk.stalls(observed, election_s)
-            await self._perhaps_hand_over(self._store, measured, now_s, stalls=stalls)
+            await self._perhaps_hand_over(self._leadership, measured, now_s, stalls=stalls)
 
     async def _perhaps_hand_over(
-        self, store: MemberStore, measured: StoreMeasurements, now_s: float, *, stalls: bool
+        self, leadership: Leadership, measured: StoreMeasurements, now_s: float, *, stalls: bool
     ) -> None:
         since = self._since
         if not stalls:
@@ -95,7 +100,7 @@ class DiskWatch:
             handed_over_s=now_s - since.handed_over_s,
         ):
             since.handed_over_s = now_s
-            if await store.hand_over():
+            if await leadership.hand_over():
                 _LOG.warning("this member's disk stalls: another one leads now")
             else:
                 _LOG.warning("this member's disk stalls, and no other member could take the lead")

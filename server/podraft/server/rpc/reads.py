@@ -19,10 +19,10 @@ from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.rpc import keys, wire
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Code, RefusedError, invalid
-from podraft.server.rpc.freshness import Reads
 from podraft.server.rpc.selection import Selection
 from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Record
+from podraft.server.state.reads import Reads
 
 # With a selector and a limit the store is read in pieces of this size until the page is full.
 _PIECE_RECORDS: Final = 1000

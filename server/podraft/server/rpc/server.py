@@ -41,7 +41,7 @@ from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.join_port import link
-from podraft.server.replication.membership.administration import Administration
+from podraft.server.opened_store import OpenedStore
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
@@ -69,8 +69,7 @@ from podraft.server.rpc.standard_services import standard_methods, within_budget
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.writes import Writer
-from podraft.server.state.datastore import Datastore
-from podraft.server.store.measurements import MeasuredStore, StoreMeasurements
+from podraft.server.store.measurements import StoreMeasurements
 
 _LOG = logging.getLogger(__name__)
 
@@ -124,15 +123,14 @@ class ApiOptions:
     backup_refusal: str = ""
     members: LookAtGroup = _alone
     more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
-    # What changes the group, if there is one.
-    administration: Administration | None = None
 
 
 class ApiServer:
     """The running API server."""
 
-    def __init__(self, datastore: Datastore, pki: Pki, options: ApiOptions) -> None:
-        self._datastore = datastore
+    def __init__(self, store: OpenedStore, pki: Pki, options: ApiOptions) -> None:
+        self._store = store
+        datastore = self._datastore = store.datastore
         self._pki = pki
         self._serving = ServingCertificate(pki)
         self._options = options
@@ -143,10 +141,14 @@ class ApiServer:
         self._nodes = NodeRegistry(datastore)
         self._callers = Callers(self._node_pods, pki.authority, self._nodes, self._gate)
         turns = Turns()
-        self._writer = Writer(datastore, self._decoded, options.addresses, turns)
+        self._writer = Writer(
+            datastore, self._decoded, options.addresses, turns, store.applied_reads
+        )
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
-        self._past = PastReads(datastore, self._decoded, self._hashes, tokens_key, turns)
+        self._past = PastReads(
+            datastore, store.past, self._decoded, self._hashes, tokens_key, turns
+        )
         self._pods = PodMethods(
             datastore, self._decoded, self._writer, self._callers, pki, self._past, self._nodes
         )
@@ -154,9 +156,8 @@ class ApiServer:
         self._api = grpc.aio.server(options=(*OPTIONS, *bound))
         self._health = health.aio.HealthServicer()
         self._telling: asyncio.Task[None] | None = None
-        own = datastore if isinstance(datastore, MeasuredStore) else None
-        self._store = own
-        self._disk = DiskWatch(own) if own is not None else None
+        own = self._measured = store.measured
+        self._disk = DiskWatch(own, store.member) if own is not None else None
         self.port = 0
         self._door: JoinDoor | None = None
 
@@ -229,11 +230,11 @@ class ApiServer:
 
     def unready(self) -> str:
         """Return why this server should get no calls now; empty: it should."""
-        return self._store.unready() if self._store is not None else ""
+        return self._measured.unready() if self._measured is not None else ""
 
     def measurements(self) -> StoreMeasurements | None:
         """Return what the store tells of itself; None if it is an external one."""
-        return self._store.measurements() if self._store is not None else None
+        return self._measured.measurements() if self._measured is not None else None
 
     @property
     def disk_slow(self) -> bool:
@@ -256,7 +257,13 @@ class ApiServer:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
         authority = self._pki.authority
         services = KindServices(
-            self._datastore, self._decoded, self.hub, self._writer, self._callers, self._past
+            self._datastore,
+            self._store.stale_reads,
+            self._decoded,
+            self.hub,
+            self._writer,
+            self._callers,
+            self._past,
         )
         methods = services.methods()
         methods |= self._pods.methods()
@@ -274,13 +281,14 @@ class ApiServer:
             self._options.data_dir,
             facts.version,
             facts.started_at,
-            self._store,
+            self._measured,
             self._options.more_certificates,
         )
         methods |= DiagnosisService(patient, lambda: self.disk_slow, self.budget_uses).methods(
             self._callers
         )
-        administration, look = self._options.administration, self._options.members
+        member, look = self._store.member, self._options.members
+        administration = member.administration if member is not None else None
         members = MemberService(
             look,
             facts.cluster_id,

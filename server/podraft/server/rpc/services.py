@@ -25,13 +25,13 @@ from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.errors import Context, RefusedError, invalid
-from podraft.server.rpc.freshness import reads_of
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
+from podraft.server.state.reads import Reads
 
 Answer: TypeAlias = "bytes | wire.Parts | wire.Costly"
 Unary: TypeAlias = "Callable[[Any, Caller], Awaitable[Answer]]"
@@ -150,6 +150,7 @@ class KindServices:
     def __init__(
         self,
         datastore: Datastore,
+        stale_reads: Reads,
         decoded: DecodedObjects,
         hub: WatchHub,
         writer: Writer,
@@ -158,6 +159,7 @@ class KindServices:
     ) -> None:
         self._past = past
         self._datastore = datastore
+        self._stale_reads = stale_reads
         self._decoded = decoded
         self._hub = hub
         self._writer = writer
@@ -169,6 +171,9 @@ class KindServices:
         for kind in KINDS:
             methods.update(self._methods_of(kind))
         return methods
+
+    def _reads(self, *, stale: bool) -> Reads:
+        return self._stale_reads if stale else self._datastore
 
     def _methods_of(self, kind: AnyKind) -> Methods:
         create, update = kind.create_request, kind.update_request
@@ -242,7 +247,7 @@ class KindServices:
             namespace, name = request.namespace, request.name
             if request.at or request.hash_secret_values:
                 return await self._past.get(kind, request, caller)
-            store = reads_of(self._datastore, allow_stale=request.allow_stale)
+            store = self._reads(stale=request.allow_stale)
             if caller.unrestricted:
                 return (await reads.get(store, kind, namespace, name)).value
             key = reads.target_key(kind, namespace, name)
@@ -269,7 +274,7 @@ class KindServices:
             later = request.continue_token and kind is kinds.SECRET
             if request.at or request.hash_secret_values or later:
                 return wire.Costly(partial(self._past.page, wanted, request, caller))
-            store = reads_of(self._datastore, allow_stale=request.allow_stale)
+            store = self._reads(stale=request.allow_stale)
             key = reads.list_key(self._past.cluster_key, caller.author, kind, request)
             work = self._past.turns.work(caller.author)
             return await reads.list_encoded(store, self._decoded, wanted, request, key, work)

@@ -26,7 +26,7 @@ from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.secret_values import SecretHashes, values_are_current
 from podraft.server.rpc.slices import Turns, Work
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
-from podraft.server.state.past import BeforeHistoryError, KeepsHistory, Kept, Past
+from podraft.server.state.past import BeforeHistoryError, Kept, Past
 
 HISTORY: Final = "history"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,8 +63,9 @@ def now_ms() -> int:
 class Moments:
     """Finds the revision that was the newest at a moment."""
 
-    def __init__(self, datastore: Datastore) -> None:
+    def __init__(self, datastore: Datastore, past: Past | None) -> None:
         self._datastore = datastore
+        self._past = past
 
     @property
     def past(self) -> Past:
@@ -73,11 +74,11 @@ class Moments:
         Raises:
             RefusedError: It keeps none.
         """
-        if not isinstance(self._datastore, KeepsHistory):
+        if self._past is None:
             raise RefusedError(
                 Code.FAILED_PRECONDITION, "this cluster's datastore keeps no history for podraft"
             )
-        return self._datastore.past
+        return self._past
 
     async def revision(self, at: str) -> int:
         """Return the revision that ``at`` means; empty: the newest.
@@ -154,6 +155,7 @@ class PastReads:
     def __init__(
         self,
         datastore: Datastore,
+        past: Past | None,
         decoded: DecodedObjects,
         hashes: SecretHashes,
         cluster_key: bytes,
@@ -165,7 +167,8 @@ class PastReads:
         self._datastore = datastore
         self._decoded = decoded
         self._hashes = hashes
-        self.moments = Moments(datastore)
+        self._past = past
+        self.moments = Moments(datastore, past)
 
     async def get(self, kind: AnyKind, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
         """Return one object's bytes at the request's moment.
@@ -228,9 +231,9 @@ class PastReads:
             return
         following = int(resource_version[:_REVISION_DIGITS_MAX]) + 1
         newest = self._datastore.revision
-        if following > newest or not isinstance(self._datastore, KeepsHistory):
+        if following > newest or self._past is None:
             return
-        if await self.moments.past.time_of(following) < now_ms() - _SECRETS_RESUME_MS:
+        if await self._past.time_of(following) < now_ms() - _SECRETS_RESUME_MS:
             raise RevisionCompactedError(following - 1, newest)
 
     async def _record(self, key: bytes, revision: int) -> Record | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from podraft.server.state.datastore import Event
 from podraft.server.state.retention import Retention
@@ -98,12 +98,3 @@ class Past(Protocol):
             FutureRevisionError: It has not been reached.
             ChangeTooLargeError: It is larger than ``bytes_max``.
         """
-
-
-@runtime_checkable
-class KeepsHistory(Protocol):
-    """A store that keeps history."""
-
-    @property
-    def past(self) -> Past:
-        """Its history."""

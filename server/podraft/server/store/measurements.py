@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from podraft.server.raft.core import Status
 from podraft.server.store.latencies import Latencies
@@ -73,7 +73,6 @@ class StoreMeasurements:
     group: GroupMeasurements | None = None
 
 
-@runtime_checkable
 class MeasuredStore(Protocol):
     """A store that this server keeps itself."""
 
