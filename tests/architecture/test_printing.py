@@ -9,7 +9,7 @@ import podraft.cli.app
 
 CLI = Path(podraft.cli.app.__file__).parent
 # What prints; and what passes a container's bytes on.
-ALLOWED = {"output/printing.py", "standard_streams.py"}
+ALLOWED = {"output/printing.py", "streams/standard_streams.py"}
 FORBIDDEN_CALLS = {
     "print", "input", "os.write", "click.echo", "click.secho", "click.style", "click.prompt",
     "click.confirm", "click.progressbar", "click.pause", "click.echo_via_pager", "rich.print",

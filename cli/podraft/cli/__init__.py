@@ -1,6 +1,6 @@
 """The `podraft` command: kubectl's words on podraft's typed API.
 
-`commands/` holds one thin module per command or family; what they decide is in
-pure modules (`manifests`, `apply_plan`, `rollouts`, `reasons`) and what they
-print in `output/`.  Nothing heavy is imported before a command needs it.
+`commands/` holds one thin module per command or family.  What they decide is in the pure modules
+of `manifests/` and `plans/`, what they read in `sessions/`, what they print in `output/`.
+Nothing heavy is imported before a command needs it.
 """

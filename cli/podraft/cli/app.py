@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from podraft.cli.framework import Entry, Root
+from podraft.cli.command_line.framework import Entry, Root, Section
 
-_BASIC = "Objects"
-_WORKLOADS = "Workloads"
-_TROUBLE = "Looking closer"
-_CLUSTER = "Cluster and settings"
+_BASIC = Section("Objects", "objects")
+_WORKLOADS = Section("Workloads", "workloads")
+_TROUBLE = Section("Looking closer", "troubleshooting")
+_CLUSTER = Section("Cluster and settings", "cluster")
 
 ENTRIES = {
     "apply": Entry("apply", "Make objects as the manifests say, all of them or none.", _BASIC),

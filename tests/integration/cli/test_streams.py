@@ -17,7 +17,7 @@ from hashlib import sha256
 
 import pytest
 
-from podraft.cli.terminal_text import TerminalText
+from podraft.cli.streams.terminal_text import TerminalText
 from support.cli_agent import PREVIOUS, cli_agent
 from support.cli_server import COMMAND, CliServer, cli_server
 from support.waiting import eventually

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from podraft.api import codec
-from podraft.cli.commands.diff import difference
-from podraft.cli.commands.set import images_of, with_images
+from podraft.cli.commands.objects.diff import difference
+from podraft.cli.commands.workloads.set import images_of, with_images
 from podraft.cli.errors import CliError
 
 

@@ -159,7 +159,7 @@ def test_global_options_may_stand_before_and_after_the_command(tmp_path: Path) -
 
 
 def test_flags_accept_a_value_as_kubectls_do() -> None:
-    from podraft.cli.commands.delete import delete
+    from podraft.cli.commands.objects.delete import delete
 
     context = delete.make_context("delete", ["pod/a", "--wait=false", "--force=true"])
 
@@ -168,7 +168,7 @@ def test_flags_accept_a_value_as_kubectls_do() -> None:
 
 
 def test_what_follows_two_dashes_belongs_to_the_command_that_is_run() -> None:
-    from podraft.cli.commands.exec import exec as command
+    from podraft.cli.commands.troubleshooting.exec import exec as command
 
     context = command.make_context("exec", ["-it", "web", "--", "sh", "-c", "x", "--wait=true"])
 

@@ -1,0 +1,1 @@
+"""Commands about the cluster, its servers and nodes, and this client."""

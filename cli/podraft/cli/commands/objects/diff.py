@@ -1,0 +1,165 @@
+"""`diff`: what `apply` would change, as the API server sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.settings import Settings
+from podraft.cli.output import printing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from podraft.cli.sessions.connection import Session
+
+_DIFFERENT = 1
+_FAILED = 2
+_COLOURS = {"+": "32", "-": "31", "@": "36"}
+
+
+@command("diff")
+@click.argument("arguments", nargs=-1, metavar="[KIND|KIND/NAME]...", shell_complete=complete_kinds)
+@click.option("--at", default="", metavar="REVISION|TIME|10m", help="Show what changed since then.")
+@click.option("-l", "--selector", default="", help="With --at: the objects with these labels.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")
+@click.option("--status", is_flag=True, help="With --at: changes of the status, too.")
+@click.option(
+    "-f",
+    "--filename",
+    "names",
+    multiple=True,
+    metavar="FILE|DIR|-",
+    help="A manifest, a directory of them, or - for standard input; may be repeated.",
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
+@click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
+def diff(
+    settings: Settings,
+    arguments: tuple[str, ...],
+    at: str,
+    selector: str,
+    all_namespaces: bool,
+    status: bool,
+    names: tuple[str, ...],
+    recursive: bool,
+    ignore_unsupported: bool,
+) -> None:
+    """Show what apply would change, or with --at what changed since; nothing is written.
+
+    With -f the API server checks and completes the objects as it would for apply.
+    Exit status: 0 for no difference, 1 for differences, 2 when they cannot be told.
+
+    \b
+    podraft diff -f shop.yaml            podraft diff --at=10m
+    podraft diff --at=4711 deploy/web    podraft diff --at=1h deploy,svc -l app=web
+    """  # noqa: D301 - click keeps the lines after this mark as they are
+    from podraft.cli.errors import CliError, usage
+    from podraft.cli.manifests.declared import read_items, read_live
+    from podraft.cli.sessions.connection import run
+
+    if bool(at) == bool(names) or ((arguments or selector or all_namespaces or status) and not at):
+        raise usage("say either -f FILE, or --at=MOMENT and perhaps which objects")
+    if at:
+        _since(settings, at, arguments, selector, all_namespaces=all_namespaces, status=status)
+        return
+
+    async def body(session: Session) -> list[str]:
+        from podraft.cli.commands.objects.apply import commit
+
+        live = await read_live(session, items)
+        actions, stored = await commit(session, items, "server")
+        lines: list[str] = []
+        for index, action in enumerate(actions):
+            if action.outcome != "unchanged":
+                lines += difference(action.item.word, live[index], stored[index])
+        return lines
+
+    try:
+        items = read_items(
+            settings,
+            names,
+            "the manifests cannot be applied",
+            recursive=recursive,
+            ignore_unsupported=ignore_unsupported,
+        )
+        lines = run(settings, body)
+    except CliError as error:
+        # 1 means "different" to scripts, as it does for diff itself.
+        raise CliError(*error.lines, exit_code=_FAILED) from None
+    from podraft.cli.output import colour
+
+    for line in lines:
+        code = _COLOURS.get(line[:1]) if settings.coloured() else None
+        printing.say(colour.paint(line, code) if code else line)
+    if lines:
+        raise SystemExit(_DIFFERENT)
+
+
+def _since(
+    settings: Settings,
+    at: str,
+    arguments: tuple[str, ...],
+    selector: str,
+    *,
+    all_namespaces: bool,
+    status: bool,
+) -> None:
+    from podraft.cli.command_line.targets import parse_targets
+    from podraft.cli.errors import CliError
+    from podraft.cli.sessions import at_difference, reading
+    from podraft.cli.sessions.connection import run
+
+    try:
+        targets = parse_targets(arguments) if arguments else at_difference.everything()
+
+        async def body(session: Session) -> list[str]:
+            query = reading.Query(session.namespace, selector, "", all_namespaces)
+            return await at_difference.lines_since(session, at, targets, query, status=status)
+
+        lines = run(settings, body)
+    except CliError as error:
+        raise CliError(*error.lines, exit_code=_FAILED) from None
+    for line in lines:
+        printing.say(line)
+    if lines:
+        raise SystemExit(_DIFFERENT)
+
+
+def difference(word: str, before: Any, after: Any) -> list[str]:
+    """Return the lines of a unified diff between two states of an object."""
+    from difflib import unified_diff
+
+    from podraft.cli.output.documents import as_yaml
+    from podraft.cli.plans.differences import respelt
+
+    old, new = _shown(before), _shown(respelt(before, after))
+    _hide_secrets(old, new)
+    before_lines, after_lines = (as_yaml(v).splitlines() if v else [] for v in (old, new))
+    names = (f"live/{word}", f"applied/{word}")
+    return list(unified_diff(before_lines, after_lines, *names, lineterm=""))
+
+
+def _shown(obj: Any) -> dict[str, Any]:
+    """Return what of an object a user declares."""
+    from podraft.api import codec
+    from podraft.cli.manifests.unsaid import without_unsaid
+
+    return {} if obj is None else without_unsaid(codec.to_json(obj))
+
+
+def _hide_secrets(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Replace a Secret's values; that they differ is told."""
+    if "Secret" not in (old.get("kind"), new.get("kind")):
+        return
+    before, after = old.get("data", {}), new.get("data", {})
+    changed = {key for key in before if key in after and before[key] != after[key]}
+    for value, data, note in ((old, before, "before"), (new, after, "after")):
+        if data:
+            value["data"] = _hidden(data, changed, note)
+
+
+def _hidden(data: Mapping[str, str], changed: Iterable[str], note: str) -> dict[str, str]:
+    return {key: f"*** ({note})" if key in changed else "***" for key in data}

@@ -1,0 +1,1 @@
+"""Commands that look closer: why, since when, what to do about it."""

@@ -1,0 +1,1 @@
+"""Commands about what runs: its images, its replicas, its rollouts."""

@@ -1,0 +1,229 @@
+"""`rollout`: follow, undo, restart, pause and resume deployments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.command_line.durations import DURATION
+from podraft.cli.command_line.framework import Group
+from podraft.cli.command_line.settings import Settings
+from podraft.cli.output import printing
+
+if TYPE_CHECKING:
+    from podraft.cli.sessions.connection import Session
+
+rollout = Group("rollout", help="Follow, undo, restart or pause the rollout of a deployment.")
+_TARGET = click.argument("target", nargs=-1, required=True, metavar="deployment/NAME")
+
+
+def _name(target: tuple[str, ...], verb: str) -> str:
+    from podraft.api import kinds
+    from podraft.cli.command_line.targets import expect_kind, name_of, one_target
+
+    found = one_target(*target)
+    expect_kind(found, (kinds.DEPLOYMENT,), f"rollout {verb}")
+    return name_of(found)
+
+
+@rollout.add("status")
+@_TARGET
+@click.option("-w", "--watch/--no-watch", default=True, help="Follow until it is done.")
+@click.option("--timeout", "timeout_s", type=DURATION, default=0.0, help="Give up after this time.")
+@click.option("--revision", type=int, default=0, help="Fail when another revision is rolled out.")
+def status(
+    settings: Settings, target: tuple[str, ...], watch: bool, timeout_s: float, revision: int
+) -> None:
+    """Follow a rollout until it is done; fails when its progress deadline is exceeded."""
+    from podraft.api import kinds
+    from podraft.cli.errors import CliError
+    from podraft.cli.plans import rollouts
+    from podraft.cli.sessions import waiting
+    from podraft.cli.sessions.connection import run
+
+    name = _name(target, "status")
+
+    async def body(session: Session) -> None:
+        if watch:
+            waited = waiting.Waited(kinds.DEPLOYMENT, session.namespace, name)
+            await waiting.wait_until_running(session, [waited], timeout_s, min_revision=revision)
+            return
+        deployment = await session.client.deployments.get(name, session.namespace)
+        state = rollouts.progress(deployment)
+        if state.failed:
+            raise CliError(state.message)
+        printing.say(state.message)
+
+    run(settings, body)
+
+
+@rollout.add("history")
+@_TARGET
+@click.option("--revision", type=int, default=0, help="Show this revision's pod template.")
+def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
+    """List the revisions of a deployment."""
+    from podraft.cli.errors import CliError
+    from podraft.cli.output import tables
+    from podraft.cli.output.describe.templates import template_lines
+    from podraft.cli.plans import rollouts
+    from podraft.cli.sessions.connection import run
+
+    name = _name(target, "history")
+
+    async def body(session: Session) -> None:
+        _, replica_sets = await _read(session, name)
+        if revision:
+            found = rollouts.wanted_revision(replica_sets, revision)
+            if found is None:
+                raise CliError(f"unable to find the specified revision {revision}")
+            printing.say(f"deployment.apps/{name} with revision #{revision}")
+            printing.say(*template_lines(found.spec.template))
+            return
+        rows = [
+            [str(rollouts.revision_of(rs)), rs.metadata.annotations.get(rollouts.CHANGE_CAUSE, "")]
+            for rs in replica_sets
+            if rollouts.revision_of(rs)
+        ]
+        printing.say(f"deployment.apps/{name}")
+        shown = [[number, cause or "<none>"] for number, cause in rows]
+        printing.text(tables.render(["REVISION", "CHANGE-CAUSE"], shown))
+
+    run(settings, body)
+
+
+@rollout.add("undo")
+@_TARGET
+@click.option("--to-revision", type=int, default=0, help="Which revision; the last but one.")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run: bool) -> None:
+    """Go back to the pod template of an earlier revision."""
+    from podraft.cli.errors import CliError
+    from podraft.cli.plans import rollouts
+    from podraft.cli.sessions.connection import run
+
+    name = _name(target, "undo")
+
+    async def body(session: Session) -> None:
+        deployment, replica_sets = await _read(session, name)
+        if deployment.spec.paused:
+            raise CliError(
+                f'deployment "{name}" is paused',
+                f'  "podraft rollout resume deployment/{name}" first, then undo',
+            )
+        found = rollouts.wanted_revision(replica_sets, to_revision)
+        if found is None:
+            known = ", ".join(str(rollouts.revision_of(rs)) for rs in replica_sets) or "none"
+            wanted = f"revision {to_revision}" if to_revision else "earlier revision"
+            raise CliError(f'deployment "{name}" has no {wanted}; revisions kept: {known}')
+        patch = rollouts.undo_patch(deployment, found)
+        number = rollouts.revision_of(found)
+        if not patch:
+            printing.say(
+                f"deployment.apps/{name} skipped rollback "
+                f"(current template already matches revision {number})"
+            )
+            return
+        await session.client.deployments.patch(
+            name,
+            patch,
+            session.namespace,
+            uid=deployment.metadata.uid,
+            resource_version=deployment.metadata.resource_version,
+            dry_run=dry_run,
+        )
+        note = " (server dry run)" if dry_run else ""
+        printing.say(f"deployment.apps/{name} rolled back{note}")
+
+    _retried(settings, body, run)
+
+
+@rollout.add("restart")
+@_TARGET
+def restart(settings: Settings, target: tuple[str, ...]) -> None:
+    """Replace all pods of a deployment, a few at a time."""
+    from podraft.api import times
+    from podraft.api.meta.v1 import meta_pb2
+    from podraft.cli.plans import rollouts
+
+    now = times.format_time(meta_pb2.Time(seconds=int(time.time())))
+    annotations = {rollouts.RESTARTED_AT: now}
+    patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    _patch(settings, _name(target, "restart"), patch, "restarted", paused_is_error=True)
+
+
+@rollout.add("pause")
+@_TARGET
+def pause(settings: Settings, target: tuple[str, ...]) -> None:
+    """Stop rolling out changes of a deployment's template."""
+    _patch(settings, _name(target, "pause"), {"spec": {"paused": True}}, "paused")
+
+
+@rollout.add("resume")
+@_TARGET
+def resume(settings: Settings, target: tuple[str, ...]) -> None:
+    """Roll out changes again."""
+    _patch(settings, _name(target, "resume"), {"spec": {"paused": None}}, "resumed")
+
+
+async def _read(session: Session, name: str) -> tuple[Any, list[Any]]:
+    """Return a deployment and its ReplicaSets, the oldest revision first."""
+    from podraft.cli.output.columns import selector_text
+    from podraft.cli.plans import rollouts
+
+    deployment = await session.client.deployments.get(name, session.namespace)
+    listed = await session.client.replica_sets.list(
+        session.namespace, label_selector=selector_text(deployment.spec.selector)
+    )
+    return deployment, rollouts.owned(deployment, listed.items)
+
+
+def _patch(
+    settings: Settings,
+    name: str,
+    patch: dict[str, Any],
+    word: str,
+    *,
+    paused_is_error: bool = False,
+) -> None:
+    from podraft.cli.errors import CliError
+    from podraft.cli.sessions.connection import run
+
+    async def body(session: Session) -> None:
+        deployment = await session.client.deployments.get(name, session.namespace)
+        if paused_is_error and deployment.spec.paused:
+            raise CliError(f'deployment "{name}" is paused: resume it first')
+        if word in ("paused", "resumed") and deployment.spec.paused == (word == "paused"):
+            raise CliError(
+                f'deployment "{name}" is {"already" if word == "paused" else "not"} paused'
+            )
+        await session.client.deployments.patch(
+            name, patch, session.namespace, uid=deployment.metadata.uid
+        )
+        printing.say(f"deployment.apps/{name} {word}")
+
+    run(settings, body)
+
+
+def _retried(
+    settings: Settings,
+    body: Callable[[Session], Awaitable[None]],
+    run: Callable[[Settings, Callable[[Session], Awaitable[None]]], None],
+) -> None:
+    """Run; once more for each time that somebody else wrote in between, up to a bound."""
+    from podraft.client.errors import ConflictError
+
+    tries_max = 5
+
+    async def again(session: Session) -> None:
+        for _ in range(tries_max - 1):
+            try:
+                await body(session)
+            except ConflictError:
+                continue
+            return
+        await body(session)
+
+    run(settings, again)

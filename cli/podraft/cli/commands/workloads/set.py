@@ -1,0 +1,107 @@
+"""`set image`: other images for the containers of a workload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podraft.cli.command_line.framework import Group
+from podraft.cli.command_line.settings import Settings
+from podraft.cli.output import printing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from podraft.cli.sessions.connection import Session
+
+command = Group("set", help="Change one thing of a deployment.")
+_TRIES_MAX = 5
+
+
+@command.add("image")
+@click.argument("arguments", nargs=-1, required=True, metavar="deployment/NAME CONTAINER=IMAGE...")
+@click.option("--dry-run", is_flag=True, help="Let the API server check it; nothing is written.")
+def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None:
+    """Set the images of containers by name, which rolls the deployment out anew.
+
+    \b
+    podraft set image deployment/web web=nginx:1.27      '*=IMAGE' means every container
+    """  # noqa: D301 - click keeps the lines after this mark as they are
+    from podraft.api import kinds
+    from podraft.cli.command_line.targets import expect_kind, name_of, one_target
+    from podraft.cli.errors import usage
+    from podraft.cli.manifests.items import word_of
+    from podraft.cli.sessions.connection import run
+    from podraft.client.errors import ConflictError
+
+    words = [argument for argument in arguments if "=" not in argument]
+    images = images_of([argument for argument in arguments if "=" in argument])
+    if not words:
+        raise usage("say what to change: deployment/NAME CONTAINER=IMAGE")
+    target = one_target(*words)
+    expect_kind(target, (kinds.DEPLOYMENT, kinds.REPLICA_SET), "set image")
+    name = name_of(target)
+
+    async def change(session: Session) -> None:
+        resource = session.client.resource(target.kind)
+        live = await resource.get(name, session.namespace)
+        changed = with_images(live, images)
+        word = word_of(target.kind, name)
+        if changed == live:
+            printing.say(f"{word} unchanged")
+            return
+        await resource.update(changed, dry_run=dry_run)
+        printing.say(f"{word} image updated{' (server dry run)' if dry_run else ''}")
+
+    async def body(session: Session) -> None:
+        for _ in range(_TRIES_MAX - 1):
+            try:
+                return await change(session)
+            except ConflictError:
+                continue  # Somebody else wrote in between: look again.
+        return await change(session)
+
+    run(settings, body)
+
+
+def images_of(assignments: Sequence[str]) -> dict[str, str]:
+    """Return images by container from ``CONTAINER=IMAGE`` words.
+
+    Raises:
+        CliError: There is none, one is not complete, or a container has two.
+    """
+    from podraft.cli.errors import usage
+
+    images: dict[str, str] = {}
+    for assignment in assignments:
+        container, _, image_name = assignment.partition("=")
+        if not container or not image_name:
+            raise usage(f'"{assignment}": expected CONTAINER=IMAGE')
+        if container in images:
+            raise usage(f'container "{container}" is given two images')
+        images[container] = image_name
+    if not images:
+        raise usage("say which image: CONTAINER=IMAGE")
+    return images
+
+
+def with_images(workload: Any, images: Mapping[str, str]) -> Any:
+    """Return a copy of a workload whose containers have other images.
+
+    Raises:
+        CliError: It has no such container.
+    """
+    from podraft.cli.errors import CliError
+
+    changed = type(workload)()
+    changed.CopyFrom(workload)
+    spec = changed.spec.template.spec
+    containers = {one.name: one for one in (*spec.init_containers, *spec.containers)}
+    for name, image_name in images.items():
+        if name != "*" and name not in containers:
+            known = ", ".join(containers)
+            raise CliError(f'there is no container "{name}" in its pods; there are {known}')
+        for one in spec.containers if name == "*" else (containers[name],):
+            one.image = image_name
+    return changed

@@ -1,0 +1,125 @@
+"""What YAML's scalars and tags mean.  Pure.
+
+They mean what they mean to kubectl: ``yes`` and ``on`` are booleans, ``0644`` is octal, ``1_000``
+and ``1e3`` are numbers; dates, ``12:30`` and ``=`` are text.  Only ``y`` and ``n`` are text here,
+as who writes ``app: y`` means it; to kubectl they are booleans, which a label cannot be.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from podraft.cli.manifests.nodes import MERGE, Key, ManifestError
+
+_TAG = "tag:yaml.org,2002:"
+_BOOLEANS = {
+    form: meaning
+    for words, meaning in ((("true", "yes", "on"), True), (("false", "no", "off"), False))
+    for word in words
+    for form in (word, word.capitalize(), word.upper())
+}
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
+_OPEN_ENDED = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
+# Longer ones are no numbers of any field; reading them would take more than linear time.
+_DIGITS_MAX = 400
+
+
+def scalar(text: str, tag: str | None, *, plain: bool, line: int) -> Any:
+    """Return the value of a scalar; `plain`: it stands without quotes.
+
+    Raises:
+        ManifestError: The tag is unknown, or the text is nothing of the kind.
+    """
+    if tag is None:
+        return _plain(text, line) if plain else text
+    word = tag.removeprefix(_TAG)
+    match word:
+        case "!" | "str" | "timestamp":
+            return text
+        case "int" | "float" | "bool" | "null":
+            value = _plain(text, line)
+            if _type_word(value) not in _ACCEPTED[word]:
+                raise ManifestError(line, f'!!{word} before "{text[:40]}", which is none')
+            return value
+        case "binary":
+            return _binary(text, line)
+        case _:
+            raise ManifestError(line, f"unknown tag {tag}")
+
+
+_ACCEPTED = {"int": ("int",), "float": ("int", "float"), "bool": ("bool",), "null": ("null",)}
+
+
+def _type_word(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def key(text: str, tag: str | None, *, plain: bool, line: int) -> Key:
+    """Return a mapping's key.
+
+    Raises:
+        ManifestError: Without quotes it is another text, or none, to kubectl.
+    """
+    if (tag is None and plain and text == MERGE) or tag == f"{_TAG}merge":
+        return Key(line, MERGE, merges=True)
+    value = scalar(text, tag, plain=plain, line=line)
+    if isinstance(value, str):
+        return Key(line, value)
+    read = "null" if value is None else _as_key(value)
+    if value is None or read != text:
+        raise ManifestError(
+            line, f"the key {text or '(none)'} means {read} to YAML: put it in quotes"
+        )
+    return Key(line, text)
+
+
+def _as_key(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _binary(text: str, line: int) -> str:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except UnicodeDecodeError:
+        raise ManifestError(
+            line, "!!binary holds bytes that are no text: quote the base64 in binaryData instead"
+        ) from None
+    except ValueError:
+        raise ManifestError(line, "!!binary expects base64") from None
+
+
+def _plain(text: str, line: int) -> Any:
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _OPEN_ENDED.fullmatch(text):
+        raise ManifestError(line, f"{text} is no number in JSON")
+    if len(text) > _DIGITS_MAX:
+        return text
+    if _INTEGER.fullmatch(text) and text.strip("+-_0box"):
+        return _integer(text)
+    if text.strip("+-") == "0":
+        return 0
+    if _FLOAT.fullmatch(text):
+        number = float(text.replace("_", ""))
+        return text if number in (float("inf"), float("-inf")) else number
+    return text
+
+
+def _integer(text: str) -> int | str:
+    digits = text.replace("_", "")
+    sign = -1 if digits.startswith("-") else 1
+    digits = digits.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
+        return sign * int(digits, 8)
+    try:
+        return sign * int(digits, 0)
+    except ValueError:  # Nothing stands after the prefix.
+        return text

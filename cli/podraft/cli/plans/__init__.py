@@ -1,0 +1,1 @@
+"""What commands decide, as pure functions: what to write, what differs, what is missing."""

@@ -1,0 +1,91 @@
+"""What ``apply`` notes in an object of what it applied: the fields' names, never their values.
+
+Pure.  The next ``apply`` removes what the note names and the manifest no longer says.  kubectl
+keeps the whole manifest for that, in an annotation, and so has no room for a manifest above
+256 KiB and shows a Secret's values to whoever may read annotations.  A note that kubectl, or an
+earlier podraft, left is understood until the next ``apply`` replaces it.
+
+Invariant: reading never fails; of a note that makes no sense nothing is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from podraft.api.names import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
+from podraft.cli.plans.keyed_lists import by_key, key_fields
+
+# Annotations may have 256 KiB in sum, and the author has some of his own.
+MAX_NOTE_BYTES = 192 * 1024
+_PLAIN_MAX = 4096
+_READ_MAX = 16 << 20
+_COMPRESSED = "zlib:"
+_TYPE_META = ("apiVersion", "kind")
+# Stands for a value.
+_SAID = 1
+
+
+class NoteTooLargeError(Exception):
+    """There are more field names than a note has room for."""
+
+
+def note_of(value: Mapping[str, Any]) -> str:
+    """Return the note of an object in canonical JSON.
+
+    Raises:
+        NoteTooLargeError: The names of its fields are too many or too long.
+    """
+    text = json.dumps(fields_of(value), sort_keys=True, separators=(",", ":"))
+    if len(text) <= _PLAIN_MAX:
+        return text
+    note = _COMPRESSED + base64.b64encode(zlib.compress(text.encode())).decode("ascii")
+    if len(note) > MAX_NOTE_BYTES:
+        raise NoteTooLargeError
+    return note
+
+
+def fields_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with 1 in place of each value; elements of lists keep their keys."""
+    return {key: _shape(item, key, "") for key, item in value.items() if key not in _TYPE_META}
+
+
+def _shape(value: Any, name: str, parent: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _shape(item, key, name) for key, item in value.items()}
+    if not isinstance(value, list):
+        return _SAID
+    fields = key_fields(name, parent)
+    if by_key(value, fields) is None:
+        return _SAID
+    keys = {field for field, _ in fields}
+    return [
+        {key: item if key in keys else _shape(item, key, name) for key, item in element.items()}
+        for element in value
+    ]
+
+
+def noted(annotations: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that were applied last, as ``fields_of`` or kubectl describe them."""
+    text = annotations.get(APPLIED_FIELDS)
+    if text is None:
+        text = annotations.get(KUBECTL_LAST_APPLIED, "{}")
+    try:
+        value = json.loads(_unpacked(text))
+    except (ValueError, RecursionError, zlib.error):
+        return {}  # Someone edited it.
+    return value if isinstance(value, dict) else {}
+
+
+def _unpacked(text: str) -> str | bytes:
+    if not text.startswith(_COMPRESSED):
+        return text
+    data = base64.b64decode(text.removeprefix(_COMPRESSED), validate=True)
+    unpacker = zlib.decompressobj()
+    unpacked = unpacker.decompress(data, _READ_MAX)
+    if not unpacker.eof:
+        raise ValueError("longer than any note")
+    return unpacked

@@ -1,0 +1,189 @@
+"""What `apply` will do: manifests and live objects in, writes and words out.
+
+Pure.  An object that is not there is created; one that is there gets the merge
+patch between what was applied last (`applied` keeps the names of its fields), what
+is there now and what the manifest says.  Lists whose elements have a key are merged
+by that key first, as kubectl merges them: what defaulting, or the server, added to
+a container or a port is no difference.
+
+Invariants: a field that the manifest does not say any more goes, one that somebody
+else set stays, whatever their values are; applying the same again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from podraft.api import codec, kinds, spelling
+from podraft.api.apps.v1 import deployment_pb2
+from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.core.v1 import service_pb2
+from podraft.api.names import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
+from podraft.api.type_fields import drop_forbidden
+from podraft.cli.errors import CliError
+from podraft.cli.manifests.items import Item, canonical
+from podraft.cli.plans.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, noted
+from podraft.cli.plans.keyed_lists import by_key, key_fields
+from podraft.client.calls import writes
+
+Outcome = Literal["created", "configured", "unchanged"]
+
+# Mappings and lists that several writers fill: of these only what was applied goes.
+_SHARED_MAPS = frozenset(
+    ("annotations", "binaryData", "data", "labels", "limits", "nodeSelector", "requests")
+)
+# Elements that are a name and one of several things; the other things are no additions to it.
+_ONE_OF = frozenset(("env", "volumes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What happens to one object; nothing is written for an unchanged one."""
+
+    item: Item
+    outcome: Outcome
+    write: commit_pb2.Write | None = None
+
+
+def plan(pairs: Iterable[tuple[Item, Any]]) -> list[Action]:
+    """Return what to do for each manifest and its live object (None: it is not there)."""
+    return [_created(item) if live is None else _changed(item, live) for item, live in pairs]
+
+
+def write_order(actions: Sequence[Action]) -> list[Action]:
+    """Return the actions that write, what others depend on first (namespaces, then config)."""
+    order = {kind: index for index, kind in enumerate(kinds.KINDS)}
+    writing = [action for action in actions if action.write is not None]
+    return sorted(writing, key=lambda action: order[action.item.kind])
+
+
+def _created(item: Item) -> Action:
+    obj = item.kind.message()
+    obj.CopyFrom(item.message)
+    if item.kind.has_status:
+        obj.ClearField("status")
+    obj.metadata.annotations[APPLIED_FIELDS] = _note(item)
+    return Action(item, "created", writes.create(obj))
+
+
+def _changed(item: Item, live: Any) -> Action:
+    present = item.kind.message()
+    present.CopyFrom(live)
+    _leave_type(item.message, present)
+    current = codec.to_json(present)
+    patch = patch_for(item, current)
+    if patch:
+        # Something differs, but perhaps only in how it is spelt.
+        wanted = item.kind.message()
+        wanted.CopyFrom(item.message)
+        spelling.keep_spelling(live, wanted)
+        patch = patch_for(item, current, canonical(wanted))
+    if not patch:
+        return Action(item, "unchanged")
+    write = writes.patch(item.kind, item.name, patch, item.namespace, uid=live.metadata.uid)
+    return Action(item, "configured", write)
+
+
+def _leave_type(wanted: Any, present: Any) -> None:
+    """Take from ``present`` what the type that is wanted forbids.
+
+    It is then neither taken over nor taken for said already: the server drops it with the
+    type if the manifest does not say it, and refuses it, each time, if the manifest does.
+    """
+    owner: Any
+    match wanted, present:
+        case service_pb2.Service(), service_pb2.Service():
+            owner, type_wanted = present.spec, wanted.spec.type
+        case deployment_pb2.Deployment(), deployment_pb2.Deployment():
+            owner, type_wanted = present.spec.strategy, wanted.spec.strategy.type
+        case _:
+            return
+    before, owner.type = owner.type, type_wanted
+    drop_forbidden(present)
+    owner.type = before
+
+
+def patch_for(
+    item: Item, current: Mapping[str, Any], wanted: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the merge patch that brings a live object to its manifest; empty for none."""
+    said = item.value if wanted is None else wanted
+    annotations = current.get("metadata", {}).get("annotations", {})
+    last = noted(annotations)
+    merged = _merged(last, current, said, "")
+    metadata = merged.get("metadata", {})
+    note = {APPLIED_FIELDS: _note(item)}
+    merged["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), **note}}
+    patch = codec.three_way_merge_patch(last, current, merged)
+    if KUBECTL_LAST_APPLIED in annotations:
+        # Its place is taken; of a Secret it even holds the values.
+        patch.setdefault("metadata", {}).setdefault("annotations", {})[KUBECTL_LAST_APPLIED] = None
+    return patch
+
+
+def _note(item: Item) -> str:
+    try:
+        return note_of(item.value)
+    except NoteTooLargeError:
+        raise CliError(
+            f"{item.at()}: {item.word}: the names of its fields (of a ConfigMap or Secret: the "
+            f"keys of its data) are more than the {MAX_NOTE_BYTES >> 10} KiB that apply can note",
+            "  use fewer or shorter keys, or several objects",
+        ) from None
+
+
+def _merged(last: Any, current: Any, wanted: Any, parent: str) -> dict[str, Any]:
+    """Return `wanted` with the keyed lists in it completed from `current`."""
+    before = last if isinstance(last, dict) else {}
+    result = dict(wanted)
+    for key, value in {**_emptied(before, current, wanted, parent), **wanted}.items():
+        present = current.get(key)
+        if isinstance(value, dict) and isinstance(present, dict):
+            result[key] = _merged(before.get(key), present, value, key)
+        elif isinstance(value, list) and isinstance(present, list):
+            completed = _merged_list(before.get(key), present, value, key, parent)
+            if completed or key in wanted:
+                result[key] = completed
+    return result
+
+
+def _emptied(
+    before: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any], parent: str
+) -> dict[str, Any]:
+    """Return, empty, what was applied, is not said any more, and others have added to."""
+    result: dict[str, Any] = {}
+    for key, said in before.items():
+        present = current.get(key)
+        if key in wanted:
+            continue
+        if key in _SHARED_MAPS and isinstance(said, dict) and isinstance(present, dict):
+            if present.keys() - said.keys():
+                result[key] = {}
+        elif isinstance(said, list) and isinstance(present, list) and key_fields(key, parent):
+            result[key] = []
+    return result
+
+
+def _merged_list(last: Any, current: list[Any], wanted: list[Any], name: str, parent: str) -> Any:
+    fields = key_fields(name, parent)
+    before = by_key(last if isinstance(last, list) else [], fields)
+    present, mine = by_key(current, fields), by_key(wanted, fields)
+    if not fields or before is None or present is None or mine is None:
+        return wanted
+    result = []
+    for key, element in mine.items():
+        here = present.get(key)
+        if here is None:
+            result.append(element)
+            continue
+        if name in _ONE_OF and len(element) > len(fields):
+            here = {field: value for field, value in here.items() if field in element}
+        applied = before.get(key, {})
+        completed = _merged(applied, here, element, name)
+        patch = codec.three_way_merge_patch(applied, here, completed)
+        result.append(codec.merge_patch(here, patch))
+    # What somebody else added stays; what was applied and is no longer declared goes.
+    others = [element for key, element in present.items() if key not in mine and key not in before]
+    return result + others

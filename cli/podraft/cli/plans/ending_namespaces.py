@@ -1,0 +1,74 @@
+"""Why a namespace that is being deleted is still there.  Pure.
+
+Every sentence names the object or the finalizer that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from podraft.api import kinds
+from podraft.api.core.v1 import namespace_pb2
+from podraft.cli.manifests.items import word_of
+
+# The control plane's own: it goes when the namespace is empty.
+_SERVED = "kubernetes"
+_NAMED_MAX = 20
+
+
+def holding_conditions(namespace: namespace_pb2.Namespace) -> list[str]:
+    """Return what the namespace's conditions say of what is left inside."""
+    return [
+        condition.message
+        for condition in namespace.status.conditions
+        if condition.status == "True" and condition.message
+    ]
+
+
+def reasons(namespace: namespace_pb2.Namespace, inside: Sequence[Any], *, more: bool) -> list[str]:
+    """Return what holds a namespace; ``inside`` is what is in it, not all of it with ``more``."""
+    held = [obj for obj in inside if obj.metadata.finalizers and _is_going(obj)]
+    ending = [obj for obj in inside if not obj.metadata.finalizers and _is_going(obj)]
+    waiting = [obj for obj in inside if not _is_going(obj)]
+    found = [
+        f"{_word(obj)} is held by its finalizer {finalizer}: who set it has work to do first, "
+        "or it has to be taken away"
+        for obj in held[:_NAMED_MAX]
+        for finalizer in obj.metadata.finalizers
+    ]
+    if len(held) > _NAMED_MAX:
+        found.append(f"{len(held) - _NAMED_MAX} more objects are held by finalizers")
+    if ending:
+        found.append(f"still ending: {_some(ending)}")
+    if waiting:
+        found.append(f"not being deleted yet: {_some(waiting)}")
+    if more:
+        found.append("there is more inside than is listed here")
+    found += [
+        f"the namespace itself is held by its finalizer {finalizer}"
+        for finalizer in namespace.metadata.finalizers
+    ]
+    found += [
+        f"spec.finalizers has {finalizer}, which nobody serves: it has to be taken away"
+        for finalizer in namespace.spec.finalizers
+        if finalizer != _SERVED
+    ]
+    if not found and _SERVED in namespace.spec.finalizers:
+        found.append("it is empty; the controllers have not let it go yet: do they run?")
+    return found
+
+
+def _is_going(obj: Any) -> bool:
+    return bool(obj.metadata.HasField("deletion_timestamp"))
+
+
+def _word(obj: Any) -> str:
+    return word_of(kinds.of(obj), obj.metadata.name)
+
+
+def _some(objects: Sequence[Any]) -> str:
+    words = [_word(obj) for obj in objects]
+    rest = len(words) - _NAMED_MAX
+    shown = ", ".join(words[:_NAMED_MAX])
+    return f"{shown} and {rest} more" if rest > 0 else shown

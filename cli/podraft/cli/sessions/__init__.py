@@ -1,0 +1,1 @@
+"""Working with the API server: a connection, reads of now and of the past, waiting."""

@@ -1,0 +1,64 @@
+"""What changed between a moment and now, object by object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from podraft.api import kinds
+from podraft.api.characters import one_line
+from podraft.cli.command_line.targets import Target
+from podraft.cli.manifests.items import word_of
+from podraft.cli.plans.differences import differences
+from podraft.cli.sessions import reading
+from podraft.cli.sessions.connection import Session
+from podraft.cli.sessions.past import session_at
+
+# Nobody declares these, and they change all the time.
+_PASSING = (kinds.EVENT, kinds.LEASE, kinds.ENDPOINT_SLICE)
+
+
+def everything() -> list[Target]:
+    """Return what is compared when no objects are named."""
+    return [Target(kind) for kind in kinds.KINDS if kind not in _PASSING]
+
+
+async def lines_since(
+    session: Session, at: str, targets: Sequence[Target], query: reading.Query, *, status: bool
+) -> list[str]:
+    """Return a line for each object that was created or removed since, and for each field."""
+    then = await session_at(session, at, hash_secret_values=True)
+    # Of one revision, and Secrets by the same hashes as then.
+    now = await session_at(session, "", hash_secret_values=True)
+    before = await reading.read(then, targets, query)
+    after = await reading.read(now, targets, query)
+    lines: list[str] = []
+    for old, new in zip(before, after, strict=True):
+        lines += _of_kind(old, new, status=status)
+    missing = [found for pair in zip(before, after, strict=True) for found in pair]
+    if all(one.missing for one in missing):
+        reading.complain_of_missing(before, query.namespace)
+    return lines
+
+
+def _of_kind(old: reading.Found, new: reading.Found, *, status: bool) -> list[str]:
+    first, second = _by_name(old.objects), _by_name(new.objects)
+    lines: list[str] = []
+    for key in sorted({*first, *second}):
+        before, after = first.get(key), second.get(key)
+        word = word_of(old.kind, key[1])
+        where = f" in {key[0]}" if key[0] else ""
+        if before is None:
+            lines.append(f"+ {word}{where} created")
+        elif after is None:
+            lines.append(f"- {word}{where} deleted")
+        else:
+            changed = differences(before, after, status=status)
+            if changed:
+                lines.append(f"~ {word}{where}")
+                lines += [f"    {one_line(one.line())}" for one in changed]
+    return lines
+
+
+def _by_name(objects: Sequence[Any]) -> dict[tuple[str, str], Any]:
+    return {(obj.metadata.namespace, obj.metadata.name): obj for obj in objects}

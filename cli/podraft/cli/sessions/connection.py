@@ -1,0 +1,72 @@
+"""From a command to the API: configuration, one client, errors as users read them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from podraft.cli.command_line.settings import Settings
+from podraft.cli.errors import CliError, lines_of_api_error
+from podraft.cli.output import printing
+from podraft.client.calls.client import Client
+from podraft.client.connecting import config
+from podraft.client.errors import ApiError, ConfigError
+
+ResultT = TypeVar("ResultT")
+_FOREVER_S = 10 * 365 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client, and what the user said of where and how to work."""
+
+    client: Client
+    settings: Settings
+    namespace: str
+    address: str
+
+    def now_s(self) -> float:
+        """Return the time, for ages."""
+        return time.time()
+
+
+def load_config(settings: Settings) -> config.ClusterConfig:
+    """Return the configuration that the options choose.
+
+    Raises:
+        CliError: It cannot be read.
+    """
+    try:
+        return config.load(settings.config, settings.context)
+    except ConfigError as error:
+        hint = "  podraft-server writes one; name it with --config or $PODRAFT_CONFIG"
+        raise CliError(str(error), *([hint] if "no such" in str(error) else [])) from None
+
+
+def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -> ResultT:
+    """Run what a command does with a connection and return its result.
+
+    Raises:
+        CliError: Whatever the API refused, as lines for a user.
+    """
+    chosen = load_config(settings)
+    address = ", ".join(chosen.servers)
+
+    async def body() -> ResultT:
+        timeout_s = settings.request_timeout_s or _FOREVER_S
+        async with Client(chosen, timeout_s=timeout_s) as client:
+            namespace = settings.namespace or chosen.namespace
+            return await function(Session(client, settings, namespace, address))
+
+    began_s = time.monotonic()
+    try:
+        return asyncio.run(body())
+    except ApiError as error:
+        raise CliError(*lines_of_api_error(error, address)) from None
+    finally:
+        if settings.verbosity:
+            took_ms = (time.monotonic() - began_s) * 1000
+            printing.say(f"server {address}, {took_ms:.0f} ms", err=True)

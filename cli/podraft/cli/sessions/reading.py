@@ -1,0 +1,107 @@
+"""Reading what targets mean: some objects by name, or all of a kind that match."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podraft.api import kinds
+from podraft.cli.command_line.targets import Target
+from podraft.cli.errors import CliError, usage
+from podraft.cli.sessions.connection import Session
+from podraft.client.errors import NotFoundError
+
+_READS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which objects of a kind: where and which labels and fields."""
+
+    namespace: str
+    label_selector: str = ""
+    field_selector: str = ""
+    all_namespaces: bool = False
+
+    def scope(self, kind: kinds.AnyKind) -> str:
+        """Return the namespace to ask in; empty for all of them, and for kinds without one."""
+        return "" if self.all_namespaces or not kind.namespaced else self.namespace
+
+
+@dataclass(slots=True)
+class Found:
+    """The objects of one kind, and the revision they were read at (of lists only)."""
+
+    kind: kinds.AnyKind
+    objects: list[Any] = field(default_factory=list)
+    resource_version: str = ""
+    missing: list[str] = field(default_factory=list)
+
+
+def check_query(targets: Sequence[Target], query: Query) -> None:
+    """Check that names and selectors are not mixed.
+
+    Raises:
+        CliError: They are.
+    """
+    if any(target.name for target in targets):
+        if query.label_selector or query.field_selector:
+            raise usage("name objects or select them by label or field, not both")
+        if query.all_namespaces:
+            raise usage("an object cannot be named across all namespaces; use -n")
+
+
+async def read(session: Session, targets: Sequence[Target], query: Query) -> list[Found]:
+    """Return what the targets mean, by kind, in the order of the targets."""
+    check_query(targets, query)
+    by_kind: dict[kinds.AnyKind, list[Target]] = {}
+    for target in targets:
+        by_kind.setdefault(target.kind, []).append(target)
+    reads = (_read_kind(session, kind, wanted, query) for kind, wanted in by_kind.items())
+    return list(await asyncio.gather(*reads))
+
+
+async def _read_kind(
+    session: Session, kind: kinds.AnyKind, wanted: Sequence[Target], query: Query
+) -> Found:
+    names = [target.name for target in wanted if target.name is not None]
+    found = Found(kind)
+    resource, scope = session.client.resource(kind), query.scope(kind)
+    if len(names) < len(wanted):
+        listed = await resource.list(
+            scope, label_selector=query.label_selector, field_selector=query.field_selector
+        )
+        found.objects, found.resource_version = list(listed.items), listed.resource_version
+        return found
+    gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def one(name: str) -> Any:
+        async with gate:
+            try:
+                return await resource.get(name, scope)
+            except NotFoundError:
+                return None
+
+    for name, obj in zip(names, await asyncio.gather(*map(one, names)), strict=True):
+        if obj is None:
+            found.missing.append(f'{kind.resource} "{name}" not found')
+        else:
+            found.objects.append(obj)
+    return found
+
+
+def complain_of_missing(found: Sequence[Found], where: str) -> None:
+    """Raise for the names that are not there, after what is there was shown.
+
+    Raises:
+        CliError: Something was not found.
+    """
+    missing = [
+        f"{line} in namespace {where}" if one.kind.namespaced else line
+        for one in found
+        for line in one.missing
+    ]
+    if missing:
+        raise CliError(missing[0], *(f"Error: {line}" for line in missing[1:]))
