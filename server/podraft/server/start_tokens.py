@@ -14,7 +14,7 @@ from podraft.client.serving.private_files import write_private
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import ParsedToken, TokenError
-from podraft.server.rpc.errors import RefusedError
+from podraft.server.registry.errors import RefusedError
 from podraft.server.rpc.join_tokens import create_join_token
 from podraft.server.state.datastore import Datastore, Delete, Transaction
 

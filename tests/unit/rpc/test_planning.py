@@ -15,9 +15,9 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
+from podraft.server.registry.errors import RefusedError
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import RefusedError
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.planning import Planner, Surroundings
 from podraft.server.rpc.slices import Turns

@@ -9,8 +9,8 @@ from podraft.api.cluster.v1.commit_pb2 import CommitResponse
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.api.core.v1.config_pb2 import ConfigMap, ConfigMapList
 from podraft.api.meta.v1.meta_pb2 import ListMeta, ObjectMeta
+from podraft.server.registry.errors import RefusedError
 from podraft.server.rpc import wire
-from podraft.server.rpc.errors import RefusedError
 from podraft.server.rpc.reads import Continuation
 from podraft.server.state.revisions import revision_suffix
 

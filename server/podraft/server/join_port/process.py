@@ -29,9 +29,10 @@ from podraft.server import logs, processes
 from podraft.server.budgets.budget import Holder, Role
 from podraft.server.join_port import link
 from podraft.server.join_port.link import Link
-from podraft.server.rpc import errors
+from podraft.server.registry import errors
+from podraft.server.rpc import statuses
 from podraft.server.rpc.admitting import Gate
-from podraft.server.rpc.errors import Code, Context
+from podraft.server.rpc.statuses import Context
 
 _LOG = logging.getLogger(__name__)
 
@@ -119,11 +120,14 @@ class JoinPort:
             refusal = errors.translate(error)
             if refusal.retry_s is not None:
                 await self._gate.pause(context)
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
         answer = await self._ask(context.peer(), method, request)
         if answer.code:
-            await errors.abort_as(
-                context, _CODES.get(answer.code, Code.UNKNOWN), answer.message, answer.details
+            await statuses.abort_as(
+                context,
+                _CODES.get(answer.code, grpc.StatusCode.UNKNOWN),
+                answer.message,
+                answer.details,
             )
         return answer.response
 

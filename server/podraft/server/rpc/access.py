@@ -25,8 +25,8 @@ from podraft.server.auth.identity import (
 )
 from podraft.server.auth.recognition import Proof, recognized
 from podraft.server.budgets.budget import Budgets, Holder, Role
+from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.admitting import Gate, refusal
-from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.live_rights import LiveRights
 from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.state.commands import AUTHOR_BYTES_MAX

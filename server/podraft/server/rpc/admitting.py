@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from podraft.client.serving.incoming import Connections
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
-from podraft.server.rpc.errors import Code, Context, RefusedError
-from podraft.server.rpc.errors import send as send_message
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.rpc.statuses import Context
+from podraft.server.rpc.statuses import send as send_message
 
 # Answers below this are not counted: their number is, as calls and watches.
 SMALL_BYTES: Final = 16 * 1024

@@ -18,11 +18,12 @@ from podraft.api.cluster.v1 import backup_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption
-from podraft.server.rpc import errors
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.rpc import statuses
 from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
-from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.services import Methods
+from podraft.server.rpc.statuses import Context
 from podraft.server.state.datastore import Datastore
 from podraft.server.store.backup import chunks
 from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key
@@ -61,10 +62,10 @@ class BackupService:
                 caller(attributes)
                 with callers.live.held(caller, attributes):
                     await self._backup(call)
-            except errors.CallerLeftError:
+            except statuses.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-                await errors.abort(context, error)
+                await statuses.abort(context, error)
 
         # The request says nothing, so it is not read.
         return {_METHOD: grpc.stream_stream_rpc_method_handler(handle)}

@@ -14,7 +14,7 @@ from typing import Final
 from podraft.api import times
 from podraft.api.core.v1.pod_pb2 import Pod, PodCondition
 from podraft.api.core.v1.scheduling_pb2 import BindPodRequest, SchedulingRecord
-from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.registry.errors import Code, RefusedError, invalid
 
 _CONDITION: Final = "PodScheduled"
 _UNSCHEDULABLE: Final = "Unschedulable"

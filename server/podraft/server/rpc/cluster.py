@@ -25,9 +25,10 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenFacts
-from podraft.server.rpc import errors, join_tokens, wire
+from podraft.server.registry import errors
+from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.rpc import join_tokens, wire
 from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.operations import of_write
 from podraft.server.rpc.services import Methods, unary_methods

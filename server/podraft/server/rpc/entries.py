@@ -10,8 +10,8 @@ from typing import Any
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc import wire
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.extent import OBJECT_BYTES_MAX, too_large
 from podraft.server.rpc.reads import described
 from podraft.server.state.datastore import Record

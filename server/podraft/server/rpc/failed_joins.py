@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.registry.errors import Code, RefusedError
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.reads import target_key
 from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import Methods, unary_methods

@@ -27,10 +27,12 @@ from podraft.server.auth import tokens
 from podraft.server.auth.tokens import MEMBER, NODE
 from podraft.server.budgets.budget import Budgets, Exceeded, Role
 from podraft.server.join_port.link import CALLS_MAX, Link, LinkError
-from podraft.server.rpc import errors
+from podraft.server.registry import errors
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.rpc import statuses
 from podraft.server.rpc.admitting import refusal
-from podraft.server.rpc.errors import Code, Context, RefusedError
 from podraft.server.rpc.serving import ListenError, ServingCertificate
+from podraft.server.rpc.statuses import NUMBER_OF, Context
 from podraft.server.state.datastore import Datastore, StoreFailedError, StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
@@ -173,11 +175,11 @@ class JoinDoor:
             async with asyncio.timeout(_ANSWER_S_MAX):
                 answer.response = await function(knock.request, knock.peer)
         except TimeoutError:
-            answer.code, answer.message = Code.UNAVAILABLE.value[0], "it took too long; try again"
+            answer.code, answer.message = NUMBER_OF[Code.UNAVAILABLE], "it took too long; try again"
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             told = errors.translate(error)
-            answer.code = told.code.value[0]
-            answer.message, answer.details = errors.words(told)
+            answer.code = NUMBER_OF[told.code]
+            answer.message, answer.details = statuses.words(told)
         return answer
 
 

@@ -15,7 +15,7 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import TokenError, TokenFacts, TokenKind
-from podraft.server.rpc.errors import Code, RefusedError, invalid
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.state.datastore import Committed, Datastore, Delete, Put, Record, Transaction
 
 TOKENS_MAX: Final = 1000

@@ -18,7 +18,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.kinds import AnyKind
 from podraft.server.auth.authorize import Attributes, references, selected
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.registry.errors import Code, RefusedError
 
 if TYPE_CHECKING:
     from podraft.server.rpc.access import Caller

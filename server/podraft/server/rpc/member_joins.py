@@ -17,6 +17,7 @@ from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.replication.membership.administration import Administration
 from podraft.server.replication.membership.roster import (
     INCARNATION_BYTES,
@@ -24,7 +25,6 @@ from podraft.server.replication.membership.roster import (
     Roster,
     RosterError,
 )
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.members import (

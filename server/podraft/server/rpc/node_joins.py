@@ -25,8 +25,8 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenError
+from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc import keys
-from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.node_registry import NodeRegistry

@@ -28,12 +28,12 @@ from podraft.server.auth import authorize as rules
 from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.auth.node_records import NodeRecord
+from podraft.server.registry.errors import Code, RefusedError, invalid, located
 from podraft.server.rpc import binding, keys, requests, wire
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.entries import Entry, check_preconditions, check_same
-from podraft.server.rpc.errors import Code, RefusedError, invalid, located
 from podraft.server.rpc.extent import OBJECT_VALUES_MAX, check_extent
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.reads import described, not_found, target_key

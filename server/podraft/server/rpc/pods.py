@@ -14,10 +14,10 @@ from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import SCHEDULING, Attributes
 from podraft.server.auth.pki import Pki
+from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc import keys, reads
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.operations import Bind
 from podraft.server.rpc.relay import Relay

@@ -16,9 +16,9 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc import keys, wire
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.selection import Selection
 from podraft.server.rpc.slices import Work
 from podraft.server.state.datastore import Record

@@ -25,13 +25,14 @@ from podraft.server.auth.certificates import node_server_name
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Resource
-from podraft.server.rpc import errors, keys, reads
+from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.rpc import keys, reads, statuses
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, Context, RefusedError, invalid
 from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.services import parsed
+from podraft.server.rpc.statuses import CODE_OF, Context
 from podraft.server.state.datastore import Datastore
 
 _SERVICE: Final = node_agent_pb2.DESCRIPTOR.services_by_name["NodeAgentService"].full_name
@@ -98,10 +99,10 @@ class Relay:
             method: Any = channel.unary_stream(f"/{_SERVICE}/StreamLogs")
             with self._callers.live.held(caller, attributes, target.node):
                 await _pass_on(method(request.SerializeToString()), call, target)
-        except errors.CallerLeftError:
+        except statuses.CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
+            await statuses.abort(context, error)
 
     async def exec(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """Handle ``ExecPod``."""
@@ -110,10 +111,10 @@ class Relay:
             call = self._callers.gate.enter(context, caller.holder, Resource.STREAMS)
             first = await _first(call)
             await self._exec(first, requests, caller, call)
-        except errors.CallerLeftError:
+        except statuses.CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
+            await statuses.abort(context, error)
 
     async def _exec(
         self,
@@ -241,9 +242,9 @@ async def _pass_on(answers: Any, call: Call, target: Target) -> None:
             await call.send(response)
     except grpc.aio.AioRpcError as error:
         message = error.details() or error.code().name
-        if error.code() is Code.UNAVAILABLE:
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
             message = f'the agent of node "{target.node}" at {target.address} was lost: {message}'
-        raise RefusedError(error.code(), message) from None
+        raise RefusedError(CODE_OF[error.code()], message) from None
     finally:
         answers.cancel()
 

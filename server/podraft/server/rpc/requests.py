@@ -23,9 +23,9 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
 from podraft.server.kinds.metadata import MAX_GENERATED_BASE
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc import keys
 from podraft.server.rpc.access import Authorizer
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.results import Result
 from podraft.server.rpc.slices import Work

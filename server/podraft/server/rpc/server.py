@@ -42,6 +42,7 @@ from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.join_port import link
 from podraft.server.opened_store import OpenedStore
+from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.addresses import AddressRanges
@@ -50,7 +51,6 @@ from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService
 from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.diagnosis import DiagnosisService
-from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.history import HistoryService
 from podraft.server.rpc.join_door import JoinDoor, then

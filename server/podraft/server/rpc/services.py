@@ -20,12 +20,14 @@ from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
-from podraft.server.rpc import calls, errors, reads, selection, wire
+from podraft.server.registry import errors
+from podraft.server.registry.errors import RefusedError, invalid
+from podraft.server.rpc import calls, reads, selection, statuses, wire
 from podraft.server.rpc.access import Caller, Callers
 from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Context, RefusedError, invalid
 from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.rpc.statuses import Context
 from podraft.server.rpc.time_travel import PastReads
 from podraft.server.rpc.watches import WatchHub
 from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
@@ -65,7 +67,7 @@ def _unknown_method(callers: Callers) -> Handler:
             counts.add(refusal.code.name, time.monotonic() - started_s)
             if refusal.retry_s is not None:
                 await gate.pause(context)
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
 
     return grpc.stream_unary_rpc_method_handler(handle)
 
@@ -104,7 +106,7 @@ def _handler(
             counts.add(refusal.code.name, time.monotonic() - started_s)
             if refusal.retry_s is not None:
                 await gate.pause(context)
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
         counts.add("OK", time.monotonic() - started_s)
         return answer
 
@@ -306,12 +308,12 @@ class KindServices:
                     version = request.resource_version
                     async for response in self._hub.stream(wanted, version, work):
                         await call.send(response)
-            except errors.CallerLeftError:
+            except statuses.CallerLeftError:
                 return
             except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
                 refusal = errors.translate(error)
                 if refusal.retry_s is not None:
                     await gate.pause(context)
-                await errors.abort(context, refusal)
+                await statuses.abort(context, refusal)
 
         return watch

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, TypeVar
 
-from podraft.server.rpc.errors import Code, RefusedError
+from podraft.server.registry.errors import Code, RefusedError
 
 ResultT = TypeVar("ResultT")
 

@@ -16,10 +16,10 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from podraft.server.budgets.budget import Resource
-from podraft.server.rpc import errors
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.rpc import statuses
 from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
-from podraft.server.rpc.errors import Code, RefusedError
 from podraft.server.rpc.services import Methods
 
 _NOT_IMPLEMENTED: Final = frozenset({"/grpc.health.v1.Health/List"})
@@ -51,14 +51,14 @@ def within_budgets(callers: Callers, handlers: Methods) -> Methods:
         except RefusedError as refusal:
             if refusal.retry_s is not None:
                 await gate.pause(context)
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
 
     async def message(context: Any, resource: Resource) -> bytes:
         call = await enter(context, resource)
         try:
             return await call.receive()
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            await errors.abort(context, error)
+            await statuses.abort(context, error)
 
     def admitted(handler: Any) -> Any:
         async def one(_: object, context: Any) -> Any:
@@ -106,7 +106,7 @@ def _of_one(handler: Any) -> Any:
         try:
             request = _parsed(handler.request_deserializer, data)
         except RefusedError as refusal:
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
         return await behaviour(request, context)
 
     make: Callable[..., Any] = grpc.unary_unary_rpc_method_handler
@@ -127,7 +127,7 @@ def _stream_of_streams(handler: Any) -> Any:
             async for response in handler.stream_stream(requests(encoded), context):
                 yield response
         except RefusedError as refusal:
-            await errors.abort(context, refusal)
+            await statuses.abort(context, refusal)
 
     return grpc.stream_stream_rpc_method_handler(
         handle, response_serializer=handler.response_serializer

@@ -18,10 +18,10 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.auth.authorize import Attributes
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc import reads, selection, wire
 from podraft.server.rpc.access import Caller
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.secret_values import SecretHashes, values_are_current
 from podraft.server.rpc.slices import Turns, Work

@@ -17,9 +17,9 @@ from contextlib import aclosing
 from typing import Final
 
 from podraft.api.kinds import KINDS, AnyKind
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc import wire
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError, invalid
 from podraft.server.rpc.feed import Feed, FeedEvent, Watcher
 from podraft.server.rpc.freshness import newest_revision
 from podraft.server.rpc.selection import Selection

@@ -21,11 +21,11 @@ from functools import partial
 from typing import Final
 
 from podraft.api.violations import InvalidObjectError
+from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.rpc import requests
 from podraft.server.rpc.access import Authorizer
 from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.errors import Code, RefusedError, located
 from podraft.server.rpc.operations import Operation
 from podraft.server.rpc.planning import Plan, Planner, Reader, Surroundings
 from podraft.server.rpc.results import Result

@@ -1,21 +1,16 @@
-"""Refusals: what a caller is told, as a gRPC status with machine-readable details.
+"""Refusals: what a caller is told when a call is not carried out, whatever it came by.
 
-Owns: the table from our exceptions to status codes.  Invariants: a refusal says
-precisely what is wrong; an unexpected exception reaches the log with its
-traceback and the caller with an id only.
+Owns: the codes, and the table from the store's and the objects' exceptions to them.
+Invariants: a refusal says precisely what is wrong; an unexpected exception reaches the log with
+its traceback and the caller with an id only.
 """
 
 from __future__ import annotations
 
-import asyncio
+import enum
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any, NoReturn, TypeAlias
-
-import grpc
-from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2
 
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.server.state.datastore import (
@@ -30,12 +25,26 @@ from podraft.server.state.datastore import (
 
 _LOG = logging.getLogger(__name__)
 
-# gRPC refuses trailers above 8 KiB in sum; what is cut is still counted in the message.
-_DETAILS_BYTES_MAX = 4096
-_MESSAGE_CHARACTERS_MAX = 2048
 
-Code = grpc.StatusCode
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+class Code(enum.Enum):
+    """What kind of refusal it is; ``docs/architecture.md`` says what each asks of the caller."""
+
+    CANCELLED = enum.auto()
+    UNKNOWN = enum.auto()
+    INVALID_ARGUMENT = enum.auto()
+    UNAUTHENTICATED = enum.auto()
+    PERMISSION_DENIED = enum.auto()
+    NOT_FOUND = enum.auto()
+    ALREADY_EXISTS = enum.auto()
+    ABORTED = enum.auto()
+    FAILED_PRECONDITION = enum.auto()
+    OUT_OF_RANGE = enum.auto()
+    RESOURCE_EXHAUSTED = enum.auto()
+    DEADLINE_EXCEEDED = enum.auto()
+    UNAVAILABLE = enum.auto()
+    UNIMPLEMENTED = enum.auto()
+    INTERNAL = enum.auto()
+    DATA_LOSS = enum.auto()
 
 
 class RefusedError(Exception):
@@ -43,7 +52,7 @@ class RefusedError(Exception):
 
     def __init__(
         self,
-        code: grpc.StatusCode,
+        code: Code,
         message: str,
         violations: Sequence[Violation] = (),
         *,
@@ -55,23 +64,6 @@ class RefusedError(Exception):
         self.violations = tuple(violations)
         # After how long it may be tried again, if the caller was too many or too fast.
         self.retry_s = retry_s
-
-
-class CallerLeftError(Exception):
-    """The caller ended the call; there is nobody to answer."""
-
-
-async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> None:
-    """Send one message of a stream, as soon as the caller takes it.
-
-    Raises:
-        CallerLeftError: The call has ended.
-    """
-    try:
-        await context.write(response)
-    except grpc.aio.InternalError:
-        # What gRPC raises when the call was cancelled while a message was on its way.
-        raise CallerLeftError from None
 
 
 def invalid(field: str, description: str) -> RefusedError:
@@ -137,57 +129,3 @@ def translate(error: Exception) -> RefusedError:
             return RefusedError(
                 Code.INTERNAL, f"internal error {reference}; the server's log has the details"
             )
-
-
-def words(refusal: RefusedError) -> tuple[str, bytes]:
-    """Return what is told besides the code: a message, and an encoded Status or nothing."""
-    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
-    if not refusal.violations and refusal.retry_s is None:
-        return message, b""
-    status = status_pb2.Status(code=refusal.code.value[0], message=message)
-    detail = any_pb2.Any()
-    if refusal.retry_s is None:
-        detail.Pack(_bad_request(refusal.violations))
-    else:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(int(refusal.retry_s * 1000))
-        detail.Pack(retry)
-    status.details.append(detail)
-    return message, status.SerializeToString()
-
-
-async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
-    """End the call with the status that tells about ``error``."""
-    refusal = translate(error)
-    await abort_as(context, refusal.code, *words(refusal))
-
-
-async def abort_as(
-    context: grpc.aio.ServicerContext[Any, Any],
-    code: grpc.StatusCode,
-    message: str,
-    details: bytes = b"",
-) -> NoReturn:
-    """End the call with a code and what ``words`` returned."""
-    trailers: tuple[tuple[str, str | bytes], ...] = ()
-    if details:
-        trailers = (("grpc-status-details-bin", details),)
-    try:
-        await context.abort(code, message, trailers)
-    except grpc.aio.InternalError:
-        # There is nobody to tell it any more.
-        raise asyncio.CancelledError from None
-    raise AssertionError("an aborted call goes on")
-
-
-def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
-    request = error_details_pb2.BadRequest()
-    size = 0
-    for violation in violations:
-        size += len(violation.field.encode()) + len(violation.description.encode()) + 8
-        if size > _DETAILS_BYTES_MAX and request.field_violations:
-            break
-        request.field_violations.add(
-            field=violation.field[:1024], description=violation.description[:2048]
-        )
-    return request

@@ -1,0 +1,99 @@
+"""Refusals as gRPC statuses, with machine-readable details (``google.rpc``).
+
+Owns: the translation of the registry's codes, violations and retries.  Invariant: what is cut
+because gRPC bounds it is still counted in the message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, TypeAlias
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from podraft.api.violations import Violation
+from podraft.server.registry.errors import Code, RefusedError, translate
+
+# gRPC refuses trailers above 8 KiB in sum.
+_DETAILS_BYTES_MAX: Final = 4096
+_MESSAGE_CHARACTERS_MAX: Final = 2048
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+STATUS_OF: Final = {code: grpc.StatusCode[code.name] for code in Code}
+CODE_OF: Final = {status: code for code, status in STATUS_OF.items()}
+NUMBER_OF: Final[dict[Code, int]] = {code: STATUS_OF[code].value[0] for code in Code}
+
+
+class CallerLeftError(Exception):
+    """The caller ended the call; there is nobody to answer."""
+
+
+async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> None:
+    """Send one message of a stream, as soon as the caller takes it.
+
+    Raises:
+        CallerLeftError: The call has ended.
+    """
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError:
+        # What gRPC raises when the call was cancelled while a message was on its way.
+        raise CallerLeftError from None
+
+
+def words(refusal: RefusedError) -> tuple[str, bytes]:
+    """Return what is told besides the code: a message, and an encoded Status or nothing."""
+    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
+    if not refusal.violations and refusal.retry_s is None:
+        return message, b""
+    status = status_pb2.Status(code=NUMBER_OF[refusal.code], message=message)
+    detail = any_pb2.Any()
+    if refusal.retry_s is None:
+        detail.Pack(_bad_request(refusal.violations))
+    else:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(refusal.retry_s * 1000))
+        detail.Pack(retry)
+    status.details.append(detail)
+    return message, status.SerializeToString()
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    """End the call with the status that tells about ``error``."""
+    refusal = translate(error)
+    await abort_as(context, STATUS_OF[refusal.code], *words(refusal))
+
+
+async def abort_as(
+    context: grpc.aio.ServicerContext[Any, Any],
+    code: grpc.StatusCode,
+    message: str,
+    details: bytes = b"",
+) -> NoReturn:
+    """End the call with a code and what ``words`` returned."""
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+    if details:
+        trailers = (("grpc-status-details-bin", details),)
+    try:
+        await context.abort(code, message, trailers)
+    except grpc.aio.InternalError:
+        # There is nobody to tell it any more.
+        raise asyncio.CancelledError from None
+    raise AssertionError("an aborted call goes on")
+
+
+def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
+    request = error_details_pb2.BadRequest()
+    size = 0
+    for violation in violations:
+        size += len(violation.field.encode()) + len(violation.description.encode()) + 8
+        if size > _DETAILS_BYTES_MAX and request.field_violations:
+            break
+        request.field_violations.add(
+            field=violation.field[:1024], description=violation.description[:2048]
+        )
+    return request
