@@ -36,9 +36,9 @@ from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.client_configs import ClientConfigs, config_path, with_port
 from podraft.server.lost_state import check_state_is_there
 from podraft.server.opened_store import OpenedStore
+from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_datastore import RaftDatastore
-from podraft.server.rpc.addresses import AddressRanges
 from podraft.server.rpc.members import LookAtGroup
 from podraft.server.rpc.server import ApiOptions, ApiServer
 from podraft.server.rpc.serving import ListenError

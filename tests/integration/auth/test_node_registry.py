@@ -13,8 +13,8 @@ from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.identity import parsed
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.recognition import Proof, recognized
+from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.state.datastore import Datastore, Delete, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from support.attackers import node_pair

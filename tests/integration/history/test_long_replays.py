@@ -8,11 +8,11 @@ from pathlib import Path
 
 from podraft.api import kinds
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
-from podraft.server.rpc import wire
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.selection import parse
-from podraft.server.rpc.slices import OverBudgetError, Turns
-from podraft.server.rpc.watches import WatchHub
+from podraft.server.registry import encoding
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.selection import parse
+from podraft.server.registry.slices import OverBudgetError, Turns
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from support.api_objects import example
@@ -25,7 +25,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
         store = await EmbeddedDatastore.open(tmp_path)
         for number in range(CHANGES):
             made = example(kinds.CONFIG_MAP, "a", labels={"number": str(number)})
-            put = Put(b"configmaps/default/a", wire.encode_object(made))
+            put = Put(b"configmaps/default/a", encoding.encode_object(made))
             await store.transact(Transaction((), (put,)))
         hub = WatchHub(store, DecodedObjects())
         hub.start()
@@ -42,7 +42,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
                             revision = int(event.object.metadata.resource_version)
                             assert revision >= reached
                             reached = revision
-                            if event.type != wire.BOOKMARK:
+                            if event.type != encoding.BOOKMARK:
                                 seen.append(revision)
                         if reached == CHANGES:
                             break

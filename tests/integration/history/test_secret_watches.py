@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from podraft.api import kinds
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.secret_values import SecretHashes
-from podraft.server.rpc.slices import Turns
-from podraft.server.rpc.time_travel import PastReads
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.past.secret_values import SecretHashes
+from podraft.server.registry.past.time_travel import PastReads
+from podraft.server.registry.slices import Turns
 from podraft.server.state.datastore import Put, RevisionCompactedError, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions, wall_clock_ms

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from podraft.api.kinds import CONFIG_MAP
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.selection import parse
-from podraft.server.rpc.slices import Turns
-from podraft.server.rpc.watches import WatchHub
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.selection import parse
+from podraft.server.registry.slices import Turns
 from podraft.server.state.datastore import Committed, Put, Transaction
 from support.raft_cluster import RaftCluster
 

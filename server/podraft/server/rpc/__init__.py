@@ -1,6 +1,1 @@
-"""The API server's gRPC surface: one generic implementation for all kinds.
-
-Reads hand out the stored bytes untouched; writes are planned as one transaction
-(`planning`), carried out with bounded retries (`writes`); watches share one
-feed per kind (`watches`).
-"""
+"""The API server's gRPC surface: it translates to the registry, which knows what the API means."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from podraft.client.serving.incoming import Connections
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
+from podraft.server.registry.access.callers import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.statuses import Context
 from podraft.server.rpc.statuses import send as send_message
@@ -97,7 +98,7 @@ class Call:
         """
         wait = self.holder.charge(1 + request_bytes // _BYTES_PER_COST, self._gate.now_s())
         if isinstance(wait, Exceeded):
-            raise refusal(self.holder, wait)
+            raise over_budget(self.holder, wait)
         if wait:
             await asyncio.sleep(wait)
 
@@ -199,10 +200,10 @@ class Gate:
             exceeded = holder.too_many_connections()
             if holder.used[Resource.CONNECTIONS] > exceeded.limit + _CONNECTIONS_TOLERATED:
                 self.end(call.peer)
-            raise refusal(holder, exceeded)
+            raise over_budget(holder, exceeded)
         refused = holder.take(resource)
         if refused is not None:
-            raise refusal(holder, refused)
+            raise over_budget(holder, refused)
         # The stubs of gRPC's versions differ in how they call this type.
         end: Any = call.end
         context.add_done_callback(end)
@@ -252,7 +253,7 @@ class Gate:
             else:
                 self._forget(waiting, holder, queues)
             if isinstance(error, TimeoutError):
-                raise refusal(holder, exceeded) from None
+                raise over_budget(holder, exceeded) from None
             raise
 
     def give_back(self, holder: Holder, resource: Resource, amount: int) -> None:
@@ -297,9 +298,3 @@ class Gate:
             if call.stands_still(size, now_s, wanted=call.holder.role in wanted)
         }:
             self.end(peer)
-
-
-def refusal(holder: Holder, exceeded: Exceeded) -> RefusedError:
-    """Return what the caller is told; it counts."""
-    holder.refused(exceeded.resource)
-    return RefusedError(Code.RESOURCE_EXHAUSTED, str(exceeded), retry_s=exceeded.retry_s)

@@ -25,14 +25,15 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenFacts
-from podraft.server.registry import errors
+from podraft.server.registry import encoding, errors
+from podraft.server.registry.access import join_tokens
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import join_tokens, wire
-from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.operations import of_write
+from podraft.server.registry.writes.operations import of_write
+from podraft.server.registry.writes.writer import Outcome, Writer
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.services import Methods, unary_methods
-from podraft.server.rpc.writes import Outcome, Writer
 from podraft.server.state.datastore import Datastore
 
 WRITES_MAX: Final = 5000
@@ -99,7 +100,7 @@ def _commit_response(outcome: Outcome, *, omit_objects: bool) -> bytes:
     parts = [head]
     for index, result in enumerate(outcome.results):
         type_url = _TYPE_URL + result.kind.message.DESCRIPTOR.full_name
-        parts.append(wire.encode_any(2, type_url, outcome.encoded(index)))
+        parts.append(encoding.encode_any(2, type_url, outcome.encoded(index)))
     return b"".join(parts)
 
 

@@ -14,8 +14,9 @@ from podraft.api.cluster.v1 import diagnosis_pb2
 from podraft.server.auth.authorize import DIAGNOSIS, Attributes
 from podraft.server.budgets.budget import Use
 from podraft.server.diagnosis.diagnose import Patient, certificate_diagnosis, diagnose
+from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc.access import Caller, Callers
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.services import Methods, unary_methods
 
 _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"

@@ -16,13 +16,14 @@ from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
+from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.reads import target_key
-from podraft.server.rpc.secret_values import SecretHashes
+from podraft.server.registry.past.secret_values import SecretHashes
+from podraft.server.registry.past.time_travel import Moments, check_may_look_back, too_old
+from podraft.server.registry.reads.pages import target_key
+from podraft.server.registry.slices import Turns
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.services import Methods, unary_methods
-from podraft.server.rpc.slices import Turns
-from podraft.server.rpc.time_travel import Moments, check_may_look_back, too_old
 from podraft.server.state.datastore import Event, RevisionCompactedError
 from podraft.server.state.past import ChangeTooLargeError, Kept, Version
 

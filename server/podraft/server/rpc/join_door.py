@@ -28,9 +28,9 @@ from podraft.server.auth.tokens import MEMBER, NODE
 from podraft.server.budgets.budget import Budgets, Exceeded, Role
 from podraft.server.join_port.link import CALLS_MAX, Link, LinkError
 from podraft.server.registry import errors
+from podraft.server.registry.access.callers import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc import statuses
-from podraft.server.rpc.admitting import refusal
 from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.rpc.statuses import NUMBER_OF, Context
 from podraft.server.state.datastore import Datastore, StoreFailedError, StoreUnavailableError
@@ -167,7 +167,7 @@ class JoinDoor:
             # Counted here, too: the port's process may be anybody's by now.
             wait = self._holder.charge(1, time.monotonic())
             if isinstance(wait, Exceeded):
-                raise refusal(self._holder, wait)
+                raise over_budget(self._holder, wait)
             await asyncio.sleep(wait)
             function = self._answers.get(knock.method)
             if function is None:

@@ -17,6 +17,7 @@ from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
+from podraft.server.registry.access.join_tokens import checked_token
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.replication.membership.administration import Administration
 from podraft.server.replication.membership.roster import (
@@ -26,7 +27,6 @@ from podraft.server.replication.membership.roster import (
     RosterError,
 )
 from podraft.server.rpc.failed_joins import FailedJoins
-from podraft.server.rpc.join_tokens import checked_token
 from podraft.server.rpc.members import (
     LookAtGroup,
     carried_out,

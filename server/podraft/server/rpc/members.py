@@ -15,13 +15,14 @@ from podraft.server.auth import tokens
 from podraft.server.auth.authorize import MEMBERS, Attributes, Verb
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.raft.entries import NOBODY
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.join_tokens import check_lifetime, create_join_token
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.replication.membership.administration import Administration
 from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.membership.group_leading import ChangeNotAllowedError
 from podraft.server.replication.membership.roster import MEMBER_NAME
-from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.join_tokens import check_lifetime, create_join_token
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.services import Methods, unary_methods
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
 

@@ -25,11 +25,11 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenError
+from podraft.server.registry import keys
+from podraft.server.registry.access.join_tokens import checked_token
+from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc import keys
 from podraft.server.rpc.failed_joins import FailedJoins
-from podraft.server.rpc.join_tokens import checked_token
-from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.services import parsed
 from podraft.server.state.datastore import (
     Committed,

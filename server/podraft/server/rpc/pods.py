@@ -14,16 +14,18 @@ from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import SCHEDULING, Attributes
 from podraft.server.auth.pki import Pki
+from podraft.server.registry import keys
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc import keys, reads
-from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.operations import Bind
+from podraft.server.registry.past.time_travel import PastReads
+from podraft.server.registry.reads import pages
+from podraft.server.registry.writes.operations import Bind
+from podraft.server.registry.writes.writer import Writer
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.relay import Relay
 from podraft.server.rpc.services import Methods, unary_methods
-from podraft.server.rpc.time_travel import PastReads
-from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 
 
@@ -84,14 +86,14 @@ class PodMethods:
                 keys.of_scheduling_record(namespace, name), request.at, caller
             )
             if value is None:
-                what = reads.described(kinds.POD, namespace, name)
+                what = pages.described(kinds.POD, namespace, name)
                 raise RefusedError(
                     Code.NOT_FOUND, f"{what} had no scheduling record at {request.at}"
                 )
             return value
-        await reads.get(self._datastore, kinds.POD, namespace, name)
+        await pages.get(self._datastore, kinds.POD, namespace, name)
         record = await self._datastore.get(keys.of_scheduling_record(namespace, name))
         if record is None:
-            what = reads.described(kinds.POD, namespace, name)
+            what = pages.described(kinds.POD, namespace, name)
             raise RefusedError(Code.NOT_FOUND, f"{what} has not been scheduled yet")
         return record.value

@@ -25,12 +25,15 @@ from podraft.server.auth.certificates import node_server_name
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Resource
+from podraft.server.registry import keys
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import keys, reads, statuses
-from podraft.server.rpc.access import Caller, Callers
+from podraft.server.registry.reads import pages
+from podraft.server.rpc import statuses
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.node_registry import NodeRegistry
 from podraft.server.rpc.services import parsed
 from podraft.server.rpc.statuses import CODE_OF, Context
 from podraft.server.state.datastore import Datastore
@@ -150,9 +153,9 @@ class Relay:
         Raises:
             RefusedError: It is nowhere (yet), or the node has not said where its agent is.
         """
-        record = await reads.get(self._datastore, kinds.POD, namespace, name)
+        record = await pages.get(self._datastore, kinds.POD, namespace, name)
         pod: Pod = self._decoded.get(kinds.POD, record.key, record.mod_revision, record.value)
-        what = reads.described(kinds.POD, namespace, name)
+        what = pages.described(kinds.POD, namespace, name)
         container = _container(pod, container, what)
         node_name = pod.spec.node_name
         if not node_name:

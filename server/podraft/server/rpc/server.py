@@ -42,14 +42,23 @@ from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.join_port import link
 from podraft.server.opened_store import OpenedStore
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.node_pods import NodePods
+from podraft.server.registry.cache.watches import WatchHub
 from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.past.secret_values import SecretHashes
+from podraft.server.registry.past.time_travel import PastReads
+from podraft.server.registry.slices import Turns
+from podraft.server.registry.writes.claims import AddressRanges
+from podraft.server.registry.writes.operations import Create
+from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
-from podraft.server.rpc.access import Caller, Callers
-from podraft.server.rpc.addresses import AddressRanges
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Gate
 from podraft.server.rpc.backups import BackupService
 from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService
-from podraft.server.rpc.decoded import DecodedObjects
 from podraft.server.rpc.diagnosis import DiagnosisService
 from podraft.server.rpc.failed_joins import FailedJoins
 from podraft.server.rpc.history import HistoryService
@@ -57,18 +66,10 @@ from podraft.server.rpc.join_door import JoinDoor, then
 from podraft.server.rpc.member_joins import MemberJoins
 from podraft.server.rpc.members import LookAtGroup, MemberService
 from podraft.server.rpc.node_joins import NodeJoins
-from podraft.server.rpc.node_pods import NodePods
-from podraft.server.rpc.node_registry import NodeRegistry
-from podraft.server.rpc.operations import Create
 from podraft.server.rpc.pods import PodMethods
-from podraft.server.rpc.secret_values import SecretHashes
 from podraft.server.rpc.services import KindServices, MethodTable
 from podraft.server.rpc.serving import ListenError, ServingCertificate
-from podraft.server.rpc.slices import Turns
 from podraft.server.rpc.standard_services import standard_methods, within_budgets
-from podraft.server.rpc.time_travel import PastReads
-from podraft.server.rpc.watches import WatchHub
-from podraft.server.rpc.writes import Writer
 from podraft.server.store.measurements import StoreMeasurements
 
 _LOG = logging.getLogger(__name__)

@@ -20,22 +20,24 @@ from podraft.api.kinds import KINDS, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
-from podraft.server.registry import errors
+from podraft.server.registry import encoding, errors, selection
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.encoded_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.registry.errors import RefusedError, invalid
-from podraft.server.rpc import calls, reads, selection, statuses, wire
-from podraft.server.rpc.access import Caller, Callers
+from podraft.server.registry.past.time_travel import PastReads
+from podraft.server.registry.reads import pages
+from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.writer import Writer
+from podraft.server.rpc import calls, statuses
+from podraft.server.rpc.access import Callers
 from podraft.server.rpc.admitting import Call
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.rpc.statuses import Context
-from podraft.server.rpc.time_travel import PastReads
-from podraft.server.rpc.watches import WatchHub
-from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
-from podraft.server.rpc.writes import Writer
 from podraft.server.state.datastore import Datastore
 from podraft.server.state.reads import Reads
 
-Answer: TypeAlias = "bytes | wire.Parts | wire.Costly"
+Answer: TypeAlias = "bytes | encoding.Parts | encoding.Costly"
 Unary: TypeAlias = "Callable[[Any, Caller], Awaitable[Answer]]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Methods: TypeAlias = "dict[str, Handler]"
@@ -115,10 +117,10 @@ def _handler(
 
 async def _composed(answer: Answer, call: Call) -> bytes:
     """Return an answer's bytes, when there is room for them."""
-    if isinstance(answer, wire.Costly):
+    if isinstance(answer, encoding.Costly):
         await call.hold(Resource.PAST)
         answer = await answer.make()
-    if isinstance(answer, wire.Parts):
+    if isinstance(answer, encoding.Parts):
         await call.make_room(answer.size)
         return answer.joined()
     await call.make_room(len(answer))
@@ -251,15 +253,15 @@ class KindServices:
                 return await self._past.get(kind, request, caller)
             store = self._reads(stale=request.allow_stale)
             if caller.unrestricted:
-                return (await reads.get(store, kind, namespace, name)).value
-            key = reads.target_key(kind, namespace, name)
+                return (await pages.get(store, kind, namespace, name)).value
+            key = pages.target_key(kind, namespace, name)
             record = await store.get(key)
             stored = None
             if record is not None:
                 stored = self._decoded.get(kind, key, record.mod_revision, record.value)
             caller(Attributes("get", kind, namespace, name, stored=stored))
             if record is None:
-                raise reads.not_found(kind, namespace, name)
+                raise pages.not_found(kind, namespace, name)
             return record.value
 
         return get
@@ -275,11 +277,11 @@ class KindServices:
             # A later page of Secrets is of an older revision, too.
             later = request.continue_token and kind is kinds.SECRET
             if request.at or request.hash_secret_values or later:
-                return wire.Costly(partial(self._past.page, wanted, request, caller))
+                return encoding.Costly(partial(self._past.page, wanted, request, caller))
             store = self._reads(stale=request.allow_stale)
-            key = reads.list_key(self._past.cluster_key, caller.author, kind, request)
+            key = pages.list_key(self._past.cluster_key, caller.author, kind, request)
             work = self._past.turns.work(caller.author)
-            return await reads.list_encoded(store, self._decoded, wanted, request, key, work)
+            return await pages.list_encoded(store, self._decoded, wanted, request, key, work)
 
         return list_
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
+from podraft.server.registry import encoding
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import wire
-from podraft.server.rpc.extent import OBJECT_BYTES_MAX, too_large
-from podraft.server.rpc.reads import described
+from podraft.server.registry.reads.pages import described
+from podraft.server.registry.writes.extent import OBJECT_BYTES_MAX, too_large
 from podraft.server.state.datastore import Record
 
 
@@ -37,7 +37,7 @@ class Entry:
         Raises:
             InvalidObjectError: It is too large.
         """
-        self.value = wire.encode_object(message)
+        self.value = encoding.encode_object(message)
         if len(self.value) > OBJECT_BYTES_MAX:
             raise too_large(len(self.value))
         if self.record is not None:

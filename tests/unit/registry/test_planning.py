@@ -15,12 +15,12 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import RefusedError
-from podraft.server.rpc.addresses import AddressRanges
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.operations import Create, Operation, Patch, Remove, Update
-from podraft.server.rpc.planning import Planner, Surroundings
-from podraft.server.rpc.slices import Turns
+from podraft.server.registry.slices import Turns
+from podraft.server.registry.writes.claims import AddressRanges
+from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.planning import Planner, Surroundings
 from podraft.server.state.datastore import Page, Put, Record
 from support.api_objects import example
 

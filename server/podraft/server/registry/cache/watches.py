@@ -17,13 +17,13 @@ from contextlib import aclosing
 from typing import Final
 
 from podraft.api.kinds import KINDS, AnyKind
+from podraft.server.registry import encoding
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.feed import Feed, FeedEvent, Watcher
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import wire
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.feed import Feed, FeedEvent, Watcher
-from podraft.server.rpc.freshness import newest_revision
-from podraft.server.rpc.selection import Selection
-from podraft.server.rpc.slices import OverBudgetError, Work
+from podraft.server.registry.freshness import newest_revision
+from podraft.server.registry.selection import Selection
+from podraft.server.registry.slices import OverBudgetError, Work
 from podraft.server.state.datastore import (
     Datastore,
     EventBatch,
@@ -100,7 +100,7 @@ class WatchHub:
                             yield response
                         start = reached
                 except OverBudgetError:
-                    yield wire.encode_bookmark(start)
+                    yield encoding.encode_bookmark(start)
                     raise
             if self._closing is not None:
                 raise self._closing
@@ -129,8 +129,8 @@ class WatchHub:
         records = await selection.filter(page.records, self._decoded, work)
         # Each is encoded when the client has taken those before: until then the stored bytes,
         # which all share, are all that a slow client costs.
-        initial = (wire.encode_event(wire.ADDED, record.value) for record in records)
-        bookmark = wire.encode_bookmark(page.revision)
+        initial = (encoding.encode_event(encoding.ADDED, record.value) for record in records)
+        bookmark = encoding.encode_bookmark(page.revision)
         return page.revision, _responses(itertools.chain(initial, (bookmark,)))
 
     async def _missed(
@@ -191,7 +191,7 @@ class WatchHub:
             await asyncio.sleep(_BOOKMARK_AFTER_S / 3)
             now_s = time.monotonic()
             for feed in self._feeds.values():
-                bookmark = wire.encode_bookmark(feed.revision)
+                bookmark = encoding.encode_bookmark(feed.revision)
                 for watcher in feed.watchers():
                     is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
                     if is_idle and feed.revision > watcher.start:

@@ -18,9 +18,9 @@ from typing import Any, Final, TypeAlias
 
 from podraft.api import selectors
 from podraft.api.kinds import AnyKind
-from podraft.server.rpc import keys, wire
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.selection import Selection
+from podraft.server.registry import encoding, keys
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.selection import Selection
 from podraft.server.state.datastore import Event, EventBatch, SlowWatcherError
 from podraft.server.state.revisions import revision_suffix
 
@@ -88,19 +88,19 @@ class FeedEvent:
             was = was and selection.matches(self.before)
             is_now = is_now and selection.matches(self.after)
         if is_now:
-            return self._encode(wire.MODIFIED if was else wire.ADDED)
-        return self._encode(wire.DELETED) if was else None
+            return self._encode(encoding.MODIFIED if was else encoding.ADDED)
+        return self._encode(encoding.DELETED) if was else None
 
     def _encode(self, event_type: int) -> bytes:
         encoded = self._encoded.get(event_type)
         if encoded is None:
             event = self.event
-            if event_type == wire.DELETED:
+            if event_type == encoding.DELETED:
                 last = event.previous.value if event.previous is not None else b""
                 value = last + revision_suffix(event.revision)
             else:
                 value = event.value or b""
-            encoded = self._encoded[event_type] = wire.encode_event(event_type, value)
+            encoded = self._encoded[event_type] = encoding.encode_event(event_type, value)
         return encoded
 
     def places(self, fields: Iterable[str]) -> Iterator[Place]:

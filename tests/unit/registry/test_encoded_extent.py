@@ -7,7 +7,7 @@ import pytest
 from podraft.api import kinds
 from podraft.api.cluster.v1.commit_pb2 import CommitRequest
 from podraft.api.kinds import AnyKind
-from podraft.server.rpc.wire_extent import has_too_many_fields
+from podraft.server.registry.encoded_extent import has_too_many_fields
 from support.api_objects import example
 
 

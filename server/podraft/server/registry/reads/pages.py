@@ -16,11 +16,11 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.server.registry import encoding, keys
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import keys, wire
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.selection import Selection
-from podraft.server.rpc.slices import Work
+from podraft.server.registry.selection import Selection
+from podraft.server.registry.slices import Work
 from podraft.server.state.datastore import Record
 from podraft.server.state.reads import Reads
 
@@ -130,10 +130,10 @@ async def list_encoded(
     request: requests_pb2.ListRequest,
     key: bytes,
     work: Work,
-) -> wire.Parts:
+) -> encoding.Parts:
     """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
     records, metadata = await list_page(datastore, decoded, selection, request, key, work)
-    return wire.encode_list([record.value for record in records], metadata)
+    return encoding.encode_list([record.value for record in records], metadata)
 
 
 async def list_page(

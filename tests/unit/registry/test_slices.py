@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from podraft.server.rpc.slices import OverBudgetError, Turns, Work
+from podraft.server.registry.slices import OverBudgetError, Turns, Work
 
 
 def burn(work: Work) -> None:

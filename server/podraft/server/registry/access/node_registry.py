@@ -19,8 +19,8 @@ from podraft.api.violations import Violation
 from podraft.server.auth import node_records
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.recognition import Proof
+from podraft.server.registry import keys
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc import keys
 from podraft.server.state.datastore import (
     Committed,
     Datastore,

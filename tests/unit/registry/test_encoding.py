@@ -9,9 +9,9 @@ from podraft.api.cluster.v1.commit_pb2 import CommitResponse
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.api.core.v1.config_pb2 import ConfigMap, ConfigMapList
 from podraft.api.meta.v1.meta_pb2 import ListMeta, ObjectMeta
+from podraft.server.registry import encoding
 from podraft.server.registry.errors import RefusedError
-from podraft.server.rpc import wire
-from podraft.server.rpc.reads import Continuation
+from podraft.server.registry.reads.pages import Continuation
 from podraft.server.state.revisions import revision_suffix
 
 texts = st.text(max_size=300)
@@ -31,14 +31,15 @@ def test_a_list_of_stored_values_is_the_list_of_their_objects(items, revision):
         message.metadata.resource_version = str(written)
         expected.append(message)
     metadata = ListMeta(resource_version=str(revision))
-    decoded = ConfigMapList.FromString(wire.encode_list(values, metadata).joined())
+    decoded = ConfigMapList.FromString(encoding.encode_list(values, metadata).joined())
     assert decoded == ConfigMapList(metadata=metadata, items=expected)
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3, 4]), texts), max_size=5))
 def test_encoded_events_join_to_one_response(events):
     data = b"".join(
-        wire.encode_event(kind, config_map(name, "x").SerializeToString()) for kind, name in events
+        encoding.encode_event(kind, config_map(name, "x").SerializeToString())
+        for kind, name in events
     )
     decoded = WatchConfigMapsResponse.FromString(data)
     assert [(e.type, e.object) for e in decoded.events] == [
@@ -48,8 +49,8 @@ def test_encoded_events_join_to_one_response(events):
 
 @given(revisions)
 def test_a_bookmark_carries_its_revision(revision):
-    (event,) = WatchConfigMapsResponse.FromString(wire.encode_bookmark(revision)).events
-    assert event.type == wire.BOOKMARK
+    (event,) = WatchConfigMapsResponse.FromString(encoding.encode_bookmark(revision)).events
+    assert event.type == encoding.BOOKMARK
     assert event.object == ConfigMap(metadata=ObjectMeta(resource_version=str(revision)))
 
 
@@ -58,7 +59,7 @@ def test_an_encoded_any_unpacks(data):
     message = config_map("a", data)
     packed = Any()
     packed.Pack(message)
-    encoded = wire.encode_any(2, packed.type_url, message.SerializeToString())
+    encoded = encoding.encode_any(2, packed.type_url, message.SerializeToString())
     (found,) = CommitResponse.FromString(encoded).objects
     unpacked = ConfigMap()
     assert found.Unpack(unpacked)
@@ -67,7 +68,7 @@ def test_an_encoded_any_unpacks(data):
 
 @given(st.integers(0, 2**64 - 1))
 def test_varints_have_seven_bits_a_byte(number):
-    encoded = wire.varint(number)
+    encoded = encoding.varint(number)
     assert sum((byte & 0x7F) << 7 * index for index, byte in enumerate(encoded)) == number
     assert [byte > 0x7F for byte in encoded] == [True] * (len(encoded) - 1) + [False]
 

@@ -8,10 +8,10 @@ import pytest
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.core.v1.pod_service_pb2 import WatchPodsResponse
-from podraft.server.rpc import feed as feeds
-from podraft.server.rpc import selection
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.feed import Feed, Watcher
+from podraft.server.registry import selection
+from podraft.server.registry.cache import feed as feeds
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.feed import Feed, Watcher
 from podraft.server.state.datastore import Event, EventBatch, Record, SlowWatcherError
 from podraft.server.state.revisions import revision_suffix
 

@@ -18,13 +18,14 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.auth.authorize import Attributes
+from podraft.server.registry import encoding, selection
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import reads, selection, wire
-from podraft.server.rpc.access import Caller
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.freshness import newest_revision
-from podraft.server.rpc.secret_values import SecretHashes, values_are_current
-from podraft.server.rpc.slices import Turns, Work
+from podraft.server.registry.freshness import newest_revision
+from podraft.server.registry.past.secret_values import SecretHashes, values_are_current
+from podraft.server.registry.reads import pages
+from podraft.server.registry.slices import Turns, Work
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
 from podraft.server.state.past import BeforeHistoryError, Kept, Past
 
@@ -177,10 +178,10 @@ class PastReads:
             RefusedError: The caller, the moment or the object's values do not allow it.
         """
         check_may_look_back(caller)
-        key = reads.target_key(kind, request.namespace, request.name)
+        key = pages.target_key(kind, request.namespace, request.name)
         record = await self._record(key, await self.moments.revision(request.at))
         if record is None:
-            missing = reads.not_found(kind, request.namespace, request.name)
+            missing = pages.not_found(kind, request.namespace, request.name)
             when = f" at {request.at}" if request.at else ""
             raise RefusedError(missing.code, f"{missing.message}{when}")
         if kind is kinds.SECRET:
@@ -199,7 +200,7 @@ class PastReads:
         wanted: selection.Selection,
         request: requests_pb2.ListRequest,
         caller: Caller,
-    ) -> wire.Parts:
+    ) -> encoding.Parts:
         """Return one page of objects at the request's moment, as an encoded list.
 
         Raises:
@@ -210,16 +211,16 @@ class PastReads:
             check_may_look_back(caller, "list")
             if not request.continue_token:
                 revision = await self.moments.revision(request.at)
-        key = reads.list_key(self.cluster_key, caller.author, wanted.kind, request)
+        key = pages.list_key(self.cluster_key, caller.author, wanted.kind, request)
         work = self.turns.work(caller.author)
-        records, metadata = await reads.list_page(
+        records, metadata = await pages.list_page(
             self._datastore, self._decoded, wanted, request, key, work, revision
         )
         if wanted.kind is kinds.SECRET:
             values = await self._told(records, work, hidden=request.hash_secret_values)
         else:
             values = [record.value for record in records]
-        return wire.encode_list(values, metadata)
+        return encoding.encode_list(values, metadata)
 
     async def check_resume(self, kind: AnyKind, resource_version: str) -> None:
         """Check that a watch of Secrets does not begin where it would replay former values.
@@ -267,7 +268,7 @@ class PastReads:
 
 def _not_told(key: bytes, *, gone: bool) -> RefusedError:
     _, namespace, name = key.decode().split("/", 2)
-    what = reads.described(kinds.SECRET, namespace, name)
+    what = pages.described(kinds.SECRET, namespace, name)
     why = "it has been deleted since" if gone else "its values have changed since"
     return RefusedError(
         Code.PERMISSION_DENIED,

@@ -28,17 +28,18 @@ from podraft.server.auth import authorize as rules
 from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.auth.node_records import NodeRecord
+from podraft.server.registry import encoding, keys
+from podraft.server.registry.access.callers import Authorizer
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, invalid, located
-from podraft.server.rpc import binding, keys, requests, wire
-from podraft.server.rpc.access import Authorizer
-from podraft.server.rpc.addresses import AddressClaims, AddressRanges, RangeReader
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.entries import Entry, check_preconditions, check_same
-from podraft.server.rpc.extent import OBJECT_VALUES_MAX, check_extent
-from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
-from podraft.server.rpc.reads import described, not_found, target_key
-from podraft.server.rpc.results import Result
-from podraft.server.rpc.slices import Work
+from podraft.server.registry.reads.pages import described, not_found, target_key
+from podraft.server.registry.slices import Work
+from podraft.server.registry.writes import binding, repeats
+from podraft.server.registry.writes.claims import AddressClaims, AddressRanges, RangeReader
+from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
+from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
+from podraft.server.registry.writes.operations import Bind, Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
 
 ResultT = TypeVar("ResultT")
@@ -86,7 +87,7 @@ class Planner:
         around: Surroundings,
         authorize: Authorizer,
         work: Work,
-        call: requests.Call = requests.WITHOUT_ID,
+        call: repeats.Call = repeats.WITHOUT_ID,
     ) -> None:
         self._reader = reader
         self._call = call
@@ -212,13 +213,13 @@ class Planner:
 
     def _suffix(self, index: int, attempt: int) -> str:
         if self._call.request:
-            return requests.suffix(self._call.request, index, attempt)
+            return repeats.suffix(self._call.request, index, attempt)
         return self._around.new_suffix()
 
     async def _create(self, operation: Create, index: int) -> Result:
         kind, proposed, around = operation.kind, operation.object, self._around
         size = check_extent(proposed)
-        for attempt in range(requests.NAME_ATTEMPTS_MAX):
+        for attempt in range(repeats.NAME_ATTEMPTS_MAX):
             prepare = partial(
                 rooms.prepare_create,
                 kind,
@@ -341,7 +342,7 @@ class Planner:
         if kind is kinds.NODE and await self._never_registered(request.name):
             self._revoke(request.name)
             node = Node(metadata=meta_pb2.ObjectMeta(name=request.name))
-            return Result(kind, wire.encode_object(node), written=True)
+            return Result(kind, encoding.encode_object(node), written=True)
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
         check_preconditions(entry, options.preconditions)

@@ -23,12 +23,12 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
 from podraft.server.kinds.metadata import MAX_GENERATED_BASE
+from podraft.server.registry import keys
+from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.rpc import keys
-from podraft.server.rpc.access import Authorizer
-from podraft.server.rpc.operations import Bind, Create, Operation, Patch, Remove, Update
-from podraft.server.rpc.results import Result
-from podraft.server.rpc.slices import Work
+from podraft.server.registry.slices import Work
+from podraft.server.registry.writes.operations import Bind, Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Datastore, Record, Repeated, RevisionCompactedError
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 from podraft.server.state.revisions import revision_suffix

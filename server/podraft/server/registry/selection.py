@@ -14,10 +14,10 @@ from typing import Any, Final
 from podraft.api import selectors
 from podraft.api.kinds import AnyKind
 from podraft.api.selectors import FieldSelector, LabelSelector
+from podraft.server.registry import keys
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import invalid
-from podraft.server.rpc import keys
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.slices import Work
+from podraft.server.registry.slices import Work
 from podraft.server.state.datastore import Record
 
 # Some objects: a fraction of a millisecond.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.feed import Feed, FeedEvent
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.feed import Feed, FeedEvent
 from podraft.server.state.datastore import Datastore
 
 

@@ -18,8 +18,8 @@ from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
+from podraft.server.registry.encoded_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.registry.errors import invalid
-from podraft.server.rpc.wire_extent import FIELDS_MAX, has_too_many_fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from podraft.server.auth.authorize import Attributes, references, selected
 from podraft.server.registry.errors import Code, RefusedError
 
 if TYPE_CHECKING:
-    from podraft.server.rpc.access import Caller
+    from podraft.server.registry.access.callers import Caller
 
 _LOOK_EVERY_S: Final = 1.0
 _CONFIGURATION: Final = (kinds.CONFIG_MAP, kinds.SECRET)

@@ -21,15 +21,15 @@ from functools import partial
 from typing import Final
 
 from podraft.api.violations import InvalidObjectError
+from podraft.server.registry.access.callers import Authorizer
+from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, located
-from podraft.server.rpc import requests
-from podraft.server.rpc.access import Authorizer
-from podraft.server.rpc.addresses import AddressRanges
-from podraft.server.rpc.decoded import DecodedObjects
-from podraft.server.rpc.operations import Operation
-from podraft.server.rpc.planning import Plan, Planner, Reader, Surroundings
-from podraft.server.rpc.results import Result
-from podraft.server.rpc.slices import Turns, Work
+from podraft.server.registry.slices import Turns, Work
+from podraft.server.registry.writes import repeats
+from podraft.server.registry.writes.claims import AddressRanges
+from podraft.server.registry.writes.operations import Operation
+from podraft.server.registry.writes.planning import Plan, Planner, Reader, Surroundings
+from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 from podraft.server.state.reads import AppliedReads
 
@@ -96,9 +96,9 @@ class Writer:
         if not authorize.unrestricted:
             _check_named(operations, authorize, numbered=numbered)
         work = self.turns.work(authorize.author)
-        call = requests.WITHOUT_ID
+        call = repeats.WITHOUT_ID
         if not dry_run:
-            call = await requests.identified(authorize.author, request_id, operations, work)
+            call = await repeats.identified(authorize.author, request_id, operations, work)
         plan_once = partial(
             self._plan,
             operations,
@@ -122,8 +122,8 @@ class Writer:
                 return outcome
             applied = outcome
         if not call.is_that_of(applied):
-            raise requests.other_call()
-        results = await requests.repeated(self._datastore, operations, authorize, call, applied)
+            raise repeats.other_call()
+        results = await repeats.repeated(self._datastore, operations, authorize, call, applied)
         return Outcome(results, applied.revision)
 
     async def _attempts(self, plan_once: Callable[[], Awaitable[Plan]]) -> Outcome | Repeated:
@@ -174,7 +174,7 @@ class Writer:
         work: Work,
         *,
         dry_run: bool,
-        call: requests.Call,
+        call: repeats.Call,
     ) -> Plan:
         plan_on = partial(self._plan_on, operations, authorize, numbered, work, call)
         reads = self._applied_reads
@@ -195,7 +195,7 @@ class Writer:
         authorize: Authorizer,
         numbered: bool,
         work: Work,
-        call: requests.Call,
+        call: repeats.Call,
         reader: Reader,
     ) -> Plan:
         planner = Planner(reader, self._decoded, self._around, authorize, work, call)
@@ -233,7 +233,7 @@ def _check_named(operations: Sequence[Operation], authorize: Authorizer, *, numb
     """
     for index, operation in enumerate(operations):
         try:
-            authorize(requests.named(operation))
+            authorize(repeats.named(operation))
         except RefusedError as error:
             raise located(error, index) if numbered else error from None
 
@@ -255,4 +255,4 @@ def new_uid() -> str:
 
 def new_suffix() -> str:
     """Return what a generated name ends with, of a call that has no id."""
-    return "".join(secrets.choice(requests.SUFFIX_ALPHABET) for _ in range(requests.SUFFIX_LENGTH))
+    return "".join(secrets.choice(repeats.SUFFIX_ALPHABET) for _ in range(repeats.SUFFIX_LENGTH))

@@ -1,0 +1,100 @@
+"""Who calls, and whether they may.
+
+Owns: the way from an identity's attempted call to a refusal.  Invariant: whoever may not make a
+call learns why, and nothing of what is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from podraft.api import kinds
+from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup, authorize
+from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
+from podraft.server.auth.recognition import Proof
+from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Role
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.state.commands import AUTHOR_BYTES_MAX
+
+
+class Authorizer(Protocol):
+    """Decides whether the caller may make a call."""
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether every call is allowed."""
+
+    @property
+    def author(self) -> bytes:
+        """The caller's name, as history keeps it."""
+
+    def __call__(self, attributes: Attributes) -> None:
+        """Return if it may.
+
+        Raises:
+            RefusedError: It may not.
+        """
+
+
+class Caller:
+    """An identity and what it may do: called with attributes, it refuses or returns."""
+
+    __slots__ = (
+        "_lookup",
+        "author",
+        "certificate",
+        "holder",
+        "identity",
+        "proof",
+        "unrestricted",
+    )
+
+    def __init__(
+        self,
+        identity: Identity,
+        lookup: Lookup,
+        certificate: bytes = b"",
+        holder: Holder | None = None,
+        proof: Proof | None = None,
+    ) -> None:
+        self.identity = identity
+        # PEM, and what it proves; empty and None: the server itself.
+        self.certificate = certificate
+        self.proof = proof
+        # Whoever may do everything need not be asked about each write.
+        self.unrestricted = identity.is_admin
+        # What history says of who wrote; certificates bound a name well below this.
+        self.author = identity.user.encode()[:AUTHOR_BYTES_MAX]
+        # What it may take of this server.
+        self.holder = holder or Budgets().holder(role_of(identity), identity.user)
+        self._lookup = lookup
+
+    def __call__(self, attributes: Attributes) -> None:
+        """Return if the caller may make the call.
+
+        Raises:
+            RefusedError: It may not.
+        """
+        denial = authorize(self.identity, attributes, self._lookup)
+        if denial is not None:
+            raise RefusedError(Code.PERMISSION_DENIED, denial)
+        # Once for each, before it is looked at; it is asked about again when it is.
+        is_new = attributes.verb == "create" and attributes.object is UNSEEN
+        if attributes.kind is kinds.EVENT and is_new:
+            exceeded = self.holder.charge_event(time.monotonic())
+            if exceeded is not None:
+                raise over_budget(self.holder, exceeded)
+
+
+def role_of(identity: Identity) -> Role:
+    """Return whose budget an identity's calls are within."""
+    if identity.is_admin:
+        return Role.ADMINISTRATORS
+    return Role.COMPONENTS if identity.user in (SCHEDULER, CONTROLLERS) else Role.OTHERS
+
+
+def over_budget(holder: Holder, exceeded: Exceeded) -> RefusedError:
+    """Return the refusal of what is beyond a caller's budget; it counts."""
+    holder.refused(exceeded.resource)
+    return RefusedError(Code.RESOURCE_EXHAUSTED, str(exceeded), retry_s=exceeded.retry_s)

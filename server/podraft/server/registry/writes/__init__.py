@@ -1,0 +1,1 @@
+"""Writes: what they mean given what is stored, and carrying them out."""
