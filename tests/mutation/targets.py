@@ -42,7 +42,7 @@ TARGETS: Final = {
         simulated=True,
     ),
     "wal": Target(
-        ("podraft.server.store.wal", "podraft.server.store.segment_files"),
+        ("podraft.server.store.log.wal", "podraft.server.store.log.segment_files"),
         (
             "tests/integration/store/test_wal_damage.py",
             "tests/integration/store/test_log_seam.py",

@@ -18,8 +18,8 @@ from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.replication.transport.message_encoding import Encoder, decode_message
 from podraft.server.state.commands import encode_command
 from podraft.server.state.datastore import Outcome, Transaction
-from podraft.server.store.applied import AppliedState
-from podraft.server.store.log import Proposal
+from podraft.server.store.applied.applied_state import AppliedState
+from podraft.server.store.log.seam import Proposal
 from podraft.server.store.options import StoreOptions, wall_clock_ms
 
 CLUSTER = bytes(range(16))

@@ -26,9 +26,9 @@ from podraft.server.state.datastore import (
     StoreFailedError,
     Transaction,
 )
-from podraft.server.store import resealing
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
+from podraft.server.store.sealing import resealing
 
 PROPOSERS = 6
 # Segments and commits so small that kills hit their making and removal.

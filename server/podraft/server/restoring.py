@@ -14,8 +14,8 @@ from pathlib import Path
 
 from podraft.server.encryption.key_file import KeyFile
 from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
-from podraft.server.store import backup
-from podraft.server.store.backup_format import BackupError, BackupFacts
+from podraft.server.store.backup import backups
+from podraft.server.store.backup.backup_format import BackupError, BackupFacts
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ def _restore(given: argparse.Namespace) -> tuple[BackupFacts, int]:
             )
     keys = key_encryption(data_dir, given.encryption_key_file, given.encryption_key_command)
     backup_keys = KeyFile(given.backup_key_file) if given.backup_key_file is not None else None
-    return backup.restore(
+    return backups.restore(
         given.file,
         data_dir / "store",
         keys,

@@ -21,7 +21,7 @@ from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_file import KeyFile
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
-from podraft.server.store.resealing import PROGRESS_FILE, WANTED_FILE
+from podraft.server.store.sealing.resealing import PROGRESS_FILE, WANTED_FILE
 
 _LOOK_EVERY_S: Final = 0.5
 

@@ -23,17 +23,17 @@ from podraft.client.calls.client import Client
 from podraft.client.errors import CompactedError, FailedPreconditionError, NotFoundError
 from podraft.server.encryption.key_file import KeyFile, beside
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
-from podraft.server.store.backup import (
-    REVISIONS_SKIPPED,
-    chunks,
-    read,
-    restore,
-)
-from podraft.server.store.backup_format import (
+from podraft.server.store.backup.backup_format import (
     BackupEncoder,
     BackupError,
     BackupFacts,
     new_backup_key,
+)
+from podraft.server.store.backup.backups import (
+    REVISIONS_SKIPPED,
+    chunks,
+    read,
+    restore,
 )
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions

@@ -15,7 +15,7 @@ from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.log.records import encode_base
 from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE, recover_member
 from podraft.server.store.directory import StoreOpenError
-from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.options import StoreOptions
 from support.sealing import ring_of
 

@@ -18,7 +18,7 @@ from podraft.server.replication.log.records import (
     encode_entry,
     encode_hard_state,
 )
-from podraft.server.store.wal import Wal, WalCorruptError
+from podraft.server.store.log.wal import Wal, WalCorruptError
 from support.sealing import SEALER
 
 CLUSTER = bytes(16)

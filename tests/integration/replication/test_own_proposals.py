@@ -18,7 +18,7 @@ from podraft.server.replication.faults import OutcomeUnknownError
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.own_proposals import OwnProposals
 from podraft.server.state.datastore import Transaction
-from podraft.server.store.log import Proposal
+from podraft.server.store.log.seam import Proposal
 from podraft.server.store.options import StoreOptions
 from support.waiting import eventually_async
 

@@ -33,7 +33,7 @@ from podraft.server.state.datastore import (
     SlowWatcherError,
 )
 from podraft.server.state.digests import state_digest
-from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import QUICK, RaftCluster
 from support.sealing import ring_of

@@ -16,7 +16,12 @@ from podraft.server.state.datastore import Event, Put, Record, Transaction
 from podraft.server.state.digests import state_digest
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
-from podraft.server.store.history import DIGEST_NOTE, History, HistoryBatch, sealed_digest
+from podraft.server.store.history.history_file import (
+    DIGEST_NOTE,
+    History,
+    HistoryBatch,
+    sealed_digest,
+)
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster
 from support.sealing import SEALER, ring_of

@@ -15,8 +15,8 @@ from podraft.server.replication.opening import converting, member_identity
 from podraft.server.replication.opening.member_identity import MemberIdentity
 from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
-from podraft.server.store import backup
-from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key
+from podraft.server.store.backup import backups
+from podraft.server.store.backup.backup_format import BackupEncoder, BackupFacts, new_backup_key
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
@@ -122,13 +122,13 @@ def test_a_restored_backup_becomes_a_first_member_too(alone: Path, tmp_path: Pat
         facts = BackupFacts(store.cluster_id, store.revision, 0)
         encoder = BackupEncoder(facts, new_backup_key(beside(alone)))
         with path.open("wb") as file:
-            async for chunk in backup.chunks(store, encoder, store.revision):
+            async for chunk in backups.chunks(store, encoder, store.revision):
                 file.write(chunk)
         await store.close()
 
     asyncio.run(back_up())
     restored = tmp_path / "restored"
-    _, revision = backup.restore(path, restored, backup_keys=beside(alone))
+    _, revision = backups.restore(path, restored, backup_keys=beside(alone))
     cluster_id = converting.cluster_of(restored, OPTIONS)
     converting.convert(restored, MEMBERS, OPTIONS)
     _, found, records, _ = state_of_a_member_at(restored, cluster_id)

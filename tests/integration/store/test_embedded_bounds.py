@@ -26,7 +26,7 @@ from podraft.server.state.datastore import (
 from podraft.server.state.retention import Retention
 from podraft.server.store.directory import StoreInUseError, StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
-from podraft.server.store.history import History
+from podraft.server.store.history.history_file import History
 from podraft.server.store.options import StoreOptions
 from support.sealing import ring_of
 from support.waiting import eventually_async

@@ -11,8 +11,8 @@ import pytest
 from podraft.server.state.datastore import Committed, Put, StoreFailedError, Transaction
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.wal import Wal
 from support.sealing import SEALER
 from support.small_disk import SmallDisk, small_disk
 

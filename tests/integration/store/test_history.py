@@ -10,9 +10,9 @@ import lmdb
 import pytest
 
 from podraft.server.state.datastore import Event, Record
-from podraft.server.store.history import History, HistoryBatch
-from podraft.server.store.segment_files import free_gently
-from podraft.server.store.versions import HistoryFormatError
+from podraft.server.store.history.history_file import History, HistoryBatch
+from podraft.server.store.history.versions import HistoryFormatError
+from podraft.server.store.log.segment_files import free_gently
 from support.sealing import SEALER
 from support.waiting import eventually
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from podraft.server.state.datastore import EventBatch
 from podraft.server.store.embedded import EmbeddedDatastore
-from podraft.server.store.log import (
+from podraft.server.store.log.seam import (
     CommittedBatch,
     Log,
     OnCommitted,

@@ -18,10 +18,10 @@ from podraft.client.serving.private_files import write_private
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.sealing import new_data_key
 from podraft.server.state.datastore import Put, Transaction
-from podraft.server.store import resealing
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.resealing import PROGRESS_FILE, WANTED_FILE
+from podraft.server.store.sealing import resealing
+from podraft.server.store.sealing.resealing import PROGRESS_FILE, WANTED_FILE
 from support import store_torture
 from support.sealed_with import keys_in_use
 from support.sealing import ring_of

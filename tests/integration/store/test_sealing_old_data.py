@@ -20,13 +20,13 @@ from podraft.server.raft.entries import Membership
 from podraft.server.replication.opening import member_identity
 from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.state.commands import decode_command
-from podraft.server.store import sealed_directory
-from podraft.server.store.backup import read, restore
-from podraft.server.store.backup_format import BackupError
+from podraft.server.store.backup.backup_format import BackupError
+from podraft.server.store.backup.backups import read, restore
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.wal import Wal
+from podraft.server.store.sealing import sealed_directory
 from support.secret_search import files_with
 
 SECRET = b"old-secret-7f3a9c1e5b2d"

@@ -13,8 +13,8 @@ import pytest
 from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.log.wal import WAL_VERSION, Wal, WalCorruptError
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.wal import WAL_VERSION, Wal, WalCorruptError
 from support.sealing import SEALER
 from support.waiting import eventually
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from podraft.server.store.sharing import SharedUse
+from podraft.server.store.history.sharing import SharedUse
 from support.waiting import eventually
 
 

@@ -28,7 +28,7 @@ from podraft.server.state.datastore import (
     RevisionCompactedError,
     StoreFailedError,
 )
-from podraft.server.store.watching import LiveWatcher, LiveWatchers
+from podraft.server.store.applied.watching import LiveWatcher, LiveWatchers
 
 _LOG = logging.getLogger(__name__)
 

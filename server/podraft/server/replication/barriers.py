@@ -18,7 +18,7 @@ from podraft.server.raft.entries import NOBODY
 from podraft.server.raft.member import Member
 from podraft.server.replication.faults import NoLeaderError
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.store.gathering import Gathering
+from podraft.server.store.log.gathering import Gathering
 from podraft.server.store.options import StoreOptions
 
 

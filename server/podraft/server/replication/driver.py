@@ -53,7 +53,7 @@ from podraft.server.replication.log.member_storage import MemberStorage
 from podraft.server.replication.log.records import encode_base, encode_entry, encode_hard_state
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.own_proposals import OwnProposals
-from podraft.server.store.log import CommittedBatch, OnCommitted, OnFailed, Proposal
+from podraft.server.store.log.seam import CommittedBatch, OnCommitted, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
 
 _LOG = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from podraft.server.raft.member import Member, Role
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import StoreOverloadedError
-from podraft.server.store.gathering import Gathering
-from podraft.server.store.log import Proposal
+from podraft.server.store.log.gathering import Gathering
+from podraft.server.store.log.seam import Proposal
 from podraft.server.store.options import StoreOptions
 
 

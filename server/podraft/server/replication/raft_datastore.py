@@ -48,16 +48,16 @@ from podraft.server.state.datastore import (
     Transaction,
     TransactionTooLargeError,
 )
-from podraft.server.store.applied import AppliedState
-from podraft.server.store.log import CommittedBatch, Proposal
+from podraft.server.store.applied.applied_state import AppliedState
+from podraft.server.store.history.history_past import HistoryPast
+from podraft.server.store.log.seam import CommittedBatch, Proposal
 from podraft.server.store.measurements import (
     GroupMeasurements,
     PeerMeasurements,
     StoreMeasurements,
     measure_store,
 )
-from podraft.server.store.past import HistoryPast
-from podraft.server.store.resealing import Resealing
+from podraft.server.store.sealing.resealing import Resealing
 
 _HAND_OVER_S: Final = 0.5
 # A member that has so much to apply yet is better left alone by clients.

@@ -25,8 +25,8 @@ from podraft.server.rpc.admitting import Call
 from podraft.server.rpc.services import Methods
 from podraft.server.rpc.statuses import Context
 from podraft.server.state.datastore import Datastore
-from podraft.server.store.backup import chunks
-from podraft.server.store.backup_format import BackupEncoder, BackupFacts, new_backup_key
+from podraft.server.store.backup.backup_format import BackupEncoder, BackupFacts, new_backup_key
+from podraft.server.store.backup.backups import chunks
 from podraft.server.store.options import wall_clock_ms
 
 _LOG = logging.getLogger(__name__)

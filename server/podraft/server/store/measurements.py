@@ -12,7 +12,7 @@ from typing import Protocol
 
 from podraft.server.raft.core import Status
 from podraft.server.store.latencies import Latencies
-from podraft.server.store.wal import Wal
+from podraft.server.store.log.wal import Wal
 
 
 @dataclass(slots=True)

@@ -17,13 +17,13 @@ from podraft.server.encryption.sealing import Sealer
 from podraft.server.state.commands import CommandFormatError, decode_command
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
-from podraft.server.store.applying import apply_transaction
+from podraft.server.store.applied.applying import apply_transaction
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
-from podraft.server.store.history import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.versions import HistoryFormatError
+from podraft.server.store.log.wal import Wal, WalCorruptError
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.sealed_directory import open_keys
-from podraft.server.store.versions import HistoryFormatError
-from podraft.server.store.wal import Wal, WalCorruptError
+from podraft.server.store.sealing.sealed_directory import open_keys
 
 _LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000

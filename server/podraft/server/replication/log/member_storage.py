@@ -26,8 +26,8 @@ from podraft.server.replication.log.records import (
     encode_base,
     encode_hard_state,
 )
-from podraft.server.store.log import ExclusiveAct, OnFailed
-from podraft.server.store.wal import Wal, WalCorruptError
+from podraft.server.store.log.seam import ExclusiveAct, OnFailed
+from podraft.server.store.log.wal import Wal, WalCorruptError
 
 OnPersisted: TypeAlias = Callable[[int], None]
 

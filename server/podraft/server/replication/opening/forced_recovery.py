@@ -27,9 +27,9 @@ from podraft.server.replication.opening import member_identity
 from podraft.server.replication.opening.member_identity import MemberIdentity, new_incarnation
 from podraft.server.replication.opening.member_recovery import RecoveredMember, recover_member
 from podraft.server.state.commands import decode_command
-from podraft.server.store.applying import apply_transaction
+from podraft.server.store.applied.applying import apply_transaction
 from podraft.server.store.directory import StoreOpenError
-from podraft.server.store.history import HistoryBatch
+from podraft.server.store.history.history_file import HistoryBatch
 from podraft.server.store.options import StoreOptions
 
 

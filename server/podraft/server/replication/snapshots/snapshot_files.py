@@ -34,12 +34,12 @@ from podraft.server.raft.entries import SnapshotMark
 from podraft.server.replication.log.records import encode_base
 from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
 from podraft.server.state.digests import state_digest
-from podraft.server.store.copying import STEP_BYTES
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import sync_directory
-from podraft.server.store.history import History
-from podraft.server.store.segment_files import remove_gently
-from podraft.server.store.versions import HistoryFormatError
+from podraft.server.store.history.copying import STEP_BYTES
+from podraft.server.store.history.history_file import History
+from podraft.server.store.history.versions import HistoryFormatError
+from podraft.server.store.log.segment_files import remove_gently
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024

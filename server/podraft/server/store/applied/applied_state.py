@@ -41,17 +41,17 @@ from podraft.server.state.retention import (
     horizon_ms,
     revision_at_bytes,
 )
-from podraft.server.store.applying import apply_transaction
-from podraft.server.store.freed_memory import release_freed_memory
-from podraft.server.store.history import HistoryBatch
-from podraft.server.store.history_writer import HistoryWriter
-from podraft.server.store.log import CommittedBatch, OnFailed, Proposal
+from podraft.server.store.applied.applying import apply_transaction
+from podraft.server.store.applied.freed_memory import release_freed_memory
+from podraft.server.store.applied.scrubbing import Scrubbing
+from podraft.server.store.applied.watching import LiveWatcher, LiveWatchers
+from podraft.server.store.history.history_file import HistoryBatch
+from podraft.server.store.history.history_past import HistoryPast
+from podraft.server.store.history.history_writer import HistoryWriter
+from podraft.server.store.log.seam import CommittedBatch, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.past import HistoryPast
 from podraft.server.store.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
-from podraft.server.store.resealing import reseal_history
-from podraft.server.store.scrubbing import Scrubbing
-from podraft.server.store.watching import LiveWatcher, LiveWatchers
+from podraft.server.store.sealing.resealing import reseal_history
 
 _LOG = logging.getLogger(__name__)
 

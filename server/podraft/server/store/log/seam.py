@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeAlias
 
 from podraft.server.state.datastore import Outcome, Transaction
-from podraft.server.store.wal import Wal
+from podraft.server.store.log.wal import Wal
 
 
 @dataclass(slots=True, eq=False)

@@ -21,17 +21,17 @@ from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.encryption.sealing import Sealer
 from podraft.server.state.datastore import Datastore, Event, Record
 from podraft.server.state.digests import state_digest
-from podraft.server.store.backup_format import (
+from podraft.server.store.backup.backup_format import (
     Backup,
     BackupEncoder,
     BackupError,
     BackupFacts,
     BackupReader,
 )
+from podraft.server.store.backup.unsealed_backup import UnsealedReader, is_unsealed
 from podraft.server.store.directory import sync_directory
-from podraft.server.store.history import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.options import StoreOptions, wall_clock_ms
-from podraft.server.store.unsealed_backup import UnsealedReader, is_unsealed
 
 # A restored cluster counts on from far above the backup.  The cluster that was backed up went
 # on for a while: a client that saw it must not take the restored one's revisions for those.

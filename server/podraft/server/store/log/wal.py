@@ -36,7 +36,7 @@ from podraft.server.encryption.sealing import OVERHEAD_BYTES, Sealer, SealError,
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.latencies import Latencies
-from podraft.server.store.segment_files import SegmentFiles, allocate, free_gently
+from podraft.server.store.log.segment_files import SegmentFiles, allocate, free_gently
 
 WAL_VERSION = 3
 _UNSEALED_VERSION = 2

@@ -13,7 +13,7 @@ from typing import Final
 
 from podraft.server.encryption.sealing import Sealer, SealError, key_of
 from podraft.server.state.requests import REQUEST_BYTES, AppliedRequest
-from podraft.server.store.versions import HistoryFormatError
+from podraft.server.store.history.versions import HistoryFormatError
 
 _NUMBER = Struct(">Q")
 _CONTEXT: Final = b"request\0"

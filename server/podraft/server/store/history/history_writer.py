@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from podraft.server.store.history import History, HistoryBatch
+from podraft.server.store.history.history_file import History, HistoryBatch
 
 # Small enough that a chunk holds the file for some milliseconds only.
 _COMPACTION_CHUNK_REVISIONS = 500

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from podraft.server.state.datastore import Event
 from podraft.server.state.digests import Scrub
 from podraft.server.state.keyspace import Keyspace
-from podraft.server.store.log import OnFailed
+from podraft.server.store.log.seam import OnFailed
 from podraft.server.store.options import StoreOptions
 
 # Others have their turn between two portions.

@@ -23,10 +23,10 @@ from typing import Any, Final, Protocol
 
 from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_ring import KeyRing
-from podraft.server.store.history import RESEAL_START, History, ResealPosition
-from podraft.server.store.history_writer import HistoryWriter
-from podraft.server.store.versions import HistoryFormatError
-from podraft.server.store.wal import Wal, WalCorruptError
+from podraft.server.store.history.history_file import RESEAL_START, History, ResealPosition
+from podraft.server.store.history.history_writer import HistoryWriter
+from podraft.server.store.history.versions import HistoryFormatError
+from podraft.server.store.log.wal import Wal, WalCorruptError
 
 _LOG = logging.getLogger(__name__)
 

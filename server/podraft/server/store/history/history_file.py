@@ -34,18 +34,18 @@ import lmdb
 from podraft.server.encryption.sealing import Sealer, SealError
 from podraft.server.state.datastore import Event, Record
 from podraft.server.state.requests import AppliedRequest
-from podraft.server.store.copying import copy_environment
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import sync_directory
-from podraft.server.store.segment_files import free_gently
-from podraft.server.store.sharing import SharedUse
-from podraft.server.store.stored_requests import StoredRequests
-from podraft.server.store.versions import (
+from podraft.server.store.history.copying import copy_environment
+from podraft.server.store.history.sharing import SharedUse
+from podraft.server.store.history.stored_requests import StoredRequests
+from podraft.server.store.history.versions import (
     SUFFIX_BYTES,
     HistoryFormatError,
     Versions,
     remove_superseded,
 )
+from podraft.server.store.log.segment_files import free_gently
 
 LAYOUT_VERSION = 2
 _NUMBER = Struct(">Q")

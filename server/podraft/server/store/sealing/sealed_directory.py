@@ -25,18 +25,18 @@ from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.encryption.sealing import Sealer
-from podraft.server.store import stored_requests
 from podraft.server.store.directory import StoreOpenError, sync_directory
-from podraft.server.store.history import (
+from podraft.server.store.history import stored_requests
+from podraft.server.store.history.history_file import (
     DIGEST_NOTE,
     HISTORY_FILE,
     LAYOUT_VERSION,
     open_environment,
     sealed_digest,
 )
+from podraft.server.store.history.stored_requests import StoredRequests
+from podraft.server.store.history.versions import Versions, from_unsealed
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.stored_requests import StoredRequests
-from podraft.server.store.versions import Versions, from_unsealed
 
 _LOG = logging.getLogger(__name__)
 

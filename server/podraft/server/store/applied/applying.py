@@ -10,7 +10,7 @@ from podraft.server.state.datastore import Outcome, Transaction
 from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents, events_bytes
 from podraft.server.state.requests import AppliedRequest
-from podraft.server.store.history import HistoryBatch
+from podraft.server.store.history.history_file import HistoryBatch
 
 
 def apply_transaction(

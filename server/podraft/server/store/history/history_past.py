@@ -29,8 +29,8 @@ from podraft.server.state.past import (
     Versions,
 )
 from podraft.server.state.retention import Retention
-from podraft.server.store.history import History, split_revision
-from podraft.server.store.history_writer import HistoryWriter
+from podraft.server.store.history.history_file import History, split_revision
+from podraft.server.store.history.history_writer import HistoryWriter
 
 _NUMBER = Struct(">Q")
 _SEPARATOR_AND_REVISION_BYTES = 9

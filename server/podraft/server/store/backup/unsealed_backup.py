@@ -20,7 +20,7 @@ from typing import BinaryIO, Final
 from zlib import crc32
 
 from podraft.server.state.datastore import Record
-from podraft.server.store.backup_format import (
+from podraft.server.store.backup.backup_format import (
     FRAME_BYTES_MAX,
     MAGIC,
     Backup,

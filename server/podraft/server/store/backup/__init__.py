@@ -1,0 +1,1 @@
+"""Backups: their file, how one is made of a store and a store of one."""
