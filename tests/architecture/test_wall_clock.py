@@ -13,7 +13,7 @@ READERS = {
     "agent/podraft/agent/node/join.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/registration.py": "stamps of leases and heartbeats",
     "agent/podraft/agent/pods/manager.py": "the stamp of a deletion",
-    "agent/podraft/agent/pods/reaping.py": "the stamp of an end that nobody saw",
+    "agent/podraft/agent/pods/lifecycle/reaping.py": "the stamp of an end that nobody saw",
     "agent/podraft/agent/pods/worker.py": "the stamp of a start that failed",
     "cli/podraft/cli/commands/workloads/rollout.py": "the stamp of a restart",
     "cli/podraft/cli/commands/cluster/token.py": "ages that are shown",

@@ -19,28 +19,30 @@ from pathlib import Path
 
 from podraft.agent import arguments, cleanup, logs, state_lock
 from podraft.agent.arguments import Arguments
+from podraft.agent.commands.commands import Commands
 from podraft.agent.network.pod_network import PodNetwork
 from podraft.agent.node import facts as node_facts
 from podraft.agent.node import join
+from podraft.agent.node.core.status import NodeFacts
 from podraft.agent.node.join import IdentityStore, JoinError, NodeIdentity
 from podraft.agent.node.known_servers import KnownServers
 from podraft.agent.node.registration import Registration
 from podraft.agent.node.removal import RemovedError
 from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
-from podraft.agent.podman.commands import Commands
-from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.core.machine import MachineFacts, UnusableMachineError, configuration
+from podraft.agent.podman.machine import PodmanDirectories
 from podraft.agent.podman.service import PodmanService, PodmanStartError
-from podraft.agent.pods.configuration import ConfigurationCache
-from podraft.agent.pods.exits import ExitWatcher
-from podraft.agent.pods.handlers import Handlers
-from podraft.agent.pods.images import Images
+from podraft.agent.pods.lifecycle.exits import ExitWatcher
+from podraft.agent.pods.lifecycle.images import Images
+from podraft.agent.pods.lifecycle.oom import OutOfMemoryLog
 from podraft.agent.pods.lookup import ContainerLookup
 from podraft.agent.pods.manager import PodManager
-from podraft.agent.pods.oom import OutOfMemoryLog
-from podraft.agent.pods.probes import ProbeSlots
-from podraft.agent.pods.shared import Node
-from podraft.agent.pods.statuses import StatusWriter
+from podraft.agent.pods.node import Node
+from podraft.agent.pods.probing.handlers import Handlers
+from podraft.agent.pods.probing.probes import ProbeSlots
+from podraft.agent.pods.reports.statuses import StatusWriter
+from podraft.agent.pods.sandbox.configuration import ConfigurationCache
 from podraft.agent.proxy.app import ServiceProxy
 from podraft.agent.state_lock import StateInUseError
 from podraft.agent.streams import rotation
@@ -200,10 +202,12 @@ async def _podman(
         run=given.state_directory / "podman" / "run",
         image_stores=given.image_stores,
     )
-    configuration = machine.configuration(facts, directories)
     async with PodmanClient(directories.socket) as podman:
         service = PodmanService(
-            directories, configuration, podman.ping, given.image_network_namespace
+            directories,
+            configuration(facts, directories.storage, directories.run, directories.image_stores),
+            podman.ping,
+            given.image_network_namespace,
         )
         async with service.running():
             yield podman, service, facts
@@ -392,7 +396,7 @@ async def _podman_version(podman: PodmanClient) -> str:
             await asyncio.sleep(_VERSION_RETRY_S)
 
 
-async def _node_facts(given: Arguments, podman: PodmanClient) -> node_facts.NodeFacts:
+async def _node_facts(given: Arguments, podman: PodmanClient) -> NodeFacts:
     podman_version = await _podman_version(podman)
     return node_facts.read(
         given.node_name, given.node_ip, Path(given.state_directory), podman_version, _version()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from podraft.agent.node.facts import AGENT_PORT
+from podraft.agent.node.core.status import AGENT_PORT
 
 _STATE_DIRECTORY = "/var/lib/podraft/agent"
 

@@ -22,14 +22,16 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from podraft.agent import state_lock
-from podraft.agent.network import masquerade
+from podraft.agent.network.core import masquerade
 from podraft.agent.network.core.layout import ROUTE_PROTOCOL
-from podraft.agent.network.nft import Batch, Connection
+from podraft.agent.network.core.nft import Batch
+from podraft.agent.network.nft import Connection
 from podraft.agent.podman import machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
-from podraft.agent.podman.machine import PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.core.machine import CGROUP_ROOT, UnusableMachineError, configuration
+from podraft.agent.podman.machine import PodmanDirectories
 from podraft.agent.podman.service import PodmanService, PodmanStartError
-from podraft.agent.proxy import ruleset
+from podraft.agent.proxy.core import ruleset
 from podraft.agent.state_lock import StateInUseError
 from podraft.agent.volumes import manager, mounts
 
@@ -112,9 +114,12 @@ async def _remove_containers(state_directory: Path) -> None:
     directories = PodmanDirectories(
         storage=state_directory / "podman", run=state_directory / "podman" / "run"
     )
-    configuration = machine.configuration(machine.detect(), directories)
     async with PodmanClient(directories.socket) as podman:
-        service = PodmanService(directories, configuration, podman.ping)
+        service = PodmanService(
+            directories,
+            configuration(machine.detect(), directories.storage, directories.run, ()),
+            podman.ping,
+        )
         slots = asyncio.Semaphore(_REMOVALS_AT_ONCE)
 
         async def remove(container: str) -> None:
@@ -144,7 +149,7 @@ def _remove_cgroups(uids: set[str]) -> None:
             raise OSError(f"cgroups in use: {', '.join(sorted(left))}")
         time.sleep(0.02)
     # Pods of another agent of this machine may be there too: then it stays.
-    manager.remove_if_empty(machine.CGROUP_ROOT)
+    manager.remove_if_empty(CGROUP_ROOT)
 
 
 def _remove_routes_and_rules() -> None:

@@ -26,8 +26,9 @@ from integration.agent.agent_world import (
     is_ready,
     make_pod,
 )
-from podraft.agent.podman import spec
-from podraft.agent.podman.client import ContainerRecord, PodmanClient
+from podraft.agent.podman.client import PodmanClient
+from podraft.agent.podman.core import spec
+from podraft.agent.podman.core.records import ContainerRecord
 from podraft.api.core.v1 import pod_pb2
 from podraft.client.errors import NotFoundError
 from support.waiting import eventually_async

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 from integration.agent.agent_channel import agent_channel
@@ -231,7 +232,7 @@ async def rotates_without_loss(it: World, stub: Any) -> None:
         container_id = first(await it.pod("talk")).container_id.removeprefix("podman://")
         record = await podman.inspect_container(container_id)
     assert record is not None
-    assert rotation.rotate(rotation.OpenLog(path, record.directory), bytes_max=1)
+    assert rotation.rotate(rotation.OpenLog(path, Path(record.directory)), bytes_max=1)
     assert await execute(it, "talk", "echo after > /proc/1/fd/1") == 0
 
     async def whole() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from podraft.agent.podman.enclosures import CgroupEnclosure, enclose
+from podraft.agent.commands.enclosures import CgroupEnclosure, enclose
 from support.waiting import eventually
 
 pytestmark = pytest.mark.root

@@ -11,7 +11,7 @@ import pytest
 
 from podraft.agent.network import namespaces
 from podraft.agent.network.core import layout
-from podraft.agent.network.errors import (
+from podraft.agent.network.core.errors import (
     AddressesExhaustedError,
     InvalidNetworkError,
     KernelError,

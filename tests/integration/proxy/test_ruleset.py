@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from podraft.agent.network.nft import Batch, Connection, NftError
-from podraft.agent.proxy import ruleset
+from podraft.agent.network.core.nft import Batch
+from podraft.agent.network.nft import Connection, NftError
+from podraft.agent.proxy.core import ruleset
 from podraft.agent.proxy.core.elements import Map
 from podraft.agent.proxy.core.frontends import TCP, UDP, Endpoint, Frontend, ServiceKey
 from podraft.agent.proxy.core.table import ServiceTable

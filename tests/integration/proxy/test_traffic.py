@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 
 from podraft.agent.network import namespaces
 from podraft.agent.network.pod_network import Attachment, PodNetwork
-from podraft.agent.proxy import app, ruleset
+from podraft.agent.proxy import app
 from podraft.agent.proxy.app import ServiceProxy
+from podraft.agent.proxy.core import ruleset
 from podraft.api import kinds
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from podraft.agent.streams import container_command
-from podraft.agent.streams.container_command import CommandError, RunningContainer
+from podraft.agent.commands import container_command
+from podraft.agent.commands.container_command import CommandError, RunningContainer
 from support.waiting import eventually_async
 
 # Does what ``runc exec --detach --pid-file FILE --process FILE ID`` does, without a container.

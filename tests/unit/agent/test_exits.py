@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from podraft.agent.pods.exits import is_alive
+from podraft.agent.pods.lifecycle.exits import is_alive
 
 _NAMED = "open('/proc/self/comm', 'wb').write(b'\\xff) Z \\xfe'); print(flush=True); input()"
 

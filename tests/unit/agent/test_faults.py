@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.message import Message
 
 from podraft.agent.podman.client import PodmanError, PodmanUnavailableError
-from podraft.agent.pods.events import PodEvents
-from podraft.agent.pods.faults import Faults, failed
+from podraft.agent.pods.reports.events import PodEvents
+from podraft.agent.pods.reports.faults import Faults, failed
 from unit.agent.pod_world import make_pod
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
-from podraft.agent.podman import spec
+from podraft.agent.podman.core import spec
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.expansion import ALL_BYTES_MAX, STRING_BYTES_MAX
 from podraft.agent.pods.core.environment import Surroundings, environment
-from podraft.agent.pods.core.errors import ConfigurationError
-from podraft.agent.pods.core.expansion import ALL_BYTES_MAX, STRING_BYTES_MAX
 from podraft.agent.pods.core.plan import plan
 from podraft.agent.pods.core.records import ContainerPhase, Inputs, ObservedContainer
 from podraft.agent.pods.core.references import references
-from podraft.agent.volumes import payload
+from podraft.agent.volumes.core import payload
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2
 from podraft.api.moments import Now
 from unit.agent.pod_world import make_pod

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from podraft.agent.commands.commands import Commands
 from podraft.agent.podman.client import PodmanClient
-from podraft.agent.podman.commands import Commands
-from podraft.agent.pods.handlers import Answer, Handlers, Target
+from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
 from podraft.api.core.v1 import container_pb2
 
 Ask = Callable[..., Awaitable[Answer]]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.agent.streams import cri_log, log_reader, log_tail
+from podraft.agent.streams import log_reader, log_tail
+from podraft.agent.streams.core import cri_log
 from podraft.agent.streams.log_reader import LogQuery
 from support.waiting import eventually_async
 

@@ -7,7 +7,7 @@ from typing import Literal
 from google.protobuf.message import Message
 
 from podraft.agent.pods.core.records import ProbeKind
-from podraft.agent.pods.events import PodEvents
+from podraft.agent.pods.reports.events import PodEvents
 from podraft.api.core.v1 import pod_pb2, reference_pb2
 from unit.agent.pod_world import make_pod
 

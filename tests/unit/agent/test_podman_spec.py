@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from podraft.agent.podman import machine, spec
-from podraft.agent.podman.machine import MachineFacts, PodmanDirectories, UnusableMachineError
+from podraft.agent.podman.core import machine, spec
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.machine import MachineFacts, UnusableMachineError
+from podraft.agent.podman.machine import PodmanDirectories
 from podraft.agent.podman.service import forget_before_boot
-from podraft.agent.pods.core.errors import ConfigurationError
 from podraft.api.core.v1 import pod_pb2
 from unit.agent.pod_world import make_pod
 
@@ -25,7 +26,7 @@ FACTS = MachineFacts(
     nofile_limit=1024,
     nproc_limit=2048,
 )
-DIRECTORIES = PodmanDirectories(Path("/state/podman"), Path("/run/podman"))
+PLACES = (Path("/state/podman"), Path("/run/podman"), ())
 
 
 def attempt(pod: pod_pb2.Pod | None = None, **changes: Any) -> spec.Attempt:
@@ -211,24 +212,24 @@ def test_only_what_the_agent_made_is_given_a_label() -> None:
 def test_the_machine_decides_runtime_and_cgroup_manager(
     changes: dict[str, Any], runtime: str, manager: str
 ) -> None:
-    text = machine.configuration(replace(FACTS, **changes), DIRECTORIES).containers
+    text = machine.configuration(replace(FACTS, **changes), *PLACES).containers
     engine = tomllib.loads(text)["engine"]
     assert (engine["runtime"], engine["cgroup_manager"]) == (runtime, manager)
 
 
 def test_crun_alone_does_not_do_for_cgroup_v1() -> None:
     with pytest.raises(UnusableMachineError, match="install runc"):
-        machine.configuration(replace(FACTS, cgroup_v2=False, runc=False), DIRECTORIES)
+        machine.configuration(replace(FACTS, cgroup_v2=False, runc=False), *PLACES)
 
 
 def test_limits_are_not_raised_without_the_capability() -> None:
     facts = replace(FACTS, may_raise_limits=False)
-    containers = tomllib.loads(machine.configuration(facts, DIRECTORIES).containers)["containers"]
+    containers = tomllib.loads(machine.configuration(facts, *PLACES).containers)["containers"]
     assert containers["default_ulimits"] == ["nofile=1024:1024", "nproc=2048:2048"]
 
 
 def test_all_configuration_files_are_toml() -> None:
-    made = machine.configuration(FACTS, DIRECTORIES)
+    made = machine.configuration(FACTS, *PLACES)
     for text in (made.containers, made.storage, made.registries):
         assert tomllib.loads(text)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from podraft.agent.pods.core.errors import ConfigurationError
-from podraft.agent.volumes import atomic_writer, files, subpath
-from podraft.agent.volumes.manager import Configuration, VolumeManager
-from podraft.agent.volumes.payload import File, config_map_payload
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.volumes import atomic_writer, subpath
+from podraft.agent.volumes.core import files
+from podraft.agent.volumes.core.payload import Configuration, File, config_map_payload
+from podraft.agent.volumes.manager import VolumeManager
 from podraft.api.core.v1 import config_pb2, volume_pb2
 from unit.agent.pod_world import make_pod
 

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address
 import pytest
 
 from podraft.agent.network.core.addresses import parse_address, parse_pool
+from podraft.agent.network.core.errors import AddressesExhaustedError, InvalidNetworkError
 from podraft.agent.network.core.layout import check_hostname, check_pod_uid, interface_name
-from podraft.agent.network.errors import AddressesExhaustedError, InvalidNetworkError
 
 
 def test_the_ends_of_the_network_are_kept() -> None:

@@ -16,7 +16,7 @@ from pyroute2 import Conntrack, IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
-from podraft.agent.network.errors import KernelError
+from podraft.agent.network.core.errors import KernelError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from podraft.agent.network import namespaces
 from podraft.agent.network.core import layout
+from podraft.agent.network.core.errors import InvalidNetworkError, KernelError
 from podraft.agent.network.core.layout import NodeFacts, PodLink
-from podraft.agent.network.errors import InvalidNetworkError, KernelError
 
 DEFAULT_MTU = 1500
 _SCOPE_LINK = 253

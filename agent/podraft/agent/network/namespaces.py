@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from podraft.agent.network.errors import KernelError
+from podraft.agent.network.core.errors import KernelError
 
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000

@@ -21,11 +21,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-from podraft.agent.network import masquerade, namespaces
-from podraft.agent.network.core import addresses, layout
+from podraft.agent.network import namespaces
+from podraft.agent.network.core import addresses, layout, masquerade
+from podraft.agent.network.core.errors import NotConfiguredError
 from podraft.agent.network.core.layout import NodeFacts, PodLink
-from podraft.agent.network.errors import NotConfiguredError
 from podraft.agent.network.links import NodeLinks
+from podraft.agent.network.nft import Connection
 from podraft.client.serving.private_files import write_private
 
 _MARKER = "attachment.json"
@@ -167,7 +168,8 @@ class _Worker:
                 mtu=mtu or self._links.node_mtu(node_address),
             )
             self._links.prepare_node(self._facts)
-            masquerade.install(pool.network, cluster_network)
+            with Connection() as connection:
+                connection.commit(masquerade.ruleset(pool.network, cluster_network))
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._records = self._recover()
         except BaseException:

@@ -1,54 +1,15 @@
-"""What the Node object says of this machine.
-
-Invariant: reading is separate from composing: `read` looks, the rest is pure.
-"""
+"""Reading what the Node object says of this machine; `core.status` composes it."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from podraft.api import quantities
-from podraft.api.core.v1 import node_pb2
-from podraft.api.meta.v1 import meta_pb2
-
-PODS_MAX = 250
-AGENT_PORT = 7445
+from podraft.agent.node.core.status import NodeFacts, Pressure
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_RESERVED_CPU_MILLI = 100
-_RESERVED_MEMORY_BYTES = 256 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """The machine as it is."""
-
-    name: str
-    address: str
-    cpus: int
-    memory_bytes: int
-    disk_bytes: int
-    architecture: str
-    kernel: str
-    os_image: str
-    machine_id: str
-    system_uuid: str
-    boot_id: str
-    podman_version: str
-    agent_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pressure:
-    """What the machine is short of."""
-
-    memory: bool
-    disk: bool
-    pids: bool
 
 
 def read(
@@ -83,92 +44,6 @@ def read_pressure(state_directory: Path) -> Pressure:
         memory=memory["MemAvailable"] < 100 << 20,
         disk=disk.free < disk.total * 0.05,
         pids=processes > pids_max * 0.9,
-    )
-
-
-def labels(facts: NodeFacts) -> dict[str, str]:
-    """Return the labels that every node has; manifests in use still select by the old names."""
-    return {
-        "kubernetes.io/hostname": facts.name,
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": facts.architecture,
-        "beta.kubernetes.io/os": "linux",
-        "beta.kubernetes.io/arch": facts.architecture,
-    }
-
-
-def status(
-    facts: NodeFacts,
-    pressure: Pressure,
-    not_ready: str,
-    before: node_pb2.NodeStatus,
-    now_s: float,
-    port: int = AGENT_PORT,
-) -> node_pb2.NodeStatus:
-    """Compose the node's status; ``not_ready`` says why it is not, or is empty."""
-    result = node_pb2.NodeStatus()
-    cpu_milli = facts.cpus * 1000
-    reserved_memory = min(_RESERVED_MEMORY_BYTES, facts.memory_bytes // 10)
-    amounts = (
-        (result.capacity, cpu_milli, facts.memory_bytes),
-        (
-            result.allocatable,
-            cpu_milli - min(_RESERVED_CPU_MILLI, cpu_milli // 10),
-            facts.memory_bytes - reserved_memory,
-        ),
-    )
-    for resources, milli, memory in amounts:
-        resources["cpu"].string = quantities.format_milli(milli)
-        resources["memory"].string = f"{memory // 1024}Ki"
-        resources["ephemeral-storage"].string = f"{facts.disk_bytes // 1024}Ki"
-        resources["pods"].string = str(PODS_MAX)
-    result.addresses.add(type="InternalIP", address=facts.address)
-    result.addresses.add(type="Hostname", address=facts.name)
-    result.daemon_endpoints.kubelet_endpoint.port = port
-    result.node_info.CopyFrom(_node_info(facts))
-    ready = ("AgentReady", "the agent is ready") if not not_ready else ("NotReady", not_ready)
-    checks = (
-        ("MemoryPressure", pressure.memory, "memory"),
-        ("DiskPressure", pressure.disk, "disk space"),
-        ("PIDPressure", pressure.pids, "process ids"),
-    )
-    for kind, short, what in checks:
-        reason = f"AgentHas{'Insufficient' if short else 'Sufficient'}{kind.split('P')[0] or 'PID'}"
-        message = f"the node {'is short of' if short else 'has enough'} {what}"
-        _condition(result, before, kind, short, reason, message, now_s)
-    _condition(result, before, "Ready", not not_ready, *ready, now_s)
-    return result
-
-
-def _condition(
-    result: node_pb2.NodeStatus,
-    before: node_pb2.NodeStatus,
-    kind: str,
-    holds: bool,
-    reason: str,
-    message: str,
-    now_s: float,
-) -> None:
-    now = meta_pb2.Time(seconds=int(now_s))
-    text = "True" if holds else "False"
-    condition = result.conditions.add(type=kind, status=text, reason=reason, message=message)
-    condition.last_heartbeat_time.CopyFrom(now)
-    stored = next((c for c in before.conditions if c.type == kind and c.status == text), None)
-    condition.last_transition_time.CopyFrom(stored.last_transition_time if stored else now)
-
-
-def _node_info(facts: NodeFacts) -> node_pb2.NodeSystemInfo:
-    return node_pb2.NodeSystemInfo(
-        machine_id=facts.machine_id,
-        system_uuid=facts.system_uuid,
-        boot_id=facts.boot_id,
-        kernel_version=facts.kernel,
-        os_image=facts.os_image,
-        container_runtime_version=f"podman://{facts.podman_version}",
-        kubelet_version=f"podraft-{facts.agent_version}",
-        kube_proxy_version=f"podraft-{facts.agent_version}",
-        operating_system="linux",
-        architecture=facts.architecture,
     )
 
 

@@ -15,15 +15,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from podraft.agent.node import facts as node_facts
-from podraft.agent.node.facts import NodeFacts
+from podraft.agent.node.core import status
+from podraft.agent.node.core.status import NodeFacts
 from podraft.agent.node.removal import RemovedError, is_removal
-from podraft.agent.pods.events import Recorder
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from podraft.client.watching.informer import Informer
+from podraft.client.watching.recorder import EventRecorder
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Registration:
         state_directory: Path,
         not_ready: Callable[[], Awaitable[str]],
         port: int,
-        recorder: Recorder,
+        recorder: EventRecorder,
     ) -> None:
         self._client = client
         self._facts = facts
@@ -119,7 +120,7 @@ class Registration:
         return True
 
     async def _register(self) -> node_pb2.Node:
-        labels = node_facts.labels(self._facts)
+        labels = status.labels(self._facts)
         node = node_pb2.Node(metadata=meta_pb2.ObjectMeta(name=self._facts.name, labels=labels))
         try:
             stored = await self._client.nodes.create(node)
@@ -186,7 +187,7 @@ class Registration:
     async def _compose(self, stored: node_pb2.Node, now_s: float) -> node_pb2.NodeStatus:
         pressure = await asyncio.to_thread(node_facts.read_pressure, self._state_directory)
         not_ready = await self._not_ready()
-        return node_facts.status(self._facts, pressure, not_ready, stored.status, now_s, self._port)
+        return status.status(self._facts, pressure, not_ready, stored.status, now_s, self._port)
 
     async def _write_status(self, stored: node_pb2.Node, status: node_pb2.NodeStatus) -> None:
         # No precondition but the identity: only this agent knows the node's status, and what

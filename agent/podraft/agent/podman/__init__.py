@@ -1,1 +1,1 @@
-"""Podman: its configuration for this machine, its service, its REST API, container specs."""
+"""Podman: its service on this machine and its REST API; ``core`` says what is asked of it."""

@@ -1,7 +1,7 @@
 """A narrow client of Podman's REST API over its unix socket.
 
-Owns: HTTP to Podman (bounded in connections and time) and the translation of
-its answers into typed records.  ADR 3 says why this is not podman-py.
+Owns: HTTP to Podman, bounded in connections, time and size of the answers; `core.records`
+says what the answers mean.  ADR 3 says why this is not podman-py.
 
 Invariant: a call either returns what it promises or raises a `PodmanError`;
 an error inside a 200 answer (image pulls) is raised as well.
@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+
+from podraft.agent.podman.core.records import (
+    ContainerRecord,
+    ImageRecord,
+    container_record,
+    image_record,
+)
 
 _CONNECTIONS_MAX = 16
 _CALL_TIMEOUT_S = 120.0
@@ -48,46 +52,6 @@ class PodmanUnavailableError(PodmanError):
 
     def __init__(self, message: str) -> None:
         super().__init__(503, message)
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
-    """A container as Podman's inspection shows it; times are seconds since the epoch, or 0."""
-
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    state: str
-    pid: int
-    exit_code: int
-    created_s: float
-    started_s: float
-    finished_s: float
-    image: str
-    image_id: str
-    directory: Path
-    runtime: str
-    oom_killed: bool
-    stop_signal: str
-
-    @property
-    def running(self) -> bool:
-        """Whether its first process lives."""
-        return self.state in ("running", "paused", "stopping")
-
-    @property
-    def exited(self) -> bool:
-        """Whether it ran and ended: ``stopped`` is an exit that Podman has not cleaned up yet."""
-        return self.state in ("exited", "stopped")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """A local image: its id, the user and volumes of its configuration."""
-
-    id: str
-    names: tuple[str, ...]
-    user: str
 
 
 class PodmanClient:
@@ -153,7 +117,7 @@ class PodmanClient:
     async def inspect_container(self, container: str) -> ContainerRecord | None:
         """Return a container by id or name, or nothing if there is none."""
         try:
-            return _container(await self._call("GET", f"/containers/{container}/json"))
+            return container_record(await self._call("GET", f"/containers/{container}/json"))
         except PodmanError as error:
             if error.status == 404:
                 return None
@@ -174,11 +138,7 @@ class PodmanClient:
             if error.status == 404:
                 return None
             raise
-        return ImageRecord(
-            id=str(answer["Id"]),
-            names=tuple(answer.get("RepoTags") or ()),
-            user=str((answer.get("Config") or {}).get("User") or answer.get("User") or ""),
-        )
+        return image_record(answer)
 
     async def pull_image(self, reference: str) -> None:
         """Pull an image; Podman reports most errors inside a 200 answer."""
@@ -320,43 +280,3 @@ def _error(status: int, content: bytes) -> PodmanError:
         return PodmanError(status, str(answer["message"]), str(answer.get("cause", "")))
     except (ValueError, KeyError, TypeError):
         return PodmanError(status, content.decode(errors="replace").strip() or f"HTTP {status}")
-
-
-def _container(answer: Mapping[str, Any]) -> ContainerRecord:
-    state = answer["State"]
-    return ContainerRecord(
-        id=str(answer["Id"]),
-        name=str(answer["Name"]),
-        labels=dict(answer["Config"].get("Labels") or {}),
-        state=str(state["Status"]),
-        pid=int(state["Pid"]),
-        exit_code=int(state["ExitCode"]),
-        created_s=_time_s(answer["Created"]),
-        started_s=_time_s(state["StartedAt"]),
-        finished_s=_time_s(state["FinishedAt"]),
-        image=str(answer.get("ImageName", "")),
-        image_id=str(answer.get("Image", "")),
-        directory=Path(str(answer.get("OCIConfigPath") or "/")).parent,
-        runtime=str(answer.get("OCIRuntime") or "runc"),
-        oom_killed=bool(state.get("OOMKilled")),
-        stop_signal=_signal_name(answer["Config"].get("StopSignal")),
-    )
-
-
-def _time_s(text: str) -> float:
-    """Return Go's RFC 3339 time with up to nine decimals; its zero time is 0."""
-    if not text or text.startswith("0001-"):
-        return 0.0
-    head, _, fraction = text.partition(".")
-    if not fraction:
-        return datetime.fromisoformat(text).timestamp()
-    digits = len(fraction) - len(fraction.lstrip("0123456789"))
-    zone = fraction[digits:] or "Z"
-    return datetime.fromisoformat(f"{head}.{fraction[:digits][:6]:0<6}{zone}").timestamp()
-
-
-def _signal_name(value: object) -> str:
-    """Return a signal's name; versions of Podman tell a number or a name."""
-    if isinstance(value, int) and value > 0:
-        return signal.Signals(value).name if value in set(signal.Signals) else "SIGTERM"
-    return value if isinstance(value, str) and value.startswith("SIG") else "SIGTERM"

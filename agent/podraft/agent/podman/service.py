@@ -15,7 +15,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from podraft.agent.podman.machine import PodmanConfiguration, PodmanDirectories
+from podraft.agent.podman.core.machine import PodmanConfiguration
+from podraft.agent.podman.machine import PodmanDirectories
 from podraft.client.serving.private_files import write_private
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from podraft.agent.podman import spec
-from podraft.agent.podman.client import ContainerRecord
-from podraft.agent.streams.container_command import RunningContainer
+from podraft.agent.commands.container_command import RunningContainer
+from podraft.agent.podman.core import spec
+from podraft.agent.podman.core.records import ContainerRecord
 from podraft.agent.streams.rotation import OpenLog
 from podraft.agent.streams.service import ContainerLogs, UnknownContainerError
 from podraft.agent.volumes.manager import VolumeManager
@@ -67,12 +67,12 @@ class ContainerLookup:
         if not attempts or not attempts[-1].running:
             raise UnknownContainerError(f'container "{name}" in pod "{pod}" is not running')
         latest = attempts[-1]
-        return RunningContainer(latest.id, latest.runtime, latest.directory)
+        return RunningContainer(latest.id, latest.runtime, Path(latest.directory))
 
     def open_logs(self) -> list[OpenLog]:
         """Return the logs that are being written."""
         return [
-            OpenLog(self._path(record), record.directory)
+            OpenLog(self._path(record), Path(record.directory))
             for worker in self._workers.workers()
             for record in worker.records()
             if record.running

@@ -11,9 +11,10 @@ import contextlib
 import logging
 import time
 
-from podraft.agent.podman import spec
-from podraft.agent.podman.client import ContainerRecord, PodmanError
-from podraft.agent.pods.shared import Node
+from podraft.agent.podman.client import PodmanError
+from podraft.agent.podman.core import spec
+from podraft.agent.podman.core.records import ContainerRecord
+from podraft.agent.pods.node import Node
 from podraft.agent.pods.worker import PodWorker
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2

@@ -14,10 +14,11 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from podraft.agent.podman import spec
-from podraft.agent.podman.client import ContainerRecord, ImageRecord, PodmanError
-from podraft.agent.pods import faults, starting
-from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.podman.client import PodmanError
+from podraft.agent.podman.core import spec
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.records import ContainerRecord, ImageRecord
+from podraft.agent.pods.core.observing import observed
 from podraft.agent.pods.core.plan import plan
 from podraft.agent.pods.core.probing import probe_of
 from podraft.agent.pods.core.records import (
@@ -37,16 +38,17 @@ from podraft.agent.pods.core.records import (
     RemoveContainer,
     StartContainer,
 )
-from podraft.agent.pods.events import PodEvents
-from podraft.agent.pods.faults import Faults
-from podraft.agent.pods.handlers import Target, until_event
-from podraft.agent.pods.images import ImageError
-from podraft.agent.pods.killing import Kill
-from podraft.agent.pods.observing import observed
-from podraft.agent.pods.probes import PodProbes, ProbeTask
-from podraft.agent.pods.reaping import until_ended
-from podraft.agent.pods.shared import Attachment, Node
-from podraft.agent.volumes import files
+from podraft.agent.pods.lifecycle import starting
+from podraft.agent.pods.lifecycle.images import ImageError
+from podraft.agent.pods.lifecycle.killing import Kill
+from podraft.agent.pods.lifecycle.reaping import until_ended
+from podraft.agent.pods.node import Attachment, Node
+from podraft.agent.pods.probing.handlers import Target, until_event
+from podraft.agent.pods.probing.probes import PodProbes, ProbeTask
+from podraft.agent.pods.reports import faults
+from podraft.agent.pods.reports.events import PodEvents
+from podraft.agent.pods.reports.faults import Faults
+from podraft.agent.volumes.core import files
 from podraft.agent.volumes.manager import remove_cgroups
 from podraft.api.core.v1 import container_pb2, pod_pb2
 

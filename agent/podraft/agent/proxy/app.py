@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 
 from podraft.agent.network.conntrack import TrackedFlow, forget_flows, node_addresses
 from podraft.agent.network.core.addresses import parse_address, parse_pool
-from podraft.agent.network.errors import KernelError
+from podraft.agent.network.core.errors import KernelError
 from podraft.agent.network.nft import NftError
 from podraft.agent.proxy.core.flows import FLOW_PROTOCOLS, Flow, StaleFlow, StaleFlows
 from podraft.agent.proxy.core.frontends import (

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
+from podraft.agent.network.core.nft.sets import Key, Value
 from podraft.agent.network.links import NodeLinks
 from podraft.agent.network.nft import Connection, NftError
-from podraft.agent.network.nft.sets import Key, Value
-from podraft.agent.proxy import ruleset
+from podraft.agent.proxy.core import ruleset
 from podraft.agent.proxy.core.elements import Map, Operation
 from podraft.agent.proxy.core.table import ServiceTable
 

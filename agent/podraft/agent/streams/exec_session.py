@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from podraft.agent.streams import container_command
-from podraft.agent.streams.container_command import ContainerCommand, RunningContainer, Size
+from podraft.agent.commands import container_command
+from podraft.agent.commands.container_command import ContainerCommand, RunningContainer, Size
 from podraft.api.core.v1 import pod_streams_pb2
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from podraft.agent.streams import log_files
-from podraft.agent.streams.cri_log import Rendering
+from podraft.agent.streams.core.cri_log import Rendering
 from podraft.agent.streams.log_tail import start_of_tail
 
 _CHUNK_BYTES = 1 << 16

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from podraft.agent.streams.cri_log import HEAD_BYTES, Head, head_of
+from podraft.agent.streams.core.cri_log import HEAD_BYTES, Head, head_of
 
 _BLOCK_BYTES = 1 << 16
 

@@ -15,8 +15,8 @@ import grpc
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from podraft.agent.commands.container_command import CommandError, RunningContainer
 from podraft.agent.streams import exec_session, log_reader
-from podraft.agent.streams.container_command import CommandError, RunningContainer
 from podraft.agent.streams.log_reader import LogQuery
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.serving.incoming import Anyone, Connections

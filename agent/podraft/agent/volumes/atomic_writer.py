@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from podraft.agent.volumes.payload import Payload
+from podraft.agent.volumes.core.payload import Payload
 
 _DATA = "..data"
 _DIGEST_CHARACTERS = 32

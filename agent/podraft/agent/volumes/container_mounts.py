@@ -13,8 +13,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from podraft.agent.podman.spec import Mount
-from podraft.agent.pods.core.errors import ConfigurationError
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.spec import Mount
 from podraft.agent.volumes import mounts, subpath
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 from podraft.api.violations import shown

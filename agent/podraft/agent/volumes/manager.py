@@ -15,15 +15,16 @@ import logging
 import os
 import stat
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from podraft.agent.podman.spec import Mount
-from podraft.agent.pods.core.errors import ConfigurationError
-from podraft.agent.volumes import atomic_writer, container_mounts, files, mounts, payload
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.spec import Mount
+from podraft.agent.volumes import atomic_writer, container_mounts, mounts
+from podraft.agent.volumes.core import files, payload
+from podraft.agent.volumes.core.payload import Configuration
 from podraft.api import quantities
-from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, volume_pb2
+from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 
 _log = logging.getLogger(__name__)
 
@@ -36,14 +37,6 @@ _HOST_PATH_CHECKS = {
 }
 _SECRET_BYTES_MAX = 16 << 20
 _NODE_FILE_BYTES_MAX = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """The ConfigMaps and Secrets that a pod names, by name."""
-
-    config_maps: Mapping[str, config_pb2.ConfigMap] = field(default_factory=dict)
-    secrets: Mapping[str, config_pb2.Secret] = field(default_factory=dict)
 
 
 class VolumeManager:
@@ -123,7 +116,7 @@ class VolumeManager:
         context = pod.spec.security_context
         group = int(context.fs_group) if context.HasField("fs_group") else None
         for volume in pod.spec.volumes:
-            content = _content(volume.volume_source, configuration)
+            content = payload.content(volume.volume_source, configuration)
             if content is not None and (root / volume.name).is_dir():
                 atomic_writer.write(root / volume.name, content, group)
 
@@ -151,7 +144,7 @@ class VolumeManager:
             _check_host_path(source.host_path)
             return
         if source.HasField("config_map") or source.HasField("secret"):
-            content = _content(source, configuration, missing_is_error=True)
+            content = payload.content(source, configuration, missing_is_error=True)
             path.mkdir(exist_ok=True, mode=0o755)
             if source.HasField("secret"):
                 mounts.mount_tmpfs(path, _SECRET_BYTES_MAX, 0o755)
@@ -170,26 +163,6 @@ class VolumeManager:
         if empty.medium == "Memory":
             size = quantities.whole(empty.size_limit) if empty.HasField("size_limit") else None
             mounts.mount_tmpfs(path, size, mode, group)
-
-
-def _content(
-    source: volume_pb2.VolumeSource,
-    configuration: Configuration,
-    *,
-    missing_is_error: bool = False,
-) -> payload.Payload | None:
-    try:
-        if source.HasField("config_map"):
-            name = source.config_map.local_object_reference.name
-            found = configuration.config_maps.get(name)
-            return payload.config_map_payload(source.config_map, found)
-        if source.HasField("secret"):
-            secret = configuration.secrets.get(source.secret.secret_name)
-            return payload.secret_payload(source.secret, secret)
-    except ConfigurationError:
-        if missing_is_error:
-            raise
-    return None
 
 
 def _check_host_path(source: volume_pb2.HostPathVolumeSource) -> None:

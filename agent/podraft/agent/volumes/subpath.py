@@ -13,8 +13,8 @@ import os
 import stat
 from pathlib import Path, PurePosixPath
 
-from podraft.agent.pods.core.errors import ConfigurationError
-from podraft.agent.pods.core.expansion import encoded
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.expansion import encoded
 from podraft.api.violations import shown
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-from podraft.agent.network.errors import AddressesExhaustedError, InvalidNetworkError
+from podraft.agent.network.core.errors import AddressesExhaustedError, InvalidNetworkError
 
 # The network's own address, the first host (the customary place of a gateway) and the
 # broadcast address are never a pod's.

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from podraft.agent.network.errors import InvalidNetworkError
+from podraft.agent.network.core.errors import InvalidNetworkError
 
 POD_INTERFACE = "eth0"
 GATEWAY = "169.254.1.1"

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from podraft.agent.pods.core.errors import ConfigurationError
-from podraft.agent.pods.core.expansion import ProcessStrings, expand
+from podraft.agent.podman.core.errors import ConfigurationError
+from podraft.agent.podman.core.expansion import ProcessStrings, expand
 from podraft.agent.pods.core.references import Reference
 from podraft.api import names
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2

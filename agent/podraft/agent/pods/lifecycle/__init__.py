@@ -1,0 +1,1 @@
+"""One container's life: its image, its start, signals to it, and how its end is learned."""

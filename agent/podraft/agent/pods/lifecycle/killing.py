@@ -1,0 +1,94 @@
+"""Stopping one container gracefully: preStop, then TERM, then KILL when the time is over.
+
+Invariant: the deadline can only come nearer, and no step outlives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from podraft.agent.podman.core.records import ContainerRecord
+from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
+from podraft.api.core.v1 import container_pb2
+
+SendSignal = Callable[[str, signal.Signals], Awaitable[None]]
+
+_AFTER_PRE_STOP_S = 2.0
+_KILL_WITHIN_S = 10.0
+
+
+class Kill:
+    """One container's way to its end."""
+
+    def __init__(self, record: ContainerRecord, exited: asyncio.Event, deadline_s: float) -> None:
+        self._record = record
+        self._exited = exited
+        self._deadline_s = deadline_s
+        self._hastened = asyncio.Event()
+
+    def hasten(self, deadline_s: float) -> None:
+        """Move the deadline nearer; a later one changes nothing."""
+        if deadline_s < self._deadline_s:
+            self._deadline_s = deadline_s
+            self._hastened.set()
+
+    async def pre_stop(
+        self, handlers: Handlers, hook: container_pb2.LifecycleHandler, target: Target
+    ) -> Answer:
+        """Run the hook; when it takes all the time, TERM still gets two seconds."""
+        remaining_s = self._deadline_s - time.monotonic()
+        if remaining_s <= 0:
+            return Answer(True)
+        asking = asyncio.create_task(handlers.ask(hook, target, remaining_s))
+        await self._until(asking)
+        if not asking.done():
+            asking.cancel()
+        if self._deadline_s - time.monotonic() < _AFTER_PRE_STOP_S and remaining_s > 1:
+            self._deadline_s = max(self._deadline_s, time.monotonic() + _AFTER_PRE_STOP_S)
+        if asking.done() and not asking.cancelled():
+            return asking.result()
+        return Answer(self._exited.is_set(), "the time to stop is over")
+
+    async def stop(self, send: SendSignal) -> None:
+        """Send the stop signal, wait, and kill at the deadline."""
+        if self._deadline_s > time.monotonic():
+            await send(self._record.id, _signal(self._record.stop_signal))
+            await self._until(asyncio.create_task(self._exited.wait()))
+        if not self._exited.is_set():
+            await send(self._record.id, signal.SIGKILL)
+            try:
+                async with asyncio.timeout(_KILL_WITHIN_S):
+                    await self._exited.wait()
+            except TimeoutError:
+                return  # The core asks for the kill again.
+
+    async def _until(self, task: asyncio.Task[Any]) -> None:
+        """Wait for a task until the deadline, which may move meanwhile."""
+        exited = asyncio.create_task(self._exited.wait())
+        try:
+            while not task.done() and not self._exited.is_set():
+                remaining_s = self._deadline_s - time.monotonic()
+                if remaining_s <= 0:
+                    return
+                self._hastened.clear()
+                hastened = asyncio.create_task(self._hastened.wait())
+                waiting = {task, exited, hastened}
+                await asyncio.wait(
+                    waiting, timeout=remaining_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                hastened.cancel()
+        finally:
+            exited.cancel()
+            if task.done() and not task.cancelled():
+                task.exception()
+
+
+def _signal(name: str) -> signal.Signals:
+    try:
+        return signal.Signals[name]
+    except KeyError:
+        return signal.SIGTERM

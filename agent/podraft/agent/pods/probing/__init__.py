@@ -1,0 +1,1 @@
+"""Asking containers: probes, and the handlers that probes and hooks share."""

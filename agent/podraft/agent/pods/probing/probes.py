@@ -1,0 +1,116 @@
+"""Runs the probes of one pod: one task per probe, bounded over the node.
+
+Invariant: exactly the probes that the core named last are running; a verdict is
+told the moment it changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podraft.agent.pods.core.probing import Tally, first_probe_after_s
+from podraft.agent.pods.core.records import ProbeKey, ProbeKind
+from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
+from podraft.api.core.v1 import container_pb2
+
+_AT_ONCE = 16
+_EAGER_FIRST_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTask:
+    """What a probe needs to run; an adopted container was started by an earlier agent."""
+
+    key: ProbeKey
+    probe: container_pb2.Probe
+    target: Target
+    running_for_s: float
+    adopted: bool
+
+
+class ProbeSlots:
+    """Bounds how many probes ask at once on the node, and carries what they ask with."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self.handlers = handlers
+        self.semaphore = asyncio.Semaphore(_AT_ONCE)
+
+
+class PodProbes:
+    """The probes of one pod and their verdicts."""
+
+    def __init__(
+        self,
+        slots: ProbeSlots,
+        changed: Callable[[], None],
+        failed: Callable[[ProbeTask, str], None],
+    ) -> None:
+        self._slots = slots
+        self._changed = changed
+        self._failed = failed
+        self._tasks: dict[ProbeKey, asyncio.Task[None]] = {}
+        self._tallies: dict[ProbeKey, Tally] = {}
+        self.messages: dict[ProbeKey, str] = {}
+
+    @property
+    def verdicts(self) -> dict[ProbeKey, bool]:
+        """The probes that have decided."""
+        return {
+            key: tally.verdict for key, tally in self._tallies.items() if tally.verdict is not None
+        }
+
+    def assume(self, key: ProbeKey, verdict: bool) -> None:
+        """Begin with the verdict that an earlier agent had reached."""
+        self._tallies.setdefault(key, Tally(verdict=verdict))
+
+    def run_exactly(self, wanted: dict[ProbeKey, ProbeTask]) -> None:
+        """Start and stop probes so that those wanted, and no others, run."""
+        for key in self._tasks.keys() - wanted.keys():
+            self._tasks.pop(key).cancel()
+        for key in wanted.keys() - self._tasks.keys():
+            self._tasks[key] = asyncio.create_task(self._run(wanted[key]))
+
+    def forget(self, container_id: str) -> None:
+        """Drop all that is known of one attempt."""
+        for key in [key for key in self._tallies if key.container_id == container_id]:
+            del self._tallies[key]
+            self.messages.pop(key, None)
+
+    def close(self) -> None:
+        """Stop all probes."""
+        self.run_exactly({})
+
+    async def _run(self, task: ProbeTask) -> None:
+        probe, key = task.probe, task.key
+        period_s = float(probe.period_seconds or 10)
+        await asyncio.sleep(first_probe_after_s(probe, task.running_for_s))
+        if task.adopted:
+            # After a restart of the agent all probes of the node would else ask at once.
+            await asyncio.sleep(random.uniform(0.0, min(period_s, 5.0)))
+        eager_s = _EAGER_FIRST_S
+        while True:
+            answer = await self._ask_once(task)
+            pause_s = period_s
+            if key.kind is ProbeKind.READINESS and not self.verdicts.get(key):
+                # Until it is ready, asking sooner brings traffic sooner and harms nobody:
+                # the failures of a probe whose verdict is "not ready" mean nothing more.
+                pause_s, eager_s = min(eager_s, period_s), 2 * eager_s
+            if not answer.success and pause_s >= period_s:
+                # Failures of eager questions are what starting looks like: not worth telling.
+                self._failed(task, answer.message)
+            await asyncio.sleep(pause_s)
+
+    async def _ask_once(self, task: ProbeTask) -> Answer:
+        timeout_s = float(task.probe.timeout_seconds or 1)
+        async with self._slots.semaphore:
+            answer = await self._slots.handlers.ask(task.probe.handler, task.target, timeout_s)
+        before = self._tallies.get(task.key, Tally())
+        after = before.add(answer.success, task.probe)
+        self._tallies[task.key] = after
+        self.messages[task.key] = answer.message
+        if after.verdict != before.verdict:
+            self._changed()
+        return answer

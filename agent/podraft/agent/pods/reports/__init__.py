@@ -1,0 +1,1 @@
+"""What pods tell the API: their statuses, their Events, and what went wrong."""

@@ -1,0 +1,1 @@
+"""What a pod's containers share: its network, its volumes and the objects these show."""

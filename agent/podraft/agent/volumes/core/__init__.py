@@ -1,0 +1,1 @@
+"""Which files a pod's volumes and ``/etc`` hold: pure functions."""
