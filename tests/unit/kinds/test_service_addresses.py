@@ -9,7 +9,13 @@ import pytest
 
 from podraft.api.core.v1 import service_pb2
 from podraft.api.violations import InvalidObjectError
-from podraft.server.kinds import Assignment, asked_keys, assign, claimed_keys, services
+from podraft.server.kinds.core.service import spec as services
+from podraft.server.kinds.core.service.addresses import (
+    Assignment,
+    asked_keys,
+    assign,
+    claimed_keys,
+)
 from podraft.server.kinds.report import Report
 
 CIDR = "10.96.0.0/16"
@@ -22,7 +28,7 @@ def service(kind: str = "ClusterIP", address: str = "", *ports: int) -> service_
     result.spec.cluster_ip = address
     for index, node_port in enumerate(ports or (0,)):
         result.spec.ports.add(name=f"p{index}", port=80 + index, node_port=node_port)
-    services.default_service(result)
+    services.default(result)
     return result
 
 
@@ -116,7 +122,7 @@ def test_a_change_of_type_releases_node_ports() -> None:
     wanted = service_pb2.Service()
     wanted.CopyFrom(first.service)
     wanted.spec.type = "ClusterIP"
-    services.leave_with_type(first.service, wanted)
+    services.leave(first.service, wanted)
     result = give(wanted, first.service, taken=set(first.claim))
     assert result.service.spec.ports[0].node_port == 0
     assert (result.claim, result.release) == ((), (b"_nodeports/30000/TCP",))
@@ -126,7 +132,7 @@ def test_an_update_that_says_nothing_of_them_keeps_address_and_node_ports() -> N
     stored = give(service("NodePort", "", 0, 0)).service
     wanted = service("NodePort", "", 0, 0)
     wanted.spec.ports.add(name="new", port=99, protocol="TCP")
-    services.keep_allocated(stored, wanted)
+    services.keep(stored, wanted)
     assert wanted.spec.cluster_ip == stored.spec.cluster_ip
     assert [p.node_port for p in wanted.spec.ports] == [30000, 30001, 0]
 
@@ -155,7 +161,7 @@ def test_claims_and_releases_always_add_up_to_what_is_held() -> None:
         ports = [rng.choice([0, rng.choice(range(30000, 30020))]) for _ in range(rng.randint(1, 3))]
         wanted = service(kind, "", *(ports if kind == "NodePort" else [0] * len(ports)))
         if stored is not None:
-            services.keep_allocated(stored, wanted)
+            services.keep(stored, wanted)
         try:
             result = give(
                 wanted,

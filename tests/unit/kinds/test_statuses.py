@@ -11,7 +11,7 @@ from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
-from podraft.server.kinds.pod_addresses import is_usable
+from podraft.server.kinds.core.pod.addresses import check_pod_place, is_usable
 from support.api_objects import example
 from unit.kinds.test_update import NOW, stored
 
@@ -235,11 +235,11 @@ def test_a_pods_address_is_one_that_its_node_may_give(
 ) -> None:
     pod, node = place(address, host=host, cidr=cidr)
     if not expected:
-        rooms.check_pod_place(pod, node, SERVICES)
+        check_pod_place(pod, node, SERVICES)
         assert is_usable(pod, node)
         return
     with pytest.raises(InvalidObjectError, match=r"status\.podIP") as caught:
-        rooms.check_pod_place(pod, node, SERVICES)
+        check_pod_place(pod, node, SERVICES)
     assert expected in str(caught.value)
     # Who makes endpoints knows no Services' range, and believes what was checked meanwhile.
     assert is_usable(pod, node) == (expected in ("belongs to Services",) or not cidr)
@@ -280,6 +280,6 @@ def test_an_endpoint_is_one_that_other_machines_reach(
 def test_a_pod_on_no_node_has_no_address() -> None:
     pod, _ = place("10.244.1.7")
     with pytest.raises(InvalidObjectError, match="on no node"):
-        rooms.check_pod_place(pod, None, SERVICES)
+        check_pod_place(pod, None, SERVICES)
     pod.status.ClearField("pod_ip")
-    rooms.check_pod_place(pod, None, SERVICES)
+    check_pod_place(pod, None, SERVICES)

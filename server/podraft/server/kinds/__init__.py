@@ -1,26 +1,14 @@
-"""Admission: what an object looks like before it may be stored.
+"""The kinds: one room for each says all that the server must know of it.
 
-Every function here is pure: (kind, stored object, proposed object, now) to a
-defaulted object, or ``InvalidObjectError`` with all that is wrong.  One module
-per concern and per family of kinds; ``objects`` is the way in.
+`rules` is what a room can say, `rooms` finds it, `objects` and `deletion` go through the steps;
+a kind's own rules are in ``<group>/<kind>.py``.  Everything here is pure: from (kind, stored
+object, proposed object, now) to an object, or ``InvalidObjectError`` with all that is wrong.
 """
 
-from podraft.server.kinds.deletion import (
-    Deletion,
-    MarkDeleting,
-    Remove,
-    is_gone,
-    prepare_delete,
-)
+from podraft.server.kinds.deletion import Deletion, MarkDeleting, Remove, is_gone, prepare_delete
 from podraft.server.kinds.objects import prepare_create, prepare_update
-from podraft.server.kinds.pod_addresses import check_pod_place
-from podraft.server.kinds.service_addresses import (
-    Assignment,
-    asked_keys,
-    assign,
-    claimed_keys,
-    field_of_key,
-)
+from podraft.server.kinds.rooms import rules_of
+from podraft.server.kinds.rules import Rules
 
 __all__ = [
     "prepare_create",
@@ -30,10 +18,6 @@ __all__ = [
     "Deletion",
     "Remove",
     "MarkDeleting",
-    "check_pod_place",
-    "assign",
-    "asked_keys",
-    "claimed_keys",
-    "field_of_key",
-    "Assignment",
+    "Rules",
+    "rules_of",
 ]

@@ -1,23 +1,19 @@
 """Deletion: removed at once, or marked and removed when nothing holds it any more.
 
-Owns: grace periods of pods, finalizers, propagation to dependents, and the
-two-step deletion of namespaces.
+Owns: grace periods, finalizers and propagation to dependents.  What a kind adds (a pod's grace
+period, a namespace's emptying) its room says.
 
-Invariant: an object that is marked stays until its finalizers are gone; a pod
-also until its node has said that its containers are stopped, by deleting it with
-a grace period of 0.
+Invariant: an object that is marked stays until nothing holds it; one that takes its time to go
+(a pod), also until it is deleted again with a grace period of 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Final, Generic, TypeAlias, cast
 
-from google.protobuf.message import Message
-
-from podraft.api import kinds, times
-from podraft.api.core.v1 import namespace_pb2, pod_pb2
+from podraft.api import times
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.violations import InvalidObjectError
@@ -26,14 +22,11 @@ from podraft.server.kinds.metadata import (
     ORPHAN_FINALIZER,
     next_generation,
 )
+from podraft.server.kinds.report import Report
+from podraft.server.kinds.rooms import rules_of
+from podraft.server.kinds.rules import ObjectT, Rules
 
-ObjectT = TypeVar("ObjectT", bound=Message)
-
-DEFAULT_GRACE_S = 30
-MAX_GRACE_S = 10 * 365 * 86_400
-
-# Who names no namespace means the first; nodes and the cluster itself live in the others.
-PROTECTED_NAMESPACES = frozenset(("default", "kube-system", "kube-node-lease", "podraft-system"))
+MAX_GRACE_S: Final = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +64,19 @@ def prepare_delete(
         raise InvalidObjectError.of(
             "options.gracePeriodSeconds", f"must be 0 to {MAX_GRACE_S}, is {requested}"
         )
+    rules, report = rules_of(kind), Report()
+    rules.check_delete(stored, report)
+    report.raise_if_any()
     result = kind.message()
     result.CopyFrom(stored)
     metadata = cast("Object", result).metadata
-    if kind is kinds.NAMESPACE and metadata.name in PROTECTED_NAMESPACES:
-        raise InvalidObjectError.of(
-            "metadata.name", f"the namespace {metadata.name} cannot be deleted"
-        )
     _propagate(metadata, options.propagation_policy)
     marked = metadata.HasField("deletion_timestamp")
-    grace_s = _grace_s(result, options, marked)
-    if grace_s == 0 and not _is_held(result):
+    grace_s = 0 if rules.grace_s is None else rules.grace_s(result, options, marked)
+    if grace_s == 0 and not _is_held(rules, result):
         return Remove()
     if not marked:
-        # A namespace's own phase tells why nothing can be created in it any more.
-        if isinstance(result, namespace_pb2.Namespace):
-            result.status.phase = "Terminating"
+        rules.mark(result)
         if metadata.generation:
             metadata.generation = next_generation(metadata.generation)
         _set_deadline(metadata, now, grace_s)
@@ -98,16 +88,14 @@ def prepare_delete(
 
 def is_gone(kind: Kind[ObjectT], stored: ObjectT) -> bool:
     """Say whether an object that is being deleted must be removed, as nothing holds it now."""
-    metadata = cast("Object", stored).metadata
-    if not metadata.HasField("deletion_timestamp") or _is_held(stored):
+    metadata, rules = cast("Object", stored).metadata, rules_of(kind)
+    if not metadata.HasField("deletion_timestamp") or _is_held(rules, stored):
         return False
-    return kind is not kinds.POD or metadata.deletion_grace_period_seconds == 0
+    return rules.grace_s is None or metadata.deletion_grace_period_seconds == 0
 
 
-def _is_held(stored: Message) -> bool:
-    if cast("Object", stored).metadata.finalizers:
-        return True
-    return isinstance(stored, namespace_pb2.Namespace) and bool(stored.spec.finalizers)
+def _is_held(rules: Rules[ObjectT], stored: ObjectT) -> bool:
+    return bool(cast("Object", stored).metadata.finalizers) or rules.is_held(stored)
 
 
 def _propagate(metadata: meta_pb2.ObjectMeta, policy: requests_pb2.PropagationPolicy) -> None:
@@ -128,21 +116,6 @@ def _propagate(metadata: meta_pb2.ObjectMeta, policy: requests_pb2.PropagationPo
     if kept != list(metadata.finalizers):
         metadata.ClearField("finalizers")
         metadata.finalizers.extend(kept)
-
-
-def _grace_s(stored: Message, options: requests_pb2.DeleteOptions, marked: bool) -> int:
-    """Return how long the object may take to go; only a pod that may run has something to stop."""
-    if not isinstance(stored, pod_pb2.Pod):
-        return 0
-    if not stored.spec.node_name or stored.status.phase in ("Succeeded", "Failed"):
-        return 0
-    if options.HasField("grace_period_seconds"):
-        return options.grace_period_seconds
-    if marked:
-        return stored.metadata.deletion_grace_period_seconds
-    if stored.spec.HasField("termination_grace_period_seconds"):
-        return min(max(stored.spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
-    return DEFAULT_GRACE_S
 
 
 def _asked_at(metadata: meta_pb2.ObjectMeta, now: datetime) -> datetime:

@@ -6,17 +6,14 @@ fields that updates keep, and the rules of labels, annotations, owners and final
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
 
 from podraft.api import names, times
 from podraft.api.kinds import AnyKind, by_manifest
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels
-
-NameCheck: TypeAlias = Callable[[str], str | None]
+from podraft.server.kinds.rules import NameCheck
 
 FOREGROUND_FINALIZER = "foregroundDeletion"
 ORPHAN_FINALIZER = "orphan"

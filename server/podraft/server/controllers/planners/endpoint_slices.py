@@ -22,7 +22,7 @@ from podraft.api.moments import Now
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
-from podraft.server.kinds.pod_addresses import is_usable
+from podraft.server.kinds.core.pod.addresses import is_usable
 
 SLICE_MAX = 100
 SERVICE_LABEL = "kubernetes.io/service-name"

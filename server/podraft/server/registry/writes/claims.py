@@ -14,7 +14,12 @@ from typing import Final, NamedTuple, Protocol
 
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.violations import InvalidObjectError
-from podraft.server.kinds import asked_keys, assign, claimed_keys, field_of_key
+from podraft.server.kinds.core.service.addresses import (
+    asked_keys,
+    assign,
+    claimed_keys,
+    field_of_key,
+)
 from podraft.server.state.datastore import Delete, Guard, Page, Put
 
 _PREFIXES: Final = (b"_addresses/", b"_nodeports/")

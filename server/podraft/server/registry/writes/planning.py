@@ -28,6 +28,7 @@ from podraft.server.auth import authorize as rules
 from podraft.server.auth import node_records
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.auth.node_records import NodeRecord
+from podraft.server.kinds.core.pod.addresses import check_pod_place
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.decoded import DecodedObjects
@@ -335,7 +336,7 @@ class Planner:
             node = entry.message
         elif (record := await self._reader.get(key)) is not None:
             node = self._decoded.get(kinds.NODE, key, record.mod_revision, record.value)
-        rooms.check_pod_place(pod, node, self._around.addresses.service_cidr)
+        check_pod_place(pod, node, self._around.addresses.service_cidr)
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request

@@ -19,7 +19,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
 from podraft.api.names import APPLY_NOTES
 from podraft.server.controllers import objects
-from podraft.server.kinds.pods import default_spec, derive_spec
+from podraft.server.kinds.core.pod.spec import default_spec, derive_spec
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-
-from podraft.api import names, quantities
+from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2
-from podraft.api.meta.v1 import meta_pb2
-from podraft.api.violations import shown
-from podraft.server.kinds.report import Report, check_quantity
-
-CONTAINER_RESOURCES = frozenset(("cpu", "memory", "ephemeral-storage"))
-# A node also says how many pods it takes.
-NODE_RESOURCES = CONTAINER_RESOURCES | {"pods"}
-QOS_CLASSES = ("Guaranteed", "Burstable", "BestEffort")
+from podraft.server.kinds.report import Report
+from podraft.server.kinds.shared.amounts import check_amounts
 
 
 def derive_requests(resources: container_pb2.ResourceRequirements) -> None:
@@ -43,22 +35,3 @@ def check_resources(
                 f"{field}.requests[{name}]",
                 f"must be at most the limit of {limits[name].string}, is {request.string}",
             )
-
-
-def check_amounts(
-    amounts: Mapping[str, meta_pb2.Quantity],
-    field: str,
-    report: Report,
-    standard: Set[str] = CONTAINER_RESOURCES,
-) -> bool:
-    """Check the resources of one map; say whether all amounts are usable."""
-    usable = True
-    for name, amount in amounts.items():
-        if name not in standard and not name.startswith("hugepages-"):
-            problem = names.qualified(name)
-            if problem is None and "/" not in name:
-                problem = f"is not known: expected {', '.join(sorted(standard))} or domain/name"
-            if problem is not None:
-                report.add(field, f"resource {shown(name)} {problem}")
-        usable = check_quantity(amount, f"{field}[{name}]", report) and usable
-    return usable

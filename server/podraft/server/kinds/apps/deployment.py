@@ -1,33 +1,29 @@
-"""ReplicaSets and Deployments: defaults, rules, and a selector that never changes."""
+"""Deployments: a rollout's strategy and bounds, over pods of one template."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final
 
-from podraft.api import selectors
-from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.meta.v1 import meta_pb2
+from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStrategy
+from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.type_fields import forbids_rolling_update
-from podraft.server.kinds.pods import check_template, default_spec
+from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
+from podraft.server.kinds.rules import Rules
+from podraft.server.kinds.shared.conditions import check_conditions, check_time
+from podraft.server.kinds.shared.workloads import (
+    check_counts,
+    check_selector_change,
+    check_workload,
+)
 
-Workload: TypeAlias = replica_set_pb2.ReplicaSet | deployment_pb2.Deployment
-
-_STRATEGIES = ("RollingUpdate", "Recreate")
-_DEFAULT_SHARE = meta_pb2.IntOrString(type=1, str_val="25%")
-_HISTORY_LIMIT = 10
-_PROGRESS_DEADLINE_S = 600
-
-
-def default_replica_set(replica_set: replica_set_pb2.ReplicaSet) -> None:
-    """Fill in what a ReplicaSet does not say."""
-    spec = replica_set.spec
-    if not spec.HasField("replicas"):
-        spec.replicas = 1
-    default_spec(spec.template.spec)
+_STRATEGIES: Final = ("RollingUpdate", "Recreate")
+_DEFAULT_SHARE: Final = IntOrString(type=1, str_val="25%")
+_HISTORY_LIMIT: Final = 10
+_PROGRESS_DEADLINE_S: Final = 600
 
 
-def default_deployment(deployment: deployment_pb2.Deployment) -> None:
+def _default(deployment: Deployment) -> None:
     """Fill in what a Deployment does not say."""
     spec = deployment.spec
     if not spec.HasField("replicas"):
@@ -48,14 +44,9 @@ def default_deployment(deployment: deployment_pb2.Deployment) -> None:
     default_spec(spec.template.spec)
 
 
-def check_replica_set(replica_set: replica_set_pb2.ReplicaSet, report: Report) -> None:
-    """Check a ReplicaSet."""
-    _check_common(replica_set, report)
-
-
-def check_deployment(deployment: deployment_pb2.Deployment, report: Report) -> None:
+def _check(deployment: Deployment, report: Report) -> None:
     """Check a Deployment."""
-    _check_common(deployment, report)
+    check_workload(deployment, report)
     spec = deployment.spec
     report.at_least("spec.revisionHistoryLimit", spec.revision_history_limit, 0)
     report.at_least("spec.progressDeadlineSeconds", spec.progress_deadline_seconds, 1)
@@ -68,36 +59,7 @@ def check_deployment(deployment: deployment_pb2.Deployment, report: Report) -> N
     _check_strategy(spec.strategy, "spec.strategy", report)
 
 
-def _check_common(workload: Workload, report: Report) -> None:
-    spec = workload.spec
-    report.at_least("spec.replicas", spec.replicas, 0)
-    report.at_least("spec.minReadySeconds", spec.min_ready_seconds, 0)
-    _check_selector(spec.selector, spec.template.metadata, report)
-    check_template(spec.template, "spec.template", report)
-
-
-def _check_selector(
-    selector: meta_pb2.LabelSelector, template: meta_pb2.ObjectMeta, report: Report
-) -> None:
-    if not selector.match_labels and not selector.match_expressions:
-        report.add("spec.selector", "is required, and must not be empty")
-        return
-    faults_before = len(report.violations)
-    selectors.check_label_selector(selector, "spec.selector", report)
-    if len(report.violations) > faults_before:
-        return
-    compiled = selectors.label_selector_of(selector, "spec.selector")
-    if not compiled.matches(template.labels):
-        labels = ",".join(f"{key}={value}" for key, value in sorted(template.labels.items()))
-        report.add(
-            "spec.template.metadata.labels",
-            f"must match spec.selector ({compiled}), are {labels or 'none'}",
-        )
-
-
-def _check_strategy(
-    strategy: deployment_pb2.DeploymentStrategy, field: str, report: Report
-) -> None:
+def _check_strategy(strategy: DeploymentStrategy, field: str, report: Report) -> None:
     report.one_of(f"{field}.type", strategy.type, _STRATEGIES)
     if strategy.type != "RollingUpdate":
         if strategy.HasField("rolling_update"):
@@ -116,18 +78,16 @@ def _check_strategy(
         )
 
 
-def _percent(value: meta_pb2.IntOrString) -> int | None:
+def _percent(value: IntOrString) -> int | None:
     digits = value.str_val.removesuffix("%")
     return int(digits) if value.type == 1 and digits.isdecimal() and len(digits) < 10 else None
 
 
-def _is_zero(value: meta_pb2.IntOrString) -> bool:
+def _is_zero(value: IntOrString) -> bool:
     return _percent(value) == 0 if value.type == 1 else value.int_val == 0
 
 
-def leave_with_strategy(
-    stored: deployment_pb2.Deployment, deployment: deployment_pb2.Deployment
-) -> None:
+def _leave(stored: Deployment, deployment: Deployment) -> None:
     """Let a rolling update's bounds go with the strategy, where a whole update only read them."""
     new = deployment.spec.strategy
     was_read = new.rolling_update == stored.spec.strategy.rolling_update
@@ -135,7 +95,21 @@ def leave_with_strategy(
         new.ClearField("rolling_update")
 
 
-def check_change(stored: Workload, workload: Workload, report: Report) -> None:
-    """Check that the selector is the one that the pods were made for."""
-    if stored.spec.selector != workload.spec.selector:
-        report.add("spec.selector", "cannot be changed: make a new object under another name")
+def _check_status(deployment: Deployment, report: Report) -> None:
+    """Check a Deployment's status."""
+    status = deployment.status
+    check_counts(status, report)
+    check_conditions(status.conditions, report, short=False)
+    for index, condition in enumerate(status.conditions):
+        path = f"status.conditions[{index}].lastUpdateTime"
+        check_time(condition.last_update_time, path, report)
+
+
+RULES: Final[Rules[Deployment]] = Rules(
+    leave=_leave,
+    default=_default,
+    check=_check,
+    check_change=check_selector_change,
+    check_status=_check_status,
+    keeps_spelling=True,
+)

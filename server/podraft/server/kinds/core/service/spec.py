@@ -18,7 +18,7 @@ _LATER_TYPES = ("LoadBalancer", "ExternalName")
 MAX_PORTS = 250
 
 
-def default_service(service: service_pb2.Service) -> None:
+def default(service: service_pb2.Service) -> None:
     """Fill in what a Service does not say."""
     spec = service.spec
     if not spec.type:
@@ -36,7 +36,7 @@ def default_service(service: service_pb2.Service) -> None:
             target.int_val = port.port
 
 
-def check_service(service: service_pb2.Service, report: Report) -> None:
+def check(service: service_pb2.Service, report: Report) -> None:
     """Check a Service."""
     spec = service.spec
     if spec.type in _LATER_TYPES:
@@ -111,7 +111,7 @@ def _check_node_port(
     taken.add((port.protocol, port.node_port))
 
 
-def keep_allocated(stored: service_pb2.Service, service: service_pb2.Service) -> None:
+def keep(stored: service_pb2.Service, service: service_pb2.Service) -> None:
     """Keep the address and node ports that an update does not mention.
 
     A manifest applied again says nothing of them, and its clients know them.
@@ -129,7 +129,7 @@ def keep_allocated(stored: service_pb2.Service, service: service_pb2.Service) ->
             port.node_port = held_port
 
 
-def leave_with_type(stored: service_pb2.Service, service: service_pb2.Service) -> None:
+def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
     """Let the node ports of a whole update go with the type, unless it asks for others.
 
     Who reads a service, changes its type and writes it whole has not said what he only read.

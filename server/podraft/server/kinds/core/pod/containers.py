@@ -11,16 +11,16 @@ import re
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2
 from podraft.api.violations import shown
-from podraft.server.kinds.probes import (
+from podraft.server.kinds.core.pod.probes import (
     check_exactly_one,
     check_lifecycle,
     check_probe,
     default_http_get,
     default_probe,
 )
+from podraft.server.kinds.core.pod.resources import check_resources, derive_requests
+from podraft.server.kinds.core.pod.volumes import check_mounts
 from podraft.server.kinds.report import PROTOCOLS, Report
-from podraft.server.kinds.resources import check_resources, derive_requests
-from podraft.server.kinds.volumes import check_mounts
 
 _PULL_POLICIES = frozenset(("Always", "IfNotPresent", "Never"))
 _IMAGE = re.compile(r"[\x21-\x7e]+")

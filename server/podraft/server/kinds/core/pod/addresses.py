@@ -15,7 +15,8 @@ from typing import Protocol
 
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.violations import shown
-from podraft.server.kinds.report import Report, is_ipv4
+from podraft.server.kinds.report import Report
+from podraft.server.kinds.shared.addresses import is_address, problem
 
 
 class _Address(Protocol):
@@ -24,18 +25,14 @@ class _Address(Protocol):
     ip: str
 
 
-_LONGEST = len("255.255.255.255")
-_RESERVED = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
-
-
 def check_addresses(status: pod_pb2.PodStatus, report: Report) -> None:
     """Check the addresses of a status by themselves."""
     pod_ip, host_ip = status.pod_ip, status.host_ip
-    if pod_ip and (problem := _problem(pod_ip)) is not None:
-        report.add("status.podIP", f"{shown(pod_ip)} {problem}")
+    if pod_ip and (found := problem(pod_ip)) is not None:
+        report.add("status.podIP", f"{shown(pod_ip)} {found}")
     if _are_others(status.pod_ips, pod_ip):
         report.add("status.podIPs", "must hold status.podIP and nothing else: only IPv4 is given")
-    if host_ip and not _is_address(host_ip):
+    if host_ip and not is_address(host_ip):
         report.add("status.hostIP", f"expected an IPv4 address, got {shown(host_ip)}")
     if _are_others(status.host_ips, host_ip):
         report.add("status.hostIPs", "must hold status.hostIP and nothing else")
@@ -84,7 +81,7 @@ def is_usable(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> bool:
     checked when it was written.
     """
     address = pod.status.pod_ip
-    if _problem(address) is not None:
+    if problem(address) is not None:
         return False
     if node is None:
         return True
@@ -95,36 +92,6 @@ def is_usable(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> bool:
 
 def _internal_addresses(node: node_pb2.Node) -> list[str]:
     return [said.address for said in node.status.addresses if said.type == "InternalIP"]
-
-
-def _is_address(text: str) -> bool:
-    return len(text) <= _LONGEST and _is_ipv4(text)
-
-
-# Of short texts only: what is remembered stays small.
-_is_ipv4 = lru_cache(maxsize=16_384)(is_ipv4)
-
-
-def _problem(text: str) -> str | None:
-    return special(text) if _is_address(text) else "is no IPv4 address"
-
-
-@lru_cache(maxsize=16_384)
-def special(text: str) -> str | None:
-    """Return why nobody else can reach an address, of either family; None if that may be."""
-    address = ipaddress.ip_address(text)
-    for what, holds in (
-        ("a loopback address", address.is_loopback),
-        ("a link-local address", address.is_link_local),
-        ("a multicast address", address.is_multicast),
-        (
-            "a reserved address",
-            any(address in network for network in _RESERVED) or address.is_unspecified,
-        ),
-    ):
-        if holds:
-            return f"is {what}: expected one that other machines reach"
-    return None
 
 
 @lru_cache(maxsize=16_384)

@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 from podraft.api.core.v1 import service_pb2
 from podraft.api.violations import shown
+from podraft.server.kinds.core.service.spec import HEADLESS
 from podraft.server.kinds.report import Report
-from podraft.server.kinds.services import HEADLESS
 
 IsTaken: TypeAlias = Callable[[bytes], bool]
 

@@ -1,0 +1,1 @@
+"""The rooms of apps: what keeps pods of a template running."""

@@ -1,0 +1,1 @@
+"""The rooms of coordination: who holds what."""

@@ -1,0 +1,1 @@
+"""The rooms of the core group: pods and nodes, services, namespaces, configuration."""

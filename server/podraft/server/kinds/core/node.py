@@ -1,0 +1,129 @@
+"""Nodes: the range of their pods' addresses, taints, and what a machine says of itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from podraft.api import names
+from podraft.api.core.v1.node_pb2 import Node, NodeAddress, Taint
+from podraft.api.violations import shown
+from podraft.server.kinds.report import Report, is_ipv4
+from podraft.server.kinds.rules import Rules
+from podraft.server.kinds.shared.amounts import NODE_RESOURCES, check_amounts
+from podraft.server.kinds.shared.conditions import (
+    MAX_WORD,
+    check_conditions,
+    check_length,
+    check_time,
+    has_at_most,
+)
+from podraft.server.kinds.shared.taints import TAINT_EFFECTS
+
+MAX_TAINTS: Final = 256
+MAX_ADDRESSES: Final = 32
+MAX_AMOUNTS: Final = 64
+_IP_TYPES: Final = ("InternalIP", "ExternalIP")
+_NAME_TYPES: Final = ("Hostname", "InternalDNS", "ExternalDNS")
+
+
+def _default(node: Node) -> None:
+    """Let ``podCIDR`` and ``podCIDRs`` say the same."""
+    spec = node.spec
+    if spec.pod_cidr and not spec.pod_cidrs:
+        spec.pod_cidrs.append(spec.pod_cidr)
+    elif spec.pod_cidrs and not spec.pod_cidr:
+        spec.pod_cidr = spec.pod_cidrs[0]
+
+
+def _check(node: Node, report: Report) -> None:
+    """Check a Node."""
+    spec = node.spec
+    if spec.pod_cidr:
+        _check_network(spec.pod_cidr, "spec.podCIDR", report)
+    if len(spec.pod_cidrs) > 1:
+        report.add("spec.podCIDRs", "must be a single range: only IPv4 is supported")
+    elif spec.pod_cidrs and spec.pod_cidrs[0] != spec.pod_cidr:
+        report.add("spec.podCIDRs[0]", f"must equal spec.podCIDR ({spec.pod_cidr})")
+    if spec.taints:
+        _check_taints(spec.taints, report)
+    _check_status(node, report)
+
+
+def _check_network(value: str, field: str, report: Report) -> None:
+    try:
+        is_range = str(ipaddress.IPv4Network(value)) == value
+    except ValueError:
+        is_range = False
+    if not is_range:
+        report.add(field, f"expected an IPv4 range such as 10.244.1.0/24, got {shown(value)}")
+
+
+def _check_taints(taints: Iterable[Taint], report: Report) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        path = f"spec.taints[{index}]"
+        report.name(f"{path}.key", taint.key, names.qualified(taint.key))
+        if (problem := names.label_value(taint.value)) is not None:
+            report.add(f"{path}.value", f"{shown(taint.value)} {problem}")
+        report.one_of(f"{path}.effect", taint.effect, TAINT_EFFECTS)
+        if (taint.key, taint.effect) in seen:
+            report.add(path, f"duplicate: {taint.key}:{taint.effect} is listed already")
+        seen.add((taint.key, taint.effect))
+    if len(seen) > MAX_TAINTS:
+        report.add("spec.taints", f"must be at most {MAX_TAINTS}, are {len(seen)}")
+
+
+def _keep(stored: Node, node: Node) -> None:
+    """Keep the range that an update does not mention."""
+    if stored.spec.pod_cidr and not node.spec.pod_cidr and not node.spec.pod_cidrs:
+        node.spec.pod_cidr = stored.spec.pod_cidr
+
+
+def _check_change(stored: Node, node: Node, report: Report) -> None:
+    """Check that a node keeps the addresses of its pods."""
+    before = stored.spec.pod_cidr
+    if before and node.spec.pod_cidr != before:
+        report.add("spec.podCIDR", f"cannot be changed: it is {before}")
+
+
+def _check_status(node: Node, report: Report) -> None:
+    """Check what a node says of itself."""
+    status = node.status
+    for field, amounts in (("capacity", status.capacity), ("allocatable", status.allocatable)):
+        path = f"status.{field}"
+        if has_at_most(MAX_AMOUNTS, amounts, path, report):
+            check_amounts(amounts, path, report, NODE_RESOURCES)
+    check_conditions(status.conditions, report, short=False)
+    for index, condition in enumerate(status.conditions):
+        path = f"status.conditions[{index}].lastHeartbeatTime"
+        check_time(condition.last_heartbeat_time, path, report)
+    if has_at_most(MAX_ADDRESSES, status.addresses, "status.addresses", report):
+        for index, address in enumerate(status.addresses):
+            _check_address(address, f"status.addresses[{index}]", report)
+    port = status.daemon_endpoints.kubelet_endpoint.port
+    report.between("status.daemonEndpoints.kubeletEndpoint.Port", port, 0, 65535)
+    for described, value in status.node_info.ListFields():
+        check_length(value, MAX_WORD, f"status.nodeInfo.{described.json_name}", report)
+
+
+def _check_address(address: NodeAddress, field: str, report: Report) -> None:
+    value = address.address
+    if address.type in _NAME_TYPES:
+        report.name(f"{field}.address", value, names.dns_subdomain(value.lower()))
+    elif address.type not in _IP_TYPES:
+        report.one_of(f"{field}.type", address.type, (*_IP_TYPES, *_NAME_TYPES))
+    elif not is_ipv4(value):
+        report.add(f"{field}.address", f"expected an IPv4 address, got {shown(value)}")
+
+
+# An agent registers its node together with what it says of it.
+RULES: Final[Rules[Node]] = Rules(
+    keep=_keep,
+    default=_default,
+    check=_check,
+    check_change=_check_change,
+    check_status=_check_status,
+    status_at_creation=True,
+)

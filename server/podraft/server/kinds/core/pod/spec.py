@@ -1,0 +1,148 @@
+"""The spec of a pod or of a pod template: what it does not say, and what it must be.
+
+Owns: everything above its containers and volumes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from podraft.api import names
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.violations import InvalidObjectError, shown
+from podraft.server.kinds.core.pod.containers import (
+    MAX_ID,
+    check_container,
+    default_container,
+    derive_container,
+)
+from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
+from podraft.server.kinds.deletion import MAX_GRACE_S
+from podraft.server.kinds.report import Report, check_labels
+from podraft.server.kinds.shared.taints import TAINT_EFFECTS
+
+DEFAULT_GRACE_S: Final = 30
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+MAX_CONTAINERS: Final = 64
+_RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
+# Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so much
+# is remembered, of specs that are no longer than usual.
+REMEMBERED: Final = 256
+REMEMBERED_BYTES: Final = 4096
+
+
+def default_spec(spec: pod_pb2.PodSpec) -> None:
+    """Fill in what the spec of a pod or template does not say."""
+    if not spec.restart_policy:
+        spec.restart_policy = "Always"
+    if not spec.HasField("termination_grace_period_seconds"):
+        spec.termination_grace_period_seconds = DEFAULT_GRACE_S
+    if not spec.scheduler_name:
+        spec.scheduler_name = DEFAULT_SCHEDULER
+    if not spec.HasField("enable_service_links"):
+        spec.enable_service_links = True
+    if not spec.HasField("security_context"):
+        spec.security_context.SetInParent()
+    for volume in spec.volumes:
+        default_volume(volume)
+    for container in spec.containers:
+        default_container(container)
+    for container in spec.init_containers:
+        default_container(container)
+
+
+def derive_spec(spec: pod_pb2.PodSpec) -> None:
+    """Fill in what follows from other fields of a pod's spec.
+
+    Not in templates: there it would stay when the field that it follows from changes, and
+    contradict it.  A pod's own fields hardly change.
+    """
+    for container in spec.containers:
+        derive_container(container)
+    for container in spec.init_containers:
+        derive_container(container)
+
+
+def check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
+    """Check the spec of a pod or template."""
+    encoded = spec.SerializeToString()
+    if len(encoded) > REMEMBERED_BYTES or not _is_right(encoded):
+        _check_spec(spec, field, report)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_right(encoded: bytes) -> bool:
+    report = Report()
+    with contextlib.suppress(InvalidObjectError):  # So many faults that the check was ended.
+        _check_spec(pod_pb2.PodSpec.FromString(encoded), "spec", report)
+    return not report.violations
+
+
+def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
+    volumes = check_volumes(spec.volumes, f"{field}.volumes", report)
+    if not spec.containers:
+        report.add(f"{field}.containers", "must have at least one container")
+    count = len(spec.containers) + len(spec.init_containers)
+    if count > MAX_CONTAINERS:
+        report.add(f"{field}.containers", f"must be at most {MAX_CONTAINERS} in sum, are {count}")
+        return
+    taken: set[str] = set()
+    grace_s = spec.termination_grace_period_seconds
+    for name, containers, initial in (
+        ("initContainers", spec.init_containers, True),
+        ("containers", spec.containers, False),
+    ):
+        for index, container in enumerate(containers):
+            path = f"{field}.{name}[{index}]"
+            check_container(container, path, taken, volumes, grace_s, report, initial=initial)
+    report.one_of(f"{field}.restartPolicy", spec.restart_policy, _RESTART_POLICIES)
+    report.between(f"{field}.terminationGracePeriodSeconds", grace_s, 0, MAX_GRACE_S)
+    if spec.HasField("active_deadline_seconds"):
+        report.between(f"{field}.activeDeadlineSeconds", spec.active_deadline_seconds, 1, 2**31 - 1)
+    _check_placement(spec, field, report)
+    if spec.tolerations:
+        _check_tolerations(spec.tolerations, f"{field}.tolerations", report)
+    _check_security(spec.security_context, f"{field}.securityContext", report)
+
+
+def _check_placement(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
+    if spec.node_selector:
+        check_labels(spec.node_selector, f"{field}.nodeSelector", report)
+    for name, value, problem in (
+        ("nodeName", spec.node_name, names.dns_subdomain),
+        ("hostname", spec.hostname, names.dns_label),
+        ("schedulerName", spec.scheduler_name, names.dns_subdomain),
+    ):
+        if value and (found := problem(value)) is not None:
+            report.add(f"{field}.{name}", f"{shown(value)} {found}")
+
+
+def _check_tolerations(
+    tolerations: Iterable[pod_pb2.Toleration], field: str, report: Report
+) -> None:
+    for index, toleration in enumerate(tolerations):
+        path = f"{field}[{index}]"
+        key, value = toleration.key, toleration.value
+        report.one_of(f"{path}.operator", toleration.operator, ("", "Equal", "Exists"))
+        if key and (problem := names.qualified(key)) is not None:
+            report.add(f"{path}.key", f"{shown(key)} {problem}")
+        if not key and toleration.operator != "Exists":
+            report.add(f"{path}.operator", 'must be "Exists" when key is empty')
+        if toleration.operator == "Exists" and value:
+            report.add(f"{path}.value", 'must be empty when operator is "Exists"')
+        elif (problem := names.label_value(value)) is not None:
+            report.add(f"{path}.value", f"{shown(value)} {problem}")
+        report.one_of(f"{path}.effect", toleration.effect, ("", *TAINT_EFFECTS))
+        if toleration.HasField("toleration_seconds") and toleration.effect != "NoExecute":
+            report.add(f"{path}.effect", 'must be "NoExecute" when tolerationSeconds is set')
+
+
+def _check_security(context: pod_pb2.PodSecurityContext, field: str, report: Report) -> None:
+    report.between(f"{field}.runAsUser", context.run_as_user, 0, MAX_ID)
+    report.between(f"{field}.runAsGroup", context.run_as_group, 0, MAX_ID)
+    report.between(f"{field}.fsGroup", context.fs_group, 0, MAX_ID)
+    for index, group in enumerate(context.supplemental_groups):
+        report.between(f"{field}.supplementalGroups[{index}]", group, 0, MAX_ID)

@@ -1,0 +1,20 @@
+"""Services: the rules of a spec, and what a Service holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api import names
+from podraft.api.core.v1.service_pb2 import Service
+from podraft.server.kinds.core.service import spec
+from podraft.server.kinds.rules import Rules
+
+RULES: Final[Rules[Service]] = Rules(
+    check_name=names.dns_label_1035,
+    leave=spec.leave,
+    keep=spec.keep,
+    default=spec.default,
+    check=spec.check,
+    check_change=spec.check_change,
+    keeps_spelling=True,
+)

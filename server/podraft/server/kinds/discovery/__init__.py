@@ -1,0 +1,1 @@
+"""The rooms of discovery: what is behind a Service."""

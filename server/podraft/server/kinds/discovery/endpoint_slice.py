@@ -1,0 +1,108 @@
+"""EndpointSlices: the addresses and ports behind a Service."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+
+from podraft.api import names
+from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
+from podraft.api.violations import shown
+from podraft.server.kinds.report import PROTOCOLS, Report, is_ipv4
+from podraft.server.kinds.rules import Rules
+from podraft.server.kinds.shared.addresses import special
+
+_ADDRESS_TYPES: Final = ("IPv4", "IPv6", "FQDN")
+MAX_ENDPOINTS: Final = 1000
+MAX_ADDRESSES: Final = 100
+MAX_PORTS: Final = 100
+
+
+def _default(endpoint_slice: EndpointSlice) -> None:
+    """Fill in what a port does not say."""
+    for port in endpoint_slice.ports:
+        if not port.protocol:
+            port.protocol = "TCP"
+        if not port.HasField("name"):
+            port.name = ""
+
+
+def _check(endpoint_slice: EndpointSlice, report: Report) -> None:
+    """Check an EndpointSlice."""
+    address_type = endpoint_slice.address_type
+    report.one_of("addressType", address_type, _ADDRESS_TYPES)
+    if len(endpoint_slice.endpoints) > MAX_ENDPOINTS:
+        count = len(endpoint_slice.endpoints)
+        report.add("endpoints", f"must be at most {MAX_ENDPOINTS}, are {count}")
+        return
+    for index, endpoint in enumerate(endpoint_slice.endpoints):
+        count = len(endpoint.addresses)
+        if not 1 <= count <= MAX_ADDRESSES:
+            field = f"endpoints[{index}].addresses"
+            report.add(field, f"must be 1 to {MAX_ADDRESSES}, are {count}")
+            continue
+        for position, address in enumerate(endpoint.addresses):
+            path = f"endpoints[{index}].addresses[{position}]"
+            if not _is_address(address, address_type):
+                what = f"expected an address of type {address_type}, got {shown(address)}"
+                report.add(path, what)
+            elif address_type in ("IPv4", "IPv6") and (problem := special(address)) is not None:
+                report.add(path, f"{shown(address)} {problem}")
+    _check_ports(endpoint_slice, report)
+
+
+def _check_ports(endpoint_slice: EndpointSlice, report: Report) -> None:
+    if len(endpoint_slice.ports) > MAX_PORTS:
+        report.add("ports", f"must be at most {MAX_PORTS}, are {len(endpoint_slice.ports)}")
+        return
+    taken: set[str] = set()
+    for index, port in enumerate(endpoint_slice.ports):
+        path = f"ports[{index}]"
+        if port.name and (problem := names.dns_label(port.name)) is not None:
+            report.add(f"{path}.name", f"{shown(port.name)} {problem}")
+        if port.name in taken:
+            report.add(f"{path}.name", f"duplicate: another port is called {shown(port.name)}")
+        taken.add(port.name)
+        report.one_of(f"{path}.protocol", port.protocol, PROTOCOLS)
+        if port.HasField("port"):
+            report.between(f"{path}.port", port.port, 1, 65535)
+
+
+def _is_address(address: str, address_type: str) -> bool:
+    match address_type:
+        case "IPv4":
+            return is_ipv4(address)
+        case "IPv6":
+            return _is_ipv6(address)
+        case _:
+            return names.dns_subdomain(address) is None
+
+
+def _is_ipv6(address: str) -> bool:
+    # The longest one: IPv4 at its end.
+    return len(address) <= 45 and _is_ipv6_cached(address)
+
+
+@lru_cache(maxsize=4096)
+def _is_ipv6_cached(address: str) -> bool:
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_change(
+    stored: EndpointSlice,
+    endpoint_slice: EndpointSlice,
+    report: Report,
+) -> None:
+    """Check that the type of the addresses stays."""
+    if stored.address_type != endpoint_slice.address_type:
+        report.add("addressType", f"cannot be changed: it is {stored.address_type}")
+
+
+RULES: Final[Rules[EndpointSlice]] = Rules(
+    default=_default, check=_check, check_change=_check_change
+)

@@ -1,0 +1,78 @@
+"""What the server must know of one kind: its rules, each a step or a hook with a name.
+
+Owns: the shape of a room.  A room (``kinds/<group>/<kind>.py``) is one `Rules`, called ``RULES``;
+what it leaves out is as it is for every kind.  The framework (`objects`, `deletion`) and the
+registry call the steps; no other code asks which kind an object is of.
+
+Invariant: every step is pure.  Those that change a message get the server's own copy; all others
+only look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api import names
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.kinds.report import Report
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+NameCheck: TypeAlias = Callable[[str], str | None]
+
+
+def _nothing(*_: Any) -> None:
+    """Take no step: the kind has nothing to do here."""
+
+
+def _never(_: Any) -> bool:
+    """Return False, whatever the object."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules(Generic[ObjectT]):
+    """The rules of one kind.
+
+    Making and changing, in the order in which they are called:
+
+    * ``leave``: remove what a whole update took over from the stored object although its new
+      type forbids it.
+    * ``keep``: restore from the stored object what an update does not mention.
+    * ``default``: fill in what the object does not say.
+    * ``check_name``, ``check``: judge the object by itself.
+    * ``check_change``: judge the difference between the stored object and the new one.
+    * ``begin``: set what the server says of a new, valid object.
+    * ``check_status``: judge an update of the status.
+
+    ``status_at_creation``: whoever makes the object may say its status along with it.
+    ``keeps_spelling``: a quantity of the spec that is only written differently stays as stored.
+
+    Deleting:
+
+    * ``check_delete``: judge whether the object may be deleted at all.
+    * ``grace_s``: return how long it may take to go, in seconds, of the stored object, the call's
+      options, and whether it was marked before.  None: objects of the kind go at once.
+    * ``is_held``: return whether something besides finalizers keeps it from going.
+    * ``mark``: set what the server says of an object that is being deleted from now on.
+    """
+
+    check_name: NameCheck = names.dns_subdomain
+    leave: Callable[[ObjectT, ObjectT], None] = _nothing
+    keep: Callable[[ObjectT, ObjectT], None] = _nothing
+    default: Callable[[ObjectT], None] = _nothing
+    check: Callable[[ObjectT, Report], None] = _nothing
+    check_change: Callable[[ObjectT, ObjectT, Report], None] = _nothing
+    begin: Callable[[ObjectT], None] = _nothing
+    check_status: Callable[[ObjectT, Report], None] = _nothing
+    status_at_creation: bool = False
+    keeps_spelling: bool = False
+
+    check_delete: Callable[[ObjectT, Report], None] = _nothing
+    grace_s: Callable[[ObjectT, requests_pb2.DeleteOptions, bool], int] | None = None
+    is_held: Callable[[ObjectT], bool] = _never
+    mark: Callable[[ObjectT], None] = _nothing

@@ -1,0 +1,47 @@
+"""Addresses that other machines reach.
+
+Owns: which addresses are special to a machine or to the network, so that no endpoint may have them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+
+from podraft.server.kinds.report import is_ipv4
+
+_LONGEST: Final = len("255.255.255.255")
+_RESERVED: Final = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IPv4 address, quickly for those that were asked about before."""
+    return len(text) <= _LONGEST and _is_ipv4(text)
+
+
+# Of short texts only: what is remembered stays small.
+_is_ipv4 = lru_cache(maxsize=16_384)(is_ipv4)
+
+
+def problem(text: str) -> str | None:
+    """Return why a text is no IPv4 address that other machines reach; None if it is."""
+    return special(text) if is_address(text) else "is no IPv4 address"
+
+
+@lru_cache(maxsize=16_384)
+def special(text: str) -> str | None:
+    """Return why nobody else can reach an address, of either family; None if that may be."""
+    address = ipaddress.ip_address(text)
+    for what, holds in (
+        ("a loopback address", address.is_loopback),
+        ("a link-local address", address.is_link_local),
+        ("a multicast address", address.is_multicast),
+        (
+            "a reserved address",
+            any(address in network for network in _RESERVED) or address.is_unspecified,
+        ),
+    ):
+        if holds:
+            return f"is {what}: expected one that other machines reach"
+    return None

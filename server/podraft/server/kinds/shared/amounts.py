@@ -1,0 +1,34 @@
+"""Amounts of resources: of a container's requests and limits, of a node's capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Final
+
+from podraft.api import names
+from podraft.api.meta.v1 import meta_pb2
+from podraft.api.violations import shown
+from podraft.server.kinds.report import Report, check_quantity
+
+CONTAINER_RESOURCES: Final = frozenset(("cpu", "memory", "ephemeral-storage"))
+# A node also says how many pods it takes.
+NODE_RESOURCES: Final = CONTAINER_RESOURCES | {"pods"}
+
+
+def check_amounts(
+    amounts: Mapping[str, meta_pb2.Quantity],
+    field: str,
+    report: Report,
+    standard: Set[str] = CONTAINER_RESOURCES,
+) -> bool:
+    """Check the resources of one map; say whether all amounts are usable."""
+    usable = True
+    for name, amount in amounts.items():
+        if name not in standard and not name.startswith("hugepages-"):
+            problem = names.qualified(name)
+            if problem is None and "/" not in name:
+                problem = f"is not known: expected {', '.join(sorted(standard))} or domain/name"
+            if problem is not None:
+                report.add(field, f"resource {shown(name)} {problem}")
+        usable = check_quantity(amount, f"{field}[{name}]", report) and usable
+    return usable

@@ -1,0 +1,38 @@
+"""Every kind has at most one room, and every room is some kind's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from podraft.api.kinds import KINDS
+from podraft.server import kinds as house
+from podraft.server.kinds import rooms
+
+# What is in the house besides the kinds' groups.
+SHARED = "shared"
+
+
+def rooms_found() -> set[str]:
+    """Return the modules that are a room by where they lie."""
+    root = Path(house.__path__[0])
+    found = set()
+    for group in root.iterdir():
+        if not (group / "__init__.py").is_file() or group.name == SHARED:
+            continue
+        for room in group.iterdir():
+            if room.stem != "__init__" and (room.suffix == ".py" or (room / "room.py").is_file()):
+                found.add(f"{house.__name__}.{group.name}.{room.stem}")
+    return found
+
+
+def test_every_room_is_that_of_a_kind() -> None:
+    assert rooms_found() <= {rooms.module_of(kind) for kind in KINDS}
+
+
+def test_no_two_kinds_share_a_room() -> None:
+    assert len({rooms.module_of(kind) for kind in KINDS}) == len(KINDS)
+
+
+def test_the_kinds_rules_are_those_of_their_rooms() -> None:
+    plain = [kind.name for kind in KINDS if rooms.module_of(kind) not in rooms_found()]
+    assert plain == [kind.name for kind in KINDS if rooms.rules_of(kind) == house.Rules()]
