@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podraft.api import kinds
+from podraft.api.columns import Column, row_of, table_of
+from podraft.api.columns.column import pairs
 from podraft.cli.output import tables
-from podraft.cli.output.columns import Column, columns_of, pairs, row_of
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Listing:
         return tables.render_row(row, self._widths, self._painted(columns)).rstrip() + "\n"
 
     def _columns(self, kind: kinds.AnyKind) -> tuple[Column, ...]:
-        columns = columns_of(kind, wide=self.wide)
+        columns = table_of(kind).shown(wide=self.wide)
         if self.prefixed:
             group = f".{kind.group}" if kind.group else ""
             prefix = f"{kind.name.lower()}{group}/"

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.columns import ages
+from podraft.api.columns.events import event_last_s
+from podraft.api.columns.pod_words import has_condition, pod_words, terminated_word
 from podraft.api.core.v1 import pod_pb2, scheduling_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
-from podraft.cli.output import ages
-from podraft.cli.output.columns import event_last_s
 from podraft.cli.output.describe.templates import probe
-from podraft.cli.output.pod_words import has_condition, pod_words, terminated_word
 from podraft.cli.plans import rollouts
 
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from podraft.api import kinds
+from podraft.api.columns.column import selector_text
 from podraft.api.core.v1 import scheduling_pb2
-from podraft.cli.output.columns import selector_text
 from podraft.cli.plans import rollouts
 from podraft.cli.sessions.connection import Session
 from podraft.client.errors import NotFoundError

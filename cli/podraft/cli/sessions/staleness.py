@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from podraft.api import kinds
+from podraft.api.columns.ages import human_duration
 from podraft.cli.output import printing
-from podraft.cli.output.ages import human_duration
 from podraft.cli.sessions.connection import Session
 from podraft.cli.sessions.reading import Found
 from podraft.client.errors import ApiError

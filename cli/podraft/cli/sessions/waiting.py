@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podraft.api import kinds
+from podraft.api.columns.column import selector_text
+from podraft.api.columns.pod_words import has_condition, pod_words
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item
-from podraft.cli.output.columns import selector_text
-from podraft.cli.output.pod_words import has_condition, pod_words
 from podraft.cli.output.progress import ProgressView
 from podraft.cli.plans import rollouts
 from podraft.cli.sessions.connection import Session

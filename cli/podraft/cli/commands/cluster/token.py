@@ -73,8 +73,8 @@ def list_(settings: Settings, output: str | None) -> None:
 
         printing.data(documents.render({"tokens": [_document(each) for each in listed]}, output))
         return
+    from podraft.api.columns.ages import human_duration
     from podraft.cli.output import tables
-    from podraft.cli.output.ages import human_duration
 
     now_s = time.time()
     rows = [

@@ -65,7 +65,7 @@ def _server(settings: Settings) -> dict[str, str]:
 
 async def _history(session: Session) -> str:
     """Return how far back one can look; nothing to who may not, or where none is kept."""
-    from podraft.cli.output import ages
+    from podraft.api.columns import ages
     from podraft.client.errors import ApiError
 
     try:

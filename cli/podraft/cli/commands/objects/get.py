@@ -99,7 +99,7 @@ def get(
 
             await say_how_old(session, found)
         for one in found:
-            _in_time_order(one)
+            _in_order(one)
         if output in (None, "wide"):
             _table(session, found, query, listing, quiet=watch)
         else:
@@ -113,12 +113,12 @@ def get(
     run(settings, body)
 
 
-def _in_time_order(found: Found) -> None:
-    from podraft.api import kinds
-    from podraft.cli.output.columns import event_last_s
+def _in_order(found: Found) -> None:
+    from podraft.api.columns import table_of
 
-    if found.kind is kinds.EVENT:
-        found.objects.sort(key=event_last_s)
+    order = table_of(found.kind).order
+    if order is not None:
+        found.objects.sort(key=order)
 
 
 def _table(

@@ -67,7 +67,7 @@ def history(
 def _rows(
     versions: Sequence[Any], limit: int, now_s: float, *, status: bool
 ) -> tuple[list[tuple[str, ...]], int]:
-    from podraft.cli.output import ages
+    from podraft.api.columns import ages
 
     rows: list[tuple[str, ...]] = []
     hidden = 0

@@ -102,7 +102,7 @@ async def _of_object(session: Session, argument: str, *also: str) -> tuple[str, 
 
 
 def _title(session: Session, revision: int, user: str, time: Any) -> str:
-    from podraft.cli.output import ages
+    from podraft.api.columns import ages
 
     age = ages.human_duration(session.now_s() - time.timestamp()) if time else ages.UNKNOWN
     return f"undoing revision {revision}, by {user or '(server)'}, {age} ago"

@@ -58,8 +58,8 @@ def why(settings: Settings, target: tuple[str, ...]) -> None:
 
 
 async def _pod(session: Session, pod: Any) -> list[str]:
+    from podraft.api.columns.pod_words import pod_words
     from podraft.cli.output.describe.scheduling import record_lines
-    from podraft.cli.output.pod_words import pod_words
     from podraft.cli.plans import reasons
     from podraft.cli.sessions import around
 
@@ -161,7 +161,7 @@ async def _records(session: Session, pods: Sequence[Any]) -> dict[str, Any]:
 
 
 async def _service(session: Session, service: Any) -> list[str]:
-    from podraft.cli.output.columns import pairs
+    from podraft.api.columns.column import pairs
     from podraft.cli.output.describe.layout import table
     from podraft.cli.plans import reasons
     from podraft.cli.sessions import around
@@ -252,7 +252,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _events(session: Session, events: Sequence[Any]) -> list[str]:
-    from podraft.cli.output.columns import event_last_s
+    from podraft.api.columns.events import event_last_s
     from podraft.cli.output.describe import common
 
     if not events:

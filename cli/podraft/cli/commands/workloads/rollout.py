@@ -170,7 +170,7 @@ def resume(settings: Settings, target: tuple[str, ...]) -> None:
 
 async def _read(session: Session, name: str) -> tuple[Any, list[Any]]:
     """Return a deployment and its ReplicaSets, the oldest revision first."""
-    from podraft.cli.output.columns import selector_text
+    from podraft.api.columns.column import selector_text
     from podraft.cli.plans import rollouts
 
     deployment = await session.client.deployments.get(name, session.namespace)

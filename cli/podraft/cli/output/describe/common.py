@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from podraft.api.columns import ages
+from podraft.api.columns.events import event_first_s, event_last_s
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.names import APPLY_NOTES
-from podraft.cli.output import ages
-from podraft.cli.output.columns import event_first_s, event_last_s
 from podraft.cli.output.describe.layout import Below, mapping, table
 from podraft.cli.output.describe.templates import Pairs
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from podraft.api import codec, quantities
 from podraft.api.characters import one_line
+from podraft.api.columns import ages
+from podraft.api.columns.column import pairs as pairs_text
+from podraft.api.columns.pod_words import pod_words
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
-from podraft.cli.output import ages
-from podraft.cli.output.columns import pairs as pairs_text
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, Below, block, table
 from podraft.cli.output.describe.templates import Pairs, quantity_list
-from podraft.cli.output.pod_words import pod_words
 
 
 def namespace_lines(namespace: namespace_pb2.Namespace) -> list[str]:

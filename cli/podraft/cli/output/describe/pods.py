@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from podraft.api.columns import ages
+from podraft.api.columns.pod_words import pod_words, terminated_word
 from podraft.api.core.v1 import container_pb2, pod_pb2, scheduling_pb2
-from podraft.cli.output import ages
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, Below, block, mapping
 from podraft.cli.output.describe.scheduling import record_summary
 from podraft.cli.output.describe.templates import Pairs, containers, tolerations, volumes
-from podraft.cli.output.pod_words import pod_words, terminated_word
 
 
 def pod_lines(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from podraft.api.columns import ages
 from podraft.api.core.v1 import scheduling_pb2
-from podraft.cli.output import ages
 from podraft.cli.output.describe.layout import Below, block, table
 from podraft.cli.output.describe.templates import Pairs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.columns.column import selector_text
 from podraft.api.meta.v1 import meta_pb2
-from podraft.cli.output.columns import selector_text
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, block
 from podraft.cli.output.describe.templates import Pairs, template_lines

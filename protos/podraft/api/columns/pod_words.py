@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from podraft.api.columns import ages
 from podraft.api.core.v1 import pod_pb2
-from podraft.cli.output import ages
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,32 @@
+"""The table that lists a kind's objects: the same in the CLI, the server and every gateway.
+
+Owns: which table a kind has; the modules beside this one hold those of one API group each.
+
+Invariants: everything here is pure; every kind has a table, one that nobody wrote any for shows
+names and ages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from podraft.api import kinds
+from podraft.api.columns import apps, coordination, core, discovery, events
+from podraft.api.columns.column import AGE, NAME, Column, Table, row_of
+
+__all__ = ["Column", "Table", "row_of", "table_of"]
+
+_GENERIC: Final = Table((NAME, AGE))
+_TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
+    **core.TABLES,
+    **apps.TABLES,
+    **discovery.TABLES,
+    **coordination.TABLES,
+    **events.TABLES,
+}
+
+
+def table_of(kind: kinds.AnyKind) -> Table:
+    """Return the table of a kind."""
+    return _TABLES.get(kind, _GENERIC)

@@ -1,0 +1,107 @@
+"""The tables of the core group: what runs, where, what is configured and how it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from podraft.api import kinds
+from podraft.api.columns.column import AGE, NAME, NONE, Column, Table, pairs
+from podraft.api.columns.pod_words import pod_words
+from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, service_pb2
+
+_UNKNOWN = "<unknown>"
+
+
+def _node_status(node: node_pb2.Node, now_s: float) -> str:
+    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), None)
+    word = "Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"
+    return f"{word},SchedulingDisabled" if node.spec.unschedulable else word
+
+
+def _node_roles(node: node_pb2.Node, now_s: float) -> str:
+    prefix = "node-role.kubernetes.io/"
+    roles = {key.removeprefix(prefix) for key in node.metadata.labels if key.startswith(prefix)}
+    return ",".join(sorted(roles - {""})) or NONE
+
+
+def _node_address(address_type: str) -> Callable[[node_pb2.Node, float], str]:
+    def value(node: node_pb2.Node, now_s: float) -> str:
+        found = (a.address for a in node.status.addresses if a.type == address_type)
+        return next(found, NONE)
+
+    return value
+
+
+def _node_info(field: str) -> Callable[[node_pb2.Node, float], str]:
+    return lambda node, now_s: getattr(node.status.node_info, field) or _UNKNOWN
+
+
+def _service_ports(service: service_pb2.Service, now_s: float) -> str:
+    def text(port: service_pb2.ServicePort) -> str:
+        node_port = f":{port.node_port}" if port.node_port else ""
+        return f"{port.port}{node_port}/{port.protocol or 'TCP'}"
+
+    return ",".join(text(port) for port in service.spec.ports) or NONE
+
+
+def _data_count(obj: config_pb2.ConfigMap | config_pb2.Secret, now_s: float) -> str:
+    binary = len(obj.binary_data) if isinstance(obj, config_pb2.ConfigMap) else 0
+    return str(len(obj.data) + binary)
+
+
+def _namespace_status(namespace: namespace_pb2.Namespace, now_s: float) -> str:
+    if namespace.metadata.HasField("deletion_timestamp"):
+        return "Terminating"
+    return namespace.status.phase or "Active"
+
+
+_NAMESPACE = (NAME, Column("STATUS", _namespace_status, is_status=True), AGE)
+_NODE = (
+    NAME,
+    Column("STATUS", _node_status, is_status=True),
+    Column("ROLES", _node_roles),
+    AGE,
+    Column("VERSION", lambda node, now_s: node.status.node_info.kubelet_version),
+    Column("INTERNAL-IP", _node_address("InternalIP"), wide=True),
+    Column("EXTERNAL-IP", _node_address("ExternalIP"), wide=True),
+    Column("OS-IMAGE", _node_info("os_image"), wide=True),
+    Column("KERNEL-VERSION", _node_info("kernel_version"), wide=True),
+    Column("CONTAINER-RUNTIME", _node_info("container_runtime_version"), wide=True),
+)
+_CONFIG_MAP = (NAME, Column("DATA", _data_count), AGE)
+_SECRET = (
+    NAME,
+    Column("TYPE", lambda secret, now_s: secret.type or "Opaque"),
+    Column("DATA", _data_count),
+    AGE,
+)
+_SERVICE = (
+    NAME,
+    Column("TYPE", lambda service, now_s: service.spec.type or "ClusterIP"),
+    Column("CLUSTER-IP", lambda service, now_s: service.spec.cluster_ip or NONE),
+    Column("EXTERNAL-IP", lambda service, now_s: NONE),
+    Column("PORT(S)", _service_ports),
+    AGE,
+    Column("SELECTOR", lambda service, now_s: pairs(service.spec.selector), wide=True),
+)
+_POD = (
+    NAME,
+    Column("READY", lambda pod, now_s: pod_words(pod, now_s).ready),
+    Column("STATUS", lambda pod, now_s: pod_words(pod, now_s).status, is_status=True),
+    Column("RESTARTS", lambda pod, now_s: pod_words(pod, now_s).restarts),
+    AGE,
+    Column("IP", lambda pod, now_s: pod.status.pod_ip or NONE, wide=True),
+    Column("NODE", lambda pod, now_s: pod.spec.node_name or NONE, wide=True),
+    Column("NOMINATED NODE", lambda pod, now_s: NONE, wide=True),
+    Column("READINESS GATES", lambda pod, now_s: NONE, wide=True),
+)
+
+TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
+    kinds.NAMESPACE: Table(_NAMESPACE),
+    kinds.NODE: Table(_NODE),
+    kinds.CONFIG_MAP: Table(_CONFIG_MAP),
+    kinds.SECRET: Table(_SECRET),
+    kinds.SERVICE: Table(_SERVICE),
+    kinds.POD: Table(_POD),
+}
