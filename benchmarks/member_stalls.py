@@ -25,11 +25,11 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from podraft.server.control_plane import tune_memory
 from podraft.server.raft.member import Role
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.replication.opening.member_config import MemberConfig
 from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.startup.control_plane import tune_memory
 from podraft.server.state.datastore import Put, StoreUnavailableError, Transaction
 from podraft.server.store.options import StoreOptions
 from support.raft_cluster import RaftCluster

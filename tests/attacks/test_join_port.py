@@ -14,7 +14,7 @@ from local_cluster.server_process import running
 from podraft.client.calls.client import Client
 from podraft.server.auth import tokens
 from podraft.server.auth.pki import ensure_pki
-from podraft.server.rpc.join_door import JoinDoor
+from podraft.server.rpc.joining.door import JoinDoor
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
@@ -34,7 +34,7 @@ def is_open(port):
 def port_process(parent):
     """Return the child of a server that has its join port, if there is one."""
     children = [child for child in parent.children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next((each for each in children if "join_port" in " ".join(each.cmdline())), None)
+    return next((each for each in children if "port_process" in " ".join(each.cmdline())), None)
 
 
 def create_token(server):

@@ -34,7 +34,7 @@ from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.identity import MASTERS, Identity
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.auth.signing_requests import new_request
-from podraft.server.key_arguments import key_encryption
+from podraft.server.startup.key_arguments import key_encryption
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions

@@ -17,13 +17,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from podraft.client.serving.descriptors import raise_descriptor_limit
-from podraft.server import argument_values, arguments, logs, processes
-from podraft.server.arguments import Arguments, StartError
+from podraft.server.processes import children, logs
+from podraft.server.startup import argument_values, arguments
+from podraft.server.startup.arguments import Arguments, StartError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``podraft-server``."""
-    processes.follow_parent()
+    children.follow_parent()
     raise_descriptor_limit()
     # The children are started by exec; gRPC needs no care for forks. Its own log would
     # only repeat, less clearly, what we say ourselves.
@@ -35,17 +36,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     grpc_serving.prepare()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["restore"]:
-        from podraft.server import restoring
+        from podraft.server.startup import restoring
 
         restoring.main(words[1:])
         return
     if words[:1] == ["recover"]:
-        from podraft.server import recovering
+        from podraft.server.startup import recovering
 
         recovering.main(words[1:])
         return
     if words[:1] == ["rotate-encryption-key"]:
-        from podraft.server import rotating
+        from podraft.server.startup import rotating
 
         rotating.main(words[1:])
         return
@@ -80,7 +81,7 @@ async def _run(given: Arguments) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if argument_values.API in given.components:
-        from podraft.server import control_plane
+        from podraft.server.startup import control_plane
 
         await control_plane.run(given, stop)
         return

@@ -15,9 +15,9 @@ from podraft.client.connecting.config import load
 from podraft.server.auth.certificates import SERVER_LIFETIME, KeyPair
 from podraft.server.auth.issuer import CLOCK_SKEW
 from podraft.server.auth.pki import COMPONENTS, ensure_pki
-from podraft.server.renewal import keep_renewing_member
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.replication.transport.member_link import MemberCredentials
+from podraft.server.startup.renewal import keep_renewing_member
 from support.raft_cluster import RaftCluster
 from support.waiting import eventually, eventually_async
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
-from podraft.server.rpc.admitting import Call, Gate
+from podraft.server.rpc.calls.admitting import Call, Gate
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from podraft.server import arguments
+from podraft.server.startup import arguments
 
 _GROUP = ("--members=a=h:1,b=h:2,c=h:3", "--member-name=a")
 

@@ -9,7 +9,7 @@ import pytest
 
 from podraft.agent import logs as agent_logs
 from podraft.api.characters import is_safe
-from podraft.server import logs as server_logs
+from podraft.server.processes import logs as server_logs
 
 HOSTILE = "no such image\x1b]0;title\x07\x1b[2J\u202e\x9b1m\r\n2026-01-01T00:00:00Z all is well"
 

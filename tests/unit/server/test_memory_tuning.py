@@ -6,7 +6,7 @@ import sys
 # As calls do: most objects go at once, some live on, some are cycles.
 _SCRIPT = """
 import gc, time
-from podraft.server.control_plane import tune_memory
+from podraft.server.startup.control_plane import tune_memory
 
 tune_memory()
 longest_s = began_s = 0.0

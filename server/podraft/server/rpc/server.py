@@ -40,7 +40,6 @@ from podraft.server.budgets.budget import Use
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
-from podraft.server.join_port import link
 from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
@@ -55,21 +54,22 @@ from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
-from podraft.server.rpc.access import Callers
-from podraft.server.rpc.admitting import Gate
-from podraft.server.rpc.backups import BackupService
-from podraft.server.rpc.cluster import ClusterFacts, ClusterService, CommitService
-from podraft.server.rpc.diagnosis import DiagnosisService
-from podraft.server.rpc.failed_joins import FailedJoins
-from podraft.server.rpc.history import HistoryService
-from podraft.server.rpc.join_door import JoinDoor, then
-from podraft.server.rpc.member_joins import MemberJoins
-from podraft.server.rpc.members import LookAtGroup, MemberService
-from podraft.server.rpc.node_joins import NodeJoins
-from podraft.server.rpc.pods import PodMethods
-from podraft.server.rpc.services import KindServices, MethodTable
+from podraft.server.rpc.calls.admitting import Gate
+from podraft.server.rpc.calls.callers import Callers
+from podraft.server.rpc.joining import link
+from podraft.server.rpc.joining.door import JoinDoor, then
+from podraft.server.rpc.joining.failed_joins import FailedJoins
+from podraft.server.rpc.joining.member_joins import MemberJoins
+from podraft.server.rpc.joining.node_joins import NodeJoins
+from podraft.server.rpc.services.backups import BackupService
+from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, CommitService
+from podraft.server.rpc.services.diagnosis import DiagnosisService
+from podraft.server.rpc.services.history import HistoryService
+from podraft.server.rpc.services.kinds import KindServices, MethodTable
+from podraft.server.rpc.services.members import LookAtGroup, MemberService
+from podraft.server.rpc.services.pods import PodMethods
+from podraft.server.rpc.services.standard import standard_methods, within_budgets
 from podraft.server.rpc.serving import ListenError, ServingCertificate
-from podraft.server.rpc.standard_services import standard_methods, within_budgets
 from podraft.server.store.measurements import StoreMeasurements
 
 _LOG = logging.getLogger(__name__)

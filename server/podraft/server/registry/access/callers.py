@@ -13,7 +13,8 @@ from podraft.api import kinds
 from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup, authorize
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 from podraft.server.auth.recognition import Proof
-from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Role
+from podraft.server.budgets.budget import Budgets, Holder, Role
+from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
@@ -92,9 +93,3 @@ def role_of(identity: Identity) -> Role:
     if identity.is_admin:
         return Role.ADMINISTRATORS
     return Role.COMPONENTS if identity.user in (SCHEDULER, CONTROLLERS) else Role.OTHERS
-
-
-def over_budget(holder: Holder, exceeded: Exceeded) -> RefusedError:
-    """Return the refusal of what is beyond a caller's budget; it counts."""
-    holder.refused(exceeded.resource)
-    return RefusedError(Code.RESOURCE_EXHAUSTED, str(exceeded), retry_s=exceeded.retry_s)

@@ -1,1 +1,0 @@
-"""The process of the join port: all that somebody without a certificate can reach."""

@@ -1,0 +1,1 @@
+"""The join port: its process, and who joins there."""

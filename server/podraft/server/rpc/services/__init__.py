@@ -1,0 +1,1 @@
+"""The services: which method is which call of the registry."""

@@ -1,0 +1,233 @@
+"""The servers that keep the state, for whoever asks, and their changes, for administrators.
+
+Owns: the handlers of ``MemberService``.  Invariant: listing asks nobody else, so that it answers
+even while there is no leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final, TypeAlias, TypeVar
+
+from podraft.api.cluster.v1 import member_pb2
+from podraft.server.auth import tokens
+from podraft.server.auth.authorize import MEMBERS, Attributes, Verb
+from podraft.server.auth.certificates import CertificateAuthority
+from podraft.server.raft.entries import NOBODY
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.join_tokens import check_lifetime, create_join_token
+from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
+from podraft.server.replication.membership.group_leading import ChangeNotAllowedError
+from podraft.server.replication.membership.roster import MEMBER_NAME
+from podraft.server.rpc.calls.callers import Callers
+from podraft.server.rpc.services.kinds import Methods, unary_methods
+from podraft.server.state.datastore import Datastore, StoreUnavailableError
+
+MEMBER_TOKEN_LIFETIME_S: Final = 3600
+
+_SERVICE: Final = "/podraft.api.cluster.v1.MemberService/"
+_MODES: Final = {
+    StoreMode.SINGLE: member_pb2.STORE_MODE_SINGLE,
+    StoreMode.GROUP: member_pb2.STORE_MODE_GROUP,
+    StoreMode.EXTERNAL: member_pb2.STORE_MODE_EXTERNAL,
+}
+_NO_GROUP: Final = {
+    StoreMode.SINGLE: "this server keeps the state alone: start it once with --member-address "
+    "HOST:PORT, which makes it the first member of a group",
+    StoreMode.EXTERNAL: "the state is kept in etcd: its members are etcd's business, and any "
+    "number of servers can use it",
+}
+
+ResultT = TypeVar("ResultT")
+LookAtGroup: TypeAlias = Callable[[], GroupView]
+
+
+class MemberService:
+    """Lists and changes the servers; ``look`` returns what this one knows of them.
+
+    ``administration`` is None where there is no group.
+    """
+
+    def __init__(
+        self,
+        look: LookAtGroup,
+        cluster_id: str,
+        administration: Administration | None,
+        datastore: Datastore,
+        authority: CertificateAuthority,
+        join_port: Callable[[], int],
+    ) -> None:
+        self._join_port = join_port
+        self._look = look
+        self._cluster_id = cluster_id
+        self._administration = administration
+        self._datastore = datastore
+        self._authority = authority
+
+    def methods(self, callers: Callers) -> Methods:
+        """Return the service's handlers."""
+        return unary_methods(
+            callers,
+            {
+                f"{_SERVICE}ListMembers": (member_pb2.ListMembersRequest, self._list),
+                f"{_SERVICE}AddMember": (member_pb2.AddMemberRequest, self._add),
+                f"{_SERVICE}PromoteMember": (member_pb2.PromoteMemberRequest, self._promote),
+                f"{_SERVICE}RemoveMember": (member_pb2.RemoveMemberRequest, self._remove),
+                f"{_SERVICE}TransferLeadership": (
+                    member_pb2.TransferLeadershipRequest,
+                    self._transfer,
+                ),
+            },
+        )
+
+    async def _list(self, request: member_pb2.ListMembersRequest, caller: Caller) -> bytes:
+        caller(Attributes("list", None, subresource=MEMBERS))
+        return list_response(self._look(), self._cluster_id).SerializeToString()
+
+    async def _add(self, request: member_pb2.AddMemberRequest, caller: Caller) -> bytes:
+        caller(Attributes("create", None, subresource=MEMBERS))
+        group_of(self._administration, self._look())
+        lifetime_s = request.lifetime_seconds or MEMBER_TOKEN_LIFETIME_S
+        check_lifetime(lifetime_s)
+        if request.name:
+            check_member_name(request.name)
+            if any(member.name == request.name for member in self._look().members):
+                raise RefusedError(
+                    Code.ALREADY_EXISTS, f"there is a member {request.name}: remove it first"
+                )
+        made = await create_join_token(
+            self._datastore, self._authority, lifetime_s, tokens.MEMBER, request.name
+        )
+        token = member_pb2.MemberToken(
+            token=made.token, expires_at=made.expires_at, join_address=self._join_address()
+        )
+        return token.SerializeToString()
+
+    def _join_address(self) -> str:
+        group = self._look()
+        me = next((member for member in group.members if member.id == group.me), None)
+        if me is None or not me.api_addresses:
+            return ""
+        return f"{me.api_addresses[0].rpartition(':')[0]}:{self._join_port()}"
+
+    async def _promote(self, request: member_pb2.PromoteMemberRequest, caller: Caller) -> bytes:
+        administration = self._changing(caller, "update")
+        member = await self._member(request.name)
+        await carried_out(administration.promote(member.id))
+        return self._message(replace(member, voter=True))
+
+    async def _remove(self, request: member_pb2.RemoveMemberRequest, caller: Caller) -> bytes:
+        administration = self._changing(caller, "delete")
+        member = await self._member(request.name)
+        await carried_out(administration.remove(member.id, force=request.force))
+        return self._message(member)
+
+    async def _transfer(
+        self, request: member_pb2.TransferLeadershipRequest, caller: Caller
+    ) -> bytes:
+        administration = self._changing(caller, "update")
+        target = (await self._member(request.name)).id if request.name else NOBODY
+        leader = await carried_out(administration.lead(target))
+        group = replace(self._look(), leader=leader)
+        member = next(member for member in group.members if member.id == leader)
+        return member_message(group, member).SerializeToString()
+
+    def _changing(self, caller: Caller, verb: Verb) -> Administration:
+        caller(Attributes(verb, None, subresource=MEMBERS))
+        return group_of(self._administration, self._look())
+
+    async def _member(self, name: str) -> MemberView:
+        if not name:
+            raise invalid("name", "expected a member's name")
+        try:
+            # Linearizable: another member may have changed the group just now.
+            await self._datastore.range(b"_", limit=1)
+        except StoreUnavailableError:
+            raise RefusedError(Code.UNAVAILABLE, _without_leader(self._look())) from None
+        for member in self._look().members:
+            if member.name == name:
+                return member
+        raise RefusedError(Code.NOT_FOUND, f'there is no member "{name}"')
+
+    def _message(self, member: MemberView) -> bytes:
+        return member_message(self._look(), member).SerializeToString()
+
+
+def _without_leader(group: GroupView) -> str:
+    """Return why nothing can be changed now."""
+    away = [member.name for member in group.members if member.voter and not member.reachable]
+    if not away:
+        return "no member leads now; nothing was changed, try again"
+    return (
+        f"no member leads: {', '.join(sorted(away))} cannot be reached. A majority of the voters "
+        "must run for any change; if it is lost for good, see `podraft-server recover --help`"
+    )
+
+
+def group_of(administration: Administration | None, group: GroupView) -> Administration:
+    """Return what changes the group.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    if administration is None:
+        raise RefusedError(Code.FAILED_PRECONDITION, _NO_GROUP[group.mode])
+    return administration
+
+
+async def carried_out(change: Awaitable[ResultT]) -> ResultT:
+    """Return what a change of the group returns.
+
+    Raises:
+        RefusedError: The group does not allow it.
+    """
+    try:
+        return await change
+    except ChangeNotAllowedError as error:
+        raise RefusedError(Code.FAILED_PRECONDITION, str(error)) from None
+
+
+def check_member_name(name: str) -> None:
+    """Refuse what can be no member's name.
+
+    Raises:
+        RefusedError: It is not.
+    """
+    if not MEMBER_NAME.fullmatch(name):
+        raise invalid("name", f"{name!r}: expected 1 to 32 lower-case letters, digits and '-'")
+
+
+def list_response(group: GroupView, cluster_id: str) -> member_pb2.ListMembersResponse:
+    """Return what ``group`` says, in the contract's words."""
+    members = sorted(group.members, key=lambda member: member.name)
+    return member_pb2.ListMembersResponse(
+        members=[member_message(group, member) for member in members],
+        mode=_MODES[group.mode],
+        answering_id=group.me,
+        leader_id=group.leader,
+        term=group.term,
+        cluster_id=cluster_id,
+        commit_index=group.commit,
+    )
+
+
+def member_message(group: GroupView, member: MemberView) -> member_pb2.Member:
+    """Return one member, in the contract's words."""
+    voter = member_pb2.MEMBER_ROLE_VOTER
+    message = member_pb2.Member(
+        name=member.name,
+        id=member.id,
+        role=voter if member.voter else member_pb2.MEMBER_ROLE_LEARNER,
+        peer_address=member.peer_address,
+        api_addresses=member.api_addresses,
+        leader=member.id == group.leader,
+        reachable=member.reachable,
+    )
+    if member.match is not None:
+        message.match_index = member.match
+        if group.me == group.leader:
+            message.lag = max(group.last_index - member.match, 0)
+    return message

@@ -1,0 +1,1 @@
+"""How a server starts: its arguments, its store, its services; and what is done instead."""
