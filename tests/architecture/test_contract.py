@@ -22,7 +22,7 @@ EXTRA_METHODS = {
     "Pod": {"BindPod", "GetPodSchedulingRecord", "StreamPodLogs", "ExecPod"},
 }
 
-all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 
 
 class Shape(NamedTuple):
@@ -52,6 +52,12 @@ def expected_methods(kind: AnyKind) -> dict[str, Shape]:
     return methods
 
 
+def methods_of(kind: AnyKind) -> Any:
+    service = kind.service_module.DESCRIPTOR.services_by_name[f"{kind.name}Service"]
+    assert service.full_name == kind.service
+    return service.methods_by_name
+
+
 def shape(method: MethodDescriptor) -> Shape:
     assert not method.client_streaming, method.full_name
     streams = bool(method.server_streaming)
@@ -60,7 +66,7 @@ def shape(method: MethodDescriptor) -> Shape:
 
 @all_kinds
 def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
-    methods = Default().FindServiceByName(kind.service).methods_by_name
+    methods = methods_of(kind)
     extra = EXTRA_METHODS.get(kind.name, set())
     found = {name: shape(methods[name]) for name in methods if name not in extra}
     assert found == expected_methods(kind)
@@ -73,7 +79,8 @@ def test_the_table_names_methods_that_exist(kind: AnyKind) -> None:
     verbs += ["UpdateStatus"] if kind.has_status else []
     for verb in verbs:
         service, _, method = kind.method(verb).removeprefix("/").partition("/")
-        assert method in Default().FindServiceByName(service).methods_by_name
+        assert service == kind.service
+        assert method in methods_of(kind)
 
 
 def fields(descriptor: Any) -> dict[str, tuple[int, str]]:
@@ -108,10 +115,10 @@ def test_every_object_has_metadata_first_and_status_where_the_table_says_so(kind
 
 
 def test_words_name_one_kind_each() -> None:
-    for kind in kinds.KINDS:
+    for kind in kinds.BUILT_IN:
         for word in (kind.resource, kind.name.lower(), *kind.short_names):
-            assert kinds.by_word(word) is kind
-        assert kinds.by_manifest(kind.api_version, kind.name) is kind
+            assert kinds.BUILT_IN.by_word(word) is kind
+        assert kinds.BUILT_IN.by_manifest(kind.api_version, kind.name) is kind
 
 
 # ---- Kubernetes' facts ----------------------------------------------------------------------
@@ -198,7 +205,7 @@ def test_every_message_below_a_kind_is_covered_by_a_fact() -> None:
             if field.message_type is not None:
                 visit(field.message_type)
 
-    for kind in kinds.KINDS:
+    for kind in kinds.BUILT_IN:
         visit(kind.list_message.DESCRIPTOR)
     entries = {name for name in seen if name.endswith("Entry")}
     assert seen - entries - set(FACTS) == set()

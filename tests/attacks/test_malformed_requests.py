@@ -27,14 +27,14 @@ from podraft.api.cluster.v1 import (
     history_pb2,
     member_pb2,
 )
-from podraft.api.kinds import KINDS
+from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.connecting.config import ClusterConfig
 from support.api_objects import example
 from support.identities import NODE, Answer, Speaker, speaking
 
 FILES = (
-    *(kind.service_module for kind in KINDS),
+    *(kind.service_module for kind in BUILT_IN),
     backup_pb2,
     cluster_pb2,
     commit_pb2,
@@ -236,7 +236,7 @@ def test_objects_with_extremes_are_stored_or_refused(server, configs):
 
     async def scenario(speakers):
         admin = speakers["admin"]
-        for kind in KINDS:
+        for kind in BUILT_IN:
             for number in range(60):
                 made = example(kind, f"extreme-{number}")
                 parts = [each for each in _messages(made) if each.DESCRIPTOR.fields]
@@ -273,7 +273,7 @@ def _messages(message: Any) -> Iterator[Any]:
 def test_any_limit_is_taken_or_refused_as_negative(configs, limit):
     async def scenario(speakers):
         request = requests_pb2.ListRequest(namespace="default", limit=limit)
-        for kind in KINDS:
+        for kind in BUILT_IN:
             if not kind.namespaced:
                 continue
             answer = await speakers["admin"].ask(kind.method("List"), request)

@@ -100,7 +100,7 @@ def test_objects_of_many_small_parts_hold_nobody_up(server, configs):
     calls = [
         (kind.method("Create"), kind.create_request(**{kind.field: made}))
         for made in (pod, labelled, deployment)
-        for kind in (kinds.of(made),)
+        for kind in (kinds.BUILT_IN.of(made),)
     ]
     assert codes(server, configs, "controllers", calls) == {INVALID}
 
@@ -143,6 +143,6 @@ def test_watches_with_many_terms_from_an_old_revision_hold_nobody_up(server, con
 
 
 async def create(speaker: Speaker, made: Any) -> None:
-    kind = kinds.of(made)
+    kind = kinds.BUILT_IN.of(made)
     answer = await speaker.ask(kind.method("Create"), kind.create_request(**{kind.field: made}))
     assert answer.code is OK, answer

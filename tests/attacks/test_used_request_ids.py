@@ -21,7 +21,7 @@ from local_cluster.server_process import ServerProcess
 from podraft.api import kinds
 from podraft.api.cluster.v1 import cluster_pb2, commit_pb2
 from podraft.api.core.v1 import config_pb2, pod_pb2, scheduling_pb2
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls import writes
 from podraft.server.encryption.key_file import beside
@@ -75,7 +75,7 @@ def commit(request_id: bytes, *wanted: commit_pb2.Write) -> commit_pb2.CommitReq
 
 def calls(name: str) -> Iterator[Call]:
     """Every call on objects called ``name``."""
-    for kind in KINDS:
+    for kind in BUILT_IN:
         yield from calls_on(kind, target(kind, name))
     yield Call(
         BIND,
@@ -127,7 +127,7 @@ def _commit_of(*wanted_and_id: Any) -> commit_pb2.CommitRequest:
 
 
 def test_the_table_holds_every_call_with_a_request_id():
-    files = {kind.service_module.DESCRIPTOR for kind in KINDS} | {commit_pb2.DESCRIPTOR}
+    files = {kind.service_module.DESCRIPTOR for kind in BUILT_IN} | {commit_pb2.DESCRIPTOR}
     with_id = {
         f"/{service.full_name}/{method.name}"
         for file in files
@@ -156,7 +156,7 @@ async def revision(speaker: Speaker) -> int:
 
 
 async def create(speaker: Speaker, made: Any, used: bytes = b"") -> Answer:
-    kind = kinds.of(made)
+    kind = kinds.BUILT_IN.of(made)
     request = kind.create_request(**{kind.field: made, "options": options(used)})
     return await speaker.ask(kind.method("Create"), request)
 
@@ -167,7 +167,7 @@ def test_ones_own_id_of_other_writes_opens_nothing(configs, who):
 
     async def scenario(speakers):
         admin, me = speakers["admin"], speakers[who]
-        for kind in KINDS:
+        for kind in BUILT_IN:
             assert (await create(admin, target(kind, name))).code is OK
         for call in calls(name):
             used = os.urandom(16)
@@ -188,7 +188,7 @@ def test_ones_own_id_of_other_writes_opens_nothing(configs, who):
 
 def test_an_administrators_id_opens_nothing_to_others(configs):
     async def scenario(speakers):
-        for kind in KINDS:
+        for kind in BUILT_IN:
             for index, call in enumerate(calls_on(kind, target(kind, f"aimed-{kind.resource}"))):
                 used = os.urandom(16)
                 await speakers["admin"].ask(call.method, call.request(used))

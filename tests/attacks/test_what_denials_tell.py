@@ -16,7 +16,7 @@ import pytest
 from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2, history_pb2
 from podraft.api.core.v1 import pod_streams_pb2, scheduling_pb2
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls import writes
 from support.api_objects import example
@@ -141,7 +141,7 @@ async def put(admin: Speaker, kind: AnyKind) -> Any:
     return kind.message.FromString(answer.data)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_a_denied_call_is_denied_alike_whatever_is_stored(configs, kind):
     async def scenario(speakers):
         there = await put(speakers["admin"], kind)

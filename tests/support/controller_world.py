@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.kinds import POD, AnyKind, Kind, by_manifest, by_message_name, of
+from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import named_keys
@@ -78,7 +78,7 @@ class World:
         metadata.creation_timestamp.seconds = int(self.now)
         if isinstance(stored, pod_pb2.Pod) and not stored.status.phase:
             stored.status.phase = "Pending"
-        key = _key(of(stored), metadata.namespace, metadata.name)
+        key = _key(BUILT_IN.of(stored), metadata.namespace, metadata.name)
         if key in self.objects:
             raise RefusedError(f"{key} exists")
         self._put(key, stored)
@@ -86,7 +86,7 @@ class World:
 
     def change(self, obj: ObjectT, change: Callable[[Any], None]) -> ObjectT:
         """Change an object's newest version; a change of its spec is a new generation."""
-        kind = of(obj)
+        kind = BUILT_IN.of(obj)
         metadata: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has it
         key = _key(kind, metadata.namespace, metadata.name)
         changed = objects.copied(self.objects[key])
@@ -95,7 +95,7 @@ class World:
 
     def delete(self, obj: Any, grace_s: int | None = None) -> None:
         """Delete: a pod on a node is only marked, unless there is no grace."""
-        key = _key(of(obj), obj.metadata.namespace, obj.metadata.name)
+        key = _key(BUILT_IN.of(obj), obj.metadata.namespace, obj.metadata.name)
         stored = self.objects[key]
         graceful = isinstance(stored, pod_pb2.Pod) and stored.spec.node_name and grace_s != 0
         if not graceful and not stored.metadata.finalizers:
@@ -138,7 +138,7 @@ class World:
                 raise AssertionError(operation)
 
     def _update(self, new: Any, subresource: str) -> None:
-        key = _key(of(new), new.metadata.namespace, new.metadata.name)
+        key = _key(BUILT_IN.of(new), new.metadata.namespace, new.metadata.name)
         stored = self.objects.get(key)
         if stored is None:
             raise RefusedError(f"{key} is not there")
@@ -156,13 +156,13 @@ class World:
 
     def _patch(self, write: commit_pb2.PatchWrite) -> None:
         stored = self._checked(write, write.request.preconditions)
-        kind = of(stored)
+        kind = BUILT_IN.of(stored)
         result = patched(stored, json.loads(write.request.merge_patch))
         assert result != stored, f"a patch of {kind.name} that changes nothing"
         self._store(_key(kind, stored.metadata.namespace, stored.metadata.name), result)
 
     def _checked(self, write: Any, preconditions: requests_pb2.Preconditions) -> Any:
-        kind = by_manifest(write.api_version, write.kind)
+        kind = BUILT_IN.by_manifest(write.api_version, write.kind)
         assert kind is not None
         key = _key(kind, write.request.namespace, write.request.name)
         stored = self.objects.get(key)
@@ -229,7 +229,7 @@ def _key(kind: AnyKind, namespace: str, name: str) -> Key:
 
 
 def _unpacked(packed: Any) -> Any:
-    kind = by_message_name(packed.type_url.rpartition("/")[2])
+    kind = BUILT_IN.by_message_name(packed.type_url.rpartition("/")[2])
     assert kind is not None
     return kind.message.FromString(packed.value)
 
@@ -242,7 +242,7 @@ def _values(index: str, obj: Any) -> Iterator[str]:
             yield metadata.namespace
         case "owner":
             assert index == BY_OWNER
-            yield from (owner.text for owner in named_keys(of(obj), metadata))
+            yield from (owner.text for owner in named_keys(BUILT_IN.of(obj), metadata))
         case "orphan":
             assert index == BY_ORPHAN_NAMESPACE
             if objects.controller_of(metadata) is None:

@@ -17,11 +17,10 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from podraft.api import kinds
 from podraft.api.codec_read import MAX_VALUES, TYPE_META, Report, read_message
 from podraft.api.codec_values import described
 from podraft.api.codec_write import write
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind, KnownKinds
 from podraft.api.merge_patch import create_merge_patch, merge_patch, three_way_merge_patch
 from podraft.api.violations import InvalidObjectError, Violation, shown
 
@@ -47,17 +46,16 @@ MAX_JSON_VALUES = 50_000
 _COUNTED_JSON_BYTES = 128 * 1024
 _NUMBER_CHARACTERS_MAX = 400
 
-_LISTS: dict[str, AnyKind] = {kind.list_message.DESCRIPTOR.full_name: kind for kind in kinds.KINDS}
 _NONE: frozenset[str] = frozenset()
 
 
-def to_json(message: Message) -> dict[str, Any]:
+def to_json(message: Message, known: KnownKinds = BUILT_IN) -> dict[str, Any]:
     """Return the JSON object of a message; an object or list of a kind says which it is."""
     full_name = message.DESCRIPTOR.full_name
-    kind = kinds.by_message_name(full_name)
+    kind = known.by_message_name(full_name)
     if kind is not None:
         return {"apiVersion": kind.api_version, "kind": kind.name, **write(message)}
-    listed = _LISTS.get(full_name)
+    listed = _listed(full_name, known)
     if listed is None:
         return write(message)
     body = write(message)
@@ -66,17 +64,17 @@ def to_json(message: Message) -> dict[str, Any]:
     return {"apiVersion": listed.api_version, "kind": f"{listed.name}List", **body}
 
 
-def from_json(manifest: Mapping[str, Any]) -> Message:
+def from_json(manifest: Mapping[str, Any], known: KnownKinds = BUILT_IN) -> Message:
     """Return the object or list that a manifest describes.
 
     Raises:
         InvalidObjectError: With all faults found, or the one that its kind is unknown.
 
     """
-    return parse(_message_type(manifest), manifest)
+    return parse(_message_type(manifest, known), manifest, known=known)
 
 
-def kind_of_manifest(manifest: Mapping[str, Any]) -> AnyKind:
+def kind_of_manifest(manifest: Mapping[str, Any], known: KnownKinds = BUILT_IN) -> AnyKind:
     """Return the kind of object that a manifest describes.
 
     Raises:
@@ -84,9 +82,9 @@ def kind_of_manifest(manifest: Mapping[str, Any]) -> AnyKind:
 
     """
     api_version, name = _type_meta(manifest)
-    kind = kinds.by_manifest(api_version, name)
+    kind = known.by_manifest(api_version, name)
     if kind is None:
-        raise _unknown_kind(api_version, name)
+        raise _unknown_kind(api_version, name, known)
     return kind
 
 
@@ -96,6 +94,7 @@ def parse(
     path: str = "",
     *,
     values_max: int = MAX_VALUES,
+    known: KnownKinds = BUILT_IN,
 ) -> MessageT:
     """Return the message that a JSON object describes; ``path`` begins the fields of violations.
 
@@ -106,11 +105,11 @@ def parse(
     message = message_type()
     report = Report(values_max)
     full_name = message.DESCRIPTOR.full_name
-    listed = _LISTS.get(full_name)
+    listed = _listed(full_name, known)
     if listed is not None:
         _check_type_meta(mapping, listed.api_version, f"{listed.name}List", path, report)
         _read_list(message, listed, mapping, path, report)
-    elif (kind := kinds.by_message_name(full_name)) is not None:
+    elif (kind := known.by_message_name(full_name)) is not None:
         _check_type_meta(mapping, kind.api_version, kind.name, path, report)
         read_message(message, mapping, path, report, TYPE_META)
     else:
@@ -180,6 +179,12 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _listed(full_name: str, known: KnownKinds) -> AnyKind | None:
+    """Return the kind whose list a message is; None if it is none."""
+    name = full_name.removesuffix("List")
+    return known.by_message_name(name) if name != full_name else None
+
+
 def _read_list(
     message: Message, kind: AnyKind, mapping: Mapping[str, Any], path: str, report: Report
 ) -> None:
@@ -228,29 +233,29 @@ def _type_meta(manifest: Mapping[str, Any]) -> tuple[str, str]:
     return manifest["apiVersion"], manifest["kind"]
 
 
-def _message_type(manifest: Mapping[str, Any]) -> type[Message]:
+def _message_type(manifest: Mapping[str, Any], known: KnownKinds) -> type[Message]:
     api_version, name = _type_meta(manifest)
-    kind = kinds.by_manifest(api_version, name)
+    kind = known.by_manifest(api_version, name)
     if kind is not None:
         message: type[Message] = kind.message
         return message
     if name.endswith("List"):
-        listed = kinds.by_manifest(api_version, name.removesuffix("List"))
+        listed = known.by_manifest(api_version, name.removesuffix("List"))
         if listed is not None:
             return listed.list_message
-    raise _unknown_kind(api_version, name)
+    raise _unknown_kind(api_version, name, known)
 
 
-def _unknown_kind(api_version: str, name: str) -> InvalidObjectError:
-    same_name = [kind.api_version for kind in kinds.KINDS if kind.name == name]
+def _unknown_kind(api_version: str, name: str, known: KnownKinds) -> InvalidObjectError:
+    same_name = [kind.api_version for kind in known if kind.name == name]
     if same_name:
         expected = _either(same_name)
         return InvalidObjectError.of(
             "apiVersion", f"kind {name} has the apiVersion {expected}, got {shown(api_version)}"
         )
-    known = [kind.name for kind in kinds.KINDS]
-    close = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.6)
-    hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+    names = [kind.name for kind in known]
+    close = difflib.get_close_matches(name[:64], names, n=1, cutoff=0.6)
+    hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(names)}"
     problem = (
         f"unknown kind {shown(name)} in {shown(api_version)}, or one that podraft does not support"
     )

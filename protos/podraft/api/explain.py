@@ -67,9 +67,9 @@ def explain(path: str) -> tuple[AnyKind, FieldDoc]:
         InvalidObjectError: There is no such kind or field.
     """
     word, _, rest = path.strip().partition(".")
-    kind = kinds.by_word(word)
+    kind = kinds.BUILT_IN.by_word(word)
     if kind is None:
-        close = difflib.get_close_matches(word.lower()[:64], list(kinds.words()), n=1)
+        close = difflib.get_close_matches(word.lower()[:64], list(kinds.BUILT_IN.words()), n=1)
         hint = f'did you mean "{close[0]}"?' if close else "try podraft explain pod"
         raise InvalidObjectError.of(word, f"no kind is called {shown(word)}; {hint}")
     return kind, explain_field(kind, rest)

@@ -6,7 +6,7 @@ import pytest
 
 from local_cluster.server_process import running
 from podraft.api import kinds
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.client.calls.client import Client
 from podraft.client.errors import (
     AlreadyExistsError,
@@ -36,7 +36,7 @@ def namespace_of(kind: AnyKind) -> str:
     return "default" if kind.namespaced else ""
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_an_object_lives_from_create_to_delete(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
@@ -69,7 +69,7 @@ def test_an_object_lives_from_create_to_delete(server, kind):
     on_server(server, scenario)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_what_changes_nothing_writes_nothing(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
@@ -84,7 +84,7 @@ def test_what_changes_nothing_writes_nothing(server, kind):
     on_server(server, scenario)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_a_dry_run_answers_as_if_and_stores_nothing(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
@@ -106,7 +106,7 @@ def test_a_dry_run_answers_as_if_and_stores_nothing(server, kind):
     on_server(server, scenario)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_preconditions_that_do_not_hold_abort(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
@@ -131,7 +131,7 @@ def test_preconditions_that_do_not_hold_abort(server, kind):
     on_server(server, scenario)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource)
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda kind: kind.resource)
 def test_what_is_absent_is_not_found(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)

@@ -224,7 +224,7 @@ TABLES = [
 )
 def test_the_table_of_a_kind_is_kubectls(value: dict[str, Any], text: str) -> None:
     obj = codec.from_json(value)
-    columns = table_of(kinds.of(obj)).shown(wide=True)
+    columns = table_of(kinds.BUILT_IN.of(obj)).shown(wide=True)
 
     shown = [[column.header for column in columns], row_of(columns, obj, NOW_S)]
 
@@ -234,7 +234,7 @@ def test_the_table_of_a_kind_is_kubectls(value: dict[str, Any], text: str) -> No
 
 
 def test_every_kind_has_a_table() -> None:
-    assert {value["kind"] for value, _ in TABLES} == {kind.name for kind in kinds.KINDS}
+    assert {value["kind"] for value, _ in TABLES} == {kind.name for kind in kinds.BUILT_IN}
 
 
 def test_a_kind_that_nobody_wrote_a_table_for_shows_names_and_ages() -> None:

@@ -92,7 +92,7 @@ def test_no_damaged_object_stops_a_controller(data):
 
 def _keys(world, controller, strange):
     for obj in strange:
-        trigger = controller.triggers.get(kinds.of(obj))
+        trigger = controller.triggers.get(kinds.BUILT_IN.of(obj))
         if trigger is not None:
             for old, new in ((None, obj), (copy.deepcopy(obj), obj), (obj, None)):
                 yield from trigger(world, old, new)

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from podraft.api.core.v1 import config_pb2, service_pb2
-from podraft.api.kinds import CONFIG_MAP, DEPLOYMENT, KINDS, NODE, POD, REPLICA_SET, SERVICE, of
+from podraft.api.kinds import BUILT_IN, CONFIG_MAP, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import owners
@@ -39,7 +39,7 @@ def named_service(world, name):
 
 
 def collect(world, owner):
-    plan = garbage.plan(world, key_of(of(owner), owner), Now.at(world.now))
+    plan = garbage.plan(world, key_of(BUILT_IN.of(owner), owner), Now.at(world.now))
     world.commit(plan)
     return plan
 
@@ -132,7 +132,7 @@ def stray(world, owner, *, namespace="shop", finalizer="", **wrong):
 def concerned(world, old, new):
     """Return the owners that the garbage collector looks at when an object changes."""
     [controller] = [one for one in controllers(ControllerOptions()) if one.name == "garbage"]
-    return list(controller.triggers[of(new or old)](world, old, new))
+    return list(controller.triggers[BUILT_IN.of(new or old)](world, old, new))
 
 
 def settle(world, *keys):
@@ -140,7 +140,7 @@ def settle(world, *keys):
     for _ in range(4):
         named = {
             key
-            for kind in KINDS
+            for kind in BUILT_IN
             for obj in world.list(kind)
             for key in owners.named_keys(kind, obj.metadata)
         }

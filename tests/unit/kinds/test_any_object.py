@@ -16,7 +16,7 @@ from podraft.server import kinds as rooms
 from support.any_object import SETTINGS, damaged, objects
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 
 
 @all_kinds

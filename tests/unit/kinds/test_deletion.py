@@ -38,7 +38,7 @@ def pod(node: str = "n1", phase: str = "Running", *finalizers: str) -> pod_pb2.P
 
 def delete(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) -> Any:
     before = stored.SerializeToString(deterministic=True)
-    decision = rooms.prepare_delete(kinds.of(stored), stored, how, now=now)
+    decision = rooms.prepare_delete(kinds.BUILT_IN.of(stored), stored, how, now=now)
     assert stored.SerializeToString(deterministic=True) == before
     return decision
 
@@ -46,7 +46,7 @@ def delete(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) ->
 def marked(stored: Any, how: requests_pb2.DeleteOptions, now: datetime = NOW) -> Any:
     decision = delete(stored, how, now)
     assert isinstance(decision, MarkDeleting)
-    assert not rooms.is_gone(kinds.of(stored), decision.object)
+    assert not rooms.is_gone(kinds.BUILT_IN.of(stored), decision.object)
     return decision.object
 
 

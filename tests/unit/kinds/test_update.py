@@ -34,9 +34,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "Lease": {"spec": {"holderIdentity": "me"}},
     "Event": {"reason": "Started"},
 }
-all_kinds = pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda kind: kind.name)
+all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 with_status = pytest.mark.parametrize(
-    "kind", [kind for kind in kinds.KINDS if kind.has_status], ids=lambda kind: kind.name
+    "kind", [kind for kind in kinds.BUILT_IN if kind.has_status], ids=lambda kind: kind.name
 )
 
 
@@ -213,7 +213,7 @@ IMMUTABLE = (
 
 @pytest.mark.parametrize("name", ["Pod", "ReplicaSet", "Deployment"])
 def test_another_spelling_is_no_change_and_no_new_generation(name: str) -> None:
-    kind = next(kind for kind in kinds.KINDS if kind.name == name)
+    kind = next(kind for kind in kinds.BUILT_IN if kind.name == name)
     body = copy.deepcopy(BODIES[name])
     spec = body["spec"]["template"]["spec"] if "template" in body["spec"] else body["spec"]
     spec["containers"] = [CONTAINER | {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}]

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from podraft.api.kinds import KINDS
+from podraft.api.kinds import BUILT_IN
 from podraft.server.state.revisions import REVISION_MAX, revision_suffix, split_suffix
 
 REVISIONS = [1, 9, 10, 99, 12345, 10**9, 2**32, 10**18, REVISION_MAX]
@@ -16,7 +16,7 @@ TOO_MUCH = [b"\x0a\x04\x32\x02" + b"1:", b"\x0a\x16\x32\x14" + b"1" * 20]
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_every_kind_parses_its_stamped_bytes_with_that_revision(revision: int) -> None:
-    for kind in KINDS:
+    for kind in BUILT_IN:
         sent = kind.message()
         sent.metadata.name = "name"
         sent.metadata.labels["k"] = "v"
@@ -28,7 +28,7 @@ def test_every_kind_parses_its_stamped_bytes_with_that_revision(revision: int) -
 
 def test_the_suffix_is_what_protobuf_writes() -> None:
     for revision in REVISIONS:
-        message = KINDS[0].message()
+        message = next(iter(BUILT_IN)).message()
         message.metadata.resource_version = str(revision)
         assert revision_suffix(revision) == message.SerializeToString()
 

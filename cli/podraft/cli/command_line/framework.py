@@ -45,7 +45,7 @@ def complete_kinds(context: click.Context, parameter: click.Parameter, word: str
     """Return the kinds that begin like a word: for the shell's completion."""
     from podraft.api import kinds
 
-    return [known for known in sorted(set(kinds.words())) if known.startswith(word.lower())]
+    return [known for known in sorted(kinds.BUILT_IN.words()) if known.startswith(word.lower())]
 
 
 def global_options(*, hidden: bool) -> list[click.Option]:

@@ -29,12 +29,12 @@ def kind_of_word(word: str) -> kinds.AnyKind:
     Raises:
         CliError: There is none; the message suggests one that is spelt like it.
     """
-    kind = kinds.by_word(word)
+    kind = kinds.BUILT_IN.by_word(word)
     if kind is not None:
         return kind
     from difflib import get_close_matches
 
-    near = get_close_matches(word.lower(), list(kinds.words()), n=1)
+    near = get_close_matches(word.lower(), list(kinds.BUILT_IN.words()), n=1)
     hint = f'did you mean "{near[0]}"?' if near else '"podraft api-resources" lists the kinds'
     raise usage(f'there is no kind "{word}"; {hint}')
 

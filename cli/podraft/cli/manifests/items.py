@@ -187,7 +187,7 @@ def _read_object(
     if error is not None or message is None:
         report(error.violations if error else (), reading.faults)
         return
-    kind = kinds.of(message)
+    kind = kinds.BUILT_IN.of(message)
     if not kind.namespaced and message.metadata.namespace:
         # Tools that render manifests write it into every object, and kubectl does not mind.
         ignored = f"a {kind.name} belongs to no namespace, ignored"

@@ -54,7 +54,7 @@ def plan(pairs: Iterable[tuple[Item, Any]]) -> list[Action]:
 
 def write_order(actions: Sequence[Action]) -> list[Action]:
     """Return the actions that write, what others depend on first (namespaces, then config)."""
-    order = {kind: index for index, kind in enumerate(kinds.KINDS)}
+    order = {kind: index for index, kind in enumerate(kinds.BUILT_IN)}
     writing = [action for action in actions if action.write is not None]
     return sorted(writing, key=lambda action: order[action.item.kind])
 

@@ -57,7 +57,7 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
     metadata["annotations"] = annotations
     if not annotations:
         del metadata["annotations"]
-    if kinds.of(obj) is kinds.SECRET and "data" in value:
+    if kinds.BUILT_IN.of(obj) is kinds.SECRET and "data" in value:
         value["data"] = {key: _hash_text(text) for key, text in value["data"].items()}
     return {**value, "metadata": metadata}
 

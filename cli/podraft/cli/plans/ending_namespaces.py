@@ -64,7 +64,7 @@ def _is_going(obj: Any) -> bool:
 
 
 def _word(obj: Any) -> str:
-    return word_of(kinds.of(obj), obj.metadata.name)
+    return word_of(kinds.BUILT_IN.of(obj), obj.metadata.name)
 
 
 def _some(objects: Sequence[Any]) -> str:

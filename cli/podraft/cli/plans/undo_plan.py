@@ -68,7 +68,7 @@ def own_content(obj: Any) -> dict[str, Any]:
         return {}
     value = codec.to_json(obj)
     value.pop("status", None)
-    if kinds.of(obj) is kinds.POD:
+    if kinds.BUILT_IN.of(obj) is kinds.POD:
         value.get("spec", {}).pop("nodeName", None)  # The scheduler's word, not a user's.
     metadata = value.pop("metadata", {})
     kept = {key: metadata[key] for key in ("labels", "annotations") if key in metadata}
@@ -259,7 +259,7 @@ def _no_values(obj: Any) -> str:
 
 
 def _word(obj: Any) -> str:
-    return word_of(kinds.of(obj), obj.metadata.name)
+    return word_of(kinds.BUILT_IN.of(obj), obj.metadata.name)
 
 
 def _short(value: Any) -> str:

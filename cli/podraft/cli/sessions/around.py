@@ -17,7 +17,7 @@ SERVICE_NAME = "kubernetes.io/service-name"
 
 async def events_of(session: Session, obj: Any) -> list[Any]:
     """Return what happened to an object."""
-    kind, metadata = kinds.of(obj), obj.metadata
+    kind, metadata = kinds.BUILT_IN.of(obj), obj.metadata
     selector = f"regarding.kind={kind.name},regarding.name={metadata.name}"
     found = await session.client.events.list(metadata.namespace, field_selector=selector)
     # A node's events may carry its name as uid, as kubelet's do; of the others, only this one's.
@@ -60,7 +60,7 @@ async def slices_of(session: Session, service: Any) -> list[Any]:
 
 async def inside(session: Session, namespace: str, per_kind: int) -> tuple[list[Any], bool]:
     """Return what is in a namespace, of each kind so many, and whether there is more."""
-    inner = [kind for kind in kinds.KINDS if kind.namespaced]
+    inner = [kind for kind in kinds.BUILT_IN if kind.namespaced]
     lists = await asyncio.gather(
         *(session.client.resource(kind).list(namespace, limit=per_kind) for kind in inner)
     )

@@ -20,7 +20,7 @@ _PASSING = (kinds.EVENT, kinds.LEASE, kinds.ENDPOINT_SLICE)
 
 def everything() -> list[Target]:
     """Return what is compared when no objects are named."""
-    return [Target(kind) for kind in kinds.KINDS if kind not in _PASSING]
+    return [Target(kind) for kind in kinds.BUILT_IN if kind not in _PASSING]
 
 
 async def lines_since(

@@ -110,7 +110,7 @@ def held_by(obj: Any) -> str:
     metadata = obj.metadata
     if not metadata.HasField("deletion_timestamp"):
         return "not being deleted"
-    if kinds.of(obj) is kinds.NAMESPACE and (held := holding_conditions(obj)):
+    if kinds.BUILT_IN.of(obj) is kinds.NAMESPACE and (held := holding_conditions(obj)):
         return "; ".join(held)
     if metadata.finalizers:
         return f"waits for {', '.join(metadata.finalizers)}"

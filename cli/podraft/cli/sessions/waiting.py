@@ -107,7 +107,7 @@ async def _wait_one(
 
 
 def _progress_of(obj: Any, session: Session) -> rollouts.Progress:
-    if kinds.of(obj) is kinds.DEPLOYMENT:
+    if kinds.BUILT_IN.of(obj) is kinds.DEPLOYMENT:
         return rollouts.progress(obj)
     name, words = obj.metadata.name, pod_words(obj, session.now_s())
     if obj.status.phase == "Succeeded":

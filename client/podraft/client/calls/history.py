@@ -167,7 +167,7 @@ class HistoryClient:
 
 def _change(change: history_pb2.ObjectChange) -> ObjectChange | None:
     packed = change.after if change.HasField("after") else change.before
-    kind = kinds.by_message_name(packed.type_url.rpartition("/")[2])
+    kind = kinds.BUILT_IN.by_message_name(packed.type_url.rpartition("/")[2])
     if kind is None:
         return None  # A newer server has a kind that this client does not know.
     before = _unpacked(kind, change.before) if change.HasField("before") else None

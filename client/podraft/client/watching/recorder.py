@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import reference_pb2
 from podraft.api.events.v1 import event_pb2
-from podraft.api.kinds import EVENT, of
+from podraft.api.kinds import BUILT_IN, EVENT
 from podraft.api.meta.v1 import meta_pb2
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
@@ -218,7 +218,7 @@ def _write_of(series: _Series) -> commit_pb2.Write:
 def _reference(regarding: Any) -> reference_pb2.ObjectReference:
     if isinstance(regarding, reference_pb2.ObjectReference):
         return regarding
-    kind = of(regarding)
+    kind = BUILT_IN.of(regarding)
     metadata: meta_pb2.ObjectMeta = regarding.metadata
     return reference_pb2.ObjectReference(
         kind=kind.name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from podraft.api.kinds import AnyKind, Object, by_manifest
+from podraft.api.kinds import BUILT_IN, AnyKind, Object
 from podraft.api.meta.v1 import meta_pb2
 
 
@@ -66,7 +66,7 @@ def named_key(
     That is so for a kind that is not known, and for a namespaced owner of an object that
     is in no namespace.
     """
-    owner = by_manifest(reference.api_version, reference.kind)
+    owner = BUILT_IN.by_manifest(reference.api_version, reference.kind)
     if owner is None or (owner.namespaced and not dependent.namespaced):
         return None
     return OwnerKey(

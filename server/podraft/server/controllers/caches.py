@@ -15,10 +15,10 @@ from google.protobuf.message import Message
 
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import (
+    BUILT_IN,
     CONFIG_MAP,
     ENDPOINT_SLICE,
     EVENT,
-    KINDS,
     LEASE,
     POD,
     REPLICA_SET,
@@ -52,7 +52,7 @@ class Caches:
             kind: Informer(
                 client.resource(kind), indexes=_indexes(kind), transform=_TRANSFORMS.get(kind)
             )
-            for kind in KINDS
+            for kind in BUILT_IN
         }
         self._lease_changes: dict[tuple[str, str], float] = {}
         self.informer(LEASE).add_handler(self._note_lease)

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.api.kinds import AnyKind, by_manifest, by_message_name
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.moments import Now
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
@@ -212,14 +212,14 @@ def kind_of(write: commit_pb2.Write) -> AnyKind | None:
     """Return the kind that a write writes."""
     match write.WhichOneof("operation"):
         case "create":
-            return by_message_name(write.create.object.type_url.rpartition("/")[2])
+            return BUILT_IN.by_message_name(write.create.object.type_url.rpartition("/")[2])
         case "update":
-            return by_message_name(write.update.object.type_url.rpartition("/")[2])
+            return BUILT_IN.by_message_name(write.update.object.type_url.rpartition("/")[2])
         case "patch":
-            return by_manifest(write.patch.api_version, write.patch.kind)
+            return BUILT_IN.by_manifest(write.patch.api_version, write.patch.kind)
         case "delete":
-            return by_manifest(write.delete.api_version, write.delete.kind)
+            return BUILT_IN.by_manifest(write.delete.api_version, write.delete.kind)
         case "bind":
-            return by_manifest("v1", "Pod")
+            return BUILT_IN.by_manifest("v1", "Pod")
         case _:
             return None

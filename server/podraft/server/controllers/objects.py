@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from podraft.api import selectors
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.kinds import AnyKind, of
+from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import OwnerKey
@@ -172,4 +172,4 @@ def describe(obj: Message) -> str:
     """Return ``kind namespace/name`` for messages."""
     metadata: meta_pb2.ObjectMeta = obj.metadata  # type: ignore[attr-defined]  # every stored object has it
     place = f"{metadata.namespace}/" if metadata.namespace else ""
-    return f"{of(obj).name} {place}{metadata.name}"
+    return f"{obj.DESCRIPTOR.name} {place}{metadata.name}"

@@ -17,10 +17,10 @@ from typing import Any
 
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import (
+    BUILT_IN,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     EVENT,
-    KINDS,
     LEASE,
     NAMESPACE,
     NODE,
@@ -28,7 +28,6 @@ from podraft.api.kinds import (
     REPLICA_SET,
     SERVICE,
     AnyKind,
-    by_manifest,
 )
 from podraft.api.objects import owners
 from podraft.api.objects.owners import OwnerKey
@@ -97,14 +96,14 @@ def controllers(options: ControllerOptions) -> tuple[Controller[Any], ...]:
             namespaces.plan,
             {
                 NAMESPACE: _self,
-                **{kind: _ending_namespace for kind in KINDS if kind.namespaced},
+                **{kind: _ending_namespace for kind in BUILT_IN if kind.namespaced},
             },
             pace_s=0.1,
         ),
         Controller(
             "garbage",
             garbage.plan,
-            {kind: partial(_owner_keys, kind) for kind in KINDS},
+            {kind: partial(_owner_keys, kind) for kind in BUILT_IN},
             workers=4,
         ),
         Controller(
@@ -161,7 +160,10 @@ def _controllers_of(kind: AnyKind, *versions: Any) -> Iterator[ObjectKey]:
     for obj in versions:
         if obj is not None:
             reference = objects.controller_of(obj.metadata)
-            if reference is not None and by_manifest(reference.api_version, reference.kind) is kind:
+            if (
+                reference is not None
+                and BUILT_IN.by_manifest(reference.api_version, reference.kind) is kind
+            ):
                 yield ObjectKey(obj.metadata.namespace, reference.name)
 
 
@@ -254,7 +256,7 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
     metadata = current.metadata
     own = owners.key_of(kind, current)
     if new is None:
-        if any(snapshot.by_index(other, BY_OWNER, own.text) for other in KINDS):
+        if any(snapshot.by_index(other, BY_OWNER, own.text) for other in BUILT_IN):
             yield own
     elif objects.is_deleting(metadata) and (
         garbage.FOREGROUND in metadata.finalizers or garbage.ORPHAN in metadata.finalizers

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from podraft.api import names, times
-from podraft.api.kinds import AnyKind, by_manifest
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels
@@ -135,7 +135,7 @@ def _check_owners(metadata: meta_pb2.ObjectMeta, kind: AnyKind, report: Report) 
                 report.required(f"{field}[{index}].{name}")
         if owner.uid == metadata.uid:
             report.add(f"{field}[{index}].uid", "an object cannot own itself")
-        named = by_manifest(owner.api_version, owner.kind)
+        named = BUILT_IN.by_manifest(owner.api_version, owner.kind)
         if named is not None and named.namespaced and not kind.namespaced:
             report.add(
                 f"{field}[{index}].kind",

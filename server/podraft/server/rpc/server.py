@@ -30,7 +30,7 @@ from podraft.api.cluster.v1 import (
     member_pb2,
 )
 from podraft.api.core.v1.namespace_pb2 import Namespace
-from podraft.api.kinds import KINDS
+from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import meta_pb2
 from podraft.client.serving.incoming import connections_max, descriptor_limit
 from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
@@ -252,7 +252,7 @@ class ApiServer:
 
     def watchers(self) -> dict[str, int]:
         """Return how many watch each resource."""
-        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in KINDS}
+        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in BUILT_IN}
 
     def _register(self) -> None:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
@@ -353,5 +353,5 @@ def _service_names() -> Sequence[str]:
     member = member_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
     diagnosis = diagnosis_pb2.DESCRIPTOR.services_by_name["DiagnosisService"].full_name
     own = (commit, cluster, member, history, backup, diagnosis)
-    names = [kind.service for kind in KINDS]
+    names = [kind.service for kind in BUILT_IN]
     return (*names, *own, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -40,7 +40,7 @@ CONFIG_MAP = {
 
 def listed(value: dict[str, Any], **options: Any) -> str:
     obj = codec.from_json(value)
-    return Listing(**options).table(kinds.of(obj), [obj], NOW_S)
+    return Listing(**options).table(kinds.BUILT_IN.of(obj), [obj], NOW_S)
 
 
 def test_a_table_is_laid_out_with_three_spaces_and_no_trailing_blanks() -> None:

@@ -51,11 +51,13 @@ class Stored:
         return action.outcome
 
     def create(self, obj: Any) -> None:
-        self.object = rooms.prepare_create(kinds.of(obj), obj, now=NOW, uid="u-1", name_suffix="")
+        self.object = rooms.prepare_create(
+            kinds.BUILT_IN.of(obj), obj, now=NOW, uid="u-1", name_suffix=""
+        )
 
     def patch(self, patch: dict[str, Any]) -> None:
         merged = merge_patch.merge_patch(codec.to_json(self.object), patch)
-        kind = kinds.of(self.object)
+        kind = kinds.BUILT_IN.of(self.object)
         proposed = codec.parse(kind.message, merged)
         self.object = rooms.prepare_update(kind, self.object, proposed, patch=patch)
 

@@ -24,7 +24,7 @@ def api_resources(settings: Settings, no_headers: bool) -> None:
             str(kind.namespaced).lower(),
             kind.name,
         ]
-        for kind in sorted(kinds.KINDS, key=lambda kind: (kind.group, kind.resource))
+        for kind in sorted(kinds.BUILT_IN, key=lambda kind: (kind.group, kind.resource))
     ]
     headers = ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
     printing.text(tables.render(None if no_headers else headers, rows))

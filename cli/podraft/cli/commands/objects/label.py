@@ -117,7 +117,7 @@ async def _patch(
     from podraft.cli.errors import CliError
     from podraft.cli.manifests.items import word_of
 
-    kind, metadata = kinds.of(obj), obj.metadata
+    kind, metadata = kinds.BUILT_IN.of(obj), obj.metadata
     word = word_of(kind, metadata.name)
     present = getattr(metadata, field)
     needed = {key: value for key, value in changes.items() if present.get(key) != value}

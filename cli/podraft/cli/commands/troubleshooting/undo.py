@@ -145,7 +145,7 @@ async def _commit(
 
 
 async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: bool) -> list[Step]:
-    from podraft.api.kinds import KINDS
+    from podraft.api.kinds import BUILT_IN
     from podraft.cli.plans.undo_plan import UndoRefusedError, step
     from podraft.client.errors import NotFoundError
 
@@ -173,7 +173,7 @@ async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: boo
         if isinstance(result, BaseException):
             raise result
         steps.append(result)
-    order = {kind: index for index, kind in enumerate(KINDS)}
+    order = {kind: index for index, kind in enumerate(BUILT_IN)}
     # What others depend on comes first when it is made, and last when it goes.
     return sorted(
         steps, key=lambda s: (order[s.kind], 0) if s.outcome != "deleted" else (99, -order[s.kind])
@@ -186,8 +186,8 @@ async def _living_owners(read: Any, before: Any) -> list[Any]:
 
     living = []
     for reference in before.metadata.owner_references if before is not None else ():
-        kind = kinds.by_manifest(reference.api_version, reference.kind)
-        key = owners.named_key(kinds.of(before), before.metadata.namespace, reference)
+        kind = kinds.BUILT_IN.by_manifest(reference.api_version, reference.kind)
+        key = owners.named_key(kinds.BUILT_IN.of(before), before.metadata.namespace, reference)
         if kind is None or key is None:
             continue
         found = await read(kind, key.name, key.namespace)

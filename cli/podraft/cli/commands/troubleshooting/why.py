@@ -214,7 +214,7 @@ async def _other(session: Session, obj: Any) -> list[str]:
     from podraft.cli.output.describe import common
     from podraft.cli.sessions import around
 
-    kind = kinds.of(obj)
+    kind = kinds.BUILT_IN.of(obj)
     lines = [f"{kind.name.lower()}/{obj.metadata.name}"]
     conditions = getattr(getattr(obj, "status", None), "conditions", ())
     if conditions:

@@ -27,7 +27,7 @@ class Surroundings:
 
 def lines(obj: Any, around: Surroundings, now_s: float) -> list[str]:
     """Return the description of an object."""
-    kind = kinds.of(obj)
+    kind = kinds.BUILT_IN.of(obj)
     body = _body(kind, obj, around, now_s)
     if kind is kinds.EVENT:
         return body

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.api.kinds import KINDS, AnyKind, by_manifest, of
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
@@ -35,7 +35,7 @@ ORPHAN = "orphan"
 
 def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
     """Return what becomes of the dependents of one owner, and of the owner that waits for them."""
-    kind = by_manifest(key.api_version, key.kind)
+    kind = BUILT_IN.by_manifest(key.api_version, key.kind)
     if kind is None:
         return Plan()
     owner = _find(snapshot, key)
@@ -53,7 +53,7 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
 
 def _find(snapshot: Snapshot, key: OwnerKey) -> Any:
     """Return the very object that a key means; None if there is none."""
-    kind = by_manifest(key.api_version, key.kind)
+    kind = BUILT_IN.by_manifest(key.api_version, key.kind)
     owner = snapshot.get(kind, key.name, key.namespace) if kind is not None else None
     return owner if owner is not None and owner.metadata.uid == key.uid else None
 
@@ -65,7 +65,7 @@ def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
 
 
 def _dependents(snapshot: Snapshot, key: OwnerKey) -> list[Any]:
-    return [obj for kind in KINDS for obj in snapshot.by_index(kind, BY_OWNER, key.text)]
+    return [obj for kind in BUILT_IN for obj in snapshot.by_index(kind, BY_OWNER, key.text)]
 
 
 @dataclass(slots=True)
@@ -111,8 +111,8 @@ def _claims_for_deletion(
     for reference in metadata.owner_references:
         if leaving.is_meant_by(reference):
             continue
-        other = named_key(of(dependent), metadata.namespace, reference)
-        kind = by_manifest(other.api_version, other.kind) if other is not None else None
+        other = named_key(BUILT_IN.of(dependent), metadata.namespace, reference)
+        kind = BUILT_IN.by_manifest(other.api_version, other.kind) if other is not None else None
         if other is None or kind is None:
             return None  # Nothing can be known of that owner: it may well exist.
         owner = _find(snapshot, other)
@@ -170,7 +170,7 @@ def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
     One that waits for its dependents itself does not count: who owns each other in a circle
     would wait for ever.
     """
-    key = key_of(of(owner), owner)
+    key = key_of(BUILT_IN.of(owner), owner)
     return any(
         _blocks(dependent, key) and not _waits_for_dependents(dependent)
         for dependent in _dependents(snapshot, key)
@@ -179,14 +179,15 @@ def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
 
 def _waits_for(dependent: Any, owner: Any) -> bool:
     """Say whether a dependent waits for its own owner to go: the two would wait for ever."""
-    return _waits_for_dependents(dependent) and _blocks(owner, key_of(of(dependent), dependent))
+    key = key_of(BUILT_IN.of(dependent), dependent)
+    return _waits_for_dependents(dependent) and _blocks(owner, key)
 
 
 def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> commit_pb2.Write:
     """Delete; whoever waits for a dependent waits for the dependents of that, too."""
     metadata = dependent.metadata
     return writes.delete(
-        of(dependent),
+        BUILT_IN.of(dependent),
         metadata.name,
         metadata.namespace,
         propagation=propagation,
@@ -196,7 +197,7 @@ def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> co
 
 def _forget(dependent: Any, owner: OwnerKey) -> commit_pb2.Write:
     kept = objects.references_without(dependent.metadata, owner)
-    return _patch(dependent, of(dependent), {"ownerReferences": kept})
+    return _patch(dependent, BUILT_IN.of(dependent), {"ownerReferences": kept})
 
 
 def _drop_finalizer(owner: Any, kind: AnyKind, finalizer: str) -> commit_pb2.Write:

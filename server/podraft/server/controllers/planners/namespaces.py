@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
-from podraft.api.kinds import KINDS, NAMESPACE, AnyKind
+from podraft.api.kinds import BUILT_IN, NAMESPACE, AnyKind
 from podraft.api.moments import Now
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
@@ -65,7 +65,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
 
 def _inside() -> list[AnyKind]:
     """Return the kinds that live in namespaces, those that make others first."""
-    return [kind for kind in reversed(KINDS) if kind.namespaced]
+    return [kind for kind in reversed(BUILT_IN) if kind.namespaced]
 
 
 def _empty(namespace: str) -> tuple[Absent, ...]:

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, S
 from contextlib import aclosing
 from typing import Final
 
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.server.registry import encoding
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.cache.feed import Feed, FeedEvent, Watcher
@@ -49,7 +49,7 @@ class WatchHub:
         self._datastore = datastore
         self._decoded = decoded
         revision = datastore.revision
-        self._feeds = {kind: Feed(kind, decoded, revision) for kind in KINDS}
+        self._feeds = {kind: Feed(kind, decoded, revision) for kind in BUILT_IN}
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: RefusedError | None = None
 

@@ -92,7 +92,7 @@ def of_write(write: commit_pb2.Write) -> Operation:
 
 def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
     name = packed.type_url.rpartition("/")[2]
-    kind = kinds.by_message_name(name)
+    kind = kinds.BUILT_IN.by_message_name(name)
     if kind is None:
         raise invalid(f"{field}.typeUrl", f"{shown(packed.type_url)} is no stored kind")
     if has_too_many_fields(packed.value, kind.message):
@@ -104,7 +104,7 @@ def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
 
 
 def _kind(api_version: str, name: str, field: str) -> AnyKind:
-    kind = kinds.by_manifest(api_version, name)
+    kind = kinds.BUILT_IN.by_manifest(api_version, name)
     if kind is None:
         raise invalid(f"{field}.kind", f"{shown(name)} in {shown(api_version)} is no stored kind")
     return kind

@@ -13,7 +13,7 @@ from google.protobuf import any_pb2
 
 from podraft.api import kinds, times
 from podraft.api.cluster.v1 import history_pb2
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
 from podraft.server.registry.access.callers import Caller
@@ -34,7 +34,7 @@ _CHANGE_BYTES_MAX: Final = 64 * 1024 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPE_URL: Final = "type.googleapis.com/"
 _SERVICE: Final = "/podraft.api.cluster.v1.HistoryService/"
-_BY_RESOURCE: Final = {kind.resource: kind for kind in KINDS}
+_BY_RESOURCE: Final = {kind.resource: kind for kind in BUILT_IN}
 
 
 class HistoryService:
@@ -74,7 +74,7 @@ class HistoryService:
 
     async def _object(self, request: history_pb2.GetObjectHistoryRequest, caller: Caller) -> bytes:
         check_may_look_back(caller)
-        kind = kinds.by_manifest(request.api_version, request.kind)
+        kind = kinds.BUILT_IN.by_manifest(request.api_version, request.kind)
         if kind is None:
             what = f"{shown(request.kind)} in {shown(request.api_version)}"
             raise invalid("kind", f"{what} is no stored kind")

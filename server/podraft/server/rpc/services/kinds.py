@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from podraft.api import kinds
-from podraft.api.kinds import KINDS, AnyKind
+from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
@@ -173,7 +173,7 @@ class KindServices:
     def methods(self) -> Methods:
         """Return the handlers of all kinds."""
         methods: Methods = {}
-        for kind in KINDS:
+        for kind in BUILT_IN:
             methods.update(self._methods_of(kind))
         return methods
 

@@ -1,0 +1,47 @@
+"""The kinds of objects: a new built-in one is an entry in one of this package's modules.
+
+Owns: the package's public names and the registry of the kinds that are built in.  The API
+server's generic services, the SDK, the store's keys, the CLI and the JSON codec are all driven
+by such a registry.
+
+Invariants: a kind's gRPC service has exactly the one shape that
+``tests/architecture/test_contract.py`` states, derived from the names here; ``BUILT_IN`` is for
+tools that can know no other kinds, a server passes on the registry that it was started with.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api.kinds import apps, core, records
+from podraft.api.kinds.apps import DEPLOYMENT, REPLICA_SET
+from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
+from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
+from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
+from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
+
+__all__ = [
+    "AnyKind",
+    "Kind",
+    "Object",
+    "Order",
+    "VERBS",
+    "Change",
+    "KnownKinds",
+    "Observer",
+    "Registry",
+    "BUILT_IN",
+    "NAMESPACE",
+    "NODE",
+    "CONFIG_MAP",
+    "SECRET",
+    "SERVICE",
+    "POD",
+    "REPLICA_SET",
+    "DEPLOYMENT",
+    "ENDPOINT_SLICE",
+    "LEASE",
+    "EVENT",
+]
+
+BUILT_IN: Final = KnownKinds((*core.KINDS, *apps.KINDS, *records.KINDS))

@@ -1,0 +1,75 @@
+"""The kinds of the core group.
+
+Owns: their entries.  Invariant: they are in the order in which they are created where
+``Order`` leaves it open.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
+from podraft.api.kinds.kind import AnyKind, Kind, Order
+
+NAMESPACE = Kind(
+    message=namespace_pb2.Namespace,
+    api_version="v1",
+    resource="namespaces",
+    short_names=("ns",),
+    namespaced=False,
+    order=Order.NAMESPACES,
+    subresources=("status",),
+    selectable_fields=("metadata.name", "status.phase"),
+)
+NODE = Kind(
+    message=node_pb2.Node,
+    api_version="v1",
+    resource="nodes",
+    short_names=("no",),
+    namespaced=False,
+    order=Order.MACHINES,
+    subresources=("status",),
+    selectable_fields=("metadata.name", "spec.unschedulable"),
+)
+CONFIG_MAP = Kind(
+    message=config_pb2.ConfigMap,
+    api_version="v1",
+    resource="configmaps",
+    short_names=("cm",),
+    order=Order.CONFIG,
+)
+SECRET = Kind(
+    message=config_pb2.Secret,
+    api_version="v1",
+    resource="secrets",
+    order=Order.CONFIG,
+    selectable_fields=("metadata.name", "metadata.namespace", "type"),
+)
+SERVICE = Kind(
+    message=service_pb2.Service,
+    api_version="v1",
+    resource="services",
+    short_names=("svc",),
+    order=Order.NETWORK,
+    categories=("all",),
+    selectable_fields=("metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"),
+)
+POD = Kind(
+    message=pod_pb2.Pod,
+    api_version="v1",
+    resource="pods",
+    short_names=("po",),
+    order=Order.WORKLOADS,
+    subresources=("status", "binding", "log", "exec"),
+    categories=("all",),
+    selectable_fields=(
+        "metadata.name",
+        "metadata.namespace",
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "status.phase",
+        "status.podIP",
+    ),
+)
+
+KINDS: Final[tuple[AnyKind, ...]] = (NAMESPACE, NODE, CONFIG_MAP, SECRET, SERVICE, POD)

@@ -1,0 +1,170 @@
+"""The registry of kinds: which there are, by each of the names that they go by.
+
+Owns: the look-ups, and telling of kinds that come and go.
+
+Invariants: a manifest's names, a group's resource and a message mean one kind each; a word means
+the kind of the core group first, then one that is built in, then the one that was added first;
+whoever looks up or iterates while a kind comes or goes, in whatever thread, sees the kinds
+before or after, never a part of the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api.kinds.kind import AnyKind
+
+
+class KnownKinds:
+    """Kinds by their names; iterated in the order in which their objects are created."""
+
+    def __init__(self, kinds: Iterable[AnyKind] = ()) -> None:
+        """Take the kinds that are known from the start.
+
+        Raises:
+            ValueError: Two of them have a name that only one may have.
+        """
+        self._index = _Index.of(tuple(kinds))
+
+    def __iter__(self) -> Iterator[AnyKind]:
+        return iter(self._index.ordered)
+
+    def __reversed__(self) -> Iterator[AnyKind]:
+        return reversed(self._index.ordered)
+
+    def __len__(self) -> int:
+        return len(self._index.ordered)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._index.ordered
+
+    def by_manifest(self, api_version: str, name: str) -> AnyKind | None:
+        """Return the kind that a manifest's ``apiVersion`` and ``kind`` name."""
+        return self._index.by_manifest.get((api_version, name))
+
+    def by_word(self, word: str) -> AnyKind | None:
+        """Return the kind that a user names: ``po``, ``pod``, ``Pods``, ``deployments.apps``."""
+        return self._index.by_word.get(word.lower())
+
+    def by_group_resource(self, group_resource: str) -> AnyKind | None:
+        """Return the kind of a resource in its group, as keys begin: ``deployments.apps``."""
+        return self._index.by_group_resource.get(group_resource)
+
+    def by_message_name(self, full_name: str) -> AnyKind | None:
+        """Return the kind of a protobuf message, by its full name."""
+        return self._index.by_message.get(full_name)
+
+    def of(self, message: Message) -> AnyKind:
+        """Return the kind of an object.
+
+        Raises:
+            KeyError: The message is no stored kind.
+        """
+        return self._index.by_message[message.DESCRIPTOR.full_name]
+
+    def words(self) -> Iterator[str]:
+        """Yield every word that names a kind, for help and completion."""
+        yield from self._index.by_word
+
+    def of_category(self, word: str) -> tuple[AnyKind, ...]:
+        """Return the kinds that a word such as ``all`` names together."""
+        return tuple(kind for kind in self if word.lower() in kind.categories)
+
+
+class Change(NamedTuple):
+    """A kind that has come (``is_known``) or gone."""
+
+    kind: AnyKind
+    is_known: bool
+
+
+Observer: TypeAlias = Callable[[Change], None]
+
+
+class Registry(KnownKinds):
+    """Kinds that come and go."""
+
+    def __init__(self, kinds: Iterable[AnyKind] = ()) -> None:
+        """Begin with ``kinds``.
+
+        Raises:
+            ValueError: Two of them have a name that only one may have.
+        """
+        super().__init__(kinds)
+        self._observers: list[Observer] = []
+
+    def add(self, kind: AnyKind) -> None:
+        """Make a kind known.
+
+        Raises:
+            ValueError: It is known already, or another one has its names.
+        """
+        self._index = _Index.of((*self._index.added, kind))
+        self._tell(Change(kind, is_known=True))
+
+    def remove(self, kind: AnyKind) -> None:
+        """Forget a kind.
+
+        Raises:
+            ValueError: It is not known.
+        """
+        if kind not in self:
+            raise ValueError(f"{kind} is not known")
+        self._index = _Index.of(tuple(other for other in self._index.added if other is not kind))
+        self._tell(Change(kind, is_known=False))
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Call ``observer`` after every change, in its thread; return what ends that."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def _tell(self, change: Change) -> None:
+        for observer in tuple(self._observers):
+            observer(change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The look-ups of one set of kinds."""
+
+    added: tuple[AnyKind, ...]
+    ordered: tuple[AnyKind, ...]
+    by_manifest: dict[tuple[str, str], AnyKind]
+    by_group_resource: dict[str, AnyKind]
+    by_message: dict[str, AnyKind]
+    by_word: dict[str, AnyKind]
+
+    @classmethod
+    def of(cls, kinds: tuple[AnyKind, ...]) -> _Index:
+        index = cls(kinds, tuple(sorted(kinds, key=lambda kind: kind.order)), {}, {}, {}, {})
+        for kind in kinds:
+            _enter(index.by_manifest, (kind.api_version, kind.name), kind)
+            _enter(index.by_group_resource, kind.group_resource, kind)
+            _enter(index.by_message, kind.message_name, kind)
+        # Sorting keeps the order in which they were added among equals.
+        for kind in sorted(kinds, key=lambda kind: (kind.group != "", kind.custom)):
+            for word in _words(kind):
+                index.by_word.setdefault(word, kind)
+        # What only one kind can mean is not hidden by another kind's short name.
+        index.by_word.update(index.by_group_resource)
+        return index
+
+
+def _words(kind: AnyKind) -> Iterator[str]:
+    for word in (kind.resource, kind.name.lower(), *kind.short_names):
+        yield word
+        if kind.group:
+            yield f"{word}.{kind.group}"
+
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+def _enter(table: dict[KeyT, AnyKind], key: KeyT, kind: AnyKind) -> None:
+    other = table.setdefault(key, kind)
+    if other is not kind:
+        raise ValueError(f"{kind} and {other} are both {key}")
