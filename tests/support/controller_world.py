@@ -18,6 +18,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.api.objects.owners import named_keys
 from podraft.api.patching import patched
 from podraft.server.controllers import objects
@@ -216,8 +217,8 @@ class World:
 
 
 def _wait_for_dependents(obj: Any) -> None:
-    if "foregroundDeletion" not in obj.metadata.finalizers:
-        obj.metadata.finalizers.append("foregroundDeletion")
+    if well_known.FOREGROUND_FINALIZER not in obj.metadata.finalizers:
+        obj.metadata.finalizers.append(well_known.FOREGROUND_FINALIZER)
 
 
 def _spec_finalizers(obj: Any) -> Sequence[str]:
@@ -252,6 +253,6 @@ def _values(index: str, obj: Any) -> Iterator[str]:
             yield obj.spec.node_name
         case "service":
             assert index == BY_SERVICE
-            yield f"{metadata.namespace}/{metadata.labels['kubernetes.io/service-name']}"
+            yield f"{metadata.namespace}/{metadata.labels[well_known.SERVICE_NAME_LABEL]}"
         case _:
             raise AssertionError(index)

@@ -21,12 +21,12 @@ from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import POD
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, UnavailableError
 from podraft.client.watching.informer import Informer
 
-LEASE_NAMESPACE = "kube-node-lease"
 _BATCH_MAX = 250
 
 
@@ -103,7 +103,7 @@ class SimulatedNodes:
         """Let a silent node's agent come back: it renews, reports, and looks at its pods."""
         self.silent.discard(name)
         lease = {"spec": {"renewTime": _timestamp()}}
-        await self._client.leases.patch(name, lease, LEASE_NAMESPACE)
+        await self._client.leases.patch(name, lease, well_known.NODE_LEASE_NAMESPACE)
         await self._client.nodes.update_status(self._node(name))
         for pod in self._informer.list():
             self._on_pod(None, pod)
@@ -208,7 +208,7 @@ class SimulatedNodes:
         number = self._numbers[name]
         node = node_pb2.Node()
         node.metadata.name = name
-        node.metadata.labels["kubernetes.io/hostname"] = name
+        node.metadata.labels[well_known.HOSTNAME_LABEL] = name
         node.spec.pod_cidr = f"{self._network(name)}.0/24"
         for resource, amount in self._allocatable.items():
             node.status.capacity[resource].string = amount
@@ -228,7 +228,7 @@ class SimulatedNodes:
 
     def _lease(self, name: str) -> lease_pb2.Lease:
         lease = lease_pb2.Lease()
-        lease.metadata.name, lease.metadata.namespace = name, LEASE_NAMESPACE
+        lease.metadata.name, lease.metadata.namespace = name, well_known.NODE_LEASE_NAMESPACE
         lease.spec.holder_identity = name
         lease.spec.lease_duration_seconds = 10
         now = time.time_ns()

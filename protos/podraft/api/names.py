@@ -9,11 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What `apply` notes in an object: kubectl the manifest as a whole, podraft its fields' names.
-KUBECTL_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-APPLIED_FIELDS = "podraft.io/applied-fields"
-APPLY_NOTES = frozenset((KUBECTL_LAST_APPLIED, APPLIED_FIELDS))
-
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

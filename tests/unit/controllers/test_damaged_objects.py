@@ -14,6 +14,7 @@ from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import DEPLOYMENT, ENDPOINT_SLICE, LEASE, NODE, POD, REPLICA_SET, SERVICE
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.client.clock import Clock
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
@@ -52,7 +53,7 @@ def addresses(world):
     return {
         address
         for found in world.list(ENDPOINT_SLICE)
-        if found.metadata.labels.get(endpoint_slices.MANAGED_BY) == endpoint_slices.MANAGER
+        if found.metadata.labels.get(well_known.SLICE_MANAGER_LABEL) == endpoint_slices.MANAGER
         for endpoint in found.endpoints
         for address in endpoint.addresses
     }

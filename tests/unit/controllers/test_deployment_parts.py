@@ -7,6 +7,7 @@ import pytest
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.kinds import DEPLOYMENT, REPLICA_SET
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments
@@ -44,7 +45,7 @@ def replica_set_of(name, replicas, *, age_s=0, most=None, desired=None, availabl
     made.metadata.creation_timestamp.seconds = int(START) - age_s
     made.spec.replicas = replicas
     made.status.replicas, made.status.available_replicas = replicas, available
-    for key, value in ((histories.MAX_REPLICAS, most), (histories.DESIRED_REPLICAS, desired)):
+    for key, value in ((well_known.MAX_REPLICAS, most), (well_known.DESIRED_REPLICAS, desired)):
         if value is not None:
             made.metadata.annotations[key] = str(value)
     return made
@@ -299,7 +300,7 @@ def test_old_empty_replica_sets_are_forgotten_beyond_the_limit_the_oldest_first(
     old = []
     for number in range(14):
         one = replica_set_of(f"rs{number}", 0, age_s=number)
-        one.metadata.annotations[histories.REVISION] = str(number + 1)
+        one.metadata.annotations[well_known.REVISION] = str(number + 1)
         old.append(one)
     gone = histories.forgettable(deployment, History(None, tuple(old)))
     assert [rs.metadata.name for rs in gone] == [f"rs{number}" for number in range(14 - kept)]
@@ -330,7 +331,7 @@ def test_a_new_replica_set_says_for_which_total_it_was_sized():
     world = converged(deployment_of(4, surge=1, unavailable=0))
     [made] = world.list(REPLICA_SET)
     annotations = made.metadata.annotations
-    assert (annotations[histories.DESIRED_REPLICAS], annotations[histories.MAX_REPLICAS]) == (
+    assert (annotations[well_known.DESIRED_REPLICAS], annotations[well_known.MAX_REPLICAS]) == (
         "4",
         "5",
     )

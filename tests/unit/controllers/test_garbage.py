@@ -8,7 +8,7 @@ from podraft.api.core.v1 import config_pb2, service_pb2
 from podraft.api.kinds import BUILT_IN, CONFIG_MAP, DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.objects import owners
+from podraft.api.objects import owners, well_known
 from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
@@ -78,7 +78,7 @@ def test_foreground_deletion_waits_for_the_dependents():
 
     def end(service):
         service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.FOREGROUND)
+        service.metadata.finalizers.append(well_known.FOREGROUND_FINALIZER)
 
     world.change(owner, end)
     collect(world, owner)
@@ -96,7 +96,7 @@ def test_orphans_survive_their_owner():
 
     def end(service):
         service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.ORPHAN)
+        service.metadata.finalizers.append(well_known.ORPHAN_FINALIZER)
 
     world.change(owner, end)
     collect(world, owner)
@@ -168,7 +168,7 @@ def test_a_reference_that_names_a_living_owner_wrongly_costs_nobody_else(wrong, 
 
 
 @pytest.mark.parametrize(("wrong", "namespace", "fields"), CASES, ids=[case[0] for case in CASES])
-@pytest.mark.parametrize("policy", [garbage.FOREGROUND, garbage.ORPHAN])
+@pytest.mark.parametrize("policy", [well_known.FOREGROUND_FINALIZER, well_known.ORPHAN_FINALIZER])
 def test_it_neither_blocks_the_owners_deletion_nor_takes_part(wrong, namespace, fields, policy):
     world = World()
     owner = named_service(world, "web")
@@ -184,7 +184,9 @@ def test_it_neither_blocks_the_owners_deletion_nor_takes_part(wrong, namespace, 
     for _ in range(2):
         world.commit(garbage.plan(world, key, Now.at(world.now)))
     assert world.get(SERVICE, "web", "shop") is None
-    assert (world.get(CONFIG_MAP, "dependent", "shop") is None) == (policy == garbage.FOREGROUND)
+    assert (world.get(CONFIG_MAP, "dependent", "shop") is None) == (
+        policy == well_known.FOREGROUND_FINALIZER
+    )
     assert world.get(CONFIG_MAP, "stray", namespace) == bogus
 
 
@@ -236,7 +238,7 @@ def test_foreground_deletion_spares_what_another_living_owner_keeps():
 
     def end(service):
         service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.FOREGROUND)
+        service.metadata.finalizers.append(well_known.FOREGROUND_FINALIZER)
 
     world.change(going, end)
     key = key_of(SERVICE, going)
@@ -262,7 +264,7 @@ def test_who_waits_for_a_dependent_waits_for_the_dependents_of_that(block):
 
     def end(obj):
         obj.metadata.deletion_timestamp.seconds = 1
-        obj.metadata.finalizers.append(garbage.FOREGROUND)
+        obj.metadata.finalizers.append(well_known.FOREGROUND_FINALIZER)
 
     world.change(deployment, end)
     [write] = garbage.plan(world, key_of(DEPLOYMENT, deployment), Now.at(world.now)).writes
@@ -288,7 +290,7 @@ def test_who_own_each_other_in_a_circle_do_not_wait_for_ever(size, begun):
 
     def end(service):
         service.metadata.deletion_timestamp.seconds = 1
-        service.metadata.finalizers.append(garbage.FOREGROUND)
+        service.metadata.finalizers.append(well_known.FOREGROUND_FINALIZER)
 
     keys = [key_of(SERVICE, world.get(SERVICE, name, "shop")) for name in names]
     for name in begun:

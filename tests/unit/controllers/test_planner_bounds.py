@@ -6,6 +6,7 @@ from podraft.api.core.v1 import config_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT, NODE, POD, SERVICE
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey, Plan
@@ -142,7 +143,9 @@ def config_map(world, name, owner):
     return world.create(one)
 
 
-@pytest.mark.parametrize("finalizer", ["", garbage.FOREGROUND, garbage.ORPHAN])
+@pytest.mark.parametrize(
+    "finalizer", ["", well_known.FOREGROUND_FINALIZER, well_known.ORPHAN_FINALIZER]
+)
 def test_the_garbage_of_one_owner_goes_at_most_so_much_at_once(monkeypatch, finalizer):
     monkeypatch.setattr(garbage, "WRITES_MAX", 3)
     world = World()
@@ -188,7 +191,7 @@ def test_a_pod_of_an_unreachable_node_is_unready_from_when_that_was_seen():
     other = node_pb2.Node()
     other.metadata.name = "n1"
     world.create(other)
-    add_pod(world, "patient", **{nodes.UNREACHABLE: 60})
+    add_pod(world, "patient", **{well_known.UNREACHABLE_TAINT: 60})
     world.now += 30
     world.lease_changes["n1"] = world.now
     while (plan := plan_node(world)).writes:

@@ -17,6 +17,7 @@ from podraft.api.kinds import (
     SERVICE,
 )
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import (
@@ -165,7 +166,7 @@ def test_a_slice_says_whose_it_is_also_after_the_service_has_changed():
     world.create(new_pod("b", ip="10.0.0.2", ready=True))
     plan_endpoints(world)
     [made] = world.list(ENDPOINT_SLICE)
-    assert endpoint_slices.HEADLESS in made.metadata.labels
+    assert well_known.HEADLESS_LABEL in made.metadata.labels
     found = [(each.HasField("hostname"), each.HasField("node_name")) for each in made.endpoints]
     assert sorted(found) == [(False, False), (True, True)]
     world.change(made, lambda s: s.metadata.owner_references.pop())
@@ -173,7 +174,7 @@ def test_a_slice_says_whose_it_is_also_after_the_service_has_changed():
     world.change(stored, lambda s: setattr(s.spec, "cluster_ip", "10.1.0.1"))
     plan_endpoints(world)
     [made] = world.list(ENDPOINT_SLICE)
-    assert endpoint_slices.HEADLESS not in made.metadata.labels
+    assert well_known.HEADLESS_LABEL not in made.metadata.labels
     assert [owner.name for owner in made.metadata.owner_references] == ["web"]
 
 
@@ -329,7 +330,7 @@ def is_leaving(world, name):
 def test_a_silent_node_is_unreachable_after_its_grace_and_its_pods_leave():
     world = node_world()
     node_pod(world, "a")
-    node_pod(world, "patient", [(nodes.UNREACHABLE, 60)])
+    node_pod(world, "patient", [(well_known.UNREACHABLE_TAINT, 60)])
     assert settle(world) == pytest.approx(20)
     world.now += 19
     world.lease_changes["n1"] = world.now
@@ -339,7 +340,9 @@ def test_a_silent_node_is_unreachable_after_its_grace_and_its_pods_leave():
     again_s = settle(world)
     node = world.get(NODE, "n0")
     assert objects.condition(node.status.conditions, "Ready").status == "Unknown"
-    assert [(t.key, t.effect) for t in node.spec.taints] == [(nodes.UNREACHABLE, "NoExecute")]
+    assert [(t.key, t.effect) for t in node.spec.taints] == [
+        (well_known.UNREACHABLE_TAINT, "NoExecute")
+    ]
     assert is_leaving(world, "a")
     assert not is_leaving(world, "patient")
     assert not objects.is_ready(world.get(POD, "patient", "shop")), "nobody shall call it"
@@ -403,7 +406,7 @@ def test_taints_of_others_are_kept():
     world.lease_changes["n1"] = world.now
     settle(world)
     taints = world.get(NODE, "n0").spec.taints
-    assert [taint.key for taint in taints] == ["mine", nodes.UNREACHABLE]
+    assert [taint.key for taint in taints] == ["mine", well_known.UNREACHABLE_TAINT]
 
 
 # ---- Ranges ----

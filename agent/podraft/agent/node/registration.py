@@ -21,6 +21,7 @@ from podraft.agent.node.removal import RemovedError, is_removal
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from podraft.client.watching.informer import Informer
@@ -28,7 +29,6 @@ from podraft.client.watching.recorder import EventRecorder
 
 _log = logging.getLogger(__name__)
 
-LEASE_NAMESPACE = "kube-node-lease"
 _LEASE_DURATION_S = 10
 _LEASE_RENEW_S = 3.0
 _CHECK_S = 5.0
@@ -149,7 +149,7 @@ class Registration:
         now = time.time()
         renewed = meta_pb2.MicroTime(seconds=int(now), nanos=int(now % 1 * 1_000_000) * 1000)
         lease = lease_pb2.Lease(
-            metadata=meta_pb2.ObjectMeta(name=name, namespace=LEASE_NAMESPACE),
+            metadata=meta_pb2.ObjectMeta(name=name, namespace=well_known.NODE_LEASE_NAMESPACE),
             spec=lease_pb2.LeaseSpec(
                 holder_identity=name,
                 lease_duration_seconds=_LEASE_DURATION_S,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from podraft.api.names import APPLY_NOTES
+from podraft.api.objects import well_known
 
 _BOOKKEEPING = (
     "creationTimestamp",
@@ -29,9 +29,9 @@ _BOOKKEEPING = (
 )
 # Controllers and `apply` write these; taken over, they would tell lies of this cluster's object.
 _NOTES = (
-    "deployment.kubernetes.io/revision",
-    "deployment.kubernetes.io/revision-history",
-    *APPLY_NOTES,
+    well_known.REVISION,
+    well_known.REVISION_HISTORY,
+    *well_known.APPLY_NOTES,
 )
 _Unsaid: TypeAlias = Mapping[str, tuple[Any, ...]]
 

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from podraft.api.names import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
+from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 from podraft.cli.plans.keyed_lists import by_key, key_fields
 
 # Annotations may have 256 KiB in sum, and the author has some of his own.

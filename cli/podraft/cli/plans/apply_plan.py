@@ -20,7 +20,7 @@ from podraft.api import codec, kinds, spelling
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import service_pb2
-from podraft.api.names import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
+from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 from podraft.api.type_fields import drop_forbidden
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item, canonical

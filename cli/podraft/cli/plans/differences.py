@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from podraft.api import codec, kinds, spelling
-from podraft.api.names import APPLY_NOTES
+from podraft.api.objects.well_known import APPLY_NOTES
 
 _NAMES: Final = ("name", "key", "type", "uid", "ip", "containerPort", "port", "mountPath")
 _ABSENT: Final = object()

@@ -10,10 +10,9 @@ from typing import Any
 
 from podraft.api import kinds
 from podraft.api.core.v1 import namespace_pb2
+from podraft.api.objects import well_known
 from podraft.cli.manifests.items import word_of
 
-# The control plane's own: it goes when the namespace is empty.
-_SERVED = "kubernetes"
 _NAMED_MAX = 20
 
 
@@ -52,9 +51,9 @@ def reasons(namespace: namespace_pb2.Namespace, inside: Sequence[Any], *, more: 
     found += [
         f"spec.finalizers has {finalizer}, which nobody serves: it has to be taken away"
         for finalizer in namespace.spec.finalizers
-        if finalizer != _SERVED
+        if finalizer != well_known.NAMESPACE_FINALIZER
     ]
-    if not found and _SERVED in namespace.spec.finalizers:
+    if not found and well_known.NAMESPACE_FINALIZER in namespace.spec.finalizers:
         found.append("it is empty; the controllers have not let it go yet: do they run?")
     return found
 

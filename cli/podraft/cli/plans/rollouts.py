@@ -8,12 +8,7 @@ from typing import Any
 
 from podraft.api import codec, kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.objects import owners
-
-REVISION = "deployment.kubernetes.io/revision"
-CHANGE_CAUSE = "kubernetes.io/change-cause"
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-TEMPLATE_HASH = "pod-template-hash"
+from podraft.api.objects import owners, well_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +52,7 @@ def progress(deployment: deployment_pb2.Deployment) -> Progress:
 
 def revision_of(obj: Any) -> int:
     """Return a ReplicaSet's or Deployment's revision; 0 when it has none yet."""
-    text = obj.metadata.annotations.get(REVISION, "")
+    text = obj.metadata.annotations.get(well_known.REVISION, "")
     return int(text) if text.isdecimal() else 0
 
 
@@ -86,7 +81,7 @@ def undo_patch(
     """Return the patch that gives a deployment the template of a revision; empty: it has it."""
     template = type(replica_set.spec.template)()
     template.CopyFrom(replica_set.spec.template)
-    template.metadata.labels.pop(TEMPLATE_HASH, None)
+    template.metadata.labels.pop(well_known.TEMPLATE_HASH_LABEL, None)
     now, then = codec.to_json(deployment.spec.template), codec.to_json(template)
     difference = codec.create_merge_patch(now, then)
     return {"spec": {"template": difference}} if difference else {}

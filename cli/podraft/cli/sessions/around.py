@@ -8,11 +8,10 @@ from typing import Any
 from podraft.api import kinds
 from podraft.api.columns.column import selector_text
 from podraft.api.core.v1 import scheduling_pb2
+from podraft.api.objects.well_known import SERVICE_NAME_LABEL
 from podraft.cli.plans import rollouts
 from podraft.cli.sessions.connection import Session
 from podraft.client.errors import NotFoundError
-
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 async def events_of(session: Session, obj: Any) -> list[Any]:
@@ -53,7 +52,8 @@ async def pods_of(session: Session, workload: Any) -> list[Any]:
 async def slices_of(session: Session, service: Any) -> list[Any]:
     """Return a service's endpoint slices."""
     found = await session.client.endpoint_slices.list(
-        service.metadata.namespace, label_selector=f"{SERVICE_NAME}={service.metadata.name}"
+        service.metadata.namespace,
+        label_selector=f"{SERVICE_NAME_LABEL}={service.metadata.name}",
     )
     return list(found.items)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from podraft.api.objects import well_known
 from podraft.client.errors import ConfigError
 
 DEFAULT_PORT = 7443
@@ -38,7 +39,7 @@ class ClusterConfig:
     certificate_authority: bytes
     client_certificate: bytes
     client_key: bytes = field(repr=False)
-    namespace: str = "default"
+    namespace: str = well_known.DEFAULT_NAMESPACE
     server_name: str = SERVER_NAME
 
 
@@ -67,7 +68,7 @@ def load(path: Path | None = None, context: str | None = None) -> ClusterConfig:
         certificate_authority=_pem(cluster, "certificate-authority", path),
         client_certificate=_pem(user, "client-certificate", path),
         client_key=_pem(user, "client-key", path),
-        namespace=str(chosen.get("namespace") or "default"),
+        namespace=str(chosen.get("namespace") or well_known.DEFAULT_NAMESPACE),
         server_name=_server_name(cluster),
     )
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.client.calls.resources import ResourceClient
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 
@@ -40,7 +41,7 @@ class ElectionOptions:
 
     name: str
     identity: str
-    namespace: str = "podraft-system"
+    namespace: str = well_known.SYSTEM_NAMESPACE
     # Longer than a group of servers takes to find another leader, several times over.
     lease_duration_s: float = 5.0
     renew_deadline_s: float = 3.5

@@ -22,6 +22,7 @@ from podraft.api.core.v1 import reference_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import BUILT_IN, EVENT
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, OverloadedError, UnavailableError
@@ -139,7 +140,7 @@ class EventRecorder:
             type=type_,
         )
         event.metadata.name = f"{subject.name[:236]}.{now_ns:x}"
-        event.metadata.namespace = subject.namespace or "default"
+        event.metadata.namespace = subject.namespace or well_known.DEFAULT_NAMESPACE
         return event
 
     async def run(self) -> None:

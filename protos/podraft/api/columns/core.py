@@ -9,6 +9,7 @@ from podraft.api import kinds
 from podraft.api.columns.column import AGE, NAME, NONE, Column, Table, pairs
 from podraft.api.columns.pod_words import pod_words
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, service_pb2
+from podraft.api.objects.well_known import NODE_ROLE_PREFIX
 
 _UNKNOWN = "<unknown>"
 
@@ -20,7 +21,7 @@ def _node_status(node: node_pb2.Node, now_s: float) -> str:
 
 
 def _node_roles(node: node_pb2.Node, now_s: float) -> str:
-    prefix = "node-role.kubernetes.io/"
+    prefix = NODE_ROLE_PREFIX
     roles = {key.removeprefix(prefix) for key in node.metadata.labels if key.startswith(prefix)}
     return ",".join(sorted(roles - {""})) or NONE
 

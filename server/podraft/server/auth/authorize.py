@@ -23,6 +23,7 @@ from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.kinds import AnyKind, Object
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta
+from podraft.api.objects import well_known
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 
 Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -39,8 +40,6 @@ CERTIFICATES: Final = "certificates"
 MEMBERS: Final = "members"
 DIAGNOSIS: Final = "diagnosis"
 
-SYSTEM_NAMESPACE: Final = "podraft-system"
-NODE_LEASE_NAMESPACE: Final = "kube-node-lease"
 
 _READ: Final = frozenset({"get", "list", "watch"})
 _CHANGES: Final = frozenset({"create", "update", "patch"})
@@ -51,14 +50,14 @@ _FOR_EVERYONE: Final = frozenset({("get", VERSION), ("list", MEMBERS)})
 # What an agent may say of its own node below the prefixes that are the administrator's.
 _NODE_LABELS: Final = frozenset(
     {
-        "kubernetes.io/hostname",
-        "kubernetes.io/arch",
-        "kubernetes.io/os",
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/os",
-        "node.kubernetes.io/instance-type",
-        "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
+        well_known.HOSTNAME_LABEL,
+        well_known.ARCHITECTURE_LABEL,
+        well_known.OS_LABEL,
+        well_known.OLD_ARCHITECTURE_LABEL,
+        well_known.OLD_OS_LABEL,
+        well_known.INSTANCE_TYPE_LABEL,
+        well_known.REGION_LABEL,
+        well_known.ZONE_LABEL,
     }
 )
 _NODE_LABEL_DOMAINS: Final = ("kubernetes.io", "k8s.io")
@@ -152,9 +151,9 @@ def _scheduler(attributes: Attributes) -> str | None:
     if kind is kinds.EVENT and verb in ("create", "update", "patch") and not subresource:
         return None
     if kind is kinds.LEASE:
-        if attributes.namespace == SYSTEM_NAMESPACE and verb != "delete":
+        if attributes.namespace == well_known.SYSTEM_NAMESPACE and verb != "delete":
             return None
-        return f': only leases in namespace "{SYSTEM_NAMESPACE}"'
+        return f': only leases in namespace "{well_known.SYSTEM_NAMESPACE}"'
     return ""
 
 
@@ -243,8 +242,8 @@ def _node_node(node: str, attributes: Attributes) -> str | None:
 
 
 def _node_lease(node: str, attributes: Attributes) -> str | None:
-    if attributes.namespace != NODE_LEASE_NAMESPACE or attributes.name != node:
-        return f': only the lease "{node}" in namespace "{NODE_LEASE_NAMESPACE}"'
+    if attributes.namespace != well_known.NODE_LEASE_NAMESPACE or attributes.name != node:
+        return f': only the lease "{node}" in namespace "{well_known.NODE_LEASE_NAMESPACE}"'
     if attributes.verb == "get":
         return None
     return _holding(attributes, "its lease") if attributes.verb in _CHANGES else ""

@@ -11,6 +11,7 @@ import socket
 from dataclasses import replace
 
 from podraft.api.core.v1 import namespace_pb2
+from podraft.api.objects import well_known
 from podraft.client.backoff import Backoff
 from podraft.client.calls.client import Client
 from podraft.client.connecting.config import ClusterConfig
@@ -23,7 +24,6 @@ from podraft.server.controllers.wiring import ControllerOptions, controllers
 __all__ = ["ControllerOptions", "run"]
 
 _log = logging.getLogger(__name__)
-_SYSTEM_NAMESPACE = "podraft-system"
 
 
 async def run(
@@ -46,7 +46,7 @@ async def run(
     if node_cidr_mask is not None:
         options = replace(options, node_prefix=node_cidr_mask)
     identity = options.identity or f"{socket.gethostname()}/{config.servers[0]}"
-    election = ElectionOptions(options.lease_name, identity, _SYSTEM_NAMESPACE)
+    election = ElectionOptions(options.lease_name, identity, well_known.SYSTEM_NAMESPACE)
     async with Client(config) as client:
         await _ensure_namespace(client)
         while True:
@@ -69,7 +69,7 @@ async def _lead(client: Client, identity: str, options: ControllerOptions) -> No
 async def _ensure_namespace(client: Client) -> None:
     """Make the namespace of the election's Lease, waiting for a server as long as it takes."""
     namespace = namespace_pb2.Namespace()
-    namespace.metadata.name = _SYSTEM_NAMESPACE
+    namespace.metadata.name = well_known.SYSTEM_NAMESPACE
     backoff = Backoff(max_s=2.0)
     while True:
         try:

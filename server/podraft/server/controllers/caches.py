@@ -26,6 +26,7 @@ from podraft.api.kinds import (
     AnyKind,
     Kind,
 )
+from podraft.api.objects import well_known
 from podraft.api.objects.owners import named_keys
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
@@ -38,7 +39,6 @@ from podraft.server.controllers.plan import (
     BY_OWNER,
     BY_SERVICE,
 )
-from podraft.server.controllers.planners.endpoint_slices import SERVICE_LABEL
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
@@ -131,7 +131,7 @@ def _node(pod: Any) -> Iterator[str]:
 
 
 def _service(endpoint_slice: Any) -> Iterator[str]:
-    service = endpoint_slice.metadata.labels.get(SERVICE_LABEL)
+    service = endpoint_slice.metadata.labels.get(well_known.SERVICE_NAME_LABEL)
     if service:
         yield f"{endpoint_slice.metadata.namespace}/{service}"
 

@@ -29,7 +29,7 @@ from podraft.api.kinds import (
     SERVICE,
     AnyKind,
 )
-from podraft.api.objects import owners
+from podraft.api.objects import owners, well_known
 from podraft.api.objects.owners import OwnerKey
 from podraft.server.controllers import objects
 from podraft.server.controllers.manager import Controller
@@ -212,7 +212,7 @@ def _matters_to_replica_set(old: pod_pb2.Pod, new: pod_pb2.Pod) -> bool:
 def _service_of_slice(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
     for obj in (old, new):
         if obj is not None:
-            service = obj.metadata.labels.get(endpoint_slices.SERVICE_LABEL)
+            service = obj.metadata.labels.get(well_known.SERVICE_NAME_LABEL)
             if service:
                 yield ObjectKey(obj.metadata.namespace, service)
 
@@ -259,7 +259,8 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
         if any(snapshot.by_index(other, BY_OWNER, own.text) for other in BUILT_IN):
             yield own
     elif objects.is_deleting(metadata) and (
-        garbage.FOREGROUND in metadata.finalizers or garbage.ORPHAN in metadata.finalizers
+        well_known.FOREGROUND_FINALIZER in metadata.finalizers
+        or well_known.ORPHAN_FINALIZER in metadata.finalizers
     ):
         yield own
     named = set(owners.named_keys(kind, metadata))
@@ -274,7 +275,7 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
 def _node_of_lease(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
     """A Lease that appears, or that is renewed for a node that counts as lost."""
     metadata = (new or old).metadata
-    if metadata.namespace != nodes.LEASE_NAMESPACE:
+    if metadata.namespace != well_known.NODE_LEASE_NAMESPACE:
         return
     node = snapshot.get(NODE, metadata.name)
     if old is None or new is None or (node is not None and node.spec.taints):

@@ -16,12 +16,9 @@ from typing import Final, Generic, TypeAlias, cast
 from podraft.api import times
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.api.violations import InvalidObjectError
-from podraft.server.kinds.metadata import (
-    FOREGROUND_FINALIZER,
-    ORPHAN_FINALIZER,
-    next_generation,
-)
+from podraft.server.kinds.metadata import next_generation
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.kinds.rules import ObjectT, Rules

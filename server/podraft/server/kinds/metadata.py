@@ -11,13 +11,14 @@ from datetime import datetime
 from podraft.api import names, times
 from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels
 from podraft.server.kinds.rules import NameCheck
 
-FOREGROUND_FINALIZER = "foregroundDeletion"
-ORPHAN_FINALIZER = "orphan"
-_STANDARD_FINALIZERS = frozenset((FOREGROUND_FINALIZER, ORPHAN_FINALIZER, "kubernetes"))
+_STANDARD_FINALIZERS = frozenset(
+    (well_known.FOREGROUND_FINALIZER, well_known.ORPHAN_FINALIZER, well_known.NAMESPACE_FINALIZER)
+)
 
 MAX_ANNOTATION_BYTES = 256 * 1024
 # The random suffix takes five characters of a label's 63.

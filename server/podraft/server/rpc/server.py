@@ -32,8 +32,8 @@ from podraft.api.cluster.v1 import (
 from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 from podraft.client.serving.incoming import connections_max, descriptor_limit
-from podraft.server.auth.authorize import NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Use
@@ -76,7 +76,6 @@ _LOG = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _HEALTH_EVERY_S: Final = 1.0
-_NAMESPACES: Final = ("default", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE)
 OPTIONS: Final = (
     # Two servers on one port would each get some of the connections.
     ("grpc.so_reuseport", 0),
@@ -320,7 +319,7 @@ class ApiServer:
     async def _ensure_namespaces(self) -> None:
         """Create the namespaces that every cluster has, if they are not there."""
         caller = Caller(Identity(API_SERVER, frozenset({MASTERS})), self._node_pods)
-        for name in _NAMESPACES:
+        for name in well_known.OWN_NAMESPACES:
             namespace = Namespace(metadata=meta_pb2.ObjectMeta(name=name))
             try:
                 await self._writer.write((Create(kinds.NAMESPACE, namespace),), caller)

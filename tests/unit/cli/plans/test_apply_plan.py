@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from podraft.api import codec, kinds, names
+from podraft.api import codec, kinds
+from podraft.api.objects import well_known
 from podraft.cli.manifests import items as manifests
 from podraft.cli.plans import applied, apply_plan
 
@@ -70,7 +71,7 @@ def changed(value: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def without_annotation(patch: dict[str, Any]) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(patch))
     annotations = copy.get("metadata", {}).get("annotations", {})
-    annotations.pop(names.APPLIED_FIELDS, None)
+    annotations.pop(well_known.APPLIED_FIELDS, None)
     if not annotations:
         copy.get("metadata", {}).pop("annotations", None)
     if not copy.get("metadata"):
@@ -189,7 +190,7 @@ def test_a_list_without_keys_is_replaced_as_one_value() -> None:
 
 def test_a_broken_annotation_only_loses_what_it_knew() -> None:
     live = live_of(DEPLOYMENT)
-    live["metadata"]["annotations"][names.APPLIED_FIELDS] = "{not json"
+    live["metadata"]["annotations"][well_known.APPLIED_FIELDS] = "{not json"
 
     assert patch_of(changed(DEPLOYMENT, replicas=3), live) == {"spec": {"replicas": 3}}
 

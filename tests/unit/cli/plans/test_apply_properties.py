@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.api import codec, kinds, merge_patch, names, spelling
+from podraft.api import codec, kinds, merge_patch, spelling
+from podraft.api.objects import well_known
 from podraft.api.violations import InvalidObjectError
 from podraft.cli.errors import CliError
 from podraft.cli.manifests import items as manifests
@@ -335,13 +336,13 @@ def test_what_kubectl_noted_is_understood_and_then_replaced() -> None:
     stored = Stored()
     manifest = config(data={"a": "1", "b": "2"})
     stored.create(read(manifest).message)
-    stored.object.metadata.annotations[names.KUBECTL_LAST_APPLIED] = json.dumps(manifest)
+    stored.object.metadata.annotations[well_known.KUBECTL_LAST_APPLIED] = json.dumps(manifest)
     stored.patch({"data": {FOREIGN: "x"}})
 
     assert stored.apply(config(data={"a": "1"})) == "configured"
 
     assert dict(stored.object.data) == {"a": "1", FOREIGN: "x"}
-    assert list(stored.object.metadata.annotations) == [names.APPLIED_FIELDS]
+    assert list(stored.object.metadata.annotations) == [well_known.APPLIED_FIELDS]
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_what_kubectl_noted_is_understood_and_then_replaced() -> None:
 def test_of_a_note_that_makes_no_sense_nothing_is_known(note: str) -> None:
     stored = Stored()
     stored.apply(config(data={"a": "1"}))
-    stored.object.metadata.annotations[names.APPLIED_FIELDS] = note
+    stored.object.metadata.annotations[well_known.APPLIED_FIELDS] = note
     stored.apply(config(data={"b": "2"}))
     assert dict(stored.object.data) == {"a": "1", "b": "2"}
     assert stored.apply(config(data={"b": "2"})) == "unchanged"
@@ -362,4 +363,4 @@ def test_a_note_that_unpacks_to_more_than_any_note_is_not_unpacked() -> None:
     import zlib
 
     bomb = base64.b64encode(zlib.compress(b" " * (64 << 20))).decode()
-    assert applied.noted({names.APPLIED_FIELDS: f"zlib:{bomb}"}) == {}
+    assert applied.noted({well_known.APPLIED_FIELDS: f"zlib:{bomb}"}) == {}

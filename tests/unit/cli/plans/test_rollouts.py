@@ -8,6 +8,7 @@ import pytest
 
 from podraft.api import codec
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.objects import well_known
 from podraft.cli.plans import rollouts
 
 
@@ -35,7 +36,7 @@ def replica_set(revision: int, image: str, owner: str = "d") -> replica_set_pb2.
             "kind": "ReplicaSet",
             "metadata": {
                 "name": f"web-{revision}",
-                "annotations": {rollouts.REVISION: str(revision)},
+                "annotations": {well_known.REVISION: str(revision)},
                 "ownerReferences": [
                     {
                         "apiVersion": "apps/v1",
@@ -48,7 +49,7 @@ def replica_set(revision: int, image: str, owner: str = "d") -> replica_set_pb2.
             },
             "spec": {
                 "template": {
-                    "metadata": {"labels": {rollouts.TEMPLATE_HASH: "abc"}},
+                    "metadata": {"labels": {well_known.TEMPLATE_HASH_LABEL: "abc"}},
                     "spec": {"containers": [{"name": "c", "image": image}]},
                 }
             },

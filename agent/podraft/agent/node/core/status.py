@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from podraft.api import quantities
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
 
 PODS_MAX = 250
 AGENT_PORT = 7445
@@ -46,11 +47,11 @@ class Pressure:
 def labels(facts: NodeFacts) -> dict[str, str]:
     """Return the labels that every node has; manifests in use still select by the old names."""
     return {
-        "kubernetes.io/hostname": facts.name,
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": facts.architecture,
-        "beta.kubernetes.io/os": "linux",
-        "beta.kubernetes.io/arch": facts.architecture,
+        well_known.HOSTNAME_LABEL: facts.name,
+        well_known.OS_LABEL: "linux",
+        well_known.ARCHITECTURE_LABEL: facts.architecture,
+        well_known.OLD_OS_LABEL: "linux",
+        well_known.OLD_ARCHITECTURE_LABEL: facts.architecture,
     }
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from podraft.api.core.v1.service_pb2 import Service, ServicePort
 from podraft.api.discovery.v1.endpoint_slice_pb2 import Endpoint as SliceEndpoint
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
+from podraft.api.objects import well_known
 
 TCP, UDP, SCTP = 6, 17, 132
 _PROTOCOLS = {"": TCP, "TCP": TCP, "UDP": UDP, "SCTP": SCTP}
 _NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
-_SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 class ServiceKey(NamedTuple):
@@ -55,7 +55,7 @@ def service_key(service: Service) -> ServiceKey:
 
 def slice_owner(endpoint_slice: EndpointSlice) -> ServiceKey | None:
     """Return the service that a slice belongs to, by its label."""
-    name = endpoint_slice.metadata.labels.get(_SERVICE_NAME_LABEL, "")
+    name = endpoint_slice.metadata.labels.get(well_known.SERVICE_NAME_LABEL, "")
     return ServiceKey(endpoint_slice.metadata.namespace, name) if name else None
 
 

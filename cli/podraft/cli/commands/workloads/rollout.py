@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podraft.api.objects import well_known
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.framework import Group
 from podraft.cli.command_line.settings import Settings
@@ -83,7 +84,10 @@ def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
             printing.say(*template_lines(found.spec.template))
             return
         rows = [
-            [str(rollouts.revision_of(rs)), rs.metadata.annotations.get(rollouts.CHANGE_CAUSE, "")]
+            [
+                str(rollouts.revision_of(rs)),
+                rs.metadata.annotations.get(well_known.CHANGE_CAUSE, ""),
+            ]
             for rs in replica_sets
             if rollouts.revision_of(rs)
         ]
@@ -146,10 +150,9 @@ def restart(settings: Settings, target: tuple[str, ...]) -> None:
     """Replace all pods of a deployment, a few at a time."""
     from podraft.api import times
     from podraft.api.meta.v1 import meta_pb2
-    from podraft.cli.plans import rollouts
 
     now = times.format_time(meta_pb2.Time(seconds=int(time.time())))
-    annotations = {rollouts.RESTARTED_AT: now}
+    annotations = {well_known.RESTARTED_AT: now}
     patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
     _patch(settings, _name(target, "restart"), patch, "restarted", paused_is_error=True)
 

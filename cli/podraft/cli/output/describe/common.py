@@ -9,7 +9,7 @@ from podraft.api.columns import ages
 from podraft.api.columns.events import event_first_s, event_last_s
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.names import APPLY_NOTES
+from podraft.api.objects.well_known import APPLY_NOTES
 from podraft.cli.output.describe.layout import Below, mapping, table
 from podraft.cli.output.describe.templates import Pairs
 

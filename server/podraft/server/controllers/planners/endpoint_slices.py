@@ -19,16 +19,14 @@ from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
 from podraft.server.kinds.core.pod.addresses import is_usable
 
 SLICE_MAX = 100
-SERVICE_LABEL = "kubernetes.io/service-name"
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
-HEADLESS = "service.kubernetes.io/headless"
 
 # Name, protocol, number of each port: what all endpoints of a slice share.
 Ports: TypeAlias = tuple[tuple[str, str, int], ...]
@@ -51,7 +49,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     existing = [
         found
         for found in snapshot.by_index(ENDPOINT_SLICE, BY_SERVICE, f"{key.namespace}/{key.name}")
-        if found.metadata.labels.get(MANAGED_BY) == MANAGER
+        if found.metadata.labels.get(well_known.SLICE_MANAGER_LABEL) == MANAGER
         and not objects.is_deleting(found.metadata)
     ]
     wanted = _wanted_endpoints(snapshot, service)
@@ -237,12 +235,12 @@ def _make(service: service_pb2.Service, ports: Ports, endpoints: Sequence[Endpoi
 def _mark(service: service_pb2.Service, made: Slice) -> None:
     """Make ``made`` say to whom it belongs."""
     labels = made.metadata.labels
-    labels[SERVICE_LABEL] = service.metadata.name
-    labels[MANAGED_BY] = MANAGER
+    labels[well_known.SERVICE_NAME_LABEL] = service.metadata.name
+    labels[well_known.SLICE_MANAGER_LABEL] = MANAGER
     if service.spec.cluster_ip == "None":
-        labels[HEADLESS] = ""
+        labels[well_known.HEADLESS_LABEL] = ""
     else:
-        labels.pop(HEADLESS, None)
+        labels.pop(well_known.HEADLESS_LABEL, None)
     owner = objects.controller_reference(service, SERVICE)
     if list(made.metadata.owner_references) != [owner]:
         del made.metadata.owner_references[:]

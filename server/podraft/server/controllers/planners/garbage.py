@@ -19,6 +19,7 @@ from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
+from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
@@ -29,8 +30,6 @@ CLAIMS_MAX = 500
 _FOREGROUND = requests_pb2.PROPAGATION_POLICY_FOREGROUND
 # In the background, unless the object itself says otherwise.
 _OWN = requests_pb2.PROPAGATION_POLICY_UNSPECIFIED
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
 
 
 def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
@@ -44,9 +43,9 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
         return _collect(snapshot, key, kind, dependents)
     if not objects.is_deleting(owner.metadata):
         return Plan()
-    if ORPHAN in owner.metadata.finalizers:
+    if ORPHAN_FINALIZER in owner.metadata.finalizers:
         return _release(owner, kind, key, dependents)
-    if FOREGROUND in owner.metadata.finalizers:
+    if FOREGROUND_FINALIZER in owner.metadata.finalizers:
         return _await_dependents(snapshot, owner, kind, key, dependents)
     return Plan()
 
@@ -124,7 +123,7 @@ def _claims_for_deletion(
 
 
 def _waits_for_dependents(owner: Any) -> bool:
-    return objects.is_deleting(owner.metadata) and FOREGROUND in owner.metadata.finalizers
+    return objects.is_deleting(owner.metadata) and FOREGROUND_FINALIZER in owner.metadata.finalizers
 
 
 def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Sequence[Any]) -> Plan:
@@ -141,7 +140,7 @@ def _release(owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]
     """Take the owner out of its dependents, then let it go."""
     planned = [_forget(dependent, key) for dependent in dependents[: WRITES_MAX - 1]]
     if len(dependents) < WRITES_MAX:
-        planned.append(_drop_finalizer(owner, kind, ORPHAN))
+        planned.append(_drop_finalizer(owner, kind, ORPHAN_FINALIZER))
     return Plan(tuple(planned))
 
 
@@ -152,7 +151,7 @@ def _await_dependents(
     partings = _part(snapshot, key, dependents, is_awaited=True)
     blocking = (dependent for dependent in dependents if _blocks(dependent, key))
     if all(_waits_for(dependent, owner) for dependent in blocking):
-        partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND))
+        partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND_FINALIZER))
     again_s = 0.0 if partings.more else None
     return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(partings.claims))
 

@@ -15,11 +15,11 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import BUILT_IN, NAMESPACE, AnyKind
 from podraft.api.moments import Now
+from podraft.api.objects import well_known
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
 
-FINALIZER = "kubernetes"
 CONTENT = "NamespaceContentRemaining"
 FINALIZERS = "NamespaceFinalizersRemaining"
 DELETIONS_MAX = 500
@@ -38,7 +38,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     if (
         namespace is None
         or not objects.is_deleting(namespace.metadata)
-        or FINALIZER not in namespace.spec.finalizers
+        or well_known.NAMESPACE_FINALIZER not in namespace.spec.finalizers
     ):
         return Plan()
     inside: dict[AnyKind, Sequence[Any]] = {}
@@ -74,7 +74,7 @@ def _empty(namespace: str) -> tuple[Absent, ...]:
 
 
 def _finalize(namespace: namespace_pb2.Namespace) -> commit_pb2.Write:
-    kept = [name for name in namespace.spec.finalizers if name != FINALIZER]
+    kept = [name for name in namespace.spec.finalizers if name != well_known.NAMESPACE_FINALIZER]
     metadata = namespace.metadata
     return writes.patch(
         NAMESPACE,

@@ -18,13 +18,11 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
 from podraft.api.moments import Now
+from podraft.api.objects.well_known import NODE_LEASE_NAMESPACE, NOT_READY_TAINT, UNREACHABLE_TAINT
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
 
-LEASE_NAMESPACE = "kube-node-lease"
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 NO_EXECUTE = "NoExecute"
 WRITES_MAX = 500
 _REASON = "NodeStatusUnknown"
@@ -62,7 +60,7 @@ def _silent_in_s(
     snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options
 ) -> float | None:
     """Return in how many seconds the node has been silent for too long; None: it never spoke."""
-    renewed = snapshot.changed_at(LEASE, node.metadata.name, LEASE_NAMESPACE)
+    renewed = snapshot.changed_at(LEASE, node.metadata.name, NODE_LEASE_NAMESPACE)
     if renewed is None:
         heartbeat = objects.condition(node.status.conditions, "Ready")
         if heartbeat is None:
@@ -109,10 +107,10 @@ def _force(pod: pod_pb2.Pod) -> commit_pb2.Write:
 
 def _taint(snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options) -> Plan | None:
     """Bring the node's taints in line with its Ready condition; None if they are."""
-    wanted = {"True": None, "Unknown": UNREACHABLE}.get(_ready(node), NOT_READY)
-    if wanted == UNREACHABLE and not _anyone_alive(snapshot, now, options):
+    wanted = {"True": None, "Unknown": UNREACHABLE_TAINT}.get(_ready(node), NOT_READY_TAINT)
+    if wanted == UNREACHABLE_TAINT and not _anyone_alive(snapshot, now, options):
         return Plan(requeue_after_s=options.grace_s / 2)
-    own = {(NOT_READY, NO_EXECUTE), (UNREACHABLE, NO_EXECUTE)}
+    own = {(NOT_READY_TAINT, NO_EXECUTE), (UNREACHABLE_TAINT, NO_EXECUTE)}
     present = [taint.key for taint in node.spec.taints if (taint.key, taint.effect) in own]
     if present == ([wanted] if wanted else []):
         return None
@@ -143,7 +141,7 @@ def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: Now, options: 
     taints = [taint for taint in node.spec.taints if taint.effect == NO_EXECUTE]
     if not taints:
         return Plan()
-    is_lost = any(taint.key == UNREACHABLE for taint in taints)
+    is_lost = any(taint.key == UNREACHABLE_TAINT for taint in taints)
     planned: list[commit_pb2.Write] = []
     events: list[Happening] = []
     waits: list[float] = []
@@ -175,7 +173,7 @@ def _tolerated_for_s(
         matching = [t for t in pod.spec.tolerations if tolerates(t, taint)]
         if any(not toleration.HasField("toleration_seconds") for toleration in matching):
             continue
-        default_s = options.not_ready_toleration_s if taint.key == NOT_READY else 0.0
+        default_s = options.not_ready_toleration_s if taint.key == NOT_READY_TAINT else 0.0
         tolerated_s = min((t.toleration_seconds for t in matching), default=default_s)
         since_s = objects.seconds_of(taint.time_added) if taint.HasField("time_added") else None
         left_s = tolerated_s - (0.0 if since_s is None else now.age_s(since_s))

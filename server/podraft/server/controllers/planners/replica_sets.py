@@ -17,7 +17,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
-from podraft.api.objects import owners
+from podraft.api.objects import owners, well_known
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -31,7 +31,6 @@ from podraft.server.controllers.plan import (
 
 # So many pods are created or deleted in one plan; more follow in the next.
 BURST_MAX = 1000
-_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 
 
@@ -178,7 +177,7 @@ def _worth(pod: pod_pb2.Pod, siblings: int, now: Now) -> tuple[float | str, ...]
 
 def _deletion_cost(pod: pod_pb2.Pod) -> int:
     try:
-        return int(pod.metadata.annotations.get(_DELETION_COST, "0"))
+        return int(pod.metadata.annotations.get(well_known.DELETION_COST, "0"))
     except ValueError:
         return 0
 

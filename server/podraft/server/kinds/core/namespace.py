@@ -9,24 +9,23 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1.namespace_pb2 import Namespace
+from podraft.api.objects.well_known import (
+    NAMESPACE_FINALIZER,
+    NAMESPACE_NAME_LABEL,
+    PROTECTED_NAMESPACES,
+)
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.conditions import check_conditions
 
-NAME_LABEL: Final = "kubernetes.io/metadata.name"
-NAMESPACE_FINALIZER: Final = "kubernetes"
-# Who names no namespace means the first; nodes and the cluster itself live in the others.
-PROTECTED_NAMESPACES: Final = frozenset(
-    ("default", "kube-system", "kube-node-lease", "podraft-system")
-)
 _PHASES: Final = ("", "Active", "Terminating")
 
 
 def _default(namespace: Namespace) -> None:
     """Label a namespace with its name, so that selectors can name it."""
     if namespace.metadata.name:
-        namespace.metadata.labels[NAME_LABEL] = namespace.metadata.name
+        namespace.metadata.labels[NAMESPACE_NAME_LABEL] = namespace.metadata.name
 
 
 def _begin(namespace: Namespace) -> None:

@@ -11,7 +11,7 @@ import hmac
 from typing import Final
 
 from podraft.api.core.v1.config_pb2 import Secret
-from podraft.api.names import KUBECTL_LAST_APPLIED
+from podraft.api.objects.well_known import KUBECTL_LAST_APPLIED
 
 PREFIX: Final = b"hmac-sha256:"
 _HASH_CHARACTERS: Final = 16
@@ -32,7 +32,10 @@ class SecretHashes:
         copy.ClearField("string_data")
         annotations = copy.metadata.annotations
         if KUBECTL_LAST_APPLIED in annotations:
-            hidden = self._hash(KUBECTL_LAST_APPLIED, annotations[KUBECTL_LAST_APPLIED].encode())
+            hidden = self._hash(
+                KUBECTL_LAST_APPLIED,
+                annotations[KUBECTL_LAST_APPLIED].encode(),
+            )
             annotations[KUBECTL_LAST_APPLIED] = hidden.decode()
         return copy
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Toleration
+from podraft.api.objects import well_known
 
 NO_SCHEDULE: Final = "NoSchedule"
 NO_EXECUTE: Final = "NoExecute"
@@ -21,8 +22,8 @@ class TaintKey(NamedTuple):
     effect: str
 
 
-NOT_READY: Final = TaintKey("node.kubernetes.io/not-ready", "", NO_SCHEDULE)
-UNSCHEDULABLE: Final = TaintKey("node.kubernetes.io/unschedulable", "", NO_SCHEDULE)
+NOT_READY: Final = TaintKey(well_known.NOT_READY_TAINT, "", NO_SCHEDULE)
+UNSCHEDULABLE: Final = TaintKey(well_known.UNSCHEDULABLE_TAINT, "", NO_SCHEDULE)
 
 
 def taints_of(node: Node) -> Iterator[TaintKey]:

@@ -17,18 +17,27 @@ from podraft.api import spelling
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
-from podraft.api.names import APPLY_NOTES
+from podraft.api.objects.well_known import (
+    APPLY_NOTES,
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
+    REVISION,
+    TEMPLATE_HASH_LABEL,
+)
 from podraft.server.controllers import objects
 from podraft.server.kinds.core.pod.spec import default_spec, derive_spec
 
-HASH_LABEL = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
-DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
-MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 # Letters that spell no words, as in generated names.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _HASH_LENGTH = 10
-_NOT_COPIED = frozenset({REVISION, DESIRED_REPLICAS, MAX_REPLICAS, *APPLY_NOTES})
+_NOT_COPIED = frozenset(
+    {
+        REVISION,
+        DESIRED_REPLICAS,
+        MAX_REPLICAS,
+        *APPLY_NOTES,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ def _find(
 
 def _without_hash(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
     plain = objects.copied(template)
-    plain.metadata.labels.pop(HASH_LABEL, None)
+    plain.metadata.labels.pop(TEMPLATE_HASH_LABEL, None)
     return plain
 
 
@@ -117,9 +126,9 @@ def make_replica_set(
     spec = deployment.spec
     made = replica_set_pb2.ReplicaSet()
     made.spec.template.CopyFrom(spec.template)
-    made.spec.template.metadata.labels[HASH_LABEL] = name_hash
+    made.spec.template.metadata.labels[TEMPLATE_HASH_LABEL] = name_hash
     made.spec.selector.CopyFrom(spec.selector)
-    made.spec.selector.match_labels[HASH_LABEL] = name_hash
+    made.spec.selector.match_labels[TEMPLATE_HASH_LABEL] = name_hash
     made.spec.replicas = replicas
     made.spec.min_ready_seconds = spec.min_ready_seconds
     made.metadata.name = replica_set_name(deployment, name_hash)

@@ -14,7 +14,7 @@ from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
-from podraft.api.objects import owners
+from podraft.api.objects import owners, well_known
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -180,8 +180,8 @@ def _create(snapshot: Snapshot, work: _Pass, history: History, replicas: int) ->
 
 def _size_annotations(bounds: Bounds) -> dict[str, str]:
     return {
-        histories.DESIRED_REPLICAS: str(bounds.replicas),
-        histories.MAX_REPLICAS: str(bounds.total_max),
+        well_known.DESIRED_REPLICAS: str(bounds.replicas),
+        well_known.MAX_REPLICAS: str(bounds.total_max),
     }
 
 
@@ -231,8 +231,8 @@ def _write_deployment(work: _Pass, history: History, now: Now) -> float | None:
     )
     revision = _revision(work, history)
     # A new replica set is told of at once; its revision follows in the next pass.
-    if revision and deployment.metadata.annotations.get(histories.REVISION) != revision:
-        annotation = {"metadata": {"annotations": {histories.REVISION: revision}}}
+    if revision and deployment.metadata.annotations.get(well_known.REVISION) != revision:
+        annotation = {"metadata": {"annotations": {well_known.REVISION: revision}}}
         metadata = deployment.metadata
         work.writes.append(
             writes.patch(
