@@ -20,6 +20,7 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import well_known
 from podraft.api.objects.owners import named_keys
+from podraft.api.objects.pods import is_active, ready_condition
 from podraft.api.patching import patched
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -205,7 +206,7 @@ class World:
         def change(p: pod_pb2.Pod) -> None:
             p.status.phase = "Running"
             p.status.pod_ip = p.status.pod_ip or f"10.0.0.{p.metadata.uid.removeprefix('uid-')}"
-            found = objects.ready_condition(p) or p.status.conditions.add(type="Ready")
+            found = ready_condition(p) or p.status.conditions.add(type="Ready")
             found.status = "True" if ready else "False"
             found.last_transition_time.CopyFrom(objects.time_of(Now.at(self.now)))
 
@@ -213,7 +214,7 @@ class World:
 
     def pods(self) -> Sequence[pod_pb2.Pod]:
         """Return the pods that are not being deleted."""
-        return [pod for pod in self.list(POD) if objects.is_active(pod)]
+        return [pod for pod in self.list(POD) if is_active(pod)]
 
 
 def _wait_for_dependents(obj: Any) -> None:

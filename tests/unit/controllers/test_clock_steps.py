@@ -7,6 +7,9 @@ import pytest
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT, NODE, POD
+from podraft.api.objects import conditions
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import ready_condition
 from podraft.client.clock import Clock
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
@@ -66,7 +69,7 @@ def ready_pod() -> pod_pb2.Pod:
 
 
 def ready(world: World) -> str:
-    return str(objects.condition(world.get(NODE, "n0").status.conditions, "Ready").status)
+    return str(conditions.find(world.get(NODE, "n0").status.conditions, "Ready").status)
 
 
 @STEPS
@@ -95,7 +98,7 @@ def test_what_tolerates_a_taint_stays_as_long_as_it_may(step_s: int) -> None:
     assert 9 <= settle(world, times) <= 10
     times.wait(10)
     settle(world, times)
-    assert objects.is_deleting(world.get(POD, "a", "shop").metadata)
+    assert is_deleting(world.get(POD, "a", "shop").metadata)
 
 
 @STEPS
@@ -104,7 +107,7 @@ def test_a_ready_pod_is_available_after_its_time(step_s: int) -> None:
     pod = world.create(ready_pod())
 
     def since(changed) -> None:
-        found = objects.ready_condition(changed)
+        found = ready_condition(changed)
         found.last_transition_time.CopyFrom(objects.time_of(times.clock.now()))
 
     world.change(pod, since)
@@ -122,7 +125,7 @@ def test_a_pod_whose_node_lives_an_hour_ahead_is_available_after_its_time() -> N
     ahead = int(world.now) + HOUR
 
     def since(changed) -> None:
-        objects.ready_condition(changed).last_transition_time.seconds = ahead
+        ready_condition(changed).last_transition_time.seconds = ahead
 
     world.change(pod, since)
     pod = world.get(POD, "a", "shop")

@@ -14,9 +14,8 @@ from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import DEPLOYMENT, ENDPOINT_SLICE, LEASE, NODE, POD, REPLICA_SET, SERVICE
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
+from podraft.api.objects import conditions, well_known
 from podraft.client.clock import Clock
-from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, endpoint_slices, replica_sets
 from podraft.server.controllers.wiring import ControllerOptions, controllers
@@ -147,7 +146,7 @@ def test_a_heartbeat_from_the_future_makes_no_node_live_for_ever():
     world.now += 21
     world.lease_changes["n1"] = world.now
     world.commit(planner.plan(world, ObjectKey("", "n0"), clock.now()))
-    assert objects.condition(world.get(NODE, "n0").status.conditions, "Ready").status == "Unknown"
+    assert conditions.find(world.get(NODE, "n0").status.conditions, "Ready").status == "Unknown"
 
 
 def test_an_event_from_the_future_does_not_stay_for_ever():

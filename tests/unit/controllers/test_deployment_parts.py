@@ -7,8 +7,7 @@ import pytest
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.kinds import DEPLOYMENT, REPLICA_SET
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
-from podraft.server.controllers import objects
+from podraft.api.objects import conditions, well_known
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments
 from podraft.server.controllers.planners.deployments import history as histories
@@ -324,7 +323,7 @@ def test_nothing_is_forgotten_before_the_rollout_is_complete():
         plan = planned(world)
         assert not [write for write in plan.writes if write.HasField("delete")]
         world.commit(plan)
-    assert objects.condition(world.get(DEPLOYMENT, "web", "shop").status.conditions, "Progressing")
+    assert conditions.find(world.get(DEPLOYMENT, "web", "shop").status.conditions, "Progressing")
 
 
 def test_a_new_replica_set_says_for_which_total_it_was_sized():

@@ -9,6 +9,7 @@ from podraft.api.kinds import BUILT_IN, CONFIG_MAP, DEPLOYMENT, NODE, POD, REPLI
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
@@ -82,7 +83,7 @@ def test_foreground_deletion_waits_for_the_dependents():
 
     world.change(owner, end)
     collect(world, owner)
-    assert objects.is_deleting(world.get(CONFIG_MAP, "one", "shop").metadata)
+    assert is_deleting(world.get(CONFIG_MAP, "one", "shop").metadata)
     assert world.get(SERVICE, "web", "shop") is not None
     world.change(dependent, lambda d: d.metadata.ClearField("finalizers"))
     collect(world, owner)

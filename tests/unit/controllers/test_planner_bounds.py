@@ -7,8 +7,9 @@ from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT, NODE, POD, SERVICE
 from podraft.api.moments import Now
 from podraft.api.objects import well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
-from podraft.server.controllers import objects
+from podraft.api.objects.pods import ready_condition
 from podraft.server.controllers.plan import ObjectKey, Plan
 from podraft.server.controllers.planners import expired_events, garbage, nodes
 from support.controller_world import World
@@ -183,7 +184,7 @@ def test_a_plan_that_left_something_out_says_so(monkeypatch):
         plans.append(garbage.plan(world, key_of(SERVICE, owner), Now.at(world.now)))
         world.commit(plans[-1])
     assert [(len(plan.writes), plan.requeue_after_s) for plan in plans] == [(3, 0.0), (1, None)]
-    assert not objects.is_deleting(owner.metadata)
+    assert not is_deleting(owner.metadata)
 
 
 def test_a_pod_of_an_unreachable_node_is_unready_from_when_that_was_seen():
@@ -196,6 +197,6 @@ def test_a_pod_of_an_unreachable_node_is_unready_from_when_that_was_seen():
     world.lease_changes["n1"] = world.now
     while (plan := plan_node(world)).writes:
         world.commit(plan)
-    condition = objects.ready_condition(world.get(POD, "patient", "shop"))
+    condition = ready_condition(world.get(POD, "patient", "shop"))
     assert (condition.status, condition.reason) == ("False", "NodeNotReady")
     assert condition.last_transition_time.seconds == int(world.now)

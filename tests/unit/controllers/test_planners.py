@@ -17,8 +17,9 @@ from podraft.api.kinds import (
     SERVICE,
 )
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
-from podraft.server.controllers import objects
+from podraft.api.objects import conditions, well_known
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_ready
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import (
     endpoint_slices,
@@ -148,7 +149,7 @@ def test_slices_are_bounded_and_a_single_change_writes_a_single_slice(seed):
             world.delete(pods.pop(number))
         else:
             current = world.get(POD, f"p{number}", "shop")
-            world.set_ready(current, not objects.is_ready(current))
+            world.set_ready(current, not is_ready(current))
         assert len(plan_endpoints(world)) == 1
         slices = world.list(ENDPOINT_SLICE)
         assert all(len(one.endpoints) <= endpoint_slices.SLICE_MAX for one in slices)
@@ -222,7 +223,7 @@ def test_a_namespace_ends_when_its_last_object_is_gone():
         if plan.writes:
             world.commit(plan)
     assert not world.list(CONFIG_MAP)
-    assert objects.is_deleting(world.get(POD, "a", "shop").metadata), "with the grace it has"
+    assert is_deleting(world.get(POD, "a", "shop").metadata), "with the grace it has"
     remaining = world.get(NAMESPACE, "shop").status.conditions[0]
     assert "pods" in remaining.message
     world.delete(pod, grace_s=0)
@@ -324,7 +325,7 @@ def node_pod(world, name, tolerations=()):
 
 
 def is_leaving(world, name):
-    return objects.is_deleting(world.get(POD, name, "shop").metadata)
+    return is_deleting(world.get(POD, name, "shop").metadata)
 
 
 def test_a_silent_node_is_unreachable_after_its_grace_and_its_pods_leave():
@@ -339,13 +340,13 @@ def test_a_silent_node_is_unreachable_after_its_grace_and_its_pods_leave():
     world.now += 2
     again_s = settle(world)
     node = world.get(NODE, "n0")
-    assert objects.condition(node.status.conditions, "Ready").status == "Unknown"
+    assert conditions.find(node.status.conditions, "Ready").status == "Unknown"
     assert [(t.key, t.effect) for t in node.spec.taints] == [
         (well_known.UNREACHABLE_TAINT, "NoExecute")
     ]
     assert is_leaving(world, "a")
     assert not is_leaving(world, "patient")
-    assert not objects.is_ready(world.get(POD, "patient", "shop")), "nobody shall call it"
+    assert not is_ready(world.get(POD, "patient", "shop")), "nobody shall call it"
     assert 59 <= again_s <= 60
     world.now += 61
     world.lease_changes["n1"] = world.now

@@ -8,7 +8,10 @@ import pytest
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.kinds import DEPLOYMENT, POD, REPLICA_SET
 from podraft.api.moments import Now
+from podraft.api.objects import conditions
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
+from podraft.api.objects.pods import is_ready
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import ObjectKey
 from podraft.server.controllers.planners import deployments, replica_sets
@@ -70,14 +73,14 @@ class Cluster:
     def start(self, pod):
         if not pod.spec.node_name:
             self.world.bind(pod)
-        elif not objects.is_ready(pod) and pod.spec.containers[0].image not in self.broken:
+        elif not is_ready(pod) and pod.spec.containers[0].image not in self.broken:
             self.world.set_ready(pod, True)
         else:
             return False
         return True
 
     def end(self, pod):
-        if objects.is_deleting(pod.metadata):
+        if is_deleting(pod.metadata):
             self.world.delete(pod, grace_s=0)
             return True
         return False
@@ -88,7 +91,7 @@ class Cluster:
         for replica_set in self.world.list(REPLICA_SET):
             yield lambda rs=replica_set: self.plan_replica_set(rs)
         for pod in self.world.list(POD):
-            if objects.is_deleting(pod.metadata):
+            if is_deleting(pod.metadata):
                 yield lambda p=pod: self.end(p)
             else:
                 yield lambda p=pod: self.start(p)
@@ -111,7 +114,7 @@ class Cluster:
         return sorted(pod.spec.containers[0].image for pod in self.world.pods())
 
     def ready(self):
-        return [pod for pod in self.world.pods() if objects.is_ready(pod)]
+        return [pod for pod in self.world.pods() if is_ready(pod)]
 
 
 BOUNDS = [(None, None), (1, 0), (0, 1), ("50%", "50%"), ("100%", 0), (3, 2), ("10%", "10%")]
@@ -135,7 +138,7 @@ def test_a_rollout_keeps_its_bounds_in_any_order_of_events(replicas, surge, unav
         assert cluster.images() == [image] * replicas
     status = cluster.deployment.status
     assert (status.updated_replicas, status.available_replicas) == (replicas, replicas)
-    progressing = objects.condition(status.conditions, "Progressing")
+    progressing = conditions.find(status.conditions, "Progressing")
     assert progressing.reason == "NewReplicaSetAvailable"
 
 
@@ -156,7 +159,7 @@ def test_a_broken_template_leaves_the_old_pods_serving_and_undo_heals(surge, una
     assert "app:1" in cluster.images()
     cluster.world.now += 100
     cluster.run(check)
-    progressing = objects.condition(cluster.deployment.status.conditions, "Progressing")
+    progressing = conditions.find(cluster.deployment.status.conditions, "Progressing")
     assert (progressing.status, progressing.reason) == ("False", "ProgressDeadlineExceeded")
     cluster.set_image("app:1")
     cluster.run(check)
@@ -214,7 +217,7 @@ def test_a_paused_deployment_scales_but_does_not_roll():
     cluster.change(lambda d: setattr(d.spec, "replicas", 5))
     cluster.run()
     assert cluster.images() == ["app:1"] * 5
-    progressing = objects.condition(cluster.deployment.status.conditions, "Progressing")
+    progressing = conditions.find(cluster.deployment.status.conditions, "Progressing")
     assert progressing.reason == "DeploymentPaused"
     cluster.change(lambda d: setattr(d.spec, "paused", False))
     cluster.run()

@@ -1,12 +1,12 @@
 """Small pure questions about objects that several planners ask.
 
-Owns: ownership, conditions, times and the readiness of pods.
+Owns: times, selectors, the order of age, and when a ready pod becomes available.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
@@ -16,23 +16,13 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.owners import OwnerKey
+from podraft.api.objects.pods import is_ready, ready_condition
 from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:
     from podraft.api.kinds import Object
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-
-class Condition(Protocol):
-    """What the conditions of all kinds have in common."""
-
-    type: str
-    status: str
-    reason: str
-
-
-ConditionT = TypeVar("ConditionT", bound=Condition)
 
 
 def copied(message: MessageT) -> MessageT:
@@ -107,50 +97,13 @@ def selector_of(selector: meta_pb2.LabelSelector) -> selectors.LabelSelector:
         return selectors.NOTHING
 
 
-def is_deleting(metadata: meta_pb2.ObjectMeta) -> bool:
-    """Say whether the object's deletion has begun."""
-    return metadata.HasField("deletion_timestamp")
-
-
-def condition(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
-    """Return the condition of one type, if it is there."""
-    for found in conditions:
-        if found.type == type_:
-            return found
-    return None
-
-
-def is_finished(pod: pod_pb2.Pod) -> bool:
-    """Say whether all of a pod's containers ended for good."""
-    return pod.status.phase in ("Succeeded", "Failed")
-
-
-def is_active(pod: pod_pb2.Pod) -> bool:
-    """Say whether a pod counts as one of its owner's replicas."""
-    return not is_finished(pod) and not is_deleting(pod.metadata)
-
-
-def ready_condition(pod: pod_pb2.Pod) -> pod_pb2.PodCondition | None:
-    """Return the pod's Ready condition."""
-    for found in pod.status.conditions:
-        if found.type == "Ready":
-            return found
-    return None
-
-
-def is_ready(pod: pod_pb2.Pod) -> bool:
-    """Say whether a pod may get traffic."""
-    found = ready_condition(pod)
-    return found is not None and found.status == "True"
-
-
 def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: Now) -> float | None:
     """Return in how many seconds a pod will have been ready for long enough.
 
     0: it is available; None: it is not even ready.
     """
     found = ready_condition(pod)
-    if found is None or found.status != "True":
+    if found is None or not is_ready(pod):
         return None
     if not min_ready_s:
         return 0.0

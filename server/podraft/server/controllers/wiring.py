@@ -30,7 +30,9 @@ from podraft.api.kinds import (
     AnyKind,
 )
 from podraft.api.objects import owners, well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import OwnerKey
+from podraft.api.objects.pods import is_active, is_finished, is_ready, ready_condition
 from podraft.server.controllers import objects
 from podraft.server.controllers.manager import Controller
 from podraft.server.controllers.plan import (
@@ -184,7 +186,7 @@ def _owning_deployments(snapshot: Snapshot, old: Any, new: Any) -> Iterator[Obje
 
 def _deployments_of_ended_pods(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
     """A Recreate waits for the end of the last old pod."""
-    if new is None or (objects.is_finished(new) and old is not None):
+    if new is None or (is_finished(new) and old is not None):
         for key in _controllers_of(REPLICA_SET, old):
             owner = snapshot.get(REPLICA_SET, key.name, key.namespace)
             for deployment_key in _controllers_of(DEPLOYMENT, owner):
@@ -202,8 +204,8 @@ def _owning_replica_sets(snapshot: Snapshot, old: Any, new: Any) -> Iterator[Obj
 
 def _matters_to_replica_set(old: pod_pb2.Pod, new: pod_pb2.Pod) -> bool:
     return (
-        objects.is_active(old) != objects.is_active(new)
-        or objects.ready_condition(old) != objects.ready_condition(new)
+        is_active(old) != is_active(new)
+        or ready_condition(old) != ready_condition(new)
         or old.metadata.labels != new.metadata.labels
         or old.metadata.owner_references != new.metadata.owner_references
     )
@@ -233,8 +235,8 @@ def _selecting_services(snapshot: Snapshot, old: Any, new: Any) -> Iterator[Obje
 
 def _matters_to_services(old: pod_pb2.Pod, new: pod_pb2.Pod) -> bool:
     return (
-        objects.is_active(old) != objects.is_active(new)
-        or objects.is_ready(old) != objects.is_ready(new)
+        is_active(old) != is_active(new)
+        or is_ready(old) != is_ready(new)
         or old.status.pod_ip != new.status.pod_ip
         or old.spec.node_name != new.spec.node_name
         or old.metadata.labels != new.metadata.labels
@@ -246,7 +248,7 @@ def _ending_namespace(snapshot: Snapshot, old: Any, new: Any) -> Iterator[Object
     if old is None or new is None:
         name = (new or old).metadata.namespace
         namespace = snapshot.get(NAMESPACE, name)
-        if namespace is not None and objects.is_deleting(namespace.metadata):
+        if namespace is not None and is_deleting(namespace.metadata):
             yield ObjectKey("", name)
 
 
@@ -258,7 +260,7 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
     if new is None:
         if any(snapshot.by_index(other, BY_OWNER, own.text) for other in BUILT_IN):
             yield own
-    elif objects.is_deleting(metadata) and (
+    elif is_deleting(metadata) and (
         well_known.FOREGROUND_FINALIZER in metadata.finalizers
         or well_known.ORPHAN_FINALIZER in metadata.finalizers
     ):
@@ -297,7 +299,7 @@ def _nodes_without_range(snapshot: Snapshot, old: Any, new: Any) -> Iterator[str
 
 
 def _finishing(snapshot: Snapshot, old: Any, new: Any) -> Iterator[str]:
-    if new is not None and objects.is_finished(new):
+    if new is not None and is_finished(new):
         yield finished_pods.KEY
 
 

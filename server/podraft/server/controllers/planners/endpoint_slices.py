@@ -20,6 +20,8 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.api.moments import Now
 from podraft.api.objects import well_known
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished, is_ready
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
@@ -41,8 +43,8 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     if (
         service is None
         or not service.spec.selector
-        or objects.is_deleting(service.metadata)
-        or (namespace is not None and objects.is_deleting(namespace.metadata))
+        or is_deleting(service.metadata)
+        or (namespace is not None and is_deleting(namespace.metadata))
     ):
         # A Service that is gone takes its slices along: it owns them.
         return Plan()
@@ -50,7 +52,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         found
         for found in snapshot.by_index(ENDPOINT_SLICE, BY_SERVICE, f"{key.namespace}/{key.name}")
         if found.metadata.labels.get(well_known.SLICE_MANAGER_LABEL) == MANAGER
-        and not objects.is_deleting(found.metadata)
+        and not is_deleting(found.metadata)
     ]
     wanted = _wanted_endpoints(snapshot, service)
     return Plan(tuple(_reconcile(service, existing, wanted)))
@@ -65,7 +67,7 @@ def _wanted_endpoints(
     for pod in snapshot.by_index(POD, BY_NAMESPACE, service.metadata.namespace):
         if not selector.matches(pod.metadata.labels):
             continue
-        if not pod.status.pod_ip or objects.is_finished(pod):
+        if not pod.status.pod_ip or is_finished(pod):
             continue
         if not is_usable(pod, snapshot.get(NODE, pod.spec.node_name)):
             continue
@@ -74,7 +76,7 @@ def _wanted_endpoints(
             continue
         endpoints = wanted.setdefault(ports, {})
         # An address is given again when its pod ends: the one that stays has it.
-        if pod.status.pod_ip not in endpoints or not objects.is_deleting(pod.metadata):
+        if pod.status.pod_ip not in endpoints or not is_deleting(pod.metadata):
             endpoints[pod.status.pod_ip] = _endpoint(service, pod)
     return wanted
 
@@ -104,8 +106,8 @@ def _port_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None:
 
 
 def _endpoint(service: service_pb2.Service, pod: pod_pb2.Pod) -> Endpoint:
-    serving = objects.is_ready(pod)
-    terminating = objects.is_deleting(pod.metadata)
+    serving = is_ready(pod)
+    terminating = is_deleting(pod.metadata)
     endpoint = endpoint_slice_pb2.Endpoint(addresses=[pod.status.pod_ip])
     endpoint.conditions.ready = service.spec.publish_not_ready_addresses or (
         serving and not terminating

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from podraft.api.kinds import POD
 from podraft.api.moments import Now
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Plan, Snapshot
@@ -19,9 +21,7 @@ WRITES_MAX = 500
 def plan(snapshot: Snapshot, key: str, now: Now, keep: int) -> Plan:
     """Remove the oldest finished pods beyond ``keep``."""
     finished = [
-        pod
-        for pod in snapshot.list(POD)
-        if objects.is_finished(pod) and not objects.is_deleting(pod.metadata)
+        pod for pod in snapshot.list(POD) if is_finished(pod) and not is_deleting(pod.metadata)
     ]
     excess = min(len(finished) - keep, WRITES_MAX)
     if excess <= 0:

@@ -18,6 +18,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import BUILT_IN, AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.client.calls import writes
@@ -41,7 +42,7 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
     dependents = _dependents(snapshot, key)
     if owner is None:
         return _collect(snapshot, key, kind, dependents)
-    if not objects.is_deleting(owner.metadata):
+    if not is_deleting(owner.metadata):
         return Plan()
     if ORPHAN_FINALIZER in owner.metadata.finalizers:
         return _release(owner, kind, key, dependents)
@@ -60,7 +61,7 @@ def _find(snapshot: Snapshot, key: OwnerKey) -> Any:
 def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
     """Say whether an owner is gone, or is going and waits for its dependents."""
     owner = _find(snapshot, key)
-    return owner is None or objects.is_deleting(owner.metadata)
+    return owner is None or is_deleting(owner.metadata)
 
 
 def _dependents(snapshot: Snapshot, key: OwnerKey) -> list[Any]:
@@ -86,7 +87,7 @@ def _part(
     """
     partings = _Partings()
     for dependent in dependents:
-        if objects.is_deleting(dependent.metadata):
+        if is_deleting(dependent.metadata):
             continue
         if len(partings.writes) >= WRITES_MAX or len(partings.claims) >= CLAIMS_MAX:
             partings.more = True
@@ -123,7 +124,7 @@ def _claims_for_deletion(
 
 
 def _waits_for_dependents(owner: Any) -> bool:
-    return objects.is_deleting(owner.metadata) and FOREGROUND_FINALIZER in owner.metadata.finalizers
+    return is_deleting(owner.metadata) and FOREGROUND_FINALIZER in owner.metadata.finalizers
 
 
 def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Sequence[Any]) -> Plan:

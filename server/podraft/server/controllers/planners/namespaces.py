@@ -15,7 +15,8 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import BUILT_IN, NAMESPACE, AnyKind
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
+from podraft.api.objects import conditions, well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
@@ -37,7 +38,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     namespace = snapshot.get(NAMESPACE, key.name)
     if (
         namespace is None
-        or not objects.is_deleting(namespace.metadata)
+        or not is_deleting(namespace.metadata)
         or well_known.NAMESPACE_FINALIZER not in namespace.spec.finalizers
     ):
         return Plan()
@@ -50,7 +51,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         deletions += [
             writes.delete(kind, obj.metadata.name, key.name, uid=obj.metadata.uid)
             for obj in found
-            if not objects.is_deleting(obj.metadata)
+            if not is_deleting(obj.metadata)
         ]
     if not inside:
         return Plan((_finalize(namespace),), requeue_after_s=_AGAIN_S, absent=_empty(key.name))
@@ -98,7 +99,7 @@ def _status(
     if holding:
         held = "; ".join(f"{name} holds {_counted(words)}" for name, words in holding.items())
         _set(status, FINALIZERS, "SomeFinalizersRemain", f"Held by finalizers: {held}", now)
-    elif (found := objects.condition(status.conditions, FINALIZERS)) is not None:
+    elif (found := conditions.find(status.conditions, FINALIZERS)) is not None:
         status.conditions.remove(found)
     return status
 
@@ -108,7 +109,7 @@ def _by_finalizer(inside: dict[AnyKind, Sequence[Any]]) -> dict[str, list[str]]:
     holding: dict[str, list[str]] = {}
     for kind, found in inside.items():
         for obj in found:
-            if objects.is_deleting(obj.metadata):
+            if is_deleting(obj.metadata):
                 for finalizer in obj.metadata.finalizers:
                     word = f"{kind.resource}/{obj.metadata.name}"
                     holding.setdefault(finalizer, []).append(word)
@@ -131,7 +132,7 @@ def _counted(found: Sequence[Any]) -> str:
 def _set(
     status: namespace_pb2.NamespaceStatus, type_: str, reason: str, message: str, now: Now
 ) -> None:
-    found = objects.condition(status.conditions, type_)
+    found = conditions.find(status.conditions, type_)
     if found is None:
         found = status.conditions.add(type=type_, status="True")
         found.last_transition_time.CopyFrom(objects.time_of(now))

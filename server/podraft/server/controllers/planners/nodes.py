@@ -18,6 +18,9 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
 from podraft.api.moments import Now
+from podraft.api.objects import conditions
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_active, is_ready, ready_condition
 from podraft.api.objects.well_known import NODE_LEASE_NAMESPACE, NOT_READY_TAINT, UNREACHABLE_TAINT
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
@@ -62,7 +65,7 @@ def _silent_in_s(
     """Return in how many seconds the node has been silent for too long; None: it never spoke."""
     renewed = snapshot.changed_at(LEASE, node.metadata.name, NODE_LEASE_NAMESPACE)
     if renewed is None:
-        heartbeat = objects.condition(node.status.conditions, "Ready")
+        heartbeat = conditions.find(node.status.conditions, "Ready")
         if heartbeat is None:
             return None
         # It has a status but no Lease: its own time of the last status has to do.
@@ -71,14 +74,14 @@ def _silent_in_s(
 
 
 def _ready(node: node_pb2.Node) -> str:
-    found = objects.condition(node.status.conditions, "Ready")
+    found = conditions.find(node.status.conditions, "Ready")
     return found.status if found is not None else "False"
 
 
 def _lose(node: node_pb2.Node, now: Now) -> Plan:
     """Say that nothing is known of the node any more."""
     changed = objects.copied(node)
-    if objects.condition(changed.status.conditions, "Ready") is None:
+    if conditions.find(changed.status.conditions, "Ready") is None:
         changed.status.conditions.add(type="Ready")
     for condition in changed.status.conditions:
         if condition.status != "Unknown":
@@ -147,14 +150,14 @@ def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: Now, options: 
     waits: list[float] = []
     for pod in pods:
         left_s = None
-        if objects.is_active(pod):
+        if is_active(pod):
             left_s = _tolerated_for_s(pod, taints, now, options)
         if left_s is not None and left_s <= 0:
             metadata = pod.metadata
             planned.append(writes.delete(POD, metadata.name, metadata.namespace, uid=metadata.uid))
             note = f"Pod does not tolerate the taints of node {node.metadata.name}"
             events.append(Happening(pod, "Normal", "TaintManagerEviction", note))
-        elif is_lost and objects.is_ready(pod) and not objects.is_deleting(pod.metadata):
+        elif is_lost and is_ready(pod) and not is_deleting(pod.metadata):
             planned.append(_unready(pod, now))
         if left_s is not None and left_s > 0:
             waits.append(left_s)
@@ -192,7 +195,7 @@ def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
 
 def _unready(pod: pod_pb2.Pod, now: Now) -> commit_pb2.Write:
     changed = objects.copied(pod)
-    ready = objects.ready_condition(changed)
+    ready = ready_condition(changed)
     assert ready is not None, "a ready pod has the condition"
     ready.status, ready.reason = "False", "NodeNotReady"
     ready.last_transition_time.CopyFrom(objects.time_of(now))

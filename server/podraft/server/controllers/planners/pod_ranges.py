@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from podraft.api.core.v1 import node_pb2
 from podraft.api.kinds import NODE
 from podraft.api.moments import Now
+from podraft.api.objects.deletion import is_deleting
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import Happening, Plan, Snapshot
@@ -36,7 +37,7 @@ def plan(snapshot: Snapshot, key: str, now: Now, options: Options) -> Plan:
     waiting = [
         node
         for node in objects.oldest_first(nodes)
-        if not node.spec.pod_cidr and not objects.is_deleting(node.metadata)
+        if not node.spec.pod_cidr and not is_deleting(node.metadata)
     ]
     if not waiting:
         return Plan()

@@ -18,6 +18,8 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_active, is_finished, ready_condition
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -48,9 +50,9 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     if replica_set is None:
         return Plan()
     claims = _claim(snapshot, replica_set)
-    active = [pod for pod in claims.pods if objects.is_active(pod)]
+    active = [pod for pod in claims.pods if is_active(pod)]
     planned, events = list(claims.writes), list[Happening]()
-    if not objects.is_deleting(replica_set.metadata) and not _is_ending(snapshot, key.namespace):
+    if not is_deleting(replica_set.metadata) and not _is_ending(snapshot, key.namespace):
         missing = _replicas(replica_set) - len(active)
         if missing > 0:
             count = min(missing, BURST_MAX)
@@ -75,7 +77,7 @@ def _replicas(replica_set: replica_set_pb2.ReplicaSet) -> int:
 def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
     """Say whether the namespace accepts no new pods and its old ones go anyway."""
     found = snapshot.get(NAMESPACE, namespace)
-    return found is not None and objects.is_deleting(found.metadata)
+    return found is not None and is_deleting(found.metadata)
 
 
 def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Claims:
@@ -89,14 +91,14 @@ def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Clai
             continue
         if selector.matches(pod.metadata.labels):
             claims.pods.append(pod)
-        elif not objects.is_deleting(pod.metadata):
+        elif not is_deleting(pod.metadata):
             kept = objects.references_without(pod.metadata, own)
             claims.writes.append(_set_owners(pod, kept))
-    if objects.is_deleting(metadata):
+    if is_deleting(metadata):
         return claims
     reference = objects.controller_reference(replica_set, REPLICA_SET)
     for pod in snapshot.by_index(POD, BY_ORPHAN_NAMESPACE, metadata.namespace):
-        if objects.is_active(pod) and selector.matches(pod.metadata.labels):
+        if is_active(pod) and selector.matches(pod.metadata.labels):
             others = objects.references_without(pod.metadata, own)
             claims.writes.append(_set_owners(pod, [*others, objects.reference_json(reference)]))
             claims.pods.append(pod)
@@ -152,12 +154,12 @@ def victims_of(
     """
     if count >= len(active):
         return list(active)
-    siblings = Counter(pod.spec.node_name for pod in owned if not objects.is_finished(pod))
+    siblings = Counter(pod.spec.node_name for pod in owned if not is_finished(pod))
     return sorted(active, key=lambda pod: _worth(pod, siblings[pod.spec.node_name], now))[:count]
 
 
 def _worth(pod: pod_pb2.Pod, siblings: int, now: Now) -> tuple[float | str, ...]:
-    ready = objects.ready_condition(pod)
+    ready = ready_condition(pod)
     is_ready = ready is not None and ready.status == "True"
     ready_for_s = (
         now.age_s(objects.seconds_of(ready.last_transition_time)) if ready and is_ready else 0.0
@@ -207,7 +209,7 @@ def _status(
         ready_replicas=ready,
         available_replicas=available,
         terminating_replicas=sum(
-            objects.is_deleting(pod.metadata) and not objects.is_finished(pod) for pod in owned
+            is_deleting(pod.metadata) and not is_finished(pod) for pod in owned
         ),
         observed_generation=replica_set.metadata.generation,
         conditions=replica_set.status.conditions,

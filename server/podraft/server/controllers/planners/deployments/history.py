@@ -17,6 +17,7 @@ from podraft.api import spelling
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import (
     APPLY_NOTES,
     DESIRED_REPLICAS,
@@ -161,7 +162,7 @@ def forgettable(
     spec = deployment.spec
     limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else 10
     empty = [rs for rs in history.old if _is_empty(rs)]
-    excess = len([rs for rs in history.old if not objects.is_deleting(rs.metadata)]) - limit
+    excess = len([rs for rs in history.old if not is_deleting(rs.metadata)]) - limit
     return sorted(empty, key=revision_of)[: max(excess, 0)]
 
 
@@ -170,5 +171,5 @@ def _is_empty(replica_set: replica_set_pb2.ReplicaSet) -> bool:
         replica_set.spec.replicas == 0
         and replica_set.status.replicas == 0
         and replica_set.status.observed_generation >= replica_set.metadata.generation
-        and not objects.is_deleting(replica_set.metadata)
+        and not is_deleting(replica_set.metadata)
     )

@@ -15,6 +15,8 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET
 from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -59,7 +61,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         collisions=deployment.status.collision_count,
     )
     history = histories.history_of(deployment, _claim(snapshot, work))
-    ending = objects.is_deleting(deployment.metadata) or _is_ending(snapshot, key.namespace)
+    ending = is_deleting(deployment.metadata) or _is_ending(snapshot, key.namespace)
     if not ending and not work.writes:
         # Ownership first: what is claimed changes the numbers.
         _advance(snapshot, work, history)
@@ -70,7 +72,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
 
 def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
     found = snapshot.get(NAMESPACE, namespace)
-    return found is not None and objects.is_deleting(found.metadata)
+    return found is not None and is_deleting(found.metadata)
 
 
 def _claim(snapshot: Snapshot, work: _Pass) -> list[replica_set_pb2.ReplicaSet]:
@@ -84,14 +86,14 @@ def _claim(snapshot: Snapshot, work: _Pass) -> list[replica_set_pb2.ReplicaSet]:
             continue
         if selector.matches(owned.metadata.labels):
             claimed.append(owned)
-        elif not objects.is_deleting(owned.metadata):
+        elif not is_deleting(owned.metadata):
             kept = objects.references_without(owned.metadata, own)
             work.writes.append(_set_owners(owned, kept))
-    if objects.is_deleting(metadata):
+    if is_deleting(metadata):
         return claimed
     reference = objects.controller_reference(work.deployment, DEPLOYMENT)
     for orphan in snapshot.by_index(REPLICA_SET, BY_ORPHAN_NAMESPACE, metadata.namespace):
-        if selector.matches(orphan.metadata.labels) and not objects.is_deleting(orphan.metadata):
+        if selector.matches(orphan.metadata.labels) and not is_deleting(orphan.metadata):
             others = objects.references_without(orphan.metadata, own)
             work.writes.append(_set_owners(orphan, [*others, objects.reference_json(reference)]))
             # It takes part from the next pass on: an object is written once in a plan.
@@ -155,7 +157,7 @@ def _recreate(snapshot: Snapshot, work: _Pass, history: History) -> None:
 def _has_old_pods(snapshot: Snapshot, history: History) -> bool:
     """Say whether a pod of an older template still runs, terminating ones included."""
     return any(
-        not objects.is_finished(pod)
+        not is_finished(pod)
         for old in history.old
         for pod in snapshot.by_index(POD, BY_OWNER, owners.key_of(REPLICA_SET, old).text)
     )
@@ -188,7 +190,7 @@ def _size_annotations(bounds: Bounds) -> dict[str, str]:
 def _write_replica_sets(work: _Pass, history: History) -> None:
     """Write each replica set whose size, revision or annotations differ from the decision."""
     for replica_set in history.all:
-        if replica_set.metadata.name in work.forgotten or objects.is_deleting(replica_set.metadata):
+        if replica_set.metadata.name in work.forgotten or is_deleting(replica_set.metadata):
             continue
         changed = _changed(work, history, replica_set)
         if changed != replica_set:

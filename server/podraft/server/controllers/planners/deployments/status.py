@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.moments import Now
+from podraft.api.objects import conditions
 from podraft.server.controllers import objects
 from podraft.server.controllers.planners.deployments.history import History
 from podraft.server.controllers.planners.deployments.scaling import Bounds
@@ -79,7 +80,7 @@ def deadline_in_s(
     now: Now,
 ) -> float | None:
     """Return when a rollout that does not move must be called stuck, if ever."""
-    progressing = objects.condition(status.conditions, "Progressing")
+    progressing = conditions.find(status.conditions, "Progressing")
     if (
         progressing is None
         or not _has_deadline(deployment)
@@ -120,7 +121,7 @@ def _set_progressing(
     step: Step,
     now: Now,
 ) -> None:
-    current = objects.condition(status.conditions, "Progressing")
+    current = conditions.find(status.conditions, "Progressing")
     if not _has_deadline(deployment):
         if current is not None:
             status.conditions.remove(current)
@@ -188,7 +189,7 @@ def _set(
     refresh: bool = False,
 ) -> None:
     """Set a condition; ``refresh`` renews its update time although nothing else changed."""
-    found = objects.condition(status.conditions, type_)
+    found = conditions.find(status.conditions, type_)
     if found is None:
         found = status.conditions.add(type=type_)
     elif (found.status, found.reason) == (value, reason) and not refresh:

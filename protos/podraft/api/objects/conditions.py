@@ -1,0 +1,89 @@
+"""The conditions in an object's status: found by type, true or not, set.
+
+Owns: what a condition says when it is not there, and when its transition time changes.
+
+Invariant: ``lastTransitionTime`` changes exactly when the status does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from podraft.api.meta.v1 import meta_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+TRUE: Final = "True"
+FALSE: Final = "False"
+UNKNOWN: Final = "Unknown"
+
+
+class Condition(Protocol):
+    """What the conditions of all kinds have in common."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+    @property
+    def last_transition_time(self) -> meta_pb2.Time:
+        """When the status last changed."""
+
+
+ConditionT = TypeVar("ConditionT", bound=Condition)
+
+
+def find(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
+    """Return the condition of one type, if it is there."""
+    for found in conditions:
+        if found.type == type_:
+            return found
+    return None
+
+
+def status_of(conditions: Iterable[Condition], type_: str) -> str:
+    """Return True, False or Unknown; a condition that is not there is Unknown."""
+    found = find(conditions, type_)
+    return found.status if found is not None else UNKNOWN
+
+
+def is_true(conditions: Iterable[Condition], type_: str) -> bool:
+    """Say whether a condition is there and holds."""
+    found = find(conditions, type_)
+    return found is not None and found.status == TRUE
+
+
+def transition_time(before: Condition | None, status: str, now: meta_pb2.Time) -> meta_pb2.Time:
+    """Return when a condition got the status that it has now; ``before`` is what was stored."""
+    if before is None or before.status != status or not before.last_transition_time.ByteSize():
+        return now
+    return before.last_transition_time
+
+
+def set_condition(
+    conditions: RepeatedCompositeFieldContainer[Any],
+    type_: str,
+    status: str,
+    now: meta_pb2.Time,
+    *,
+    reason: str = "",
+    message: str = "",
+) -> bool:
+    """Set one condition, adding it if need be; say whether that changed anything."""
+    found = find(conditions, type_)
+    if found is None:
+        found = conditions.add(type=type_)
+    elif (found.status, found.reason, found.message) == (status, reason, message):
+        return False
+    found.last_transition_time.CopyFrom(transition_time(found, status, now))
+    found.status = status
+    for field, text in (("reason", reason), ("message", message)):
+        # What has nothing to say is absent, not empty.
+        if text:
+            setattr(found, field, text)
+        else:
+            found.ClearField(field)
+    return True

@@ -1,0 +1,30 @@
+"""How a node is: what its Ready condition says, and where it is reached."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api.core.v1 import node_pb2
+from podraft.api.objects import conditions
+
+READY: Final = "Ready"
+
+
+def ready_condition(node: node_pb2.Node) -> node_pb2.NodeCondition | None:
+    """Return the node's Ready condition."""
+    return conditions.find(node.status.conditions, READY)
+
+
+def ready_status(node: node_pb2.Node) -> str:
+    """Return True, False or Unknown; a node that never spoke is Unknown."""
+    return conditions.status_of(node.status.conditions, READY)
+
+
+def is_ready(node: node_pb2.Node) -> bool:
+    """Say whether pods may be placed on the node."""
+    return conditions.is_true(node.status.conditions, READY)
+
+
+def addresses(node: node_pb2.Node, type_: str) -> list[str]:
+    """Return the node's addresses of one type, such as ``InternalIP``."""
+    return [said.address for said in node.status.addresses if said.type == type_]

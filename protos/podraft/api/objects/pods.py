@@ -1,0 +1,36 @@
+"""How a pod is: ended, one of its owner's replicas, ready for requests.
+
+Owns: which phases are the last.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects import conditions
+from podraft.api.objects.deletion import is_deleting
+
+PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
+FINAL_PHASES: Final = frozenset(("Succeeded", "Failed"))
+READY: Final = "Ready"
+
+
+def is_finished(pod: pod_pb2.Pod) -> bool:
+    """Say whether all of a pod's containers ended for good."""
+    return pod.status.phase in FINAL_PHASES
+
+
+def is_active(pod: pod_pb2.Pod) -> bool:
+    """Say whether a pod counts as one of its owner's replicas."""
+    return not is_finished(pod) and not is_deleting(pod.metadata)
+
+
+def ready_condition(pod: pod_pb2.Pod) -> pod_pb2.PodCondition | None:
+    """Return the pod's Ready condition."""
+    return conditions.find(pod.status.conditions, READY)
+
+
+def is_ready(pod: pod_pb2.Pod) -> bool:
+    """Say whether a pod may get traffic."""
+    return conditions.is_true(pod.status.conditions, READY)
