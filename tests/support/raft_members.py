@@ -64,7 +64,6 @@ class LocalMember:
 
     def _flushed(self) -> None:
         self.driver.release(self.state.stored_index)
-        self.driver.resume_applying()
 
     def _failed(self, error: BaseException) -> None:
         self.errors.append(error)

@@ -127,13 +127,13 @@ def test_without_a_majority_nobody_waits_for_ever(tmp_path: Path) -> None:
         options = replace(QUICK, answer_s=0.5)
         group = LocalGroup(tmp_path, options=options)
         leader = await led(group)
-        await leader.driver.reads.passed()
+        await leader.driver.caught_up()
         for identity in [i for i in group.identities if i != leader.identity]:
             await group.stop(identity)
         with pytest.raises((OutcomeUnknownError, NoLeaderError)):
             await leader.transact(put(b"a"))
         with pytest.raises(NoLeaderError):
-            await leader.driver.reads.passed()
+            await leader.driver.caught_up()
         await group.close()
 
     asyncio.run(main())
@@ -147,7 +147,7 @@ def test_reads_of_every_member_see_what_was_acknowledged_before(tmp_path: Path) 
         for number in range(60):
             writer, reader = members[number % 3], members[(number + 1) % 3]
             await writer.transact(put(b"k", b"%d" % number))
-            await reader.driver.reads.passed()
+            await reader.driver.caught_up()
             assert reader.state.get(b"k").value == b"%d" % number
         await group.close()
 
@@ -193,7 +193,7 @@ def test_a_group_with_losses_restarts_and_small_segments_loses_nothing(tmp_path:
         writing = asyncio.gather(*(write(writer) for writer in range(6)))
         await asyncio.gather(writing, disturb())
         leader = await led(group)
-        await leader.driver.reads.passed()
+        await leader.driver.caught_up()
         await agreed(group, leader.state.revision)
         found = await records(leader)
         assert acknowledged.items() <= found.items()

@@ -62,6 +62,7 @@ from podraft.server.raft.proposals import Proposals
 from podraft.server.raft.quorum import majority
 from podraft.server.raft.reads import Reads
 from podraft.server.raft.replication import Replication
+from podraft.server.raft.status import Fate, KnownMembership, Leadership, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +99,6 @@ class Restored:
     hard_state: HardState = INITIAL_HARD_STATE
     entries: tuple[Entry, ...] = ()
     applied: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What an operator wants to see."""
-
-    id: MemberId
-    role: Role
-    term: int
-    leader: MemberId
-    commit: int
-    applied: int
-    last_index: int
-    matches: dict[MemberId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +171,9 @@ class RaftCore:
             AskRead: reads.asked,
             ReadAnswer: reads.answered,
         }
+        # What the shell may read; each is replaced by another record when it changes.
+        self.leadership = Leadership(member.term, NOBODY)
+        self.membership = self._known_membership()
 
     def step(self, event: Event) -> Effects:
         """Take one event; return what the shell owes for it.
@@ -195,7 +185,21 @@ class RaftCore:
         self._events[type(event)](event)
         if self.log.commit != commit and self.member.role is Role.LEADER:
             self._leader_committed(commit)
+        self._notice()
         return self.member.take_effects()
+
+    def _notice(self) -> None:
+        member, log, led, known = self.member, self.log, self.leadership, self.membership
+        if member.term != led.term or member.leader != led.leader:
+            self.leadership = Leadership(member.term, member.leader)
+        if log.membership is not known.in_force or (
+            known.certain is not known.in_force and log.commit >= known.index
+        ):
+            self.membership = self._known_membership()
+
+    def _known_membership(self) -> KnownMembership:
+        log = self.log
+        return KnownMembership(log.membership, log.membership_index, log.committed_membership)
 
     # What the shell may ask.
 
@@ -210,6 +214,13 @@ class RaftCore:
     def mark_at(self, index: int) -> SnapshotMark:
         """Return the mark for a snapshot of the state machine at the applied ``index``."""
         return self.log.mark_at(index)
+
+    def fate(self, index: int, term: int) -> Fate:
+        """Return what has become of the entry that was appended at ``index`` in ``term``."""
+        log = self.log
+        if log.term_at(index) != term and index >= log.start:
+            return Fate.REPLACED
+        return Fate.COMMITTED if log.commit >= index else Fate.OPEN
 
     @property
     def status(self) -> Status:

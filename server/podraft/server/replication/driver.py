@@ -1,15 +1,10 @@
-"""The shell that drives one member of a group: core, disk and network overlapped.
+"""The shell that drives one member of a group: its core, disk, network and loop.
 
-Owns: the core, its clock, and the order in which its effects are carried out:
+Owns: the loop's timers, the futures of those who wait, and the order in which the core's effects
+are carried out: theirs.
 
-    event -> core -> messages that claim nothing leave at once
-                  -> write: queued for the disk; when it is durable, the messages that
-                     depended on it leave, then the core is told
-                  -> committed entries are applied, some in each turn of the loop
-
-Invariants: nothing here waits: disk and network work elsewhere and report to the loop.  A message
-that claims persistence leaves after its write and all earlier ones are durable.  Entries are
-applied in order, each once.  Whatever goes wrong inside stops the member: it must not diverge.
+Invariants: nothing here decides, and nothing here waits: disk and network work elsewhere and report
+to the loop.  Whatever goes wrong inside stops the member: it must not diverge.
 """
 
 from __future__ import annotations
@@ -17,53 +12,74 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from podraft.server.raft.core import Event, RaftCore, Received, Restored, Status
-from podraft.server.raft.effects import Effects, SendSnapshot, Write
-from podraft.server.raft.entries import (
-    NOBODY,
-    Entry,
-    EntryKind,
-    HardState,
-    MemberId,
-    Membership,
-    SnapshotMark,
-)
-from podraft.server.raft.events import (
-    AnnounceCommit,
-    Applied,
-    Compacted,
-    Persisted,
-    Proposed,
-    ReadsRequested,
-    SnapshotSent,
-    Tick,
-    TransferLeadership,
-)
-from podraft.server.raft.member import Role
-from podraft.server.raft.messages import AskRead, Forward, Message, without_outdated
+from podraft.server.raft.core import Restored
+from podraft.server.raft.effects import SendSnapshot, Write
+from podraft.server.raft.entries import NOBODY, Entry, EntryKind, MemberId, Membership, SnapshotMark
+from podraft.server.raft.events import Change, SnapshotSent
+from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RandomSource
-from podraft.server.replication.barriers import ReadBarriers
-from podraft.server.replication.group_changes import GroupChanges
+from podraft.server.raft.status import Status
+from podraft.server.replication.core.effects import (
+    After,
+    Apply,
+    CompactLog,
+    Gather,
+    Install,
+    LeaderChanged,
+    MemberEffect,
+    MembershipChanged,
+    Send,
+    Settled,
+    Unanswered,
+)
+from podraft.server.replication.core.events import (
+    Abandoned,
+    ChangeWanted,
+    Durable,
+    Ended,
+    HandOverWanted,
+    Heard,
+    Installed,
+    LinkLost,
+    MemberEvent,
+    Pinned,
+    PortionApplied,
+    ProposalsGathered,
+    ReadersCame,
+    ReadersGathered,
+    Stored,
+    Submitted,
+    Ticked,
+    TransferWanted,
+    Undelivered,
+    Unpinned,
+)
+from podraft.server.replication.core.group_changes import ChangeRefusedError
+from podraft.server.replication.core.member_core import MemberCore, MemberCounts
+from podraft.server.replication.core.own_proposals import BatchBounds
 from podraft.server.replication.log.member_storage import MemberStorage
 from podraft.server.replication.log.records import encode_base, encode_entry, encode_hard_state
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.own_proposals import OwnProposals
+from podraft.server.store.log.gathering import Gathering
 from podraft.server.store.log.seam import CommittedBatch, OnCommitted, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
 
 _LOG = logging.getLogger(__name__)
-# No proposal or read has it; nobody waits for its refusal.
-_TRANSFER_ID = 1
+_TICKED = Ticked()
+_APPLIED, _APPLIED_AND_FULL = PortionApplied(full=False), PortionApplied(full=True)
 
 # Sends without waiting; returns False if the message certainly will not arrive.
-Send: TypeAlias = Callable[[Message], bool]
+SendMessage: TypeAlias = Callable[[Message], bool]
 # Begins to put a received snapshot in the place of the state machine.
-Install: TypeAlias = Callable[[SnapshotMark], None]
+InstallSnapshot: TypeAlias = Callable[[SnapshotMark], None]
+# What is in force now, and what is certain to stay in the log.
+OnMembership: TypeAlias = Callable[[Membership, Membership], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +87,10 @@ class DriverParts:
     """What a driver drives, and what it tells the world through."""
 
     storage: MemberStorage
-    send: Send
+    send: SendMessage
     random: RandomSource
     send_snapshot: Callable[[SendSnapshot], None]
-    install: Install
+    install: InstallSnapshot
 
 
 class MemberDriver:
@@ -89,206 +105,226 @@ class MemberDriver:
         store_options: StoreOptions,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._options = options
+        self._identity = identity
+        self._tick_s = options.tick_s
         self._store_options = store_options
         self._storage = parts.storage
-        self._send = parts.send
-        self._send_snapshot = parts.send_snapshot
-        self._install = parts.install
-        self._installing: SnapshotMark | None = None
-        self._held_writes: list[Write] = []
-        self._core = core = RaftCore(identity, restored, options.raft, parts.random)
-        self._events: deque[Event] = deque()
-        self._stepping = False
-        self._sequence = 0
-        self._persisted_sequence = 0
-        self._after: deque[tuple[int, tuple[Message, ...]]] = deque()
-        self._deliverable: deque[Entry] = deque()
-        self._apply_scheduled = False
-        self._applied_index = core.log.applied
-        self._applied_term = 0
-        # How much each applied batch added to the log: its last index, its bytes.
-        self._applied_sizes: deque[tuple[int, int]] = deque()
-        self._applied_bytes = 0
-        self._known_leader: tuple[int, MemberId] = (0, NOBODY)
-        # In how many terms this member has seen a leader.
-        self.leader_changes = 0
-        self._led_by_other = asyncio.Event()
-        self._pins: dict[MemberId, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._announcing: asyncio.TimerHandle | None = None
+        self._send_message = parts.send
+        self._core = core = MemberCore(
+            identity,
+            restored,
+            options,
+            BatchBounds(store_options.batch_transactions, store_options.batch_bytes),
+            parts.random,
+            int.from_bytes(os.urandom(8), "little") << 64 | 1,
+        )
+        self._events: deque[MemberEvent] = deque()
+        self._handling = False
         self._stopped = False
-        self.proposals = OwnProposals(
-            core.member,
-            options,
-            store_options,
-            offer=lambda offered: self._step(Proposed(offered)),
-        )
-        self.reads = ReadBarriers(
-            core.member,
-            options,
-            store_options,
-            ask=lambda number: self._step(ReadsRequested((number,))),
-        )
-        self.reads.applied(self._applied_index)
-        self.group = GroupChanges(core, self._step)
+        self._timer: asyncio.TimerHandle | None = None
+        # Readers that wait for the next question.
+        self._readers = 0
+        self._gatherings: dict[type, Gathering] = {
+            ProposalsGathered: self._gathering(lambda: core.queued, ProposalsGathered()),
+            ReadersGathered: self._gathering(lambda: self._readers, ReadersGathered()),
+        }
+        self._actions: dict[type, Callable[[Any], object]] = {
+            Send: self._send,
+            Write: self._write,
+            CompactLog: lambda effect: parts.storage.compact(effect.mark, effect.hard_state),
+            Apply: self._apply,
+            Install: lambda effect: parts.install(effect.mark),
+            SendSnapshot: parts.send_snapshot,
+            Unanswered: lambda effect: _settle(effect.command.outcome, effect.error),
+            Settled: lambda effect: _settle(effect.waiter, effect.error),
+            LeaderChanged: self._leader_changed,
+            MembershipChanged: self._membership_changed,
+            After: self._after,
+            Gather: lambda effect: self._gatherings[type(effect.event)].begin(),
+        }
         self._full: Callable[[], bool] = bool
         # How members are called in the log.
         self.name_of: Callable[[MemberId], str] = str
+        self._follow: OnMembership = _nobody_follows
         self._committed: OnCommitted
         self._failed: OnFailed
 
+    def _gathering(self, count: Callable[[], int], event: MemberEvent) -> Gathering:
+        return Gathering(self._store_options, count, lambda: self._handle(event))
+
+    # What is known.
+
     @property
     def status(self) -> Status:
-        """How the core sees the group."""
+        """How this member sees the group."""
         return self._core.status
+
+    @property
+    def counts(self) -> MemberCounts:
+        """What has happened so often since the member started."""
+        return self._core.counts
 
     @property
     def membership(self) -> Membership:
         """Who replicates the log now."""
-        return self._core.log.membership
+        return self._core.membership.in_force
+
+    @property
+    def installing(self) -> bool:
+        """Whether a snapshot is being put in the place of the state machine."""
+        return self._core.installing
+
+    @property
+    def waiting(self) -> int:
+        """How many proposals wait for their outcome."""
+        return self._core.waiting
 
     @property
     def ready(self) -> bool:
         """Whether ``propose`` takes more."""
-        options = self._store_options
+        core, options = self._core, self._store_options
         return (
-            self.proposals.waiting < options.queue_transactions
-            and self.proposals.waiting_bytes < options.queue_bytes
+            core.waiting < options.queue_transactions and core.waiting_bytes < options.queue_bytes
         )
+
+    def mark_at(self, index: int) -> SnapshotMark | None:
+        """Return the mark of a snapshot at ``index``; None if the log has forgotten it."""
+        return self._core.mark_at(index)
+
+    # What happens.
 
     def start(
         self, committed: OnCommitted, failed: OnFailed, full: Callable[[], bool] = bool
     ) -> None:
-        """Begin; while ``full`` returns True nothing is applied (``resume_applying`` goes on)."""
+        """Begin; while ``full`` returns True nothing more is applied (``release`` goes on)."""
         self._committed, self._failed, self._full = committed, failed, full
         self._storage.start(self._durable, self._stop)
-        self._timer = self._loop.call_later(self._options.tick_s, self._tick)
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
+
+    def _tick(self) -> None:
+        if self._stopped:
+            return
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
+        self._handle(_TICKED)
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
         """Propose transactions, wherever the leader is; their outcomes come when applied here."""
-        self.proposals.submit(proposals)
+        self._handle(Submitted(proposals))
 
     def link_lost(self, peer: MemberId) -> None:
-        """The connection to ``peer`` has ended, and what was on it may be lost."""
-        self.proposals.link_lost(peer)
+        """Learn that the connection to ``peer`` has ended, and what was on it may be lost."""
+        self._handle(LinkLost(peer))
 
     def receive(self, message: Message) -> None:
         """Take what another member says."""
-        self._step(Received(message))
+        self._handle(Heard(message))
 
-    # The clock.
+    def _durable(self, sequence: int) -> None:
+        self._handle(Durable(sequence))
 
-    def _tick(self) -> None:
-        # Ticks that were missed, because the process stood still, are not made up for: what
-        # arrived meanwhile is to be heard first.
-        if self._stopped:
-            return
-        self._timer = self._loop.call_later(self._options.tick_s, self._tick)
-        self._step(Tick())
-        self.proposals.expire()
-        self.proposals.resume()
-        self.reads.expire()
-        self.reads.resume()
+    def release(self, through: int) -> None:
+        """Forget entries up to ``through``, or fewer: they are durable in the state machine."""
+        self._handle(Stored(through, full=self._full()))
 
-    # Leaving.
+    def installed(self, mark: SnapshotMark) -> None:
+        """Learn that the state machine is durably what ``mark`` says."""
+        self._handle(Installed(mark))
+
+    def snapshot_sent(self, to: MemberId, mark: SnapshotMark | None) -> None:
+        """Learn that sending a snapshot has ended; ``mark`` is None if it failed."""
+        self._handle(SnapshotSent(to, mark))
+
+    def pin(self, to: MemberId, index: int) -> None:
+        """Keep entries behind ``index`` for ``to``, within bounds, until ``unpin``."""
+        self._handle(Pinned(to, index))
+
+    def unpin(self, to: MemberId) -> None:
+        """Keep nothing for ``to`` any more."""
+        self._handle(Unpinned(to))
+
+    # Who waits.
+
+    async def caught_up(self) -> None:
+        """Return when this member's state is at least what was committed when this was called.
+
+        Raises:
+            NoLeaderError: Nobody could tell in time.
+        """
+        readers = self._core.joinable_readers
+        if readers is None:
+            readers = self._loop.create_future()
+            self._readers = 0
+            self._handle(ReadersCame(readers))
+        self._readers += 1
+        # One reader that gives up must not take the others along.
+        await asyncio.shield(readers)
+
+    async def change(self, change: Change) -> None:
+        """Change the membership; return when that is committed.
+
+        Raises:
+            ChangeRefusedError: It did not and will not happen.
+        """
+        ticket = self._loop.create_future()
+        await self._until_settled(ticket, ChangeWanted(ticket, change))
+
+    async def transfer(self, target: MemberId) -> None:
+        """Let ``target`` lead; return when it does.
+
+        Raises:
+            ChangeRefusedError: It did not take over.
+        """
+        ticket = self._loop.create_future()
+        await self._until_settled(ticket, TransferWanted(ticket, target))
 
     async def hand_over(self, reachable: Sequence[MemberId], within_s: float) -> None:
-        """Let another member lead, if this one does: quicker than letting the others notice."""
-        member = self._core.member
-        heirs = {
-            peer: member.peers[peer].match
-            for peer in reachable
-            if peer in member.peers and peer in self._core.log.membership.voters
-        }
-        if self._stopped or member.role is not Role.LEADER or not heirs:
+        """Let another member lead, if this one does, and wait for that for a while."""
+        if self._stopped:
             return
-        self._led_by_other.clear()
-        self._step(TransferLeadership(_TRANSFER_ID, max(heirs, key=lambda peer: heirs[peer])))
-        with contextlib.suppress(TimeoutError):
+        ticket = self._loop.create_future()
+        wanted = HandOverWanted(ticket, tuple(reachable))
+        with contextlib.suppress(TimeoutError, ChangeRefusedError):
             async with asyncio.timeout(within_s):
-                await self._led_by_other.wait()
+                await self._until_settled(ticket, wanted)
 
-    # The core.
+    async def _until_settled(self, ticket: asyncio.Future[None], event: MemberEvent) -> None:
+        self._handle(event)
+        try:
+            await ticket
+        finally:
+            self._handle(Abandoned(ticket))
 
-    def _step(self, event: Event) -> None:
+    def follow(self, told: OnMembership) -> None:
+        """Tell ``told`` which membership is in force, now and whenever that changes."""
+        self._follow = told
+        known = self._core.membership
+        told(known.in_force, known.certain)
+
+    # Effects.
+
+    def _handle(self, event: MemberEvent) -> None:
         self._events.append(event)
-        if self._stepping or self._stopped:
+        if self._handling or self._stopped:
             return
-        self._stepping = True
+        self._handling = True
         try:
             while self._events and not self._stopped:
-                self._carry_out(self._core.step(self._events.popleft()))
-            self.group.look()
+                self._carry_out(self._core.handle(self._events.popleft(), self._loop.time()))
         except Exception as error:  # noqa: BLE001 - Whatever it is, this member must not go on.
             self._stop(error)
         finally:
-            self._stepping = False
-        if self._announcing is None and self._core.unannounced:
-            self._announcing = self._loop.call_later(self._options.announce_s, self._announce)
-        leader = (self._core.member.term, self._core.member.leader)
-        if leader != self._known_leader:
-            self._known_leader = leader
-            if leader[1] not in (NOBODY, self._core.member.id):
-                self._led_by_other.set()
-            self.leader_changes += leader[1] != NOBODY
-            _LOG.info("%s", self._describe_leader(*leader))
-            self.proposals.resume()
-            self.reads.resume()
-            self.group.led_by(leader[1])
+            self._handling = False
 
-    def _announce(self) -> None:
-        self._announcing = None
-        self._step(AnnounceCommit())
+    def _carry_out(self, effects: Sequence[MemberEffect]) -> None:
+        for effect in effects:
+            self._actions[type(effect)](effect)
 
-    def _describe_leader(self, term: int, leader: MemberId) -> str:
-        if leader == self._core.member.id:
-            return f"this member leads in term {term}"
-        if leader == NOBODY:
-            return f"no leader in term {term}"
-        return f"member {self.name_of(leader)} leads in term {term}"
-
-    def _carry_out(self, effects: Effects) -> None:
-        for message in effects.messages_now:
-            if not self._send(message):
-                self._undelivered(message)
-        if effects.write is not None:
-            self._write(effects.write)
-        if effects.messages_after_persist:
-            self._send_when_durable(effects.messages_after_persist)
-        if effects.committed:
-            self._deliverable.extend(effects.committed)
-            self._apply()
-        for read in effects.reads:
-            self.reads.ready(read.id, read.index)
-        for refused in effects.refused:
-            self.proposals.refused(refused.id, refused.reason)
-            self.reads.refused(refused.id)
-            self.group.refused(refused.id, refused.reason)
-        for wanted in effects.snapshots:
-            self._send_snapshot(wanted)
-
-    def _undelivered(self, message: Message) -> None:
-        """What a leader is asked for is asked again later; the core repeats the rest."""
-        if isinstance(message, Forward):
-            self.proposals.undelivered([proposal.id for proposal in message.proposals])
-        elif isinstance(message, AskRead):
-            for number in message.ids:
-                self.reads.refused(number)
-
-    # The disk.
+    def _send(self, effect: Send) -> None:
+        for message in effect.messages:
+            if not self._send_message(message):
+                self._events.append(Undelivered(message))
 
     def _write(self, write: Write) -> None:
-        self._sequence = write.sequence
-        if write.snapshot is not None:
-            self._begin_install(write.snapshot)
-        if self._installing is not None:
-            # The log must not begin behind a state which the disk does not have.
-            self._held_writes.append(write)
-        else:
-            self._write_now(write)
-
-    def _write_now(self, write: Write) -> None:
         records = []
         if write.snapshot is not None:
             records.append(encode_base(write.snapshot))
@@ -298,145 +334,30 @@ class MemberDriver:
         last_index = write.entries[-1].index if write.entries else 0
         self._storage.write(write.sequence, records, last_index)
 
-    def _send_when_durable(self, messages: tuple[Message, ...]) -> None:
-        if self._persisted_sequence >= self._sequence:
-            for message in messages:
-                self._send(message)
+    def _apply(self, effect: Apply) -> None:
+        entries = effect.entries
+        payloads = [_payload(entry) for entry in entries]
+        self._committed(CommittedBatch(entries[0].index, payloads, effect.commands))
+        # Before anything else that has happened meanwhile.
+        self._events.appendleft(_APPLIED_AND_FULL if self._full() else _APPLIED)
+
+    def _after(self, effect: After) -> None:
+        if effect.delay_s:
+            self._loop.call_later(effect.delay_s, self._handle, effect.event)
         else:
-            self._after.append((self._sequence, messages))
+            self._loop.call_soon(self._handle, effect.event)
 
-    def _durable(self, sequence: int) -> None:
-        if self._stopped:
-            return
-        self._persisted_sequence = sequence
-        messages: list[Message] = []
-        while self._after and self._after[0][0] <= sequence:
-            messages += self._after.popleft()[1]
-        for message in without_outdated(messages):
-            self._send(message)
-        self._step(Persisted(sequence))
+    def _leader_changed(self, effect: LeaderChanged) -> None:
+        term, leader = effect.leadership.term, effect.leadership.leader
+        if leader == self._identity:
+            _LOG.info("this member leads in term %d", term)
+        elif leader == NOBODY:
+            _LOG.info("no leader in term %d", term)
+        else:
+            _LOG.info("member %s leads in term %d", self.name_of(leader), term)
 
-    # Snapshots.
-
-    def _begin_install(self, mark: SnapshotMark) -> None:
-        self._deliverable.clear()
-        self.proposals.skipped()
-        running, self._installing = self._installing, mark
-        if running is None:
-            self._install(mark)
-
-    @property
-    def installing(self) -> bool:
-        """Whether a snapshot is being put in the place of the state machine."""
-        return self._installing is not None
-
-    def installed(self, mark: SnapshotMark) -> None:
-        """The state machine is durably what ``mark`` says."""
-        if self._installing != mark:
-            # A later one has come meanwhile.
-            if self._installing is not None:
-                self._install(self._installing)
-            return
-        self._installing = None
-        self._applied_index, self._applied_term = mark.index, mark.term
-        self._applied_sizes.clear()
-        self._applied_bytes = 0
-        writes, self._held_writes = self._held_writes, []
-        for write in writes:
-            self._write_now(write)
-        self.reads.applied(mark.index)
-        self.resume_applying()
-
-    def snapshot_sent(self, to: MemberId, mark: SnapshotMark | None) -> None:
-        """Sending a snapshot has ended; ``mark`` is None if it failed."""
-        self._step(SnapshotSent(to, mark))
-
-    def pin(self, to: MemberId, index: int) -> None:
-        """Keep entries behind ``index`` for ``to``, within bounds, until ``unpin``."""
-        self._pins[to] = index
-
-    def unpin(self, to: MemberId) -> None:
-        """They are not needed any more."""
-        self._pins.pop(to, None)
-
-    def mark_at(self, index: int) -> SnapshotMark | None:
-        """Return the mark of a snapshot at ``index``; None if the log has forgotten it."""
-        log = self._core.log
-        return self._core.mark_at(index) if log.start <= index <= log.applied else None
-
-    # The state machine.
-
-    def _apply(self) -> None:
-        """Apply what is committed, so much that others have their turn."""
-        if not self._deliverable or self._full() or self._stopped or self._installing:
-            return
-        count = min(len(self._deliverable), self._options.apply_entries)
-        entries = [self._deliverable.popleft() for _ in range(count)]
-        self._committed(
-            CommittedBatch(
-                entries[0].index,
-                [_command(entry) for entry in entries],
-                [self._own(entry) for entry in entries],
-            )
-        )
-        self._applied_index = entries[-1].index
-        size = sum(len(entry.payload) for entry in entries)
-        self._applied_sizes.append((self._applied_index, size))
-        self._applied_bytes += size
-        self._step(Applied(self._applied_index))
-        self.reads.applied(self._applied_index)
-        if self._deliverable:
-            self._schedule_apply()
-
-    def _own(self, entry: Entry) -> Proposal | None:
-        if entry.term != self._applied_term:
-            self._applied_term = entry.term
-            self.proposals.term_began(entry.term)
-        return self.proposals.committed(entry.proposal) if entry.proposal else None
-
-    def _schedule_apply(self) -> None:
-        if not self._apply_scheduled:
-            self._apply_scheduled = True
-            self._loop.call_soon(self._apply_more)
-
-    def _apply_more(self) -> None:
-        self._apply_scheduled = False
-        try:
-            self._apply()
-        except Exception as error:  # noqa: BLE001 - As in ``_step``.
-            self._stop(error)
-
-    def resume_applying(self) -> None:
-        """There is room again."""
-        if self._deliverable:
-            self._schedule_apply()
-
-    def release(self, through: int) -> None:
-        """Everything up to ``through`` is durable in the state machine: forget what is too much."""
-        log = self._core.log
-        kept = self._options.kept_entries
-        target = min(through, max(log.applied - kept, self._beyond_kept_bytes()))
-        if self._pins:
-            target = min(target, max(min(self._pins.values()), log.applied - 10 * kept))
-        # Rarely: each time costs a write.
-        if self._stopped or self._installing or target < log.start + max(kept // 8, 1):
-            return
-        while self._applied_sizes and self._applied_sizes[0][0] <= target:
-            self._applied_bytes -= self._applied_sizes.popleft()[1]
-        mark = self._core.mark_at(target)
-        member = self._core.member
-        self._storage.compact(mark, HardState(member.term, member.vote))
-        self._step(Compacted(target))
-
-    def _beyond_kept_bytes(self) -> int:
-        """Return the last index before the newest ``kept_bytes`` of applied entries."""
-        size, last_index = self._applied_bytes, 0
-        for index, added in self._applied_sizes:
-            if size <= self._options.kept_bytes:
-                break
-            size -= added
-            last_index = index
-        return last_index
+    def _membership_changed(self, effect: MembershipChanged) -> None:
+        self._follow(effect.membership.in_force, effect.membership.certain)
 
     # The end.
 
@@ -450,9 +371,7 @@ class MemberDriver:
 
     def fail_waiting(self, error: Exception) -> None:
         """Tell everybody who waits that nothing will come."""
-        self.proposals.fail(error)
-        self.reads.fail(error)
-        self.group.fail(error)
+        self._carry_out(self._core.handle(Ended(error), self._loop.time()))
 
     async def close(self) -> None:
         """Stop taking part; what is acknowledged is on disk."""
@@ -462,6 +381,21 @@ class MemberDriver:
         await self._storage.close()
 
 
-def _command(entry: Entry) -> bytes:
+def _payload(entry: Entry) -> bytes:
     """Return what the state machine gets: nothing, if the entry is the protocol's own."""
     return entry.payload if entry.kind is EntryKind.COMMAND else b""
+
+
+def _settle(waiter: asyncio.Future[Any], error: Exception | None) -> None:
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)
+        # Those who waited may all have given up.
+        waiter.exception()
+
+
+def _nobody_follows(in_force: Membership, certain: Membership) -> None:
+    """Nobody has asked yet."""

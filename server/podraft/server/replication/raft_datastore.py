@@ -18,10 +18,10 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, Final
 
-from podraft.server.raft.core import Status
 from podraft.server.raft.effects import SendSnapshot
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.member import Role
+from podraft.server.raft.status import Status
 from podraft.server.replication.comparison import Comparison, StateDivergedError
 from podraft.server.replication.driver import DriverParts, MemberDriver
 from podraft.server.replication.faults import (
@@ -185,7 +185,7 @@ class RaftDatastore:
             await store._state.close()
             raise
         store._driver.start(store._committed, store._fail, lambda: store._state.full)
-        store._driver.group.start(store.group.follow)
+        store._driver.follow(store.group.follow)
         return store
 
     @property
@@ -211,9 +211,9 @@ class RaftDatastore:
             name=self._transport.me.name,
             status=status,
             leader_name=self._transport.name_of(status.leader) if status.leader else "",
-            leader_changes=driver.leader_changes,
-            read_rounds=driver.reads.rounds,
-            proposals_failed=driver.proposals.failed,
+            leader_changes=driver.counts.leader_changes,
+            read_rounds=driver.counts.read_rounds,
+            proposals_failed=driver.counts.failed,
             snapshots=self._snapshots.counts,
             peers=tuple(self._peer(probed, status) for probed in self.probing.peers.values()),
             heartbeat_s=options.heartbeat_s,
@@ -221,7 +221,7 @@ class RaftDatastore:
             compared_index=self._comparison.equal_index,
             split=self._comparison.split,
         )
-        return measure_store(self._wal, driver.proposals.waiting, group)
+        return measure_store(self._wal, driver.waiting, group)
 
     def _peer(self, probed: ProbedPeer, status: Status) -> PeerMeasurements:
         member = probed.peer.id
@@ -306,7 +306,7 @@ class RaftDatastore:
             StoreFailedError: The store stopped.
         """
         self._state.check_serving()
-        await self._driver.reads.passed()
+        await self._driver.caught_up()
         self._state.check_serving()
 
     # Reading.
@@ -431,7 +431,6 @@ class RaftDatastore:
 
     def _history_flushed(self) -> None:
         self._driver.release(self._state.stored_index)
-        self._driver.resume_applying()
 
     # Snapshots.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from podraft.server.raft.core import Status
+from podraft.server.raft.status import Status
 from podraft.server.store.latencies import Latencies
 from podraft.server.store.log.wal import Wal
 

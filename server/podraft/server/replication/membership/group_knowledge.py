@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from podraft.server.raft.core import Status
 from podraft.server.raft.entries import MemberId, Membership
 from podraft.server.raft.quorum import majority
+from podraft.server.raft.status import Status
 from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
 from podraft.server.replication.membership.roster import Peer, Roster, decode_roster
 from podraft.server.replication.transport.introductions import removed_words

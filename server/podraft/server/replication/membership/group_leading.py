@@ -16,8 +16,8 @@ from podraft.server.raft.entries import MemberId
 from podraft.server.raft.events import AddLearner, Describe, Promote, Refusal, Remove
 from podraft.server.raft.member import Role
 from podraft.server.raft.quorum import majority
+from podraft.server.replication.core.group_changes import ChangeRefusedError
 from podraft.server.replication.driver import MemberDriver
-from podraft.server.replication.group_changes import ChangeRefusedError
 from podraft.server.replication.membership.group_knowledge import GroupKnowledge
 from podraft.server.replication.membership.roster import Peer, RosterError, record_of
 from podraft.server.replication.transport.member_transport import MemberTransport
@@ -97,16 +97,16 @@ class GroupLeading:
         joined = self._known.roster.joined(peer)
         if len(joined.members) > MEMBERS_MAX:
             raise ChangeNotAllowedError(f"a group has at most {MEMBERS_MAX} members")
-        await self._driver.group.change(AddLearner(peer.id, joined.encode()))
+        await self._driver.change(AddLearner(peer.id, joined.encode()))
 
     async def _describe(self, peer: Peer) -> None:
         if self._known.roster.get(peer.id) != peer:
-            await self._driver.group.change(Describe(self._known.roster.described(peer).encode()))
+            await self._driver.change(Describe(self._known.roster.described(peer).encode()))
 
     async def _promote(self, member: MemberId) -> None:
         self._check_member(member)
         if member not in self._known.membership.voters:
-            await self._driver.group.change(Promote(member))
+            await self._driver.change(Promote(member))
 
     async def _remove(self, member: MemberId, *, force: bool) -> None:
         if member in self._known.roster.removed:
@@ -119,7 +119,7 @@ class GroupLeading:
         if not force and member in voters:
             self._check_majority_after(member)
         without = self._known.roster.without(member)
-        await self._driver.group.change(Remove(member, without.encode()))
+        await self._driver.change(Remove(member, without.encode()))
 
     def _check_majority_after(self, leaving: MemberId) -> None:
         """Refuse what would leave a group that can do nothing."""
@@ -148,7 +148,7 @@ class GroupLeading:
         if heir not in self._transport.connected:
             raise ChangeNotAllowedError(f"member {name} cannot be reached")
         try:
-            await self._driver.group.transfer(heir)
+            await self._driver.transfer(heir)
         except ChangeRefusedError as error:
             if error.reason in (Refusal.TRANSFER_FAILED, Refusal.NOT_APPLICABLE):
                 raise ChangeNotAllowedError(f"member {name} did not take over in time") from None

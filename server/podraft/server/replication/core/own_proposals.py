@@ -13,23 +13,30 @@ bounds what waits (``waiting``, ``waiting_bytes``).
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from podraft.server.raft import events as raft
 from podraft.server.raft.entries import NOBODY, MemberId
 from podraft.server.raft.events import Refusal
-from podraft.server.raft.member import Member, Role
+from podraft.server.raft.status import Leadership
+from podraft.server.replication.core.effects import After, Emit, Gather, Unanswered
+from podraft.server.replication.core.events import Command, PatienceLost, ProposalsGathered
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import StoreOverloadedError
-from podraft.server.store.log.gathering import Gathering
-from podraft.server.store.log.seam import Proposal
-from podraft.server.store.options import StoreOptions
+
+_GATHER = Gather(ProposalsGathered())
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBounds:
+    """What one batch holds at most; a larger single proposal is a batch of its own."""
+
+    entries: int
+    bytes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +46,7 @@ class _Batch:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    proposal: Proposal
+    command: Command
     deadline: float
     batch: _Batch | None = None
     # Where it was offered: the term, who led in it, whether that was this member.
@@ -51,33 +58,35 @@ class _Waiting:
 
 
 class OwnProposals:
-    """Lives on the loop.  ``offer`` gives a batch to the core."""
+    """``offer`` gives a batch to the consensus; ``ids`` are nobody else's."""
 
     def __init__(
         self,
-        member: Member,
+        identity: MemberId,
+        ids: Iterator[int],
         options: MemberOptions,
-        store_options: StoreOptions,
+        bounds: BatchBounds,
         *,
+        emit: Emit,
         offer: Callable[[tuple[raft.Proposal, ...]], None],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._member = member
+        self._identity = identity
+        self._ids = ids
         self._options = options
-        self._batch_entries = store_options.batch_transactions
-        self._batch_bytes = store_options.batch_bytes
+        self._bounds = bounds
+        self._emit = emit
         self._offer = offer
-        # No other process's proposals, nor those of this member's earlier life, have such ids.
-        start = int.from_bytes(os.urandom(8), "little") << 64
-        self._ids = itertools.count(start + 1)
+        self._second = After(options.second_batch_s, PatienceLost())
+        self._leadership = Leadership(0, NOBODY)
         self._queue: deque[_Waiting] = deque()
         self._under_way: dict[int, _Waiting] = {}
         self._batches = 0
-        self._gathering = Gathering(store_options, lambda: len(self._queue), self._flush)
+        # Whether the next batch gathers now.
+        self._gathering = False
         # Whether nobody takes a batch before time has passed.
         self.held = False
-        # Ends the time for which a batch waits for the one before it.
-        self._patience: asyncio.TimerHandle | None = None
+        # Whether a batch waits, for some time, for the one before it; whether that time is over.
+        self._patient = False
         self._impatient = False
         self.waiting_bytes = 0
         # How many got an error in place of an outcome.
@@ -88,13 +97,23 @@ class OwnProposals:
         """How many wait for their outcome."""
         return len(self._queue) + len(self._under_way)
 
-    def submit(self, proposals: Iterable[Proposal]) -> None:
-        """Propose these, with whatever else comes in this turn of the loop."""
-        deadline = self._loop.time() + self._options.answer_s
-        for proposal in proposals:
-            self._queue.append(_Waiting(proposal, deadline))
-            self.waiting_bytes += len(proposal.payload)
+    @property
+    def queued(self) -> int:
+        """How many would be in the next batch."""
+        return len(self._queue)
+
+    def submit(self, commands: Iterable[Command], now: float) -> None:
+        """Propose these, with whatever else gathers."""
+        deadline = now + self._options.answer_s
+        for command in commands:
+            self._queue.append(_Waiting(command, deadline))
+            self.waiting_bytes += len(command.payload)
         self._schedule()
+
+    def led(self, leadership: Leadership) -> None:
+        """Learn who leads."""
+        self._leadership = leadership
+        self.resume()
 
     def resume(self) -> None:
         """Offer what was refused again: time has passed, or there is another leader."""
@@ -106,12 +125,16 @@ class OwnProposals:
         if not self._queue or self._batches >= options.batches_in_flight:
             return
         if self._open:
-            self._gathering.begin()
-        elif self._batches and self._patience is None:
-            self._patience = self._loop.call_later(options.second_batch_s, self._lose_patience)
+            if not self._gathering:
+                self._gathering = True
+                self._emit(_GATHER)
+        elif self._batches and not self._patient:
+            self._patient = True
+            self._emit(self._second)
 
-    def _lose_patience(self) -> None:
-        self._patience, self._impatient = None, True
+    def lose_patience(self) -> None:
+        """Let the next batch wait no longer for the one before it."""
+        self._patient, self._impatient = False, True
         self._schedule()
 
     @property
@@ -121,35 +144,37 @@ class OwnProposals:
         While one is under way the next one grows, unless the group is slow or there is much.
         """
         options = self._options
-        if self.held or self._member.leader == NOBODY:
+        if self.held or self._leadership.leader == NOBODY:
             return False
         return not self._batches or (
             self._batches < options.batches_in_flight
             and (self._impatient or len(self._queue) >= options.second_batch_entries)
         )
 
-    def _flush(self) -> None:
+    def gathered(self) -> None:
+        """Offer what has gathered, in as many batches as it takes."""
+        self._gathering = False
         while self._queue and self._open:
             self._offer_batch()
         self._schedule()
 
     def _offer_batch(self) -> None:
-        member = self._member
+        term, leader = self._leadership.term, self._leadership.leader
         self._impatient = False
         batch = _Batch(0)
         offered: list[raft.Proposal] = []
         size = 0
-        while self._queue and len(offered) < self._batch_entries:
-            size += len(self._queue[0].proposal.payload)
-            if offered and size > self._batch_bytes:
+        while self._queue and len(offered) < self._bounds.entries:
+            size += len(self._queue[0].command.payload)
+            if offered and size > self._bounds.bytes:
                 break
             waiting = self._queue.popleft()
             waiting.batch = batch
-            waiting.term, waiting.leader = member.term, member.leader
-            waiting.local = member.role is Role.LEADER
+            waiting.term, waiting.leader = term, leader
+            waiting.local = leader == self._identity
             number = next(self._ids)
             self._under_way[number] = waiting
-            offered.append(raft.Proposal(number, waiting.proposal.payload))
+            offered.append(raft.Proposal(number, waiting.command.payload))
         batch.left = len(offered)
         self._batches += 1
         self._offer(tuple(offered))
@@ -166,13 +191,13 @@ class OwnProposals:
 
     # What becomes of them.
 
-    def committed(self, number: int) -> Proposal | None:
-        """Return the proposal that was committed as ``number``, if it is this member's."""
+    def committed(self, number: int) -> Command | None:
+        """Return the command that was committed as ``number``, if it is this member's."""
         waiting = self._take(number)
         if waiting is None:
             return None
-        self.waiting_bytes -= len(waiting.proposal.payload)
-        return waiting.proposal
+        self.waiting_bytes -= len(waiting.command.payload)
+        return waiting.command
 
     def refused(self, number: int, reason: Refusal) -> None:
         """It was not and will not be appended anywhere."""
@@ -209,7 +234,7 @@ class OwnProposals:
             waiting = self._take(number)
             if waiting is None:
                 continue
-            if waiting.local or waiting.proposal.transaction.request:
+            if waiting.local or waiting.command.transaction.request:
                 # It was in this member's own log only, as an entry of that term, or finds its
                 # own effect if it has had one.
                 waiting.perhaps_done |= not waiting.local
@@ -224,9 +249,8 @@ class OwnProposals:
         """Entries were skipped by a snapshot: what was among them is unknown."""
         self._fail_under_way("a snapshot replaced the log; the outcome is unknown")
 
-    def expire(self) -> None:
+    def expire(self, now: float) -> None:
         """Give up what has waited too long."""
-        now = self._loop.time()
         while self._queue and self._queue[0].deadline <= now:
             late_one = self._queue.popleft()
             error: Exception
@@ -252,8 +276,6 @@ class OwnProposals:
 
     def fail(self, error: Exception) -> None:
         """The member stops: nobody will learn anything."""
-        if self._patience is not None:
-            self._patience.cancel()
         while self._queue:
             self._fail(self._queue.popleft(), error)
         self._fail_under_way(str(error))
@@ -265,8 +287,6 @@ class OwnProposals:
                 self._fail(waiting, OutcomeUnknownError(why))
 
     def _fail(self, waiting: _Waiting, error: Exception) -> None:
-        self.waiting_bytes -= len(waiting.proposal.payload)
+        self.waiting_bytes -= len(waiting.command.payload)
         self.failed += 1
-        outcome = waiting.proposal.outcome
-        if not outcome.done():
-            outcome.set_exception(error)
+        self._emit(Unanswered(waiting.command, error))

@@ -1,0 +1,146 @@
+"""Changes of the group that this member was asked for, and how they end.
+
+Owns: one change or transfer at a time, from its proposal to its end; the choice of an heir;
+noticing that another membership is in force or certain.
+
+Invariant: a change is reported as done only when it is committed, as not done only when its entry
+can never be; anything else is for the caller's patience to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from podraft.server.raft.core import Event, RaftCore
+from podraft.server.raft.entries import NOBODY, MemberId
+from podraft.server.raft.events import Change, ChangeProposed, Refusal, TransferLeadership
+from podraft.server.raft.status import Fate, Status
+from podraft.server.replication.core.effects import Emit, MembershipChanged, Settled
+
+
+class ChangeRefusedError(Exception):
+    """A change or transfer did not and will not happen."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def choose_heir(
+    status: Status, voters: Iterable[MemberId], reachable: Iterable[MemberId]
+) -> MemberId:
+    """Return who of ``reachable`` is best to lead next, NOBODY if nobody is.
+
+    That is the voter that lacks least: it has to wait for nothing.
+    """
+    voting = set(voters)
+    heirs = [peer for peer in reachable if peer in voting and peer != status.id]
+    return max(heirs, key=lambda peer: status.matches.get(peer, 0), default=NOBODY)
+
+
+class GroupChanges:
+    """``step`` gives an event to ``consensus``; ``ids`` are nobody else's."""
+
+    def __init__(
+        self,
+        identity: MemberId,
+        consensus: RaftCore,
+        ids: Iterator[int],
+        *,
+        emit: Emit,
+        step: Callable[[Event], None],
+    ) -> None:
+        self._identity = identity
+        self._consensus = consensus
+        self._ids = ids
+        self._emit = emit
+        self._step = step
+        self._tickets: dict[int, object] = {}
+        # A change in this member's log: its number, its index, its term.
+        self._appended: tuple[int, int, int] | None = None
+        # A transfer: its number, and who is to lead.
+        self._transfer: tuple[int, MemberId] | None = None
+        self._membership = consensus.membership
+
+    def change(self, ticket: object, change: Change) -> None:
+        """Change the membership."""
+        number = self._expect(ticket)
+        before = self._consensus.membership
+        self._step(ChangeProposed(number, change))
+        membership = self._consensus.membership
+        if number in self._tickets and membership.in_force is not before.in_force:
+            self._appended = (number, membership.index, self._consensus.leadership.term)
+            self._settle_appended()
+
+    def transfer(self, ticket: object, target: MemberId) -> None:
+        """Let ``target`` lead."""
+        number = self._expect(ticket)
+        self._transfer = (number, target)
+        self._step(TransferLeadership(number, target))
+
+    def hand_over(self, ticket: object, reachable: Iterable[MemberId]) -> None:
+        """Let the best of ``reachable`` lead: quicker than letting the others notice."""
+        voters = self._consensus.membership.in_force.voters
+        if self._consensus.leadership.leader != self._identity:
+            self._emit(Settled(ticket, ChangeRefusedError(Refusal.NOT_LEADER)))
+            return
+        heir = choose_heir(self._consensus.status, voters, reachable)
+        if heir == NOBODY:
+            self._emit(Settled(ticket, ChangeRefusedError(Refusal.NOT_APPLICABLE)))
+            return
+        self.transfer(ticket, heir)
+
+    def abandon(self, ticket: object) -> None:
+        """Forget who waits with ``ticket``; what was asked for may happen all the same."""
+        for number in [number for number, held in self._tickets.items() if held is ticket]:
+            del self._tickets[number]
+
+    def _expect(self, ticket: object) -> int:
+        number = next(self._ids)
+        self._tickets[number] = ticket
+        return number
+
+    def _settle(self, number: int, refusal: Refusal | None) -> None:
+        ticket = self._tickets.pop(number, None)
+        if ticket is not None:
+            error = ChangeRefusedError(refusal) if refusal is not None else None
+            self._emit(Settled(ticket, error))
+
+    # What becomes of them.
+
+    def refused(self, number: int, reason: Refusal) -> None:
+        """Something that was asked for will not happen; perhaps it was one of these."""
+        self._settle(number, reason)
+
+    def led_by(self, leader: MemberId) -> None:
+        """There is another leader, or none."""
+        if self._transfer is None or leader in (NOBODY, self._identity):
+            return
+        (number, target), self._transfer = self._transfer, None
+        self._settle(number, None if leader == target else Refusal.TRANSFER_FAILED)
+
+    def look(self) -> None:
+        """Notice what a step has changed."""
+        membership = self._consensus.membership
+        if membership is self._membership:
+            return
+        self._membership = membership
+        self._settle_appended()
+        self._emit(MembershipChanged(membership))
+
+    def _settle_appended(self) -> None:
+        if self._appended is None:
+            return
+        number, index, term = self._appended
+        fate = self._consensus.fate(index, term)
+        if fate is Fate.OPEN:
+            return
+        self._appended = None
+        self._settle(number, None if fate is Fate.COMMITTED else Refusal.DEPOSED)
+
+    def fail(self, error: Exception) -> None:
+        """The member stops: nobody will learn anything."""
+        tickets = list(self._tickets.values())
+        self._tickets.clear()
+        for ticket in tickets:
+            self._emit(Settled(ticket, error))

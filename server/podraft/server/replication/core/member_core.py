@@ -1,0 +1,362 @@
+"""One member of a group, as a function of events: consensus and everything around it.
+
+Owns: the composition of the parts, the way of each event to them, and the order of effects:
+
+    event -> consensus -> messages that claim nothing leave at once
+                       -> write: when it is durable, the messages that depend on it leave, then
+                          the consensus is told
+                       -> committed entries are applied, a portion in each turn
+
+Invariants: ``handle`` is deterministic given the random source and the time that it is told.  After
+an exception the member is done: it must not diverge.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from podraft.server.raft.core import STANDARD_PARTS, Event, Parts, RaftCore, Received, Restored
+from podraft.server.raft.effects import Effects
+from podraft.server.raft.entries import NOBODY, Entry, MemberId, SnapshotMark
+from podraft.server.raft.events import (
+    AnnounceCommit,
+    Applied,
+    Compacted,
+    Persisted,
+    Proposal,
+    Proposed,
+    ReadsRequested,
+    SnapshotSent,
+    Tick,
+)
+from podraft.server.raft.messages import AskRead, Forward
+from podraft.server.raft.options import RandomSource
+from podraft.server.raft.status import KnownMembership, Status
+from podraft.server.replication.core.applying import Applying
+from podraft.server.replication.core.compaction import Compaction
+from podraft.server.replication.core.effects import (
+    After,
+    CompactLog,
+    LeaderChanged,
+    MemberEffect,
+    Send,
+)
+from podraft.server.replication.core.events import (
+    Abandoned,
+    AnnounceDue,
+    ApplyMore,
+    ChangeWanted,
+    Command,
+    Durable,
+    Ended,
+    HandOverWanted,
+    Heard,
+    Installed,
+    LinkLost,
+    MemberEvent,
+    PatienceLost,
+    Pinned,
+    PortionApplied,
+    ProposalsGathered,
+    ReadersCame,
+    ReadersGathered,
+    Stored,
+    Submitted,
+    Ticked,
+    TransferWanted,
+    Undelivered,
+    Unpinned,
+)
+from podraft.server.replication.core.group_changes import GroupChanges
+from podraft.server.replication.core.own_proposals import BatchBounds, OwnProposals
+from podraft.server.replication.core.persisting import Persisting
+from podraft.server.replication.core.read_barriers import ReadBarriers
+from podraft.server.replication.member_options import MemberOptions
+
+_TICK, _ANNOUNCE = Tick(), AnnounceCommit()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberParts:
+    """What a member's core is composed of."""
+
+    consensus: type[RaftCore] = RaftCore
+    consensus_parts: Parts = STANDARD_PARTS
+    persisting: type[Persisting] = Persisting
+    applying: type[Applying] = Applying
+    compaction: type[Compaction] = Compaction
+    proposals: type[OwnProposals] = OwnProposals
+    reads: type[ReadBarriers] = ReadBarriers
+
+
+STANDARD_MEMBER_PARTS = MemberParts()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCounts:
+    """What is counted in a member.
+
+    ``leader_changes``: in how many terms it has seen a leader.  ``read_rounds``: how many questions
+    were put to one.  ``failed``: how many commands got an error in place of an outcome.
+    """
+
+    leader_changes: int
+    read_rounds: int
+    failed: int
+
+
+class MemberCore:
+    """One member's decisions; no loop, clock, socket, disk or randomness of its own."""
+
+    def __init__(
+        self,
+        identity: MemberId,
+        restored: Restored,
+        options: MemberOptions,
+        bounds: BatchBounds,
+        random: RandomSource,
+        first_id: int,
+        parts: MemberParts = STANDARD_MEMBER_PARTS,
+    ) -> None:
+        self._identity = identity
+        self._now = 0.0
+        self._effects: list[MemberEffect] = []
+        self._steps: deque[Event] = deque()
+        self._stepping = False
+        self._announce = After(options.announce_s, AnnounceDue())
+        self._announcing = False
+        emit = self._effects.append
+        self._consensus = consensus = parts.consensus(
+            identity, restored, options.raft, random, parts.consensus_parts
+        )
+        self._leadership = consensus.leadership
+        applied = max(restored.mark.index, restored.applied)
+        # No other process's proposals, nor those of this member's earlier life, have such ids.
+        ids = itertools.count(first_id)
+        self._proposals = parts.proposals(
+            identity, ids, options, bounds, emit=emit, offer=self._offer
+        )
+        self._reads = parts.reads(ids, options, applied, emit=emit, ask=self._ask)
+        self._changes = GroupChanges(identity, consensus, ids, emit=emit, step=self._step)
+        self._persisting = parts.persisting(restored.hard_state, emit=emit)
+        self._applying = parts.applying(applied, options.apply_entries, emit=emit, own=self._own)
+        self._applied_term = 0
+        self._compaction = parts.compaction(restored.mark.index, options)
+        self._applied = applied
+        self._leader_changes = 0
+        self._handlers = self._all_handlers()
+
+    def _all_handlers(self) -> dict[type, Callable[[Any], None]]:
+        proposals, reads, changes = self._proposals, self._reads, self._changes
+        # By exact type: quicker than a chain of instance tests.
+        return {
+            Ticked: self._ticked,
+            AnnounceDue: self._announce_due,
+            Heard: lambda event: self._step(Received(event.message)),
+            Undelivered: self._undelivered,
+            LinkLost: lambda event: proposals.link_lost(event.peer),
+            Submitted: lambda event: proposals.submit(event.commands, self._now),
+            ProposalsGathered: lambda _: proposals.gathered(),
+            PatienceLost: lambda _: proposals.lose_patience(),
+            ReadersCame: lambda event: reads.came(event.readers, self._now),
+            ReadersGathered: lambda _: reads.gathered(self._now),
+            Durable: self._durable,
+            PortionApplied: self._portion_applied,
+            ApplyMore: lambda _: self._applying.go_on(),
+            Stored: self._stored,
+            Installed: self._installed,
+            SnapshotSent: self._step,
+            Pinned: lambda event: self._compaction.pin(event.member, event.index),
+            Unpinned: lambda event: self._compaction.unpin(event.member),
+            ChangeWanted: lambda event: changes.change(event.ticket, event.change),
+            TransferWanted: lambda event: changes.transfer(event.ticket, event.target),
+            HandOverWanted: lambda event: changes.hand_over(event.ticket, event.reachable),
+            Abandoned: lambda event: changes.abandon(event.ticket),
+            Ended: self._ended,
+        }
+
+    def handle(self, event: MemberEvent, now: float) -> list[MemberEffect]:
+        """Take one event, at ``now`` (seconds of a steady clock); return what the shell owes.
+
+        Raises:
+            InvariantViolatedError: The member must stop.
+        """
+        self._now = now
+        effects = self._effects
+        try:
+            self._handlers[type(event)](event)
+            return effects.copy()
+        finally:
+            effects.clear()
+
+    # What the shell may ask.
+
+    @property
+    def status(self) -> Status:
+        """How this member sees the group."""
+        return self._consensus.status
+
+    @property
+    def membership(self) -> KnownMembership:
+        """Who replicates the log."""
+        return self._consensus.membership
+
+    @property
+    def installing(self) -> bool:
+        """Whether a snapshot is being put in the place of the state machine."""
+        return self._persisting.installing is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their outcome."""
+        return self._proposals.waiting
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How large they are."""
+        return self._proposals.waiting_bytes
+
+    @property
+    def queued(self) -> int:
+        """How many of them would be in the next batch."""
+        return self._proposals.queued
+
+    @property
+    def joinable_readers(self) -> Any:
+        """Readers whom another one may join, since nobody was asked for them yet; or None."""
+        return self._reads.joinable
+
+    @property
+    def counts(self) -> MemberCounts:
+        """What has happened so often since the member started."""
+        return MemberCounts(self._leader_changes, self._reads.rounds, self._proposals.failed)
+
+    def mark_at(self, index: int) -> SnapshotMark | None:
+        """Return the mark of a snapshot at ``index``; None if the log has forgotten it."""
+        if not self._compaction.start <= index <= self._applied:
+            return None
+        return self._consensus.mark_at(index)
+
+    # Time.
+
+    def _ticked(self, _: Ticked) -> None:
+        self._step(_TICK)
+        self._proposals.expire(self._now)
+        self._proposals.resume()
+        self._reads.expire(self._now)
+        self._reads.resume(self._now)
+
+    def _announce_due(self, _: AnnounceDue) -> None:
+        self._announcing = False
+        self._step(_ANNOUNCE)
+
+    # Consensus.
+
+    def _step(self, event: Event) -> None:
+        self._steps.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        while self._steps:
+            self._carry_out(self._consensus.step(self._steps.popleft()))
+        self._stepping = False
+        self._changes.look()
+        if not self._announcing and self._consensus.unannounced:
+            self._announcing = True
+            self._effects.append(self._announce)
+        if self._consensus.leadership is not self._leadership:
+            self._led()
+
+    def _led(self) -> None:
+        leadership = self._leadership = self._consensus.leadership
+        self._leader_changes += leadership.leader != NOBODY
+        self._effects.append(LeaderChanged(leadership))
+        self._proposals.led(leadership)
+        self._reads.led(leadership, self._now)
+        self._changes.led_by(leadership.leader)
+
+    def _carry_out(self, effects: Effects) -> None:
+        if effects.messages_now:
+            self._effects.append(Send(effects.messages_now))
+        if effects.write is not None:
+            if effects.write.snapshot is not None:
+                self._replace_by(effects.write.snapshot)
+            self._persisting.write(effects.write)
+        if effects.messages_after_persist:
+            self._persisting.send_after(effects.messages_after_persist)
+        if effects.committed:
+            self._applying.committed(effects.committed)
+        for read in effects.reads:
+            self._reads.ready(read.id, read.index)
+        for refused in effects.refused:
+            self._proposals.refused(refused.id, refused.reason)
+            self._reads.refused(refused.id)
+            self._changes.refused(refused.id, refused.reason)
+        self._effects.extend(effects.snapshots)
+
+    def _undelivered(self, event: Undelivered) -> None:
+        """What a leader is asked for is asked again later; consensus repeats the rest."""
+        message = event.message
+        if isinstance(message, Forward):
+            self._proposals.undelivered([proposal.id for proposal in message.proposals])
+        elif isinstance(message, AskRead):
+            for number in message.ids:
+                self._reads.refused(number)
+
+    def _offer(self, proposals: tuple[Proposal, ...]) -> None:
+        self._step(Proposed(proposals))
+
+    def _ask(self, number: int) -> None:
+        self._step(ReadsRequested((number,)))
+
+    # The disk and the state machine.
+
+    def _durable(self, event: Durable) -> None:
+        self._persisting.durable(event.sequence)
+        self._step(Persisted(event.sequence))
+
+    def _own(self, entry: Entry) -> Command | None:
+        if entry.term != self._applied_term:
+            self._applied_term = entry.term
+            self._proposals.term_began(entry.term)
+        return self._proposals.committed(entry.proposal) if entry.proposal else None
+
+    def _portion_applied(self, event: PortionApplied) -> None:
+        index, size = self._applying.portion_applied(full=event.full)
+        self._applied = index
+        self._compaction.applied(index, size)
+        self._step(Applied(index))
+        self._reads.applied(index)
+
+    def _replace_by(self, mark: SnapshotMark) -> None:
+        self._applying.replace()
+        self._proposals.skipped()
+        self._compaction.restart(mark.index)
+
+    def _installed(self, event: Installed) -> None:
+        mark = event.mark
+        if self._persisting.installed(mark):
+            self._applied, self._applied_term = mark.index, mark.term
+            self._applying.replaced(mark.index)
+            self._reads.applied(mark.index)
+
+    def _stored(self, event: Stored) -> None:
+        self._applying.has_room(full=event.full)
+        if self.installing:
+            return
+        start = self._compaction.advance(event.through, self._applied)
+        if start is not None:
+            mark = self._consensus.mark_at(start)
+            self._effects.append(CompactLog(mark, self._persisting.hard_state))
+            self._step(Compacted(start))
+
+    # The end.
+
+    def _ended(self, event: Ended) -> None:
+        self._proposals.fail(event.error)
+        self._reads.fail(event.error)
+        self._changes.fail(event.error)
