@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind
+from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import well_known
@@ -44,7 +44,8 @@ class RefusedError(Exception):
 class World:
     """Objects and a clock; also the planners' snapshot."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownKinds = BUILT_IN) -> None:
+        self.known = known
         self.now = START
         self.revision = 0
         self.objects: dict[Key, Any] = {}
@@ -244,7 +245,7 @@ def _values(index: str, obj: Any) -> Iterator[str]:
             yield metadata.namespace
         case "owner":
             assert index == BY_OWNER
-            yield from (owner.text for owner in named_keys(BUILT_IN.of(obj), metadata))
+            yield from (owner.text for owner in named_keys(BUILT_IN.of(obj), metadata, BUILT_IN))
         case "orphan":
             assert index == BY_ORPHAN_NAMESPACE
             if objects.controller_of(metadata) is None:

@@ -103,12 +103,13 @@ async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
 
         running.append(scheduling.run(config))
     if argument_values.CONTROLLERS in given.components:
+        from podraft.api import kinds
         from podraft.server.controllers import app as controllers
 
         options = controllers.ControllerOptions(
             pod_cidr=given.pod_cidr, node_prefix=given.node_cidr_mask
         )
-        running.append(controllers.run(config, options))
+        running.append(controllers.run(config, kinds.BUILT_IN, options))
     await _until_stopped(running, stop)
 
 

@@ -22,6 +22,7 @@ from integration.agent.agent_world import (
 )
 from podraft.agent.node.join import IdentityStore, JoinError
 from podraft.agent.volumes.mounts import mounted_below
+from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.controllers import app as controllers
@@ -177,7 +178,8 @@ async def cleans_up(it: World) -> None:
 async def _controllers(it: World) -> AsyncIterator[None]:
     """Run the real controllers, with little patience."""
     options = ControllerOptions(node_grace_s=4.0)  # An agent renews its lease every 3 s.
-    task = asyncio.create_task(controllers.run(it.api.config("controllers"), options))
+    config = it.api.config("controllers")
+    task = asyncio.create_task(controllers.run(config, kinds.BUILT_IN, options))
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from local_cluster.server_process import ServerProcess
+from podraft.api import kinds
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.core.v1 import namespace_pb2, service_pb2
 from podraft.api.meta.v1 import requests_pb2
@@ -30,7 +31,7 @@ async def cluster(data_dir, *, nodes=3, prefix="sim", options=None, **agents):
     """Give an admin's client, controllers and simulated nodes; what was made is removed."""
     config = load(data_dir / "controllers.conf")
     options = options or ControllerOptions(identity="test")
-    task = asyncio.create_task(run(config, options))
+    task = asyncio.create_task(run(config, kinds.BUILT_IN, options))
     try:
         async with Client(load(data_dir / "admin.conf")) as client:
             simulated = SimulatedNodes(client, count=nodes, prefix=prefix, **agents)

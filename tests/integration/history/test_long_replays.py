@@ -27,7 +27,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
             made = example(kinds.CONFIG_MAP, "a", labels={"number": str(number)})
             put = Put(b"configmaps/default/a", encoding.encode_object(made))
             await store.transact(Transaction((), (put,)))
-        hub = WatchHub(store, DecodedObjects())
+        hub = WatchHub(store, DecodedObjects(), kinds.Registry(kinds.BUILT_IN))
         hub.start()
         wanted = parse(kinds.CONFIG_MAP, "default", "number", "")
         # So little that no try comes to the end.

@@ -54,7 +54,8 @@ def test_what_one_member_did_others_know_when_they_refuse_or_find_nothing_to_do(
 
         def writer(store: RaftDatastore) -> Writer:
             ranges = AddressRanges("10.0.0.0/24", range(30000, 30010))
-            return Writer(store, DecodedObjects(), ranges, Turns(), applied_reads=store)
+            decoded = DecodedObjects()
+            return Writer(store, decoded, kinds.BUILT_IN, ranges, Turns(), applied_reads=store)
 
         leader = writer(cluster.stores[cluster.leader])
         behind = [writer(s) for n, s in cluster.stores.items() if n != cluster.leader]

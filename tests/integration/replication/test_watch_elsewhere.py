@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from podraft.api.kinds import CONFIG_MAP
+from podraft.api.kinds import BUILT_IN, CONFIG_MAP, Registry
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.cache.watches import WatchHub
 from podraft.server.registry.selection import parse
@@ -20,7 +20,7 @@ def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_pa
         await cluster.start_all()
         leader = cluster.stores[cluster.leader]
         follower = next(store for store in cluster.stores.values() if store is not leader)
-        hub = WatchHub(follower, DecodedObjects())
+        hub = WatchHub(follower, DecodedObjects(), Registry(BUILT_IN))
         hub.start()
         behind = 0
         for number in range(1, 11):

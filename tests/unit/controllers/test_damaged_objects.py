@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
-from podraft.api.kinds import DEPLOYMENT, ENDPOINT_SLICE, LEASE, NODE, POD, REPLICA_SET, SERVICE
+from podraft.api.kinds import (
+    BUILT_IN,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    LEASE,
+    NODE,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.client.clock import Clock
@@ -76,7 +85,7 @@ def test_no_damaged_object_stops_a_controller(data):
             obj.status.SetInParent()
         world._put((kind.resource, metadata.namespace, metadata.name), obj)
         strange.append(obj)
-    for controller in controllers(ControllerOptions()):
+    for controller in controllers(ControllerOptions(), BUILT_IN):
         keys = {*controller.initial_keys, *_keys(world, controller, strange)}
         for key in sorted(keys):
             controller.plan(world, key, Now.at(world.now))
@@ -140,7 +149,7 @@ def test_a_heartbeat_from_the_future_makes_no_node_live_for_ever():
         changed.status.conditions[0].last_heartbeat_time.seconds = 2**40
 
     world.change(node, boast)
-    [planner] = [one for one in controllers(ControllerOptions()) if one.name == "nodes"]
+    [planner] = [one for one in controllers(ControllerOptions(), BUILT_IN) if one.name == "nodes"]
     clock = Clock(lambda: world.now, lambda: world.now)
     assert not planner.plan(world, ObjectKey("", "n0"), clock.now()).writes
     world.now += 21
@@ -154,7 +163,9 @@ def test_an_event_from_the_future_does_not_stay_for_ever():
     event = example(kinds.EVENT, "tomorrow", "shop")
     event.event_time.seconds = event.series.last_observed_time.seconds = 2**40
     world.create(event)
-    [planner] = [one for one in controllers(ControllerOptions()) if one.name == "expired-events"]
+    [planner] = [
+        one for one in controllers(ControllerOptions(), BUILT_IN) if one.name == "expired-events"
+    ]
     world.now += ControllerOptions().event_ttl_s + 1
     world.commit(planner.plan(world, planner.initial_keys[0], Now.at(world.now)))
     assert not world.list(kinds.EVENT)

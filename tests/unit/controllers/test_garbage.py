@@ -132,7 +132,9 @@ def stray(world, owner, *, namespace="shop", finalizer="", **wrong):
 
 def concerned(world, old, new):
     """Return the owners that the garbage collector looks at when an object changes."""
-    [controller] = [one for one in controllers(ControllerOptions()) if one.name == "garbage"]
+    [controller] = [
+        one for one in controllers(ControllerOptions(), BUILT_IN) if one.name == "garbage"
+    ]
     return list(controller.triggers[BUILT_IN.of(new or old)](world, old, new))
 
 
@@ -143,7 +145,7 @@ def settle(world, *keys):
             key
             for kind in BUILT_IN
             for obj in world.list(kind)
-            for key in owners.named_keys(kind, obj.metadata)
+            for key in owners.named_keys(kind, obj.metadata, BUILT_IN)
         }
         for key in (*keys, *sorted(named)):
             world.commit(garbage.plan(world, key, Now.at(world.now)))

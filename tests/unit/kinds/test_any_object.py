@@ -27,11 +27,13 @@ def test_a_create_is_admitted_or_refused(kind: AnyKind, data: st.DataObject) -> 
     if data.draw(st.booleans()):
         proposed = data.draw(st.composite(damaged)(proposed))
     try:
-        created = rooms.prepare_create(kind, proposed, now=NOW, uid="u", name_suffix="abcde")
+        created = rooms.prepare_create(
+            kind, proposed, now=NOW, uid="u", name_suffix="abcde", known=kinds.BUILT_IN
+        )
     except InvalidObjectError as error:
         assert all(violation.description for violation in error.violations)
         return
-    assert rooms.prepare_update(kind, created, created) == created
+    assert rooms.prepare_update(kind, created, created, known=kinds.BUILT_IN) == created
 
 
 @all_kinds
@@ -44,7 +46,9 @@ def test_an_update_is_admitted_or_refused_and_keeps_identity(
     proposed = data.draw(st.composite(damaged)(data.draw(objects(kind))))
     subresource = data.draw(st.sampled_from(["", "status"]))
     try:
-        updated = rooms.prepare_update(kind, stored, proposed, subresource=subresource)
+        updated = rooms.prepare_update(
+            kind, stored, proposed, subresource=subresource, known=kinds.BUILT_IN
+        )
     except InvalidObjectError:
         return
     assert updated.metadata.uid == stored.metadata.uid

@@ -79,7 +79,9 @@ def create(data: dict[str, Any]) -> dict[str, Any]:
     kind = codec.kind_of_manifest(data)
     proposed = codec.from_json(data)
     before = proposed.SerializeToString(deterministic=True)
-    created = rooms.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x7k2p")
+    created = rooms.prepare_create(
+        kind, proposed, now=NOW, uid="u-1", name_suffix="x7k2p", known=kinds.BUILT_IN
+    )
     assert proposed.SerializeToString(deterministic=True) == before
     return codec.to_json(created)
 
@@ -327,12 +329,16 @@ def test_the_size_of_an_object_is_bounded() -> None:
 def test_pods_of_equal_specs_share_nothing() -> None:
     proposed: Any = codec.from_json(manifest(kinds.POD))
     one, other, third = (
-        rooms.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+        rooms.prepare_create(
+            kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="", known=kinds.BUILT_IN
+        )
         for _ in range(3)
     )
     one.spec.containers[0].image = "other:1"
     one.spec.node_name = "elsewhere"
-    again = rooms.prepare_create(kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="")
+    again = rooms.prepare_create(
+        kinds.POD, proposed, now=NOW, uid="u-1", name_suffix="", known=kinds.BUILT_IN
+    )
     assert other == third == again != one
 
 

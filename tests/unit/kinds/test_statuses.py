@@ -54,7 +54,7 @@ STATUSES: dict[str, dict[str, Any]] = {
 def say(kind: AnyKind, status: dict[str, Any]) -> Any:
     before = stored(kind)
     proposed = codec.from_json(codec.to_json(before) | {"status": status})
-    return rooms.prepare_update(kind, before, proposed, subresource="status")
+    return rooms.prepare_update(kind, before, proposed, subresource="status", known=kinds.BUILT_IN)
 
 
 def faults(kind: AnyKind, status: dict[str, Any]) -> list[str]:
@@ -199,7 +199,7 @@ def test_no_time_and_no_word_is_out_of_bounds(
     setattr(target, last, value)
     subresource = "status" if kind.has_status else ""
     with pytest.raises(InvalidObjectError) as caught:
-        rooms.prepare_update(kind, before, changed, subresource=subresource)
+        rooms.prepare_update(kind, before, changed, subresource=subresource, known=kinds.BUILT_IN)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
@@ -268,7 +268,9 @@ def test_an_endpoint_is_one_that_other_machines_reach(
     made.address_type, made.endpoints[0].addresses[0] = address_type, address
 
     def admit() -> None:
-        rooms.prepare_create(kinds.ENDPOINT_SLICE, made, now=NOW, uid="u", name_suffix="x")
+        rooms.prepare_create(
+            kinds.ENDPOINT_SLICE, made, now=NOW, uid="u", name_suffix="x", known=kinds.BUILT_IN
+        )
 
     if passes:
         admit()

@@ -50,7 +50,9 @@ def manifest(kind: AnyKind, **fields: Any) -> dict[str, Any]:
 
 def stored(kind: AnyKind, **fields: Any) -> Any:
     proposed = codec.from_json(manifest(kind, **fields))
-    created = rooms.prepare_create(kind, proposed, now=NOW, uid="u-1", name_suffix="x")
+    created = rooms.prepare_create(
+        kind, proposed, now=NOW, uid="u-1", name_suffix="x", known=kinds.BUILT_IN
+    )
     created.metadata.resource_version = "7"
     return created
 
@@ -63,7 +65,9 @@ def copied(message: Any) -> Any:
 
 def update(kind: AnyKind, before: Any, after: Any, subresource: str = "") -> Any:
     frozen = [m.SerializeToString(deterministic=True) for m in (before, after)]
-    result = rooms.prepare_update(kind, before, after, subresource=subresource)
+    result = rooms.prepare_update(
+        kind, before, after, subresource=subresource, known=kinds.BUILT_IN
+    )
     assert [m.SerializeToString(deterministic=True) for m in (before, after)] == frozen
     return result
 
@@ -186,7 +190,9 @@ def test_a_patch_that_says_what_the_new_type_forbids_is_refused_even_if_it_was_s
     for strategy, says in (({}, False), ({"rollingUpdate": bounds}, True)):
         patch = {"spec": {"strategy": {"type": "Recreate", **strategy}}}
         try:
-            result = rooms.prepare_update(kinds.DEPLOYMENT, before, after, patch=patch)
+            result = rooms.prepare_update(
+                kinds.DEPLOYMENT, before, after, patch=patch, known=kinds.BUILT_IN
+            )
         except InvalidObjectError as error:
             assert says
             assert [v.field for v in error.violations] == ["spec.strategy.rollingUpdate"]
@@ -373,7 +379,9 @@ def test_a_finalizer_of_a_namespace_that_nobody_serves_is_refused() -> None:
         manifest(kinds.NAMESPACE, spec={"finalizers": ["foregroundDeletion"]})
     )
     with pytest.raises(InvalidObjectError) as caught:
-        rooms.prepare_create(kinds.NAMESPACE, proposed, now=NOW, uid="u", name_suffix="")
+        rooms.prepare_create(
+            kinds.NAMESPACE, proposed, now=NOW, uid="u", name_suffix="", known=kinds.BUILT_IN
+        )
     assert [(v.field, v.description) for v in caught.value.violations] == expected
     before = stored(kinds.NAMESPACE)
     assert refused(kinds.NAMESPACE, before, proposed) == expected

@@ -56,7 +56,12 @@ class Store:
 
     def commit(self, *operations: Operation) -> None:
         around = Surroundings(
-            lambda: NOW, lambda: f"uid-{next(self._uids)}", lambda: "abcde", lambda: 0, RANGES
+            kinds.BUILT_IN,
+            lambda: NOW,
+            lambda: f"uid-{next(self._uids)}",
+            lambda: "abcde",
+            lambda: 0,
+            RANGES,
         )
         planner = Planner(self, DecodedObjects(), around, Everybody(), Turns().work(b""))
         plan = asyncio.run(planner.plan(operations, numbered=len(operations) > 1))

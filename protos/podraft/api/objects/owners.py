@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from podraft.api.kinds import BUILT_IN, AnyKind, Object
+from podraft.api.kinds import AnyKind, KnownKinds, Object
 from podraft.api.meta.v1 import meta_pb2
 
 
@@ -59,14 +59,14 @@ def key_of(kind: AnyKind, owner: Object) -> OwnerKey:
 
 
 def named_key(
-    dependent: AnyKind, namespace: str, reference: meta_pb2.OwnerReference
+    dependent: AnyKind, namespace: str, reference: meta_pb2.OwnerReference, known: KnownKinds
 ) -> OwnerKey | None:
     """Return the owner that a reference means; None if no owner can be meant.
 
     That is so for a kind that is not known, and for a namespaced owner of an object that
     is in no namespace.
     """
-    owner = BUILT_IN.by_manifest(reference.api_version, reference.kind)
+    owner = known.by_manifest(reference.api_version, reference.kind)
     if owner is None or (owner.namespaced and not dependent.namespaced):
         return None
     return OwnerKey(
@@ -78,9 +78,16 @@ def named_key(
     )
 
 
-def named_keys(kind: AnyKind, metadata: meta_pb2.ObjectMeta) -> Iterator[OwnerKey]:
+def named_keys(
+    kind: AnyKind, metadata: meta_pb2.ObjectMeta, known: KnownKinds
+) -> Iterator[OwnerKey]:
     """Yield the owners that an object names, but those that cannot be."""
     for reference in metadata.owner_references:
-        key = named_key(kind, metadata.namespace, reference)
+        key = named_key(kind, metadata.namespace, reference, known)
         if key is not None:
             yield key
+
+
+def names_kind(reference: meta_pb2.OwnerReference, kind: AnyKind) -> bool:
+    """Say whether a reference says that the owner is of a kind."""
+    return reference.api_version == kind.api_version and reference.kind == kind.name

@@ -11,6 +11,7 @@ import socket
 from dataclasses import replace
 
 from podraft.api.core.v1 import namespace_pb2
+from podraft.api.kinds import KnownKinds
 from podraft.api.objects import well_known
 from podraft.client.backoff import Backoff
 from podraft.client.calls.client import Client
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 async def run(
     config: ClusterConfig,
+    known: KnownKinds,
     options: ControllerOptions | None = None,
     *,
     pod_cidr: str | None = None,
@@ -52,15 +54,17 @@ async def run(
         while True:
             try:
                 await LeaderElector(client.leases, election).run(
-                    lambda: _lead(client, identity, options)
+                    lambda: _lead(client, identity, options, known)
                 )
             except LeadershipLostError as error:
                 _log.warning("%s; standing for election again", error)
 
 
-async def _lead(client: Client, identity: str, options: ControllerOptions) -> None:
+async def _lead(
+    client: Client, identity: str, options: ControllerOptions, known: KnownKinds
+) -> None:
     recorder = EventRecorder(client, controller="podraft/controllers", instance=identity)
-    manager = Manager(client, controllers(options), recorder)
+    manager = Manager(client, controllers(options, known), recorder, known)
     async with asyncio.TaskGroup() as group:
         group.create_task(recorder.run(), name="event recorder")
         group.create_task(manager.run(), name="controllers")

@@ -15,7 +15,6 @@ from google.protobuf.message import Message
 
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import (
-    BUILT_IN,
     CONFIG_MAP,
     ENDPOINT_SLICE,
     EVENT,
@@ -25,6 +24,7 @@ from podraft.api.kinds import (
     SECRET,
     AnyKind,
     Kind,
+    KnownKinds,
 )
 from podraft.api.objects import well_known
 from podraft.api.objects.owners import named_keys
@@ -46,13 +46,16 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 class Caches:
     """The informers of all kinds; a `plan.Snapshot`."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, known: KnownKinds) -> None:
+        self.known = known
         self._clock = clock
         self._informers: dict[AnyKind, Informer[Any]] = {
             kind: Informer(
-                client.resource(kind), indexes=_indexes(kind), transform=_TRANSFORMS.get(kind)
+                client.resource(kind),
+                indexes=_indexes(kind, known),
+                transform=_TRANSFORMS.get(kind),
             )
-            for kind in BUILT_IN
+            for kind in known
         }
         self._lease_changes: dict[tuple[str, str], float] = {}
         self.informer(LEASE).add_handler(self._note_lease)
@@ -99,8 +102,8 @@ class Caches:
             self._lease_changes[key] = self._clock.now().steady_s
 
 
-def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:
-    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: partial(_owners, kind)}
+def _indexes(kind: AnyKind, known: KnownKinds) -> dict[str, Callable[[Any], Iterable[str]]]:
+    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: partial(_owners, kind, known)}
     if kind.namespaced:
         indexes[BY_NAMESPACE] = _namespace
     if kind in (POD, REPLICA_SET):
@@ -112,8 +115,8 @@ def _indexes(kind: AnyKind) -> dict[str, Callable[[Any], Iterable[str]]]:
     return indexes
 
 
-def _owners(kind: AnyKind, obj: Any) -> list[str]:
-    return [owner.text for owner in named_keys(kind, obj.metadata)]
+def _owners(kind: AnyKind, known: KnownKinds, obj: Any) -> list[str]:
+    return [owner.text for owner in named_keys(kind, obj.metadata, known)]
 
 
 def _namespace(obj: Any) -> tuple[str]:

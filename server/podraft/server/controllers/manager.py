@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.api.kinds import POD, AnyKind, KnownKinds
 from podraft.api.moments import Now
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
@@ -77,11 +77,12 @@ class Manager:
         client: Client,
         controllers: Sequence[Controller[Any]],
         recorder: EventRecorder,
+        known: KnownKinds,
         *,
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
-        self._caches = Caches(client, clock)
+        self._caches = Caches(client, clock, known)
         self._loops = [
             _Loop(client, self._caches, controller, recorder, clock) for controller in controllers
         ]
@@ -175,7 +176,7 @@ class _Loop(Generic[KeyT]):
         for start in range(0, len(writes), COMMIT_MAX):
             chunk = writes[start : start + COMMIT_MAX]
             answer = await self._client.commit(chunk, omit_objects=True)
-            for kind in filter(None, map(kind_of, chunk)):
+            for kind in filter(None, (kind_of(write, self._caches.known) for write in chunk)):
                 written[kind] = int(answer.resource_version)
         try:
             async with asyncio.timeout(_OWN_WRITES_S):
@@ -208,18 +209,18 @@ class _Loop(Generic[KeyT]):
         return bool(claim.uid) and found.metadata.uid != claim.uid
 
 
-def kind_of(write: commit_pb2.Write) -> AnyKind | None:
+def kind_of(write: commit_pb2.Write, known: KnownKinds) -> AnyKind | None:
     """Return the kind that a write writes."""
     match write.WhichOneof("operation"):
         case "create":
-            return BUILT_IN.by_message_name(write.create.object.type_url.rpartition("/")[2])
+            return known.by_message_name(write.create.object.type_url.rpartition("/")[2])
         case "update":
-            return BUILT_IN.by_message_name(write.update.object.type_url.rpartition("/")[2])
+            return known.by_message_name(write.update.object.type_url.rpartition("/")[2])
         case "patch":
-            return BUILT_IN.by_manifest(write.patch.api_version, write.patch.kind)
+            return known.by_manifest(write.patch.api_version, write.patch.kind)
         case "delete":
-            return BUILT_IN.by_manifest(write.delete.api_version, write.delete.kind)
+            return known.by_manifest(write.delete.api_version, write.delete.kind)
         case "bind":
-            return BUILT_IN.by_manifest("v1", "Pod")
+            return POD
         case _:
             return None

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.api.kinds import AnyKind, Kind
+from podraft.api.kinds import AnyKind, Kind, KnownKinds
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
@@ -38,6 +38,10 @@ class ObjectKey(NamedTuple):
 
 class Snapshot(Protocol):
     """The objects as this process sees them now; shared, never changed."""
+
+    @property
+    def known(self) -> KnownKinds:
+        """The kinds that there are."""
 
     def get(self, kind: Kind[ObjectT], name: str, namespace: str = "") -> ObjectT | None:
         """Return one object, or None."""

@@ -17,7 +17,6 @@ from typing import Any
 
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import (
-    BUILT_IN,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     EVENT,
@@ -28,6 +27,7 @@ from podraft.api.kinds import (
     REPLICA_SET,
     SERVICE,
     AnyKind,
+    KnownKinds,
 )
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
@@ -68,8 +68,8 @@ class ControllerOptions:
     lease_name: str = field(default="podraft-controllers")
 
 
-def controllers(options: ControllerOptions) -> tuple[Controller[Any], ...]:
-    """Return all controllers."""
+def controllers(options: ControllerOptions, known: KnownKinds) -> tuple[Controller[Any], ...]:
+    """Return all controllers, woken by objects of the kinds that are known."""
     return (
         Controller(
             "deployments",
@@ -98,14 +98,14 @@ def controllers(options: ControllerOptions) -> tuple[Controller[Any], ...]:
             namespaces.plan,
             {
                 NAMESPACE: _self,
-                **{kind: _ending_namespace for kind in BUILT_IN if kind.namespaced},
+                **{kind: _ending_namespace for kind in known if kind.namespaced},
             },
             pace_s=0.1,
         ),
         Controller(
             "garbage",
             garbage.plan,
-            {kind: partial(_owner_keys, kind) for kind in BUILT_IN},
+            {kind: partial(_owner_keys, kind) for kind in known},
             workers=4,
         ),
         Controller(
@@ -162,10 +162,7 @@ def _controllers_of(kind: AnyKind, *versions: Any) -> Iterator[ObjectKey]:
     for obj in versions:
         if obj is not None:
             reference = objects.controller_of(obj.metadata)
-            if (
-                reference is not None
-                and BUILT_IN.by_manifest(reference.api_version, reference.kind) is kind
-            ):
+            if reference is not None and owners.names_kind(reference, kind):
                 yield ObjectKey(obj.metadata.namespace, reference.name)
 
 
@@ -258,17 +255,17 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
     metadata = current.metadata
     own = owners.key_of(kind, current)
     if new is None:
-        if any(snapshot.by_index(other, BY_OWNER, own.text) for other in BUILT_IN):
+        if any(snapshot.by_index(other, BY_OWNER, own.text) for other in snapshot.known):
             yield own
     elif is_deleting(metadata) and (
         well_known.FOREGROUND_FINALIZER in metadata.finalizers
         or well_known.ORPHAN_FINALIZER in metadata.finalizers
     ):
         yield own
-    named = set(owners.named_keys(kind, metadata))
+    named = set(owners.named_keys(kind, metadata, snapshot.known))
     if old is not None and new is not None:
         # One that it no longer names may have waited for it.
-        named.update(owners.named_keys(kind, old.metadata))
+        named.update(owners.named_keys(kind, old.metadata, snapshot.known))
     for owner_key in named:
         if garbage.wants_attention(snapshot, owner_key):
             yield owner_key

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from podraft.api import names, times
-from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import well_known
 from podraft.api.violations import shown
@@ -77,7 +77,11 @@ def keep_immutable(metadata: meta_pb2.ObjectMeta, stored: meta_pb2.ObjectMeta) -
 
 
 def check_metadata(
-    metadata: meta_pb2.ObjectMeta, kind: AnyKind, check_name: NameCheck, report: Report
+    metadata: meta_pb2.ObjectMeta,
+    kind: AnyKind,
+    known: KnownKinds,
+    check_name: NameCheck,
+    report: Report,
 ) -> None:
     """Check the metadata of an object, new or changed."""
     name = metadata.name
@@ -95,7 +99,7 @@ def check_metadata(
         report.add("metadata.namespace", f"must be empty: {kind.resource} are in no namespace")
     check_template_metadata(metadata, "metadata", report)
     if metadata.owner_references:
-        _check_owners(metadata, kind, report)
+        _check_owners(metadata, kind, known, report)
     if metadata.finalizers:
         _check_finalizers(metadata, report)
 
@@ -118,7 +122,9 @@ def _check_annotations(metadata: meta_pb2.ObjectMeta, field: str, report: Report
         report.add(field, f"must be at most {MAX_ANNOTATION_BYTES} bytes in sum, are {size}")
 
 
-def _check_owners(metadata: meta_pb2.ObjectMeta, kind: AnyKind, report: Report) -> None:
+def _check_owners(
+    metadata: meta_pb2.ObjectMeta, kind: AnyKind, known: KnownKinds, report: Report
+) -> None:
     field = "metadata.ownerReferences"
     if len(metadata.owner_references) > MAX_OWNERS:
         report.add(field, f"must be at most {MAX_OWNERS}, are {len(metadata.owner_references)}")
@@ -136,7 +142,7 @@ def _check_owners(metadata: meta_pb2.ObjectMeta, kind: AnyKind, report: Report) 
                 report.required(f"{field}[{index}].{name}")
         if owner.uid == metadata.uid:
             report.add(f"{field}[{index}].uid", "an object cannot own itself")
-        named = BUILT_IN.by_manifest(owner.api_version, owner.kind)
+        named = known.by_manifest(owner.api_version, owner.kind)
         if named is not None and named.namespaced and not kind.namespaced:
             report.add(
                 f"{field}[{index}].kind",

@@ -15,7 +15,7 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from podraft.api import spelling, type_fields
-from podraft.api.kinds import Kind, Object
+from podraft.api.kinds import Kind, KnownKinds, Object
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.metadata import (
     check_finalizers_while_deleting,
@@ -35,10 +35,17 @@ STATUS = "status"
 
 
 def prepare_create(
-    kind: Kind[ObjectT], proposed: ObjectT, *, now: datetime, uid: str, name_suffix: str
+    kind: Kind[ObjectT],
+    proposed: ObjectT,
+    *,
+    known: KnownKinds,
+    now: datetime,
+    uid: str,
+    name_suffix: str,
 ) -> ObjectT:
     """Return the object to store for a proposed new one.
 
+    ``known`` are the kinds that owners may be of.
     ``name_suffix`` is five random characters, used when the object has a
     ``generateName`` and no name.
 
@@ -54,7 +61,7 @@ def prepare_create(
         result.ClearField("status")
     rules.default(result)
     report = Report()
-    _check(kind, rules, result, report)
+    _check(kind, known, rules, result, report)
     report.raise_if_any()
     rules.begin(result)
     _check_size(result)
@@ -66,11 +73,13 @@ def prepare_update(
     stored: ObjectT,
     proposed: ObjectT,
     *,
+    known: KnownKinds,
     subresource: str = "",
     patch: Mapping[str, Any] | None = None,
 ) -> ObjectT:
     """Return the object to store for an update of ``stored``; equal to it if nothing changes.
 
+    ``known`` are the kinds that owners may be of.
     With ``patch``, ``proposed`` is ``stored`` changed by it: what it says is known then.
 
     The main resource keeps the stored status, ``status`` keeps all but the
@@ -100,9 +109,9 @@ def prepare_update(
     if rules.keeps_spelling and result.spec != stored.spec:  # type: ignore[attr-defined]  # those kinds have one
         spelling.keep_spelling(stored.spec, result.spec)  # type: ignore[attr-defined]  # as above
     report = Report()
-    _check(kind, rules, result, report)
+    _check(kind, known, rules, result, report)
     if report.violations:
-        _forgive(report, lambda known: _check(kind, rules, stored, known))
+        _forgive(report, lambda faults: _check(kind, known, rules, stored, faults))
     check_finalizers_while_deleting(before, metadata, report)
     rules.check_change(stored, result, report)
     report.raise_if_any()
@@ -112,8 +121,10 @@ def prepare_update(
     return result
 
 
-def _check(kind: Kind[ObjectT], rules: Rules[ObjectT], obj: ObjectT, report: Report) -> None:
-    check_metadata(cast("Object", obj).metadata, kind, rules.check_name, report)
+def _check(
+    kind: Kind[ObjectT], known: KnownKinds, rules: Rules[ObjectT], obj: ObjectT, report: Report
+) -> None:
+    check_metadata(cast("Object", obj).metadata, kind, known, rules.check_name, report)
     rules.check(obj, report)
 
 
@@ -138,7 +149,7 @@ def _prepare_status(kind: Kind[ObjectT], stored: ObjectT, proposed: ObjectT) -> 
     check_status = rules_of(kind).check_status
     check_status(result, report)
     if report.violations:
-        _forgive(report, lambda known: check_status(stored, known))
+        _forgive(report, lambda faults: check_status(stored, faults))
     report.raise_if_any()
     _check_size(result)
     return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api import kinds
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 
 CLUSTER_ID: Final = b"_cluster/id"
 
@@ -37,6 +37,11 @@ def of_namespace(name: str) -> bytes:
 def of_scheduling_record(namespace: str, name: str) -> bytes:
     """Return the key of a pod's scheduling record."""
     return f"_scheduling/{namespace}/{name}".encode()
+
+
+def kind_of(key: bytes, known: KnownKinds) -> AnyKind | None:
+    """Return the kind of the object that a key holds; None if it holds none of a known kind."""
+    return known.by_group_resource(key.partition(b"/")[0].decode("utf-8", "replace"))
 
 
 def namespace_of(key: bytes) -> str:

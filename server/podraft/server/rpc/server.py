@@ -30,7 +30,7 @@ from podraft.api.cluster.v1 import (
     member_pb2,
 )
 from podraft.api.core.v1.namespace_pb2 import Namespace
-from podraft.api.kinds import BUILT_IN
+from podraft.api.kinds import KnownKinds, Registry
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import well_known
 from podraft.client.serving.incoming import connections_max, descriptor_limit
@@ -113,6 +113,7 @@ def _alone() -> GroupView:
 class ApiOptions:
     """Where the API is served, and what the cluster is."""
 
+    known: Registry
     listen: str
     join_listen: str
     cluster_id: str
@@ -134,15 +135,16 @@ class ApiServer:
         self._pki = pki
         self._serving = ServingCertificate(pki)
         self._options = options
+        self._known = options.known
         self._decoded = DecodedObjects()
-        self.hub = WatchHub(datastore, self._decoded)
+        self.hub = WatchHub(datastore, self._decoded, self._known)
         self._node_pods = NodePods(self._decoded)
         self._gate = Gate()
         self._nodes = NodeRegistry(datastore)
         self._callers = Callers(self._node_pods, pki.authority, self._nodes, self._gate)
         turns = Turns()
         self._writer = Writer(
-            datastore, self._decoded, options.addresses, turns, store.applied_reads
+            datastore, self._decoded, self._known, options.addresses, turns, store.applied_reads
         )
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
@@ -251,12 +253,13 @@ class ApiServer:
 
     def watchers(self) -> dict[str, int]:
         """Return how many watch each resource."""
-        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in BUILT_IN}
+        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in self._known}
 
     def _register(self) -> None:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
         authority = self._pki.authority
         services = KindServices(
+            self._known,
             self._datastore,
             self._store.stale_reads,
             self._decoded,
@@ -268,7 +271,7 @@ class ApiServer:
         methods = services.methods()
         methods |= self._pods.methods()
         methods |= CommitService(self._writer).methods(self._callers)
-        history = HistoryService(self._past.moments, self._hashes, self._past.turns)
+        history = HistoryService(self._past.moments, self._hashes, self._past.turns, self._known)
         methods |= history.methods(self._callers)
         methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
             self._callers
@@ -298,7 +301,7 @@ class ApiServer:
             lambda: self.join_port,
         )
         methods |= members.methods(self._callers)
-        standard = standard_methods(self._health, tuple(_service_names()))
+        standard = standard_methods(self._health, tuple(_service_names(self._known)))
         methods |= within_budgets(self._callers, standard)
         for method in _GIVING_TOKENS:
             methods[method] = then(methods[method], self.look_at_tokens)
@@ -344,7 +347,7 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
     return port
 
 
-def _service_names() -> Sequence[str]:
+def _service_names(known: KnownKinds) -> Sequence[str]:
     commit = commit_pb2.DESCRIPTOR.services_by_name["CommitService"].full_name
     cluster = cluster_pb2.DESCRIPTOR.services_by_name["ClusterService"].full_name
     backup = backup_pb2.DESCRIPTOR.services_by_name["BackupService"].full_name
@@ -352,5 +355,5 @@ def _service_names() -> Sequence[str]:
     member = member_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
     diagnosis = diagnosis_pb2.DESCRIPTOR.services_by_name["DiagnosisService"].full_name
     own = (commit, cluster, member, history, backup, diagnosis)
-    names = [kind.service for kind in BUILT_IN]
+    names = [kind.service for kind in known if not kind.custom]
     return (*names, *own, health.SERVICE_NAME, reflection.SERVICE_NAME)

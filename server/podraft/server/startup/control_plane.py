@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
+from podraft.api import kinds
+from podraft.api.kinds import Registry
 from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 from podraft.server import opened_store
 from podraft.server.auth.certificates import KeyPair
@@ -104,6 +106,7 @@ async def _serve(
 ) -> None:
     first_port, last_port = given.node_port_range
     options = ApiOptions(
+        known=Registry(kinds.BUILT_IN),
         listen=given.listen,
         join_listen=given.join_listen,
         cluster_id=str(uuid.UUID(bytes=store.cluster_id)),

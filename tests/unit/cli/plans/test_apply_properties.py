@@ -53,14 +53,16 @@ class Stored:
 
     def create(self, obj: Any) -> None:
         self.object = rooms.prepare_create(
-            kinds.BUILT_IN.of(obj), obj, now=NOW, uid="u-1", name_suffix=""
+            kinds.BUILT_IN.of(obj), obj, now=NOW, uid="u-1", name_suffix="", known=kinds.BUILT_IN
         )
 
     def patch(self, patch: dict[str, Any]) -> None:
         merged = merge_patch.merge_patch(codec.to_json(self.object), patch)
         kind = kinds.BUILT_IN.of(self.object)
         proposed = codec.parse(kind.message, merged)
-        self.object = rooms.prepare_update(kind, self.object, proposed, patch=patch)
+        self.object = rooms.prepare_update(
+            kind, self.object, proposed, patch=patch, known=kinds.BUILT_IN
+        )
 
     @property
     def value(self) -> dict[str, Any]:

@@ -187,7 +187,9 @@ async def _living_owners(read: Any, before: Any) -> list[Any]:
     living = []
     for reference in before.metadata.owner_references if before is not None else ():
         kind = kinds.BUILT_IN.by_manifest(reference.api_version, reference.kind)
-        key = owners.named_key(kinds.BUILT_IN.of(before), before.metadata.namespace, reference)
+        key = owners.named_key(
+            kinds.BUILT_IN.of(before), before.metadata.namespace, reference, kinds.BUILT_IN
+        )
         if kind is None or key is None:
             continue
         found = await read(kind, key.name, key.namespace)

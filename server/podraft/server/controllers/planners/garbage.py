@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podraft.api.cluster.v1 import commit_pb2
-from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.deletion import is_deleting
@@ -35,7 +35,7 @@ _OWN = requests_pb2.PROPAGATION_POLICY_UNSPECIFIED
 
 def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
     """Return what becomes of the dependents of one owner, and of the owner that waits for them."""
-    kind = BUILT_IN.by_manifest(key.api_version, key.kind)
+    kind = snapshot.known.by_manifest(key.api_version, key.kind)
     if kind is None:
         return Plan()
     owner = _find(snapshot, key)
@@ -45,7 +45,7 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
     if not is_deleting(owner.metadata):
         return Plan()
     if ORPHAN_FINALIZER in owner.metadata.finalizers:
-        return _release(owner, kind, key, dependents)
+        return _release(snapshot, owner, kind, key, dependents)
     if FOREGROUND_FINALIZER in owner.metadata.finalizers:
         return _await_dependents(snapshot, owner, kind, key, dependents)
     return Plan()
@@ -53,7 +53,7 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
 
 def _find(snapshot: Snapshot, key: OwnerKey) -> Any:
     """Return the very object that a key means; None if there is none."""
-    kind = BUILT_IN.by_manifest(key.api_version, key.kind)
+    kind = snapshot.known.by_manifest(key.api_version, key.kind)
     owner = snapshot.get(kind, key.name, key.namespace) if kind is not None else None
     return owner if owner is not None and owner.metadata.uid == key.uid else None
 
@@ -65,7 +65,7 @@ def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
 
 
 def _dependents(snapshot: Snapshot, key: OwnerKey) -> list[Any]:
-    return [obj for kind in BUILT_IN for obj in snapshot.by_index(kind, BY_OWNER, key.text)]
+    return [obj for kind in snapshot.known for obj in snapshot.by_index(kind, BY_OWNER, key.text)]
 
 
 @dataclass(slots=True)
@@ -92,13 +92,14 @@ def _part(
         if len(partings.writes) >= WRITES_MAX or len(partings.claims) >= CLAIMS_MAX:
             partings.more = True
             break
+        kind = snapshot.known.of(dependent)
         claims = _claims_for_deletion(snapshot, key, dependent)
         if claims is None:
-            partings.writes.append(_forget(dependent, key))
+            partings.writes.append(_forget(kind, dependent, key))
         else:
             partings.claims |= claims
             waits = is_awaited and _is_blocked(snapshot, dependent)
-            partings.writes.append(_deletion(dependent, _FOREGROUND if waits else _OWN))
+            partings.writes.append(_deletion(kind, dependent, _FOREGROUND if waits else _OWN))
     return partings
 
 
@@ -107,12 +108,12 @@ def _claims_for_deletion(
 ) -> set[Absent] | None:
     """Return which other owners must be absent for a dependent to go; None: one keeps it."""
     claims: set[Absent] = set()
-    metadata = dependent.metadata
+    metadata, known = dependent.metadata, snapshot.known
     for reference in metadata.owner_references:
         if leaving.is_meant_by(reference):
             continue
-        other = named_key(BUILT_IN.of(dependent), metadata.namespace, reference)
-        kind = BUILT_IN.by_manifest(other.api_version, other.kind) if other is not None else None
+        other = named_key(known.of(dependent), metadata.namespace, reference, known)
+        kind = known.by_manifest(other.api_version, other.kind) if other is not None else None
         if other is None or kind is None:
             return None  # Nothing can be known of that owner: it may well exist.
         owner = _find(snapshot, other)
@@ -137,9 +138,14 @@ def _collect(snapshot: Snapshot, key: OwnerKey, kind: AnyKind, dependents: Seque
     return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(claims))
 
 
-def _release(owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]) -> Plan:
+def _release(
+    snapshot: Snapshot, owner: Any, kind: AnyKind, key: OwnerKey, dependents: Sequence[Any]
+) -> Plan:
     """Take the owner out of its dependents, then let it go."""
-    planned = [_forget(dependent, key) for dependent in dependents[: WRITES_MAX - 1]]
+    planned = [
+        _forget(snapshot.known.of(dependent), dependent, key)
+        for dependent in dependents[: WRITES_MAX - 1]
+    ]
     if len(dependents) < WRITES_MAX:
         planned.append(_drop_finalizer(owner, kind, ORPHAN_FINALIZER))
     return Plan(tuple(planned))
@@ -151,7 +157,7 @@ def _await_dependents(
     """Take the dependents from the owner, and let it go when none that blocks it is left."""
     partings = _part(snapshot, key, dependents, is_awaited=True)
     blocking = (dependent for dependent in dependents if _blocks(dependent, key))
-    if all(_waits_for(dependent, owner) for dependent in blocking):
+    if all(_waits_for(dependent, owner, snapshot.known) for dependent in blocking):
         partings.writes.append(_drop_finalizer(owner, kind, FOREGROUND_FINALIZER))
     again_s = 0.0 if partings.more else None
     return Plan(tuple(partings.writes), requeue_after_s=again_s, absent=tuple(partings.claims))
@@ -170,24 +176,26 @@ def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
     One that waits for its dependents itself does not count: who owns each other in a circle
     would wait for ever.
     """
-    key = key_of(BUILT_IN.of(owner), owner)
+    key = key_of(snapshot.known.of(owner), owner)
     return any(
         _blocks(dependent, key) and not _waits_for_dependents(dependent)
         for dependent in _dependents(snapshot, key)
     )
 
 
-def _waits_for(dependent: Any, owner: Any) -> bool:
+def _waits_for(dependent: Any, owner: Any, known: KnownKinds) -> bool:
     """Say whether a dependent waits for its own owner to go: the two would wait for ever."""
-    key = key_of(BUILT_IN.of(dependent), dependent)
+    key = key_of(known.of(dependent), dependent)
     return _waits_for_dependents(dependent) and _blocks(owner, key)
 
 
-def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> commit_pb2.Write:
+def _deletion(
+    kind: AnyKind, dependent: Any, propagation: requests_pb2.PropagationPolicy
+) -> commit_pb2.Write:
     """Delete; whoever waits for a dependent waits for the dependents of that, too."""
     metadata = dependent.metadata
     return writes.delete(
-        BUILT_IN.of(dependent),
+        kind,
         metadata.name,
         metadata.namespace,
         propagation=propagation,
@@ -195,9 +203,9 @@ def _deletion(dependent: Any, propagation: requests_pb2.PropagationPolicy) -> co
     )
 
 
-def _forget(dependent: Any, owner: OwnerKey) -> commit_pb2.Write:
+def _forget(kind: AnyKind, dependent: Any, owner: OwnerKey) -> commit_pb2.Write:
     kept = objects.references_without(dependent.metadata, owner)
-    return _patch(dependent, BUILT_IN.of(dependent), {"ownerReferences": kept})
+    return _patch(dependent, kind, {"ownerReferences": kept})
 
 
 def _drop_finalizer(owner: Any, kind: AnyKind, finalizer: str) -> commit_pb2.Write:

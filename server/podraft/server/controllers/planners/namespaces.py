@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import namespace_pb2
-from podraft.api.kinds import BUILT_IN, NAMESPACE, AnyKind
+from podraft.api.kinds import NAMESPACE, AnyKind, KnownKinds
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.api.objects.deletion import is_deleting
@@ -44,7 +44,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         return Plan()
     inside: dict[AnyKind, Sequence[Any]] = {}
     deletions: list[commit_pb2.Write] = []
-    for kind in _inside():
+    for kind in _inside(snapshot.known):
         found = snapshot.by_index(kind, BY_NAMESPACE, key.name)
         if found:
             inside[kind] = found
@@ -54,7 +54,11 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
             if not is_deleting(obj.metadata)
         ]
     if not inside:
-        return Plan((_finalize(namespace),), requeue_after_s=_AGAIN_S, absent=_empty(key.name))
+        return Plan(
+            (_finalize(namespace),),
+            requeue_after_s=_AGAIN_S,
+            absent=_empty(snapshot.known, key.name),
+        )
     planned = deletions[:DELETIONS_MAX]
     status = _status(namespace, inside, now)
     if status != namespace.status:
@@ -64,14 +68,14 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     return Plan(tuple(planned), requeue_after_s=_AGAIN_S)
 
 
-def _inside() -> list[AnyKind]:
+def _inside(known: KnownKinds) -> list[AnyKind]:
     """Return the kinds that live in namespaces, those that make others first."""
-    return [kind for kind in reversed(BUILT_IN) if kind.namespaced]
+    return [kind for kind in reversed(known) if kind.namespaced]
 
 
-def _empty(namespace: str) -> tuple[Absent, ...]:
+def _empty(known: KnownKinds, namespace: str) -> tuple[Absent, ...]:
     """Return the claim that nothing at all is left, to be checked before the end."""
-    return tuple(Absent(kind, namespace, "") for kind in _inside())
+    return tuple(Absent(kind, namespace, "") for kind in _inside(known))
 
 
 def _finalize(namespace: namespace_pb2.Namespace) -> commit_pb2.Write:

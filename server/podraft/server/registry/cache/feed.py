@@ -295,6 +295,11 @@ class Feed:
         """Return everyone who watches the kind."""
         return [watcher for here in self._watchers.values() for watcher in here]
 
+    def end(self, error: Exception) -> None:
+        """Let every watch end with ``error``."""
+        for watcher in self.watchers():
+            watcher.end(error)
+
 
 def _place(selection: Selection) -> Place:
     for field in _INDEXED_FIELDS:

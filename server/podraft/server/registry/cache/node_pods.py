@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.server.registry import keys
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.cache.feed import Feed, FeedEvent
 from podraft.server.state.datastore import Datastore
@@ -32,7 +33,7 @@ class NodePods:
         the same state.
         """
         feed.observers.append(self._observe)
-        page = await datastore.range(f"{kinds.POD.resource}/".encode())
+        page = await datastore.range(keys.prefix(kinds.POD))
         for record in page.records:
             self._place(record.key, record.mod_revision, record.value, Pod.FromString(record.value))
 

@@ -16,8 +16,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, S
 from contextlib import aclosing
 from typing import Final
 
-from podraft.api.kinds import BUILT_IN, AnyKind
-from podraft.server.registry import encoding
+from podraft.api.kinds import AnyKind, Change, Registry
+from podraft.server.registry import encoding, keys
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.cache.feed import Feed, FeedEvent, Watcher
 from podraft.server.registry.errors import Code, RefusedError, invalid
@@ -43,34 +43,61 @@ _FEW_EVENTS: Final = 32
 
 
 class WatchHub:
-    """Serves every watch of the API server."""
+    """Serves every watch of the API server, of whatever kinds there are."""
 
-    def __init__(self, datastore: Datastore, decoded: DecodedObjects) -> None:
+    def __init__(self, datastore: Datastore, decoded: DecodedObjects, known: Registry) -> None:
         self._datastore = datastore
         self._decoded = decoded
-        revision = datastore.revision
-        self._feeds = {kind: Feed(kind, decoded, revision) for kind in BUILT_IN}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._feeds = {kind: self._new_feed(kind) for kind in known}
+        self._following: dict[AnyKind, asyncio.Task[None]] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._closing: RefusedError | None = None
+        self._end_observing = known.observe(self._take_change)
 
     def feed(self, kind: AnyKind) -> Feed:
-        """Return the feed of a kind."""
-        return self._feeds[kind]
+        """Return the feed of a kind.
+
+        Raises:
+            RefusedError: The kind has gone.
+        """
+        feed = self._feeds.get(kind)
+        if feed is None:
+            raise _gone(kind)
+        return feed
 
     def start(self) -> None:
         """Begin to follow the store."""
-        self._tasks = [asyncio.create_task(self._follow(feed)) for feed in self._feeds.values()]
-        self._tasks.append(asyncio.create_task(self._send_bookmarks()))
+        self._telling = asyncio.create_task(self._send_bookmarks())
+        for feed in self._feeds.values():
+            self._begin_to_follow(feed)
 
     async def close(self) -> None:
         """End all streams; their clients resume elsewhere or later."""
+        self._end_observing()
         self._closing = RefusedError(Code.UNAVAILABLE, "the server is stopping")
         for feed in self._feeds.values():
-            for watcher in feed.watchers():
-                watcher.end(self._closing)
-        for task in self._tasks:
+            feed.end(self._closing)
+        tasks = [*self._following.values(), *([self._telling] if self._telling else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _take_change(self, change: Change) -> None:
+        if change.is_known:
+            feed = self._feeds[change.kind] = self._new_feed(change.kind)
+            if self._telling is not None:
+                self._begin_to_follow(feed)
+            return
+        feed = self._feeds.pop(change.kind)
+        feed.end(_gone(change.kind))
+        if (following := self._following.pop(change.kind, None)) is not None:
+            following.cancel()
+
+    def _new_feed(self, kind: AnyKind) -> Feed:
+        return Feed(kind, self._decoded, self._datastore.revision)
+
+    def _begin_to_follow(self, feed: Feed) -> None:
+        self._following[feed.kind] = asyncio.create_task(self._follow(feed))
 
     async def stream(
         self, selection: Selection, resource_version: str, work: Work
@@ -87,7 +114,7 @@ class WatchHub:
         """
         if self._closing is not None:
             raise self._closing
-        feed, watcher = self._feeds[selection.kind], None
+        feed, watcher = self.feed(selection.kind), None
         try:
             start, initial = await self._begin(selection, resource_version, work)
             for response in initial:
@@ -104,6 +131,8 @@ class WatchHub:
                     raise
             if self._closing is not None:
                 raise self._closing
+            if self.feed(selection.kind) is not feed:
+                raise _gone(selection.kind)
             # No await between the last look at the feed and this: no gap.
             watcher = Watcher(selection, start)
             feed.attach(watcher)
@@ -170,7 +199,7 @@ class WatchHub:
 
     async def _follow(self, feed: Feed) -> None:
         """Keep one feed at the store's head; a gap ends its watches, which resume."""
-        prefix = f"{feed.kind.resource}/".encode()
+        prefix = keys.prefix(feed.kind)
         while True:
             try:
                 async for batch in self._datastore.watch(prefix, feed.revision):
@@ -196,6 +225,10 @@ class WatchHub:
                     is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
                     if is_idle and feed.revision > watcher.start:
                         watcher.push(feed.revision, bookmark)
+
+
+def _gone(kind: AnyKind) -> RefusedError:
+    return RefusedError(Code.NOT_FOUND, f"there is no kind {kind.group_resource} any more")
 
 
 async def _close(batches: AsyncIterator[EventBatch]) -> None:

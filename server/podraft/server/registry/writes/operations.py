@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 
-from podraft.api import kinds
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import scheduling_pb2
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.registry.encoded_extent import FIELDS_MAX, has_too_many_fields
@@ -65,7 +64,7 @@ class Bind:
 Operation: TypeAlias = Create | Update | Patch | Remove | Bind
 
 
-def of_write(write: commit_pb2.Write) -> Operation:
+def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
     """Return the operation that one write of a ``Commit`` means.
 
     Raises:
@@ -73,26 +72,26 @@ def of_write(write: commit_pb2.Write) -> Operation:
     """
     match write.WhichOneof("operation"):
         case "create":
-            kind, message = _unpack(write.create.object, "create.object")
+            kind, message = _unpack(write.create.object, "create.object", known)
             return Create(kind, message)
         case "update":
-            kind, message = _unpack(write.update.object, "update.object")
+            kind, message = _unpack(write.update.object, "update.object", known)
             return Update(kind, message, write.update.subresource)
         case "patch":
             patch = write.patch
-            return Patch(_kind(patch.api_version, patch.kind, "patch"), patch.request)
+            return Patch(_kind(patch.api_version, patch.kind, "patch", known), patch.request)
         case "delete":
             delete = write.delete
-            return Remove(_kind(delete.api_version, delete.kind, "delete"), delete.request)
+            return Remove(_kind(delete.api_version, delete.kind, "delete", known), delete.request)
         case "bind":
             return Bind(write.bind)
         case _:
             raise invalid("operation", "is required: one of create, update, patch, delete, bind")
 
 
-def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
+def _unpack(packed: any_pb2.Any, field: str, known: KnownKinds) -> tuple[AnyKind, Any]:
     name = packed.type_url.rpartition("/")[2]
-    kind = kinds.BUILT_IN.by_message_name(name)
+    kind = known.by_message_name(name)
     if kind is None:
         raise invalid(f"{field}.typeUrl", f"{shown(packed.type_url)} is no stored kind")
     if has_too_many_fields(packed.value, kind.message):
@@ -103,8 +102,8 @@ def _unpack(packed: any_pb2.Any, field: str) -> tuple[AnyKind, Any]:
         raise invalid(f"{field}.value", f"is no encoded {kind.name}") from None
 
 
-def _kind(api_version: str, name: str, field: str) -> AnyKind:
-    kind = kinds.BUILT_IN.by_manifest(api_version, name)
+def _kind(api_version: str, name: str, field: str, known: KnownKinds) -> AnyKind:
+    kind = known.by_manifest(api_version, name)
     if kind is None:
         raise invalid(f"{field}.kind", f"{shown(name)} in {shown(api_version)} is no stored kind")
     return kind

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from podraft.api import codec, kinds, patching
 from podraft.api.core.v1.node_pb2 import Node
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
@@ -58,8 +58,9 @@ class Reader(RangeReader, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every plan depends on besides the store and its caller: time, randomness, ranges."""
+    """What every plan depends on besides the store and its caller."""
 
+    known: KnownKinds
     now: Callable[[], datetime]
     new_uid: Callable[[], str]
     new_suffix: Callable[[], str]
@@ -225,6 +226,7 @@ class Planner:
                 rooms.prepare_create,
                 kind,
                 proposed,
+                known=around.known,
                 now=self._now,
                 uid=around.new_uid(),
                 name_suffix="" if proposed.metadata.name else self._suffix(index, attempt),
@@ -292,6 +294,7 @@ class Planner:
             kind,
             stored,
             proposed,
+            known=self._around.known,
             subresource=subresource,
             patch=patch,
         )

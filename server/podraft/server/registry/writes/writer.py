@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from podraft.api.kinds import KnownKinds
 from podraft.api.violations import InvalidObjectError
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.decoded import DecodedObjects
@@ -60,15 +61,18 @@ class Writer:
         self,
         datastore: Datastore,
         decoded: DecodedObjects,
+        known: KnownKinds,
         addresses: AddressRanges,
         turns: Turns,
         applied_reads: AppliedReads | None = None,
     ) -> None:
+        self.known = known
         self.turns = turns
         self._datastore = datastore
         self._applied_reads = applied_reads
         self._decoded = decoded
         self._around = Surroundings(
+            known=known,
             now=_now,
             new_uid=new_uid,
             new_suffix=new_suffix,

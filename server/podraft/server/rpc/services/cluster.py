@@ -77,7 +77,7 @@ class CommitService:
         with work:
             for index, write in enumerate(request.writes):
                 try:
-                    operations.append(of_write(write))
+                    operations.append(of_write(write, self._writer.known))
                 except RefusedError as error:
                     raise errors.located(error, index) from None
                 if work.is_long:

@@ -13,9 +13,10 @@ from google.protobuf import any_pb2
 
 from podraft.api import kinds, times
 from podraft.api.cluster.v1 import history_pb2
-from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
+from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.past.secret_values import SecretHashes
@@ -34,13 +35,15 @@ _CHANGE_BYTES_MAX: Final = 64 * 1024 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPE_URL: Final = "type.googleapis.com/"
 _SERVICE: Final = "/podraft.api.cluster.v1.HistoryService/"
-_BY_RESOURCE: Final = {kind.resource: kind for kind in BUILT_IN}
 
 
 class HistoryService:
     """The handlers."""
 
-    def __init__(self, moments: Moments, hashes: SecretHashes, turns: Turns) -> None:
+    def __init__(
+        self, moments: Moments, hashes: SecretHashes, turns: Turns, known: KnownKinds
+    ) -> None:
+        self._known = known
         self._moments = moments
         self._turns = turns
         self._hashes = hashes
@@ -74,7 +77,7 @@ class HistoryService:
 
     async def _object(self, request: history_pb2.GetObjectHistoryRequest, caller: Caller) -> bytes:
         check_may_look_back(caller)
-        kind = kinds.BUILT_IN.by_manifest(request.api_version, request.kind)
+        kind = self._known.by_manifest(request.api_version, request.kind)
         if kind is None:
             what = f"{shown(request.kind)} in {shown(request.api_version)}"
             raise invalid("kind", f"{what} is no stored kind")
@@ -147,7 +150,7 @@ class HistoryService:
         ).SerializeToString()
 
     def _change(self, event: Event) -> history_pb2.ObjectChange | None:
-        kind = _BY_RESOURCE.get(event.key.partition(b"/")[0].decode("utf-8", "replace"))
+        kind = keys.kind_of(event.key, self._known)
         if kind is None:
             return None
         previous = None if event.previous is None else event.previous.value

@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from podraft.api import kinds
-from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
@@ -154,6 +154,7 @@ class KindServices:
 
     def __init__(
         self,
+        known: KnownKinds,
         datastore: Datastore,
         stale_reads: Reads,
         decoded: DecodedObjects,
@@ -162,6 +163,7 @@ class KindServices:
         callers: Callers,
         past: PastReads,
     ) -> None:
+        self._known = known
         self._past = past
         self._datastore = datastore
         self._stale_reads = stale_reads
@@ -171,10 +173,11 @@ class KindServices:
         self._callers = callers
 
     def methods(self) -> Methods:
-        """Return the handlers of all kinds."""
+        """Return the handlers of all kinds that have a service of their own."""
         methods: Methods = {}
-        for kind in BUILT_IN:
-            methods.update(self._methods_of(kind))
+        for kind in self._known:
+            if not kind.custom:
+                methods.update(self._methods_of(kind))
         return methods
 
     def _reads(self, *, stale: bool) -> Reads:

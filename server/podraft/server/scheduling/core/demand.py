@@ -14,8 +14,6 @@ from typing import Final
 from podraft.api import quantities
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
-from podraft.api.kinds import POD
-from podraft.api.objects.owners import named_key
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"
@@ -112,8 +110,15 @@ def controller_key(pod: Pod) -> str:
     """Return the key of the owner that controls ``pod``; empty if none does."""
     for reference in pod.metadata.owner_references:
         if reference.controller:
-            owner = named_key(POD, pod.metadata.namespace, reference)
-            return owner.text if owner is not None else ""
+            return "\n".join(
+                (
+                    pod.metadata.namespace,
+                    reference.api_version,
+                    reference.kind,
+                    reference.name,
+                    reference.uid,
+                )
+            )
     return ""
 
 

@@ -1,0 +1,78 @@
+"""A kind that is declared while the server runs is watched like any other, until it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podraft.api import kinds
+from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
+from podraft.api.kinds import AnyKind, Kind, Registry
+from podraft.server.registry import encoding, keys
+from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.selection import parse
+from podraft.server.registry.slices import Turns
+from podraft.server.state.datastore import Put, Transaction
+from podraft.server.store.embedded import EmbeddedDatastore
+from support.api_objects import example
+
+# It has a ConfigMap's message, so no registry knows both.
+WIDGET: AnyKind = Kind(
+    message=kinds.CONFIG_MAP.message,
+    api_version="example.io/v1",
+    resource="widgets",
+    custom=True,
+)
+
+
+async def written(store: EmbeddedDatastore, kind: AnyKind, name: str) -> None:
+    value = encoding.encode_object(example(kinds.CONFIG_MAP, name))
+    put = Put(keys.of_object(kind, "default", name), value)
+    await store.transact(Transaction((), (put,)))
+
+
+async def seen(stream: AsyncGenerator[bytes, None]) -> list[str]:
+    """Return the names of the objects of the next response, without bookmarks."""
+    response: Any = WatchConfigMapsResponse.FromString(await anext(stream))
+    return [e.object.metadata.name for e in response.events if e.type != encoding.BOOKMARK]
+
+
+def test_watches_of_a_new_kind_see_what_was_there_and_what_comes_and_end_with_it(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        store = await EmbeddedDatastore.open(tmp_path)
+        registry = Registry([kinds.NAMESPACE, kinds.POD])
+        hub = WatchHub(store, DecodedObjects(), registry)
+        hub.start()
+        selection = parse(WIDGET, "default", "", "")
+        with pytest.raises(RefusedError, match=r"widgets\.example\.io"):
+            await anext(hub.stream(selection, "", Turns().work(b"me")))
+        await written(store, WIDGET, "a")
+        registry.add(WIDGET)
+        stream = hub.stream(selection, "", Turns().work(b"me"))
+        assert await seen(stream) == ["a"]
+        await written(store, WIDGET, "b")
+        assert await seen(stream) == ["b"]
+        pods = hub.feed(kinds.POD)
+        registry.remove(WIDGET)
+        with pytest.raises(RefusedError, match="any more") as caught:
+            await seen(stream)
+        assert caught.value.code is Code.NOT_FOUND
+        assert hub.feed(kinds.POD) is pods, "the other kinds' watches go on"
+        # Declared again, it is served again, from the state that the store has.
+        registry.add(WIDGET)
+        again = hub.stream(selection, "", Turns().work(b"me"))
+        assert await seen(again) == ["a", "b"]
+        await again.aclose()
+        await hub.close()
+        registry.remove(WIDGET)
+        await store.close()
+
+    asyncio.run(main())
