@@ -20,6 +20,7 @@ from pathlib import Path
 
 from local_cluster import guestbook, images, network
 from local_cluster.cluster import ClusterError, LocalCluster
+from podraft.api.objects import nodes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 
@@ -104,11 +105,10 @@ async def _await_node(cluster: LocalCluster, within_s: float = 60.0) -> None:
             async with asyncio.timeout(within_s):
                 async for batch in client.nodes.watch():
                     for event in batch:
-                        for condition in event.object.status.conditions:
-                            if condition.type == "Ready" and condition.status == "True":
-                                return
-                            if condition.type == "Ready":
-                                reason = condition.message
+                        if nodes.is_ready(event.object):
+                            return
+                        if (ready := nodes.ready_condition(event.object)) is not None:
+                            reason = ready.message
     raise ClusterError(f"the node is not ready: {reason}; see {cluster.logs / 'agent.log'}")
 
 

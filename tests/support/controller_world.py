@@ -18,9 +18,9 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
+from podraft.api.objects import conditions, well_known
 from podraft.api.objects.owners import named_keys
-from podraft.api.objects.pods import is_active, ready_condition
+from podraft.api.objects.pods import READY, is_active
 from podraft.api.patching import patched
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -207,9 +207,9 @@ class World:
         def change(p: pod_pb2.Pod) -> None:
             p.status.phase = "Running"
             p.status.pod_ip = p.status.pod_ip or f"10.0.0.{p.metadata.uid.removeprefix('uid-')}"
-            found = ready_condition(p) or p.status.conditions.add(type="Ready")
-            found.status = "True" if ready else "False"
-            found.last_transition_time.CopyFrom(objects.time_of(Now.at(self.now)))
+            status = conditions.TRUE if ready else conditions.FALSE
+            now = objects.time_of(Now.at(self.now))
+            conditions.set_condition(p.status.conditions, READY, status, now)
 
         self.change(pod, change)
 

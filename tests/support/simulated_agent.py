@@ -22,6 +22,8 @@ from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import POD
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import well_known
+from podraft.api.objects.conditions import set_condition
+from podraft.api.objects.deletion import is_deleting
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, UnavailableError
@@ -117,7 +119,7 @@ class SimulatedNodes:
         uid, node = pod.metadata.uid, pod.spec.node_name
         if node not in self._numbers or node in self.silent:
             return
-        if pod.metadata.HasField("deletion_timestamp"):
+        if is_deleting(pod.metadata):
             if uid not in self._stopping:
                 self._stopping.add(uid)
                 self._later(self._stop_s, (uid, "stop"), lambda: self._stop(pod))
@@ -244,8 +246,8 @@ def _set_running(pod: Any, address: str) -> None:
     status.start_time.CopyFrom(now)
     del status.pod_ips[:]
     status.pod_ips.add(ip=address)
-    _set_condition(pod, "Ready", "True", now)
-    _set_condition(pod, "ContainersReady", "True", now)
+    set_condition(pod.status.conditions, "Ready", "True", now)
+    set_condition(pod.status.conditions, "ContainersReady", "True", now)
     del status.container_statuses[:]
     for container in pod.spec.containers:
         one = status.container_statuses.add(
@@ -255,21 +257,11 @@ def _set_running(pod: Any, address: str) -> None:
 
 
 def _set_waiting(pod: Any) -> None:
-    _set_condition(pod, "Ready", "False", _now())
+    set_condition(pod.status.conditions, "Ready", "False", _now())
     del pod.status.container_statuses[:]
     for container in pod.spec.containers:
         one = pod.status.container_statuses.add(name=container.name, image=container.image)
         one.state.waiting.reason = "ImagePullBackOff"
-
-
-def _set_condition(pod: Any, type_: str, value: str, now: meta_pb2.Time) -> None:
-    for condition in pod.status.conditions:
-        if condition.type == type_:
-            break
-    else:
-        condition = pod.status.conditions.add(type=type_)
-    condition.status = value
-    condition.last_transition_time.CopyFrom(now)
 
 
 def _now() -> meta_pb2.Time:

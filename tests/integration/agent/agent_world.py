@@ -24,6 +24,7 @@ from podraft.agent.node.join import IdentityStore, signing_request
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.volumes.mounts import mounted_below, unmount
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects.pods import is_ready
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.auth.certificates import NODE_LIFETIME, CertificateAuthority, KeyPair
@@ -201,10 +202,6 @@ def first(pod: pod_pb2.Pod) -> pod_pb2.ContainerStatus:
     """Return the status of a pod's first container; empty before there is one."""
     statuses = pod.status.container_statuses
     return statuses[0] if statuses else pod_pb2.ContainerStatus()
-
-
-def is_ready(pod: pod_pb2.Pod) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
 @contextlib.asynccontextmanager

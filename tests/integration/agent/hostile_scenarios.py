@@ -8,11 +8,12 @@ from pathlib import Path
 
 import grpc
 
-from integration.agent.agent_world import WAIT, World, first, is_ready, make_pod
+from integration.agent.agent_world import WAIT, World, first, make_pod
 from integration.agent.scenarios import execute
 from podraft.api.core.v1 import config_pb2, pod_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.pods import is_ready
 from support.waiting import eventually_async
 
 _MEMORY_MAX_KIB = 64 << 10

@@ -23,13 +23,13 @@ from integration.agent.agent_world import (
     World,
     assert_nothing_left,
     assign_pod_addresses,
-    is_ready,
     make_pod,
 )
 from podraft.agent.podman.client import PodmanClient
 from podraft.agent.podman.core import spec
 from podraft.agent.podman.core.records import ContainerRecord
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects.pods import is_ready
 from podraft.client.errors import NotFoundError
 from support.waiting import eventually_async
 

@@ -16,7 +16,6 @@ from integration.agent.agent_world import (
     WAIT,
     World,
     first,
-    is_ready,
     kill,
     make_pod,
 )
@@ -24,6 +23,7 @@ from podraft.agent.podman.client import PodmanClient
 from podraft.agent.streams import rotation
 from podraft.api.core.v1 import config_pb2, pod_pb2, pod_streams_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.pods import is_ready
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 from support.waiting import eventually_async
 

@@ -21,7 +21,7 @@ from podraft.agent.node.removal import RemovedError, is_removal
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.objects import well_known
+from podraft.api.objects import conditions, nodes, well_known
 from podraft.client.calls.client import Client
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from podraft.client.watching.informer import Informer
@@ -205,7 +205,8 @@ class Registration:
 
 
 def _ready(status: node_pb2.NodeStatus) -> str:
-    return next((c.status for c in status.conditions if c.type == "Ready"), "")
+    found = conditions.find(status.conditions, nodes.READY)
+    return found.status if found is not None else ""
 
 
 def _newer(one: node_pb2.Node, other: node_pb2.Node) -> bool:

@@ -18,6 +18,7 @@ from podraft.agent.pods.node import Node
 from podraft.agent.pods.worker import PodWorker
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.deletion import DEFAULT_GRACE_S
 from podraft.client.watching.informer import Informer
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class PodManager:
             labels = records[0].labels
             pod.metadata.name = labels.get(spec.LABEL_POD_NAME, "")
             pod.metadata.namespace = labels.get(spec.LABEL_POD_NAMESPACE, "")
-            grace_s = int(labels.get(spec.LABEL_POD_GRACE_S, "30"))
+            grace_s = int(labels.get(spec.LABEL_POD_GRACE_S, DEFAULT_GRACE_S))
             pod.spec.termination_grace_period_seconds = grace_s
         pod.metadata.deletion_timestamp.seconds = int(time.time())
         worker = self._worker(uid)

@@ -51,6 +51,7 @@ from podraft.agent.pods.reports.faults import Faults
 from podraft.agent.volumes.core import files
 from podraft.agent.volumes.manager import remove_cgroups
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.objects.deletion import is_deleting
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class PodWorker:
         """Take a new version of the pod from the API."""
         self.pod = pod
         self._events.about(pod)
-        if pod.metadata.HasField("deletion_timestamp"):
+        if is_deleting(pod.metadata):
             self._terminate()
         self._wake.set()
 

@@ -11,6 +11,8 @@ from typing import Any
 from podraft.api import kinds
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.objects import well_known
+from podraft.api.objects.conditions import TRUE
+from podraft.api.objects.deletion import is_deleting
 from podraft.cli.manifests.items import word_of
 
 _NAMED_MAX = 20
@@ -21,15 +23,15 @@ def holding_conditions(namespace: namespace_pb2.Namespace) -> list[str]:
     return [
         condition.message
         for condition in namespace.status.conditions
-        if condition.status == "True" and condition.message
+        if condition.status == TRUE and condition.message
     ]
 
 
 def reasons(namespace: namespace_pb2.Namespace, inside: Sequence[Any], *, more: bool) -> list[str]:
     """Return what holds a namespace; ``inside`` is what is in it, not all of it with ``more``."""
-    held = [obj for obj in inside if obj.metadata.finalizers and _is_going(obj)]
-    ending = [obj for obj in inside if not obj.metadata.finalizers and _is_going(obj)]
-    waiting = [obj for obj in inside if not _is_going(obj)]
+    held = [obj for obj in inside if obj.metadata.finalizers and is_deleting(obj.metadata)]
+    ending = [obj for obj in inside if not obj.metadata.finalizers and is_deleting(obj.metadata)]
+    waiting = [obj for obj in inside if not is_deleting(obj.metadata)]
     found = [
         f"{_word(obj)} is held by its finalizer {finalizer}: who set it has work to do first, "
         "or it has to be taken away"
@@ -56,10 +58,6 @@ def reasons(namespace: namespace_pb2.Namespace, inside: Sequence[Any], *, more: 
     if not found and well_known.NAMESPACE_FINALIZER in namespace.spec.finalizers:
         found.append("it is empty; the controllers have not let it go yet: do they run?")
     return found
-
-
-def _is_going(obj: Any) -> bool:
-    return bool(obj.metadata.HasField("deletion_timestamp"))
 
 
 def _word(obj: Any) -> str:

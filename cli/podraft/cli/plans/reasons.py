@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.columns import ages
 from podraft.api.columns.events import event_last_s
-from podraft.api.columns.pod_words import has_condition, pod_words, terminated_word
+from podraft.api.columns.pod_words import pod_words, terminated_word
 from podraft.api.core.v1 import pod_pb2, scheduling_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished, is_ready
 from podraft.cli.output.describe.templates import probe
 from podraft.cli.plans import rollouts
 
 
 def is_well(pod: pod_pb2.Pod) -> bool:
     """Say whether nothing about a pod needs an explanation: it is ready, or it completed."""
-    if pod.metadata.HasField("deletion_timestamp"):
+    if is_deleting(pod.metadata):
         return False
-    return pod.status.phase == "Succeeded" or has_condition(pod, "Ready")
+    return pod.status.phase == "Succeeded" or is_ready(pod)
 
 
 def pod_reasons(
@@ -37,7 +39,7 @@ def pod_reasons(
     if is_well(pod):
         return []
     reasons: list[str] = []
-    if pod.metadata.HasField("deletion_timestamp"):
+    if is_deleting(pod.metadata):
         reasons.append(_terminating(pod, now_s))
     if not pod.spec.node_name:
         return [*reasons, _unscheduled(pod, record)]
@@ -204,7 +206,7 @@ def blocked_pods(
     """Return why pods are not ready, the commonest reason first."""
     by_reason: dict[str, list[str]] = {}
     for pod in pods:
-        if pod.metadata.HasField("deletion_timestamp"):
+        if is_deleting(pod.metadata):
             continue
         reasons = pod_reasons(pod, (), records.get(pod.metadata.name), now_s)
         if reasons:
@@ -290,7 +292,7 @@ def memberships(
             result.append(Membership(name, address, serving=True, reason="receives traffic"))
             continue
         reasons = pod_reasons(pod, (), None, now_s)
-        if pod.status.phase in ("Succeeded", "Failed"):
+        if is_finished(pod):
             reasons = [f"it has ended ({pod.status.phase})"]
         elif not address:
             reasons = reasons or ["it has no address yet"]

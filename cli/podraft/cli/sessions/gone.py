@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from podraft.api import kinds
+from podraft.api.objects.deletion import is_deleting
 from podraft.cli.errors import CliError, shorten
 from podraft.cli.manifests.items import word_of
 from podraft.cli.output import printing
@@ -108,7 +109,7 @@ def _show(
 def held_by(obj: Any) -> str:
     """Return what an object that is being deleted waits for."""
     metadata = obj.metadata
-    if not metadata.HasField("deletion_timestamp"):
+    if not is_deleting(metadata):
         return "not being deleted"
     if kinds.BUILT_IN.of(obj) is kinds.NAMESPACE and (held := holding_conditions(obj)):
         return "; ".join(held)

@@ -10,7 +10,8 @@ from typing import Any
 
 from podraft.api import kinds
 from podraft.api.columns.column import selector_text
-from podraft.api.columns.pod_words import has_condition, pod_words
+from podraft.api.columns.pod_words import pod_words
+from podraft.api.objects.pods import is_ready
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item
 from podraft.cli.output.progress import ProgressView
@@ -114,7 +115,7 @@ def _progress_of(obj: Any, session: Session) -> rollouts.Progress:
         return rollouts.Progress(f'pod "{name}" completed', done=True)
     if obj.status.phase == "Failed":
         return rollouts.Progress(f'pod "{name}" failed: {words.status}', failed=True)
-    if has_condition(obj, "Ready"):
+    if is_ready(obj):
         return rollouts.Progress(f'pod "{name}" is ready', done=True)
     return rollouts.Progress(f'Waiting for pod "{name}" to be ready: {words.status}...')
 

@@ -9,14 +9,17 @@ from podraft.api import kinds
 from podraft.api.columns.column import AGE, NAME, NONE, Column, Table, pairs
 from podraft.api.columns.pod_words import pod_words
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, service_pb2
+from podraft.api.objects import nodes
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import NODE_ROLE_PREFIX
 
 _UNKNOWN = "<unknown>"
 
 
 def _node_status(node: node_pb2.Node, now_s: float) -> str:
-    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), None)
-    word = "Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"
+    word = "Ready" if nodes.is_ready(node) else "NotReady"
+    if nodes.ready_condition(node) is None:
+        word = "Unknown"
     return f"{word},SchedulingDisabled" if node.spec.unschedulable else word
 
 
@@ -28,8 +31,7 @@ def _node_roles(node: node_pb2.Node, now_s: float) -> str:
 
 def _node_address(address_type: str) -> Callable[[node_pb2.Node, float], str]:
     def value(node: node_pb2.Node, now_s: float) -> str:
-        found = (a.address for a in node.status.addresses if a.type == address_type)
-        return next(found, NONE)
+        return next(iter(nodes.addresses(node, address_type)), NONE)
 
     return value
 
@@ -52,7 +54,7 @@ def _data_count(obj: config_pb2.ConfigMap | config_pb2.Secret, now_s: float) -> 
 
 
 def _namespace_status(namespace: namespace_pb2.Namespace, now_s: float) -> str:
-    if namespace.metadata.HasField("deletion_timestamp"):
+    if is_deleting(namespace.metadata):
         return "Terminating"
     return namespace.status.phase or "Active"
 
@@ -64,7 +66,7 @@ _NODE = (
     Column("ROLES", _node_roles),
     AGE,
     Column("VERSION", lambda node, now_s: node.status.node_info.kubelet_version),
-    Column("INTERNAL-IP", _node_address("InternalIP"), wide=True),
+    Column("INTERNAL-IP", _node_address(nodes.INTERNAL_IP), wide=True),
     Column("EXTERNAL-IP", _node_address("ExternalIP"), wide=True),
     Column("OS-IMAGE", _node_info("os_image"), wide=True),
     Column("KERNEL-VERSION", _node_info("kernel_version"), wide=True),

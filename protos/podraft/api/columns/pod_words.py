@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from podraft.api.columns import ages
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects.conditions import is_true
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished, is_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,15 @@ def pod_words(pod: pod_pb2.Pod, now_s: float) -> PodWords:
     ready = 0
     if init_word is not None:
         word = init_word
-    if init_word is None or has_condition(pod, "Initialized"):
+    if init_word is None or is_true(pod.status.conditions, "Initialized"):
         counted = list(status.container_statuses)
         word, ready = _containers_word(pod, word)
-    if pod.metadata.HasField("deletion_timestamp"):
+    if is_deleting(pod.metadata):
         if status.reason == "NodeLost":
             word = "Unknown"
-        elif status.phase not in ("Succeeded", "Failed"):
+        elif not is_finished(pod):
             word = "Terminating"
     return PodWords(word, f"{ready}/{len(pod.spec.containers)}", _restarts(counted, now_s))
-
-
-def has_condition(pod: pod_pb2.Pod, condition_type: str) -> bool:
-    """Say whether a condition of the pod is true."""
-    return any(c.type == condition_type and c.status == "True" for c in pod.status.conditions)
 
 
 def _init_word(pod: pod_pb2.Pod) -> str | None:
@@ -79,7 +77,7 @@ def _containers_word(pod: pod_pb2.Pod, word: str) -> tuple[str, int]:
             has_running = True
             ready += 1
     if word == "Completed" and has_running:
-        word = "Running" if has_condition(pod, "Ready") else "NotReady"
+        word = "Running" if is_ready(pod) else "NotReady"
     return word, ready
 
 

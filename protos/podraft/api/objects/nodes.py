@@ -8,6 +8,7 @@ from podraft.api.core.v1 import node_pb2
 from podraft.api.objects import conditions
 
 READY: Final = "Ready"
+INTERNAL_IP: Final = "InternalIP"
 
 
 def ready_condition(node: node_pb2.Node) -> node_pb2.NodeCondition | None:

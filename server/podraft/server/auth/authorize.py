@@ -24,6 +24,7 @@ from podraft.api.events.v1.event_pb2 import Event
 from podraft.api.kinds import AnyKind, Object
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta
 from podraft.api.objects import well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 
 Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -210,7 +211,7 @@ def _node_pod(node: str, attributes: Attributes) -> str | None:
         return None
     if not isinstance(stored, Pod) or stored.spec.node_name != node:
         return f': the pod is not bound to node "{node}"'
-    if verb == "delete" and not stored.metadata.HasField("deletion_timestamp"):
+    if verb == "delete" and not is_deleting(stored.metadata):
         return ": an agent removes only pods that are being deleted"
     return None
 

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeAlias, cast
+from typing import Generic, TypeAlias, cast
 
 from podraft.api import times
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.objects.deletion import MAX_GRACE_S, is_deleting
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.metadata import next_generation
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.kinds.rules import ObjectT, Rules
-
-MAX_GRACE_S: Final = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def prepare_delete(
     result.CopyFrom(stored)
     metadata = cast("Object", result).metadata
     _propagate(metadata, options.propagation_policy)
-    marked = metadata.HasField("deletion_timestamp")
+    marked = is_deleting(metadata)
     grace_s = 0 if rules.grace_s is None else rules.grace_s(result, options, marked)
     if grace_s == 0 and not _is_held(rules, result):
         return Remove()
@@ -86,7 +85,7 @@ def prepare_delete(
 def is_gone(kind: Kind[ObjectT], stored: ObjectT) -> bool:
     """Say whether an object that is being deleted must be removed, as nothing holds it now."""
     metadata, rules = cast("Object", stored).metadata, rules_of(kind)
-    if not metadata.HasField("deletion_timestamp") or _is_held(rules, stored):
+    if not is_deleting(metadata) or _is_held(rules, stored):
         return False
     return rules.grace_s is None or metadata.deletion_grace_period_seconds == 0
 

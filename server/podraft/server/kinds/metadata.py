@@ -12,6 +12,7 @@ from podraft.api import names, times
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import well_known
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels
 from podraft.server.kinds.rules import NameCheck
@@ -172,7 +173,7 @@ def check_finalizers_while_deleting(
     stored: meta_pb2.ObjectMeta, proposed: meta_pb2.ObjectMeta, report: Report
 ) -> None:
     """Check that an object which is being deleted gets no new finalizer."""
-    if not stored.HasField("deletion_timestamp"):
+    if not is_deleting(stored):
         return
     added = set(proposed.finalizers).difference(stored.finalizers)
     for finalizer in sorted(added):

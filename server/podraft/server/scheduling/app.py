@@ -21,6 +21,8 @@ from typing import Final
 from podraft.api.cluster.v1.commit_pb2 import Write
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
+from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.pods import is_finished
 from podraft.api.quantities import InvalidQuantityError
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
@@ -140,12 +142,12 @@ class SchedulerProcess:
             return
         key = (new.metadata.namespace, new.metadata.name)
         try:
-            if new.status.phase in ("Succeeded", "Failed"):
+            if is_finished(new):
                 self._forget(new)
             elif new.spec.node_name:
                 self._queue.discard(key)
                 self._place(new)
-            elif new.metadata.HasField("deletion_timestamp"):
+            elif is_deleting(new.metadata):
                 self._forget(new)
             elif new.spec.scheduler_name not in ("", DEFAULT_SCHEDULER):
                 self._queue.discard(key)

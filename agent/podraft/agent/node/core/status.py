@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from podraft.api import quantities
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.objects import well_known
+from podraft.api.objects import conditions, nodes, well_known
 
 PODS_MAX = 250
 AGENT_PORT = 7445
@@ -80,7 +80,7 @@ def status(
         resources["memory"].string = f"{memory // 1024}Ki"
         resources["ephemeral-storage"].string = f"{facts.disk_bytes // 1024}Ki"
         resources["pods"].string = str(PODS_MAX)
-    result.addresses.add(type="InternalIP", address=facts.address)
+    result.addresses.add(type=nodes.INTERNAL_IP, address=facts.address)
     result.addresses.add(type="Hostname", address=facts.name)
     result.daemon_endpoints.kubelet_endpoint.port = port
     result.node_info.CopyFrom(_node_info(facts))
@@ -108,11 +108,11 @@ def _condition(
     now_s: float,
 ) -> None:
     now = meta_pb2.Time(seconds=int(now_s))
-    text = "True" if holds else "False"
+    text = conditions.TRUE if holds else conditions.FALSE
     condition = result.conditions.add(type=kind, status=text, reason=reason, message=message)
     condition.last_heartbeat_time.CopyFrom(now)
-    stored = next((c for c in before.conditions if c.type == kind and c.status == text), None)
-    condition.last_transition_time.CopyFrom(stored.last_transition_time if stored else now)
+    stored = conditions.find(before.conditions, kind)
+    condition.last_transition_time.CopyFrom(conditions.transition_time(stored, text, now))
 
 
 def _node_info(facts: NodeFacts) -> node_pb2.NodeSystemInfo:

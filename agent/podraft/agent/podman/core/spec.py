@@ -19,6 +19,7 @@ from podraft.agent.podman.core.qos import oom_score_adjustment
 from podraft.agent.podman.core.security import security
 from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.objects.deletion import spec_grace_s
 from podraft.api.violations import shown
 
 LABEL_NODE = "io.podraft.node"
@@ -85,15 +86,12 @@ def container_name(pod: pod_pb2.Pod, container: str, attempt: int) -> str:
 def labels(attempt: Attempt) -> dict[str, str]:
     """Return what an agent that starts anew must know of a container."""
     pod = attempt.pod
-    grace_s = pod.spec.termination_grace_period_seconds
-    if not pod.spec.HasField("termination_grace_period_seconds"):
-        grace_s = 30
     return {
         LABEL_NODE: attempt.node_name,
         LABEL_POD_UID: pod.metadata.uid,
         LABEL_POD_NAMESPACE: pod.metadata.namespace,
         LABEL_POD_NAME: pod.metadata.name,
-        LABEL_POD_GRACE_S: str(grace_s),
+        LABEL_POD_GRACE_S: str(spec_grace_s(pod.spec)),
         LABEL_POD_HOST_NETWORK: str(pod.spec.host_network).lower(),
         LABEL_CONTAINER: attempt.container.name,
         LABEL_ATTEMPT: str(attempt.number),

@@ -29,8 +29,7 @@ from podraft.agent.pods.core.records import (
 )
 from podraft.agent.pods.core.status import pod_status
 from podraft.agent.pods.core.view import ContainerView, PodView, arrange
-
-DEFAULT_GRACE_S = 30
+from podraft.api.objects.deletion import grace_s
 
 
 def plan(inputs: Inputs) -> Decision:
@@ -56,16 +55,6 @@ def plan(inputs: Inputs) -> Decision:
 def _may_begin(action: Action, in_flight: frozenset[str]) -> bool:
     """A kill is let through again: its deadline may have come nearer."""
     return isinstance(action, KillContainer) or action.key not in in_flight
-
-
-def grace_s(view: PodView) -> float:
-    """Return how long the pod's containers get to stop."""
-    metadata, spec = view.pod.metadata, view.pod.spec
-    if metadata.HasField("deletion_grace_period_seconds"):
-        return float(metadata.deletion_grace_period_seconds)
-    if spec.HasField("termination_grace_period_seconds"):
-        return float(spec.termination_grace_period_seconds)
-    return float(DEFAULT_GRACE_S)
 
 
 # Running.
@@ -131,13 +120,13 @@ def _condemn(
     """Kill a running container that its probes condemn or whose image was changed."""
     now_s = view.inputs.now_s
     if running.image and running.image != container.spec.image:
-        yield KillContainer(running.id, container.name, now_s + grace_s(view), "image changed")
+        yield KillContainer(running.id, container.name, now_s + grace_s(view.pod), "image changed")
         return
     kind = view.unhealthy(container)
     if kind is None:
         return
     probe = probe_of(container.spec, kind)
-    grace = grace_s(view)
+    grace = float(grace_s(view.pod))
     if probe is not None and probe.HasField("termination_grace_period_seconds"):
         grace = float(probe.termination_grace_period_seconds)
     yield KillContainer(running.id, container.name, now_s + grace, f"{kind.value} probe failed")
@@ -156,14 +145,14 @@ def _remove_superseded(view: PodView) -> Iterator[Action]:
 
 def _finish(view: PodView) -> Iterator[Action]:
     """The pod is over: stop what runs, keep the ended containers for their exit codes."""
-    yield from _kill_all(view, view.inputs.now_s + grace_s(view), "pod ended")
+    yield from _kill_all(view, view.inputs.now_s + grace_s(view.pod), "pod ended")
     if _quiet(view) and not view.inputs.sandbox_released:
         yield ReleaseSandbox()
 
 
 def _terminate(view: PodView, since_s: float) -> Iterator[Action]:
     """The pod is being deleted: stop all, then give everything back, then let the API forget it."""
-    yield from _kill_all(view, since_s + grace_s(view), "pod deleted")
+    yield from _kill_all(view, since_s + grace_s(view.pod), "pod deleted")
     if not _quiet(view):
         return
     if view.inputs.containers:

@@ -7,9 +7,11 @@ condition's transition time changes only when its status does.
 from __future__ import annotations
 
 from podraft.agent.pods.core.records import ContainerPhase, Failure, ObservedContainer
-from podraft.agent.pods.core.view import TERMINAL_PHASES, ContainerView, PodView
+from podraft.agent.pods.core.view import ContainerView, PodView
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import conditions
+from podraft.api.objects.pods import FINAL_PHASES
 from podraft.api.objects.qos import qos_class
 
 
@@ -20,7 +22,7 @@ def pod_status(view: PodView) -> pod_pb2.PodStatus:
     status.init_container_statuses.extend(_container(view, c) for c in view.init)
     status.container_statuses.extend(_container(view, c) for c in view.main)
     status.phase = _phase(view, status)
-    if stored.phase in TERMINAL_PHASES:
+    if stored.phase in FINAL_PHASES:
         _keep(status, stored)
     elif view.deadline_exceeded:
         status.reason = "DeadlineExceeded"
@@ -53,7 +55,7 @@ def _addresses(view: PodView, status: pod_pb2.PodStatus) -> None:
 
 def _phase(view: PodView, status: pod_pb2.PodStatus) -> str:
     stored = view.pod.status.phase
-    if stored in TERMINAL_PHASES:
+    if stored in FINAL_PHASES:
         return stored
     if view.deadline_exceeded:
         return "Failed"
@@ -157,12 +159,12 @@ def _terminated(ended: ObservedContainer, state: pod_pb2.ContainerStateTerminate
 
 
 def _conditions(view: PodView, status: pod_pb2.PodStatus) -> None:
-    scheduled = _stored(view, "PodScheduled")
+    scheduled = conditions.find(view.pod.status.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "True":
         status.conditions.append(scheduled)
     else:
         _condition(view, status, "PodScheduled", holds=True)
-    ended = status.phase in TERMINAL_PHASES
+    ended = status.phase in FINAL_PHASES
     unfinished = [c.name for c in view.init if not c.succeeded]
     initialized = view.initialized
     _condition(
@@ -198,21 +200,18 @@ def _condition(
     reason: str = "",
     message: str = "",
 ) -> None:
-    condition = status.conditions.add(type=kind, status="True" if holds else "False")
+    condition = status.conditions.add(
+        type=kind, status=conditions.TRUE if holds else conditions.FALSE
+    )
     if reason:
         condition.reason = reason
     if message:
         condition.message = message
-    stored = _stored(view, kind)
-    unchanged = stored is not None and stored.status == condition.status
-    if stored is not None and unchanged and stored.HasField("last_transition_time"):
-        condition.last_transition_time.CopyFrom(stored.last_transition_time)
-    else:
-        condition.last_transition_time.CopyFrom(_time(view.inputs.now.wall_s))
-
-
-def _stored(view: PodView, kind: str) -> pod_pb2.PodCondition | None:
-    return next((c for c in view.pod.status.conditions if c.type == kind), None)
+    stored = conditions.find(view.pod.status.conditions, kind)
+    now = _time(view.inputs.now.wall_s)
+    condition.last_transition_time.CopyFrom(
+        conditions.transition_time(stored, condition.status, now)
+    )
 
 
 def _time(at_s: float) -> meta_pb2.Time:

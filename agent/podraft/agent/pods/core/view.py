@@ -20,8 +20,7 @@ from podraft.agent.pods.core.records import (
 )
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.moments import Now
-
-TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
+from podraft.api.objects.pods import is_finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class PodView:
     @property
     def ended(self) -> bool:
         """Whether the pod is over for good, by its containers, deadline or stored phase."""
-        if self.pod.status.phase in TERMINAL_PHASES or self.deadline_exceeded:
+        if is_finished(self.pod) or self.deadline_exceeded:
             return True
         current = self.current_init
         if current is not None:

@@ -9,6 +9,7 @@ from podraft.api.columns import ages
 from podraft.api.columns.events import event_first_s, event_last_s
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import APPLY_NOTES
 from podraft.cli.output.describe.layout import Below, mapping, table
 from podraft.cli.output.describe.templates import Pairs
@@ -25,7 +26,7 @@ def metadata(value: meta_pb2.ObjectMeta, *, namespaced: bool) -> Pairs:
         ("Annotations", mapping(annotations, ": ")),
         ("CreationTimestamp", ages.full(value.creation_timestamp)),
     ]
-    if value.HasField("deletion_timestamp"):
+    if is_deleting(value):
         grace = value.deletion_grace_period_seconds
         pairs.append(
             ("Terminating", f"since {ages.full(value.deletion_timestamp)}, grace {grace}s")

@@ -13,6 +13,7 @@ from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.objects.pods import is_finished
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, Below, block, table
 from podraft.cli.output.describe.templates import Pairs, quantity_list
@@ -44,7 +45,7 @@ def node_lines(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now_s: float) -
         ("Agent Version", info.kubelet_version or NONE),
         ("PodCIDR", node.spec.pod_cidr or NONE),
     ]
-    live = [pod for pod in pods if pod.status.phase not in ("Succeeded", "Failed")]
+    live = [pod for pod in pods if not is_finished(pod)]
     rows = [
         [
             pod.metadata.namespace,

@@ -136,9 +136,12 @@ def _counted(found: Sequence[Any]) -> str:
 def _set(
     status: namespace_pb2.NamespaceStatus, type_: str, reason: str, message: str, now: Now
 ) -> None:
-    found = conditions.find(status.conditions, type_)
-    if found is None:
-        found = status.conditions.add(type=type_, status="True")
-        found.last_transition_time.CopyFrom(objects.time_of(now))
-    found.reason = reason
-    found.message = message if len(message) <= _TEXT_MAX else f"{message[: _TEXT_MAX - 1]}…"
+    short = message if len(message) <= _TEXT_MAX else f"{message[: _TEXT_MAX - 1]}…"
+    conditions.set_condition(
+        status.conditions,
+        type_,
+        conditions.TRUE,
+        objects.time_of(now),
+        reason=reason,
+        message=short,
+    )

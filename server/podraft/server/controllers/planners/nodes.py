@@ -18,9 +18,9 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
 from podraft.api.moments import Now
-from podraft.api.objects import conditions
+from podraft.api.objects import conditions, nodes
 from podraft.api.objects.deletion import is_deleting
-from podraft.api.objects.pods import is_active, is_ready, ready_condition
+from podraft.api.objects.pods import READY, is_active, is_ready
 from podraft.api.objects.well_known import NODE_LEASE_NAMESPACE, NOT_READY_TAINT, UNREACHABLE_TAINT
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
@@ -51,7 +51,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now, options: Options) -> Plan
     if node is None:
         return _collect(key.name, pods)
     silent_in_s = _silent_in_s(snapshot, node, now, options)
-    if silent_in_s is not None and silent_in_s <= 0 and _ready(node) != "Unknown":
+    if silent_in_s is not None and silent_in_s <= 0 and not _is_given_up(node):
         return _lose(node, now)
     # A condition that only silence explains ends with the agent's next status, not here.
     step = _taint(snapshot, node, now, options) or _evict(node, pods, now, options)
@@ -65,7 +65,7 @@ def _silent_in_s(
     """Return in how many seconds the node has been silent for too long; None: it never spoke."""
     renewed = snapshot.changed_at(LEASE, node.metadata.name, NODE_LEASE_NAMESPACE)
     if renewed is None:
-        heartbeat = conditions.find(node.status.conditions, "Ready")
+        heartbeat = nodes.ready_condition(node)
         if heartbeat is None:
             return None
         # It has a status but no Lease: its own time of the last status has to do.
@@ -73,21 +73,26 @@ def _silent_in_s(
     return renewed + options.grace_s - now.steady_s
 
 
-def _ready(node: node_pb2.Node) -> str:
-    found = conditions.find(node.status.conditions, "Ready")
-    return found.status if found is not None else "False"
+def _is_given_up(node: node_pb2.Node) -> bool:
+    found = nodes.ready_condition(node)
+    return found is not None and found.status == conditions.UNKNOWN
 
 
 def _lose(node: node_pb2.Node, now: Now) -> Plan:
     """Say that nothing is known of the node any more."""
     changed = objects.copied(node)
-    if conditions.find(changed.status.conditions, "Ready") is None:
-        changed.status.conditions.add(type="Ready")
-    for condition in changed.status.conditions:
-        if condition.status != "Unknown":
-            condition.status, condition.reason = "Unknown", _REASON
-            condition.message = "The agent stopped renewing the node's lease."
-            condition.last_transition_time.CopyFrom(objects.time_of(now))
+    known = {c.type for c in node.status.conditions if c.status != conditions.UNKNOWN}
+    if nodes.ready_condition(node) is None:
+        known.add(nodes.READY)
+    for type_ in sorted(known):
+        conditions.set_condition(
+            changed.status.conditions,
+            type_,
+            conditions.UNKNOWN,
+            objects.time_of(now),
+            reason=_REASON,
+            message="The agent stopped renewing the node's lease.",
+        )
     note = f"Node {node.metadata.name} status is now: NodeNotReady"
     event = Happening(node, "Normal", "NodeNotReady", note)
     return Plan((writes.update_status(changed),), (event,))
@@ -110,7 +115,9 @@ def _force(pod: pod_pb2.Pod) -> commit_pb2.Write:
 
 def _taint(snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options) -> Plan | None:
     """Bring the node's taints in line with its Ready condition; None if they are."""
-    wanted = {"True": None, "Unknown": UNREACHABLE_TAINT}.get(_ready(node), NOT_READY_TAINT)
+    wanted = None if nodes.is_ready(node) else NOT_READY_TAINT
+    if _is_given_up(node):
+        wanted = UNREACHABLE_TAINT
     if wanted == UNREACHABLE_TAINT and not _anyone_alive(snapshot, now, options):
         return Plan(requeue_after_s=options.grace_s / 2)
     own = {(NOT_READY_TAINT, NO_EXECUTE), (UNREACHABLE_TAINT, NO_EXECUTE)}
@@ -195,8 +202,11 @@ def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
 
 def _unready(pod: pod_pb2.Pod, now: Now) -> commit_pb2.Write:
     changed = objects.copied(pod)
-    ready = ready_condition(changed)
-    assert ready is not None, "a ready pod has the condition"
-    ready.status, ready.reason = "False", "NodeNotReady"
-    ready.last_transition_time.CopyFrom(objects.time_of(now))
+    conditions.set_condition(
+        changed.status.conditions,
+        READY,
+        conditions.FALSE,
+        objects.time_of(now),
+        reason="NodeNotReady",
+    )
     return writes.update_status(changed)

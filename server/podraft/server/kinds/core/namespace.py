@@ -9,6 +9,7 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1.namespace_pb2 import Namespace
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import (
     NAMESPACE_FINALIZER,
     NAMESPACE_NAME_LABEL,
@@ -48,7 +49,7 @@ def _check(namespace: Namespace, report: Report) -> None:
 
 def _keep(stored: Namespace, namespace: Namespace) -> None:
     """Keep the finalizers until the namespace is deleted: only then they can go."""
-    if not stored.metadata.HasField("deletion_timestamp"):
+    if not is_deleting(stored.metadata):
         added = [f for f in namespace.spec.finalizers if f not in stored.spec.finalizers]
         namespace.spec.CopyFrom(stored.spec)
         namespace.spec.finalizers.extend(added)  # They are refused, and not dropped in silence.

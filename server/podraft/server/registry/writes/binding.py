@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from podraft.api import times
-from podraft.api.core.v1.pod_pb2 import Pod, PodCondition
+from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.core.v1.scheduling_pb2 import BindPodRequest, SchedulingRecord
+from podraft.api.objects import conditions
+from podraft.api.objects.deletion import is_deleting
 from podraft.server.registry.errors import Code, RefusedError, invalid
 
 _CONDITION: Final = "PodScheduled"
@@ -52,42 +54,31 @@ def decide(
         raise RefusedError(
             Code.ABORTED, f'{what} is already bound to node "{stored.spec.node_name}"'
         )
-    if stored.metadata.HasField("deletion_timestamp"):
+    if is_deleting(stored.metadata):
         raise RefusedError(Code.FAILED_PRECONDITION, f"{what} is being deleted")
     pod = Pod()
     pod.CopyFrom(stored)
-    condition = PodCondition(type=_CONDITION, status="True")
     if request.node_name:
         pod.spec.node_name = request.node_name
+        _set_scheduled(pod, conditions.TRUE, now)
+        changed = True
     else:
-        condition = PodCondition(
-            type=_CONDITION,
-            status="False",
-            reason=_UNSCHEDULABLE,
-            message=request.record.message,
-        )
-    changed = _set_condition(pod, condition, now) or bool(request.node_name)
+        changed = _set_scheduled(pod, conditions.FALSE, now, _UNSCHEDULABLE, request.record.message)
     record = _record_to_store(request, record_before)
     return BindDecision(pod if changed else None, record)
 
 
-def _set_condition(pod: Pod, condition: PodCondition, now: datetime) -> bool:
-    """Put ``condition`` in the pod's status; say whether that changed anything."""
-    for present in pod.status.conditions:
-        if present.type != condition.type:
-            continue
-        same = ("status", "reason", "message")
-        if all(getattr(present, field) == getattr(condition, field) for field in same):
-            return False
-        if present.status == condition.status:
-            condition.last_transition_time.CopyFrom(present.last_transition_time)
-        else:
-            condition.last_transition_time.CopyFrom(times.time_of(now))
-        present.CopyFrom(condition)
-        return True
-    condition.last_transition_time.CopyFrom(times.time_of(now))
-    pod.status.conditions.append(condition)
-    return True
+def _set_scheduled(
+    pod: Pod, status: str, now: datetime, reason: str = "", message: str = ""
+) -> bool:
+    return conditions.set_condition(
+        pod.status.conditions,
+        _CONDITION,
+        status,
+        times.time_of(now),
+        reason=reason,
+        message=message,
+    )
 
 
 def _record_to_store(request: BindPodRequest, before: bytes | None) -> bytes | None:

@@ -22,6 +22,7 @@ from podraft.api import codec, kinds, patching
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
 from podraft.server.auth import authorize as rules
@@ -251,7 +252,7 @@ class Planner:
         entry = await self._entry(kinds.NAMESPACE, keys.of_namespace(name))
         if entry.message is None:
             raise RefusedError(Code.NOT_FOUND, f'namespaces "{name}" not found')
-        if entry.message.metadata.HasField("deletion_timestamp"):
+        if is_deleting(entry.message.metadata):
             raise RefusedError(
                 Code.FAILED_PRECONDITION,
                 f'namespace "{name}" is being deleted: nothing can be created in it',

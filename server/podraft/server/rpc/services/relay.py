@@ -19,6 +19,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest, StreamPodLogsRequest
+from podraft.api.objects import nodes
 from podraft.internal.node.v1 import node_agent_pb2
 from podraft.server.auth.authorize import EXEC, LOG, Attributes
 from podraft.server.auth.certificates import node_server_name
@@ -275,9 +276,9 @@ def _container(pod: Pod, wanted: str, what: str) -> str:
 def _agent_address(node: Node) -> str:
     name = node.metadata.name
     port = node.status.daemon_endpoints.kubelet_endpoint.port
-    for address in node.status.addresses:
-        if address.type == "InternalIP" and port:
-            host = f"[{address.address}]" if ":" in address.address else address.address
+    for address in nodes.addresses(node, nodes.INTERNAL_IP):
+        if port:
+            host = f"[{address}]" if ":" in address else address
             return f"{host}:{port}"
     raise RefusedError(
         Code.UNAVAILABLE, f'node "{name}" has not said yet where its agent can be reached'

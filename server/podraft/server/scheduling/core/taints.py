@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Toleration
 from podraft.api.objects import well_known
+from podraft.api.objects.nodes import is_ready
 
 NO_SCHEDULE: Final = "NoSchedule"
 NO_EXECUTE: Final = "NoExecute"
@@ -36,11 +37,6 @@ def taints_of(node: Node) -> Iterator[TaintKey]:
         yield TaintKey(taint.key, taint.value, taint.effect)
     if not is_ready(node):
         yield NOT_READY
-
-
-def is_ready(node: Node) -> bool:
-    """Return whether the node's ``Ready`` condition is true."""
-    return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
 
 
 def is_tolerated(taint: TaintKey, tolerations: Iterable[Toleration]) -> bool:

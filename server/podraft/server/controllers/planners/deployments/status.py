@@ -194,7 +194,8 @@ def _set(
         found = status.conditions.add(type=type_)
     elif (found.status, found.reason) == (value, reason) and not refresh:
         return
-    if found.status != value:
-        found.last_transition_time.CopyFrom(objects.time_of(now))
-    found.last_update_time.CopyFrom(objects.time_of(now))
-    found.status, found.reason, found.message = value, reason, message
+    moment = objects.time_of(now)
+    conditions.set_condition(
+        status.conditions, type_, value, moment, reason=reason, message=message
+    )
+    found.last_update_time.CopyFrom(moment)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from podraft.api.core.v1 import node_pb2, pod_pb2
+from podraft.api.objects import nodes
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.shared.addresses import is_address, problem
@@ -63,7 +64,7 @@ def _check_place(
     elif _is_in(address, service_cidr):
         report.add(field, f"{shown(address)} is in {service_cidr}, which belongs to Services")
     elif pod.spec.host_network:
-        own = _internal_addresses(node)
+        own = nodes.addresses(node, nodes.INTERNAL_IP)
         if address not in own:
             has = f"has {', '.join(own)}" if own else "says none"
             report.add(field, f"must be the node's own in the host's network: it {has}")
@@ -86,12 +87,8 @@ def is_usable(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> bool:
     if node is None:
         return True
     if pod.spec.host_network:
-        return address in _internal_addresses(node)
+        return address in nodes.addresses(node, nodes.INTERNAL_IP)
     return not node.spec.pod_cidr or _is_in(address, node.spec.pod_cidr)
-
-
-def _internal_addresses(node: node_pb2.Node) -> list[str]:
-    return [said.address for said in node.status.addresses if said.type == "InternalIP"]
 
 
 @lru_cache(maxsize=16_384)

@@ -10,10 +10,11 @@ from typing import Final
 
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec
 from podraft.api.meta.v1.requests_pb2 import DeleteOptions
+from podraft.api.objects.deletion import spec_grace_s
+from podraft.api.objects.pods import is_finished
 from podraft.api.objects.qos import qos_class
 from podraft.server.kinds.core.pod.changes import check_change, keep
 from podraft.server.kinds.core.pod.spec import (
-    DEFAULT_GRACE_S,
     REMEMBERED,
     REMEMBERED_BYTES,
     check_spec,
@@ -21,7 +22,6 @@ from podraft.server.kinds.core.pod.spec import (
     derive_spec,
 )
 from podraft.server.kinds.core.pod.status import check_status
-from podraft.server.kinds.deletion import MAX_GRACE_S
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
 
@@ -68,15 +68,13 @@ def _qos_class(encoded: bytes) -> str:
 
 def _grace_s(pod: Pod, options: DeleteOptions, marked: bool) -> int:
     """Return how long the pod may take to go; only one that may run has something to stop."""
-    if not pod.spec.node_name or pod.status.phase in ("Succeeded", "Failed"):
+    if not pod.spec.node_name or is_finished(pod):
         return 0
     if options.HasField("grace_period_seconds"):
         return options.grace_period_seconds
     if marked:
         return pod.metadata.deletion_grace_period_seconds
-    if pod.spec.HasField("termination_grace_period_seconds"):
-        return min(max(pod.spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
-    return DEFAULT_GRACE_S
+    return spec_grace_s(pod.spec)
 
 
 RULES: Final[Rules[Pod]] = Rules(

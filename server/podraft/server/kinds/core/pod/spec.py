@@ -12,6 +12,7 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
 from podraft.api.violations import InvalidObjectError, shown
 from podraft.server.kinds.core.pod.containers import (
     MAX_ID,
@@ -20,11 +21,9 @@ from podraft.server.kinds.core.pod.containers import (
     derive_container,
 )
 from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
-from podraft.server.kinds.deletion import MAX_GRACE_S
 from podraft.server.kinds.report import Report, check_labels
 from podraft.server.kinds.shared.taints import TAINT_EFFECTS
 
-DEFAULT_GRACE_S: Final = 30
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 MAX_CONTAINERS: Final = 64
 _RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")

@@ -8,6 +8,7 @@ from typing import Final
 from podraft.api import times
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import ContainerState, ContainerStatus, Pod
+from podraft.api.objects.pods import PHASES
 from podraft.api.violations import shown
 from podraft.server.kinds.core.pod.addresses import check_addresses
 from podraft.server.kinds.report import Report
@@ -21,7 +22,7 @@ from podraft.server.kinds.shared.conditions import (
 )
 
 _QOS_CLASSES: Final = ("", "Guaranteed", "Burstable", "BestEffort")
-_PHASES: Final = ("", "Pending", "Running", "Succeeded", "Failed", "Unknown")
+_PHASES: Final = ("", *PHASES)
 
 
 def check_status(pod: Pod, report: Report) -> None:
