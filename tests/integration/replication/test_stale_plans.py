@@ -11,12 +11,12 @@ from podraft.api import kinds
 from podraft.api.core.v1 import config_pb2, namespace_pb2
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.auth.identity import MASTERS, Identity
+from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.cache.node_pods import NodePods
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.registry.writes.operations import Create, Patch, Remove
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.raft_datastore import RaftDatastore

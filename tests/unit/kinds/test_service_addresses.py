@@ -11,11 +11,11 @@ from podraft.api.core.v1 import service_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.core.service import spec as services
 from podraft.server.kinds.core.service.addresses import (
-    Assignment,
     asked_keys,
     assign,
     claimed_keys,
 )
+from podraft.server.kinds.hooks import AddressRanges, Assignment, Choice
 from podraft.server.kinds.report import Report
 
 CIDR = "10.96.0.0/16"
@@ -39,15 +39,8 @@ def give(
     cidr: str = CIDR,
     ports: range = PORTS,
     start: int = 0,
-) -> Assignment:
-    return assign(
-        wanted,
-        stored,
-        service_cidr=cidr,
-        node_port_range=ports,
-        is_taken=taken.__contains__,
-        start=start,
-    )
+) -> Assignment[service_pb2.Service]:
+    return assign(wanted, stored, Choice(AddressRanges(cidr, ports), taken.__contains__, start))
 
 
 def refused(*args: Any, **options: Any) -> list[tuple[str, str]]:
@@ -58,8 +51,8 @@ def refused(*args: Any, **options: Any) -> list[tuple[str, str]]:
 
 def test_a_service_gets_the_next_free_address_from_the_start() -> None:
     result = give(service(), taken={b"_addresses/10.96.0.16", b"_addresses/10.96.0.17"})
-    assert result.service.spec.cluster_ip == "10.96.0.18"
-    assert list(result.service.spec.cluster_ips) == ["10.96.0.18"]
+    assert result.object.spec.cluster_ip == "10.96.0.18"
+    assert list(result.object.spec.cluster_ips) == ["10.96.0.18"]
     assert (result.claim, result.release) == ((b"_addresses/10.96.0.18",), ())
 
 
@@ -69,7 +62,7 @@ def test_the_choice_goes_around_once() -> None:
     given = []
     for _ in range(6):
         result = give(service(), taken=taken, cidr="10.0.0.0/29", start=3)
-        given.append(result.service.spec.cluster_ip)
+        given.append(result.object.spec.cluster_ip)
         taken |= set(result.claim)
     assert given == [f"10.0.0.{n}" for n in (4, 5, 6, 1, 2, 3)]
     expected = [("spec.clusterIP", "no address is free in 10.0.0.0/29")]
@@ -86,12 +79,12 @@ def test_a_chosen_address_must_be_in_range() -> None:
 def test_a_headless_service_claims_nothing() -> None:
     result = give(service(address="None"))
     assert (result.claim, result.release) == ((), ())
-    assert result.service.spec.cluster_ip == "None"
+    assert result.object.spec.cluster_ip == "None"
 
 
 def test_node_ports_are_chosen_after_those_that_were_asked_for() -> None:
     result = give(service("NodePort", "", 0, 30000, 0))
-    assert [port.node_port for port in result.service.spec.ports] == [30001, 30000, 30002]
+    assert [port.node_port for port in result.object.spec.ports] == [30001, 30000, 30002]
     assert set(result.claim) >= {f"_nodeports/{n}/TCP".encode() for n in (30000, 30001, 30002)}
 
 
@@ -113,23 +106,23 @@ def test_a_foreign_or_exhausted_node_port_is_named() -> None:
 
 def test_a_service_keeps_what_it_holds() -> None:
     first = give(service("NodePort"))
-    again = give(first.service, first.service, taken=set(first.claim), start=99)
-    assert again == Assignment(first.service, (), ())
+    again = give(first.object, first.object, taken=set(first.claim), start=99)
+    assert again == Assignment(first.object, (), ())
 
 
 def test_a_change_of_type_releases_node_ports() -> None:
     first = give(service("NodePort"))
     wanted = service_pb2.Service()
-    wanted.CopyFrom(first.service)
+    wanted.CopyFrom(first.object)
     wanted.spec.type = "ClusterIP"
-    services.leave(first.service, wanted)
-    result = give(wanted, first.service, taken=set(first.claim))
-    assert result.service.spec.ports[0].node_port == 0
+    services.leave(first.object, wanted)
+    result = give(wanted, first.object, taken=set(first.claim))
+    assert result.object.spec.ports[0].node_port == 0
     assert (result.claim, result.release) == ((), (b"_nodeports/30000/TCP",))
 
 
 def test_an_update_that_says_nothing_of_them_keeps_address_and_node_ports() -> None:
-    stored = give(service("NodePort", "", 0, 0)).service
+    stored = give(service("NodePort", "", 0, 0)).object
     wanted = service("NodePort", "", 0, 0)
     wanted.spec.ports.add(name="new", port=99, protocol="TCP")
     services.keep(stored, wanted)
@@ -179,7 +172,7 @@ def test_claims_and_releases_always_add_up_to_what_is_held() -> None:
         assert not taken.intersection(result.claim)
         assert taken.issuperset(result.release)
         taken = (taken - set(result.release)) | set(result.claim)
-        held[key] = result.service
+        held[key] = result.object
         everything = [claim for other in held.values() for claim in claimed_keys(other)]
         assert len(everything) == len(set(everything))
         assert set(everything) == taken

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from podraft.api import codec, kinds
-from podraft.api.core.v1 import node_pb2
+from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
-from podraft.server.kinds.core.pod.addresses import check_pod_place, is_usable
+from podraft.server.kinds.core.pod.addresses import PLACE, is_usable
+from podraft.server.kinds.hooks import AddressRanges
+from podraft.server.kinds.report import Report
 from support.api_objects import example
 from unit.kinds.test_update import NOW, stored
 
@@ -216,6 +218,16 @@ def place(address: str, *, host: bool = False, cidr: str = "10.244.1.0/24") -> t
     return pod, node
 
 
+def check_place(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> None:
+    """Raise unless the pod may get its address from ``node``, which is what the rule looks at."""
+    bound = pod_pb2.Pod(metadata=pod.metadata, spec=pod.spec)
+    for neighbour in PLACE.of(bound, pod):
+        assert (neighbour.kind, neighbour.name) == (kinds.NODE, pod.spec.node_name)
+        report = Report()
+        PLACE.check(pod, (node,), AddressRanges(SERVICES, range(0)), report)
+        report.raise_if_any()
+
+
 @pytest.mark.parametrize(
     ("address", "host", "cidr", "expected"),
     [
@@ -235,11 +247,11 @@ def test_a_pods_address_is_one_that_its_node_may_give(
 ) -> None:
     pod, node = place(address, host=host, cidr=cidr)
     if not expected:
-        check_pod_place(pod, node, SERVICES)
+        check_place(pod, node)
         assert is_usable(pod, node)
         return
     with pytest.raises(InvalidObjectError, match=r"status\.podIP") as caught:
-        check_pod_place(pod, node, SERVICES)
+        check_place(pod, node)
     assert expected in str(caught.value)
     # Who makes endpoints knows no Services' range, and believes what was checked meanwhile.
     assert is_usable(pod, node) == (expected in ("belongs to Services",) or not cidr)
@@ -282,6 +294,19 @@ def test_an_endpoint_is_one_that_other_machines_reach(
 def test_a_pod_on_no_node_has_no_address() -> None:
     pod, _ = place("10.244.1.7")
     with pytest.raises(InvalidObjectError, match="on no node"):
-        check_pod_place(pod, None, SERVICES)
+        check_place(pod, None)
     pod.status.ClearField("pod_ip")
-    check_pod_place(pod, None, SERVICES)
+    check_place(pod, None)
+
+
+def test_only_a_new_address_is_looked_at() -> None:
+    pod, _ = place("10.244.1.7")
+    gone, moved = pod_pb2.Pod(), pod_pb2.Pod()
+    gone.CopyFrom(pod)
+    gone.status.ClearField("pod_ip")
+    moved.CopyFrom(pod)
+    moved.status.pod_ip = "10.244.1.8"
+    looks = [
+        bool(PLACE.of(*change)) for change in ((pod, pod), (pod, gone), (gone, pod), (pod, moved))
+    ]
+    assert looks == [False, False, True, True]

@@ -15,10 +15,10 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
+from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import RefusedError
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
 from podraft.server.registry.writes.planning import Planner, Surroundings
 from podraft.server.state.datastore import Page, Put, Record

@@ -19,10 +19,11 @@ from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.objects.deletion import MAX_GRACE_S, is_deleting
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.api.violations import InvalidObjectError
+from podraft.server.kinds.hooks import ObjectT
 from podraft.server.kinds.metadata import next_generation
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
-from podraft.server.kinds.rules import ObjectT, Rules
+from podraft.server.kinds.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from podraft.api import spelling, type_fields
 from podraft.api.kinds import Kind, KnownKinds, Object
 from podraft.api.violations import InvalidObjectError
+from podraft.server.kinds.hooks import ObjectT
 from podraft.server.kinds.metadata import (
     check_finalizers_while_deleting,
     check_metadata,
@@ -26,7 +27,7 @@ from podraft.server.kinds.metadata import (
 )
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
-from podraft.server.kinds.rules import ObjectT, Rules
+from podraft.server.kinds.rules import Rules
 
 # What a store is meant for; larger things belong into images and volumes.
 MAX_OBJECT_BYTES = 1536 * 1024

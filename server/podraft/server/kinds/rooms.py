@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from podraft.api.kinds import AnyKind, Kind
-from podraft.server.kinds.rules import ObjectT, Rules
+from podraft.server.kinds.hooks import ObjectT
+from podraft.server.kinds.rules import Rules
 
 # More kinds than a cluster has: the rest would be found anew each time.
 _REMEMBERED: Final = 1024
@@ -29,6 +30,8 @@ def rules_of(kind: Kind[ObjectT]) -> Rules[ObjectT]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _rules_of(kind: AnyKind) -> Rules[Any]:
+    if kind.custom:
+        return _PLAIN  # It was declared by a user, who writes no modules.
     group, room = module_of(kind).rsplit(".", 1)
     if find_spec(group) is None or find_spec(f"{group}.{room}") is None:
         return _PLAIN

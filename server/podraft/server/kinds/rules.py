@@ -2,7 +2,7 @@
 
 Owns: the shape of a room.  A room (``kinds/<group>/<kind>.py``) is one `Rules`, called ``RULES``;
 what it leaves out is as it is for every kind.  The framework (`objects`, `deletion`) and the
-registry call the steps; no other code asks which kind an object is of.
+registry go by it; no other code of the API server asks which kind an object is of.
 
 Invariant: every step is pure.  Those that change a message get the server's own copy; all others
 only look.
@@ -12,15 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
-
-from google.protobuf.message import Message
+from typing import Any, Generic, TypeAlias
 
 from podraft.api import names
 from podraft.api.meta.v1 import requests_pb2
+from podraft.server.kinds.hooks import Claims, Companion, Neighbours, ObjectT, Secrecy
 from podraft.server.kinds.report import Report
-
-ObjectT = TypeVar("ObjectT", bound=Message)
 
 NameCheck: TypeAlias = Callable[[str], str | None]
 
@@ -59,6 +56,14 @@ class Rules(Generic[ObjectT]):
       options, and whether it was marked before.  None: objects of the kind go at once.
     * ``is_held``: return whether something besides finalizers keeps it from going.
     * ``mark``: set what the server says of an object that is being deleted from now on.
+
+    Taking part, see `hooks`:
+
+    * ``claims``: what the object holds alone, such as an address.
+    * ``neighbours``: which other objects a rule must look at.
+    * ``companions``: what the server keeps beside the object, until it goes.
+    * ``secrecy``: what of the object the past must not tell.  None: nothing.
+    * ``metered``: making one counts in its maker's budget of events, as there is no end of them.
     """
 
     check_name: NameCheck = names.dns_subdomain
@@ -76,3 +81,9 @@ class Rules(Generic[ObjectT]):
     grace_s: Callable[[ObjectT, requests_pb2.DeleteOptions, bool], int] | None = None
     is_held: Callable[[ObjectT], bool] = _never
     mark: Callable[[ObjectT], None] = _nothing
+
+    claims: Claims[ObjectT] | None = None
+    neighbours: Neighbours[ObjectT] | None = None
+    companions: tuple[Companion, ...] = ()
+    secrecy: Secrecy[ObjectT] | None = None
+    metered: bool = False

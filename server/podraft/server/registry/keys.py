@@ -34,11 +34,6 @@ def of_namespace(name: str) -> bytes:
     return of_object(kinds.NAMESPACE, "", name)
 
 
-def of_scheduling_record(namespace: str, name: str) -> bytes:
-    """Return the key of a pod's scheduling record."""
-    return f"_scheduling/{namespace}/{name}".encode()
-
-
 def kind_of(key: bytes, known: KnownKinds) -> AnyKind | None:
     """Return the kind of the object that a key holds; None if it holds none of a known kind."""
     return known.by_group_resource(key.partition(b"/")[0].decode("utf-8", "replace"))

@@ -40,6 +40,7 @@ from podraft.server.budgets.budget import Use
 from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
+from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
@@ -50,7 +51,6 @@ from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.past.time_travel import PastReads
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone

@@ -25,9 +25,9 @@ from podraft.client.serving.private_files import UnsafeDirectoryError, make_priv
 from podraft.server import opened_store
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
+from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.processes import children
-from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.rpc.server import ApiOptions, ApiServer

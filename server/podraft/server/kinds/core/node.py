@@ -1,14 +1,21 @@
-"""Nodes: the range of their pods' addresses, taints, and what a machine says of itself."""
+"""Nodes: the range of their pods' addresses, taints, and what a machine says of itself.
+
+Owns: that a machine whose node is deleted is that node no more.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1.node_pb2 import Node, NodeAddress, Taint
 from podraft.api.violations import shown
+from podraft.server.auth import node_records
+from podraft.server.auth.node_records import NodeRecord
+from podraft.server.kinds.hooks import Companion
 from podraft.server.kinds.report import Report, is_ipv4
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.amounts import NODE_RESOURCES, check_amounts
@@ -118,6 +125,23 @@ def _check_address(address: NodeAddress, field: str, report: Report) -> None:
         report.add(f"{field}.address", f"expected an IPv4 address, got {shown(value)}")
 
 
+def _record_key(_: str, name: str) -> bytes:
+    return node_records.key_of(name)
+
+
+def _left(now: datetime) -> bytes:
+    """Return what lets nobody be the node any more until it joins anew."""
+    return node_records.removed(now.timestamp()).encode()
+
+
+def _is_joined(record: bytes) -> bool:
+    """Return whether a machine has joined under a name: it can be put out without a Node."""
+    return bool(NodeRecord.decode(record).key)
+
+
+# It ends at once, whatever finalizers hold the node back: the machine's certificates end with it.
+_RECORD: Final = Companion(_record_key, ends_when_asked=True, left=_left, is_alone=_is_joined)
+
 # An agent registers its node together with what it says of it.
 RULES: Final[Rules[Node]] = Rules(
     keep=_keep,
@@ -126,4 +150,5 @@ RULES: Final[Rules[Node]] = Rules(
     check_change=_check_change,
     check_status=_check_status,
     status_at_creation=True,
+    companions=(_RECORD,),
 )

@@ -1,4 +1,7 @@
-"""Secrets: known types, keys, sizes and immutability."""
+"""Secrets: known types, keys, sizes and immutability; and what the past may tell of them.
+
+Owns: where in a Secret its values are, and when two states of it hold the same.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 from typing import Final
 
 from podraft.api.core.v1.config_pb2 import Secret
+from podraft.api.objects.well_known import KUBECTL_LAST_APPLIED
+from podraft.server.kinds.hooks import Hashed, Secrecy
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.data import check_immutable, check_keys, check_size
@@ -59,4 +64,34 @@ def _check_change(stored: Secret, secret: Secret, report: Report) -> None:
     check_immutable(stored, secret, {"data": stored.data != secret.data}, report)
 
 
-RULES: Final[Rules[Secret]] = Rules(default=_default, check=_check, check_change=_check_change)
+def _hidden(secret: Secret, hashed: Hashed) -> Secret:
+    """Return a copy that shows a hash in place of each value."""
+    copy = Secret()
+    copy.CopyFrom(secret)
+    for key, value in secret.data.items():
+        copy.data[key] = hashed(key, value)
+    copy.ClearField("string_data")
+    annotations = copy.metadata.annotations
+    # What ``kubectl apply`` noted of the object holds its values, too.
+    if KUBECTL_LAST_APPLIED in annotations:
+        applied = annotations[KUBECTL_LAST_APPLIED].encode()
+        annotations[KUBECTL_LAST_APPLIED] = hashed(KUBECTL_LAST_APPLIED, applied).decode()
+    return copy
+
+
+def _is_current(past: Secret, present: Secret | None) -> bool:
+    """Return whether a past state holds no value that the present one does not hold."""
+    if present is None:
+        return not past.data and KUBECTL_LAST_APPLIED not in past.metadata.annotations
+    if any(present.data.get(key) != value for key, value in past.data.items()):
+        return False
+    applied = past.metadata.annotations.get(KUBECTL_LAST_APPLIED)
+    return applied is None or applied == present.metadata.annotations.get(KUBECTL_LAST_APPLIED)
+
+
+RULES: Final[Rules[Secret]] = Rules(
+    default=_default,
+    check=_check,
+    check_change=_check_change,
+    secrecy=Secrecy(_hidden, _is_current),
+)

@@ -62,4 +62,4 @@ def _check_reference(reference: ObjectReference, field: str, report: Report) -> 
             report.add(path, f"must be at most {MAX_REFERENCE_WORD} characters, is {len(value)}")
 
 
-RULES: Final[Rules[Event]] = Rules(default=_default, check=_check)
+RULES: Final[Rules[Event]] = Rules(default=_default, check=_check, metered=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from podraft.api import kinds
 from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup, authorize
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 from podraft.server.auth.recognition import Proof
 from podraft.server.budgets.budget import Budgets, Holder, Role
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
@@ -82,7 +82,8 @@ class Caller:
             raise RefusedError(Code.PERMISSION_DENIED, denial)
         # Once for each, before it is looked at; it is asked about again when it is.
         is_new = attributes.verb == "create" and attributes.object is UNSEEN
-        if attributes.kind is kinds.EVENT and is_new:
+        kind = attributes.kind
+        if is_new and kind is not None and rules_of(kind).metered:
             exceeded = self.holder.charge_event(time.monotonic())
             if exceeded is not None:
                 raise over_budget(self.holder, exceeded)

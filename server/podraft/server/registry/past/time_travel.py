@@ -1,7 +1,7 @@
 """Reads of what was: get and list at a moment.
 
 Owns: what a moment means (a revision, a time, a duration before now), and which of it may be
-told.  Invariants: only administrators look back; a Secret's value that is not today's never
+told.  Invariants: only administrators look back; a secret value that is not today's never
 leaves from here; a moment that is not kept is refused, saying what is.
 """
 
@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from podraft.api import kinds, times
-from podraft.api.core.v1.config_pb2 import Secret
+from podraft.api import times
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.auth.authorize import Attributes
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, selection
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.freshness import newest_revision
-from podraft.server.registry.past.secret_values import SecretHashes, values_are_current
+from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.reads import pages
 from podraft.server.registry.slices import Turns, Work
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
@@ -184,13 +184,11 @@ class PastReads:
             missing = pages.not_found(kind, request.namespace, request.name)
             when = f" at {request.at}" if request.at else ""
             raise RefusedError(missing.code, f"{missing.message}{when}")
-        if kind is kinds.SECRET:
-            work = self.turns.work(caller.author)
-            return (await self._told((record,), work, hidden=request.hash_secret_values))[0]
-        return record.value
+        work = self.turns.work(caller.author)
+        return (await self._told(kind, (record,), work, hidden=request.hash_secret_values))[0]
 
     async def value(self, key: bytes, at: str, caller: Caller) -> bytes | None:
-        """Return what ``key``, which is no Secret, held at a moment; None: nothing."""
+        """Return what ``key``, which is no object, held at a moment; None: nothing."""
         check_may_look_back(caller)
         record = await self._record(key, await self.moments.revision(at))
         return None if record is None else record.value
@@ -216,19 +214,17 @@ class PastReads:
         records, metadata = await pages.list_page(
             self._datastore, self._decoded, wanted, request, key, work, revision
         )
-        if wanted.kind is kinds.SECRET:
-            values = await self._told(records, work, hidden=request.hash_secret_values)
-        else:
-            values = [record.value for record in records]
+        hidden = request.hash_secret_values
+        values = await self._told(wanted.kind, records, work, hidden=hidden)
         return encoding.encode_list(values, metadata)
 
     async def check_resume(self, kind: AnyKind, resource_version: str) -> None:
-        """Check that a watch of Secrets does not begin where it would replay former values.
+        """Check that a watch of secret values does not begin where it would replay former values.
 
         Raises:
             RevisionCompactedError: It would; whoever watches lists again.
         """
-        if kind is not kinds.SECRET or not resource_version.isdecimal():
+        if rules_of(kind).secrecy is None or not resource_version.isdecimal():
             return
         following = int(resource_version[:_REVISION_DIGITS_MAX]) + 1
         newest = self._datastore.revision
@@ -243,13 +239,18 @@ class PastReads:
         found = page.records[0] if page.records else None
         return found if found is not None and found.key == key else None
 
-    async def _told(self, records: Sequence[Record], work: Work, *, hidden: bool) -> list[bytes]:
-        """Return the values of Secrets as they may be told."""
+    async def _told(
+        self, kind: AnyKind, records: Sequence[Record], work: Work, *, hidden: bool
+    ) -> list[bytes]:
+        """Return the records' values as they may be told."""
+        secrecy = rules_of(kind).secrecy
+        if secrecy is None:
+            return [record.value for record in records]
         if hidden:
             told = []
             with work:
                 for record in records:
-                    told.append(self._hashes.hidden_bytes(record.value))
+                    told.append(self._hashes.hidden(kind, record.value))
                     if work.is_long:
                         await work.pause()
             return told
@@ -258,17 +259,17 @@ class PastReads:
             if current is not None and current.mod_revision == record.mod_revision:
                 continue
             with work:
-                present = None if current is None else Secret.FromString(current.value)
-                if not values_are_current(Secret.FromString(record.value), present):
-                    raise _not_told(record.key, gone=current is None)
+                present = None if current is None else kind.message.FromString(current.value)
+                if not secrecy.is_current(kind.message.FromString(record.value), present):
+                    raise _not_told(kind, record.key, gone=current is None)
                 if work.is_long:
                     await work.pause()
         return [record.value for record in records]
 
 
-def _not_told(key: bytes, *, gone: bool) -> RefusedError:
+def _not_told(kind: AnyKind, key: bytes, *, gone: bool) -> RefusedError:
     _, namespace, name = key.decode().split("/", 2)
-    what = pages.described(kinds.SECRET, namespace, name)
+    what = pages.described(kind, namespace, name)
     why = "it has been deleted since" if gone else "its values have changed since"
     return RefusedError(
         Code.PERMISSION_DENIED,

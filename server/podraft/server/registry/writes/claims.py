@@ -1,36 +1,22 @@
-"""Service addresses and node ports within one plan.
+"""What objects hold alone, such as addresses, within one plan.
 
 Owns: who holds what when the plan's writes have all taken effect: the store's claims, less
-what the plan releases, with what it claims.  Invariants: what counts is the end, so services
+what the plan releases, with what it claims.  Invariants: what counts is the end, so objects
 may exchange what they hold in any order; every claim is guarded at what was read, so of two
-plans that choose the same address only one takes effect.
+plans that choose the same only one takes effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from podraft.api.core.v1.service_pb2 import Service
+from podraft.api import codec
+from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
-from podraft.server.kinds.core.service.addresses import (
-    asked_keys,
-    assign,
-    claimed_keys,
-    field_of_key,
-)
+from podraft.server.kinds.hooks import AddressRanges, Choice, Claims
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.state.datastore import Delete, Guard, Page, Put
-
-_PREFIXES: Final = (b"_addresses/", b"_nodeports/")
-
-
-@dataclass(frozen=True, slots=True)
-class AddressRanges:
-    """Where services get their addresses and node ports from."""
-
-    service_cidr: str
-    node_ports: range
 
 
 class RangeReader(Protocol):
@@ -41,7 +27,7 @@ class RangeReader(Protocol):
 
 
 class Conflict(NamedTuple):
-    """Two services that would hold the same at the end; ``write`` is the place of the later."""
+    """Two objects that would hold the same at the end; ``write`` is the place of the later."""
 
     write: int
     error: InvalidObjectError
@@ -53,11 +39,12 @@ class _Held(NamedTuple):
 
 
 class _Claim(NamedTuple):
+    kind: AnyKind
     write: int
     field: str
 
 
-class AddressClaims:
+class PlanClaims:
     """The claims of one plan."""
 
     def __init__(
@@ -67,48 +54,65 @@ class AddressClaims:
         self._ranges = ranges
         # Where the search begins: differs from plan to plan, so that concurrent ones rarely meet.
         self._new_start = new_start
-        self._stored: dict[bytes, _Held] | None = None
-        # What services that this plan writes ask for: nothing of it is given to another.
+        # What is held below the prefixes that have been read.
+        self._stored: dict[bytes, _Held] = {}
+        self._read: set[bytes] = set()
+        # What objects that this plan writes ask for: nothing of it is given to another.
         self._asked: set[bytes] = set()
         self._claims: dict[bytes, dict[bytes, _Claim]] = {}
         self._released: set[bytes] = set()
 
-    def foresee(self, service: Service) -> None:
-        """Note what a service asks for that a later write of the plan will bring."""
-        self._asked.update(asked_keys(service))
+    def foresee(self, kind: AnyKind, proposed: Any) -> None:
+        """Note what an object asks for that a later write of the plan will bring."""
+        claims = rules_of(kind).claims
+        if claims is not None:
+            self._asked.update(claims.asked(proposed))
 
-    async def assign(self, stored: Service | None, service: Service, write: int) -> Service:
-        """Return ``service`` with its addresses; what it claims and releases is noted.
+    def foresee_patch(self, kind: AnyKind, merge_patch: bytes) -> None:
+        """Note what a later write of the plan will ask for with a patch.
+
+        Raises:
+            InvalidObjectError: The patch is malformed.
+        """
+        claims = rules_of(kind).claims
+        if claims is not None:
+            patch = codec.decode_json(merge_patch)
+            said = patch.get(claims.part) if isinstance(patch, dict) else None
+            self._asked.update(claims.asked(codec.parse(kind.message, {claims.part: said or {}})))
+
+    async def assign(
+        self, kind: AnyKind, claims: Claims[Any], stored: Any, proposed: Any, write: int
+    ) -> Any:
+        """Return ``proposed`` with what it needs; what it claims and releases is noted.
 
         What it asks for may still be another's: see `conflict`.
 
         Raises:
             InvalidObjectError: What it asks for is out of range, or nothing is free.
         """
-        if stored is not None and stored.spec == service.spec:
-            return service
-        if self._stored is None:
-            pages = [await self._reader.range(prefix) for prefix in _PREFIXES]
-            records = [record for page in pages for record in page.records]
-            self._stored = {r.key: _Held(r.value, r.mod_revision) for r in records}
-        assignment = assign(
-            service,
-            stored,
-            service_cidr=self._ranges.service_cidr,
-            node_port_range=self._ranges.node_ports,
-            is_taken=self._is_taken,
-            start=self._new_start(),
-        )
-        owner = _owner(service)
+        if stored is not None and getattr(stored, claims.part) == getattr(proposed, claims.part):
+            return proposed
+        await self._look(claims.prefixes)
+        choice = Choice(self._ranges, self._is_taken, self._new_start())
+        assignment = claims.assign(proposed, stored, choice)
+        owner = _owner(proposed)
         self._release(assignment.release, owner)
         for key in assignment.claim:
-            field = field_of_key(assignment.service, key)
-            self._claims.setdefault(key, {})[owner] = _Claim(write, field)
-        return assignment.service
+            field = claims.field_of(assignment.object, key)
+            self._claims.setdefault(key, {})[owner] = _Claim(kind, write, field)
+        return assignment.object
 
-    def release(self, stored: Service) -> None:
+    async def _look(self, prefixes: Sequence[bytes]) -> None:
+        """Read what is held below ``prefixes``, each once in a plan."""
+        for prefix in prefixes:
+            if prefix not in self._read:
+                self._read.add(prefix)
+                page = await self._reader.range(prefix)
+                self._stored |= {r.key: _Held(r.value, r.mod_revision) for r in page.records}
+
+    def release(self, claims: Claims[Any], stored: Any) -> None:
         """Note that ``stored`` goes, with all that it holds."""
-        self._release(claimed_keys(stored), _owner(stored))
+        self._release(claims.held(stored), _owner(stored))
 
     def _release(self, keys: tuple[bytes, ...], owner: bytes) -> None:
         for key in keys:
@@ -116,19 +120,18 @@ class AddressClaims:
                 self._released.add(key)
 
     def _is_taken(self, key: bytes) -> bool:
-        assert self._stored is not None  # It was read just before.
         if key in self._asked or self._claims.get(key):
             return True
         return key in self._stored and key not in self._released
 
     def conflict(self) -> Conflict | None:
-        """Return the first claim, in the writes' order, that another service has at the end."""
+        """Return the first claim, in the writes' order, that another object has at the end."""
         return min(self._conflicts(), default=None, key=lambda conflict: conflict.write)
 
     def _conflicts(self) -> Iterator[Conflict]:
         for key, claims in self._claims.items():
             holders = set(claims)
-            held = self._stored.get(key) if self._stored is not None else None
+            held = self._stored.get(key)
             if held is not None and key not in self._released:
                 holders.add(held.owner)
             if len(holders) < 2:
@@ -136,7 +139,7 @@ class AddressClaims:
             owner, last = max(claims.items(), key=lambda claim: claim[1].write)
             other = min(holders - {owner}).decode()
             what = key.decode().partition("/")[2]
-            text = f"{what} is taken by another service, {other}"
+            text = f"{what} is taken by another {last.kind.name.lower()}, {other}"
             yield Conflict(last.write, InvalidObjectError.of(last.field, text))
 
     def writes(self) -> dict[bytes, Put | Delete]:
@@ -149,7 +152,7 @@ class AddressClaims:
 
     def guards(self) -> dict[bytes, Guard]:
         """Return the guards: each claim at what was read of its key."""
-        stored = self._stored or {}
+        stored = self._stored
         return {
             key: Guard(key, stored[key].mod_revision if key in stored else 0)
             for key, claims in self._claims.items()
@@ -157,5 +160,5 @@ class AddressClaims:
         }
 
 
-def _owner(service: Service) -> bytes:
-    return f"{service.metadata.namespace}/{service.metadata.name}".encode()
+def _owner(holder: Any) -> bytes:
+    return f"{holder.metadata.namespace}/{holder.metadata.name}".encode()

@@ -19,17 +19,17 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 from google.protobuf.message import Message
 
 from podraft.api import codec, kinds, patching
-from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
-from podraft.server.auth import authorize as rules
-from podraft.server.auth import node_records
+from podraft.server.auth import authorize as access
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
-from podraft.server.auth.node_records import NodeRecord
-from podraft.server.kinds.core.pod.addresses import check_pod_place
+from podraft.server.kinds.core.pod.room import scheduling_record_key
+from podraft.server.kinds.hooks import AddressRanges, Companion, Neighbour, Neighbours
+from podraft.server.kinds.report import Report
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.decoded import DecodedObjects
@@ -37,7 +37,7 @@ from podraft.server.registry.errors import Code, RefusedError, invalid, located
 from podraft.server.registry.reads.pages import described, not_found, target_key
 from podraft.server.registry.slices import Work
 from podraft.server.registry.writes import binding, repeats
-from podraft.server.registry.writes.claims import AddressClaims, AddressRanges, RangeReader
+from podraft.server.registry.writes.claims import PlanClaims, RangeReader
 from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
 from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
 from podraft.server.registry.writes.operations import Bind, Create, Operation, Patch, Remove, Update
@@ -102,8 +102,8 @@ class Planner:
         self._entries: dict[bytes, Entry] = {}
         self._guards: dict[bytes, Guard] = {}
         self._extra: dict[bytes, Put | Delete] = {}
-        self._claims = AddressClaims(reader, around.addresses, around.new_start)
-        # Those whose service asks for an address or port that may not be given to another.
+        self._claims = PlanClaims(reader, around.addresses, around.new_start)
+        # Those of which it is not noted yet what they ask for.
         self._operations: Sequence[Operation] = ()
 
     async def plan(self, operations: Sequence[Operation], *, numbered: bool) -> Plan:
@@ -176,7 +176,7 @@ class Planner:
         return entry
 
     async def _existing(
-        self, kind: AnyKind, namespace: str, name: str, verb: rules.Verb, subresource: str
+        self, kind: AnyKind, namespace: str, name: str, verb: access.Verb, subresource: str
     ) -> Entry:
         """Return the object that a write names, if the caller may know of it.
 
@@ -198,7 +198,7 @@ class Planner:
 
     def _check(
         self,
-        verb: rules.Verb,
+        verb: access.Verb,
         kind: AnyKind,
         namespace: str,
         name: str,
@@ -243,8 +243,7 @@ class Planner:
             raise RefusedError(Code.ALREADY_EXISTS, f"{what} already exists")
         if kind.namespaced:
             await self._check_namespace(metadata.namespace)
-        if kind is kinds.SERVICE:
-            created = await self._assign(None, created, index)
+        created = await self._settled(kind, None, created, index)
         entry.put(created)
         return Result(kind, entry.value, written=True)
 
@@ -281,7 +280,7 @@ class Planner:
         self,
         entry: Entry,
         proposed: Any,
-        verb: rules.Verb,
+        verb: access.Verb,
         subresource: str,
         index: int,
         patch: Mapping[str, Any] | None = None,
@@ -303,10 +302,7 @@ class Planner:
         metadata = stored.metadata
         namespace, name = metadata.namespace, metadata.name
         self._check(verb, kind, namespace, name, subresource, updated, stored)
-        if kind is kinds.SERVICE:
-            updated = await self._assign(stored, updated, index)
-        elif kind is kinds.POD and updated.status.pod_ip != stored.status.pod_ip:
-            await self._check_pod_address(updated)
+        updated = await self._settled(kind, stored, updated, index)
         if _is_same(stored, updated):
             return Result(kind, entry.value, written=entry.changed)
         entry.put(updated)
@@ -315,46 +311,63 @@ class Planner:
             self._drop(entry)
         return Result(kind, value, written=True)
 
-    async def _assign(self, stored: Any, service: Any, index: int) -> Any:
-        """Give a service its addresses, none of which another write of the list asks for."""
-        for operation in self._operations:
-            if isinstance(operation, Create | Update) and operation.kind is kinds.SERVICE:
-                self._claims.foresee(operation.object)
-            elif isinstance(operation, Patch) and operation.kind is kinds.SERVICE:
+    async def _settled(self, kind: AnyKind, stored: Any, proposed: Any, index: int) -> Any:
+        """Return a valid object with what it claims, if its neighbours allow it."""
+        rules = rules_of(kind)
+        if rules.claims is not None:
+            self._foresee()
+            proposed = await self._claims.assign(kind, rules.claims, stored, proposed, index)
+        if rules.neighbours is not None:
+            await self._check_neighbours(rules.neighbours, stored, proposed)
+        return proposed
+
+    def _foresee(self) -> None:
+        """Note what all writes of the list ask for, so that nothing of it is given to another."""
+        operations, self._operations = self._operations, ()
+        for operation in operations:
+            if isinstance(operation, Create | Update):
+                self._claims.foresee(operation.kind, operation.object)
+            elif isinstance(operation, Patch):
                 with contextlib.suppress(InvalidObjectError):  # It is told when its turn comes.
-                    patch = codec.decode_json(operation.request.merge_patch)
-                    spec = patch.get("spec") if isinstance(patch, dict) else None
-                    self._claims.foresee(codec.parse(kinds.SERVICE.message, {"spec": spec or {}}))
-        self._operations = ()
-        return await self._claims.assign(stored, service, index)
+                    self._claims.foresee_patch(operation.kind, operation.request.merge_patch)
 
-    async def _check_pod_address(self, pod: Any) -> None:
-        """Check a pod's new address against its node, which is only looked at.
+    async def _check_neighbours(self, rule: Neighbours[Any], stored: Any, proposed: Any) -> None:
+        """Check an object against others.
 
-        A guard would let every heartbeat of the node refuse its pods' statuses; the range
-        of a node never changes.
+        Raises:
+            InvalidObjectError: They do not allow it.
         """
-        key = keys.of_object(kinds.NODE, "", pod.spec.node_name)
-        entry, node = self._entries.get(key), None
-        if entry is not None:
-            node = entry.message
-        elif (record := await self._reader.get(key)) is not None:
-            node = self._decoded.get(kinds.NODE, key, record.mod_revision, record.value)
-        check_pod_place(pod, node, self._around.addresses.service_cidr)
+        neighbours = rule.of(stored, proposed)
+        if neighbours:
+            found = [await self._neighbour(one, guarded=rule.guarded) for one in neighbours]
+            report = Report()
+            rule.check(proposed, tuple(found), self._around.addresses, report)
+            report.raise_if_any()
+
+    async def _neighbour(self, neighbour: Neighbour, *, guarded: bool) -> Any:
+        kind = neighbour.kind
+        key = keys.of_object(kind, neighbour.namespace, neighbour.name)
+        if guarded or key in self._entries:
+            return (await self._entry(kind, key)).message
+        record = await self._reader.get(key)
+        if record is None:
+            return None
+        return self._decoded.get(kind, key, record.mod_revision, record.value)
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request
-        if kind is kinds.NODE and await self._never_registered(request.name):
-            self._revoke(request.name)
-            node = Node(metadata=meta_pb2.ObjectMeta(name=request.name))
-            return Result(kind, encoding.encode_object(node), written=True)
+        companions = rules_of(kind).companions
+        if await self._ended_alone(kind, companions, request.namespace, request.name):
+            metadata = meta_pb2.ObjectMeta(namespace=request.namespace, name=request.name)
+            named = encoding.encode_object(kind.message(metadata=metadata))
+            return Result(kind, named, written=True)
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
         stored, options = entry.message, request.options
         check_preconditions(entry, options.preconditions)
         decision = rooms.prepare_delete(kind, stored, options, now=self._now)
-        if kind is kinds.NODE:
-            # At once, whatever finalizers hold the object back: its certificates end here.
-            self._revoke(request.name)
+        for companion in companions:
+            if companion.ends_when_asked:
+                self._end(companion, request.namespace, request.name)
         match decision:
             case rooms.Remove():
                 self._drop(entry)
@@ -365,38 +378,43 @@ class Planner:
                 entry.put(decision.object)
                 return Result(kind, entry.value, written=True)
 
-    async def _never_registered(self, name: str) -> bool:
-        """Return whether a machine has joined under a name and made no Node: it can be put out."""
-        self._check("delete", kinds.NODE, "", name)
-        entry = await self._entry(kinds.NODE, target_key(kinds.NODE, "", name))
-        if entry.message is not None:
-            return False
-        record = await self._reader.get(node_records.key_of(name))
-        return record is not None and bool(NodeRecord.decode(record.value).key)
+    async def _ended_alone(
+        self, kind: AnyKind, companions: Sequence[Companion], namespace: str, name: str
+    ) -> bool:
+        """End what stands for an object that does not exist; return whether there was any."""
+        for companion in companions:
+            if companion.is_alone is None:
+                continue
+            self._check("delete", kind, namespace, name)
+            if (await self._entry(kind, target_key(kind, namespace, name))).message is not None:
+                return False
+            record = await self._reader.get(companion.key(namespace, name))
+            if record is not None and companion.is_alone(record.value):
+                self._end(companion, namespace, name)
+                return True
+        return False
 
-    def _revoke(self, node: str) -> None:
-        """Let nobody be the node any more until it joins anew."""
-        key = node_records.key_of(node)
-        record = node_records.removed(self._now.timestamp())
-        self._extra[key] = Put(key, record.encode(), stamped=False)
+    def _end(self, companion: Companion, namespace: str, name: str) -> None:
+        key, left = companion.key(namespace, name), companion.left(self._now)
+        self._extra[key] = Delete(key) if left is None else Put(key, left, stamped=False)
 
     def _drop(self, entry: Entry) -> None:
         """Remove the object and what the server keeps on its behalf."""
-        stored = entry.message
+        stored, rules = entry.message, rules_of(entry.kind)
         entry.remove()
         metadata = stored.metadata
-        if entry.kind is kinds.POD:
-            key = keys.of_scheduling_record(metadata.namespace, metadata.name)
-            self._extra[key] = Delete(key)
-        elif entry.kind is kinds.SERVICE:
-            self._claims.release(stored)
+        for companion in rules.companions:
+            if not companion.ends_when_asked:
+                self._end(companion, metadata.namespace, metadata.name)
+        if rules.claims is not None:
+            self._claims.release(rules.claims, stored)
 
     async def _bind(self, operation: Bind) -> Result:
         request = operation.request
         namespace, name = request.namespace, request.name
-        entry = await self._existing(kinds.POD, namespace, name, "create", rules.BINDING)
+        entry = await self._existing(kinds.POD, namespace, name, "create", access.BINDING)
         stored = entry.message
-        record_key = keys.of_scheduling_record(namespace, name)
+        record_key = scheduling_record_key(namespace, name)
         before = await self._reader.get(record_key)
         decision = binding.decide(
             stored, request, before.value if before is not None else None, self._now

@@ -22,12 +22,12 @@ from typing import Final
 
 from podraft.api.kinds import KnownKinds
 from podraft.api.violations import InvalidObjectError
+from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns, Work
 from podraft.server.registry.writes import repeats
-from podraft.server.registry.writes.claims import AddressRanges
 from podraft.server.registry.writes.operations import Operation
 from podraft.server.registry.writes.planning import Plan, Planner, Reader, Surroundings
 from podraft.server.registry.writes.results import Result

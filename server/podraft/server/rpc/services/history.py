@@ -1,7 +1,7 @@
 """``HistoryService``: who changed what, when.
 
 Owns: its three handlers and the bounds of their answers.  Invariants: administrators only;
-Secrets are shown by ``SecretHashes`` alone; keys that are no object are not told.
+secret values are shown by ``SecretHashes`` alone; keys that are no object are not told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from google.protobuf import any_pb2
 
-from podraft.api import kinds, times
+from podraft.api import times
 from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
@@ -169,9 +169,8 @@ class HistoryService:
     def _packed(self, kind: AnyKind, value: bytes | None) -> any_pb2.Any | None:
         if value is None:
             return None
-        if kind is kinds.SECRET:
-            value = self._hashes.hidden_bytes(value)
-        return any_pb2.Any(type_url=_TYPE_URL + kind.message.DESCRIPTOR.full_name, value=value)
+        hidden = self._hashes.hidden(kind, value)
+        return any_pb2.Any(type_url=_TYPE_URL + kind.message.DESCRIPTOR.full_name, value=hidden)
 
 
 def _time(time_ms: int) -> meta_pb2.MicroTime | None:

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from podraft.api import kinds
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.metrics import calls
 from podraft.server.registry import encoding, errors, selection
 from podraft.server.registry.access.callers import Caller
@@ -271,6 +271,8 @@ class KindServices:
         return get
 
     def _list(self, kind: AnyKind) -> Unary:
+        is_secret = rules_of(kind).secrecy is not None
+
         async def list_(request: requests_pb2.ListRequest, caller: Caller) -> Answer:
             caller(
                 Attributes("list", kind, request.namespace, field_selector=request.field_selector)
@@ -278,8 +280,8 @@ class KindServices:
             wanted = selection.parse(
                 kind, request.namespace, request.label_selector, request.field_selector
             )
-            # A later page of Secrets is of an older revision, too.
-            later = request.continue_token and kind is kinds.SECRET
+            # A later page is of an older revision, whose values may not be told any more.
+            later = request.continue_token and is_secret
             if request.at or request.hash_secret_values or later:
                 return encoding.Costly(partial(self._past.page, wanted, request, caller))
             store = self._reads(stale=request.allow_stale)

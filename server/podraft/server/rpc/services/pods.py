@@ -14,7 +14,7 @@ from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import SCHEDULING, Attributes
 from podraft.server.auth.pki import Pki
-from podraft.server.registry import keys
+from podraft.server.kinds.core.pod.room import scheduling_record_key
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.cache.decoded import DecodedObjects
@@ -83,7 +83,7 @@ class PodMethods:
         caller(Attributes("get", kinds.POD, namespace, name, SCHEDULING))
         if request.at:
             value = await self._past.value(
-                keys.of_scheduling_record(namespace, name), request.at, caller
+                scheduling_record_key(namespace, name), request.at, caller
             )
             if value is None:
                 what = pages.described(kinds.POD, namespace, name)
@@ -92,7 +92,7 @@ class PodMethods:
                 )
             return value
         await pages.get(self._datastore, kinds.POD, namespace, name)
-        record = await self._datastore.get(keys.of_scheduling_record(namespace, name))
+        record = await self._datastore.get(scheduling_record_key(namespace, name))
         if record is None:
             what = pages.described(kinds.POD, namespace, name)
             raise RefusedError(Code.NOT_FOUND, f"{what} has not been scheduled yet")

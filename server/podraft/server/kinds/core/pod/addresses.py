@@ -11,11 +11,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
-from podraft.api.core.v1 import node_pb2, pod_pb2
+from podraft.api import kinds
+from podraft.api.core.v1.node_pb2 import Node
+from podraft.api.core.v1.pod_pb2 import Pod, PodStatus
 from podraft.api.objects import nodes
 from podraft.api.violations import shown
+from podraft.server.kinds.hooks import AddressRanges, Neighbour, Neighbours
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.shared.addresses import is_address, problem
 
@@ -26,7 +29,7 @@ class _Address(Protocol):
     ip: str
 
 
-def check_addresses(status: pod_pb2.PodStatus, report: Report) -> None:
+def check_addresses(status: PodStatus, report: Report) -> None:
     """Check the addresses of a status by themselves."""
     pod_ip, host_ip = status.pod_ip, status.host_ip
     if pod_ip and (found := problem(pod_ip)) is not None:
@@ -43,26 +46,23 @@ def _are_others(addresses: Sequence[_Address], address: str) -> bool:
     return bool(addresses) and (len(addresses) != 1 or addresses[0].ip != address)
 
 
-def check_pod_place(pod: pod_pb2.Pod, node: node_pb2.Node | None, service_cidr: str) -> None:
-    """Check that the address in a pod's status is one that its node may give.
-
-    Raises:
-        InvalidObjectError: It is not.
-    """
-    report = Report()
-    if pod.status.pod_ip:
-        _check_place(pod, node, service_cidr, report)
-    report.raise_if_any()
+def _node_of(stored: Pod | None, pod: Pod) -> tuple[Neighbour, ...]:
+    """Return the node that must give a new address; none where the address stays or goes."""
+    address = pod.status.pod_ip
+    if stored is None or not address or address == stored.status.pod_ip:
+        return ()
+    return (Neighbour(kinds.NODE, "", pod.spec.node_name),)
 
 
 def _check_place(
-    pod: pod_pb2.Pod, node: node_pb2.Node | None, service_cidr: str, report: Report
+    pod: Pod, found: tuple[Node | None, ...], ranges: AddressRanges, report: Report
 ) -> None:
-    address, field = pod.status.pod_ip, "status.podIP"
+    address, field, node = pod.status.pod_ip, "status.podIP", found[0]
     if node is None:
         report.add(field, "must be empty: the pod is on no node that is known")
-    elif _is_in(address, service_cidr):
-        report.add(field, f"{shown(address)} is in {service_cidr}, which belongs to Services")
+    elif _is_in(address, ranges.service_cidr):
+        cidr = ranges.service_cidr
+        report.add(field, f"{shown(address)} is in {cidr}, which belongs to Services")
     elif pod.spec.host_network:
         own = nodes.addresses(node, nodes.INTERNAL_IP)
         if address not in own:
@@ -75,7 +75,12 @@ def _check_place(
         report.add(field, f"must be in {cidr}, the range of node {name}, is {shown(address)}")
 
 
-def is_usable(pod: pod_pb2.Pod, node: node_pb2.Node | None) -> bool:
+# A guard would let every heartbeat of the node refuse its pods' statuses; the range of a node
+# never changes.
+PLACE: Final[Neighbours[Pod]] = Neighbours(_node_of, _check_place, guarded=False)
+
+
+def is_usable(pod: Pod, node: Node | None) -> bool:
     """Say whether traffic may be sent to the address that a pod's status holds.
 
     A node that is not known, or has no range yet, is no reason against it: the address was

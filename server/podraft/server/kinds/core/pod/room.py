@@ -13,6 +13,7 @@ from podraft.api.meta.v1.requests_pb2 import DeleteOptions
 from podraft.api.objects.deletion import spec_grace_s
 from podraft.api.objects.pods import is_finished
 from podraft.api.objects.qos import qos_class
+from podraft.server.kinds.core.pod.addresses import PLACE
 from podraft.server.kinds.core.pod.changes import check_change, keep
 from podraft.server.kinds.core.pod.spec import (
     REMEMBERED,
@@ -22,6 +23,7 @@ from podraft.server.kinds.core.pod.spec import (
     derive_spec,
 )
 from podraft.server.kinds.core.pod.status import check_status
+from podraft.server.kinds.hooks import Companion
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
 
@@ -77,6 +79,11 @@ def _grace_s(pod: Pod, options: DeleteOptions, marked: bool) -> int:
     return spec_grace_s(pod.spec)
 
 
+def scheduling_record_key(namespace: str, name: str) -> bytes:
+    """Return where it stands why a pod is where it is, or why it could not be placed."""
+    return f"_scheduling/{namespace}/{name}".encode()
+
+
 RULES: Final[Rules[Pod]] = Rules(
     keep=keep,
     default=_default,
@@ -86,4 +93,6 @@ RULES: Final[Rules[Pod]] = Rules(
     check_status=check_status,
     keeps_spelling=True,
     grace_s=_grace_s,
+    neighbours=PLACE,
+    companions=(Companion(scheduling_record_key),),
 )

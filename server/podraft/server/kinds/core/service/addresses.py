@@ -12,40 +12,31 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final
 
 from podraft.api.core.v1 import service_pb2
 from podraft.api.violations import shown
 from podraft.server.kinds.core.service.spec import HEADLESS
+from podraft.server.kinds.hooks import Assignment, Choice, Claims
 from podraft.server.kinds.report import Report
 
-IsTaken: TypeAlias = Callable[[bytes], bool]
-
+_ADDRESSES: Final = b"_addresses/"
+_NODE_PORTS: Final = b"_nodeports/"
 # The first addresses of a large range are left to services that ask for a certain one.
 RESERVED_FOR_CHOICE = 16
 # A range this full is as good as exhausted; looking on would hold up every other write.
 MAX_PROBES = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """The service with its addresses; the keys to write and to delete along with it."""
-
-    service: service_pb2.Service
-    claim: tuple[bytes, ...]
-    release: tuple[bytes, ...]
-
-
 def address_key(address: str) -> bytes:
     """Return the key that claims a cluster address."""
-    return f"_addresses/{address}".encode()
+    return _ADDRESSES + address.encode()
 
 
 def node_port_key(port: int, protocol: str) -> bytes:
     """Return the key that claims a node port; each protocol has its own ports."""
-    return f"_nodeports/{port}/{protocol}".encode()
+    return _NODE_PORTS + f"{port}/{protocol}".encode()
 
 
 def claimed_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
@@ -80,14 +71,8 @@ def field_of_key(service: service_pb2.Service, key: bytes) -> str:
 
 
 def assign(
-    service: service_pb2.Service,
-    stored: service_pb2.Service | None,
-    *,
-    service_cidr: str,
-    node_port_range: range,
-    is_taken: IsTaken,
-    start: int,
-) -> Assignment:
+    service: service_pb2.Service, stored: service_pb2.Service | None, choice: Choice
+) -> Assignment[service_pb2.Service]:
     """Return ``service``, admitted before, with an address and node ports where it needs them.
 
     What ``stored`` holds already is free for it to keep, and what the service asks for is
@@ -100,17 +85,16 @@ def assign(
     chosen: set[bytes] = set()
 
     def is_free(key: bytes) -> bool:
-        return key not in chosen and (key in held or not is_taken(key))
+        return key not in chosen and (key in held or not choice.is_taken(key))
 
-    result = service_pb2.Service()
+    result, ranges, report = service_pb2.Service(), choice.ranges, Report()
     result.CopyFrom(service)
-    report = Report()
-    _assign_address(result.spec, service_cidr, is_free, chosen, start, report)
+    _assign_address(result.spec, ranges.service_cidr, is_free, chosen, choice.start, report)
     if result.spec.type == "NodePort":
-        _assign_node_ports(result.spec, node_port_range, is_free, chosen, start, report)
+        _assign_node_ports(result.spec, ranges.node_ports, is_free, chosen, choice.start, report)
     report.raise_if_any()
     return Assignment(
-        service=result,
+        object=result,
         claim=tuple(sorted(chosen - held)),
         release=tuple(sorted(held - chosen)),
     )
@@ -198,3 +182,12 @@ def _probe(candidates: range, start: int) -> Iterator[int]:
     size = len(candidates)
     for step in range(min(size, MAX_PROBES)):
         yield candidates[(start + step) % size]
+
+
+CLAIMS: Final[Claims[service_pb2.Service]] = Claims(
+    prefixes=(_ADDRESSES, _NODE_PORTS),
+    held=claimed_keys,
+    asked=asked_keys,
+    assign=assign,
+    field_of=field_of_key,
+)

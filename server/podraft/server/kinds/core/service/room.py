@@ -7,6 +7,7 @@ from typing import Final
 from podraft.api import names
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.server.kinds.core.service import spec
+from podraft.server.kinds.core.service.addresses import CLAIMS
 from podraft.server.kinds.rules import Rules
 
 RULES: Final[Rules[Service]] = Rules(
@@ -17,4 +18,5 @@ RULES: Final[Rules[Service]] = Rules(
     check=spec.check,
     check_change=spec.check_change,
     keeps_spelling=True,
+    claims=CLAIMS,
 )

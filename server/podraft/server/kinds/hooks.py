@@ -1,0 +1,146 @@
+"""What an object of a kind takes part in besides itself, as its room says it.
+
+Owns: the shape of the hooks by which the registry's planner works for any kind: what an object
+holds alone among all (`Claims`), which others a rule must look at (`Neighbours`), what the server
+keeps beside an object (`Companion`), and what only today's readers may learn (`Secrecy`).
+
+Invariant: a hook decides, the planner reads and writes; what a hook is given is all that it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api.kinds import AnyKind
+from podraft.server.kinds.report import Report
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRanges:
+    """Where services get their addresses and node ports from."""
+
+    service_cidr: str
+    node_ports: range
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is there to choose from.
+
+    Attributes:
+        ranges: The cluster's ranges.
+        is_taken: Whether somebody holds what a key claims, or asks for it.
+        start: Where the search for something free begins; any number.
+    """
+
+    ranges: AddressRanges
+    is_taken: Callable[[bytes], bool]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment(Generic[ObjectT]):
+    """The object with what it was given; the keys that it claims and releases with that."""
+
+    object: ObjectT
+    claim: tuple[bytes, ...]
+    release: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims(Generic[ObjectT]):
+    """What each object of a kind holds alone: addresses, ports.  A key stands for each.
+
+    The keys are written in the object's own transaction, guarded at what was read, so two objects
+    never hold the same.  Whether what an object asks for is another's is seen at the end of the
+    transaction: its writes may exchange what they hold.
+
+    Attributes:
+        prefixes: What all keys begin with.
+        part: The field of the object that everything follows from; while it stays, all stays.
+        held: Return the keys that a stored object holds.
+        asked: Return the keys of what an object asks for by itself, whether valid or not.
+        assign: Return the new object, valid, with all that it needs, given the stored one.
+            Raises ``InvalidObjectError``: what it asks for is out of range, or nothing is free.
+        field_of: Return the field of an object that holds what a key claims.
+    """
+
+    prefixes: tuple[bytes, ...]
+    held: Callable[[ObjectT], tuple[bytes, ...]]
+    asked: Callable[[ObjectT], tuple[bytes, ...]]
+    assign: Callable[[ObjectT, ObjectT | None, Choice], Assignment[ObjectT]]
+    field_of: Callable[[ObjectT, bytes], str]
+    part: str = "spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another object that a rule looks at, whether it exists or not."""
+
+    kind: AnyKind
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours(Generic[ObjectT]):
+    """A rule that depends on other objects, as they are when the transaction takes effect.
+
+    Attributes:
+        of: Return what the rule looks at, given the stored object (None: it is made) and the new
+            one; nothing: the rule does not apply.
+        check: Judge the new object, given what was found, in the same order; None: no such object.
+        guarded: Whether the write must fail if what was looked at has changed meanwhile.  Without
+            that, what the rule reads of its neighbours must be what never changes.
+    """
+
+    of: Callable[[ObjectT | None, ObjectT], tuple[Neighbour, ...]]
+    check: Callable[[ObjectT, tuple[Any, ...], AddressRanges, Report], None]
+    guarded: bool = True
+
+
+def _nothing_left(_: datetime) -> bytes | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A record that the server keeps beside each object of a kind, and that ends with it.
+
+    Attributes:
+        key: Return where it is, by the object's namespace and name.
+        ends_when_asked: It ends with the call that deletes the object, whatever holds that back.
+        left: Return what stands there afterwards, by the present time; None: nothing.
+        is_alone: Return whether a stored record can be ended where there is no object.  None: none
+            can.
+    """
+
+    key: Callable[[str, str], bytes]
+    ends_when_asked: bool = False
+    left: Callable[[datetime], bytes | None] = _nothing_left
+    is_alone: Callable[[bytes], bool] | None = None
+
+
+# From a value's name within the object, and the value, to what stands for it.
+Hashed: TypeAlias = Callable[[str, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrecy(Generic[ObjectT]):
+    """What of an object only those may learn who may read it today.
+
+    Attributes:
+        hidden: Return a copy that shows a hash in place of each value.
+        is_current: Return whether a past state holds no value that the present one (None: it is
+            gone) does not hold.
+    """
+
+    hidden: Callable[[ObjectT, Hashed], ObjectT]
+    is_current: Callable[[ObjectT, ObjectT | None], bool]
