@@ -9,8 +9,8 @@ import pytest
 from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.agent.podman.core.expansion import expand
 from podraft.agent.pods.core.environment import Surroundings, environment, service_variables
-from podraft.agent.pods.core.references import Reference, references
 from podraft.api.core.v1 import config_pb2, container_pb2, service_pb2
+from podraft.api.objects.references import Reference, references
 from unit.agent.pod_world import make_pod
 
 

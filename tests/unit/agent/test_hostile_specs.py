@@ -16,10 +16,10 @@ from podraft.agent.podman.core.expansion import ALL_BYTES_MAX, STRING_BYTES_MAX
 from podraft.agent.pods.core.environment import Surroundings, environment
 from podraft.agent.pods.core.plan import plan
 from podraft.agent.pods.core.records import ContainerPhase, Inputs, ObservedContainer
-from podraft.agent.pods.core.references import references
 from podraft.agent.volumes.core import payload
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2
 from podraft.api.moments import Now
+from podraft.api.objects.references import references
 from unit.agent.pod_world import make_pod
 from unit.agent.test_podman_spec import attempt
 

@@ -9,7 +9,8 @@ from podraft.api.core.v1.node_pb2 import Node, NodeSpec, Taint
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta, OwnerReference, Time
-from podraft.server.auth.authorize import Attributes, Lookup, Verb, authorize, references
+from podraft.api.objects.references import references
+from podraft.server.auth.authorize import Attributes, Lookup, Verb, authorize
 from podraft.server.auth.identity import Identity, node_identity
 
 ADMIN = Identity("admin", frozenset({"system:masters"}))
@@ -164,10 +165,12 @@ def referring_pod() -> Pod:
 def test_a_node_reads_exactly_what_its_pods_refer_to() -> None:
     pod = referring_pod()
     cluster = Cluster(pod, pod_on("n2"))
-    referred = set(references(pod))
+    referred = references(pod.spec)
     assert len(referred) == 10
-    for kind, name in referred:
-        other = kinds.SECRET if kind is kinds.CONFIG_MAP else kinds.CONFIG_MAP
+    for word, name in referred:
+        by_word: dict[str, kinds.AnyKind] = {"Secret": kinds.SECRET, "ConfigMap": kinds.CONFIG_MAP}
+        kind = by_word.pop(word)
+        (other,) = by_word.values()
         assert allowed(NODE, "get", kind, cluster, namespace="shop", name=name)
         assert not allowed(NODE, "get", kind, cluster, namespace="bank", name=name)
         assert not allowed(NODE, "get", other, cluster, namespace="shop", name=name)

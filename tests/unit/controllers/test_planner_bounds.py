@@ -17,29 +17,6 @@ from support.controller_world import World
 OPTIONS = nodes.Options(grace_s=20, not_ready_toleration_s=20)
 
 
-@pytest.mark.parametrize(
-    ("key", "operator", "value", "effect", "expected"),
-    [
-        ("k", "Exists", "", "NoExecute", True),
-        ("k", "Exists", "", "", True),
-        ("", "Exists", "", "", True),
-        ("", "Exists", "", "NoSchedule", False),
-        ("other", "Exists", "", "NoExecute", False),
-        ("k", "Equal", "v", "NoExecute", True),
-        ("k", "", "v", "", True),
-        ("k", "Equal", "other", "NoExecute", False),
-        ("other", "Equal", "v", "", False),
-        ("", "Equal", "v", "", False),
-        ("k", "Equal", "", "", False),
-        ("k", "Equal", "v", "NoSchedule", False),
-    ],
-)
-def test_what_a_toleration_means(key, operator, value, effect, expected):
-    toleration = pod_pb2.Toleration(key=key, operator=operator, value=value, effect=effect)
-    taint = node_pb2.Taint(key="k", value="v", effect="NoExecute")
-    assert nodes.tolerates(toleration, taint) is expected
-
-
 def tainted_world(*keys):
     world = World()
     node = node_pb2.Node()

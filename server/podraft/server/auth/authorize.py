@@ -25,6 +25,7 @@ from podraft.api.kinds import AnyKind, Object
 from podraft.api.meta.v1.meta_pb2 import ObjectMeta
 from podraft.api.objects import well_known
 from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.references import Reference, references
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 
 Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -272,32 +273,11 @@ def _node_configuration(node: str, attributes: Attributes, lookup: Lookup) -> st
         name = selected(attributes.field_selector, "metadata.name") or ""
         if not name or not attributes.namespace:
             return ": one object at a time, by namespace and field selector metadata.name"
+    wanted = Reference("Secret" if kind is kinds.SECRET else "ConfigMap", name)
     for pod in lookup.pods_on_node(node):
-        if pod.metadata.namespace == attributes.namespace and (kind, name) in set(references(pod)):
+        if pod.metadata.namespace == attributes.namespace and wanted in references(pod.spec):
             return None
     return f': no pod on node "{node}" refers to it'
-
-
-def references(pod: Pod) -> Iterator[tuple[AnyKind, str]]:
-    """Yield the config maps and secrets that ``pod`` refers to, as (kind, name)."""
-    for volume in pod.spec.volumes:
-        source = volume.volume_source
-        if source.HasField("config_map"):
-            yield kinds.CONFIG_MAP, source.config_map.local_object_reference.name
-        if source.HasField("secret"):
-            yield kinds.SECRET, source.secret.secret_name
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
-        for group in container.env_from:
-            if group.HasField("config_map_ref"):
-                yield kinds.CONFIG_MAP, group.config_map_ref.local_object_reference.name
-            if group.HasField("secret_ref"):
-                yield kinds.SECRET, group.secret_ref.local_object_reference.name
-        for variable in container.env:
-            source_of = variable.value_from
-            if source_of.HasField("config_map_key_ref"):
-                yield kinds.CONFIG_MAP, source_of.config_map_key_ref.local_object_reference.name
-            if source_of.HasField("secret_key_ref"):
-                yield kinds.SECRET, source_of.secret_key_ref.local_object_reference.name
 
 
 def selected(field_selector: str, field: str) -> str | None:

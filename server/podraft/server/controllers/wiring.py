@@ -33,6 +33,7 @@ from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import OwnerKey
 from podraft.api.objects.pods import is_active, is_finished, is_ready, ready_condition
+from podraft.api.objects.taints import NO_EXECUTE
 from podraft.server.controllers import objects
 from podraft.server.controllers.manager import Controller
 from podraft.server.controllers.plan import (
@@ -286,7 +287,7 @@ def _troubled_node(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey
     if new is None or not new.spec.node_name:
         return
     node = snapshot.get(NODE, new.spec.node_name)
-    if node is None or any(taint.effect == nodes.NO_EXECUTE for taint in node.spec.taints):
+    if node is None or any(taint.effect == NO_EXECUTE for taint in node.spec.taints):
         yield ObjectKey("", new.spec.node_name)
 
 

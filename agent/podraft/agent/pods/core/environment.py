@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.agent.podman.core.expansion import ProcessStrings, expand
-from podraft.agent.pods.core.references import Reference
 from podraft.api import names
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2
+from podraft.api.objects.references import Reference
 from podraft.api.violations import shown
 
 _MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from podraft.agent.podman.core.errors import ConfigurationError
-from podraft.agent.pods.core.references import Reference, references
 from podraft.agent.volumes.core.payload import Configuration
 from podraft.api.core.v1 import config_pb2, pod_pb2
+from podraft.api.objects.references import Reference, references
 from podraft.client.calls.client import Client
 from podraft.client.watching.informer import Informer
 

@@ -21,12 +21,12 @@ from podraft.api.moments import Now
 from podraft.api.objects import conditions, nodes
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import READY, is_active, is_ready
+from podraft.api.objects.taints import NO_EXECUTE, tolerates
 from podraft.api.objects.well_known import NODE_LEASE_NAMESPACE, NOT_READY_TAINT, UNREACHABLE_TAINT
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
 
-NO_EXECUTE = "NoExecute"
 WRITES_MAX = 500
 _REASON = "NodeStatusUnknown"
 
@@ -189,15 +189,6 @@ def _tolerated_for_s(
         left_s = tolerated_s - (0.0 if since_s is None else now.age_s(since_s))
         shortest = left_s if shortest is None else min(shortest, left_s)
     return shortest
-
-
-def tolerates(toleration: pod_pb2.Toleration, taint: node_pb2.Taint) -> bool:
-    """Say whether a toleration means a taint; an empty key with ``Exists`` means all."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.operator == "Exists":
-        return not toleration.key or toleration.key == taint.key
-    return toleration.key == taint.key and toleration.value == taint.value
 
 
 def _unready(pod: pod_pb2.Pod, now: Now) -> commit_pb2.Write:

@@ -12,6 +12,7 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1.node_pb2 import Node, NodeAddress, Taint
+from podraft.api.objects.taints import EFFECTS
 from podraft.api.violations import shown
 from podraft.server.auth import node_records
 from podraft.server.auth.node_records import NodeRecord
@@ -26,7 +27,6 @@ from podraft.server.kinds.shared.conditions import (
     check_time,
     has_at_most,
 )
-from podraft.server.kinds.shared.taints import TAINT_EFFECTS
 
 MAX_TAINTS: Final = 256
 MAX_ADDRESSES: Final = 32
@@ -74,7 +74,7 @@ def _check_taints(taints: Iterable[Taint], report: Report) -> None:
         report.name(f"{path}.key", taint.key, names.qualified(taint.key))
         if (problem := names.label_value(taint.value)) is not None:
             report.add(f"{path}.value", f"{shown(taint.value)} {problem}")
-        report.one_of(f"{path}.effect", taint.effect, TAINT_EFFECTS)
+        report.one_of(f"{path}.effect", taint.effect, EFFECTS)
         if (taint.key, taint.effect) in seen:
             report.add(path, f"duplicate: {taint.key}:{taint.effect} is listed already")
         seen.add((taint.key, taint.effect))

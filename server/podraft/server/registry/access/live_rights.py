@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
-from podraft.api.kinds import AnyKind
-from podraft.server.auth.authorize import Attributes, references, selected
+from podraft.api.objects.references import references
+from podraft.server.auth.authorize import Attributes, selected
 from podraft.server.registry.errors import Code, RefusedError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CONFIGURATION: Final = (kinds.CONFIG_MAP, kinds.SECRET)
 
 _KeyT = TypeVar("_KeyT")
 # What a stream is found by.
-_Place: TypeAlias = "tuple[str, str] | tuple[str, AnyKind, str, str]"
+_Place: TypeAlias = tuple[str, str] | tuple[str, str, str, str]
 
 
 class _Stream:
@@ -106,7 +106,7 @@ class LiveRights:
         """Look again at a node's streams of what ``pod`` named, which is there no more."""
         if ("of", node) not in self._by_place:
             return
-        for kind, name in references(pod):
+        for kind, name in references(pod.spec):
             place = (node, kind, pod.metadata.namespace, name)
             for stream in tuple(self._by_place.get(place, ())):
                 self._look_at(stream)
@@ -139,7 +139,7 @@ def _places(caller: Caller, attributes: Attributes, reaches: str) -> Iterator[_P
     kind = attributes.kind
     if kind is not None and kind in _CONFIGURATION:
         name = selected(attributes.field_selector, "metadata.name") or ""
-        yield (node, kind, attributes.namespace, name)
+        yield (node, kind.name, attributes.namespace, name)
 
 
 def _discard(index: dict[_KeyT, set[_Stream]], place: _KeyT, stream: _Stream) -> None:

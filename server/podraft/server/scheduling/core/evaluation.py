@@ -17,14 +17,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from podraft.api.objects.taints import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, is_tolerated
 from podraft.server.scheduling.core.demand import PODS, Profile
 from podraft.server.scheduling.core.table import Mask, NodeTable, Scores
 from podraft.server.scheduling.core.taints import (
-    NO_EXECUTE,
-    NO_SCHEDULE,
-    PREFER_NO_SCHEDULE,
     UNSCHEDULABLE,
-    is_tolerated,
 )
 
 LEAST_ALLOCATED_WEIGHT: Final = 1.0

@@ -1,18 +1,14 @@
-"""Taints and tolerations, as Kubernetes matches them."""
+"""A node's taints, as the scheduler counts them: keys that nodes share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from podraft.api.core.v1.node_pb2 import Node
-from podraft.api.core.v1.pod_pb2 import Toleration
 from podraft.api.objects import well_known
 from podraft.api.objects.nodes import is_ready
-
-NO_SCHEDULE: Final = "NoSchedule"
-NO_EXECUTE: Final = "NoExecute"
-PREFER_NO_SCHEDULE: Final = "PreferNoSchedule"
+from podraft.api.objects.taints import NO_SCHEDULE
 
 
 class TaintKey(NamedTuple):
@@ -37,17 +33,3 @@ def taints_of(node: Node) -> Iterator[TaintKey]:
         yield TaintKey(taint.key, taint.value, taint.effect)
     if not is_ready(node):
         yield NOT_READY
-
-
-def is_tolerated(taint: TaintKey, tolerations: Iterable[Toleration]) -> bool:
-    """Return whether any of ``tolerations`` matches ``taint``."""
-    return any(_matches(toleration, taint) for toleration in tolerations)
-
-
-def _matches(toleration: Toleration, taint: TaintKey) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.operator == "Exists":
-        # Without a key it tolerates every taint.
-        return not toleration.key or toleration.key == taint.key
-    return bool(toleration.key == taint.key and toleration.value == taint.value)

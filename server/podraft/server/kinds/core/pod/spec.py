@@ -12,6 +12,7 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects import taints
 from podraft.api.objects.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
 from podraft.api.violations import InvalidObjectError, shown
 from podraft.server.kinds.core.pod.containers import (
@@ -22,7 +23,6 @@ from podraft.server.kinds.core.pod.containers import (
 )
 from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
 from podraft.server.kinds.report import Report, check_labels
-from podraft.server.kinds.shared.taints import TAINT_EFFECTS
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 MAX_CONTAINERS: Final = 64
@@ -125,7 +125,7 @@ def _check_tolerations(
     for index, toleration in enumerate(tolerations):
         path = f"{field}[{index}]"
         key, value = toleration.key, toleration.value
-        report.one_of(f"{path}.operator", toleration.operator, ("", "Equal", "Exists"))
+        report.one_of(f"{path}.operator", toleration.operator, ("", *taints.OPERATORS))
         if key and (problem := names.qualified(key)) is not None:
             report.add(f"{path}.key", f"{shown(key)} {problem}")
         if not key and toleration.operator != "Exists":
@@ -134,7 +134,7 @@ def _check_tolerations(
             report.add(f"{path}.value", 'must be empty when operator is "Exists"')
         elif (problem := names.label_value(value)) is not None:
             report.add(f"{path}.value", f"{shown(value)} {problem}")
-        report.one_of(f"{path}.effect", toleration.effect, ("", *TAINT_EFFECTS))
+        report.one_of(f"{path}.effect", toleration.effect, ("", *taints.EFFECTS))
         if toleration.HasField("toleration_seconds") and toleration.effect != "NoExecute":
             report.add(f"{path}.effect", 'must be "NoExecute" when tolerationSeconds is set')
 

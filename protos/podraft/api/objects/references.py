@@ -1,4 +1,8 @@
-"""Which ConfigMaps and Secrets a pod names: what must be watched on its behalf."""
+"""Which ConfigMaps and Secrets a pod names: what its node reads, watches and may see.
+
+Invariant: one answer for the agent, which reads them, and for the rights of its node: what a pod
+names anywhere in its spec, and nothing else.
+"""
 
 from __future__ import annotations
 
