@@ -18,7 +18,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.objects import conditions, well_known
+from podraft.api.objects import conditions, owners, well_known
 from podraft.api.objects.owners import named_keys
 from podraft.api.objects.pods import READY, is_active
 from podraft.api.patching import patched
@@ -248,7 +248,7 @@ def _values(index: str, obj: Any) -> Iterator[str]:
             yield from (owner.text for owner in named_keys(BUILT_IN.of(obj), metadata, BUILT_IN))
         case "orphan":
             assert index == BY_ORPHAN_NAMESPACE
-            if objects.controller_of(metadata) is None:
+            if owners.controller_of(metadata) is None:
                 yield metadata.namespace
         case "node":
             assert index == BY_NODE

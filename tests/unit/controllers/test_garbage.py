@@ -11,7 +11,6 @@ from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
-from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, ObjectKey
 from podraft.server.controllers.planners import garbage, replica_sets
 from podraft.server.controllers.wiring import ControllerOptions, controllers
@@ -25,11 +24,11 @@ def new_service(name="web", namespace="shop"):
     return service
 
 
-def owned(world, name, *owners, block=True):
+def owned(world, name, *by, block=True):
     entry = config_pb2.ConfigMap()
     entry.metadata.name, entry.metadata.namespace = name, "shop"
-    for owner in owners:
-        reference = objects.controller_reference(owner, SERVICE)
+    for owner in by:
+        reference = owners.controller_reference(SERVICE, owner)
         reference.controller, reference.block_owner_deletion = False, block
         entry.metadata.owner_references.append(reference)
     return world.create(entry)
@@ -121,7 +120,7 @@ def stray(world, owner, *, namespace="shop", finalizer="", **wrong):
     """Create an object that names a living owner wrongly, and wants to block it."""
     entry = config_pb2.ConfigMap()
     entry.metadata.name, entry.metadata.namespace = "stray", namespace
-    reference = objects.controller_reference(owner, SERVICE)
+    reference = owners.controller_reference(SERVICE, owner)
     for field, value in wrong.items():
         setattr(reference, field, value)
     entry.metadata.owner_references.append(reference)
@@ -227,7 +226,7 @@ def test_an_object_in_no_namespace_has_no_owner_in_one():
     world = World()
     owner = named_service(world, "web")
     node = example(NODE, "n0")
-    node.metadata.owner_references.append(objects.controller_reference(owner, SERVICE))
+    node.metadata.owner_references.append(owners.controller_reference(SERVICE, owner))
     world.create(node)
     world.delete(owner)
     settle(world, key_of(SERVICE, owner))
@@ -258,10 +257,10 @@ def test_who_waits_for_a_dependent_waits_for_the_dependents_of_that(block):
     world = World()
     deployment = world.create(example(DEPLOYMENT, "web", "shop"))
     middle = example(REPLICA_SET, "web-1", "shop")
-    middle.metadata.owner_references.append(objects.controller_reference(deployment, DEPLOYMENT))
+    middle.metadata.owner_references.append(owners.controller_reference(DEPLOYMENT, deployment))
     middle = world.create(middle)
     pod = example(POD, "web-1-a", "shop")
-    pod.metadata.owner_references.append(objects.controller_reference(middle, REPLICA_SET))
+    pod.metadata.owner_references.append(owners.controller_reference(REPLICA_SET, middle))
     pod.metadata.owner_references[0].block_owner_deletion = block
     world.create(pod)
 
@@ -288,7 +287,7 @@ def test_who_own_each_other_in_a_circle_do_not_wait_for_ever(size, begun):
     for name in names:
         named_service(world, name)
     for name, owner in zip(names, names[1:] + names[:1], strict=True):
-        reference = objects.controller_reference(world.get(SERVICE, owner, "shop"), SERVICE)
+        reference = owners.controller_reference(SERVICE, world.get(SERVICE, owner, "shop"))
         world.change(world.get(SERVICE, name, "shop"), partial(own, by=reference))
 
     def end(service):
@@ -325,7 +324,7 @@ def test_a_pod_that_names_a_replica_set_wrongly_is_none_of_its_pods(wrong):
     world = World()
     replica_set = world.create(example(REPLICA_SET, "web", "shop"))
     pod = example(POD, "stray", wrong.pop("ns", "shop"), labels={"app": "web"})
-    reference = objects.controller_reference(replica_set, REPLICA_SET)
+    reference = owners.controller_reference(REPLICA_SET, replica_set)
     for field, value in wrong.items():
         setattr(reference, field, value)
     pod.metadata.owner_references.append(reference)

@@ -16,10 +16,11 @@ from podraft.api.columns.pod_words import pod_words, terminated_word
 from podraft.api.core.v1 import pod_pb2, scheduling_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.objects import endpoints, ports
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished, is_ready
+from podraft.api.objects.workloads import revision_of
 from podraft.cli.output.describe.templates import probe
-from podraft.cli.plans import rollouts
 
 
 def is_well(pod: pod_pb2.Pod) -> bool:
@@ -248,7 +249,7 @@ def replica_set_rows(replica_sets: Sequence[replica_set_pb2.ReplicaSet]) -> list
         rows.append(
             [
                 replica_set.metadata.name,
-                str(rollouts.revision_of(replica_set)),
+                str(revision_of(replica_set)),
                 "new" if index == 0 else "old",
                 str(replica_set.spec.replicas),
                 str(replica_set.status.replicas),
@@ -283,7 +284,7 @@ def memberships(
         point.target_ref.name
         for one in slices
         for point in one.endpoints
-        if point.conditions.ready or not point.conditions.HasField("ready")
+        if endpoints.is_ready(point)
     }
     result = []
     for pod in pods:
@@ -303,11 +304,11 @@ def memberships(
 
 
 def _missing_ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> list[str]:
-    named = {port.name for c in pod.spec.containers for port in c.ports if port.name}
     return [
-        f'no container of it has a port named "{port.target_port.str_val}"'
+        f"no container of it has a {port.protocol or ports.TCP} port "
+        f'named "{port.target_port.str_val}"'
         for port in service.spec.ports
-        if port.target_port.type == 1 and port.target_port.str_val not in named
+        if ports.target_number(port, pod) is None
     ]
 
 

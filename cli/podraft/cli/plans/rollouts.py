@@ -8,7 +8,8 @@ from typing import Any
 
 from podraft.api import codec, kinds
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.objects import owners, well_known
+from podraft.api.objects import conditions, owners, well_known
+from podraft.api.objects.workloads import replicas, revision_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,11 @@ def progress(deployment: deployment_pb2.Deployment) -> Progress:
     name, status = deployment.metadata.name, deployment.status
     if deployment.metadata.generation > status.observed_generation:
         return Progress("Waiting for deployment spec update to be observed...")
-    for condition in status.conditions:
-        if condition.type == "Progressing" and condition.reason == "ProgressDeadlineExceeded":
-            return Progress(f'deployment "{name}" exceeded its progress deadline', failed=True)
+    progressing = conditions.find(status.conditions, "Progressing")
+    if progressing is not None and progressing.reason == "ProgressDeadlineExceeded":
+        return Progress(f'deployment "{name}" exceeded its progress deadline', failed=True)
     waiting = f'Waiting for deployment "{name}" rollout to finish: '
-    wanted = deployment.spec.replicas if deployment.spec.HasField("replicas") else 1
+    wanted = replicas(deployment.spec)
     if status.updated_replicas < wanted:
         return Progress(
             f"{waiting}{status.updated_replicas} out of {wanted} new replicas have been updated..."
@@ -48,12 +49,6 @@ def progress(deployment: deployment_pb2.Deployment) -> Progress:
             "updated replicas are available..."
         )
     return Progress(f'deployment "{name}" successfully rolled out', done=True)
-
-
-def revision_of(obj: Any) -> int:
-    """Return a ReplicaSet's or Deployment's revision; 0 when it has none yet."""
-    text = obj.metadata.annotations.get(well_known.REVISION, "")
-    return int(text) if text.isdecimal() else 0
 
 
 def owned(

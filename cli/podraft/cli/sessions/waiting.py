@@ -12,6 +12,7 @@ from podraft.api import kinds
 from podraft.api.columns.column import selector_text
 from podraft.api.columns.pod_words import pod_words
 from podraft.api.objects.pods import is_ready
+from podraft.api.objects.workloads import revision_of
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item
 from podraft.cli.output.progress import ProgressView
@@ -87,10 +88,10 @@ async def _wait_one(
             if helper is None and one.kind is kinds.DEPLOYMENT and session.settings.live():
                 helper = asyncio.create_task(_keep_pods(session, obj, pods, one, view, missing))
             state = _progress_of(obj, session)
-            if min_revision and rollouts.revision_of(obj) > min_revision:
+            if min_revision and revision_of(obj) > min_revision:
                 raise CliError(
                     f"desired revision ({min_revision}) is different from the running revision "
-                    f"({rollouts.revision_of(obj)})"
+                    f"({revision_of(obj)})"
                 )
             missing[one.key] = state.short
             if state.failed:

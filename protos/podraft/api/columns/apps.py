@@ -8,15 +8,16 @@ from typing import Final
 from podraft.api import kinds
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.columns.column import AGE, NAME, TEMPLATE, Column, Table
+from podraft.api.objects.workloads import replicas
 
 
 def _ready(deployment: deployment_pb2.Deployment, now_s: float) -> str:
-    return f"{deployment.status.ready_replicas}/{deployment.spec.replicas}"
+    return f"{deployment.status.ready_replicas}/{replicas(deployment.spec)}"
 
 
 _REPLICA_SET = (
     NAME,
-    Column("DESIRED", lambda rs, now_s: str(rs.spec.replicas)),
+    Column("DESIRED", lambda rs, now_s: str(replicas(rs.spec))),
     Column("CURRENT", lambda rs, now_s: str(rs.status.replicas)),
     Column("READY", lambda rs, now_s: str(rs.status.ready_replicas)),
     AGE,

@@ -91,3 +91,47 @@ def named_keys(
 def names_kind(reference: meta_pb2.OwnerReference, kind: AnyKind) -> bool:
     """Say whether a reference says that the owner is of a kind."""
     return reference.api_version == kind.api_version and reference.kind == kind.name
+
+
+def controller_of(metadata: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | None:
+    """Return the reference to the owner that manages the object, if there is one."""
+    for reference in metadata.owner_references:
+        if reference.controller:
+            return reference
+    return None
+
+
+def controller_reference(kind: AnyKind, owner: Object) -> meta_pb2.OwnerReference:
+    """Return what an object that ``owner`` manages carries."""
+    return meta_pb2.OwnerReference(
+        api_version=kind.api_version,
+        kind=kind.name,
+        name=owner.metadata.name,
+        uid=owner.metadata.uid,
+        controller=True,
+        block_owner_deletion=True,
+    )
+
+
+def references_without(metadata: meta_pb2.ObjectMeta, owner: OwnerKey) -> list[dict[str, object]]:
+    """Return the owner references but those to ``owner``, as a merge patch writes them."""
+    return [
+        reference_json(reference)
+        for reference in metadata.owner_references
+        if not owner.is_meant_by(reference)
+    ]
+
+
+def reference_json(reference: meta_pb2.OwnerReference) -> dict[str, object]:
+    """Return an owner reference as JSON has it."""
+    body: dict[str, object] = {
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
+        "name": reference.name,
+        "uid": reference.uid,
+    }
+    if reference.HasField("controller"):
+        body["controller"] = reference.controller
+    if reference.HasField("block_owner_deletion"):
+        body["blockOwnerDeletion"] = reference.block_owner_deletion
+    return body

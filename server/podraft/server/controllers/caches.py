@@ -26,12 +26,11 @@ from podraft.api.kinds import (
     Kind,
     KnownKinds,
 )
-from podraft.api.objects import well_known
+from podraft.api.objects import owners, well_known
 from podraft.api.objects.owners import named_keys
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
 from podraft.client.watching.informer import Informer
-from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
     BY_NAMESPACE,
     BY_NODE,
@@ -124,7 +123,7 @@ def _namespace(obj: Any) -> tuple[str]:
 
 
 def _namespace_if_orphan(obj: Any) -> Iterator[str]:
-    if objects.controller_of(obj.metadata) is None:
+    if owners.controller_of(obj.metadata) is None:
         yield obj.metadata.namespace
 
 

@@ -12,15 +12,13 @@ from google.protobuf.message import Message
 
 from podraft.api import selectors
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
-from podraft.api.objects.owners import OwnerKey
 from podraft.api.objects.pods import is_ready, ready_condition
 from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:
-    from podraft.api.kinds import Object
+    pass
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -40,50 +38,6 @@ def time_of(now: Now) -> meta_pb2.Time:
 def seconds_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> float:
     """Return a time in seconds since the epoch."""
     return time.seconds + time.nanos / 1e9
-
-
-def controller_of(metadata: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | None:
-    """Return the reference to the owner that manages the object, if there is one."""
-    for reference in metadata.owner_references:
-        if reference.controller:
-            return reference
-    return None
-
-
-def controller_reference(owner: Object, kind: AnyKind) -> meta_pb2.OwnerReference:
-    """Return what an object that ``owner`` manages carries."""
-    return meta_pb2.OwnerReference(
-        api_version=kind.api_version,
-        kind=kind.name,
-        name=owner.metadata.name,
-        uid=owner.metadata.uid,
-        controller=True,
-        block_owner_deletion=True,
-    )
-
-
-def references_without(metadata: meta_pb2.ObjectMeta, owner: OwnerKey) -> list[dict[str, object]]:
-    """Return the owner references but those to ``owner``, as a merge patch writes them."""
-    return [
-        reference_json(reference)
-        for reference in metadata.owner_references
-        if not owner.is_meant_by(reference)
-    ]
-
-
-def reference_json(reference: meta_pb2.OwnerReference) -> dict[str, object]:
-    """Return an owner reference as JSON has it."""
-    body: dict[str, object] = {
-        "apiVersion": reference.api_version,
-        "kind": reference.kind,
-        "name": reference.name,
-        "uid": reference.uid,
-    }
-    if reference.HasField("controller"):
-        body["controller"] = reference.controller
-    if reference.HasField("block_owner_deletion"):
-        body["blockOwnerDeletion"] = reference.block_owner_deletion
-    return body
 
 
 def selector_of(selector: meta_pb2.LabelSelector) -> selectors.LabelSelector:

@@ -162,14 +162,14 @@ def _controllers_of(kind: AnyKind, *versions: Any) -> Iterator[ObjectKey]:
     """Yield the keys of the controllers of one kind that the versions of an object name."""
     for obj in versions:
         if obj is not None:
-            reference = objects.controller_of(obj.metadata)
+            reference = owners.controller_of(obj.metadata)
             if reference is not None and owners.names_kind(reference, kind):
                 yield ObjectKey(obj.metadata.namespace, reference.name)
 
 
 def _adopters(snapshot: Snapshot, kind: AnyKind, orphan: Any) -> Iterator[ObjectKey]:
     """Yield the workloads whose selector matches an object that no controller owns."""
-    if orphan is None or objects.controller_of(orphan.metadata) is not None:
+    if orphan is None or owners.controller_of(orphan.metadata) is not None:
         return
     for workload in snapshot.by_index(kind, BY_NAMESPACE, orphan.metadata.namespace):
         selector = objects.selector_of(workload.spec.selector)

@@ -9,6 +9,7 @@ import pytest
 from podraft.api import codec
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.objects import well_known
+from podraft.api.objects.workloads import revision_of
 from podraft.cli.plans import rollouts
 
 
@@ -105,7 +106,7 @@ def test_old_pods_that_still_run_hold_a_rollout_up() -> None:
 def test_revisions_are_those_the_deployment_controls_the_oldest_first() -> None:
     sets = [replica_set(10, "b"), replica_set(9, "a"), replica_set(3, "x", owner="other")]
 
-    assert [rollouts.revision_of(rs) for rs in rollouts.owned(deployment(), sets)] == [9, 10]
+    assert [revision_of(rs) for rs in rollouts.owned(deployment(), sets)] == [9, 10]
 
 
 def test_the_revision_to_go_back_to_is_the_last_but_one_or_the_one_asked_for() -> None:
@@ -113,7 +114,7 @@ def test_the_revision_to_go_back_to_is_the_last_but_one_or_the_one_asked_for() -
 
     def chosen(revision: int) -> int:
         found = rollouts.wanted_revision(sets, revision)
-        return rollouts.revision_of(found) if found is not None else 0
+        return revision_of(found) if found is not None else 0
 
     assert [chosen(0), chosen(1), chosen(5), chosen(2)] == [4, 1, 5, 0]
     assert rollouts.wanted_revision(sets[:1], 0) is None

@@ -19,6 +19,7 @@ from podraft.agent.commands.commands import Commands, CommandTimeoutError
 from podraft.agent.podman.client import PodmanError
 from podraft.api.core.v1 import container_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import ports
 
 _CONNECTIONS_MAX = 64
 _BODY_BYTES_MAX = 10 << 10
@@ -171,11 +172,11 @@ def port_number(port: meta_pb2.IntOrString, container: container_pb2.Container) 
     Raises:
         UnknownPortError: The container has no port of that name.
     """
-    if not port.str_val:
+    if not ports.is_named(port):
         return port.int_val
-    for candidate in container.ports:
-        if candidate.name == port.str_val:
-            return candidate.container_port
+    number = ports.number_of(container.ports, port.str_val)
+    if number is not None:
+        return number
     if port.str_val.isdigit():
         return int(port.str_val)
     raise UnknownPortError(f'container "{container.name}" has no port named "{port.str_val}"')

@@ -14,6 +14,7 @@ from podraft.api.core.v1.service_pb2 import Service, ServicePort
 from podraft.api.discovery.v1.endpoint_slice_pb2 import Endpoint as SliceEndpoint
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
 from podraft.api.objects import well_known
+from podraft.api.objects.endpoints import is_draining, is_ready
 
 TCP, UDP, SCTP = 6, 17, 132
 _PROTOCOLS = {"": TCP, "TCP": TCP, "UDP": UDP, "SCTP": SCTP}
@@ -105,9 +106,9 @@ def _endpoints_of(
             continue
         for number in _port_numbers(endpoint_slice, port, protocol):
             for endpoint in endpoint_slice.endpoints:
-                if _is_ready(endpoint) or tolerant:
+                if (is_ready(endpoint) and not endpoint.conditions.terminating) or tolerant:
                     ready.update(_at(endpoint, number))
-                elif _is_draining(endpoint):
+                elif is_draining(endpoint):
                     draining.update(_at(endpoint, number))
     return frozenset(ready or draining)
 
@@ -119,18 +120,6 @@ def _port_numbers(endpoint_slice: EndpointSlice, port: ServicePort, protocol: in
             continue
         if 0 < candidate.port < 1 << 16:
             yield candidate.port
-
-
-def _is_ready(endpoint: SliceEndpoint) -> bool:
-    conditions = endpoint.conditions
-    # Who does not say whether it is ready, as in slices written by hand, is ready.
-    return (conditions.ready or not conditions.HasField("ready")) and not conditions.terminating
-
-
-def _is_draining(endpoint: SliceEndpoint) -> bool:
-    conditions = endpoint.conditions
-    serving = conditions.serving if conditions.HasField("serving") else conditions.ready
-    return conditions.terminating and serving
 
 
 def _at(endpoint: SliceEndpoint, port: int) -> Iterator[Endpoint]:

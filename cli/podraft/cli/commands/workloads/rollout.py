@@ -66,6 +66,7 @@ def status(
 @click.option("--revision", type=int, default=0, help="Show this revision's pod template.")
 def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
     """List the revisions of a deployment."""
+    from podraft.api.objects.workloads import revision_of
     from podraft.cli.errors import CliError
     from podraft.cli.output import tables
     from podraft.cli.output.describe.templates import template_lines
@@ -85,11 +86,11 @@ def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
             return
         rows = [
             [
-                str(rollouts.revision_of(rs)),
+                str(revision_of(rs)),
                 rs.metadata.annotations.get(well_known.CHANGE_CAUSE, ""),
             ]
             for rs in replica_sets
-            if rollouts.revision_of(rs)
+            if revision_of(rs)
         ]
         printing.say(f"deployment.apps/{name}")
         shown = [[number, cause or "<none>"] for number, cause in rows]
@@ -104,6 +105,7 @@ def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run: bool) -> None:
     """Go back to the pod template of an earlier revision."""
+    from podraft.api.objects.workloads import revision_of
     from podraft.cli.errors import CliError
     from podraft.cli.plans import rollouts
     from podraft.cli.sessions.connection import run
@@ -119,11 +121,11 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
             )
         found = rollouts.wanted_revision(replica_sets, to_revision)
         if found is None:
-            known = ", ".join(str(rollouts.revision_of(rs)) for rs in replica_sets) or "none"
+            known = ", ".join(str(revision_of(rs)) for rs in replica_sets) or "none"
             wanted = f"revision {to_revision}" if to_revision else "earlier revision"
             raise CliError(f'deployment "{name}" has no {wanted}; revisions kept: {known}')
         patch = rollouts.undo_patch(deployment, found)
-        number = rollouts.revision_of(found)
+        number = revision_of(found)
         if not patch:
             printing.say(
                 f"deployment.apps/{name} skipped rollback "

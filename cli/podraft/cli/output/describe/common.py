@@ -10,6 +10,7 @@ from podraft.api.columns.events import event_first_s, event_last_s
 from podraft.api.events.v1 import event_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting
+from podraft.api.objects.owners import controller_of
 from podraft.api.objects.well_known import APPLY_NOTES
 from podraft.cli.output.describe.layout import Below, mapping, table
 from podraft.cli.output.describe.templates import Pairs
@@ -33,7 +34,7 @@ def metadata(value: meta_pb2.ObjectMeta, *, namespaced: bool) -> Pairs:
         )
     if value.finalizers:
         pairs.append(("Finalizers", list(value.finalizers)))
-    controller = next((o for o in value.owner_references if o.controller), None)
+    controller = controller_of(value)
     if controller is not None:
         pairs.append(("Controlled By", f"{controller.kind}/{controller.name}"))
     return pairs

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.columns.column import selector_text
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.workloads import revision_of
 from podraft.cli.output.describe import common
 from podraft.cli.output.describe.layout import NONE, block
 from podraft.cli.output.describe.templates import Pairs, template_lines
-from podraft.cli.plans import rollouts
 
 
 def deployment_lines(
@@ -54,7 +54,7 @@ def replica_set_lines(replica_set: replica_set_pb2.ReplicaSet) -> list[str]:
     """Return everything of a replica set but its events."""
     spec, status = replica_set.spec, replica_set.status
     pairs = common.metadata(replica_set.metadata, namespaced=True)
-    revision = rollouts.revision_of(replica_set)
+    revision = revision_of(replica_set)
     if revision:
         pairs.append(("Revision", str(revision)))
     pairs += [

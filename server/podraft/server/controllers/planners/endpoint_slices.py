@@ -19,9 +19,10 @@ from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD, SERVICE
 from podraft.api.moments import Now
-from podraft.api.objects import well_known
+from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished, is_ready
+from podraft.api.objects.ports import is_named, target_number
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
@@ -85,24 +86,12 @@ def _ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> Ports | None:
     """Return the pod's numbers for the Service's ports; None if it has none of them."""
     ports = []
     for port in service.spec.ports:
-        number = _port_number(port, pod)
+        number = target_number(port, pod)
         if number is not None:
             ports.append((port.name, port.protocol or "TCP", number))
     if service.spec.ports and not ports:
         return None
     return tuple(ports)
-
-
-def _port_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None:
-    target = port.target_port
-    if target.type == 0:
-        return target.int_val or port.port
-    protocol = port.protocol or "TCP"
-    for container in pod.spec.containers:
-        for declared in container.ports:
-            if declared.name == target.str_val and (declared.protocol or "TCP") == protocol:
-                return declared.container_port
-    return None
 
 
 def _endpoint(service: service_pb2.Service, pod: pod_pb2.Pod) -> Endpoint:
@@ -162,7 +151,7 @@ def _reconcile(
 
 def _placeholder_number(port: service_pb2.ServicePort) -> int:
     target = port.target_port
-    return (target.int_val if target.type == 0 else 0) or port.port
+    return port.port if is_named(target) else target.int_val or port.port
 
 
 def _ports_of(stored: Slice) -> Ports:
@@ -243,7 +232,7 @@ def _mark(service: service_pb2.Service, made: Slice) -> None:
         labels[well_known.HEADLESS_LABEL] = ""
     else:
         labels.pop(well_known.HEADLESS_LABEL, None)
-    owner = objects.controller_reference(service, SERVICE)
+    owner = owners.controller_reference(SERVICE, service)
     if list(made.metadata.owner_references) != [owner]:
         del made.metadata.owner_references[:]
         made.metadata.owner_references.append(owner)

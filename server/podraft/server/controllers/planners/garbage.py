@@ -18,11 +18,11 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
+from podraft.api.objects import owners
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
 from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
 
 WRITES_MAX = 500
@@ -204,7 +204,7 @@ def _deletion(
 
 
 def _forget(kind: AnyKind, dependent: Any, owner: OwnerKey) -> commit_pb2.Write:
-    kept = objects.references_without(dependent.metadata, owner)
+    kept = owners.references_without(dependent.metadata, owner)
     return _patch(dependent, kind, {"ownerReferences": kept})
 
 

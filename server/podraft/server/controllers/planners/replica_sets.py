@@ -20,6 +20,7 @@ from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_active, is_finished, ready_condition
+from podraft.api.objects.workloads import replicas
 from podraft.client.calls import writes
 from podraft.server.controllers import objects
 from podraft.server.controllers.plan import (
@@ -53,7 +54,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     active = [pod for pod in claims.pods if is_active(pod)]
     planned, events = list(claims.writes), list[Happening]()
     if not is_deleting(replica_set.metadata) and not _is_ending(snapshot, key.namespace):
-        missing = _replicas(replica_set) - len(active)
+        missing = replicas(replica_set.spec) - len(active)
         if missing > 0:
             count = min(missing, BURST_MAX)
             planned += [_creation(replica_set)] * count
@@ -68,10 +69,6 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         changed.status.CopyFrom(status)
         planned.append(writes.update_status(changed))
     return Plan(tuple(planned), tuple(events), again_s)
-
-
-def _replicas(replica_set: replica_set_pb2.ReplicaSet) -> int:
-    return replica_set.spec.replicas if replica_set.spec.HasField("replicas") else 1
 
 
 def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
@@ -92,15 +89,15 @@ def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Clai
         if selector.matches(pod.metadata.labels):
             claims.pods.append(pod)
         elif not is_deleting(pod.metadata):
-            kept = objects.references_without(pod.metadata, own)
+            kept = owners.references_without(pod.metadata, own)
             claims.writes.append(_set_owners(pod, kept))
     if is_deleting(metadata):
         return claims
-    reference = objects.controller_reference(replica_set, REPLICA_SET)
+    reference = owners.controller_reference(REPLICA_SET, replica_set)
     for pod in snapshot.by_index(POD, BY_ORPHAN_NAMESPACE, metadata.namespace):
         if is_active(pod) and selector.matches(pod.metadata.labels):
-            others = objects.references_without(pod.metadata, own)
-            claims.writes.append(_set_owners(pod, [*others, objects.reference_json(reference)]))
+            others = owners.references_without(pod.metadata, own)
+            claims.writes.append(_set_owners(pod, [*others, owners.reference_json(reference)]))
             claims.pods.append(pod)
     return claims
 
@@ -128,7 +125,7 @@ def _creation(replica_set: replica_set_pb2.ReplicaSet) -> commit_pb2.Write:
     metadata.labels.update(template.metadata.labels)
     metadata.annotations.update(template.metadata.annotations)
     metadata.finalizers.extend(template.metadata.finalizers)
-    metadata.owner_references.append(objects.controller_reference(replica_set, REPLICA_SET))
+    metadata.owner_references.append(owners.controller_reference(REPLICA_SET, replica_set))
     return writes.create(pod)
 
 

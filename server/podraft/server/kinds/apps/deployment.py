@@ -6,6 +6,7 @@ from typing import Final
 
 from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStrategy
 from podraft.api.meta.v1.meta_pb2 import IntOrString
+from podraft.api.objects import workloads
 from podraft.api.type_fields import forbids_rolling_update
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
@@ -27,7 +28,7 @@ def _default(deployment: Deployment) -> None:
     """Fill in what a Deployment does not say."""
     spec = deployment.spec
     if not spec.HasField("replicas"):
-        spec.replicas = 1
+        spec.replicas = workloads.DEFAULT_REPLICAS
     if not spec.HasField("revision_history_limit"):
         spec.revision_history_limit = _HISTORY_LIMIT
     if not spec.HasField("progress_deadline_seconds"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.apps.v1.replica_set_pb2 import ReplicaSet
+from podraft.api.objects.workloads import DEFAULT_REPLICAS
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
@@ -20,7 +21,7 @@ def _default(replica_set: ReplicaSet) -> None:
     """Fill in what a ReplicaSet does not say."""
     spec = replica_set.spec
     if not spec.HasField("replicas"):
-        spec.replicas = 1
+        spec.replicas = DEFAULT_REPLICAS
     default_spec(spec.template.spec)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from podraft.api import quantities
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
+from podraft.api.objects.owners import controller_of
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"
@@ -108,18 +109,10 @@ def make_profile(spec: PodSpec) -> Profile:
 
 def controller_key(pod: Pod) -> str:
     """Return the key of the owner that controls ``pod``; empty if none does."""
-    for reference in pod.metadata.owner_references:
-        if reference.controller:
-            return "\n".join(
-                (
-                    pod.metadata.namespace,
-                    reference.api_version,
-                    reference.kind,
-                    reference.name,
-                    reference.uid,
-                )
-            )
-    return ""
+    owner = controller_of(pod.metadata)
+    if owner is None:
+        return ""
+    return "\n".join((pod.metadata.namespace, owner.api_version, owner.kind, owner.name, owner.uid))
 
 
 def demand_of(spec: PodSpec) -> Demand:

@@ -10,13 +10,14 @@ current template's replica set has the highest revision.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podraft.api import spelling
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
+from podraft.api.objects import owners, workloads
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import (
     APPLY_NOTES,
@@ -102,21 +103,10 @@ def template_hash(template: pod_pb2.PodTemplateSpec, collisions: int) -> str:
     return "".join(letters)
 
 
-def revision_of(replica_set: replica_set_pb2.ReplicaSet) -> int:
-    """Return the revision that a replica set was last current at; 0 if it says none."""
-    return number(replica_set.metadata.annotations, REVISION) or 0
-
-
-def number(annotations: Mapping[str, str], key: str) -> int | None:
-    """Return an annotation that is a number; None if it is absent or something else."""
-    text = annotations.get(key, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
 def next_revision(history: History) -> int:
     """Return the revision that the current template's replica set has or must get."""
-    highest = max((revision_of(rs) for rs in history.old), default=0)
-    own = revision_of(history.new) if history.new is not None else 0
+    highest = max((workloads.revision_of(rs) for rs in history.old), default=0)
+    own = workloads.revision_of(history.new) if history.new is not None else 0
     return max(own, highest + 1)
 
 
@@ -135,7 +125,7 @@ def make_replica_set(
     made.metadata.name = replica_set_name(deployment, name_hash)
     made.metadata.namespace = deployment.metadata.namespace
     made.metadata.labels.update(made.spec.template.metadata.labels)
-    made.metadata.owner_references.append(objects.controller_reference(deployment, DEPLOYMENT))
+    made.metadata.owner_references.append(owners.controller_reference(DEPLOYMENT, deployment))
     made.metadata.annotations.update(annotations_of(deployment, revision))
     return made
 
@@ -160,10 +150,10 @@ def forgettable(
 ) -> list[replica_set_pb2.ReplicaSet]:
     """Return the empty old replica sets beyond ``revisionHistoryLimit``, oldest first."""
     spec = deployment.spec
-    limit = spec.revision_history_limit if spec.HasField("revision_history_limit") else 10
+    limit = workloads.history_limit(spec)
     empty = [rs for rs in history.old if _is_empty(rs)]
     excess = len([rs for rs in history.old if not is_deleting(rs.metadata)]) - limit
-    return sorted(empty, key=revision_of)[: max(excess, 0)]
+    return sorted(empty, key=workloads.revision_of)[: max(excess, 0)]
 
 
 def _is_empty(replica_set: replica_set_pb2.ReplicaSet) -> bool:

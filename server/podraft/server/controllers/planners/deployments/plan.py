@@ -87,15 +87,15 @@ def _claim(snapshot: Snapshot, work: _Pass) -> list[replica_set_pb2.ReplicaSet]:
         if selector.matches(owned.metadata.labels):
             claimed.append(owned)
         elif not is_deleting(owned.metadata):
-            kept = objects.references_without(owned.metadata, own)
+            kept = owners.references_without(owned.metadata, own)
             work.writes.append(_set_owners(owned, kept))
     if is_deleting(metadata):
         return claimed
-    reference = objects.controller_reference(work.deployment, DEPLOYMENT)
+    reference = owners.controller_reference(DEPLOYMENT, work.deployment)
     for orphan in snapshot.by_index(REPLICA_SET, BY_ORPHAN_NAMESPACE, metadata.namespace):
         if selector.matches(orphan.metadata.labels) and not is_deleting(orphan.metadata):
-            others = objects.references_without(orphan.metadata, own)
-            work.writes.append(_set_owners(orphan, [*others, objects.reference_json(reference)]))
+            others = owners.references_without(orphan.metadata, own)
+            work.writes.append(_set_owners(orphan, [*others, owners.reference_json(reference)]))
             # It takes part from the next pass on: an object is written once in a plan.
     return claimed
 

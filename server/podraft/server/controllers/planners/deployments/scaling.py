@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.objects import well_known
+from podraft.api.objects import well_known, workloads
 from podraft.server.controllers import objects
-from podraft.server.controllers.planners.deployments import history as histories
 from podraft.server.controllers.planners.deployments.history import History
 
 _DEFAULT_PERCENT = "25"
@@ -44,7 +43,7 @@ class Bounds:
 def bounds_of(deployment: deployment_pb2.Deployment) -> Bounds:
     """Return the bounds: percentages of surge are rounded up, of unavailable down."""
     spec = deployment.spec
-    replicas = spec.replicas if spec.HasField("replicas") else 1
+    replicas = workloads.replicas(spec)
     if spec.strategy.type == "Recreate":
         return Bounds(replicas, 0, replicas)
     rolling = spec.strategy.rolling_update
@@ -76,7 +75,7 @@ def is_scaling(deployment: deployment_pb2.Deployment, history: History) -> bool:
     wanted = bounds_of(deployment).replicas
     for replica_set in history.all:
         if replica_set.spec.replicas:
-            desired = histories.number(
+            desired = workloads.number(
                 replica_set.metadata.annotations, well_known.DESIRED_REPLICAS
             )
             if desired is not None and desired != wanted:
@@ -114,7 +113,7 @@ def _is_saturated(new: replica_set_pb2.ReplicaSet | None, replicas: int) -> bool
     return (
         new is not None
         and new.spec.replicas == replicas
-        and histories.number(new.metadata.annotations, well_known.DESIRED_REPLICAS) == replicas
+        and workloads.number(new.metadata.annotations, well_known.DESIRED_REPLICAS) == replicas
         and new.status.available_replicas == replicas
     )
 
@@ -163,7 +162,7 @@ def _share(
     if not bounds.replicas:
         fraction = -size
     else:
-        before = histories.number(replica_set.metadata.annotations, well_known.MAX_REPLICAS)
+        before = workloads.number(replica_set.metadata.annotations, well_known.MAX_REPLICAS)
         before = before or deployment.status.replicas or size
         fraction = math.floor(size * bounds.total_max / before + 0.5) - size
     return min(fraction, left) if to_add > 0 else max(fraction, left)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import conditions
+from podraft.api.objects.workloads import progress_deadline_s
 from podraft.server.controllers import objects
 from podraft.server.controllers.planners.deployments.history import History
 from podraft.server.controllers.planners.deployments.scaling import Bounds
@@ -91,16 +92,11 @@ def deadline_in_s(
         return None
     unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
     # Times are whole seconds: the last one has to pass completely.
-    return max(0.1, _deadline_s(deployment) + 1 - unmoved_s)
-
-
-def _deadline_s(deployment: deployment_pb2.Deployment) -> int:
-    spec = deployment.spec
-    return spec.progress_deadline_seconds if spec.HasField("progress_deadline_seconds") else 600
+    return max(0.1, progress_deadline_s(deployment.spec) + 1 - unmoved_s)
 
 
 def _has_deadline(deployment: deployment_pb2.Deployment) -> bool:
-    return _deadline_s(deployment) != _NO_DEADLINE
+    return progress_deadline_s(deployment.spec) != _NO_DEADLINE
 
 
 def _set_available(status: deployment_pb2.DeploymentStatus, bounds: Bounds, now: Now) -> None:
@@ -169,7 +165,7 @@ def _is_overdue(
     now: Now,
 ) -> bool:
     unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
-    return progressing.reason != NEW_AVAILABLE and unmoved_s > _deadline_s(deployment)
+    return progressing.reason != NEW_AVAILABLE and unmoved_s > progress_deadline_s(deployment.spec)
 
 
 def _progressing(

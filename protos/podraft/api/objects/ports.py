@@ -1,0 +1,45 @@
+"""Ports that are given by a number or by a container port's name.
+
+Invariant: the ``type`` of an ``IntOrString`` decides which of the two it is, as in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from podraft.api.core.v1 import container_pb2, pod_pb2, service_pb2
+from podraft.api.meta.v1 import meta_pb2
+
+TCP: Final = "TCP"
+_TEXT: Final = 1
+
+
+def is_named(port: meta_pb2.IntOrString) -> bool:
+    """Say whether a port is given by its name."""
+    return port.type == _TEXT
+
+
+def number_of(
+    ports: Iterable[container_pb2.ContainerPort], name: str, protocol: str = ""
+) -> int | None:
+    """Return the number of the first port with a name and, if one is given, a protocol."""
+    for port in ports:
+        if port.name == name and protocol in ("", port.protocol or TCP):
+            return port.container_port
+    return None
+
+
+def target_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None:
+    """Return where a pod takes what a Service's port gets; None: it has no such port."""
+    target = port.target_port
+    if not is_named(target):
+        return target.int_val or port.port
+    declared = (one for container in pod.spec.containers for one in container.ports)
+    return number_of(declared, target.str_val, port.protocol or TCP)
+
+
+def target_text(port: service_pb2.ServicePort) -> str:
+    """Return a Service's target port as it is written: a number, or the name of one."""
+    target = port.target_port
+    return target.str_val if is_named(target) else str(target.int_val or port.port)
