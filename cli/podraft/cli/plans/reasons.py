@@ -305,8 +305,8 @@ def memberships(
 
 def _missing_ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> list[str]:
     return [
-        f"no container of it has a {port.protocol or ports.TCP} port "
-        f'named "{port.target_port.str_val}"'
+        f'no container of it has a port named "{port.target_port.str_val}"'
+        + (f" for {port.protocol}" if port.protocol not in ("", ports.TCP) else "")
         for port in service.spec.ports
         if ports.target_number(port, pod) is None
     ]
