@@ -1,22 +1,25 @@
-"""Waiting until what was asked for is so, and saying meanwhile what is missing."""
+"""Waiting until what was asked for is so, and saying meanwhile what is missing.
+
+Invariant: whoever waits ends when nothing is missing, when one thing cannot come right any more,
+or when the time is over; the error then names what was missing.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from podraft.api import kinds
 from podraft.api.columns.column import selector_text
 from podraft.api.columns.pod_words import pod_words
-from podraft.api.objects.pods import is_ready
 from podraft.api.objects.workloads import revision_of
 from podraft.cli.errors import CliError
-from podraft.cli.manifests.items import Item
+from podraft.cli.kinds import running_view_of
+from podraft.cli.kinds.view import RunningView
 from podraft.cli.output.progress import ProgressView
-from podraft.cli.plans import rollouts
 from podraft.cli.sessions.connection import Session
 from podraft.cli.sessions.watching import Objects, states
 
@@ -35,24 +38,10 @@ class Waited:
         return f"{self.kind.name.lower()}/{self.name}"
 
 
-async def wait_for_rollouts(session: Session, items: Sequence[Item], timeout_s: float) -> None:
-    """Wait until the deployments and pods among `items` run.
-
-    Raises:
-        CliError: One failed, or the time is over; the message says what was missing.
-    """
-    waited = [
-        Waited(item.kind, item.namespace, item.name)
-        for item in items
-        if item.kind in (kinds.DEPLOYMENT, kinds.POD)
-    ]
-    await wait_until_running(session, waited, timeout_s)
-
-
 async def wait_until_running(
     session: Session, waited: Sequence[Waited], timeout_s: float, *, min_revision: int = 0
 ) -> None:
-    """Wait until every deployment is rolled out and every pod is ready.
+    """Wait until everything runs that runs something: rollouts are done, pods are ready.
 
     Raises:
         CliError: One failed, or the time is over; the message says what was missing.
@@ -63,8 +52,11 @@ async def wait_until_running(
         try:
             async with asyncio.timeout(timeout_s or None), asyncio.TaskGroup() as group:
                 for one in waited:
-                    missing[one.key] = "not seen yet"
-                    group.create_task(_wait_one(session, one, view, missing, min_revision))
+                    told_by = running_view_of(one.kind)
+                    if told_by is not None:
+                        missing[one.key] = "not seen yet"
+                        wait = _Wait(session, one, told_by, view, missing, min_revision)
+                        group.create_task(wait.run())
         except TimeoutError:
             lines = [f"  {key}: {why} (podraft why {key})" for key, why in missing.items()]
             raise CliError(f"timed out after {timeout_s:g}s; still waiting for", *lines) from None
@@ -72,74 +64,82 @@ async def wait_until_running(
             raise group_error.exceptions[0] from None
 
 
-async def _wait_one(
-    session: Session, one: Waited, view: ProgressView, missing: dict[str, str], min_revision: int
-) -> None:
-    pods: Objects = {}
-    helper: asyncio.Task[None] | None = None
-    resource = session.client.resource(one.kind)
-    try:
-        async for objects in states(
-            resource, one.namespace, field_selector=f"metadata.name={one.name}"
-        ):
-            obj = objects.get((one.namespace, one.name))
-            if obj is None:
-                raise CliError(f'{one.kind.resource} "{one.name}" was not found, or was deleted')
-            if helper is None and one.kind is kinds.DEPLOYMENT and session.settings.live():
-                helper = asyncio.create_task(_keep_pods(session, obj, pods, one, view, missing))
-            state = _progress_of(obj, session)
-            if min_revision and revision_of(obj) > min_revision:
-                raise CliError(
-                    f"desired revision ({min_revision}) is different from the running revision "
-                    f"({revision_of(obj)})"
-                )
-            missing[one.key] = state.short
-            if state.failed:
-                view.show(one.key, state.message, state="failed")
-                raise CliError(state.message, f'  "podraft why {one.key}" says what blocks it')
-            if state.done:
-                missing.pop(one.key)
-                view.show(one.key, state.message, state="done")
-                return
-            sentence = f"{one.key}: {state.short}" if session.settings.live() else state.message
-            view.show(one.key, sentence, detail=_summary(pods, session))
-    finally:
-        if helper is not None:
-            helper.cancel()
+@dataclass(slots=True)
+class _Wait:
+    """Waiting for one object; `missing` holds what each object of the command lacks."""
 
+    session: Session
+    waited: Waited
+    told_by: RunningView[Any]
+    view: ProgressView
+    missing: dict[str, str]
+    min_revision: int
+    pods: Objects = field(default_factory=dict)
 
-def _progress_of(obj: Any, session: Session) -> rollouts.Progress:
-    if kinds.BUILT_IN.of(obj) is kinds.DEPLOYMENT:
-        return rollouts.progress(obj)
-    name, words = obj.metadata.name, pod_words(obj, session.now_s())
-    if obj.status.phase == "Succeeded":
-        return rollouts.Progress(f'pod "{name}" completed', done=True)
-    if obj.status.phase == "Failed":
-        return rollouts.Progress(f'pod "{name}" failed: {words.status}', failed=True)
-    if is_ready(obj):
-        return rollouts.Progress(f'pod "{name}" is ready', done=True)
-    return rollouts.Progress(f'Waiting for pod "{name}" to be ready: {words.status}...')
+    async def run(self) -> None:
+        """Wait until the object runs.
 
+        Raises:
+            CliError: It failed, is gone, or another change has taken its place.
+        """
+        one, helper = self.waited, None
+        tells_of_pods = self.told_by.tells_of_pods and self.session.settings.live()
+        resource = self.session.client.resource(one.kind)
+        selector = f"metadata.name={one.name}"
+        try:
+            async for objects in states(resource, one.namespace, field_selector=selector):
+                obj = objects.get((one.namespace, one.name))
+                if obj is None:
+                    raise CliError(
+                        f'{one.kind.resource} "{one.name}" was not found, or was deleted'
+                    )
+                if helper is None and tells_of_pods:
+                    helper = asyncio.create_task(self._keep_pods(obj))
+                if self._is_done(obj):
+                    return
+        finally:
+            if helper is not None:
+                helper.cancel()
 
-async def _keep_pods(
-    session: Session,
-    deployment: Any,
-    pods: Objects,
-    one: Waited,
-    view: ProgressView,
-    missing: dict[str, str],
-) -> None:
-    selector = selector_text(deployment.spec.selector)
-    async for objects in states(session.client.pods, one.namespace, label_selector=selector):
-        pods.clear()
-        pods.update(objects)
-        if one.key in missing:
-            sentence = f"{one.key}: {missing[one.key]}"
-            view.show(one.key, sentence, detail=_summary(pods, session))
+    def _is_done(self, obj: Any) -> bool:
+        """Show how far the object is, and return whether it runs.
 
+        Raises:
+            CliError: It failed, or another change has taken its place.
+        """
+        key, revision = self.waited.key, revision_of(obj)
+        state = self.told_by.progress(obj, self.session.now_s())
+        if self.min_revision and revision > self.min_revision:
+            raise CliError(
+                f"desired revision ({self.min_revision}) is different from the running revision "
+                f"({revision})"
+            )
+        self.missing[key] = state.short
+        if state.failed:
+            self.view.show(key, state.message, state="failed")
+            raise CliError(state.message, f'  "podraft why {key}" says what blocks it')
+        if state.done:
+            self.missing.pop(key)
+            self.view.show(key, state.message, state="done")
+            return True
+        sentence = f"{key}: {state.short}" if self.session.settings.live() else state.message
+        self.view.show(key, sentence, detail=self._summary())
+        return False
 
-def _summary(pods: Objects, session: Session) -> str:
-    """Return how many pods are how: ``2 Running, 1 ImagePullBackOff``."""
-    now_s = session.now_s()
-    counts = Counter(pod_words(pod, now_s).status for pod in pods.values())
-    return ", ".join(f"{count} {word}" for word, count in counts.most_common(4))
+    async def _keep_pods(self, workload: Any) -> None:
+        """Keep a copy of the pods that a workload selects, and show how they are."""
+        key = self.waited.key
+        selector = selector_text(workload.spec.selector)
+        pods = self.session.client.pods
+        async for objects in states(pods, self.waited.namespace, label_selector=selector):
+            self.pods.clear()
+            self.pods.update(objects)
+            if key in self.missing:
+                sentence = f"{key}: {self.missing[key]}"
+                self.view.show(key, sentence, detail=self._summary())
+
+    def _summary(self) -> str:
+        """Return how many pods are how: ``2 Running, 1 ImagePullBackOff``."""
+        now_s = self.session.now_s()
+        counts = Counter(pod_words(pod, now_s).status for pod in self.pods.values())
+        return ", ".join(f"{count} {word}" for word, count in counts.most_common(4))

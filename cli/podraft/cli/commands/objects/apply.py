@@ -80,9 +80,10 @@ def apply(
         actions, stored = await commit(session, items, dry_run)
         _report(settings, actions, stored, output, _DRY[dry_run])
         if wait_for and dry_run == "none":
-            from podraft.cli.sessions.waiting import wait_for_rollouts
+            from podraft.cli.sessions.waiting import Waited, wait_until_running
 
-            await wait_for_rollouts(session, [action.item for action in actions], timeout_s)
+            waited = [Waited(a.item.kind, a.item.namespace, a.item.name) for a in actions]
+            await wait_until_running(session, waited, timeout_s)
 
     run(settings, body)
 

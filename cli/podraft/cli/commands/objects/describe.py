@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +11,6 @@ from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
 if TYPE_CHECKING:
-    from podraft.cli.output.describe import Surroundings
     from podraft.cli.sessions.connection import Session
 
 
@@ -30,8 +28,9 @@ def describe(
 ) -> None:
     """Show objects in full, with what belongs to them and what happened to them."""
     from podraft.cli.command_line.targets import parse_targets
-    from podraft.cli.output import describe as descriptions
+    from podraft.cli.kinds import view_of
     from podraft.cli.sessions import reading
+    from podraft.cli.sessions.around import surroundings
     from podraft.cli.sessions.connection import run
 
     targets = parse_targets(arguments)
@@ -45,9 +44,10 @@ def describe(
         found = await reading.read(session, targets, query)
         texts = []
         for one in found:
+            view = view_of(one.kind)
             for obj in one.objects:
-                around = await _surroundings(session, one.kind, obj)
-                texts.append("\n".join(descriptions.lines(obj, around, session.now_s())))
+                around = await surroundings(session, obj, view.describe_needs)
+                texts.append("\n".join(view.describe(obj, around, session.now_s())))
         if texts:
             printing.text("\n\n\n".join(texts) + "\n")
         elif not any(one.missing for one in found):
@@ -55,21 +55,3 @@ def describe(
         reading.complain_of_missing(found, session.namespace)
 
     run(settings, body)
-
-
-async def _surroundings(session: Session, kind: Any, obj: Any) -> Surroundings:
-    from podraft.api import kinds
-    from podraft.cli.output.describe import Surroundings
-    from podraft.cli.sessions import around
-
-    events = asyncio.create_task(around.events_of(session, obj))
-    more: dict[str, Any] = {}
-    if kind is kinds.POD:
-        more["record"] = await around.record_of(session, obj)
-    elif kind is kinds.DEPLOYMENT:
-        more["replica_sets"] = await around.replica_sets_of(session, obj)
-    elif kind is kinds.SERVICE:
-        more["slices"] = await around.slices_of(session, obj)
-    elif kind is kinds.NODE:
-        more["pods"] = await around.pods_on(session, obj)
-    return Surroundings(events=await events, **more)

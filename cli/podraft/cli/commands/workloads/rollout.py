@@ -69,7 +69,7 @@ def history(settings: Settings, target: tuple[str, ...], revision: int) -> None:
     from podraft.api.objects.workloads import revision_of
     from podraft.cli.errors import CliError
     from podraft.cli.output import tables
-    from podraft.cli.output.describe.templates import template_lines
+    from podraft.cli.output.sections.templates import template_lines
     from podraft.cli.plans import rollouts
     from podraft.cli.sessions.connection import run
 

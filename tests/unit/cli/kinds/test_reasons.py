@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from podraft.api import codec
-from podraft.cli.output import describe
-from podraft.cli.plans import reasons
+from podraft.api import codec, kinds
+from podraft.cli.kinds import view_of
+from podraft.cli.kinds.pod_reasons import blocked_pods, pod_reasons
+from podraft.cli.kinds.services import memberships, service_reasons
+from podraft.cli.kinds.view import Need, Surroundings
 
 NOW_S = 1_800_000_000.0
 THEN = "2027-01-15T07:50:00Z"
@@ -77,7 +79,7 @@ CASES = [
     ("subject", "says"), CASES, ids=lambda v: v[:30] if isinstance(v, str) else ""
 )
 def test_each_cause_is_named(subject: Any, says: str) -> None:
-    found = reasons.pod_reasons(subject, (), None, NOW_S)
+    found = pod_reasons(subject, (), None, NOW_S)
 
     assert any(says in reason for reason in found), found
 
@@ -87,7 +89,7 @@ def test_a_failing_probe_is_explained_by_its_last_event() -> None:
                  eventTime="2027-01-15T07:59:50.000000Z")  # fmt: skip
     subject = pod(container=PROBE, phase="Running", **state(**RUNNING))
 
-    (reason,) = reasons.pod_reasons(subject, [event], None, NOW_S)
+    (reason,) = pod_reasons(subject, [event], None, NOW_S)
 
     assert reason.endswith("; 10s ago: HTTP status 503")
 
@@ -95,15 +97,15 @@ def test_a_failing_probe_is_explained_by_its_last_event() -> None:
 def test_what_is_well_needs_no_reason() -> None:
     ready = pod(phase="Running", conditions=[{"type": "Ready", "status": "True"}])
 
-    assert reasons.pod_reasons(ready, (), None, NOW_S) == []
-    assert reasons.pod_reasons(pod(phase="Succeeded"), (), None, NOW_S) == []
+    assert pod_reasons(ready, (), None, NOW_S) == []
+    assert pod_reasons(pod(phase="Succeeded"), (), None, NOW_S) == []
 
 
 def test_pods_with_the_same_reason_are_counted_together_the_commonest_first() -> None:
     waits = state(state={"waiting": {"reason": "ErrImagePull"}})
     pods = [pod("a", **waits), pod("b", **waits), pod("c")]
 
-    blocked = reasons.blocked_pods(pods, {}, NOW_S)
+    blocked = blocked_pods(pods, {}, NOW_S)
 
     assert [one.pods for one in blocked] == [("a", "b"), ("c",)]
     assert blocked[0].reason.startswith("ErrImagePull: container c waits")
@@ -122,7 +124,7 @@ def test_a_service_says_which_pods_get_its_traffic_and_why_others_do_not() -> No
     ]  # fmt: skip
     pods = [pod("a", podIP="10.0.0.1"), pod("b"), pod("c", phase="Failed")]
 
-    found = reasons.memberships(service(), pods, slices, NOW_S)
+    found = memberships(service(), pods, slices, NOW_S)
 
     assert [one.serving for one in found] == [True, False, False]
     assert found[1].reason.startswith("node n1 has not reported")
@@ -132,13 +134,13 @@ def test_a_service_says_which_pods_get_its_traffic_and_why_others_do_not() -> No
 def test_a_named_port_that_no_container_has_is_said() -> None:
     ports = [{"port": 80, "targetPort": "http"}]
 
-    (found,) = reasons.memberships(service(ports=ports), [pod("a")], [], NOW_S)
+    (found,) = memberships(service(ports=ports), [pod("a")], [], NOW_S)
 
     assert found.reason == 'no container of it has a port named "http"'
 
 
 def test_a_selector_that_matches_nothing_names_the_nearest_pod() -> None:
-    found = reasons.service_reasons(service(), [], [pod("a"), pod("b", metadata={})])
+    found = service_reasons(service(), [], [pod("a"), pod("b", metadata={})])
 
     assert found == [
         "no pod of the namespace has all the labels of its selector",
@@ -146,12 +148,41 @@ def test_a_selector_that_matches_nothing_names_the_nearest_pod() -> None:
     ]
 
 
+def explained(obj: Any, **around: Any) -> Any:
+    return view_of(kinds.BUILT_IN.of(obj)).why(obj, Surroundings(**around), NOW_S)
+
+
+def test_a_pod_is_explained_with_the_last_words_of_what_crashed() -> None:
+    told = explained(CASES[4][0], last_words={"c": ["one", "two\x1b[31m"]})
+
+    assert (told.word, told.rest) == ("CrashLoopBackOff", " on node n1")
+    assert told.lines[-7:-3] == ["", "Last lines of container c:", "  | one", "  | two\\x1b[31m"]
+    assert told.lines[-1] == "  it was created with its node; there is no record"
+
+
+def test_what_is_read_to_explain_a_namespace_depends_on_whether_it_goes() -> None:
+    view = view_of(kinds.NAMESPACE)
+    stays = codec.from_json({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    goes = codec.from_json(
+        {"apiVersion": "v1", "kind": "Namespace",
+         "metadata": {"name": "n", "deletionTimestamp": THEN}}
+    )  # fmt: skip
+
+    assert view.why_needs(stays) == {Need.EVENTS}
+    assert view.why_needs(goes) == {Need.CONTENTS}
+    assert explained(goes, contents=[pod("a")]).lines[1] == "What holds it:"
+
+
+def described(obj: Any) -> list[str]:
+    return view_of(kinds.BUILT_IN.of(obj)).describe(obj, Surroundings(), NOW_S)
+
+
 def test_a_pods_description_shows_states_and_hides_what_was_applied() -> None:
     subject = CASES[4][0]
     subject.metadata.annotations["kubectl.kubernetes.io/last-applied-configuration"] = "secret"
     subject.metadata.annotations["team"] = "a"
 
-    text = "\n".join(describe.lines(subject, describe.Surroundings(), NOW_S))
+    text = "\n".join(described(subject))
 
     assert "Annotations:" in text and "team: a" in text and "secret" not in text
     assert "State:          Waiting: CrashLoopBackOff" in text
@@ -162,7 +193,7 @@ def test_a_pods_description_shows_states_and_hides_what_was_applied() -> None:
 def test_a_secrets_description_tells_sizes_not_values() -> None:
     secret = made("Secret", "s", data={"password": "aHVudGVyMg=="}, type="Opaque")
 
-    text = "\n".join(describe.lines(secret, describe.Surroundings(), NOW_S))
+    text = "\n".join(described(secret))
 
     assert "password:  7 bytes" in text
     assert "hunter2" not in text and "aHVudGVyMg" not in text

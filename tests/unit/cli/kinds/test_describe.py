@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from podraft.api import codec, kinds
 from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.cli.output import describe
-from podraft.cli.output.describe import scheduling
-from podraft.cli.output.describe.layout import Below, block
+from podraft.cli.kinds import view_of
+from podraft.cli.kinds.view import Surroundings
+from podraft.cli.output.sections import scheduling
+from podraft.cli.output.sections.layout import Below, block
 
 NOW_S = 1_800_000_000.0
 
@@ -31,9 +33,19 @@ def test_keys_are_aligned_and_empty_values_are_said_to_be_none() -> None:
 def test_every_kind_has_a_description_even_with_nothing_set(kind: kinds.AnyKind) -> None:
     obj = kind.message(metadata=meta_pb2.ObjectMeta(name="bare"))
 
-    lines = describe.lines(obj, describe.Surroundings(), NOW_S)
+    lines = described(obj, Surroundings())
 
     assert lines[0].split() == ["Name:", "bare"]
+
+
+def test_a_kind_that_nobody_wrote_a_view_for_is_described_as_yaml_with_its_events() -> None:
+    unknown = replace(kinds.LEASE)
+    obj = made(kinds.LEASE, spec={"holderIdentity": "n1"})
+
+    text = "\n".join(view_of(unknown).describe(obj, Surroundings(), NOW_S))
+
+    assert "\n  holderIdentity: n1\n" in text
+    assert text.endswith("Events:  <none>")
 
 
 def record() -> scheduling_pb2.SchedulingRecord:
@@ -103,7 +115,7 @@ def test_a_services_description_lists_the_endpoints_of_each_port() -> None:
         )
     ]
 
-    text = "\n".join(describe.lines(service, describe.Surroundings(slices=slices), NOW_S))
+    text = "\n".join(described(service, Surroundings(slices=slices)))
 
     assert "10.0.0.0:8080,10.0.0.1:8080,10.0.0.2:8080\n" in text
     assert "NodePort http:" in text
@@ -120,11 +132,15 @@ def test_a_nodes_description_sums_what_its_pods_ask_for() -> None:
              status={"phase": "Succeeded"}),
     ]  # fmt: skip
 
-    text = "\n".join(describe.lines(node, describe.Surroundings(pods=pods), NOW_S))
+    text = "\n".join(described(node, Surroundings(pods=pods)))
 
     assert "Pods (2 in total):" in text
     assert "cpu: 500m (25%)" in text
     assert "memory: 2048Mi (50%)" in text
+
+
+def described(obj: Any, around: Surroundings) -> list[str]:
+    return view_of(kinds.BUILT_IN.of(obj)).describe(obj, around, NOW_S)
 
 
 def made(kind: kinds.AnyKind, **parts: Any) -> Any:

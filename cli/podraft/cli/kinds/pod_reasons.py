@@ -1,7 +1,6 @@
-"""Why things are not as they should be: objects in, sentences out.  Pure.
+"""Why pods are not as they should be: objects in, sentences out.  Pure.
 
-What `why` prints is decided here.  Every sentence names what is so and, where it
-is known, what would change it.
+Every sentence names what is so and, where it is known, what would change it.
 """
 
 from __future__ import annotations
@@ -9,22 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.columns import ages
 from podraft.api.columns.events import event_last_s
 from podraft.api.columns.pod_words import pod_words, terminated_word
-from podraft.api.core.v1 import pod_pb2, scheduling_pb2, service_pb2
-from podraft.api.discovery.v1 import endpoint_slice_pb2
+from podraft.api.core.v1 import container_pb2, pod_pb2, scheduling_pb2
 from podraft.api.events.v1 import event_pb2
-from podraft.api.objects import endpoints, ports
 from podraft.api.objects.deletion import is_deleting
-from podraft.api.objects.pods import is_finished, is_ready
-from podraft.api.objects.workloads import revision_of
-from podraft.cli.output.describe.templates import probe
+from podraft.api.objects.pods import is_ready
+from podraft.cli.output.sections.templates import probe
 
 
 def is_well(pod: pod_pb2.Pod) -> bool:
-    """Say whether nothing about a pod needs an explanation: it is ready, or it completed."""
+    """Return whether nothing about a pod needs an explanation: it is ready, or it completed."""
     if is_deleting(pod.metadata):
         return False
     return pod.status.phase == "Succeeded" or is_ready(pod)
@@ -157,8 +152,6 @@ def _not_ready(
     *,
     is_init: bool,
 ) -> str:
-    from podraft.api.core.v1 import container_pb2
-
     title = f"container {status.name}"
     if is_init:
         return f"init {title} is running; the other containers start when it has ended"
@@ -188,9 +181,6 @@ def _false_conditions(pod: pod_pb2.Pod) -> list[str]:
     ]
 
 
-# ---- Deployments ----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """A reason that some pods share."""
@@ -215,126 +205,3 @@ def blocked_pods(
             by_reason.setdefault(f"{word}: {reasons[0]}", []).append(pod.metadata.name)
     ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     return [Blocked(reason, tuple(names)) for reason, names in ordered]
-
-
-def deployment_reasons(
-    deployment: deployment_pb2.Deployment, replica_sets: Sequence[replica_set_pb2.ReplicaSet]
-) -> list[str]:
-    """Return what, apart from its pods, holds a deployment up."""
-    reasons = []
-    if deployment.spec.paused:
-        reasons.append("it is paused: changes of its template wait for rollout resume")
-    if deployment.metadata.generation > deployment.status.observed_generation:
-        reasons.append("its last change was not seen by the controllers yet: are they running?")
-    for condition in deployment.status.conditions:
-        healthy = condition.status == ("False" if condition.type == "ReplicaFailure" else "True")
-        if not healthy:
-            said = ": ".join(part for part in (condition.reason, condition.message) if part)
-            reasons.append(f"{condition.type} is {condition.status}: {said}")
-    for replica_set in replica_sets:
-        reasons += [
-            f"replicaset {replica_set.metadata.name}: {failure.message}"
-            for failure in replica_set.status.conditions
-            if failure.type == "ReplicaFailure" and failure.status == "True"
-        ]
-    return reasons
-
-
-def replica_set_rows(replica_sets: Sequence[replica_set_pb2.ReplicaSet]) -> list[list[str]]:
-    """Return the rows of the replica sets that matter, the newest first."""
-    rows = []
-    for index, replica_set in enumerate(reversed(replica_sets)):
-        if index and not replica_set.spec.replicas and not replica_set.status.replicas:
-            continue
-        rows.append(
-            [
-                replica_set.metadata.name,
-                str(revision_of(replica_set)),
-                "new" if index == 0 else "old",
-                str(replica_set.spec.replicas),
-                str(replica_set.status.replicas),
-                str(replica_set.status.ready_replicas),
-                str(replica_set.status.available_replicas),
-            ]
-        )
-    return rows
-
-
-# ---- Services -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """Whether a pod receives a service's traffic, and why not."""
-
-    pod: str
-    address: str
-    serving: bool
-    reason: str
-
-
-def memberships(
-    service: service_pb2.Service,
-    pods: Iterable[pod_pb2.Pod],
-    slices: Sequence[endpoint_slice_pb2.EndpointSlice],
-    now_s: float,
-) -> list[Membership]:
-    """Return, for each pod that the selector matches, whether it gets traffic."""
-    ready = {
-        point.target_ref.name
-        for one in slices
-        for point in one.endpoints
-        if endpoints.is_ready(point)
-    }
-    result = []
-    for pod in pods:
-        name, address = pod.metadata.name, pod.status.pod_ip
-        if name in ready:
-            result.append(Membership(name, address, serving=True, reason="receives traffic"))
-            continue
-        reasons = pod_reasons(pod, (), None, now_s)
-        if is_finished(pod):
-            reasons = [f"it has ended ({pod.status.phase})"]
-        elif not address:
-            reasons = reasons or ["it has no address yet"]
-        missing = _missing_ports(service, pod)
-        reason = (missing or reasons or ["it is ready, its endpoint will be there in a moment"])[0]
-        result.append(Membership(name, address, serving=False, reason=reason))
-    return result
-
-
-def _missing_ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> list[str]:
-    return [
-        f'no container of it has a port named "{port.target_port.str_val}"'
-        + (f" for {port.protocol}" if port.protocol not in ("", ports.TCP) else "")
-        for port in service.spec.ports
-        if ports.target_number(port, pod) is None
-    ]
-
-
-def service_reasons(
-    service: service_pb2.Service,
-    matched: Sequence[pod_pb2.Pod],
-    all_pods: Iterable[pod_pb2.Pod],
-) -> list[str]:
-    """Return what, apart from the pods that match, keeps a service from answering."""
-    selector = dict(service.spec.selector)
-    if not selector:
-        return ["it has no selector: its endpoints are whatever slices somebody writes"]
-    if matched:
-        return []
-    reasons = ["no pod of the namespace has all the labels of its selector"]
-    best = max(
-        all_pods,
-        key=lambda pod: sum(pod.metadata.labels.get(k) == v for k, v in selector.items()),
-        default=None,
-    )
-    if best is not None:
-        lacking = [
-            f"{key}={value} (it has {best.metadata.labels.get(key, 'none')})"
-            for key, value in sorted(selector.items())
-            if best.metadata.labels.get(key) != value
-        ]
-        if len(lacking) < len(selector):
-            reasons.append(f"pod {best.metadata.name} comes nearest; it lacks {', '.join(lacking)}")
-    return reasons

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from podraft.api.columns import ages
 from podraft.api.core.v1 import scheduling_pb2
-from podraft.cli.output.describe.layout import Below, block, table
-from podraft.cli.output.describe.templates import Pairs
+from podraft.cli.output.sections.layout import Below, block, table
+from podraft.cli.output.sections.templates import Pairs
 
 _NODES_SHOWN = 5
 

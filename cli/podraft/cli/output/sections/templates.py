@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.cli.output.describe.layout import NONE, Below, Value, block, mapping
+from podraft.cli.output.sections.layout import NONE, Below, Value, block, mapping
 
 Pairs = list[tuple[str, Value]]
 

@@ -12,8 +12,8 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import controller_of
 from podraft.api.objects.well_known import APPLY_NOTES
-from podraft.cli.output.describe.layout import Below, mapping, table
-from podraft.cli.output.describe.templates import Pairs
+from podraft.cli.output.sections.layout import Below, mapping, table
+from podraft.cli.output.sections.templates import Pairs
 
 
 def metadata(value: meta_pb2.ObjectMeta, *, namespaced: bool) -> Pairs:

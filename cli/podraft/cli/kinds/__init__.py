@@ -1,0 +1,47 @@
+"""How the objects of each kind are told to people: one view per kind, all of them pure.
+
+Owns: which view a kind has.  Invariant: every kind has one, that of kinds which nobody wrote one
+for is the base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from podraft.api import kinds
+from podraft.cli.kinds.configuration import ConfigMapView, SecretView
+from podraft.cli.kinds.deployments import DeploymentView
+from podraft.cli.kinds.namespaces import NamespaceView
+from podraft.cli.kinds.nodes import NodeView
+from podraft.cli.kinds.pods import PodView
+from podraft.cli.kinds.records import EndpointSliceView, EventView, LeaseView
+from podraft.cli.kinds.replica_sets import ReplicaSetView
+from podraft.cli.kinds.services import ServiceView
+from podraft.cli.kinds.view import RunningView, View
+
+_GENERIC: Final[View[Any]] = View()
+_VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
+    kinds.NAMESPACE: NamespaceView(),
+    kinds.NODE: NodeView(),
+    kinds.POD: PodView(),
+    kinds.SERVICE: ServiceView(),
+    kinds.CONFIG_MAP: ConfigMapView(),
+    kinds.SECRET: SecretView(),
+    kinds.REPLICA_SET: ReplicaSetView(),
+    kinds.DEPLOYMENT: DeploymentView(),
+    kinds.ENDPOINT_SLICE: EndpointSliceView(),
+    kinds.LEASE: LeaseView(),
+    kinds.EVENT: EventView(),
+}
+
+
+def view_of(kind: kinds.AnyKind) -> View[Any]:
+    """Return the view of a kind."""
+    return _VIEWS.get(kind, _GENERIC)
+
+
+def running_view_of(kind: kinds.AnyKind) -> RunningView[Any] | None:
+    """Return the view of a kind whose objects run something; None for the others."""
+    view = view_of(kind)
+    return view if isinstance(view, RunningView) else None

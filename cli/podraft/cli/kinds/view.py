@@ -1,0 +1,136 @@
+"""How one kind is told: what describing and explaining need, and what they say.
+
+Owns: the view that every kind has, which those of single kinds make more of.  Pure: a view names
+what it needs to know around an object (`Need`), `sessions.around` reads it.
+
+Invariant: a kind that nobody wrote a view for is described as YAML and explained as far as its
+conditions and events go.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, ClassVar, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api import codec
+from podraft.api.characters import one_line
+from podraft.api.columns.events import event_last_s
+from podraft.api.core.v1 import scheduling_pb2
+from podraft.api.objects.deletion import is_deleting
+from podraft.cli.output.documents import as_yaml
+from podraft.cli.output.sections import common
+from podraft.cli.output.sections.layout import indented
+from podraft.cli.plans.rollouts import Progress
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+_EVENTS_SHOWN = 8
+
+
+class Need(Enum):
+    """What can be read around an object; of pods, a view needs one choice at most."""
+
+    EVENTS = auto()
+    REPLICA_SETS = auto()
+    SLICES = auto()
+    SELECTED_PODS = auto()
+    NAMESPACE_PODS = auto()
+    NODE_PODS = auto()
+    RECORD = auto()
+    POD_RECORDS = auto()
+    LAST_WORDS = auto()
+    CONTENTS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was read around an object; what its view did not need is empty.
+
+    Replica sets come the oldest revision first.  `record` is why a pod is where it is, and
+    `pod_records` why those of `pods` are nowhere that have no node, by their names; `last_words`
+    are the last lines of containers that ended.  `contents` is some of what is in a namespace.
+    """
+
+    events: Sequence[Any] = ()
+    replica_sets: Sequence[Any] = ()
+    slices: Sequence[Any] = ()
+    pods: Sequence[Any] = ()
+    record: scheduling_pb2.SchedulingRecord | None = None
+    pod_records: Mapping[str, scheduling_pb2.SchedulingRecord] = field(default_factory=dict)
+    last_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    contents: Sequence[Any] = ()
+    more_contents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an object is as it is: a status word, what follows it on its line, and lines."""
+
+    lines: Sequence[str]
+    word: str = ""
+    rest: str = ""
+
+
+class View(Generic[ObjectT]):
+    """How objects of a kind are told; of a kind without a view of its own, the base is used."""
+
+    describe_needs: ClassVar[frozenset[Need]] = frozenset({Need.EVENTS})
+
+    def describe(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> list[str]:
+        """Return the lines that show an object in full, with what happened to it."""
+        return self.body(obj, around, now_s) + common.events(around.events, now_s)
+
+    def body(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> list[str]:
+        """Return the lines of an object without its events."""
+        return as_yaml(codec.to_json(obj)).splitlines()
+
+    def why_needs(self, obj: ObjectT, /) -> frozenset[Need]:
+        """Return what is needed to explain an object."""
+        return frozenset({Need.EVENTS})
+
+    def why(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> Explanation:
+        """Return why an object is in the state it is in."""
+        return Explanation(_generic(obj) + latest_events(around.events, now_s))
+
+
+class RunningView(View[ObjectT], ABC):
+    """The view of a kind whose objects run something, for which one can wait."""
+
+    # Whether who waits is told how the pods are that the object selects.
+    tells_of_pods: ClassVar[bool] = False
+
+    @abstractmethod
+    def progress(self, obj: ObjectT, now_s: float, /) -> Progress:
+        """Return how far an object is on its way to run as it should."""
+
+
+def latest_events(events: Sequence[Any], now_s: float) -> list[str]:
+    """Return the lines that end an explanation: the last things that happened, if any did."""
+    if not events:
+        return []
+    latest = sorted(events, key=event_last_s)[-_EVENTS_SHOWN:]
+    return ["", *common.events(latest, now_s)]
+
+
+def bullets(reasons: Sequence[str]) -> list[str]:
+    """Return reasons as a list, each on one line."""
+    return [f"  - {one_line(reason)}" for reason in reasons]
+
+
+def _generic(obj: Any) -> list[str]:
+    """Return what the metadata, the conditions and the taints of any object say."""
+    lines: list[str] = []
+    conditions = getattr(getattr(obj, "status", None), "conditions", ())
+    if conditions:
+        lines += ["", "Conditions:", *indented(common.conditions(conditions).lines)]
+    taints = getattr(getattr(obj, "spec", None), "taints", ())
+    lines += [f"  taint {t.key}:{t.effect} keeps pods without a toleration away" for t in taints]
+    if is_deleting(obj.metadata):
+        held = ", ".join(obj.metadata.finalizers) or "nothing that it says"
+        lines.append(f"  it is being deleted; held by {held}")
+    return lines

@@ -1,0 +1,1 @@
+"""What descriptions are built from: aligned pairs, tables, containers, conditions, events."""
