@@ -13,8 +13,8 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.api.kinds import AnyKind, Kind, Registry
 from podraft.server.registry import encoding, keys
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.selection import parse
 from podraft.server.registry.slices import Turns
@@ -49,29 +49,30 @@ def test_watches_of_a_new_kind_see_what_was_there_and_what_comes_and_end_with_it
     async def main() -> None:
         store = await EmbeddedDatastore.open(tmp_path)
         registry = Registry([kinds.NAMESPACE, kinds.POD])
-        hub = WatchHub(store, DecodedObjects(), registry)
-        hub.start()
+        caches = Caches(registry, store.revision)
+        await caches.start(store)
+        watches = Watches(store, caches)
         selection = parse(WIDGET, "default", "", "")
         with pytest.raises(RefusedError, match=r"widgets\.example\.io"):
-            await anext(hub.stream(selection, "", Turns().work(b"me")))
+            await anext(watches.stream(selection, "", Turns().work(b"me")))
         await written(store, WIDGET, "a")
         registry.add(WIDGET)
-        stream = hub.stream(selection, "", Turns().work(b"me"))
+        stream = watches.stream(selection, "", Turns().work(b"me"))
         assert await seen(stream) == ["a"]
         await written(store, WIDGET, "b")
         assert await seen(stream) == ["b"]
-        pods = hub.feed(kinds.POD)
+        pods = caches.of(kinds.POD)
         registry.remove(WIDGET)
         with pytest.raises(RefusedError, match="any more") as caught:
             await seen(stream)
         assert caught.value.code is Code.NOT_FOUND
-        assert hub.feed(kinds.POD) is pods, "the other kinds' watches go on"
+        assert caches.of(kinds.POD) is pods, "the other kinds' watches go on"
         # Declared again, it is served again, from the state that the store has.
         registry.add(WIDGET)
-        again = hub.stream(selection, "", Turns().work(b"me"))
+        again = watches.stream(selection, "", Turns().work(b"me"))
         assert await seen(again) == ["a", "b"]
         await again.aclose()
-        await hub.close()
+        await caches.close()
         registry.remove(WIDGET)
         await store.close()
 

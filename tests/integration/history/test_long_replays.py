@@ -9,8 +9,8 @@ from pathlib import Path
 from podraft.api import kinds
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.server.registry import encoding
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.selection import parse
 from podraft.server.registry.slices import OverBudgetError, Turns
 from podraft.server.state.datastore import Put, Transaction
@@ -27,8 +27,9 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
             made = example(kinds.CONFIG_MAP, "a", labels={"number": str(number)})
             put = Put(b"configmaps/default/a", encoding.encode_object(made))
             await store.transact(Transaction((), (put,)))
-        hub = WatchHub(store, DecodedObjects(), kinds.Registry(kinds.BUILT_IN))
-        hub.start()
+        caches = Caches(kinds.Registry(kinds.BUILT_IN), store.revision)
+        await caches.start(store)
+        watches = Watches(store, caches)
         wanted = parse(kinds.CONFIG_MAP, "default", "number", "")
         # So little that no try comes to the end.
         seen, reached, tries = list[int](), 1, 0
@@ -36,7 +37,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
             tries += 1
             work = Turns().work(b"me", budget_s=0.002)
             try:
-                async with aclosing(hub.stream(wanted, str(reached), work)) as stream:
+                async with aclosing(watches.stream(wanted, str(reached), work)) as stream:
                     async for response in stream:
                         for event in WatchConfigMapsResponse.FromString(response).events:
                             revision = int(event.object.metadata.resource_version)
@@ -50,7 +51,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
                 continue
         assert seen == list(range(2, CHANGES + 1))
         assert tries > 1
-        await hub.close()
+        await caches.close()
         await store.close()
 
     asyncio.run(main())

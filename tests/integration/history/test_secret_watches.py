@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from podraft.api import kinds
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.past.time_travel import PastReads
 from podraft.server.registry.slices import Turns
@@ -27,7 +27,12 @@ def test_only_a_short_absence_is_resumed_from(tmp_path: Path) -> None:
         for n in range(9):
             await store.transact(Transaction((), (Put(b"secrets/a/b", b"%d" % n),)))
         reads = PastReads(
-            store, store.past, DecodedObjects(), SecretHashes(b"key"), b"key", Turns()
+            store,
+            store.past,
+            Caches(kinds.Registry(kinds.BUILT_IN)),
+            SecretHashes(b"key"),
+            b"key",
+            Turns(),
         )
         for revision in range(1, 5):
             with pytest.raises(RevisionCompactedError):

@@ -13,8 +13,7 @@ from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.auth.identity import MASTERS, Identity
 from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.access.callers import Caller
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.node_pods import NodePods
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import Create, Patch, Remove
@@ -23,6 +22,10 @@ from podraft.server.replication.raft_datastore import RaftDatastore
 from support.raft_cluster import RaftCluster
 
 ROUNDS = 40
+
+
+def new_caches() -> Caches:
+    return Caches(kinds.Registry(kinds.BUILT_IN))
 
 
 def create(name: str) -> Create:
@@ -49,13 +52,15 @@ def test_what_one_member_did_others_know_when_they_refuse_or_find_nothing_to_do(
     async def main() -> None:
         cluster = RaftCluster(tmp_path / "c")
         await cluster.start_all()
-        decoded = DecodedObjects()
-        caller = Caller(Identity("admin", frozenset({MASTERS})), NodePods(decoded))
+        caller = Caller(
+            Identity("admin", frozenset({MASTERS})),
+            Caches(kinds.Registry(kinds.BUILT_IN)).pods_by_node,
+        )
 
         def writer(store: RaftDatastore) -> Writer:
             ranges = AddressRanges("10.0.0.0/24", range(30000, 30010))
-            decoded = DecodedObjects()
-            return Writer(store, decoded, kinds.BUILT_IN, ranges, Turns(), applied_reads=store)
+            caches = new_caches()
+            return Writer(store, caches, kinds.BUILT_IN, ranges, Turns(), applied_reads=store)
 
         leader = writer(cluster.stores[cluster.leader])
         behind = [writer(s) for n, s in cluster.stores.items() if n != cluster.leader]

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from podraft.api.kinds import BUILT_IN, CONFIG_MAP, Registry
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.selection import parse
 from podraft.server.registry.slices import Turns
 from podraft.server.state.datastore import Committed, Put, Transaction
@@ -20,8 +20,9 @@ def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_pa
         await cluster.start_all()
         leader = cluster.stores[cluster.leader]
         follower = next(store for store in cluster.stores.values() if store is not leader)
-        hub = WatchHub(follower, DecodedObjects(), Registry(BUILT_IN))
-        hub.start()
+        caches = Caches(Registry(BUILT_IN), follower.revision)
+        await caches.start(follower)
+        watches = Watches(follower, caches)
         behind = 0
         for number in range(1, 11):
             key = b"configmaps/default/%d" % number
@@ -30,16 +31,16 @@ def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_pa
             # The leader tells its followers what is committed with its next message.
             behind += follower.revision < number
             wanted = parse(CONFIG_MAP, "default", "", "")
-            watch = hub.stream(wanted, str(number), Turns().work(b"me"))
+            watch = watches.stream(wanted, str(number), Turns().work(b"me"))
             beginning = asyncio.ensure_future(anext(watch))
-            while not hub.feed(CONFIG_MAP).watchers():
+            while not caches.of(CONFIG_MAP).watchers:
                 assert not beginning.done(), beginning.result()
                 await asyncio.sleep(0)
             beginning.cancel()
             await asyncio.gather(beginning, return_exceptions=True)
             await watch.aclose()
         assert behind, "the follower was never behind: this tried nothing"
-        await hub.close()
+        await caches.close()
         await cluster.stop_all()
 
     asyncio.run(main())

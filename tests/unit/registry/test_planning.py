@@ -16,7 +16,7 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import RefusedError
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
@@ -63,7 +63,9 @@ class Store:
             lambda: 0,
             RANGES,
         )
-        planner = Planner(self, DecodedObjects(), around, Everybody(), Turns().work(b""))
+        planner = Planner(
+            self, Caches(kinds.Registry(kinds.BUILT_IN)), around, Everybody(), Turns().work(b"")
+        )
         plan = asyncio.run(planner.plan(operations, numbered=len(operations) > 1))
         for guard in plan.transaction.guards:
             found = self.records.get(guard.key)

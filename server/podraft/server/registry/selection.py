@@ -7,21 +7,14 @@ that calls without selectors never decode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from podraft.api import selectors
 from podraft.api.kinds import AnyKind
 from podraft.api.selectors import FieldSelector, LabelSelector
 from podraft.server.registry import keys
-from podraft.server.registry.cache.decoded import DecodedObjects
 from podraft.server.registry.errors import invalid
-from podraft.server.registry.slices import Work
-from podraft.server.state.datastore import Record
-
-# Some objects: a fraction of a millisecond.
-_ASK_AFTER_BYTES: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +39,6 @@ class Selection:
     def matches(self, message: Any) -> bool:
         """Say whether both selectors match; the namespace is the caller's to check."""
         return self.labels.matches(message.metadata.labels) and self.fields.matches(message)
-
-    async def filter(
-        self, records: Sequence[Record], decoded: DecodedObjects, work: Work
-    ) -> Sequence[Record]:
-        """Return the records whose objects match, in the same order."""
-        if not self.looks_inside:
-            return records
-        kind, found, unasked = self.kind, list[Record](), 0
-        with work:
-            for record in records:
-                value = record.value
-                if self.matches(decoded.get(kind, record.key, record.mod_revision, value)):
-                    found.append(record)
-                # What an object costs grows with its bytes; the clock is as dear as a small one.
-                unasked += len(value)
-                if unasked >= _ASK_AFTER_BYTES:
-                    unasked = 0
-                    if work.is_long:
-                        await work.pause()
-        return found
 
 
 def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: str) -> Selection:

@@ -1,7 +1,7 @@
-"""The API server: services, hub and writer, put together behind two TLS ports.
+"""The API server: services, caches and writer, put together behind two TLS ports.
 
 Owns: gRPC's options, the order of start and stop, and what every cluster begins
-with.  Invariant: nothing is served before the feeds follow the store; on stop,
+with.  Invariant: nothing is served before the caches follow the store; on stop,
 calls in flight get a bounded time to end.
 """
 
@@ -44,9 +44,8 @@ from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.node_pods import NodePods
-from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.past.time_travel import PastReads
@@ -136,23 +135,19 @@ class ApiServer:
         self._serving = ServingCertificate(pki)
         self._options = options
         self._known = options.known
-        self._decoded = DecodedObjects()
-        self.hub = WatchHub(datastore, self._decoded, self._known)
-        self._node_pods = NodePods(self._decoded)
+        self._caches = Caches(self._known, datastore.revision)
         self._gate = Gate()
         self._nodes = NodeRegistry(datastore)
-        self._callers = Callers(self._node_pods, pki.authority, self._nodes, self._gate)
+        self._callers = Callers(self._caches.pods_by_node, pki.authority, self._nodes, self._gate)
         turns = Turns()
         self._writer = Writer(
-            datastore, self._decoded, self._known, options.addresses, turns, store.applied_reads
+            datastore, self._caches, self._known, options.addresses, turns, store.applied_reads
         )
         self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
-        self._past = PastReads(
-            datastore, store.past, self._decoded, self._hashes, tokens_key, turns
-        )
+        self._past = PastReads(datastore, store.past, self._caches, self._hashes, tokens_key, turns)
         self._pods = PodMethods(
-            datastore, self._decoded, self._writer, self._callers, pki, self._past, self._nodes
+            datastore, self._caches, self._writer, self._callers, pki, self._past, self._nodes
         )
         bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
         self._api = grpc.aio.server(options=(*OPTIONS, *bound))
@@ -170,13 +165,12 @@ class ApiServer:
             ListenError: A port is taken or an address is not this machine's.
         """
         await self._ensure_namespaces()
-        await self._node_pods.follow(self._datastore, self.hub.feed(kinds.POD))
         await self._nodes.start()
         live = self._callers.live
         self._nodes.observers.append(live.node_changed)
-        self._node_pods.leavers.append(live.pod_left)
+        self._caches.pods_by_node.leavers.append(live.pod_left)
         live.start()
-        self.hub.start()
+        await self._caches.start(self._datastore)
         self._register()
         self.port = _listen(self._api, self._options.listen, self._serving.credentials())
         if self._door is not None:
@@ -194,7 +188,7 @@ class ApiServer:
             self._disk.stop()
         await self._health.enter_graceful_shutdown()
         await self._gate.connections.stop()
-        await self.hub.close()
+        await self._caches.close()
         stopping = [self._api.stop(grace_s)]
         # A start that failed early has made no join port.
         if self._door is not None:
@@ -253,7 +247,7 @@ class ApiServer:
 
     def watchers(self) -> dict[str, int]:
         """Return how many watch each resource."""
-        return {kind.resource: len(self.hub.feed(kind).watchers()) for kind in self._known}
+        return self._caches.watcher_counts()
 
     def _register(self) -> None:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
@@ -262,8 +256,8 @@ class ApiServer:
             self._known,
             self._datastore,
             self._store.stale_reads,
-            self._decoded,
-            self.hub,
+            self._caches,
+            Watches(self._datastore, self._caches),
             self._writer,
             self._callers,
             self._past,
@@ -321,7 +315,7 @@ class ApiServer:
 
     async def _ensure_namespaces(self) -> None:
         """Create the namespaces that every cluster has, if they are not there."""
-        caller = Caller(Identity(API_SERVER, frozenset({MASTERS})), self._node_pods)
+        caller = Caller(Identity(API_SERVER, frozenset({MASTERS})), self._caches.pods_by_node)
         for name in well_known.OWN_NAMESPACES:
             namespace = Namespace(metadata=meta_pb2.ObjectMeta(name=name))
             try:

@@ -1,26 +1,22 @@
-"""The watch hub: feeds for all kinds, and the streams that clients read.
+"""The streams that clients watch.
 
-Owns: one store watch per kind, however many clients watch it, and each
-stream's way from its start revision to the live feed.  Invariant: between the
-objects or events that a stream began with and the live ones there is no gap and no
-repetition.
+Owns: each stream's way from its start revision to its kind's cache.  Invariant: between the
+objects or events that a stream began with and the live ones there is no gap and no repetition.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import logging
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from podraft.api.kinds import AnyKind, Change, Registry
-from podraft.server.registry import encoding, keys
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.feed import Feed, FeedEvent, Watcher
-from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.registry import encoding
+from podraft.server.registry.cache.caches import Caches, no_kind
+from podraft.server.registry.cache.events import CachedEvent
+from podraft.server.registry.cache.kind_cache import KindCache
+from podraft.server.registry.cache.watchers import RESPONSE_BYTES_MAX, Watcher
+from podraft.server.registry.errors import invalid
 from podraft.server.registry.freshness import newest_revision
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import OverBudgetError, Work
@@ -28,76 +24,19 @@ from podraft.server.state.datastore import (
     Datastore,
     EventBatch,
     FutureRevisionError,
-    RevisionCompactedError,
-    SlowWatcherError,
     StoreFailedError,
 )
 
-_LOG = logging.getLogger(__name__)
-
-_BOOKMARK_AFTER_S: Final = 30.0
-_RESPONSE_BYTES_MAX: Final = 256 * 1024
-_PAUSE_AFTER_FAILURE_S: Final = 0.2
 # So many events are shown to a new watcher in one go.
 _FEW_EVENTS: Final = 32
 
 
-class WatchHub:
-    """Serves every watch of the API server, of whatever kinds there are."""
+class Watches:
+    """Serves every watch of the API server."""
 
-    def __init__(self, datastore: Datastore, decoded: DecodedObjects, known: Registry) -> None:
+    def __init__(self, datastore: Datastore, caches: Caches) -> None:
         self._datastore = datastore
-        self._decoded = decoded
-        self._feeds = {kind: self._new_feed(kind) for kind in known}
-        self._following: dict[AnyKind, asyncio.Task[None]] = {}
-        self._telling: asyncio.Task[None] | None = None
-        self._closing: RefusedError | None = None
-        self._end_observing = known.observe(self._take_change)
-
-    def feed(self, kind: AnyKind) -> Feed:
-        """Return the feed of a kind.
-
-        Raises:
-            RefusedError: The kind has gone.
-        """
-        feed = self._feeds.get(kind)
-        if feed is None:
-            raise _gone(kind)
-        return feed
-
-    def start(self) -> None:
-        """Begin to follow the store."""
-        self._telling = asyncio.create_task(self._send_bookmarks())
-        for feed in self._feeds.values():
-            self._begin_to_follow(feed)
-
-    async def close(self) -> None:
-        """End all streams; their clients resume elsewhere or later."""
-        self._end_observing()
-        self._closing = RefusedError(Code.UNAVAILABLE, "the server is stopping")
-        for feed in self._feeds.values():
-            feed.end(self._closing)
-        tasks = [*self._following.values(), *([self._telling] if self._telling else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _take_change(self, change: Change) -> None:
-        if change.is_known:
-            feed = self._feeds[change.kind] = self._new_feed(change.kind)
-            if self._telling is not None:
-                self._begin_to_follow(feed)
-            return
-        feed = self._feeds.pop(change.kind)
-        feed.end(_gone(change.kind))
-        if (following := self._following.pop(change.kind, None)) is not None:
-            following.cancel()
-
-    def _new_feed(self, kind: AnyKind) -> Feed:
-        return Feed(kind, self._decoded, self._datastore.revision)
-
-    def _begin_to_follow(self, feed: Feed) -> None:
-        self._following[feed.kind] = asyncio.create_task(self._follow(feed))
+        self._caches = caches
 
     async def stream(
         self, selection: Selection, resource_version: str, work: Work
@@ -112,15 +51,15 @@ class WatchHub:
             OverBudgetError: What has happened since takes too much time; a bookmark has told
                 how far it came.
         """
-        if self._closing is not None:
-            raise self._closing
-        feed, watcher = self.feed(selection.kind), None
+        if self._caches.closing is not None:
+            raise self._caches.closing
+        cache, watcher = self._caches.of(selection.kind), None
         try:
-            start, initial = await self._begin(selection, resource_version, work)
+            start, initial = await self._begin(selection, cache, resource_version, work)
             for response in initial:
                 yield response
             del initial
-            async with aclosing(self._missed(selection, feed, start, work)) as missed:
+            async with aclosing(self._missed(selection, cache, start, work)) as missed:
                 try:
                     async for response, reached in missed:
                         if response:
@@ -129,21 +68,21 @@ class WatchHub:
                 except OverBudgetError:
                     yield encoding.encode_bookmark(start)
                     raise
-            if self._closing is not None:
-                raise self._closing
-            if self.feed(selection.kind) is not feed:
-                raise _gone(selection.kind)
-            # No await between the last look at the feed and this: no gap.
+            if self._caches.closing is not None:
+                raise self._caches.closing
+            if self._caches.of(selection.kind) is not cache:
+                raise no_kind(selection.kind)
+            # No await between the last look at the cache and this: no gap.
             watcher = Watcher(selection, start)
-            feed.attach(watcher)
+            cache.attach(watcher)
             while True:
                 yield await watcher.next()
         finally:
             if watcher is not None:
-                feed.detach(watcher)
+                cache.watchers.discard(watcher)
 
     async def _begin(
-        self, selection: Selection, resource_version: str, work: Work
+        self, selection: Selection, cache: KindCache, resource_version: str, work: Work
     ) -> tuple[int, Iterator[bytes]]:
         """Return the revision after which changes are shown, and what is shown before them."""
         if resource_version:
@@ -155,7 +94,7 @@ class WatchHub:
                     raise FutureRevisionError(start, newest)
             return start, iter(())
         page = await self._datastore.range(selection.prefix)
-        records = await selection.filter(page.records, self._decoded, work)
+        records = await cache.selected(page.records, selection, work)
         # Each is encoded when the client has taken those before: until then the stored bytes,
         # which all share, are all that a slow client costs.
         initial = (encoding.encode_event(encoding.ADDED, record.value) for record in records)
@@ -163,72 +102,39 @@ class WatchHub:
         return page.revision, _responses(itertools.chain(initial, (bookmark,)))
 
     async def _missed(
-        self, selection: Selection, feed: Feed, start: int, work: Work
+        self, selection: Selection, cache: KindCache, start: int, work: Work
     ) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Yield what happened after ``start``, and how far it goes, until the feed can take over.
+        """Yield what happened after ``start``, and how far it goes, until the cache can take over.
 
-        What happens meanwhile is in the feed's ring, or in the store's history if that takes long.
+        What happens meanwhile is in the cache's ring, or in the store's history if that takes long.
         """
         while True:
-            if start < feed.oldest:
-                async with aclosing(self._history(selection, feed, start, work)) as history:
+            if start < cache.oldest:
+                async with aclosing(self._history(selection, cache, start, work)) as history:
                     async for response, start in history:
                         yield response, start
-            events = feed.after(start)
+            events = cache.after(start)
             if len(events) <= _FEW_EVENTS:
                 return
             async for response, start in _encoded(events, selection, work):
                 yield response, start
 
     async def _history(
-        self, selection: Selection, feed: Feed, start: int, work: Work
+        self, selection: Selection, cache: KindCache, start: int, work: Work
     ) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Yield responses from the store's history until the feed's ring can take over."""
+        """Yield responses from the store's history until the cache's ring can take over."""
         batches = self._datastore.watch(selection.prefix, start)
         try:
             async for batch in batches:
-                events = [FeedEvent(feed.kind, event, self._decoded) for event in batch.events]
+                events = [cache.event(event) for event in batch.events]
                 async for response, reached in _encoded(events, selection, work):
                     yield response, reached
                 yield b"", batch.revision
-                if batch.revision >= feed.oldest:
+                if batch.revision >= cache.oldest:
                     return
         finally:
             await _close(batches)
-        raise self._closing or StoreFailedError("the store is closed")
-
-    async def _follow(self, feed: Feed) -> None:
-        """Keep one feed at the store's head; a gap ends its watches, which resume."""
-        prefix = keys.prefix(feed.kind)
-        while True:
-            try:
-                async for batch in self._datastore.watch(prefix, feed.revision):
-                    feed.take(batch)
-            except (RevisionCompactedError, SlowWatcherError) as error:
-                _LOG.warning("the feed of %s starts again: %s", feed.kind.resource, error)
-                feed.reset(self._datastore.revision, SlowWatcherError(str(error)))
-            except StoreFailedError:
-                # The process ends and says why; the hub's end ends the watches.
-                return
-            except Exception:  # noqa: BLE001 - whatever it was, the watches must go on
-                _LOG.exception("the feed of %s failed", feed.kind.resource)
-            await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
-
-    async def _send_bookmarks(self) -> None:
-        """Tell idle watchers how far they are, so that they can resume after compactions."""
-        while True:
-            await asyncio.sleep(_BOOKMARK_AFTER_S / 3)
-            now_s = time.monotonic()
-            for feed in self._feeds.values():
-                bookmark = encoding.encode_bookmark(feed.revision)
-                for watcher in feed.watchers():
-                    is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
-                    if is_idle and feed.revision > watcher.start:
-                        watcher.push(feed.revision, bookmark)
-
-
-def _gone(kind: AnyKind) -> RefusedError:
-    return RefusedError(Code.NOT_FOUND, f"there is no kind {kind.group_resource} any more")
+        raise self._caches.closing or StoreFailedError("the store is closed")
 
 
 async def _close(batches: AsyncIterator[EventBatch]) -> None:
@@ -238,7 +144,7 @@ async def _close(batches: AsyncIterator[EventBatch]) -> None:
 
 
 async def _encoded(
-    events: Sequence[FeedEvent], selection: Selection, work: Work
+    events: Sequence[CachedEvent], selection: Selection, work: Work
 ) -> AsyncGenerator[tuple[bytes, int], None]:
     """Yield responses with those of ``events`` that are selected, and how far each goes.
 
@@ -246,7 +152,7 @@ async def _encoded(
     """
     reached, pending, size = 0, list[bytes](), 0
     for revision, group in itertools.groupby(events, lambda each: each.event.revision):
-        if size > _RESPONSE_BYTES_MAX:
+        if size > RESPONSE_BYTES_MAX:
             yield b"".join(pending), reached
             pending, size = [], 0
         try:
@@ -262,7 +168,7 @@ async def _encoded(
         yield b"".join(pending), reached
 
 
-async def _selected(events: Iterable[FeedEvent], selection: Selection, work: Work) -> list[bytes]:
+async def _selected(events: Iterable[CachedEvent], selection: Selection, work: Work) -> list[bytes]:
     encoded = []
     with work:
         for event in events:
@@ -284,7 +190,7 @@ def _responses(events: Iterable[bytes]) -> Iterator[bytes]:
     pending: list[bytes] = []
     size = 0
     for event in events:
-        if pending and size + len(event) > _RESPONSE_BYTES_MAX:
+        if pending and size + len(event) > RESPONSE_BYTES_MAX:
             yield b"".join(pending)
             pending, size = [], 0
         pending.append(event)

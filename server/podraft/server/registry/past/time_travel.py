@@ -20,7 +20,7 @@ from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, selection
 from podraft.server.registry.access.callers import Caller
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.freshness import newest_revision
 from podraft.server.registry.past.secret_values import SecretHashes
@@ -157,7 +157,7 @@ class PastReads:
         self,
         datastore: Datastore,
         past: Past | None,
-        decoded: DecodedObjects,
+        caches: Caches,
         hashes: SecretHashes,
         cluster_key: bytes,
         turns: Turns,
@@ -166,7 +166,7 @@ class PastReads:
         # What only servers of the cluster know: it seals the tokens that open a revision.
         self.cluster_key = cluster_key
         self._datastore = datastore
-        self._decoded = decoded
+        self._caches = caches
         self._hashes = hashes
         self._past = past
         self.moments = Moments(datastore, past)
@@ -212,7 +212,7 @@ class PastReads:
         key = pages.list_key(self.cluster_key, caller.author, wanted.kind, request)
         work = self.turns.work(caller.author)
         records, metadata = await pages.list_page(
-            self._datastore, self._decoded, wanted, request, key, work, revision
+            self._datastore, self._caches.of(wanted.kind), wanted, request, key, work, revision
         )
         hidden = request.hash_secret_values
         values = await self._told(wanted.kind, records, work, hidden=hidden)

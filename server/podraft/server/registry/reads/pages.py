@@ -17,7 +17,7 @@ from typing import Final
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.registry import encoding, keys
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.kind_cache import KindCache
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Work
@@ -125,20 +125,20 @@ async def get(datastore: Reads, kind: AnyKind, namespace: str, name: str) -> Rec
 
 async def list_encoded(
     datastore: Reads,
-    decoded: DecodedObjects,
+    cache: KindCache,
     selection: Selection,
     request: requests_pb2.ListRequest,
     key: bytes,
     work: Work,
 ) -> encoding.Parts:
     """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
-    records, metadata = await list_page(datastore, decoded, selection, request, key, work)
+    records, metadata = await list_page(datastore, cache, selection, request, key, work)
     return encoding.encode_list([record.value for record in records], metadata)
 
 
 async def list_page(
     datastore: Reads,
-    decoded: DecodedObjects,
+    cache: KindCache,
     selection: Selection,
     request: requests_pb2.ListRequest,
     key: bytes,
@@ -159,7 +159,7 @@ async def list_page(
     if request.continue_token:
         start = Continuation.decode(request.continue_token, key)
     limit = min(request.limit, _LIMIT_MAX)
-    records, revision, more = await _collect(datastore, decoded, selection, start, limit, work)
+    records, revision, more = await _collect(datastore, cache, selection, start, limit, work)
     metadata = meta_pb2.ListMeta(resource_version=str(revision))
     if more and records:
         metadata.continue_token = Continuation(revision, records[-1].key).encode(key)
@@ -168,7 +168,7 @@ async def list_page(
 
 async def _collect(
     datastore: Reads,
-    decoded: DecodedObjects,
+    cache: KindCache,
     selection: Selection,
     start: Continuation,
     limit: int,
@@ -183,7 +183,7 @@ async def _collect(
             selection.prefix, start_after=last_key, limit=piece, revision=revision
         )
         revision = page.revision
-        found.extend(await selection.filter(page.records, decoded, work))
+        found.extend(await cache.selected(page.records, selection, work))
         if limit and len(found) > limit:
             return found[:limit], revision, True
         if not page.more or (limit and len(found) == limit):

@@ -32,7 +32,7 @@ from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.access.callers import Authorizer
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid, located
 from podraft.server.registry.reads.pages import described, not_found, target_key
 from podraft.server.registry.slices import Work
@@ -86,7 +86,7 @@ class Planner:
     def __init__(
         self,
         reader: Reader,
-        decoded: DecodedObjects,
+        caches: Caches,
         around: Surroundings,
         authorize: Authorizer,
         work: Work,
@@ -95,7 +95,7 @@ class Planner:
         self._reader = reader
         self._call = call
         self._work = work
-        self._decoded = decoded
+        self._caches = caches
         self._around = around
         self._authorize = authorize
         self._now = around.now()
@@ -171,7 +171,7 @@ class Planner:
             record = await self._reader.get(key)
             message = None
             if record is not None:
-                message = self._decoded.get(kind, key, record.mod_revision, record.value)
+                message = self._caches.of(kind).objects.of(record)
             entry = self._entries[key] = Entry(kind, key, record, message)
         return entry
 
@@ -352,7 +352,7 @@ class Planner:
         record = await self._reader.get(key)
         if record is None:
             return None
-        return self._decoded.get(kind, key, record.mod_revision, record.value)
+        return self._caches.of(kind).objects.of(record)
 
     async def _remove(self, operation: Remove) -> Result:
         kind, request = operation.kind, operation.request

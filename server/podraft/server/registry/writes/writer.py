@@ -24,7 +24,7 @@ from podraft.api.kinds import KnownKinds
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.access.callers import Authorizer
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns, Work
 from podraft.server.registry.writes import repeats
@@ -60,7 +60,7 @@ class Writer:
     def __init__(
         self,
         datastore: Datastore,
-        decoded: DecodedObjects,
+        caches: Caches,
         known: KnownKinds,
         addresses: AddressRanges,
         turns: Turns,
@@ -70,7 +70,7 @@ class Writer:
         self.turns = turns
         self._datastore = datastore
         self._applied_reads = applied_reads
-        self._decoded = decoded
+        self._caches = caches
         self._around = Surroundings(
             known=known,
             now=_now,
@@ -202,7 +202,7 @@ class Writer:
         call: repeats.Call,
         reader: Reader,
     ) -> Plan:
-        planner = Planner(reader, self._decoded, self._around, authorize, work, call)
+        planner = Planner(reader, self._caches, self._around, authorize, work, call)
         return await planner.plan(operations, numbered=numbered)
 
 

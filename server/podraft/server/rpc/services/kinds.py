@@ -23,8 +23,8 @@ from podraft.server.kinds.rooms import rules_of
 from podraft.server.metrics import calls
 from podraft.server.registry import encoding, errors, selection
 from podraft.server.registry.access.callers import Caller
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.watches import WatchHub
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.encoded_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.registry.errors import RefusedError, invalid
 from podraft.server.registry.past.time_travel import PastReads
@@ -157,8 +157,8 @@ class KindServices:
         known: KnownKinds,
         datastore: Datastore,
         stale_reads: Reads,
-        decoded: DecodedObjects,
-        hub: WatchHub,
+        caches: Caches,
+        watches: Watches,
         writer: Writer,
         callers: Callers,
         past: PastReads,
@@ -167,8 +167,8 @@ class KindServices:
         self._past = past
         self._datastore = datastore
         self._stale_reads = stale_reads
-        self._decoded = decoded
-        self._hub = hub
+        self._caches = caches
+        self._watches = watches
         self._writer = writer
         self._callers = callers
 
@@ -262,7 +262,7 @@ class KindServices:
             record = await store.get(key)
             stored = None
             if record is not None:
-                stored = self._decoded.get(kind, key, record.mod_revision, record.value)
+                stored = self._caches.of(kind).objects.of(record)
             caller(Attributes("get", kind, namespace, name, stored=stored))
             if record is None:
                 raise pages.not_found(kind, namespace, name)
@@ -287,7 +287,9 @@ class KindServices:
             store = self._reads(stale=request.allow_stale)
             key = pages.list_key(self._past.cluster_key, caller.author, kind, request)
             work = self._past.turns.work(caller.author)
-            return await pages.list_encoded(store, self._decoded, wanted, request, key, work)
+            return await pages.list_encoded(
+                store, self._caches.of(kind), wanted, request, key, work
+            )
 
         return list_
 
@@ -314,7 +316,7 @@ class KindServices:
                 with self._callers.live.held(caller, attributes):
                     await self._past.check_resume(kind, request.resource_version)
                     version = request.resource_version
-                    async for response in self._hub.stream(wanted, version, work):
+                    async for response in self._watches.stream(wanted, version, work):
                         await call.send(response)
             except statuses.CallerLeftError:
                 return

@@ -17,7 +17,7 @@ from podraft.server.auth.pki import Pki
 from podraft.server.kinds.core.pod.room import scheduling_record_key
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.past.time_travel import PastReads
 from podraft.server.registry.reads import pages
@@ -35,7 +35,7 @@ class PodMethods:
     def __init__(
         self,
         datastore: Datastore,
-        decoded: DecodedObjects,
+        caches: Caches,
         writer: Writer,
         callers: Callers,
         pki: Pki,
@@ -46,7 +46,7 @@ class PodMethods:
         self._datastore = datastore
         self._writer = writer
         self._callers = callers
-        self._relay = Relay(datastore, decoded, callers, pki, nodes)
+        self._relay = Relay(datastore, caches, callers, pki, nodes)
 
     def use(self, pki: Pki) -> None:
         """Reach agents with the certificate of ``pki`` from now on."""

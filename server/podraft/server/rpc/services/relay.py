@@ -29,7 +29,7 @@ from podraft.server.budgets.budget import Resource
 from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
-from podraft.server.registry.cache.decoded import DecodedObjects
+from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.reads import pages
 from podraft.server.rpc.calls import statuses
@@ -67,14 +67,14 @@ class Relay:
     def __init__(
         self,
         datastore: Datastore,
-        decoded: DecodedObjects,
+        caches: Caches,
         callers: Callers,
         pki: Pki,
         nodes: NodeRegistry,
     ) -> None:
         self._nodes = nodes
         self._datastore = datastore
-        self._decoded = decoded
+        self._caches = caches
         self._callers = callers
         self._pki = pki
         # By the number of the certificate that they were made with, too: see ``use``.
@@ -155,7 +155,7 @@ class Relay:
             RefusedError: It is nowhere (yet), or the node has not said where its agent is.
         """
         record = await pages.get(self._datastore, kinds.POD, namespace, name)
-        pod: Pod = self._decoded.get(kinds.POD, record.key, record.mod_revision, record.value)
+        pod: Pod = self._caches.of(kinds.POD).objects.of(record)
         what = pages.described(kinds.POD, namespace, name)
         container = _container(pod, container, what)
         node_name = pod.spec.node_name
@@ -166,9 +166,7 @@ class Relay:
             raise RefusedError(
                 Code.UNAVAILABLE, f'{what} is on node "{node_name}", which does not exist any more'
             )
-        node: Node = self._decoded.get(
-            kinds.NODE, node_record.key, node_record.mod_revision, node_record.value
-        )
+        node: Node = self._caches.of(kinds.NODE).objects.of(node_record)
         known = self._nodes.record(node_name) or NodeRecord("")
         if known.removed_at_s:
             raise RefusedError(

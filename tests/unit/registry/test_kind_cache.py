@@ -1,4 +1,4 @@
-"""The feed gives each watcher exactly its events, from wherever it starts."""
+"""A kind's cache gives each watcher exactly its events, from wherever it starts."""
 
 import asyncio
 import random
@@ -9,9 +9,9 @@ from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.core.v1.pod_service_pb2 import WatchPodsResponse
 from podraft.server.registry import selection
-from podraft.server.registry.cache import feed as feeds
-from podraft.server.registry.cache.decoded import DecodedObjects
-from podraft.server.registry.cache.feed import Feed, Watcher
+from podraft.server.registry.cache import kind_cache, watchers
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watchers import Watcher
 from podraft.server.state.datastore import Event, EventBatch, Record, SlowWatcherError
 from podraft.server.state.revisions import revision_suffix
 
@@ -98,49 +98,49 @@ def test_every_watcher_sees_its_events_in_order_once(texts):
     wanted = selection.parse(kinds.POD, *texts)
 
     async def scenario():
-        feed = Feed(kinds.POD, DecodedObjects(), 0)
-        watchers = []
+        cache = Caches(kinds.Registry(kinds.BUILT_IN)).of(kinds.POD)
+        attached = []
         for step in range(200):
             if step % 20 == 0:
-                # Some start in the past, some at a revision that the feed has not seen yet.
+                # Some start in the past, some at a revision that the cache has not seen yet.
                 watcher = Watcher(wanted, max(0, history.revision - 10 + step % 15))
-                feed.attach(watcher)
-                watchers.append(watcher)
-            feed.take(history.step())
-        for watcher in watchers:
+                cache.attach(watcher)
+                attached.append(watcher)
+            cache.take(history.step())
+        for watcher in attached:
             expected = selected_before_and_after(history, wanted, watcher.start)
             assert await drain(watcher) == expected
-            feed.detach(watcher)
-        assert feed.watchers() == []
+            cache.watchers.discard(watcher)
+        assert len(cache.watchers) == 0
 
     asyncio.run(scenario())
 
 
 def test_the_ring_forgets_whole_revisions_only(monkeypatch):
-    monkeypatch.setattr(feeds, "_RING_EVENTS_MAX", 10)
+    monkeypatch.setattr(kind_cache, "_RING_EVENTS_MAX", 10)
     history = History(random.Random(1))
-    feed = Feed(kinds.POD, DecodedObjects(), 0)
+    cache = Caches(kinds.Registry(kinds.BUILT_IN)).of(kinds.POD)
     for _ in range(20):
         one, two = history.step(), history.step()
         joined = [
             Event(two.revision, e.key, e.value, e.create_revision, e.previous)
             for e in (*one.events, *two.events)
         ]
-        feed.take(EventBatch(two.revision, joined))
-    assert feed.revision == 40
-    assert feed.oldest == 30
+        cache.take(EventBatch(two.revision, joined))
+    assert cache.revision == 40
+    assert cache.oldest == 30
 
 
 def test_a_watcher_that_does_not_read_is_ended_not_skipped(monkeypatch):
-    monkeypatch.setattr(feeds, "_QUEUE_BYTES_MAX", 1000)
+    monkeypatch.setattr(watchers, "_QUEUE_BYTES_MAX", 1000)
     history = History(random.Random(1))
 
     async def scenario():
-        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        cache = Caches(kinds.Registry(kinds.BUILT_IN)).of(kinds.POD)
         watcher = Watcher(selection.parse(kinds.POD, "", "", ""), 0)
-        feed.attach(watcher)
+        cache.attach(watcher)
         for _ in range(100):
-            feed.take(history.step())
+            cache.take(history.step())
         with pytest.raises(SlowWatcherError):
             await watcher.next()
 
@@ -149,31 +149,31 @@ def test_a_watcher_that_does_not_read_is_ended_not_skipped(monkeypatch):
 
 def test_a_gap_ends_every_watch():
     async def scenario():
-        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        cache = Caches(kinds.Registry(kinds.BUILT_IN)).of(kinds.POD)
         watcher = Watcher(selection.parse(kinds.POD, "", "", "spec.nodeName=n1"), 0)
-        feed.attach(watcher)
-        feed.reset(50, SlowWatcherError("a gap"))
+        cache.attach(watcher)
+        cache.reset(50, SlowWatcherError("a gap"))
         with pytest.raises(SlowWatcherError):
             await watcher.next()
-        assert feed.oldest == feed.revision == 50
+        assert cache.oldest == cache.revision == 50
 
     asyncio.run(scenario())
 
 
 def test_a_response_is_cut_between_revisions_only(monkeypatch):
-    monkeypatch.setattr(feeds, "_RESPONSE_BYTES_MAX", 500)
+    monkeypatch.setattr(watchers, "RESPONSE_BYTES_MAX", 500)
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     chance = random.Random(seed)
 
     async def scenario():
-        feed = Feed(kinds.POD, DecodedObjects(), 0)
+        cache = Caches(kinds.Registry(kinds.BUILT_IN)).of(kinds.POD)
         watcher = Watcher(selection.parse(kinds.POD, "", "", ""), 0)
-        feed.attach(watcher)
+        cache.attach(watcher)
         expected = {}
         for revision in range(1, 60):
             expected[revision] = chance.choice([1, 2, 3, 40])
-            feed.take(EventBatch(revision, list(pods_of(revision, expected[revision]))))
+            cache.take(EventBatch(revision, list(pods_of(revision, expected[revision]))))
         seen, responses = {}, 0
         while len(seen) < len(expected):
             data = await asyncio.wait_for(watcher.next(), 5)

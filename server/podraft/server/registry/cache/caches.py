@@ -1,0 +1,151 @@
+"""The caches of all kinds, each kept at the store's head.
+
+Owns: one store watch per kind, however many clients watch it, and what idle watchers are told.
+Invariant: after a gap nothing is shown that was known before it: watches end and resume, and what
+is indexed is read anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from podraft.api import kinds
+from podraft.api.kinds import AnyKind, Change, Registry
+from podraft.server.registry import encoding, keys
+from podraft.server.registry.cache.decoded import DecodedBytes
+from podraft.server.registry.cache.kind_cache import KindCache
+from podraft.server.registry.cache.node_index import NodeIndex
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.state.datastore import (
+    Datastore,
+    RevisionCompactedError,
+    SlowWatcherError,
+    StoreFailedError,
+    StoreUnavailableError,
+)
+
+_LOG = logging.getLogger(__name__)
+
+_BOOKMARK_AFTER_S: Final = 30.0
+_PAUSE_AFTER_FAILURE_S: Final = 0.2
+
+
+class Caches:
+    """One cache for each kind, from ``revision`` on, which is not above the store's."""
+
+    def __init__(self, known: Registry, revision: int = 0) -> None:
+        self._shared = DecodedBytes()
+        self._by_kind = {kind: KindCache(kind, revision, self._shared) for kind in known}
+        pods = self._by_kind[kinds.POD]
+        # Which pods each node has: what agents may read is decided with it.
+        self.pods_by_node = pods.by_node = NodeIndex(pods.objects)
+        self._datastore: Datastore | None = None
+        self._following: dict[AnyKind, asyncio.Task[None]] = {}
+        self._telling: asyncio.Task[None] | None = None
+        # What streams end with, once the server stops.
+        self.closing: RefusedError | None = None
+        self._end_observing = known.observe(self._take_change)
+
+    def of(self, kind: AnyKind) -> KindCache:
+        """Return the cache of a kind.
+
+        Raises:
+            RefusedError: The kind has gone.
+        """
+        cache = self._by_kind.get(kind)
+        if cache is None:
+            raise no_kind(kind)
+        return cache
+
+    async def start(self, datastore: Datastore) -> None:
+        """Read what is indexed, and begin to follow the store."""
+        pods = await datastore.range(keys.prefix(kinds.POD))
+        self.pods_by_node.replace(pods.records)
+        self._datastore = datastore
+        for cache in self._by_kind.values():
+            self._following[cache.kind] = asyncio.create_task(_follow(datastore, cache))
+        self._telling = asyncio.create_task(self._send_bookmarks())
+
+    async def close(self) -> None:
+        """End all streams; their clients resume elsewhere or later."""
+        self._end_observing()
+        self.closing = RefusedError(Code.UNAVAILABLE, "the server is stopping")
+        for cache in self._by_kind.values():
+            cache.watchers.end(self.closing)
+        tasks = [*self._following.values(), *([self._telling] if self._telling else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def watcher_counts(self) -> dict[str, int]:
+        """Return how many watch each resource."""
+        return {kind.resource: len(cache.watchers) for kind, cache in self._by_kind.items()}
+
+    def _take_change(self, change: Change) -> None:
+        """Begin or end a cache with its kind."""
+        kind, datastore = change.kind, self._datastore
+        if change.is_known:
+            revision = datastore.revision if datastore is not None else 0
+            cache = self._by_kind[kind] = KindCache(kind, revision, self._shared)
+            if datastore is not None:
+                self._following[kind] = asyncio.create_task(_follow(datastore, cache))
+            return
+        cache = self._by_kind.pop(kind)
+        self._shared.part(cache.objects)
+        cache.watchers.end(no_kind(kind))
+        if (following := self._following.pop(kind, None)) is not None:
+            following.cancel()
+
+    async def _send_bookmarks(self) -> None:
+        """Tell idle watchers how far they are, so that they can resume after compactions."""
+        while True:
+            await asyncio.sleep(_BOOKMARK_AFTER_S / 3)
+            now_s = time.monotonic()
+            for cache in self._by_kind.values():
+                bookmark = encoding.encode_bookmark(cache.revision)
+                for watcher in cache.watchers:
+                    is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
+                    if is_idle and cache.revision > watcher.start:
+                        watcher.push(cache.revision, bookmark)
+
+
+def no_kind(kind: AnyKind) -> RefusedError:
+    """Return the refusal of a call about a kind that has gone."""
+    return RefusedError(Code.NOT_FOUND, f"there is no kind {kind.group_resource} any more")
+
+
+async def _follow(datastore: Datastore, cache: KindCache) -> None:
+    """Keep one cache at the store's head; a gap ends its watches, which resume."""
+    resource, prefix = cache.kind.resource, keys.prefix(cache.kind)
+    gap: Exception | None = None
+    while True:
+        try:
+            if gap is not None:
+                await begin_again(datastore, cache, gap)
+                gap = None
+            async for batch in datastore.watch(prefix, cache.revision):
+                cache.take(batch)
+        except (RevisionCompactedError, SlowWatcherError) as error:
+            _LOG.warning("the cache of %s begins again: %s", resource, error)
+            gap = error
+        except StoreUnavailableError:
+            pass  # Another member may lead soon, or etcd be back.
+        except StoreFailedError:
+            # The process ends and says why; the end of the caches ends the watches.
+            return
+        except Exception:  # noqa: BLE001 - whatever it was, the watches must go on
+            _LOG.exception("the cache of %s failed", resource)
+        await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
+
+
+async def begin_again(datastore: Datastore, cache: KindCache, gap: Exception) -> None:
+    """Let a cache go on at the store's revision, without what happened meanwhile."""
+    revision = datastore.revision
+    if cache.by_node is not None:
+        page = await datastore.range(keys.prefix(cache.kind))
+        cache.by_node.replace(page.records)
+        revision = page.revision
+    cache.reset(revision, SlowWatcherError(str(gap)))
