@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from podraft.api import kinds
 from podraft.cli.errors import CliError, usage
 
-# What `get all` shows: what runs, and what makes it run.
-ALL = (kinds.POD, kinds.SERVICE, kinds.DEPLOYMENT, kinds.REPLICA_SET)
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -21,6 +18,12 @@ class Target:
 
     kind: kinds.AnyKind
     name: str | None = None
+
+
+def word_of(kind: kinds.AnyKind, name: str) -> str:
+    """Return what an object is called: ``pod/web-1`` or ``deployment.apps/web``."""
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.name.lower()}{group}/{name}"
 
 
 def kind_of_word(word: str) -> kinds.AnyKind:
@@ -102,6 +105,12 @@ def _slashed(argument: str) -> Target:
 def _kinds(words: str) -> list[kinds.AnyKind]:
     chosen: list[kinds.AnyKind] = []
     for word in words.split(","):
-        found = ALL if word.lower() == "all" else (kind_of_word(word),)
+        found = _of_category(word) or [kind_of_word(word)]
         chosen += [kind for kind in found if kind not in chosen]
     return chosen
+
+
+def _of_category(word: str) -> list[kinds.AnyKind]:
+    """Return the kinds that a word such as ``all`` means together, in kubectl's order."""
+    found = kinds.BUILT_IN.of_category(word)
+    return sorted(found, key=lambda kind: (kind.group, kind.resource))

@@ -1,26 +1,28 @@
-"""What the manifests of a command line declare, and what is there of it now."""
+"""What the manifests of a command line declare: all of it, or nothing and every fault."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from podraft.cli.command_line.settings import Settings
 from podraft.cli.errors import CliError, shorten
-from podraft.cli.manifests import items as manifests
+from podraft.cli.manifests import items
 from podraft.cli.manifests.items import Item
 from podraft.cli.manifests.sources import read_sources
 from podraft.cli.output import printing
-from podraft.cli.sessions.connection import Session, load_config
-from podraft.client.errors import NotFoundError
 
-_READS_AT_ONCE = 16
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The namespace that the user demands, and that of the objects which name none."""
+
+    namespace: str | None
+    default_namespace: str
 
 
 def read_items(
-    settings: Settings,
     names: Sequence[str],
+    place: Place,
     nothing: str,
     *,
     recursive: bool,
@@ -31,11 +33,10 @@ def read_items(
     Raises:
         CliError: Something in them is wrong, all of it named, or there is no object.
     """
-    default_namespace = settings.namespace or load_config(settings).namespace
-    reading = manifests.read(
+    reading = items.read(
         read_sources(names, recursive=recursive),
-        settings.namespace,
-        default_namespace,
+        place.namespace,
+        place.default_namespace,
         ignore_unsupported=ignore_unsupported,
     )
     for warning in reading.warnings:
@@ -45,17 +46,3 @@ def read_items(
     if not reading.items:
         raise CliError(f"no objects in {', '.join(names)}")
     return reading.items
-
-
-async def read_live(session: Session, items: Sequence[Item]) -> list[Any]:
-    """Return, for each object that is declared, what is there; None for nothing."""
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
-
-    async def read(item: Item) -> Any:
-        async with gate:
-            try:
-                return await session.client.resource(item.kind).get(item.name, item.namespace)
-            except NotFoundError:
-                return None
-
-    return await asyncio.gather(*(read(item) for item in items))

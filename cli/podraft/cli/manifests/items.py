@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from podraft.api import codec, kinds
 from podraft.api.violations import InvalidObjectError, Violation
+from podraft.cli.command_line.targets import word_of
 from podraft.cli.manifests.document_stream import documents
 from podraft.cli.manifests.nodes import (
     Budget,
@@ -73,12 +74,6 @@ class Reading:
     items: list[Item] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def word_of(kind: kinds.AnyKind, name: str) -> str:
-    """Return ``pod/web-1`` or ``deployment.apps/web``."""
-    group = f".{kind.group}" if kind.group else ""
-    return f"{kind.name.lower()}{group}/{name}"
 
 
 def read(

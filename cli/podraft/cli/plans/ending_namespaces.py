@@ -13,7 +13,7 @@ from podraft.api.core.v1 import namespace_pb2
 from podraft.api.objects import well_known
 from podraft.api.objects.conditions import TRUE
 from podraft.api.objects.deletion import is_deleting
-from podraft.cli.manifests.items import word_of
+from podraft.cli.command_line.targets import word_of
 
 _NAMED_MAX = 20
 

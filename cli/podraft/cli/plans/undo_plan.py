@@ -16,7 +16,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.well_known import APPLY_NOTES, KUBECTL_LAST_APPLIED, REVISION
-from podraft.cli.manifests.items import word_of
+from podraft.cli.command_line.targets import word_of
 from podraft.cli.plans.differences import Difference, cut, differences, respelt
 from podraft.client.calls import writes
 from podraft.client.calls.history import ObjectChange

@@ -7,8 +7,7 @@ from typing import Any
 
 from podraft.api import kinds
 from podraft.api.characters import one_line
-from podraft.cli.command_line.targets import Target
-from podraft.cli.manifests.items import word_of
+from podraft.cli.command_line.targets import Target, word_of
 from podraft.cli.plans.differences import differences
 from podraft.cli.sessions import reading
 from podraft.cli.sessions.connection import Session

@@ -46,6 +46,15 @@ def load_config(settings: Settings) -> config.ClusterConfig:
         raise CliError(str(error), *([hint] if "no such" in str(error) else [])) from None
 
 
+def namespace_of(settings: Settings) -> str:
+    """Return the namespace to work in: the one that the options or the configuration say.
+
+    Raises:
+        CliError: The configuration cannot be read.
+    """
+    return settings.namespace or load_config(settings).namespace
+
+
 def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -> ResultT:
     """Run what a command does with a connection and return its result.
 

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from podraft.api import kinds
 from podraft.api.objects.deletion import is_deleting
+from podraft.cli.command_line.targets import word_of
 from podraft.cli.errors import CliError, shorten
-from podraft.cli.manifests.items import word_of
 from podraft.cli.output import printing
 from podraft.cli.output.progress import ProgressView
 from podraft.cli.plans.ending_namespaces import holding_conditions

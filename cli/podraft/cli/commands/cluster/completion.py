@@ -18,9 +18,12 @@ def completion(settings: Settings, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from podraft.cli.app import cli
-
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    printing.data(found(cli, {}, "podraft", "_PODRAFT_COMPLETE").source() + "\n")
+    printing.data(
+        found(
+            click.get_current_context().find_root().command, {}, "podraft", "_PODRAFT_COMPLETE"
+        ).source()
+        + "\n"
+    )

@@ -13,11 +13,9 @@ from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
 if TYPE_CHECKING:
-    from podraft.cli.manifests.items import Item
     from podraft.cli.plans.apply_plan import Action
     from podraft.cli.sessions.connection import Session
 
-_TRIES_MAX = 4
 _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
 
@@ -63,12 +61,12 @@ def apply(
     All objects are written in one transaction: if one of them cannot be, none is.
     """
     from podraft.cli.manifests import service_names
-    from podraft.cli.manifests.declared import read_items
-    from podraft.cli.sessions.connection import run
+    from podraft.cli.manifests.declared import Place, read_items
+    from podraft.cli.sessions.connection import namespace_of, run
 
     items = read_items(
-        settings,
         names,
+        Place(settings.namespace, namespace_of(settings)),
         "nothing was applied",
         recursive=recursive,
         ignore_unsupported=ignore_unsupported,
@@ -77,6 +75,8 @@ def apply(
         printing.warn(warning)
 
     async def body(session: Session) -> None:
+        from podraft.cli.sessions.applying import commit
+
         actions, stored = await commit(session, items, dry_run)
         _report(settings, actions, stored, output, _DRY[dry_run])
         if wait_for and dry_run == "none":
@@ -86,71 +86,6 @@ def apply(
             await wait_until_running(session, waited, timeout_s)
 
     run(settings, body)
-
-
-async def commit(
-    session: Session, items: Sequence[Item], dry_run: str
-) -> tuple[list[Action], dict[int, Any]]:
-    """Plan and write; plan anew when somebody else wrote in between."""
-    from podraft.cli.manifests.declared import read_live
-    from podraft.cli.plans import apply_plan
-    from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
-
-    for attempt in range(1, _TRIES_MAX + 1):
-        live = await read_live(session, items)
-        actions = apply_plan.plan(zip(items, live, strict=True))
-        writing = apply_plan.write_order(actions)
-        if dry_run == "client" or not writing:
-            return actions, dict(enumerate(live))
-        writes = [action.write for action in writing if action.write is not None]
-        try:
-            response = await session.client.commit(writes, dry_run=dry_run == "server")
-        except (AlreadyExistsError, ConflictError, NotFoundError) as error:
-            if attempt == _TRIES_MAX or isinstance(error, NotFoundError):
-                raise located(error, writing) from None
-        except ApiError as error:
-            raise located(error, writing) from None
-        else:
-            stored = dict(enumerate(live))
-            position = {id(action): index for index, action in enumerate(actions)}
-            for action, packed in zip(writing, response.objects, strict=False):
-                stored[position[id(action)]] = action.item.kind.message.FromString(packed.value)
-            return actions, stored
-    raise AssertionError("the last try returns or raises")
-
-
-def located(
-    error: Any, writing: Sequence[Action], nothing: str = "nothing was applied"
-) -> Exception:
-    """Say in which file and line the object stands that the server refused."""
-    import re
-
-    from podraft.cli.errors import CliError, shorten
-
-    lines = []
-    for violation in error.violations:
-        match = re.match(r"writes\[(\d+)\]\.?(.*)", violation.field)
-        if match is None or int(match[1]) >= len(writing):
-            lines.append(f"  {violation.field}: {violation.description}")
-            continue
-        item, path = writing[int(match[1])].item, _within_object(match[2])
-        where = f"{path}: " if path else ""
-        lines.append(f"  {item.at(path)}: {item.word}: {where}{violation.description}")
-    # What is no fault of a field, an object that is there already, is told of the write as a whole.
-    whole = re.match(r"writes\[(\d+)\]: (.*)", error.message or "", re.DOTALL)
-    if not lines and whole is not None and int(whole[1]) < len(writing):
-        item = writing[int(whole[1])].item
-        lines.append(f"  {item.at()}: {item.word}: {whole[2]}")
-    if not lines:
-        return error if isinstance(error, Exception) else CliError(str(error))
-    return CliError(nothing, *shorten(lines))
-
-
-def _within_object(path: str) -> str:
-    """Return a violation's path without the parts of the write that carried the object."""
-    for prefix in ("create.object.", "update.object.", "patch.request.merge_patch.", "patch."):
-        path = path.removeprefix(prefix)
-    return path
 
 
 def _report(

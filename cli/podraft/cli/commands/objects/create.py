@@ -44,13 +44,13 @@ def create(
     The same as apply for objects that are not there, and later changed by apply, too.
     """
     from podraft.cli.manifests import service_names
-    from podraft.cli.manifests.declared import read_items
+    from podraft.cli.manifests.declared import Place, read_items
     from podraft.cli.plans import apply_plan
-    from podraft.cli.sessions.connection import run
+    from podraft.cli.sessions.connection import namespace_of, run
 
     items = read_items(
-        settings,
         names,
+        Place(settings.namespace, namespace_of(settings)),
         "nothing was created",
         recursive=recursive,
         ignore_unsupported=ignore_unsupported,
@@ -60,7 +60,7 @@ def create(
     actions = apply_plan.plan((item, None) for item in items)
 
     async def body(session: Session) -> None:
-        from podraft.cli.commands.objects.apply import located
+        from podraft.cli.plans.refusals import located
         from podraft.client.errors import ApiError
 
         writing = apply_plan.write_order(actions)

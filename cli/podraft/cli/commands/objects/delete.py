@@ -170,7 +170,7 @@ async def _delete_all(
     session: Session, victims: Sequence[_Victim], how: _How, output: str | None
 ) -> tuple[list[tuple[_Victim, str]], list[_Victim]]:
     """Delete; return what was there, with its uid, and what was not."""
-    from podraft.cli.manifests.items import word_of
+    from podraft.cli.command_line.targets import word_of
     from podraft.client.errors import NotFoundError
 
     gate = asyncio.Semaphore(_DELETES_AT_ONCE)

@@ -57,8 +57,8 @@ def diff(
     podraft diff --at=4711 deploy/web    podraft diff --at=1h deploy,svc -l app=web
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli.errors import CliError, usage
-    from podraft.cli.manifests.declared import read_items, read_live
-    from podraft.cli.sessions.connection import run
+    from podraft.cli.manifests.declared import Place, read_items
+    from podraft.cli.sessions.connection import namespace_of, run
 
     if bool(at) == bool(names) or ((arguments or selector or all_namespaces or status) and not at):
         raise usage("say either -f FILE, or --at=MOMENT and perhaps which objects")
@@ -67,7 +67,7 @@ def diff(
         return
 
     async def body(session: Session) -> list[str]:
-        from podraft.cli.commands.objects.apply import commit
+        from podraft.cli.sessions.applying import commit, read_live
 
         live = await read_live(session, items)
         actions, stored = await commit(session, items, "server")
@@ -79,8 +79,8 @@ def diff(
 
     try:
         items = read_items(
-            settings,
             names,
+            Place(settings.namespace, namespace_of(settings)),
             "the manifests cannot be applied",
             recursive=recursive,
             ignore_unsupported=ignore_unsupported,

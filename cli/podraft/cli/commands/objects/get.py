@@ -137,7 +137,7 @@ def _table(
 
 
 def _documents(found: Sequence[Found], output: str, *, single: bool) -> None:
-    from podraft.cli.manifests.items import word_of
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.output import documents
 
     objects = [obj for one in found for obj in one.objects]
@@ -160,7 +160,7 @@ async def _watch(
     listing: Any,
     output: str | None,
 ) -> None:
-    from podraft.cli.manifests.items import word_of
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.output import documents
     from podraft.cli.sessions.watching import BOOKMARK, follow
 

@@ -114,8 +114,8 @@ async def _patch(
     session: Session, obj: Any, field: str, changes: Mapping[str, str | None], *, overwrite: bool
 ) -> None:
     from podraft.api import kinds
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.errors import CliError
-    from podraft.cli.manifests.items import word_of
 
     kind, metadata = kinds.BUILT_IN.of(obj), obj.metadata
     word = word_of(kind, metadata.name)

@@ -109,8 +109,8 @@ async def _wait_all(
 async def _wait_one(
     session: Session, one: Waited, condition: str, status: str, left: dict[str, str]
 ) -> None:
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.errors import CliError
-    from podraft.cli.manifests.items import word_of
     from podraft.cli.sessions.watching import states
 
     resource = session.client.resource(one.kind)

@@ -23,9 +23,8 @@ def scale(
 ) -> None:
     """Set how many replicas of deployments or replica sets run."""
     from podraft.api import kinds
-    from podraft.cli.command_line.targets import expect_kind, name_of, parse_targets
+    from podraft.cli.command_line.targets import expect_kind, name_of, parse_targets, word_of
     from podraft.cli.errors import CliError
-    from podraft.cli.manifests.items import word_of
     from podraft.cli.sessions.connection import run
 
     targets = parse_targets(target)

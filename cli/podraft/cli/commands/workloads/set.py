@@ -29,9 +29,8 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
     podraft set image deployment/web web=nginx:1.27      '*=IMAGE' means every container
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.api import kinds
-    from podraft.cli.command_line.targets import expect_kind, name_of, one_target
+    from podraft.cli.command_line.targets import expect_kind, name_of, one_target, word_of
     from podraft.cli.errors import usage
-    from podraft.cli.manifests.items import word_of
     from podraft.cli.sessions.connection import run
     from podraft.client.errors import ConflictError
 
