@@ -22,10 +22,7 @@ class MembersClient:
 
     async def list(self) -> member_pb2.ListMembersResponse:
         """Return the servers, as the one that answers sees them; needs no leader."""
-        request = member_pb2.ListMembersRequest()
-        return await self._connection.read(
-            f"{_SERVICE}ListMembers", request, member_pb2.ListMembersResponse.FromString
-        )
+        return await self._connection.list_members()
 
     async def add(self, name: str = "", lifetime_s: int = 0) -> member_pb2.MemberToken:
         """Return a secret with which one server may join; 0: for an hour."""

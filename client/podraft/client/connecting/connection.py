@@ -55,6 +55,7 @@ _LOST = (
     # What gRPC makes of a connection that breaks within an answer.
     grpc.StatusCode.UNKNOWN,
 )
+_LIST_MEMBERS = "/podraft.api.cluster.v1.MemberService/ListMembers"
 _NEVER_CONNECTED = "failed to connect to all addresses"
 
 
@@ -253,16 +254,21 @@ class Connection:
         self._servers.failed(server)
         self._lost.set()
 
+    async def list_members(self) -> member_pb2.ListMembersResponse:
+        """Return the servers of the cluster, as the one that answers sees them."""
+        # Only who asks for it pays for it.
+        from podraft.api.cluster.v1 import member_pb2
+
+        request = member_pb2.ListMembersRequest()
+        return await self.read(_LIST_MEMBERS, request, member_pb2.ListMembersResponse.FromString)
+
     async def _learn_servers(self) -> None:
         """Ask now and then, and when one was lost, which servers the cluster has."""
         if self.on_servers is None:  # Who wants to be told stays for long: it learns at once.
             await asyncio.sleep(_LEARN_FIRST_S)
-        # Only who runs for a while pays for it.
-        from podraft.client.calls.members import MembersClient
-
         while True:
             with contextlib.suppress(ApiError):
-                self._learn(await MembersClient(self).list())
+                self._learn(await self.list_members())
                 self._lost.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LEARN_S):
