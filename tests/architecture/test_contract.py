@@ -11,8 +11,9 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.descriptor_pool import Default
 
-from podraft.api import kinds
+from podraft.api import kinds, merging
 from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import options_pb2
 
 META = "podraft.api.meta.v1"
 FIELDS = Path(__file__).with_name("kubernetes_fields.tsv")
@@ -128,6 +129,7 @@ class Fact(NamedTuple):
     label: str
     type: str
     name: str
+    merging: str
 
 
 def facts() -> dict[str, dict[int, Fact]]:
@@ -135,8 +137,8 @@ def facts() -> dict[str, dict[int, Fact]]:
     for line in FIELDS.read_text().splitlines():
         if line.startswith(("#", "package\t")):
             continue
-        package, message, number, label, kind, name = line.split("\t")
-        found[f"podraft.api.{package}.{message}"][int(number)] = Fact(label, kind, name)
+        package, message, number, *fact = line.split("\t")
+        found[f"podraft.api.{package}.{message}"][int(number)] = Fact(*fact)
     return found
 
 
@@ -150,6 +152,14 @@ SCALARS = {
 }
 
 
+LIST_TYPES = {options_pb2.LIST_SET: "set", options_pb2.LIST_MAP: "map"}
+PATCH_STRATEGIES = {
+    options_pb2.PATCH_REPLACE: "replace",
+    options_pb2.PATCH_MERGE: "merge",
+    options_pb2.PATCH_RETAIN_KEYS: "retainKeys",
+}
+
+
 def type_name(field: FieldDescriptor) -> str:
     return field.message_type.name if field.message_type is not None else SCALARS[field.type]
 
@@ -158,8 +168,24 @@ def fact_of(field: FieldDescriptor) -> Fact:
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         key, value = message.fields_by_name["key"], message.fields_by_name["value"]
-        return Fact("map", f"map<{type_name(key)}, {type_name(value)}>", field.json_name)
-    return Fact("repeated" if field.is_repeated else "optional", type_name(field), field.json_name)
+        types = f"map<{type_name(key)}, {type_name(value)}>"
+        return Fact("map", types, field.json_name, merging_of(field))
+    label = "repeated" if field.is_repeated else "optional"
+    return Fact(label, type_name(field), field.json_name, merging_of(field))
+
+
+def merging_of(field: FieldDescriptor) -> str:
+    """Return what the field's options say, in the words of the facts."""
+    options = field.GetOptions()
+    merge = options.Extensions[options_pb2.merge]
+    words = [f"listType={LIST_TYPES[merge.list]}"] if merge.list else []
+    words += [f"listMapKey={key}" for key in merge.keys]
+    if merge.patch:
+        words.append(f"patchStrategy={','.join(PATCH_STRATEGIES[one] for one in merge.patch)}")
+    if options_pb2.PATCH_MERGE in merge.patch and (merge.patch_key or merge.keys):
+        words.append(f"patchMergeKey={merge.patch_key or merge.keys[0]}")
+    default = options.Extensions[options_pb2.default_value]
+    return " ".join([*words, f"default={default}"] if default else words)
 
 
 def without_package(fact: Fact) -> Fact:
@@ -169,7 +195,7 @@ def without_package(fact: Fact) -> Fact:
 
 
 @pytest.mark.parametrize("message", sorted(FACTS))
-def test_fields_have_kubernetes_numbers_types_and_names(message: str) -> None:
+def test_fields_have_kubernetes_numbers_types_names_and_merge_as_there(message: str) -> None:
     descriptor = Default().FindMessageTypeByName(message)
     known = FACTS[message]
     for field in descriptor.fields:
@@ -209,3 +235,11 @@ def test_every_message_below_a_kind_is_covered_by_a_fact() -> None:
         visit(kind.list_message.DESCRIPTOR)
     entries = {name for name in seen if name.endswith("Entry")}
     assert seen - entries - set(FACTS) == set()
+
+
+def test_every_key_of_a_list_is_a_field_of_its_elements() -> None:
+    for message in FACTS:
+        for field in Default().FindMessageTypeByName(message).fields:
+            keys = field.GetOptions().Extensions[options_pb2.merge].keys
+            for key in keys:
+                assert merging.below(field, key) is not None, (field.full_name, key)

@@ -16,8 +16,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
+
+from podraft.api import merging
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
-from podraft.cli.plans.keyed_lists import by_key, key_fields
 
 # Annotations may have 256 KiB in sum, and the author has some of his own.
 MAX_NOTE_BYTES = 192 * 1024
@@ -33,13 +35,13 @@ class NoteTooLargeError(Exception):
     """There are more field names than a note has room for."""
 
 
-def note_of(value: Mapping[str, Any]) -> str:
-    """Return the note of an object in canonical JSON.
+def note_of(value: Mapping[str, Any], message: Descriptor) -> str:
+    """Return the note of an object of a message type, in canonical JSON.
 
     Raises:
         NoteTooLargeError: The names of its fields are too many or too long.
     """
-    text = json.dumps(fields_of(value), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(fields_of(value, message), sort_keys=True, separators=(",", ":"))
     if len(text) <= _PLAIN_MAX:
         return text
     note = _COMPRESSED + base64.b64encode(zlib.compress(text.encode())).decode("ascii")
@@ -48,24 +50,31 @@ def note_of(value: Mapping[str, Any]) -> str:
     return note
 
 
-def fields_of(value: Mapping[str, Any]) -> dict[str, Any]:
+def fields_of(value: Mapping[str, Any], message: Descriptor) -> dict[str, Any]:
     """Return an object with 1 in place of each value; elements of lists keep their keys."""
-    return {key: _shape(item, key, "") for key, item in value.items() if key not in _TYPE_META}
+    return {
+        key: _shape(item, merging.below(message, key))
+        for key, item in value.items()
+        if key not in _TYPE_META
+    }
 
 
-def _shape(value: Any, name: str, parent: str) -> Any:
+def _shape(value: Any, place: merging.Place) -> Any:
     if isinstance(value, dict):
-        return {key: _shape(item, key, name) for key, item in value.items()}
-    if not isinstance(value, list):
+        return {key: _shape(item, merging.below(place, key)) for key, item in value.items()}
+    keys = merging.list_keys(place) if isinstance(value, list) else None
+    if keys is None or keys.index(value) is None:
         return _SAID
-    fields = key_fields(name, parent)
-    if by_key(value, fields) is None:
-        return _SAID
-    keys = {field for field, _ in fields}
-    return [
-        {key: item if key in keys else _shape(item, key, name) for key, item in element.items()}
-        for element in value
-    ]
+    return [_element_shape(element, keys, place) for element in value]
+
+
+def _element_shape(element: Any, keys: merging.ListKeys, place: merging.Place) -> Any:
+    if not keys.fields:
+        return element
+    return {
+        key: item if key in keys.names else _shape(item, merging.below(place, key))
+        for key, item in element.items()
+    }
 
 
 def noted(annotations: Mapping[str, str]) -> dict[str, Any]:

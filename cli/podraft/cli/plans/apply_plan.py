@@ -16,7 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from podraft.api import codec, kinds, spelling
+from google.protobuf.descriptor import Descriptor
+
+from podraft.api import codec, kinds, merging, spelling
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import service_pb2
@@ -25,17 +27,9 @@ from podraft.api.type_fields import drop_forbidden
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item, canonical
 from podraft.cli.plans.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, noted
-from podraft.cli.plans.keyed_lists import by_key, key_fields
 from podraft.client.calls import writes
 
 Outcome = Literal["created", "configured", "unchanged"]
-
-# Mappings and lists that several writers fill: of these only what was applied goes.
-_SHARED_MAPS = frozenset(
-    ("annotations", "binaryData", "data", "labels", "limits", "nodeSelector", "requests")
-)
-# Elements that are a name and one of several things; the other things are no additions to it.
-_ONE_OF = frozenset(("env", "volumes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,7 @@ def patch_for(
     said = item.value if wanted is None else wanted
     annotations = current.get("metadata", {}).get("annotations", {})
     last = noted(annotations)
-    merged = _merged(last, current, said, "")
+    merged = _merged(last, current, said, item.kind.message.DESCRIPTOR)
     metadata = merged.get("metadata", {})
     note = {APPLIED_FIELDS: _note(item)}
     merged["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), **note}}
@@ -125,7 +119,7 @@ def patch_for(
 
 def _note(item: Item) -> str:
     try:
-        return note_of(item.value)
+        return note_of(item.value, item.kind.message.DESCRIPTOR)
     except NoteTooLargeError:
         raise CliError(
             f"{item.at()}: {item.word}: the names of its fields (of a ConfigMap or Secret: the "
@@ -134,54 +128,61 @@ def _note(item: Item) -> str:
         ) from None
 
 
-def _merged(last: Any, current: Any, wanted: Any, parent: str) -> dict[str, Any]:
+def _merged(
+    last: Any, current: Any, wanted: Any, parent: Descriptor | merging.Place
+) -> dict[str, Any]:
     """Return `wanted` with the keyed lists in it completed from `current`."""
     before = last if isinstance(last, dict) else {}
     result = dict(wanted)
     for key, value in {**_emptied(before, current, wanted, parent), **wanted}.items():
-        present = current.get(key)
+        present, place = current.get(key), merging.below(parent, key)
         if isinstance(value, dict) and isinstance(present, dict):
-            result[key] = _merged(before.get(key), present, value, key)
+            result[key] = _merged(before.get(key), present, value, place)
         elif isinstance(value, list) and isinstance(present, list):
-            completed = _merged_list(before.get(key), present, value, key, parent)
+            completed = _merged_list(before.get(key), present, value, place)
             if completed or key in wanted:
                 result[key] = completed
     return result
 
 
 def _emptied(
-    before: Mapping[str, Any], current: Mapping[str, Any], wanted: Mapping[str, Any], parent: str
+    before: Mapping[str, Any],
+    current: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    parent: Descriptor | merging.Place,
 ) -> dict[str, Any]:
     """Return, empty, what was applied, is not said any more, and others have added to."""
     result: dict[str, Any] = {}
     for key, said in before.items():
-        present = current.get(key)
+        present, place = current.get(key), merging.below(parent, key)
         if key in wanted:
             continue
-        if key in _SHARED_MAPS and isinstance(said, dict) and isinstance(present, dict):
+        if merging.is_map(place) and isinstance(said, dict) and isinstance(present, dict):
             if present.keys() - said.keys():
                 result[key] = {}
-        elif isinstance(said, list) and isinstance(present, list) and key_fields(key, parent):
+        elif isinstance(said, list) and isinstance(present, list) and merging.list_keys(place):
             result[key] = []
     return result
 
 
-def _merged_list(last: Any, current: list[Any], wanted: list[Any], name: str, parent: str) -> Any:
-    fields = key_fields(name, parent)
-    before = by_key(last if isinstance(last, list) else [], fields)
-    present, mine = by_key(current, fields), by_key(wanted, fields)
-    if not fields or before is None or present is None or mine is None:
+def _merged_list(last: Any, current: list[Any], wanted: list[Any], place: merging.Place) -> Any:
+    keys = merging.list_keys(place)
+    if keys is None:
+        return wanted
+    before = keys.index(last if isinstance(last, list) else [])
+    present, mine = keys.index(current), keys.index(wanted)
+    if before is None or present is None or mine is None:
         return wanted
     result = []
     for key, element in mine.items():
         here = present.get(key)
-        if here is None:
+        if here is None or not keys.fields:
             result.append(element)
             continue
-        if name in _ONE_OF and len(element) > len(fields):
+        if keys.one_of and len(element) > len(keys.fields):
             here = {field: value for field, value in here.items() if field in element}
         applied = before.get(key, {})
-        completed = _merged(applied, here, element, name)
+        completed = _merged(applied, here, element, place)
         patch = codec.three_way_merge_patch(applied, here, completed)
         result.append(codec.merge_patch(here, patch))
     # What somebody else added stays; what was applied and is no longer declared goes.

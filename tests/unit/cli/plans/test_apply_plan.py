@@ -217,3 +217,37 @@ def test_namespaces_are_written_before_what_is_in_them_and_the_unchanged_not_at_
     ordered = apply_plan.write_order(apply_plan.plan(pairs))
 
     assert [action.item.kind.name for action in ordered] == ["Namespace", "ConfigMap", "Deployment"]
+
+
+def with_finalizers(*finalizers: str) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(json.dumps(SERVICE))
+    if finalizers:
+        copy["metadata"]["finalizers"] = list(finalizers)
+    return copy
+
+
+def test_of_a_set_only_what_was_applied_goes_and_what_others_added_stays() -> None:
+    live = live_of(with_finalizers("a.io/one", "a.io/two"))
+    live["metadata"]["finalizers"].append("b.io/theirs")
+
+    fewer = patch_of(with_finalizers("a.io/two"), live)
+    none = patch_of(with_finalizers(), live)
+
+    assert fewer["metadata"]["finalizers"] == ["a.io/two", "b.io/theirs"]
+    assert none["metadata"]["finalizers"] == ["b.io/theirs"]
+    assert patch_of(with_finalizers("a.io/two", "a.io/one"), live) == {
+        "metadata": {"finalizers": ["a.io/two", "a.io/one", "b.io/theirs"]}
+    }
+
+
+def test_taints_are_one_value_as_kubectl_takes_them() -> None:
+    node: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1"},
+        "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]},
+    }
+    live = live_of(node)
+    live["spec"]["taints"].append({"key": "b", "effect": "NoSchedule"})
+
+    assert patch_of(node, live)["spec"] == node["spec"]

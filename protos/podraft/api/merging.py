@@ -1,0 +1,105 @@
+"""How the values of a field are merged, as the contract's options say.
+
+Owns: reading those options (``api/meta/v1/options.proto``) from descriptors: by which keys the
+elements of a list are told apart, which fields are maps, what an element may be one of.
+
+Invariant: pure; nothing is known here of any field by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias, cast
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from podraft.api.codec_write import is_inline
+from podraft.api.meta.v1 import options_pb2
+
+# Where a JSON value is in the contract; None: nowhere, or in a map.
+Place: TypeAlias = FieldDescriptor | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeys:
+    """What tells a list's elements apart.
+
+    ``fields``: the fields of the key, each with the value that leaving it out means; none for a
+    set, whose elements are their own keys.
+    """
+
+    fields: tuple[tuple[str, str | None], ...]
+    one_of: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the key's fields."""
+        return frozenset(name for name, _ in self.fields)
+
+    def of(self, element: Any) -> Hashable | None:
+        """Return an element's key; None if it has none."""
+        if not self.fields:
+            return element if isinstance(element, str | int) else None
+        if not isinstance(element, Mapping) or self.fields[0][0] not in element:
+            return None
+        return tuple(str(element.get(name, default)) for name, default in self.fields)
+
+    def index(self, elements: Sequence[Any]) -> dict[Hashable, Any] | None:
+        """Return the elements by their keys; None when one has none, or two share one."""
+        result: dict[Hashable, Any] = {}
+        for element in elements:
+            key = self.of(element)
+            if key is None or key in result:
+                return None
+            result[key] = element
+        return result
+
+
+def below(place: Descriptor | Place, name: str) -> Place:
+    """Return the field that a JSON name means below a message, or a field of message type."""
+    if isinstance(place, FieldDescriptor):
+        place = None if is_map(place) else place.message_type
+    return _fields(place).get(name) if place is not None else None
+
+
+def is_map(place: Place) -> bool:
+    """Say whether a field is a map, whose keys several writers fill."""
+    message = place.message_type if place is not None else None
+    return message is not None and bool(message.GetOptions().map_entry)
+
+
+@cache
+def list_keys(place: Place) -> ListKeys | None:
+    """Return what tells a list's elements apart; None if the list is one value."""
+    if place is None:
+        return None
+    merge: options_pb2.Merge = place.GetOptions().Extensions[cast("Any", options_pb2.merge)]
+    match merge.list:
+        case options_pb2.LIST_SET:
+            return ListKeys((), one_of=False)
+        case options_pb2.LIST_MAP:
+            fields = tuple((name, _default(below(place, name))) for name in merge.keys)
+            retains = options_pb2.PATCH_RETAIN_KEYS in merge.patch
+            return ListKeys(fields, one_of=merge.one_of or retains)
+        case _:
+            return None
+
+
+def _default(place: Place) -> str | None:
+    if place is None:
+        return None
+    return place.GetOptions().Extensions[cast("Any", options_pb2.default_value)] or None
+
+
+@cache
+def _fields(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
+    """Return a message's fields by their JSON names, those of embedded messages among them."""
+    result: dict[str, FieldDescriptor] = {}
+    for field in descriptor.fields:
+        if is_inline(field):
+            result.update(_fields(field.message_type))
+        else:
+            result[field.json_name] = field
+    return result
