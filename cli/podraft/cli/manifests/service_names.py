@@ -70,8 +70,8 @@ def _texts(item: Item) -> Iterator[_Text]:
             yield _Text(f"data[{key}]", text)
     elif item.kind is kinds.POD:
         yield from _of_pod(spec, "spec")
-    elif item.kind in (kinds.DEPLOYMENT, kinds.REPLICA_SET):
-        yield from _of_pod(spec.get("template", {}).get("spec", {}), "spec.template.spec")
+    elif isinstance(template := spec.get("template"), Mapping):
+        yield from _of_pod(template.get("spec", {}), "spec.template.spec")
 
 
 def _of_pod(spec: Mapping[str, Any], path: str) -> Iterator[_Text]:

@@ -144,10 +144,11 @@ async def _pod(session: Session, argument: str) -> Any:
     from podraft.api import kinds
     from podraft.cli.command_line.targets import Target, expect_kind, name_of, one_target
     from podraft.cli.errors import CliError
+    from podraft.cli.plans.shapes import kinds_with, selects_pods
     from podraft.cli.sessions import around
 
     target = one_target(argument) if "/" in argument else Target(kinds.POD, argument)
-    expect_kind(target, (kinds.POD, kinds.DEPLOYMENT, kinds.REPLICA_SET), "logs")
+    expect_kind(target, (kinds.POD, *kinds_with(selects_pods)), "logs")
     name = name_of(target)
     found = await session.client.resource(target.kind).get(name, session.namespace)
     if target.kind is kinds.POD:

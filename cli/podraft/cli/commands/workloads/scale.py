@@ -22,14 +22,14 @@ def scale(
     settings: Settings, target: tuple[str, ...], replicas: int, current_replicas: int | None
 ) -> None:
     """Set how many replicas of deployments or replica sets run."""
-    from podraft.api import kinds
     from podraft.cli.command_line.targets import expect_kind, name_of, parse_targets, word_of
     from podraft.cli.errors import CliError
+    from podraft.cli.plans.shapes import has_replicas, kinds_with
     from podraft.cli.sessions.connection import run
 
     targets = parse_targets(target)
     for one in targets:
-        expect_kind(one, (kinds.DEPLOYMENT, kinds.REPLICA_SET), "scale")
+        expect_kind(one, kinds_with(has_replicas), "scale")
         name_of(one)
 
     async def body(session: Session) -> None:

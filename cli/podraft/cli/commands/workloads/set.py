@@ -28,9 +28,9 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
     \b
     podraft set image deployment/web web=nginx:1.27      '*=IMAGE' means every container
     """  # noqa: D301 - click keeps the lines after this mark as they are
-    from podraft.api import kinds
     from podraft.cli.command_line.targets import expect_kind, name_of, one_target, word_of
     from podraft.cli.errors import usage
+    from podraft.cli.plans.shapes import has_template, kinds_with
     from podraft.cli.sessions.connection import run
     from podraft.client.errors import ConflictError
 
@@ -39,7 +39,7 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
     if not words:
         raise usage("say what to change: deployment/NAME CONTAINER=IMAGE")
     target = one_target(*words)
-    expect_kind(target, (kinds.DEPLOYMENT, kinds.REPLICA_SET), "set image")
+    expect_kind(target, kinds_with(has_template), "set image")
     name = name_of(target)
 
     async def change(session: Session) -> None:
