@@ -1,8 +1,11 @@
 """Generate the typed Python code of the protobuf contract, beside each ``.proto``.
 
 Owns: which generators run and where their output goes.  Used by the build (a
-hatchling hook, see ``pyproject.toml``) and by hand after editing a contract:
-``python protos/generate.py``.  Nothing that it writes is ever committed.
+hatchling hook, see ``pyproject.toml``) and, as ``./dev generate``, by hand after editing a
+contract or the registry of kinds.  Nothing that it compiles is ever committed.
+
+By hand it also has ``devtools/contract`` write what follows from the registry: the services of
+the kinds and the SDK's typed properties.  These files are committed; a build finds them.
 
 Besides the ``*_pb2*`` modules it writes ``podraft/api/descriptors.binpb``: the
 contract's descriptors *with comments*, which ``podraft explain`` prints.
@@ -10,7 +13,10 @@ contract's descriptors *with comments*, which ``podraft explain`` prints.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +32,42 @@ def generate(root: Path) -> None:
     Raises:
         SystemExit: A contract does not compile; protoc has printed why.
     """
+    generators = Path(sys.executable).parent / "protoc-gen-mypy_grpc"
+    _compile(
+        root,
+        root.rglob("*.proto"),
+        f"--plugin=protoc-gen-mypy_grpc={_plugin_path(generators)}",
+        f"--python_out={root}",
+        f"--pyi_out={root}",
+        f"--grpc_python_out={root}",
+        f"--mypy_grpc_out={root}",
+        f"--descriptor_set_out={root / 'podraft/api/descriptors.binpb'}",
+        "--include_source_info",
+    )
+
+
+def write_what_follows(root: Path) -> None:
+    """Write what follows from the registry of kinds, for which their messages are compiled first.
+
+    Raises:
+        SystemExit: A contract does not compile, or the registry cannot be read.
+    """
+    messages = (path for path in root.rglob("*.proto") if not path.stem.endswith("_service"))
+    _compile(root, messages, f"--python_out={root}")
+    paths = (root.parent / "devtools", root, root.parent / "client")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    command = [sys.executable, "-m", "contract"]
+    if (status := subprocess.run(command, env=environment, check=False).returncode) != 0:
+        raise SystemExit(status)
+
+
+def _compile(root: Path, sources: Iterable[Path], *arguments: str) -> None:
     import grpc_tools
     from grpc_tools import protoc
 
-    sources = sorted(str(path.relative_to(root)) for path in root.rglob("*.proto"))
+    names = sorted(str(path.relative_to(root)) for path in sources)
     well_known_types = Path(grpc_tools.__file__).parent / "_proto"
-    generators = Path(sys.executable).parent / "protoc-gen-mypy_grpc"
-    status = protoc.main(
-        [
-            "protoc",
-            f"-I{root}",
-            f"-I{well_known_types}",
-            f"--plugin=protoc-gen-mypy_grpc={_plugin_path(generators)}",
-            f"--python_out={root}",
-            f"--pyi_out={root}",
-            f"--grpc_python_out={root}",
-            f"--mypy_grpc_out={root}",
-            f"--descriptor_set_out={root / 'podraft/api/descriptors.binpb'}",
-            "--include_source_info",
-            *sources,
-        ]
-    )
+    status = protoc.main(["protoc", f"-I{root}", f"-I{well_known_types}", *arguments, *names])
     if status != 0:
         raise SystemExit(f"protoc failed with status {status}")
 
@@ -75,4 +96,5 @@ class ProtoBuildHook(BuildHookInterface[BuilderConfig]):
 
 
 if __name__ == "__main__":
+    write_what_follows(Path(__file__).parent)
     generate(Path(__file__).parent)

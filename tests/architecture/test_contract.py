@@ -18,11 +18,6 @@ from podraft.api.meta.v1 import options_pb2
 META = "podraft.api.meta.v1"
 FIELDS = Path(__file__).with_name("kubernetes_fields.tsv")
 
-# What services have beyond the one shape.
-EXTRA_METHODS = {
-    "Pod": {"BindPod", "GetPodSchedulingRecord", "StreamPodLogs", "ExecPod"},
-}
-
 all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 
 
@@ -68,7 +63,7 @@ def shape(method: MethodDescriptor) -> Shape:
 @all_kinds
 def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
     methods = methods_of(kind)
-    extra = EXTRA_METHODS.get(kind.name, set())
+    extra = {method.name for method in kind.extra_methods}
     found = {name: shape(methods[name]) for name in methods if name not in extra}
     assert found == expected_methods(kind)
     assert extra <= set(methods)

@@ -14,26 +14,19 @@ from typing import Any, Self, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
-from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2
-from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import (
-    config_pb2,
-    namespace_pb2,
-    node_pb2,
     pod_pb2,
     pod_streams_pb2,
     scheduling_pb2,
-    service_pb2,
 )
-from podraft.api.discovery.v1 import endpoint_slice_pb2
-from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls.diagnosis import DiagnosisClient
 from podraft.client.calls.history import HistoryClient, ObjectHistory
 from podraft.client.calls.members import MembersClient
 from podraft.client.calls.resources import ObjectList, ResourceClient
+from podraft.client.calls.typed_resources import TypedResources
 from podraft.client.calls.wire import WatchEvent
 from podraft.client.calls.writes import write_options
 from podraft.client.connecting.config import ClusterConfig
@@ -44,7 +37,7 @@ __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 ObjectT = TypeVar("ObjectT", bound=Message)
 
 
-class Client:
+class Client(TypedResources):
     """A connection to one cluster; use it as an asynchronous context manager.
 
     ``timeout_s`` bounds every call but streams.  Of several servers the first that answers is
@@ -155,61 +148,6 @@ class Client:
         return await self.history.object_history(
             kind, name, namespace, limit=limit, before_revision=before_revision
         )
-
-    @property
-    def pods(self) -> ResourceClient[pod_pb2.Pod]:
-        """The calls of pods."""
-        return self.resource(kinds.POD)
-
-    @property
-    def nodes(self) -> ResourceClient[node_pb2.Node]:
-        """The calls of nodes."""
-        return self.resource(kinds.NODE)
-
-    @property
-    def namespaces(self) -> ResourceClient[namespace_pb2.Namespace]:
-        """The calls of namespaces."""
-        return self.resource(kinds.NAMESPACE)
-
-    @property
-    def services(self) -> ResourceClient[service_pb2.Service]:
-        """The calls of services."""
-        return self.resource(kinds.SERVICE)
-
-    @property
-    def config_maps(self) -> ResourceClient[config_pb2.ConfigMap]:
-        """The calls of config maps."""
-        return self.resource(kinds.CONFIG_MAP)
-
-    @property
-    def secrets(self) -> ResourceClient[config_pb2.Secret]:
-        """The calls of secrets."""
-        return self.resource(kinds.SECRET)
-
-    @property
-    def deployments(self) -> ResourceClient[deployment_pb2.Deployment]:
-        """The calls of deployments."""
-        return self.resource(kinds.DEPLOYMENT)
-
-    @property
-    def replica_sets(self) -> ResourceClient[replica_set_pb2.ReplicaSet]:
-        """The calls of replica sets."""
-        return self.resource(kinds.REPLICA_SET)
-
-    @property
-    def endpoint_slices(self) -> ResourceClient[endpoint_slice_pb2.EndpointSlice]:
-        """The calls of endpoint slices."""
-        return self.resource(kinds.ENDPOINT_SLICE)
-
-    @property
-    def leases(self) -> ResourceClient[lease_pb2.Lease]:
-        """The calls of leases."""
-        return self.resource(kinds.LEASE)
-
-    @property
-    def events(self) -> ResourceClient[event_pb2.Event]:
-        """The calls of events."""
-        return self.resource(kinds.EVENT)
 
     async def commit(
         self,

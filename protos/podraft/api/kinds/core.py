@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
-from podraft.api.kinds.kind import AnyKind, Kind, Order
+from podraft.api.core.v1 import (
+    config_pb2,
+    namespace_pb2,
+    node_pb2,
+    pod_pb2,
+    pod_streams_pb2,
+    scheduling_pb2,
+    service_pb2,
+)
+from podraft.api.kinds.kind import AnyKind, Kind, Method, Order
+from podraft.api.meta.v1 import requests_pb2
 
 NAMESPACE = Kind(
     message=namespace_pb2.Namespace,
@@ -69,6 +78,38 @@ POD = Kind(
         "spec.restartPolicy",
         "status.phase",
         "status.podIP",
+    ),
+    extra_methods=(
+        Method(
+            "BindPod",
+            scheduling_pb2.BindPodRequest,
+            pod_pb2.Pod,
+            "Places the pod on a node, or records why it could not be placed. Fails with `ABORTED` "
+            "if the pod is bound already or is not the one that is meant.",
+        ),
+        Method(
+            "GetPodSchedulingRecord",
+            requests_pb2.GetRequest,
+            scheduling_pb2.SchedulingRecord,
+            "Returns how the scheduler decided about the pod last, or `NOT_FOUND` if it has not "
+            "yet.",
+        ),
+        Method(
+            "StreamPodLogs",
+            pod_streams_pb2.StreamPodLogsRequest,
+            pod_streams_pb2.StreamPodLogsResponse,
+            "Streams what a container wrote. The API server relays it from the pod's node.",
+            server_streams=True,
+        ),
+        Method(
+            "ExecPod",
+            pod_streams_pb2.ExecPodRequest,
+            pod_streams_pb2.ExecPodResponse,
+            "Runs a command in a running container, interactively if wanted. Relayed to the pod's "
+            "node.",
+            client_streams=True,
+            server_streams=True,
+        ),
     ),
 )
 

@@ -53,6 +53,21 @@ class Order(IntEnum):
 ObjectT = TypeVar("ObjectT", bound=Message)
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that a kind's gRPC service has beyond the shape of all; `comment` says what it does.
+
+    ``client_streams`` and ``server_streams`` say of which side there are many messages.
+    """
+
+    name: str
+    request: type[Message]
+    response: type[Message]
+    comment: str
+    client_streams: bool = False
+    server_streams: bool = False
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Kind(Generic[ObjectT]):
     """One kind of object; compared by identity.
@@ -68,6 +83,7 @@ class Kind(Generic[ObjectT]):
         verbs: What can be done with the objects, of ``VERBS``.
         categories: The words that name several kinds at once: ``all``.
         selectable_fields: The paths that field selectors may name.
+        extra_methods: What its gRPC service can do besides.
         custom: Whether the kind was declared by a user while the cluster ran.
     """
 
@@ -81,6 +97,7 @@ class Kind(Generic[ObjectT]):
     verbs: tuple[str, ...] = VERBS
     categories: tuple[str, ...] = ()
     selectable_fields: tuple[str, ...] = ("metadata.name", "metadata.namespace")
+    extra_methods: tuple[Method, ...] = ()
     custom: bool = False
 
     @cached_property

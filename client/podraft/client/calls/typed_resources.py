@@ -1,0 +1,85 @@
+"""The calls of each built-in kind, as a typed property: ``client.pods``.
+
+Written by `./dev generate` from the registry of kinds; do not edit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from podraft.api import kinds
+from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.coordination.v1 import lease_pb2
+from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
+from podraft.api.discovery.v1 import endpoint_slice_pb2
+from podraft.api.events.v1 import event_pb2
+from podraft.api.kinds import Kind
+from podraft.client.calls.resources import ResourceClient
+
+ObjectT = TypeVar("ObjectT", bound=Message)
+
+
+class TypedResources(ABC):
+    """The calls of each kind; who inherits says how those of a kind are made."""
+
+    @abstractmethod
+    def resource(self, kind: Kind[ObjectT]) -> ResourceClient[ObjectT]:
+        """Return the calls of one kind."""
+
+    @property
+    def namespaces(self) -> ResourceClient[namespace_pb2.Namespace]:
+        """The calls of namespaces."""
+        return self.resource(kinds.NAMESPACE)
+
+    @property
+    def nodes(self) -> ResourceClient[node_pb2.Node]:
+        """The calls of nodes."""
+        return self.resource(kinds.NODE)
+
+    @property
+    def config_maps(self) -> ResourceClient[config_pb2.ConfigMap]:
+        """The calls of config maps."""
+        return self.resource(kinds.CONFIG_MAP)
+
+    @property
+    def secrets(self) -> ResourceClient[config_pb2.Secret]:
+        """The calls of secrets."""
+        return self.resource(kinds.SECRET)
+
+    @property
+    def services(self) -> ResourceClient[service_pb2.Service]:
+        """The calls of services."""
+        return self.resource(kinds.SERVICE)
+
+    @property
+    def pods(self) -> ResourceClient[pod_pb2.Pod]:
+        """The calls of pods."""
+        return self.resource(kinds.POD)
+
+    @property
+    def replica_sets(self) -> ResourceClient[replica_set_pb2.ReplicaSet]:
+        """The calls of replica sets."""
+        return self.resource(kinds.REPLICA_SET)
+
+    @property
+    def deployments(self) -> ResourceClient[deployment_pb2.Deployment]:
+        """The calls of deployments."""
+        return self.resource(kinds.DEPLOYMENT)
+
+    @property
+    def endpoint_slices(self) -> ResourceClient[endpoint_slice_pb2.EndpointSlice]:
+        """The calls of endpoint slices."""
+        return self.resource(kinds.ENDPOINT_SLICE)
+
+    @property
+    def leases(self) -> ResourceClient[lease_pb2.Lease]:
+        """The calls of leases."""
+        return self.resource(kinds.LEASE)
+
+    @property
+    def events(self) -> ResourceClient[event_pb2.Event]:
+        """The calls of events."""
+        return self.resource(kinds.EVENT)

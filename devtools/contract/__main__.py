@@ -1,0 +1,34 @@
+"""Write what follows from the registry of kinds: services' contracts, the SDK's properties.
+
+Runs between two compilations: the registry needs the code of the kinds' messages, and what is
+written here is compiled, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from contract import services, typed_client
+
+_ROOT = Path(__file__).parents[2]
+
+
+def written() -> dict[Path, str]:
+    """Return the text of every file that follows from the registry, by its path."""
+    from podraft.api.kinds import BUILT_IN
+
+    files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in BUILT_IN}
+    return {**files, _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN)}
+
+
+def main() -> None:
+    """Write the files that are not so already; say which."""
+    for path, text in written().items():
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            sys.stdout.write(f"wrote {path.relative_to(_ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
