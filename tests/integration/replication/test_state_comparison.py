@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ def _flip(store: RaftDatastore | EmbeddedDatastore, key: bytes) -> None:
     keyspace = store._state._keyspace
     record = keyspace._records[key]
     value = bytes((record.value[0] ^ 1,)) + record.value[1:]
-    keyspace._records[key] = replace(record, value=value)
+    keyspace._records[key] = record._replace(value=value)
 
 
 @pytest.mark.parametrize("victim_leads", [False, True])

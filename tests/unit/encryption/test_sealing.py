@@ -84,7 +84,7 @@ def test_many_salts_are_remembered_within_bounds() -> None:
     sealed = [Sealer(key).seal(b"%d" % n, b"") for n in range(1500)]
     for number in random.sample(range(1500), 1500):
         assert sealer.open(sealed[number], b"") == b"%d" % number
-        assert len(sealer._ciphers) <= 1024
+        assert len(sealer._opening) <= 1024
 
 
 def test_secrets_of_keys_are_not_printed() -> None:

@@ -15,9 +15,9 @@ that whoever can write to the disk cannot put it in another's place.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -36,6 +36,8 @@ _SEALED_MAX: Final = 1 << 26
 # Each start of a server adds one; derived again when they are needed again.
 _CIPHERS_MAX: Final = 1024
 _PURPOSE: Final = b"podraft sealing 1"
+
+_Decrypt: TypeAlias = Callable[[bytes, bytes, bytes | None], bytes]
 
 
 class SealError(Exception):
@@ -60,7 +62,7 @@ class Sealer:
 
     def __init__(self, active: DataKey, others: Iterable[DataKey] = ()) -> None:
         self._keys: dict[bytes, bytes] = {}
-        self._ciphers: dict[bytes, AESGCM] = {}
+        self._opening: dict[bytes, _Decrypt] = {}
         self.know(others)
         self.use(active)
 
@@ -94,25 +96,26 @@ class Sealer:
         nonce = os.urandom(_NONCE_BYTES)
         return head + nonce + encrypt(nonce, value, context)
 
-    def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Return what was sealed for ``context``.
+    def open(self, sealed: bytes, context: bytes, start: int = 0) -> bytes:
+        """Return what was sealed for ``context``; it begins at ``start``.
 
         Raises:
             SealError: It was not, or its key is not known.
         """
-        head = sealed[:_NONCE_START]
-        cipher = self._ciphers.get(head) or self._remembered(head)
+        nonce, ciphertext = start + _NONCE_START, start + _HEAD_BYTES
+        head = sealed[start:nonce]
+        decrypt = self._opening.get(head) or self._remembered(head)
         try:
-            return cipher.decrypt(sealed[_NONCE_START:_HEAD_BYTES], sealed[_HEAD_BYTES:], context)
+            return decrypt(sealed[nonce:ciphertext], sealed[ciphertext:], context)
         except (InvalidTag, ValueError):
             raise SealError("the bytes were altered, or belong to another place") from None
 
-    def _remembered(self, head: bytes) -> AESGCM:
-        cipher = self._derived(head)
-        if len(self._ciphers) >= _CIPHERS_MAX:
-            self._ciphers = {}
-        self._ciphers[head] = cipher
-        return cipher
+    def _remembered(self, head: bytes) -> _Decrypt:
+        decrypt = self._derived(head).decrypt
+        if len(self._opening) >= _CIPHERS_MAX:
+            self._opening = {}
+        self._opening[head] = decrypt
+        return decrypt
 
     def _derived(self, head: bytes) -> AESGCM:
         identity, salt = head[:KEY_ID_BYTES], head[KEY_ID_BYTES:]

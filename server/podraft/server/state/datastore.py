@@ -20,14 +20,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 RevisionSuffix: TypeAlias = Callable[[int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One key's state at some revision."""
+class Record(NamedTuple):
+    """One key's state at some revision.
+
+    A tuple, because one is made of every key when a store opens: a frozen dataclass takes three
+    times as long.
+    """
 
     key: bytes
     value: bytes

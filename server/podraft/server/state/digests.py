@@ -37,8 +37,7 @@ def record_digest(record: Record) -> int:
     """
     key = record.key
     head = _HEAD.pack(record.create_revision, record.mod_revision, len(key))
-    made = blake2b(head, digest_size=DIGEST_BYTES)
-    made.update(key)
+    made = blake2b(head + key, digest_size=DIGEST_BYTES)
     made.update(record.value)
     return int.from_bytes(made.digest(), "little")
 

@@ -307,17 +307,7 @@ class History:
             self._environment.begin(db=self._history) as transaction,
             transaction.cursor() as cursor,
         ):
-            found = cursor.last()
-            while found:
-                name, stored = cursor.item()
-                key = name[:-SUFFIX_BYTES]
-                record = self.versions.record(name, stored)
-                if record is not None:
-                    yield record
-                found = cursor.prev()
-                if found and cursor.key()[:-SUFFIX_BYTES] == key:
-                    cursor.set_range(key + b"\0")
-                    found = cursor.prev()
+            yield from self.versions.newest(cursor)
 
     def requests(self) -> Iterator[AppliedRequest]:
         """Yield the requests that took effect, the oldest first; the newest ones count."""

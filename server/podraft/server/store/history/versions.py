@@ -10,6 +10,7 @@ as nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from podraft.server.store.directory import StoreOpenError
 SUFFIX_BYTES: Final = 9
 _NUMBER = Struct(">Q")
 _HEAD = Struct(">QB")
+_HEAD_BYTES = _HEAD.size
 _PUT, _TOMBSTONE = 1, 2
 _CONTEXT: Final = b"version\0"
 
@@ -54,22 +56,42 @@ class Versions:
         (revision,) = _NUMBER.unpack_from(name, len(name) - _NUMBER.size)
         return Record(name[:-SUFFIX_BYTES], value, created, revision)
 
+    def newest(self, cursor: Any) -> Iterator[Record]:
+        """Yield the newest record of every live key, in descending order of keys.
+
+        All objects pass here before a server serves, so it does without calls for each of them.
+
+        Raises:
+            HistoryFormatError: As in ``record``.
+        """
+        opened = self._sealer.open
+        key = b""
+        for name, stored in cursor.iterprev():
+            if name[:-SUFFIX_BYTES] == key:
+                # An older version: go on before the first one.
+                cursor.set_range(key + b"\0")
+                continue
+            key = name[:-SUFFIX_BYTES]
+            try:
+                value = opened(stored, _CONTEXT + stored[:_HEAD_BYTES] + name, _HEAD_BYTES)
+            except SealError as error:
+                raise _damaged(name, error) from None
+            created, kind = _HEAD.unpack_from(stored)
+            if kind != _TOMBSTONE:
+                yield Record(key, value, created, int.from_bytes(name[-_NUMBER.size :], "big"))
+
     def resealed(self, name: bytes, stored: bytes) -> bytes | None:
         """Return the entry sealed with the key that is active now; None: it is already."""
-        if key_of(stored[_HEAD.size :]) == self._sealer.active_id:
+        if key_of(stored[_HEAD_BYTES:]) == self._sealer.active_id:
             return None
-        head = stored[: _HEAD.size]
+        head = stored[:_HEAD_BYTES]
         return head + self._sealer.seal(self._opened(name, stored), _CONTEXT + head + name)
 
     def _opened(self, name: bytes, stored: bytes) -> bytes:
         try:
-            head = stored[: _HEAD.size]
-            return self._sealer.open(stored[_HEAD.size :], _CONTEXT + head + name)
+            return self._sealer.open(stored, _CONTEXT + stored[:_HEAD_BYTES] + name, _HEAD_BYTES)
         except SealError as error:
-            key, revision = name[:-SUFFIX_BYTES], name[-_NUMBER.size :]
-            raise HistoryFormatError(
-                f"version {int.from_bytes(revision, 'big')} of {key!r}: {error}"
-            ) from None
+            raise _damaged(name, error) from None
 
     def at(self, cursor: Any, key: bytes, revision: int) -> Record | None:
         """Return the record of ``key`` at ``revision``; the cursor ends up anywhere."""
@@ -93,11 +115,16 @@ class Versions:
         return Event(revision, key, record.value, record.create_revision, previous)
 
 
+def _damaged(name: bytes, error: SealError) -> HistoryFormatError:
+    key, revision = name[:-SUFFIX_BYTES], int.from_bytes(name[-_NUMBER.size :], "big")
+    return HistoryFormatError(f"version {revision} of {key!r}: {error}")
+
+
 def from_unsealed(name: bytes, stored: bytes) -> Event:
     """Return the event of an entry of layout 1, in which values were not sealed."""
     created, kind = _HEAD.unpack_from(stored)
     (revision,) = _NUMBER.unpack_from(name, len(name) - _NUMBER.size)
-    value = stored[_HEAD.size :] if kind == _PUT else None
+    value = stored[_HEAD_BYTES:] if kind == _PUT else None
     return Event(revision, name[:-SUFFIX_BYTES], value, created, None)
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import Struct
@@ -172,10 +172,7 @@ class Wal:
                     segment.path, 0, f"entries {expected} to {segment.first_index - 1} are missing"
                 )
             last = number == len(self._segments) - 1
-            for entry in self._read_segment(segment, last=last):
-                expected = entry.index + 1
-                if entry.index > after:
-                    yield entry
+            expected = yield from self._read_segment(segment, after, last=last)
         self.next_index = expected
         if expected <= after:
             # The history is ahead of a log whose tail was lost: begin anew behind it.
@@ -384,7 +381,13 @@ class Wal:
 
     # Reading and repair.
 
-    def _read_segment(self, segment: _Segment, *, last: bool) -> Iterator[WalEntry]:
+    def _read_segment(
+        self, segment: _Segment, after: int, *, last: bool
+    ) -> Generator[WalEntry, None, int]:
+        """Yield a segment's entries after ``after``; return the index that follows its last one.
+
+        Frames before them are checked, but not opened: at a start, these are most of a log.
+        """
         with segment.path.open("rb") as file, _mapped(file) as data:
             offset = _SEGMENT_HEADER.size
             expected = segment.first_index
@@ -393,18 +396,24 @@ class Wal:
                     raise WalCorruptError(
                         segment.path, offset, f"index {frame.first_index}, expected {expected}"
                     )
-                for payload in self._payloads(segment, offset, frame):
-                    yield WalEntry(expected, frame.term, payload)
-                    expected += 1
+                expected += frame.count
+                if expected > after + 1:
+                    for index, payload in enumerate(
+                        self._payloads(segment, offset, frame), frame.first_index
+                    ):
+                        if index > after:
+                            yield WalEntry(index, frame.term, payload)
                 offset = frame.end
-            self._check_rest(segment.path, data, offset, last=last)
             size = len(data)
             torn = not _is_zero(data, offset)
+            if torn:
+                self._check_rest(segment.path, data, offset, last=last)
         if last:
             self.offset = offset
             if torn or size < self._segment_bytes:
                 _wipe(segment.path, offset, max(size, self._segment_bytes))
                 self.repaired_bytes = size - offset if torn else 0
+        return expected
 
     def _valid_frame(self, data: mmap.mmap | bytes, offset: int) -> _Frame | None:
         body_start = offset + _FRAME_HEADER.size
@@ -438,7 +447,7 @@ class Wal:
                     path, offset, f"a damaged frame; a whole one follows at offset {found}"
                 )
             found = data.find(_FRAME_MAGIC_BYTES, found + 1)
-        if not last and not _is_zero(data, offset):
+        if not last:
             raise WalCorruptError(path, offset, "a damaged frame; a newer segment follows")
 
 
