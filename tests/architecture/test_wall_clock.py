@@ -14,7 +14,7 @@ READERS = {
     "agent/podraft/agent/node/registration.py": "stamps of leases and heartbeats",
     "agent/podraft/agent/pods/manager.py": "the stamp of a deletion",
     "agent/podraft/agent/pods/lifecycle/reaping.py": "the stamp of an end that nobody saw",
-    "agent/podraft/agent/pods/worker.py": "the stamp of a start that failed",
+    "agent/podraft/agent/pods/lifecycle/attempts.py": "the stamp of a start that failed",
     "cli/podraft/cli/commands/workloads/rollout.py": "the stamp of a restart",
     "cli/podraft/cli/commands/cluster/token.py": "ages that are shown",
     "cli/podraft/cli/sessions/connection.py": "ages that are shown",

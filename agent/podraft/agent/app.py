@@ -33,9 +33,11 @@ from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.core.machine import MachineFacts, UnusableMachineError, configuration
 from podraft.agent.podman.machine import PodmanDirectories
 from podraft.agent.podman.service import PodmanService, PodmanStartError
+from podraft.agent.pods.lifecycle.attempts import Runtime
 from podraft.agent.pods.lifecycle.exits import ExitWatcher
 from podraft.agent.pods.lifecycle.images import Images
 from podraft.agent.pods.lifecycle.oom import OutOfMemoryLog
+from podraft.agent.pods.lifecycle.starting import Starter
 from podraft.agent.pods.lookup import ContainerLookup
 from podraft.agent.pods.manager import PodManager
 from podraft.agent.pods.node import Node
@@ -43,6 +45,7 @@ from podraft.agent.pods.probing.handlers import Handlers
 from podraft.agent.pods.probing.probes import ProbeSlots
 from podraft.agent.pods.reports.statuses import StatusWriter
 from podraft.agent.pods.sandbox.configuration import ConfigurationCache
+from podraft.agent.pods.sandbox.ground import Ground
 from podraft.agent.proxy.app import ServiceProxy
 from podraft.agent.state_lock import StateInUseError
 from podraft.agent.streams import rotation
@@ -286,19 +289,13 @@ async def _run_pods(
     configuration = ConfigurationCache(client, lambda uid: manager.configuration_changed(uid))
     stack.push_async_callback(configuration.close)
     volumes = VolumeManager(given.state_directory, given.node_name)
+    ground = Ground(given.node_name, given.node_ip, facts, network, volumes, configuration)
     node = Node(
-        name=given.node_name,
-        address=given.node_ip,
-        facts=facts,
-        podman=podman,
-        network=network,
-        volumes=volumes,
+        ground=ground,
+        runtime=Runtime(podman, exits, out_of_memory),
+        starter=Starter(podman, ground, services),
         images=Images(podman),
-        exits=exits,
-        out_of_memory=out_of_memory,
         probes=ProbeSlots(handlers),
-        configuration=configuration,
-        services=services,
         statuses=StatusWriter(client),
         recorder=recorder,
     )

@@ -26,7 +26,7 @@ from podraft.agent.network.core import masquerade
 from podraft.agent.network.core.layout import ROUTE_PROTOCOL
 from podraft.agent.network.core.nft import Batch
 from podraft.agent.network.nft import Connection
-from podraft.agent.podman import machine
+from podraft.agent.podman import cgroups, machine
 from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.core.machine import CGROUP_ROOT, UnusableMachineError, configuration
 from podraft.agent.podman.machine import PodmanDirectories
@@ -144,12 +144,12 @@ def _remove_cgroups(uids: set[str]) -> None:
     facts = machine.detect()
     deadline = time.monotonic() + _CGROUPS_WITHIN_S
     left = {facts.cgroup_parent(uid) for uid in uids}
-    while left := {parent for parent in left if not manager.remove_cgroups(parent)}:
+    while left := {parent for parent in left if not cgroups.remove_cgroups(parent)}:
         if time.monotonic() > deadline:
             raise OSError(f"cgroups in use: {', '.join(sorted(left))}")
         time.sleep(0.02)
     # Pods of another agent of this machine may be there too: then it stays.
-    manager.remove_if_empty(CGROUP_ROOT)
+    cgroups.remove_if_empty(CGROUP_ROOT)
 
 
 def _remove_routes_and_rules() -> None:

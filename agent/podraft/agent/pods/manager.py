@@ -98,7 +98,7 @@ class PodManager:
         while True:
             try:
                 records = await self._containers()
-                left_over = {*self._node.volumes.uids(), *await self._node.network.attachments()}
+                left_over = await self._node.ground.left_over()
                 break
             except (PodmanError, OSError) as error:
                 _log.warning("cannot see what runs yet: %s", error)
@@ -114,10 +114,11 @@ class PodManager:
             self._start(uid)
 
     async def _containers(self) -> list[ContainerRecord]:
-        ids = await self._node.podman.list_containers({spec.LABEL_NODE: self._node.name})
+        podman = self._node.runtime.podman
+        ids = await podman.list_containers({spec.LABEL_NODE: self._node.ground.node_name})
         found = []
         for container_id in ids:
-            record = await self._node.podman.inspect_container(container_id)
+            record = await podman.inspect_container(container_id)
             if record is not None and spec.LABEL_POD_UID in record.labels:
                 found.append(record)
         return found
@@ -183,7 +184,9 @@ class PodManager:
     async def _resync(self) -> None:
         """Find what no event told: containers that others removed or that ended unseen."""
         # What starts while Podman is being asked is not lost: only what was known before can be.
-        known = {uid: worker.known() for uid, worker in self._workers.items()}
+        known = {
+            uid: {record.id for record in worker.records()} for uid, worker in self._workers.items()
+        }
         try:
             records = await self._containers()
         except (PodmanError, OSError) as error:

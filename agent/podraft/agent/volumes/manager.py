@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from podraft.agent.podman.core.errors import ConfigurationError
@@ -210,43 +210,3 @@ def trees_left(paths: Iterable[Path]) -> list[Path]:
         command = ["rm", "--recursive", "--force", "--one-file-system", "--", *map(str, there)]
         subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return [path for path in there if path.exists()]
-
-
-def cgroup_paths(parent: str) -> Sequence[Path]:
-    """Return a pod's cgroup in every hierarchy of this machine."""
-    base = Path("/sys/fs/cgroup")
-    unified = (base / "cgroup.controllers").exists()
-    roots = [base] if unified else [root for root in base.iterdir() if root.is_dir()]
-    return [root / parent.lstrip("/") for root in roots]
-
-
-def remove_cgroups(parent: str) -> bool:
-    """Remove a pod's cgroups and return whether all are gone.
-
-    Podman leaves the parent and conmon's child behind; a process that is just ending
-    keeps them for a moment.
-    """
-    gone = True
-    for path in cgroup_paths(parent):
-        if not path.is_dir():
-            continue
-        for folder in sorted(path.rglob("*/"), key=lambda p: len(p.parts), reverse=True):
-            gone = _rmdir(folder) and gone
-        gone = _rmdir(path) and gone
-    return gone
-
-
-def remove_if_empty(cgroup: str) -> None:
-    """Remove a cgroup from every hierarchy where nothing is in it."""
-    for path in cgroup_paths(cgroup):
-        _rmdir(path)
-
-
-def _rmdir(path: Path) -> bool:
-    try:
-        path.rmdir()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""Stopping one container gracefully: preStop, then TERM, then KILL when the time is over.
+"""Stopping containers gracefully: preStop, then TERM, then KILL when the time is over.
 
 Invariant: the deadline can only come nearer, and no step outlives it.
 """
@@ -6,14 +6,21 @@ Invariant: the deadline can only come nearer, and no step outlives it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from podraft.agent.podman.core.records import ContainerRecord
+from podraft.agent.pods.core.pod_spec import find_container, title
+from podraft.agent.pods.core.records import KillContainer
+from podraft.agent.pods.lifecycle.attempts import Attempts
 from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
-from podraft.api.core.v1 import container_pb2
+from podraft.agent.pods.reports.events import PodEvents
+from podraft.api.core.v1 import container_pb2, pod_pb2
+
+_log = logging.getLogger(__name__)
 
 SendSignal = Callable[[str, signal.Signals], Awaitable[None]]
 
@@ -21,7 +28,44 @@ _AFTER_PRE_STOP_S = 2.0
 _KILL_WITHIN_S = 10.0
 
 
-class Kill:
+class Kills:
+    """The containers of one pod that are being stopped."""
+
+    def __init__(self, attempts: Attempts, handlers: Handlers, events: PodEvents) -> None:
+        self._attempts = attempts
+        self._handlers = handlers
+        self._events = events
+        self._kills: dict[str, _Kill] = {}
+
+    def hasten(self, action: KillContainer) -> None:
+        """Move the deadline of a stop nearer; one that waits for its next try is not hastened."""
+        kill = self._kills.get(action.id)
+        if kill is not None:
+            kill.hasten(action.deadline_s)
+
+    async def kill(self, pod: pod_pb2.Pod, action: KillContainer, address: str) -> None:
+        """Stop a container; return when it has ended, or when it should be asked again."""
+        record = self._attempts.get(action.id)
+        if record is None or not record.running:
+            return
+        _log.info("pod %s: stopping %s: %s", title(pod), action.container, action.reason)
+        self._events.stopping(action.container, action.reason)
+        kill = _Kill(record, self._attempts.end_of(record.id), action.deadline_s)
+        self._kills[action.id] = kill
+        try:
+            container = find_container(pod, action.container)
+            if container is not None and container.lifecycle.HasField("pre_stop"):
+                target = Target(record.id, container, address, record.pid)
+                hook = container.lifecycle.pre_stop
+                answer = await kill.pre_stop(self._handlers, hook, target)
+                if not answer.success:
+                    self._events.hook_failed(container.name, "PreStop", answer.message)
+            await kill.stop(self._attempts.signal)
+        finally:
+            del self._kills[action.id]
+
+
+class _Kill:
     """One container's way to its end."""
 
     def __init__(self, record: ContainerRecord, exited: asyncio.Event, deadline_s: float) -> None:

@@ -7,17 +7,23 @@ restarted in between) is found by its name and carried on with, never doubled.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 
-from podraft.agent.podman.client import PodmanError, PodmanUnavailableError
+from podraft.agent.podman.client import PodmanClient, PodmanError, PodmanUnavailableError
 from podraft.agent.podman.core import spec
 from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.agent.podman.core.records import ContainerRecord, ImageRecord
 from podraft.agent.pods.core.environment import Surroundings, environment
 from podraft.agent.pods.core.records import StartContainer
-from podraft.agent.pods.node import Attachment, Node
 from podraft.agent.pods.reports.events import PodEvents
+from podraft.agent.pods.sandbox.ground import Attachment, Ground
 from podraft.agent.volumes.core import files
-from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.core.v1 import container_pb2, pod_pb2, service_pb2
+from podraft.client.watching.informer import Informer
+
+_LOOK_UP_WITHIN_S = 10.0
+_STARTS_AT_ONCE = 4
+_NOT_STARTED = frozenset({"created", "configured", "initialized"})
 
 
 class StartError(Exception):
@@ -36,130 +42,137 @@ class RunError(Exception):
         self.record = record
 
 
-async def start(
-    node: Node,
-    pod: pod_pb2.Pod,
-    container: container_pb2.Container,
-    action: StartContainer,
-    attachment: Attachment,
-    image: ImageRecord,
-    events: PodEvents,
-) -> ContainerRecord:
-    """Create and start an attempt and return it as Podman shows it.
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """What starting containers takes; it bounds how many start at once on the node."""
 
-    Raises:
-        StartError: It could not be created.
-        RunError: It was created, but its process could not be started.
-    """
-    try:
-        attempt = await _compose(node, pod, container, action, attachment, image)
-        request = spec.create_request(attempt)
-    except ConfigurationError as error:
-        raise StartError("CreateContainerConfigError", str(error)) from error
-    except OSError as error:
-        raise StartError("CreateContainerConfigError", f"volume: {error}") from error
-    async with node.starts:
+    podman: PodmanClient
+    ground: Ground
+    services: Informer[service_pb2.Service]
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))
+
+    async def start(
+        self,
+        pod: pod_pb2.Pod,
+        container: container_pb2.Container,
+        action: StartContainer,
+        attachment: Attachment,
+        image: ImageRecord,
+        events: PodEvents,
+    ) -> ContainerRecord:
+        """Create and start an attempt and return it as Podman shows it.
+
+        Raises:
+            StartError: It could not be created.
+            RunError: It was created, but its process could not be started.
+        """
         try:
-            existing = await _create(node, request)
+            attempt = await self._compose(pod, container, action, attachment, image)
+            request = spec.create_request(attempt)
+        except ConfigurationError as error:
+            raise StartError("CreateContainerConfigError", str(error)) from error
+        except OSError as error:
+            raise StartError("CreateContainerConfigError", f"volume: {error}") from error
+        async with self.slots:
+            try:
+                existing = await self._create(request)
+            except PodmanError as error:
+                raise StartError("CreateContainerError", error.message) from error
+            if isinstance(existing, ContainerRecord) and existing.state not in _NOT_STARTED:
+                return existing
+            if isinstance(existing, str):
+                events.created(container.name)
+            container_id = existing if isinstance(existing, str) else existing.id
+            record = await self._start(container_id)
+        events.started(container.name)
+        return record
+
+    async def _create(self, request: dict[str, object]) -> str | ContainerRecord:
+        """Create a container and return its id, or the one that has its name already."""
+        try:
+            return await self.podman.create_container(request)
+        except PodmanUnavailableError:
+            raise
+        except PodmanError as error:
+            if "already in use" not in error.message:
+                raise
+            existing = await self.podman.inspect_container(str(request["name"]))
+            if existing is None:
+                raise
+            return existing
+
+    async def _start(self, container_id: str) -> ContainerRecord:
+        try:
+            await self.podman.start_container(container_id)
+        except PodmanUnavailableError as error:
+            raise StartError("CreateContainerError", error.message) from error
+        except PodmanError as error:
+            record = await self._inspect(container_id)
+            if record.state in _NOT_STARTED:
+                raise RunError(record, error.message) from error
+            return record
+        return await self._inspect(container_id)
+
+    async def _inspect(self, container_id: str) -> ContainerRecord:
+        try:
+            record = await self.podman.inspect_container(container_id)
         except PodmanError as error:
             raise StartError("CreateContainerError", error.message) from error
-        if isinstance(existing, ContainerRecord) and existing.state not in _NOT_STARTED:
-            return existing
-        if isinstance(existing, str):
-            events.created(container.name)
-        container_id = existing if isinstance(existing, str) else existing.id
-        record = await _start(node, container_id)
-    events.started(container.name)
-    return record
-
-
-_LOOK_UP_WITHIN_S = 10.0
-_NOT_STARTED = frozenset({"created", "configured", "initialized"})
-
-
-async def _create(node: Node, request: dict[str, object]) -> str | ContainerRecord:
-    """Create a container and return its id, or the one that has its name already."""
-    try:
-        return await node.podman.create_container(request)
-    except PodmanUnavailableError:
-        raise
-    except PodmanError as error:
-        if "already in use" not in error.message:
-            raise
-        existing = await node.podman.inspect_container(str(request["name"]))
-        if existing is None:
-            raise
-        return existing
-
-
-async def _start(node: Node, container_id: str) -> ContainerRecord:
-    try:
-        await node.podman.start_container(container_id)
-    except PodmanUnavailableError as error:
-        raise StartError("CreateContainerError", error.message) from error
-    except PodmanError as error:
-        record = await _inspect(node, container_id)
-        if record.state in _NOT_STARTED:
-            raise RunError(record, error.message) from error
+        if record is None:
+            raise StartError("CreateContainerError", "the container was removed while it started")
         return record
-    return await _inspect(node, container_id)
 
+    async def _compose(
+        self,
+        pod: pod_pb2.Pod,
+        container: container_pb2.Container,
+        action: StartContainer,
+        attachment: Attachment,
+        image: ImageRecord,
+    ) -> spec.Attempt:
+        ground, uid = self.ground, pod.metadata.uid
+        return spec.Attempt(
+            pod=pod,
+            container=container,
+            number=action.attempt,
+            backoff_s=action.backoff_s,
+            node_name=ground.node_name,
+            image_id=image.id,
+            image_user=image.user,
+            namespaces=spec.Namespaces(
+                attachment.net_path, attachment.ipc_path, attachment.uts_path
+            ),
+            cgroup_parent=ground.facts.cgroup_parent(uid),
+            environment=environment(container, await self._surroundings(pod, attachment)),
+            mounts=await asyncio.to_thread(self._mounts, pod, container, attachment.address),
+            log_path=str(ground.volumes.log_path(uid, container.name, action.attempt)),
+            hostname=files.hostname(pod, ground.node_name),
+            oom_score_least=ground.facts.oom_score_least,
+        )
 
-async def _inspect(node: Node, container_id: str) -> ContainerRecord:
-    try:
-        record = await node.podman.inspect_container(container_id)
-    except PodmanError as error:
-        raise StartError("CreateContainerError", error.message) from error
-    if record is None:
-        raise StartError("CreateContainerError", "the container was removed while it started")
-    return record
+    async def _surroundings(self, pod: pod_pb2.Pod, attachment: Attachment) -> Surroundings:
+        configuration = await self.ground.configuration.configuration(pod)
+        try:
+            async with asyncio.timeout(_LOOK_UP_WITHIN_S):
+                await self.services.synced()
+        except TimeoutError:
+            raise ConfigurationError("services cannot be read from the API now") from None
+        return Surroundings(
+            pod=pod,
+            address=attachment.address,
+            node_ip=self.ground.node_address,
+            config_maps=configuration.config_maps,
+            secrets=configuration.secrets,
+            services=self.services.by_index("namespace", pod.metadata.namespace),
+        )
 
-
-async def _compose(
-    node: Node,
-    pod: pod_pb2.Pod,
-    container: container_pb2.Container,
-    action: StartContainer,
-    attachment: Attachment,
-    image: ImageRecord,
-) -> spec.Attempt:
-    uid = pod.metadata.uid
-    configuration = await node.configuration.configuration(pod)
-    try:
-        async with asyncio.timeout(_LOOK_UP_WITHIN_S):
-            await node.services.synced()
-    except TimeoutError:
-        raise ConfigurationError("services cannot be read from the API now") from None
-    around = Surroundings(
-        pod=pod,
-        address=attachment.address,
-        node_ip=node.address,
-        config_maps=configuration.config_maps,
-        secrets=configuration.secrets,
-        services=node.services.by_index("namespace", pod.metadata.namespace),
-    )
-    variables = environment(container, around)
-
-    def mounts() -> list[spec.Mount]:
-        node.volumes.make_log_directory(uid, container.name)
-        own = node.volumes.container_mounts(pod, container)
+    def _mounts(
+        self, pod: pod_pb2.Pod, container: container_pb2.Container, address: str
+    ) -> list[spec.Mount]:
+        """Make and return all mounts of a container; this blocks."""
+        volumes = self.ground.volumes
+        volumes.make_log_directory(pod.metadata.uid, container.name)
+        own = volumes.container_mounts(pod, container)
         taken = {mount.destination for mount in own}
-        common = node.volumes.write_files(pod, container, attachment.address)
+        common = volumes.write_files(pod, container, address)
         return own + [mount for mount in common if mount.destination not in taken]
-
-    return spec.Attempt(
-        pod=pod,
-        container=container,
-        number=action.attempt,
-        backoff_s=action.backoff_s,
-        node_name=node.name,
-        image_id=image.id,
-        image_user=image.user,
-        namespaces=spec.Namespaces(attachment.net_path, attachment.ipc_path, attachment.uts_path),
-        cgroup_parent=node.facts.cgroup_parent(uid),
-        environment=variables,
-        mounts=await asyncio.to_thread(mounts),
-        log_path=str(node.volumes.log_path(uid, container.name, action.attempt)),
-        hostname=files.hostname(pod, node.name),
-        oom_score_least=node.facts.oom_score_least,
-    )

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from podraft.agent.pods.core.probing import Tally, first_probe_after_s
 from podraft.agent.pods.core.records import ProbeKey, ProbeKind
 from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
-from podraft.api.core.v1 import container_pb2
+from podraft.agent.pods.reports.events import PodEvents
+from podraft.agent.pods.sandbox.ending import Ending
+from podraft.api.core.v1 import container_pb2, pod_pb2
 
 _AT_ONCE = 16
 _EAGER_FIRST_S = 0.05
@@ -45,15 +47,16 @@ class PodProbes:
     def __init__(
         self,
         slots: ProbeSlots,
+        events: PodEvents,
+        ending: Ending,
         changed: Callable[[], None],
-        failed: Callable[[ProbeTask, str], None],
     ) -> None:
         self._slots = slots
+        self._events = events
+        self._ending = ending
         self._changed = changed
-        self._failed = failed
         self._tasks: dict[ProbeKey, asyncio.Task[None]] = {}
         self._tallies: dict[ProbeKey, Tally] = {}
-        self.messages: dict[ProbeKey, str] = {}
 
     @property
     def verdicts(self) -> dict[ProbeKey, bool]:
@@ -62,8 +65,14 @@ class PodProbes:
             key: tally.verdict for key, tally in self._tallies.items() if tally.verdict is not None
         }
 
-    def assume(self, key: ProbeKey, verdict: bool) -> None:
-        """Begin with the verdict that an earlier agent had reached."""
+    def adopt(self, container_id: str, status: pod_pb2.PodStatus) -> None:
+        """Let a container that was ready before the agent's restart be so until a probe fails."""
+        for container in status.container_statuses:
+            if container.container_id == f"podman://{container_id}" and container.started:
+                self._assume(ProbeKey(container_id, ProbeKind.STARTUP), True)
+                self._assume(ProbeKey(container_id, ProbeKind.READINESS), container.ready)
+
+    def _assume(self, key: ProbeKey, verdict: bool) -> None:
         self._tallies.setdefault(key, Tally(verdict=verdict))
 
     def run_exactly(self, wanted: dict[ProbeKey, ProbeTask]) -> None:
@@ -77,7 +86,6 @@ class PodProbes:
         """Drop all that is known of one attempt."""
         for key in [key for key in self._tallies if key.container_id == container_id]:
             del self._tallies[key]
-            self.messages.pop(key, None)
 
     def close(self) -> None:
         """Stop all probes."""
@@ -100,8 +108,12 @@ class PodProbes:
                 pause_s, eager_s = min(eager_s, period_s), 2 * eager_s
             if not answer.success and pause_s >= period_s:
                 # Failures of eager questions are what starting looks like: not worth telling.
-                self._failed(task, answer.message)
+                self._tell_failure(task, answer.message)
             await asyncio.sleep(pause_s)
+
+    def _tell_failure(self, task: ProbeTask, message: str) -> None:
+        if self._ending.since_s is None:
+            self._events.unhealthy(task.target.container.name, task.key.kind, message)
 
     async def _ask_once(self, task: ProbeTask) -> Answer:
         timeout_s = float(task.probe.timeout_seconds or 1)
@@ -110,7 +122,6 @@ class PodProbes:
         before = self._tallies.get(task.key, Tally())
         after = before.add(answer.success, task.probe)
         self._tallies[task.key] = after
-        self.messages[task.key] = answer.message
         if after.verdict != before.verdict:
             self._changed()
         return answer

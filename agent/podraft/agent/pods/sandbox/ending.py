@@ -1,0 +1,23 @@
+"""Whether a pod is being taken down, and since when.
+
+Invariant: an end that has begun never stops; its moment is the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Ending:
+    """A pod's end: asked for by the API, or because the API does not know the pod any more."""
+
+    def __init__(self) -> None:
+        self.since_s: float | None = None
+        self.begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """Note that the pod is to end; later calls change nothing."""
+        if self.since_s is None:
+            self.since_s = time.monotonic()
+            self.begun.set()

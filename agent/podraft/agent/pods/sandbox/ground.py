@@ -1,0 +1,64 @@
+"""What the sandboxes of all pods stand on: the node's network, volumes and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from podraft.agent.podman.core.machine import MachineFacts
+from podraft.agent.pods.sandbox.configuration import ConfigurationCache
+from podraft.agent.volumes.manager import VolumeManager
+
+
+class Attachment(Protocol):
+    """A pod's pinned namespaces and address, as the network part makes them."""
+
+    @property
+    def net_path(self) -> str:
+        """The network namespace."""
+
+    @property
+    def ipc_path(self) -> str:
+        """The IPC namespace."""
+
+    @property
+    def uts_path(self) -> str:
+        """The UTS namespace."""
+
+    @property
+    def address(self) -> str:
+        """The pod's address."""
+
+
+class Network(Protocol):
+    """What pods need of the node's network."""
+
+    async def attach(self, pod_uid: str, hostname: str, *, host_network: bool) -> Attachment:
+        """Return the pod's attachment, making it if need be."""
+
+    async def detach(self, pod_uid: str) -> None:
+        """Release everything of a pod."""
+
+    async def attachments(self) -> Mapping[str, Attachment]:
+        """Return all attachments by pod uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The node's name and address, and what its sandboxes are made of."""
+
+    node_name: str
+    node_address: str
+    facts: MachineFacts
+    network: Network
+    volumes: VolumeManager
+    configuration: ConfigurationCache
+
+    async def left_over(self) -> set[str]:
+        """Return the uids of all pods that have a network or anything on the disk.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        return {*self.volumes.uids(), *await self.network.attachments()}
