@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 # Written into objects, files or messages, or compared with what outlives every process.
 READERS = {
-    "agent/podraft/agent/app.py": "certificates end by the wall's clock; looked at every minute",
+    "agent/podraft/agent/node/membership.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/join.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/registration.py": "stamps of leases and heartbeats",
     "agent/podraft/agent/pods/manager.py": "the stamp of a deletion",

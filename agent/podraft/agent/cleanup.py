@@ -26,11 +26,11 @@ from podraft.agent.network.core import masquerade
 from podraft.agent.network.core.layout import ROUTE_PROTOCOL
 from podraft.agent.network.core.nft import Batch
 from podraft.agent.network.nft import Connection
-from podraft.agent.podman import cgroups, machine
-from podraft.agent.podman.client import PodmanClient, PodmanError
-from podraft.agent.podman.core.machine import CGROUP_ROOT, UnusableMachineError, configuration
+from podraft.agent.podman import cgroups, engine, machine
+from podraft.agent.podman.client import PodmanError
+from podraft.agent.podman.core.machine import CGROUP_ROOT, UnusableMachineError
 from podraft.agent.podman.machine import PodmanDirectories
-from podraft.agent.podman.service import PodmanService, PodmanStartError
+from podraft.agent.podman.service import PodmanStartError
 from podraft.agent.proxy.core import ruleset
 from podraft.agent.state_lock import StateInUseError
 from podraft.agent.volumes import manager, mounts
@@ -111,24 +111,15 @@ def _unmount_below(directory: Path) -> None:
 
 
 async def _remove_containers(state_directory: Path) -> None:
-    directories = PodmanDirectories(
-        storage=state_directory / "podman", run=state_directory / "podman" / "run"
-    )
-    async with PodmanClient(directories.socket) as podman:
-        service = PodmanService(
-            directories,
-            configuration(machine.detect(), directories.storage, directories.run, ()),
-            podman.ping,
-        )
+    async with engine.own(PodmanDirectories.below(state_directory)) as own:
         slots = asyncio.Semaphore(_REMOVALS_AT_ONCE)
 
         async def remove(container: str) -> None:
             async with slots:
-                await podman.remove_container(container)
+                await own.podman.remove_container(container)
 
-        async with service.running():
-            containers = await podman.list_containers({})
-            results = await asyncio.gather(*map(remove, containers), return_exceptions=True)
+        containers = await own.podman.list_containers({})
+        results = await asyncio.gather(*map(remove, containers), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -21,6 +21,12 @@ class PodmanDirectories:
     run: Path
     image_stores: Sequence[Path] = ()
 
+    @classmethod
+    def below(cls, state_directory: Path, image_stores: Sequence[Path] = ()) -> PodmanDirectories:
+        """Return the directories of the agent that keeps its state in a directory."""
+        storage = state_directory / "podman"
+        return cls(storage, storage / "run", image_stores)
+
     @property
     def configuration(self) -> Path:
         """Holds the three configuration files."""

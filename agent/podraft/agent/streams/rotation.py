@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,14 @@ def rotate(log: OpenLog, bytes_max: int = BYTES_MAX) -> bool:
     finally:
         os.close(control)
     return True
+
+
+async def keep_all_bounded(logs: Callable[[], Iterable[OpenLog]]) -> None:
+    """Rotate what has grown too large, again and again until cancelled."""
+    pause_s = PERIOD_S
+    while True:
+        await asyncio.sleep(pause_s)
+        pause_s = await keep_bounded(logs())
 
 
 async def keep_bounded(logs: Iterable[OpenLog]) -> float:
