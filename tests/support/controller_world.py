@@ -8,7 +8,7 @@ absent object or a taken name fails it as a whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -18,19 +18,14 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
-from podraft.api.objects import conditions, owners, well_known
-from podraft.api.objects.owners import named_keys
+from podraft.api.objects import conditions, well_known
 from podraft.api.objects.pods import READY, is_active
 from podraft.api.patching import patched
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import (
-    BY_NAMESPACE,
-    BY_NODE,
-    BY_ORPHAN_NAMESPACE,
-    BY_OWNER,
-    BY_SERVICE,
-    Plan,
-)
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.controller import ControllerOptions, declared
+from podraft.server.controllers.core.indexes import common
+from podraft.server.controllers.core.plan import Plan
+from podraft.server.controllers.every import controllers
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 Key = tuple[str, str, str]
@@ -46,6 +41,7 @@ class World:
 
     def __init__(self, known: KnownKinds = BUILT_IN) -> None:
         self.known = known
+        self._indexes = declared(controllers(ControllerOptions(), known))
         self.now = START
         self.revision = 0
         self.objects: dict[Key, Any] = {}
@@ -62,7 +58,9 @@ class World:
         return [obj for key, obj in self.objects.items() if key[0] == kind.resource]
 
     def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
-        return [obj for obj in self.list(kind) if value in _values(index, obj)]
+        # As the caches: what is neither common nor declared by a controller cannot be asked for.
+        values = {**common(kind, self.known), **self._indexes.get(kind, {})}[index]
+        return [obj for obj in self.list(kind) if value in values(obj)]
 
     def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
         return self.lease_changes.get(name)
@@ -235,26 +233,3 @@ def _unpacked(packed: Any) -> Any:
     kind = BUILT_IN.by_message_name(packed.type_url.rpartition("/")[2])
     assert kind is not None
     return kind.message.FromString(packed.value)
-
-
-def _values(index: str, obj: Any) -> Iterator[str]:
-    metadata = obj.metadata
-    match index:
-        case "namespace":
-            assert index == BY_NAMESPACE
-            yield metadata.namespace
-        case "owner":
-            assert index == BY_OWNER
-            yield from (owner.text for owner in named_keys(BUILT_IN.of(obj), metadata, BUILT_IN))
-        case "orphan":
-            assert index == BY_ORPHAN_NAMESPACE
-            if owners.controller_of(metadata) is None:
-                yield metadata.namespace
-        case "node":
-            assert index == BY_NODE
-            yield obj.spec.node_name
-        case "service":
-            assert index == BY_SERVICE
-            yield f"{metadata.namespace}/{metadata.labels[well_known.SERVICE_NAME_LABEL]}"
-        case _:
-            raise AssertionError(index)

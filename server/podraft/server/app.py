@@ -105,10 +105,9 @@ async def _run_clients(given: Arguments, stop: asyncio.Event) -> None:
     if argument_values.CONTROLLERS in given.components:
         from podraft.api import kinds
         from podraft.server.controllers import app as controllers
+        from podraft.server.controllers.core.controller import ControllerOptions
 
-        options = controllers.ControllerOptions(
-            pod_cidr=given.pod_cidr, node_prefix=given.node_cidr_mask
-        )
+        options = ControllerOptions(pod_cidr=given.pod_cidr, node_prefix=given.node_cidr_mask)
         running.append(controllers.run(config, kinds.BUILT_IN, options))
     await _until_stopped(running, stop)
 

@@ -26,7 +26,7 @@ from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.controllers import app as controllers
-from podraft.server.controllers.wiring import ControllerOptions
+from podraft.server.controllers.core.controller import ControllerOptions
 from support.waiting import eventually, eventually_async
 
 WORLDS: dict[str, dict[str, Any]] = {

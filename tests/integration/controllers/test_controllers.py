@@ -14,7 +14,8 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls.client import Client
 from podraft.client.connecting.config import load
 from podraft.client.errors import NotFoundError
-from podraft.server.controllers.app import ControllerOptions, run
+from podraft.server.controllers.app import run
+from podraft.server.controllers.core.controller import ControllerOptions
 from support.simulated_agent import SimulatedNodes
 from support.waiting import eventually_async
 

@@ -11,9 +11,10 @@ from podraft.api.objects import conditions
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import ready_condition
 from podraft.client.clock import Clock
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import ObjectKey
-from podraft.server.controllers.planners import expired_events, nodes
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import ObjectKey
+from podraft.server.controllers.planners.expired_events import plan as expired_events
+from podraft.server.controllers.planners.nodes import plan as nodes
 from support.controller_world import World
 
 HOUR = 3600

@@ -25,9 +25,12 @@ from podraft.api.kinds import (
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.client.clock import Clock
-from podraft.server.controllers.plan import ObjectKey
-from podraft.server.controllers.planners import deployments, endpoint_slices, replica_sets
-from podraft.server.controllers.wiring import ControllerOptions, controllers
+from podraft.server.controllers.core.controller import ControllerOptions
+from podraft.server.controllers.core.plan import ObjectKey
+from podraft.server.controllers.every import controllers
+from podraft.server.controllers.planners.deployments import plan as deployments
+from podraft.server.controllers.planners.endpoint_slices import plan as endpoint_slices
+from podraft.server.controllers.planners.replica_sets import plan as replica_sets
 from support.any_object import SETTINGS, damaged
 from support.any_object import objects as any_objects
 from support.api_objects import example

@@ -8,9 +8,9 @@ from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.kinds import DEPLOYMENT, REPLICA_SET
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
-from podraft.server.controllers.plan import ObjectKey
-from podraft.server.controllers.planners import deployments
+from podraft.server.controllers.core.plan import ObjectKey
 from podraft.server.controllers.planners.deployments import history as histories
+from podraft.server.controllers.planners.deployments import plan as deployments
 from podraft.server.controllers.planners.deployments import scaling, status
 from podraft.server.controllers.planners.deployments.history import History
 from podraft.server.controllers.planners.deployments.scaling import Bounds

@@ -11,9 +11,12 @@ from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
-from podraft.server.controllers.plan import BY_OWNER, ObjectKey
-from podraft.server.controllers.planners import garbage, replica_sets
-from podraft.server.controllers.wiring import ControllerOptions, controllers
+from podraft.server.controllers.core.controller import ControllerOptions
+from podraft.server.controllers.core.indexes import BY_OWNER
+from podraft.server.controllers.core.plan import ObjectKey
+from podraft.server.controllers.every import controllers
+from podraft.server.controllers.planners.garbage import plan as garbage
+from podraft.server.controllers.planners.replica_sets import plan as replica_sets
 from support.api_objects import example
 from support.controller_world import World
 

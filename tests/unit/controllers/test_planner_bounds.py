@@ -10,8 +10,10 @@ from podraft.api.objects import well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
 from podraft.api.objects.pods import ready_condition
-from podraft.server.controllers.plan import ObjectKey, Plan
-from podraft.server.controllers.planners import expired_events, garbage, nodes
+from podraft.server.controllers.core.plan import ObjectKey, Plan
+from podraft.server.controllers.planners.expired_events import plan as expired_events
+from podraft.server.controllers.planners.garbage import plan as garbage
+from podraft.server.controllers.planners.nodes import plan as nodes
 from support.controller_world import World
 
 OPTIONS = nodes.Options(grace_s=20, not_ready_toleration_s=20)

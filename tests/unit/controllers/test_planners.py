@@ -20,15 +20,13 @@ from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_ready
-from podraft.server.controllers.plan import ObjectKey
-from podraft.server.controllers.planners import (
-    endpoint_slices,
-    expired_events,
-    finished_pods,
-    namespaces,
-    nodes,
-    pod_ranges,
-)
+from podraft.server.controllers.core.plan import ObjectKey
+from podraft.server.controllers.planners.endpoint_slices import plan as endpoint_slices
+from podraft.server.controllers.planners.expired_events import plan as expired_events
+from podraft.server.controllers.planners.finished_pods import plan as finished_pods
+from podraft.server.controllers.planners.namespaces import plan as namespaces
+from podraft.server.controllers.planners.nodes import plan as nodes
+from podraft.server.controllers.planners.pod_ranges import plan as pod_ranges
 from support.controller_world import World
 
 # ---- EndpointSlices ----

@@ -12,10 +12,11 @@ from podraft.api.objects import conditions
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
 from podraft.api.objects.pods import is_ready
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import ObjectKey
-from podraft.server.controllers.planners import deployments, replica_sets
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import ObjectKey
+from podraft.server.controllers.planners.deployments import plan as deployments
 from podraft.server.controllers.planners.deployments import scaling
+from podraft.server.controllers.planners.replica_sets import plan as replica_sets
 from support.controller_world import World
 
 KEY = ObjectKey("shop", "web")

@@ -19,10 +19,9 @@ from podraft.client.connecting.config import ClusterConfig
 from podraft.client.errors import AlreadyExistsError, ApiError
 from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from podraft.client.watching.recorder import EventRecorder
+from podraft.server.controllers.core.controller import ControllerOptions
+from podraft.server.controllers.every import controllers
 from podraft.server.controllers.manager import Manager
-from podraft.server.controllers.wiring import ControllerOptions, controllers
-
-__all__ = ["ControllerOptions", "run"]
 
 _log = logging.getLogger(__name__)
 

@@ -1,14 +1,13 @@
 """The snapshot that planners read: one informer per kind.
 
-Owns: which indexes exist, what is kept of kinds that only garbage collection looks at, and
+Owns: what is kept of kinds that only garbage collection looks at, and
 when Leases were seen to change.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -16,28 +15,17 @@ from google.protobuf.message import Message
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import (
     CONFIG_MAP,
-    ENDPOINT_SLICE,
     EVENT,
     LEASE,
-    POD,
-    REPLICA_SET,
     SECRET,
     AnyKind,
     Kind,
     KnownKinds,
 )
-from podraft.api.objects import owners, well_known
-from podraft.api.objects.owners import named_keys
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
 from podraft.client.watching.informer import Informer
-from podraft.server.controllers.plan import (
-    BY_NAMESPACE,
-    BY_NODE,
-    BY_ORPHAN_NAMESPACE,
-    BY_OWNER,
-    BY_SERVICE,
-)
+from podraft.server.controllers.core.indexes import BY_NAMESPACE, Indexes, common
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
@@ -45,13 +33,19 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 class Caches:
     """The informers of all kinds; a `plan.Snapshot`."""
 
-    def __init__(self, client: Client, clock: Clock, known: KnownKinds) -> None:
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        known: KnownKinds,
+        indexes: Mapping[AnyKind, Indexes],
+    ) -> None:
         self.known = known
         self._clock = clock
         self._informers: dict[AnyKind, Informer[Any]] = {
             kind: Informer(
                 client.resource(kind),
-                indexes=_indexes(kind, known),
+                indexes={**common(kind, known), **indexes.get(kind, {})},
                 transform=_TRANSFORMS.get(kind),
             )
             for kind in known
@@ -99,43 +93,6 @@ class Caches:
             self._lease_changes.pop(key, None)
         else:
             self._lease_changes[key] = self._clock.now().steady_s
-
-
-def _indexes(kind: AnyKind, known: KnownKinds) -> dict[str, Callable[[Any], Iterable[str]]]:
-    indexes: dict[str, Callable[[Any], Iterable[str]]] = {BY_OWNER: partial(_owners, kind, known)}
-    if kind.namespaced:
-        indexes[BY_NAMESPACE] = _namespace
-    if kind in (POD, REPLICA_SET):
-        indexes[BY_ORPHAN_NAMESPACE] = _namespace_if_orphan
-    if kind is POD:
-        indexes[BY_NODE] = _node
-    if kind is ENDPOINT_SLICE:
-        indexes[BY_SERVICE] = _service
-    return indexes
-
-
-def _owners(kind: AnyKind, known: KnownKinds, obj: Any) -> list[str]:
-    return [owner.text for owner in named_keys(kind, obj.metadata, known)]
-
-
-def _namespace(obj: Any) -> tuple[str]:
-    return (obj.metadata.namespace,)
-
-
-def _namespace_if_orphan(obj: Any) -> Iterator[str]:
-    if owners.controller_of(obj.metadata) is None:
-        yield obj.metadata.namespace
-
-
-def _node(pod: Any) -> Iterator[str]:
-    if pod.spec.node_name:
-        yield pod.spec.node_name
-
-
-def _service(endpoint_slice: Any) -> Iterator[str]:
-    service = endpoint_slice.metadata.labels.get(well_known.SERVICE_NAME_LABEL)
-    if service:
-        yield f"{endpoint_slice.metadata.namespace}/{service}"
 
 
 def _metadata_only(obj: Any) -> Any:

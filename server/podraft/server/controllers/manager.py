@@ -12,15 +12,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
-
-from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import POD, AnyKind, KnownKinds
-from podraft.api.moments import Now
 from podraft.client.calls.client import Client
 from podraft.client.clock import Clock
 from podraft.client.errors import (
@@ -33,7 +29,8 @@ from podraft.client.errors import (
 from podraft.client.watching.recorder import EventRecorder
 from podraft.client.watching.workqueue import WorkQueue
 from podraft.server.controllers.caches import Caches
-from podraft.server.controllers.plan import Absent, Plan, Snapshot
+from podraft.server.controllers.core.controller import Controller, Trigger, declared
+from podraft.server.controllers.core.plan import Absent
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -45,28 +42,6 @@ _OWN_WRITES_S = 5.0
 # When an owner turned out to exist, the cache is given this time to learn of it.
 _LAG_S = 0.25
 _ABSENT_MAX = 4096
-
-# Old and new object (None: absent), to the keys that the change concerns.
-Trigger = Callable[[Snapshot, Any, Any], Iterable[KeyT]]
-
-
-@dataclass(frozen=True, slots=True)
-class Controller(Generic[KeyT]):
-    """A planner and what wakes it.
-
-    ``pace_s``: how soon a key may be planned again after a plan; changes in between are
-    looked at together.  ``subject`` is the object that a plan's refusal is told of, with
-    ``failure`` as the reason.  ``initial_keys`` are planned once at the start.
-    """
-
-    name: str
-    plan: Callable[[Snapshot, KeyT, Now], Plan]
-    triggers: Mapping[AnyKind, Trigger[KeyT]]
-    pace_s: float = 0.0
-    workers: int = 2
-    initial_keys: tuple[KeyT, ...] = ()
-    subject: Callable[[Snapshot, KeyT], Message | None] | None = None
-    failure: str = ""
 
 
 class Manager:
@@ -82,7 +57,7 @@ class Manager:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
-        self._caches = Caches(client, clock, known)
+        self._caches = Caches(client, clock, known, declared(controllers))
         self._loops = [
             _Loop(client, self._caches, controller, recorder, clock) for controller in controllers
         ]

@@ -3,7 +3,3 @@
 `plan` composes; `history` finds and makes replica sets, `scaling` and `rollout` say how
 many replicas each should have, `status` what is observed of it all.
 """
-
-from podraft.server.controllers.planners.deployments.plan import plan
-
-__all__ = ["plan"]

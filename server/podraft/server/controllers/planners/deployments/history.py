@@ -26,7 +26,7 @@ from podraft.api.objects.well_known import (
     REVISION,
     TEMPLATE_HASH_LABEL,
 )
-from podraft.server.controllers import objects
+from podraft.server.controllers.core import objects
 from podraft.server.kinds.core.pod.spec import default_spec, derive_spec
 
 # Letters that spell no words, as in generated names.

@@ -18,15 +18,9 @@ from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import (
-    BY_ORPHAN_NAMESPACE,
-    BY_OWNER,
-    Happening,
-    ObjectKey,
-    Plan,
-    Snapshot,
-)
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, BY_OWNER
+from podraft.server.controllers.core.plan import Happening, ObjectKey, Plan, Snapshot
 from podraft.server.controllers.planners.deployments import history as histories
 from podraft.server.controllers.planners.deployments import rollout, scaling, status
 from podraft.server.controllers.planners.deployments.history import History

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import well_known, workloads
-from podraft.server.controllers import objects
+from podraft.server.controllers.core import objects
 from podraft.server.controllers.planners.deployments.history import History
 
 _DEFAULT_PERCENT = "25"

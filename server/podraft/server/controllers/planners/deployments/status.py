@@ -11,7 +11,7 @@ from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import conditions
 from podraft.api.objects.workloads import progress_deadline_s
-from podraft.server.controllers import objects
+from podraft.server.controllers.core import objects
 from podraft.server.controllers.planners.deployments.history import History
 from podraft.server.controllers.planners.deployments.scaling import Bounds
 

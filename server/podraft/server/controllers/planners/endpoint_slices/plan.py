@@ -24,9 +24,13 @@ from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished, is_ready
 from podraft.api.objects.ports import is_named, target_number
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import BY_NAMESPACE, BY_SERVICE, ObjectKey, Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.indexes import BY_NAMESPACE
+from podraft.server.controllers.core.plan import ObjectKey, Plan, Snapshot
 from podraft.server.kinds.core.pod.addresses import is_usable
+
+# EndpointSlices, by ``namespace/service``.
+BY_SERVICE = "service"
 
 SLICE_MAX = 100
 MANAGER = "endpointslice-controller.k8s.io"

@@ -1,6 +1,7 @@
 """What planners see and return.
 
-Owns: the snapshot they read, the plan they return, the indexes they may ask for.
+Owns: the snapshot that they read and the plan that they return.
+
 Invariant: nothing here does I/O or reads a clock.
 """
 
@@ -16,17 +17,6 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import AnyKind, Kind, KnownKinds
 
 ObjectT = TypeVar("ObjectT", bound=Message)
-
-# Objects of any namespaced kind, by namespace.
-BY_NAMESPACE = "namespace"
-# Objects of any kind, by the whole key of each of their owners (`OwnerKey.text`).
-BY_OWNER = "owner"
-# Objects of any namespaced kind that no controller owns, by namespace.
-BY_ORPHAN_NAMESPACE = "orphan"
-# Pods, by the name of their node.
-BY_NODE = "node"
-# EndpointSlices, by ``namespace/service``.
-BY_SERVICE = "service"
 
 
 class ObjectKey(NamedTuple):

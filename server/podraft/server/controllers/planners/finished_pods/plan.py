@@ -10,8 +10,8 @@ from podraft.api.moments import Now
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import Plan, Snapshot
 
 # All finished pods are one key.
 KEY = "pods"

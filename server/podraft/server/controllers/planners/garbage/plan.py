@@ -23,7 +23,8 @@ from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import OwnerKey, key_of, named_key
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.client.calls import writes
-from podraft.server.controllers.plan import BY_OWNER, Absent, Plan, Snapshot
+from podraft.server.controllers.core.indexes import BY_OWNER
+from podraft.server.controllers.core.plan import Absent, Plan, Snapshot
 
 WRITES_MAX = 500
 # Each claim is a question to the API server: an object may name many owners.

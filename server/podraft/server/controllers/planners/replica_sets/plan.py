@@ -22,15 +22,9 @@ from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_active, is_finished, ready_condition
 from podraft.api.objects.workloads import replicas
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import (
-    BY_ORPHAN_NAMESPACE,
-    BY_OWNER,
-    Happening,
-    ObjectKey,
-    Plan,
-    Snapshot,
-)
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, BY_OWNER
+from podraft.server.controllers.core.plan import Happening, ObjectKey, Plan, Snapshot
 
 # So many pods are created or deleted in one plan; more follow in the next.
 BURST_MAX = 1000

@@ -18,8 +18,9 @@ from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import BY_NAMESPACE, Absent, ObjectKey, Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.indexes import BY_NAMESPACE
+from podraft.server.controllers.core.plan import Absent, ObjectKey, Plan, Snapshot
 
 CONTENT = "NamespaceContentRemaining"
 FINALIZERS = "NamespaceFinalizersRemaining"

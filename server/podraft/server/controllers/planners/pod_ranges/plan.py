@@ -15,8 +15,8 @@ from podraft.api.kinds import NODE
 from podraft.api.moments import Now
 from podraft.api.objects.deletion import is_deleting
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import Happening, Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import Happening, Plan, Snapshot
 
 # All nodes are one key.
 KEY = "nodes"

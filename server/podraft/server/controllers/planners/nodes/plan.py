@@ -24,8 +24,11 @@ from podraft.api.objects.pods import READY, is_active, is_ready
 from podraft.api.objects.taints import NO_EXECUTE, tolerates
 from podraft.api.objects.well_known import NODE_LEASE_NAMESPACE, NOT_READY_TAINT, UNREACHABLE_TAINT
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import BY_NODE, Absent, Happening, ObjectKey, Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import Absent, Happening, ObjectKey, Plan, Snapshot
+
+# Pods, by the name of their node.
+BY_NODE = "node"
 
 WRITES_MAX = 500
 _REASON = "NodeStatusUnknown"

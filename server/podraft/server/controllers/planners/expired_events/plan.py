@@ -10,8 +10,8 @@ from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT
 from podraft.api.moments import Now
 from podraft.client.calls import writes
-from podraft.server.controllers import objects
-from podraft.server.controllers.plan import Plan, Snapshot
+from podraft.server.controllers.core import objects
+from podraft.server.controllers.core.plan import Plan, Snapshot
 
 # All events are one key.
 KEY = "events"

@@ -1,0 +1,34 @@
+"""All controllers: one line for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podraft.api.kinds import KnownKinds
+from podraft.server.controllers.core.controller import Controller, ControllerOptions
+from podraft.server.controllers.planners.deployments import controller as deployments
+from podraft.server.controllers.planners.endpoint_slices import controller as endpoint_slices
+from podraft.server.controllers.planners.expired_events import controller as expired_events
+from podraft.server.controllers.planners.finished_pods import controller as finished_pods
+from podraft.server.controllers.planners.garbage import controller as garbage
+from podraft.server.controllers.planners.namespaces import controller as namespaces
+from podraft.server.controllers.planners.nodes import controller as nodes
+from podraft.server.controllers.planners.pod_ranges import controller as pod_ranges
+from podraft.server.controllers.planners.replica_sets import controller as replica_sets
+
+_ROOMS = (
+    deployments,
+    replica_sets,
+    endpoint_slices,
+    namespaces,
+    garbage,
+    nodes,
+    pod_ranges,
+    finished_pods,
+    expired_events,
+)
+
+
+def controllers(options: ControllerOptions, known: KnownKinds) -> tuple[Controller[Any], ...]:
+    """Return all controllers, woken by objects of the kinds that are known."""
+    return tuple(room.controller(options, known) for room in _ROOMS)

@@ -1,0 +1,1 @@
+"""The EndpointSlice controller: which addresses answer for a Service."""

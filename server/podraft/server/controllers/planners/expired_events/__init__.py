@@ -1,0 +1,1 @@
+"""The controller of Events: they are forgotten after a while."""

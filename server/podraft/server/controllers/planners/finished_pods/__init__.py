@@ -1,0 +1,1 @@
+"""The controller of finished pods: they are remembered, but not without bound."""

@@ -1,0 +1,1 @@
+"""The Namespace controller: a namespace that is deleted is emptied first."""

@@ -1,0 +1,1 @@
+"""The pod range controller: each node has a range of addresses for its pods."""
