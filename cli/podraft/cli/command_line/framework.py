@@ -281,7 +281,7 @@ def _end(run: Callable[[], Any]) -> int:
 
 
 def _our_fault(error: Exception) -> int:
-    """Say that podraft itself is wrong; where, only to who asks for it."""
+    """Print that podraft itself is wrong; where, only for those who ask for it."""
     import os
 
     if os.environ.get("PODRAFT_TRACEBACK"):

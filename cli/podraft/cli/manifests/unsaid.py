@@ -236,7 +236,7 @@ def _said(value: Mapping[str, Any], unsaid: _Unsaid) -> dict[str, Any]:
 
 
 def _is_empty(value: Any) -> bool:
-    """Say whether nothing is in a value, in a mapping not even further down."""
+    """Return whether nothing is in a value, in a mapping not even further down."""
     if isinstance(value, Mapping):
         return all(_is_empty(item) for item in value.values())
     return value is None or value == "" or value == []

@@ -30,7 +30,7 @@ _UNDERWAY = {
 
 
 def wanted(choice: str, *, is_terminal: bool) -> bool:
-    """Say whether to colour what goes to a stream: ``auto``, ``always`` or ``never``.
+    """Return whether to colour what goes to a stream: ``auto``, ``always`` or ``never``.
 
     ``auto`` follows https://no-color.org and colours terminals only.
     """

@@ -47,17 +47,17 @@ def drawing(*, coloured: bool) -> Any:
 
 
 def stdout_is_terminal() -> bool:
-    """Say whether a person looks at standard output."""
+    """Return whether a person looks at standard output."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def stderr_is_terminal() -> bool:
-    """Say whether a person looks at standard error."""
+    """Return whether a person looks at standard error."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def coloured(choice: str) -> bool:
-    """Say whether standard output is to be coloured: ``auto``, ``always`` or ``never``."""
+    """Return whether standard output is to be coloured: ``auto``, ``always`` or ``never``."""
     return colour.wanted(choice, is_terminal=stdout_is_terminal())
 
 

@@ -44,7 +44,7 @@ class ProgressView:
             self._display.stop()
 
     def show(self, key: str, sentence: str, *, state: str = "waiting", detail: str = "") -> None:
-        """Say how one thing is; `state` is ``waiting``, ``done`` or ``failed``.
+        """Show how one thing is; `state` is ``waiting``, ``done`` or ``failed``.
 
         `detail` changes often: it is drawn on a terminal and left out elsewhere.
         """

@@ -80,7 +80,7 @@ def own_content(obj: Any) -> dict[str, Any]:
 
 
 def is_own_change(before: Any, after: Any) -> bool:
-    """Whether a change is more than status and bookkeeping."""
+    """Return whether a change is more than status and bookkeeping."""
     if before is None or after is None:
         return True
     after = respelt(before, after)

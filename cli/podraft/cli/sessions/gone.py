@@ -53,7 +53,7 @@ async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: 
 
 
 async def _tell_when_slow(waits: Sequence[asyncio.Task[None]], left: dict[str, str]) -> None:
-    """Say once what is waited for where nobody sees it being drawn."""
+    """Print once what is waited for where nobody sees it being drawn."""
     if not waits:
         return
     await asyncio.wait(waits, timeout=_SLOW_S)

@@ -19,7 +19,7 @@ def stale_session(session: Session) -> Session:
 
 
 async def say_how_old(session: Session, found: Sequence[Found]) -> None:
-    """Say, beside the result, the last revision that the server had when it answered."""
+    """Print, beside the result, the last revision that the server had when it answered."""
     revisions = [one.resource_version for one in found if one.resource_version]
     if not revisions:
         # Objects that were named do not say it; a list does.

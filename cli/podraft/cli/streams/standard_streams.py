@@ -15,7 +15,7 @@ _CHUNK_BYTES = 32 * 1024
 
 
 def stdin_is_terminal() -> bool:
-    """Say whether somebody types; a shell's ``<&-`` leaves no standard input at all."""
+    """Return whether somebody types; a shell's ``<&-`` leaves no standard input at all."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

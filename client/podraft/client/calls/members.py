@@ -31,7 +31,7 @@ class MembersClient:
         return await self._connection.call(path, request, member_pb2.MemberToken.FromString)
 
     async def promote(self, name: str) -> member_pb2.Member:
-        """Let a learner that has caught up vote."""
+        """Make a learner that has caught up a voter."""
         request = member_pb2.PromoteMemberRequest(name=name)
         path = f"{_SERVICE}PromoteMember"
         return await self._connection.call(path, request, member_pb2.Member.FromString)
@@ -43,7 +43,7 @@ class MembersClient:
         return await self._connection.call(path, request, member_pb2.Member.FromString)
 
     async def transfer_leadership(self, name: str = "") -> member_pb2.Member:
-        """Let a voter lead, the best one if none is named; return who leads then."""
+        """Hand leadership to a voter, the best one if none is named; return who leads then."""
         request = member_pb2.TransferLeadershipRequest(name=name)
         path = f"{_SERVICE}TransferLeadership"
         return await self._connection.call(path, request, member_pb2.Member.FromString)

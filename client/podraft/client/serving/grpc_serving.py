@@ -39,7 +39,7 @@ def _strict_but_for_paths(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _takes_calls() -> bool:
-    """Say whether this is gRPC's task, which runs nothing of ours."""
+    """Return whether this is gRPC's task, which runs nothing of ours."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

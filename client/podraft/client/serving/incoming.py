@@ -116,7 +116,7 @@ class Connections:
         self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -143,7 +143,7 @@ class Connections:
         return peer in self._too_many
 
     def is_too_many(self, peer: str) -> bool:
-        """Say whether the connection is one that its owner has too many."""
+        """Return whether the connection is one that its owner has too many."""
         return peer in self._too_many
 
     def owner(self, peer: str) -> Owner | None:

@@ -58,7 +58,7 @@ class OwnSockets:
         return None
 
     def has_spoken(self, descriptor: int) -> bool:
-        """Say whether anything was received by a connection."""
+        """Return whether anything was received by a connection."""
         with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
             status = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
             return any(status[_RECEIVED])

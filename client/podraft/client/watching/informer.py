@@ -114,7 +114,7 @@ class Informer(Generic[ObjectT]):
 
     @property
     def has_synced(self) -> bool:
-        """Say whether the first list is complete."""
+        """Return whether the first list is complete."""
         return self._synced.is_set()
 
     async def synced(self) -> None:

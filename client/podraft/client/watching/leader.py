@@ -101,7 +101,7 @@ class LeaderElector:
         )
 
     def _is_free(self, lease: lease_pb2.Lease) -> bool:
-        """Say whether nobody else can still believe in this Lease."""
+        """Return whether nobody else can still believe in this Lease."""
         if lease.spec.holder_identity in ("", self._options.identity):
             return True
         now = time.monotonic()
@@ -133,7 +133,7 @@ class LeaderElector:
                 lease, renewed = updated, tried
 
     async def _release(self) -> None:
-        """Let another process take over at once; if that fails, the Lease runs out."""
+        """Give the Lease up, so that another process takes over at once."""
         released = {"spec": {"holderIdentity": ""}}
         options = self._options
         await self._bounded(self._leases.patch(options.name, released, options.namespace), 2.0)
@@ -168,7 +168,7 @@ class LeaderElector:
 
 
 def _lost(renewing: asyncio.Task[None]) -> bool:
-    """Say whether renewing ended by itself, which it does only when it failed."""
+    """Return whether renewing ended by itself, which it does only when it failed."""
     return renewing.done() and not renewing.cancelled()
 
 

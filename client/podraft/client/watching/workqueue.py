@@ -40,7 +40,7 @@ class WorkQueue(Generic[KeyT]):
 
     @property
     def is_idle(self) -> bool:
-        """Say whether nothing waits and nothing is being handled (delayed keys aside)."""
+        """Return whether nothing waits and nothing is being handled (delayed keys aside)."""
         return not self._dirty and not self._handled
 
     def add(self, key: KeyT) -> None:
@@ -81,7 +81,7 @@ class WorkQueue(Generic[KeyT]):
         return backoff.failures if backoff else 0
 
     def forget(self, key: KeyT) -> None:
-        """Let ``key``'s next failure count as its first."""
+        """Forget ``key``'s failures: its next one counts as its first."""
         self._backoffs.pop(key, None)
 
     async def run(

@@ -199,7 +199,7 @@ async def _living_owners(read: Any, before: Any) -> list[Any]:
 
 
 def _without_taken_addresses(writes: Sequence[commit_pb2.Write], error: InvalidError) -> bool:
-    """Let services choose anew the addresses and ports that others have now; whether any did."""
+    """Make services give up addresses and ports that others have now; return whether any did."""
     import re
 
     from podraft.api.core.v1 import service_pb2
@@ -229,7 +229,7 @@ def _without_taken_addresses(writes: Sequence[commit_pb2.Write], error: InvalidE
 
 
 def _located(error: InvalidError, steps: Sequence[Step]) -> Exception:
-    """Say which object the server refused."""
+    """Return the error that names the object which the server refused."""
     import re
 
     from podraft.cli.errors import CliError, shorten

@@ -150,7 +150,7 @@ def _machine(server: Answered) -> Iterator[Finding]:
 
 
 def _budgets(server: Answered) -> Iterator[Finding]:
-    """Tell who was refused more than a share; where nobody was, say nothing."""
+    """Yield a finding for those who were refused more than a share, if anybody was."""
     for budget in server.diagnosis.budgets:
         if budget.refused:
             yield Finding(
