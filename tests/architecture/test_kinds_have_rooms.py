@@ -11,14 +11,20 @@ import pytest
 from podraft.api import kinds
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("protos", "client", "server")
+PARTS = ("protos", "client", "server", "cli")
 # What acts on certain kinds by its nature, and the rooms themselves.
 ACTING = (
+    "cli/podraft/cli/kinds/",
     "server/podraft/server/kinds/",
     "server/podraft/server/controllers/",
     "server/podraft/server/scheduling/",
 )
 JUSTIFIED = {
+    "cli/podraft/cli/commands/troubleshooting/logs.py": "logs are pods', whatever owns them",
+    "cli/podraft/cli/manifests/service_names.py": "which texts of a manifest a container reads",
+    "cli/podraft/cli/plans/apply_plan.py": "what a type forbids, as type_fields has it",
+    "cli/podraft/cli/plans/differences.py": "a Secret's values are compared by their hashes",
+    "cli/podraft/cli/plans/undo_plan.py": "what of a kind cannot be taken back",
     "protos/podraft/api/columns/apps.py": "a table is a kind's; one without has the plain one",
     "protos/podraft/api/columns/coordination.py": "as above",
     "protos/podraft/api/columns/core.py": "as above",

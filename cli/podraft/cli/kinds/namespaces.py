@@ -36,3 +36,8 @@ class NamespaceView(View[namespace_pb2.Namespace]):
             return super().why(namespace, around, now_s)
         found = ending_namespaces.reasons(namespace, around.contents, more=around.more_contents)
         return Explanation(["", "What holds it:", *bullets(found)], "Terminating")
+
+    def held_by(self, namespace: namespace_pb2.Namespace) -> str:
+        """Return what a namespace that is being deleted waits for."""
+        held = is_deleting(namespace.metadata) and ending_namespaces.holding_conditions(namespace)
+        return "; ".join(held) if held else super().held_by(namespace)

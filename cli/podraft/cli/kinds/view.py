@@ -97,6 +97,10 @@ class View(Generic[ObjectT]):
         """Return why an object is in the state it is in."""
         return Explanation(_generic(obj) + latest_events(around.events, now_s))
 
+    def held_by(self, obj: ObjectT, /) -> str:
+        """Return what an object that is being deleted waits for."""
+        return _held_by(obj)
+
 
 class RunningView(View[ObjectT], ABC):
     """The view of a kind whose objects run something, for which one can wait."""
@@ -107,6 +111,17 @@ class RunningView(View[ObjectT], ABC):
     @abstractmethod
     def progress(self, obj: ObjectT, now_s: float, /) -> Progress:
         """Return how far an object is on its way to run as it should."""
+
+
+def _held_by(obj: Any) -> str:
+    metadata = obj.metadata
+    if not is_deleting(metadata):
+        return "not being deleted"
+    if metadata.finalizers:
+        return f"waits for {', '.join(metadata.finalizers)}"
+    if metadata.deletion_grace_period_seconds:
+        return f"terminating, with up to {metadata.deletion_grace_period_seconds}s to end"
+    return "terminating"
 
 
 def latest_events(events: Sequence[Any], now_s: float) -> list[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from podraft.api import kinds
-from podraft.api.objects.deletion import is_deleting
 from podraft.cli.command_line.targets import word_of
 from podraft.cli.errors import CliError, shorten
+from podraft.cli.kinds import view_of
 from podraft.cli.output import printing
 from podraft.cli.output.progress import ProgressView
-from podraft.cli.plans.ending_namespaces import holding_conditions
 from podraft.cli.sessions.connection import Session
 from podraft.cli.sessions.watching import states
 
@@ -83,7 +82,7 @@ async def _wait_group(
         for name in names:
             word = word_of(kind, name)
             if name in there:
-                left[word] = held_by(there[name])
+                left[word] = view_of(kind).held_by(there[name])
             else:
                 left.pop(word, None)
         if not there:
@@ -104,17 +103,3 @@ def _show(
         view.show(key, f"{kind.resource} are gone", state="done")
     else:
         view.show(key, f"Waiting for {kind.resource} to be gone", detail=what)
-
-
-def held_by(obj: Any) -> str:
-    """Return what an object that is being deleted waits for."""
-    metadata = obj.metadata
-    if not is_deleting(metadata):
-        return "not being deleted"
-    if kinds.BUILT_IN.of(obj) is kinds.NAMESPACE and (held := holding_conditions(obj)):
-        return "; ".join(held)
-    if metadata.finalizers:
-        return f"waits for {', '.join(metadata.finalizers)}"
-    if metadata.deletion_grace_period_seconds:
-        return f"terminating, with up to {metadata.deletion_grace_period_seconds}s to end"
-    return "terminating"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from podraft.api import codec, kinds
+from podraft.cli.kinds import view_of
 from podraft.cli.plans import ending_namespaces
-from podraft.cli.sessions import gone
 from support.api_objects import example
 
 GOING = {"deletionTimestamp": "2026-01-02T03:04:05Z"}
@@ -67,6 +67,6 @@ def test_delete_tells_what_the_namespaces_conditions_say() -> None:
         "status": "True",
         "message": "Held by finalizers: x.y/z holds 1 (configmaps/a)",
     }
-    told = gone.held_by(namespace("kubernetes", conditions=[condition]))
+    told = view_of(kinds.NAMESPACE).held_by(namespace("kubernetes", conditions=[condition]))
     assert told == condition["message"]
-    assert gone.held_by(namespace("kubernetes")) == "terminating"
+    assert view_of(kinds.NAMESPACE).held_by(namespace("kubernetes")) == "terminating"
