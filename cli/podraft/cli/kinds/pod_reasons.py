@@ -13,6 +13,7 @@ from podraft.api.columns.events import event_last_s
 from podraft.api.columns.pod_words import pod_words, terminated_word
 from podraft.api.core.v1 import container_pb2, pod_pb2, scheduling_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.objects import conditions
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_ready
 from podraft.cli.output.sections.templates import probe
@@ -68,9 +69,9 @@ def _terminating(pod: pod_pb2.Pod, now_s: float) -> str:
 
 
 def _unscheduled(pod: pod_pb2.Pod, record: scheduling_pb2.SchedulingRecord | None) -> str:
-    for condition in pod.status.conditions:
-        if condition.type == "PodScheduled" and condition.status == "False" and condition.message:
-            return f"no node takes it: {condition.message}{_wishes(pod, condition.message)}"
+    scheduled = conditions.find(pod.status.conditions, "PodScheduled")
+    if scheduled is not None and scheduled.status == conditions.FALSE and scheduled.message:
+        return f"no node takes it: {scheduled.message}{_wishes(pod, scheduled.message)}"
     if record is not None and record.message:
         return f"no node takes it: {record.message}{_wishes(pod, record.message)}"
     return "the scheduler has not looked at it yet: is it running?"

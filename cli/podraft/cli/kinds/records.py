@@ -6,6 +6,8 @@ from podraft.api.columns import ages
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
+from podraft.api.objects.endpoints import is_ready, is_serving
+from podraft.api.objects.ports import protocol_of
 from podraft.cli.kinds.view import Surroundings, View
 from podraft.cli.output.sections import common
 from podraft.cli.output.sections.layout import NONE, Below, block, table
@@ -20,13 +22,13 @@ class EndpointSliceView(View[endpoint_slice_pb2.EndpointSlice]):
         """Return the lines of an endpoint slice without its events."""
         pairs = common.metadata(endpoints.metadata, namespaced=True)
         pairs.append(("AddressType", endpoints.address_type))
-        ports = [f"{p.name or '<unset>'} {p.port}/{p.protocol or 'TCP'}" for p in endpoints.ports]
+        ports = [f"{p.name or '<unset>'} {p.port}/{protocol_of(p)}" for p in endpoints.ports]
         pairs.append(("Ports", ports))
         rows = [
             [
                 ",".join(point.addresses),
-                str(point.conditions.ready),
-                str(point.conditions.serving),
+                str(is_ready(point)),
+                str(is_serving(point)),
                 str(point.conditions.terminating),
                 f"{point.target_ref.kind}/{point.target_ref.name}",
                 point.node_name or NONE,

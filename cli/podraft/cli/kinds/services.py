@@ -32,8 +32,8 @@ class ServiceView(View[service_pb2.Service]):
         ]
         for port in spec.ports:
             name = port.name or "<unset>"
-            protocol = port.protocol or "TCP"
-            target = port.target_port.str_val or str(port.target_port.int_val or port.port)
+            protocol = ports.protocol_of(port)
+            target = ports.target_text(port)
             pairs.append((f"Port {name}", f"{port.port}/{protocol} -> {target}/{protocol}"))
             if port.node_port:
                 pairs.append((f"NodePort {name}", f"{port.node_port}/{protocol}"))
@@ -125,7 +125,7 @@ def memberships(
 def _missing_ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> list[str]:
     return [
         f'no container of it has a port named "{port.target_port.str_val}"'
-        + (f" for {port.protocol}" if port.protocol not in ("", ports.TCP) else "")
+        + (f" for {port.protocol}" if ports.protocol_of(port) != ports.TCP else "")
         for port in service.spec.ports
         if ports.target_number(port, pod) is None
     ]

@@ -6,13 +6,27 @@ Invariant: the ``type`` of an ``IntOrString`` decides which of the two it is, as
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from podraft.api.core.v1 import container_pb2, pod_pb2, service_pb2
 from podraft.api.meta.v1 import meta_pb2
 
 TCP: Final = "TCP"
+PROTOCOLS: Final = (TCP, "UDP", "SCTP")
 _TEXT: Final = 1
+
+
+class Port(Protocol):
+    """What has a protocol: a container's port, a Service's, an endpoint's."""
+
+    @property
+    def protocol(self) -> str:
+        """Its protocol; empty if it says none."""
+
+
+def protocol_of(port: Port) -> str:
+    """Return a port's protocol; one that says none is of TCP."""
+    return port.protocol or TCP
 
 
 def is_named(port: meta_pb2.IntOrString) -> bool:
@@ -25,7 +39,7 @@ def number_of(
 ) -> int | None:
     """Return the number of the first port with a name and, if one is given, a protocol."""
     for port in ports:
-        if port.name == name and protocol in ("", port.protocol or TCP):
+        if port.name == name and protocol in ("", protocol_of(port)):
             return port.container_port
     return None
 
@@ -36,7 +50,7 @@ def target_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None
     if not is_named(target):
         return target.int_val or port.port
     declared = (one for container in pod.spec.containers for one in container.ports)
-    return number_of(declared, target.str_val, port.protocol or TCP)
+    return number_of(declared, target.str_val, protocol_of(port))
 
 
 def target_text(port: service_pb2.ServicePort) -> str:

@@ -20,8 +20,6 @@ _PERCENT = re.compile(r"[0-9]{1,9}%")
 _IPV4_PART = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_IPV4_PART}(?:\.{_IPV4_PART}){{3}}")
 
-PROTOCOLS = ("TCP", "UDP", "SCTP")
-
 
 class Report(Faults):
     """What has been found wrong with one object, in the order found."""

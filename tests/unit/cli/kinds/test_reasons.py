@@ -139,6 +139,16 @@ def test_a_named_port_that_no_container_has_is_said() -> None:
     assert found.reason == 'no container of it has a port named "http"'
 
 
+def test_a_port_of_the_same_name_and_another_protocol_is_none() -> None:
+    ports = [{"port": 53, "targetPort": "dns", "protocol": "UDP"}]
+    tcp = pod("a")
+    tcp.spec.containers[0].ports.add(name="dns", container_port=53, protocol="TCP")
+
+    (found,) = memberships(service(ports=ports), [tcp], [], NOW_S)
+
+    assert found.reason == 'no container of it has a port named "dns" for UDP'
+
+
 def test_a_selector_that_matches_nothing_names_the_nearest_pod() -> None:
     found = service_reasons(service(), [], [pod("a"), pod("b", metadata={})])
 

@@ -17,6 +17,7 @@ from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.agent.podman.core.expansion import ProcessStrings, expand
 from podraft.api import names
 from podraft.api.core.v1 import config_pb2, container_pb2, pod_pb2, service_pb2
+from podraft.api.objects.ports import protocol_of
 from podraft.api.objects.references import Reference
 from podraft.api.violations import shown
 
@@ -80,7 +81,7 @@ def _service(service: service_pb2.Service) -> Iterator[tuple[str, str]]:
     address, ports = service.spec.cluster_ip, service.spec.ports
     yield f"{prefix}_SERVICE_HOST", address
     for index, port in enumerate(ports):
-        protocol = port.protocol or "TCP"
+        protocol = protocol_of(port)
         url = f"{protocol.lower()}://{address}:{port.port}"
         if index == 0:
             yield f"{prefix}_SERVICE_PORT", str(port.port)

@@ -20,8 +20,6 @@ from podraft.server.kinds.shared.workloads import (
 
 _STRATEGIES: Final = ("RollingUpdate", "Recreate")
 _DEFAULT_SHARE: Final = IntOrString(type=1, str_val="25%")
-_HISTORY_LIMIT: Final = 10
-_PROGRESS_DEADLINE_S: Final = 600
 
 
 def _default(deployment: Deployment) -> None:
@@ -30,9 +28,9 @@ def _default(deployment: Deployment) -> None:
     if not spec.HasField("replicas"):
         spec.replicas = workloads.DEFAULT_REPLICAS
     if not spec.HasField("revision_history_limit"):
-        spec.revision_history_limit = _HISTORY_LIMIT
+        spec.revision_history_limit = workloads.DEFAULT_HISTORY_LIMIT
     if not spec.HasField("progress_deadline_seconds"):
-        spec.progress_deadline_seconds = _PROGRESS_DEADLINE_S
+        spec.progress_deadline_seconds = workloads.DEFAULT_PROGRESS_DEADLINE_S
     strategy = spec.strategy
     if not strategy.type:
         strategy.type = "RollingUpdate"

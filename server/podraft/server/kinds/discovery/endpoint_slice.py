@@ -8,8 +8,9 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
+from podraft.api.objects.ports import PROTOCOLS, TCP
 from podraft.api.violations import shown
-from podraft.server.kinds.report import PROTOCOLS, Report, is_ipv4
+from podraft.server.kinds.report import Report, is_ipv4
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.addresses import special
 
@@ -23,7 +24,7 @@ def _default(endpoint_slice: EndpointSlice) -> None:
     """Fill in what a port does not say."""
     for port in endpoint_slice.ports:
         if not port.protocol:
-            port.protocol = "TCP"
+            port.protocol = TCP
         if not port.HasField("name"):
             port.name = ""
 

@@ -22,7 +22,7 @@ from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished, is_ready
-from podraft.api.objects.ports import is_named, target_number
+from podraft.api.objects.ports import is_named, protocol_of, target_number
 from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.indexes import BY_NAMESPACE
@@ -92,7 +92,7 @@ def _ports(service: service_pb2.Service, pod: pod_pb2.Pod) -> Ports | None:
     for port in service.spec.ports:
         number = target_number(port, pod)
         if number is not None:
-            ports.append((port.name, port.protocol or "TCP", number))
+            ports.append((port.name, protocol_of(port), number))
     if service.spec.ports and not ports:
         return None
     return tuple(ports)
@@ -140,8 +140,7 @@ def _reconcile(
     if not wanted:
         # One empty slice tells a Service without endpoints from one that is not looked at yet.
         numbers = [
-            (port.name, port.protocol or "TCP", _placeholder_number(port))
-            for port in service.spec.ports
+            (port.name, protocol_of(port), _placeholder_number(port)) for port in service.spec.ports
         ]
         wanted = {next(iter(sorted(by_ports)), tuple(numbers)): {}}
     planned: list[commit_pb2.Write] = []

@@ -10,6 +10,7 @@ import re
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2
+from podraft.api.objects.ports import PROTOCOLS, TCP
 from podraft.api.violations import shown
 from podraft.server.kinds.core.pod.probes import (
     check_exactly_one,
@@ -20,7 +21,7 @@ from podraft.server.kinds.core.pod.probes import (
 )
 from podraft.server.kinds.core.pod.resources import check_resources, derive_requests
 from podraft.server.kinds.core.pod.volumes import check_mounts
-from podraft.server.kinds.report import PROTOCOLS, Report
+from podraft.server.kinds.report import Report
 
 _PULL_POLICIES = frozenset(("Always", "IfNotPresent", "Never"))
 _IMAGE = re.compile(r"[\x21-\x7e]+")
@@ -52,7 +53,7 @@ def default_container(container: container_pb2.Container) -> None:
     """Fill in what a container does not say and nobody else decides."""
     for port in container.ports:
         if not port.protocol:
-            port.protocol = "TCP"
+            port.protocol = TCP
     for variable in container.env:
         if variable.HasField("value_from") and variable.value_from.HasField("field_ref"):
             reference = variable.value_from.field_ref

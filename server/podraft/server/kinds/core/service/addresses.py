@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from podraft.api.core.v1 import service_pb2
+from podraft.api.objects.ports import protocol_of
 from podraft.api.violations import shown
 from podraft.server.kinds.core.service.spec import HEADLESS
 from podraft.server.kinds.hooks import Assignment, Choice, Claims
@@ -55,9 +56,7 @@ def asked_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
     address = spec.cluster_ip or (spec.cluster_ips[0] if spec.cluster_ips else "")
     keys = [] if address in ("", HEADLESS) else [address_key(address)]
     keys += [
-        node_port_key(port.node_port, port.protocol or "TCP")
-        for port in spec.ports
-        if port.node_port
+        node_port_key(port.node_port, protocol_of(port)) for port in spec.ports if port.node_port
     ]
     return tuple(keys)
 

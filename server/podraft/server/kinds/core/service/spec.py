@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from podraft.api import names
 from podraft.api.core.v1 import service_pb2
+from podraft.api.objects.ports import PROTOCOLS, TCP, protocol_of
 from podraft.api.type_fields import forbids_node_ports
 from podraft.api.violations import shown
-from podraft.server.kinds.report import PROTOCOLS, Report, check_labels, check_port, is_ipv4
+from podraft.server.kinds.report import Report, check_labels, check_port, is_ipv4
 
 HEADLESS = "None"
 _TYPES = ("ClusterIP", "NodePort")
@@ -29,7 +30,7 @@ def default(service: service_pb2.Service) -> None:
         spec.cluster_ips.append(spec.cluster_ip)
     for port in spec.ports:
         if not port.protocol:
-            port.protocol = "TCP"
+            port.protocol = TCP
         target = port.target_port
         if port.port and not target.int_val and not target.str_val:
             target.type = 0
@@ -124,7 +125,7 @@ def keep(stored: service_pb2.Service, service: service_pb2.Service) -> None:
     known = {(port.protocol, port.port): port.node_port for port in old.ports}
     used = {port.node_port for port in new.ports if port.node_port}
     for port in new.ports:
-        held_port = known.get((port.protocol or "TCP", port.port), 0)
+        held_port = known.get((protocol_of(port), port.port), 0)
         if not port.node_port and held_port and held_port not in used:
             port.node_port = held_port
 
@@ -138,7 +139,7 @@ def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
         return
     held = {(port.protocol, port.node_port) for port in stored.spec.ports}
     for port in service.spec.ports:
-        if (port.protocol or "TCP", port.node_port) in held:
+        if (protocol_of(port), port.node_port) in held:
             port.ClearField("node_port")
 
 
