@@ -9,8 +9,8 @@ import pytest
 
 from podraft.api import kinds
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.past.past_reads import PastReads
 from podraft.server.registry.past.secret_values import SecretHashes
-from podraft.server.registry.past.time_travel import PastReads
 from podraft.server.registry.slices import Turns
 from podraft.server.state.datastore import Put, RevisionCompactedError, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore

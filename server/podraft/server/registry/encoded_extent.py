@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+
+from podraft.server.registry.errors import Code, RefusedError
 
 # Smaller ones are parsed quickly, whatever they consist of.
 WALKED_BYTES_MIN: Final = 256 * 1024
@@ -83,3 +85,20 @@ def _fields_of(descriptor: Any) -> _Fields:  # protobuf has two types for them
             if field.message_type is not None:
                 found[field.number] = _fields_of(field.message_type)
     return found
+
+
+def parsed(kind: type[Message], data: bytes) -> Any:
+    """Return the request that ``data`` encodes.
+
+    Raises:
+        RefusedError: It encodes none, or one of more parts than are parsed at once.
+    """
+    if has_too_many_fields(data, kind):
+        raise RefusedError(Code.INVALID_ARGUMENT, f"the request has more than {FIELDS_MAX} fields")
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        name = kind.DESCRIPTOR.full_name
+        raise RefusedError(
+            Code.INVALID_ARGUMENT, f"the request is no valid encoding of {name}"
+        ) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 
@@ -61,6 +62,10 @@ class Costly:
 
     def __init__(self, make: Callable[[], Awaitable[Parts]]) -> None:
         self.make = make
+
+
+# What a call answers: its bytes, or how they come to be.
+Answer: TypeAlias = "bytes | Parts | Costly"
 
 
 @lru_cache(maxsize=4096)

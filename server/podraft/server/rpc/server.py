@@ -45,16 +45,21 @@ from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.cache.caches import Caches
-from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.past.history import History
+from podraft.server.registry.past.moments import Moments
+from podraft.server.registry.past.past_reads import PastReads
 from podraft.server.registry.past.secret_values import SecretHashes
-from podraft.server.registry.past.time_travel import PastReads
+from podraft.server.registry.reads.agents import Agents
+from podraft.server.registry.reads.objects import ObjectReads
+from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
 from podraft.server.rpc.calls.admitting import Gate
 from podraft.server.rpc.calls.callers import Callers
+from podraft.server.rpc.calls.methods import MethodTable
 from podraft.server.rpc.joining import link
 from podraft.server.rpc.joining.door import JoinDoor, then
 from podraft.server.rpc.joining.failed_joins import FailedJoins
@@ -63,10 +68,11 @@ from podraft.server.rpc.joining.node_joins import NodeJoins
 from podraft.server.rpc.services.backups import BackupService
 from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, CommitService
 from podraft.server.rpc.services.diagnosis import DiagnosisService
-from podraft.server.rpc.services.history import HistoryService
-from podraft.server.rpc.services.kinds import KindServices, MethodTable
+from podraft.server.rpc.services.history import history_methods
+from podraft.server.rpc.services.kinds import kind_methods
 from podraft.server.rpc.services.members import LookAtGroup, MemberService
-from podraft.server.rpc.services.pods import PodMethods
+from podraft.server.rpc.services.pods import pod_methods
+from podraft.server.rpc.services.relay import Relay
 from podraft.server.rpc.services.standard import standard_methods, within_budgets
 from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.store.measurements import StoreMeasurements
@@ -143,12 +149,15 @@ class ApiServer:
         self._writer = Writer(
             datastore, self._caches, self._known, options.addresses, turns, store.applied_reads
         )
-        self._hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
+        hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
-        self._past = PastReads(datastore, store.past, self._caches, self._hashes, tokens_key, turns)
-        self._pods = PodMethods(
-            datastore, self._caches, self._writer, self._callers, pki, self._past, self._nodes
+        past_reads = PastReads(datastore, store.past, self._caches, hashes, tokens_key, turns)
+        self._reads = ObjectReads(
+            store, self._caches, past_reads, self._callers.live, turns, tokens_key
         )
+        self._records = SchedulingRecords(datastore, past_reads)
+        self._history = History(Moments(datastore, store.past), hashes, turns, self._known)
+        self._relay = Relay(Agents(datastore, self._caches, self._nodes), self._callers, pki)
         bound = (("grpc.max_allowed_incoming_connections", _connections_max()),)
         self._api = grpc.aio.server(options=(*OPTIONS, *bound))
         self._health = health.aio.HealthServicer()
@@ -194,7 +203,7 @@ class ApiServer:
         if self._door is not None:
             stopping.append(self._door.stop())
         await asyncio.gather(*stopping)
-        await self._pods.close()
+        await self._relay.close()
         await self._nodes.stop()
         self._callers.live.stop()
 
@@ -217,7 +226,7 @@ class ApiServer:
         self._serving.use(pki)
         if self._door is not None:
             self._door.renew()
-        self._pods.use(pki)
+        self._relay.use(pki)
 
     @property
     def revision(self) -> int:
@@ -252,21 +261,10 @@ class ApiServer:
     def _register(self) -> None:
         facts = ClusterFacts(self._options.version, self._options.cluster_id, datetime.now(UTC))
         authority = self._pki.authority
-        services = KindServices(
-            self._known,
-            self._datastore,
-            self._store.stale_reads,
-            self._caches,
-            Watches(self._datastore, self._caches),
-            self._writer,
-            self._callers,
-            self._past,
-        )
-        methods = services.methods()
-        methods |= self._pods.methods()
+        methods = kind_methods(self._known, self._reads, self._writer, self._callers)
+        methods |= pod_methods(self._writer, self._records, self._relay, self._callers)
         methods |= CommitService(self._writer).methods(self._callers)
-        history = HistoryService(self._past.moments, self._hashes, self._past.turns, self._known)
-        methods |= history.methods(self._callers)
+        methods |= history_methods(self._history, self._callers)
         methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
             self._callers
         )

@@ -1,4 +1,4 @@
-"""Get and list: the stored bytes, at one revision.
+"""Lists: the stored bytes, page by page, at one revision.
 
 Owns: pages and their continuation tokens.  Invariants: all pages of one list show the same
 revision; a token is of use only in the list that gave it, to whom it was given, or it would open
@@ -16,9 +16,9 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
-from podraft.server.registry import encoding, keys
+from podraft.server.registry import encoding
 from podraft.server.registry.cache.kind_cache import KindCache
-from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.registry.errors import invalid
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Work
 from podraft.server.state.datastore import Record
@@ -33,7 +33,7 @@ _LIMIT_MAX: Final = 1 << 31
 
 
 def list_key(
-    cluster_key: bytes, author: bytes, kind: AnyKind, request: requests_pb2.ListRequest
+    tokens_key: bytes, author: bytes, kind: AnyKind, request: requests_pb2.ListRequest
 ) -> bytes:
     """Return what seals the tokens of one caller's list, on every server of the cluster.
 
@@ -43,7 +43,7 @@ def list_key(
         return b""
     scope = (kind.resource, request.namespace, request.label_selector, request.field_selector)
     said = b"".join(len(part).to_bytes(8, "big") + part for part in map(str.encode, scope))
-    return blake2b(said + author, key=cluster_key, digest_size=32).digest()
+    return blake2b(said + author, key=tokens_key, digest_size=32).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,45 +82,6 @@ class Continuation:
 
 def _seal(raw: bytes, key: bytes) -> bytes:
     return blake2b(raw, key=key, digest_size=_SEAL_BYTES).digest()
-
-
-def target_key(kind: AnyKind, namespace: str, name: str) -> bytes:
-    """Return the key of the object that a request names.
-
-    Raises:
-        RefusedError: Name or namespace are missing, or the kind has no namespaces.
-    """
-    if not name:
-        raise invalid("name", "is required")
-    if kind.namespaced:
-        if not namespace:
-            raise invalid("namespace", f"is required: {kind.resource} are in namespaces")
-    elif namespace:
-        raise invalid("namespace", f"must be empty: {kind.resource} are not in namespaces")
-    return keys.of_object(kind, namespace, name)
-
-
-def not_found(kind: AnyKind, namespace: str, name: str) -> RefusedError:
-    """Return the refusal of a call about an object that is not there."""
-    return RefusedError(Code.NOT_FOUND, f"{described(kind, namespace, name)} not found")
-
-
-def described(kind: AnyKind, namespace: str, name: str) -> str:
-    """Return how messages name an object: ``pods "web" in namespace "default"``."""
-    where = f' in namespace "{namespace}"' if kind.namespaced else ""
-    return f'{kind.resource} "{name}"{where}'
-
-
-async def get(datastore: Reads, kind: AnyKind, namespace: str, name: str) -> Record:
-    """Return an object's record.
-
-    Raises:
-        RefusedError: There is none.
-    """
-    record = await datastore.get(target_key(kind, namespace, name))
-    if record is None:
-        raise not_found(kind, namespace, name)
-    return record
 
 
 async def list_encoded(

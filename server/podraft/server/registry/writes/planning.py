@@ -34,8 +34,8 @@ from podraft.server.registry import encoding, keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid, located
-from podraft.server.registry.reads.pages import described, not_found, target_key
 from podraft.server.registry.slices import Work
+from podraft.server.registry.targets import described, not_found, target_key
 from podraft.server.registry.writes import binding, repeats
 from podraft.server.registry.writes.claims import PlanClaims, RangeReader
 from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same

@@ -18,6 +18,7 @@ from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
 from podraft.server.registry.access.join_tokens import checked_token
+from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.replication.membership.administration import Administration
 from podraft.server.replication.membership.roster import (
@@ -27,7 +28,6 @@ from podraft.server.replication.membership.roster import (
     RosterError,
 )
 from podraft.server.rpc.joining.failed_joins import FailedJoins
-from podraft.server.rpc.services.kinds import parsed
 from podraft.server.rpc.services.members import (
     LookAtGroup,
     carried_out,

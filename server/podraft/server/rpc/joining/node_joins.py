@@ -28,9 +28,9 @@ from podraft.server.auth.tokens import TokenError
 from podraft.server.registry import keys
 from podraft.server.registry.access.join_tokens import checked_token
 from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.joining.failed_joins import FailedJoins
-from podraft.server.rpc.services.kinds import parsed
 from podraft.server.state.datastore import (
     Committed,
     Datastore,

@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
-
-import grpc
 
 from podraft.api.cluster.v1 import backup_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.budgets.budget import Resource
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption
+from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc.calls import statuses
 from podraft.server.rpc.calls.admitting import Call
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.calls.statuses import Context
-from podraft.server.rpc.services.kinds import Methods
+from podraft.server.rpc.calls.methods import Methods, stream_method
 from podraft.server.state.datastore import Datastore
 from podraft.server.store.backup.backup_format import BackupEncoder, BackupFacts, new_backup_key
 from podraft.server.store.backup.backups import chunks
@@ -54,21 +52,14 @@ class BackupService:
     def methods(self, callers: Callers) -> Methods:
         """Return the service's handlers."""
 
-        async def handle(_: object, context: Context) -> None:
-            try:
-                caller = callers.of(context)
-                call = callers.gate.enter(context, caller.holder, Resource.STREAMS)
-                attributes = Attributes("get", None, subresource=_BACKUPS)
-                caller(attributes)
-                with callers.live.held(caller, attributes):
-                    await self._backup(call)
-            except statuses.CallerLeftError:
-                return
-            except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-                await statuses.abort(context, error)
-
         # The request says nothing, so it is not read.
-        return {_METHOD: grpc.stream_stream_rpc_method_handler(handle)}
+        async def serve(caller: Caller, call: Call, _: AsyncIterator[bytes]) -> None:
+            attributes = Attributes("get", None, subresource=_BACKUPS)
+            caller(attributes)
+            with callers.live.held(caller, attributes):
+                await self._backup(call)
+
+        return {_METHOD: stream_method(callers, Resource.STREAMS, serve)}
 
     async def _backup(self, call: Call) -> None:
         if self._refusal:

@@ -33,7 +33,7 @@ from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.writes.operations import of_write
 from podraft.server.registry.writes.writer import Outcome, Writer
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.services.kinds import Methods, unary_methods
+from podraft.server.rpc.calls.methods import Methods, unary_methods
 from podraft.server.state.datastore import Datastore
 
 WRITES_MAX: Final = 5000

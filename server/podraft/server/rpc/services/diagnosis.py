@@ -17,7 +17,7 @@ from podraft.server.diagnosis.diagnose import Patient, certificate_diagnosis, di
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.services.kinds import Methods, unary_methods
+from podraft.server.rpc.calls.methods import Methods, unary_methods
 
 _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"
 

@@ -23,7 +23,7 @@ from podraft.server.replication.membership.group import GroupView, MemberView, S
 from podraft.server.replication.membership.group_leading import ChangeNotAllowedError
 from podraft.server.replication.membership.roster import MEMBER_NAME
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.services.kinds import Methods, unary_methods
+from podraft.server.rpc.calls.methods import Methods, unary_methods
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
 
 MEMBER_TOKEN_LIFETIME_S: Final = 3600

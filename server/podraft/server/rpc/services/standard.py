@@ -20,7 +20,7 @@ from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls import statuses
 from podraft.server.rpc.calls.admitting import Call
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.services.kinds import Methods
+from podraft.server.rpc.calls.methods import Methods
 
 _NOT_IMPLEMENTED: Final = frozenset({"/grpc.health.v1.Health/List"})
 

@@ -1,0 +1,112 @@
+"""Get, list and watch: what callers are told of objects.
+
+Owns: who is asked for what before it is told, and which reads are of the past.  Invariant:
+whoever may not read an object does not learn whether it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+
+from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import requests_pb2
+from podraft.server.auth.authorize import Attributes
+from podraft.server.kinds.rooms import rules_of
+from podraft.server.opened_store import OpenedStore
+from podraft.server.registry import selection
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.live_rights import LiveRights
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watches import Watches
+from podraft.server.registry.encoding import Answer, Costly
+from podraft.server.registry.past.past_reads import PastReads
+from podraft.server.registry.reads import pages
+from podraft.server.registry.slices import Turns
+from podraft.server.registry.targets import not_found, target_key
+
+
+class ObjectReads:
+    """Reads objects of all kinds; ``tokens_key`` seals the tokens of lists."""
+
+    def __init__(
+        self,
+        store: OpenedStore,
+        caches: Caches,
+        past_reads: PastReads,
+        live: LiveRights,
+        turns: Turns,
+        tokens_key: bytes,
+    ) -> None:
+        self._datastore = store.datastore
+        self._stale_reads = store.stale_reads
+        self._caches = caches
+        self._watches = Watches(store.datastore, caches)
+        self._past_reads = past_reads
+        self._live = live
+        self._turns = turns
+        self._tokens_key = tokens_key
+
+    async def get(self, kind: AnyKind, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
+        """Return an object's bytes.
+
+        Raises:
+            RefusedError: There is none, or the caller may not read it.
+        """
+        if request.at or request.hash_secret_values:
+            return await self._past_reads.get(kind, request, caller)
+        namespace, name = request.namespace, request.name
+        key = target_key(kind, namespace, name)
+        reads = self._stale_reads if request.allow_stale else self._datastore
+        record = await reads.get(key)
+        if not caller.unrestricted:
+            stored = self._caches.of(kind).objects.of(record) if record is not None else None
+            caller(Attributes("get", kind, namespace, name, stored=stored))
+        if record is None:
+            raise not_found(kind, namespace, name)
+        return record.value
+
+    async def list(
+        self, kind: AnyKind, request: requests_pb2.ListRequest, caller: Caller
+    ) -> Answer:
+        """Return one page of objects, as an encoded list.
+
+        Raises:
+            RefusedError: The request is malformed, or the caller may not make it.
+        """
+        caller(Attributes("list", kind, request.namespace, field_selector=request.field_selector))
+        wanted = selection.parse(
+            kind, request.namespace, request.label_selector, request.field_selector
+        )
+        # A later page is of an older revision, whose secret values may not be told any more.
+        later = request.continue_token and rules_of(kind).secrecy is not None
+        if request.at or request.hash_secret_values or later:
+            return Costly(partial(self._past_reads.page, wanted, request, caller))
+        reads = self._stale_reads if request.allow_stale else self._datastore
+        key = pages.list_key(self._tokens_key, caller.author, kind, request)
+        work = self._turns.work(caller.author)
+        return await pages.list_encoded(reads, self._caches.of(kind), wanted, request, key, work)
+
+    @asynccontextmanager
+    async def watch(
+        self, kind: AnyKind, request: requests_pb2.WatchRequest, caller: Caller
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """Return a watch's responses; what the present task does inside ends with the right to it.
+
+        Raises:
+            RefusedError: The request is malformed, or the caller may not make it (any more).
+        """
+        attributes = Attributes(
+            "watch", kind, request.namespace, field_selector=request.field_selector
+        )
+        caller(attributes)
+        wanted = selection.parse(
+            kind, request.namespace, request.label_selector, request.field_selector
+        )
+        work = self._turns.work(caller.author)
+        with self._live.held(caller, attributes):
+            await self._past_reads.check_resume(kind, request.resource_version)
+            stream = self._watches.stream(wanted, request.resource_version, work)
+            async with aclosing(stream) as responses:
+                yield responses
