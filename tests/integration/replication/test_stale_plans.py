@@ -16,7 +16,7 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes.operations import Create, Patch, Remove
+from podraft.server.registry.writes.operations import Create, DeleteObject, Patch
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.raft_datastore import RaftDatastore
 from support.raft_cluster import RaftCluster
@@ -41,9 +41,9 @@ def patch(name: str, value: str) -> Patch:
     )
 
 
-def remove(name: str) -> Remove:
+def remove(name: str) -> DeleteObject:
     request = requests_pb2.DeleteRequest(name=name, namespace="default")
-    return Remove(kinds.CONFIG_MAP, request)
+    return DeleteObject(kinds.CONFIG_MAP, request)
 
 
 def test_what_one_member_did_others_know_when_they_refuse_or_find_nothing_to_do(

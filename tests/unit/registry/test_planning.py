@@ -19,8 +19,8 @@ from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import RefusedError
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
-from podraft.server.registry.writes.planning import Planner, Surroundings
+from podraft.server.registry.writes.operations import Create, DeleteObject, Operation, Patch, Update
+from podraft.server.registry.writes.planning import PlanInputs, Planner, WriteList
 from podraft.server.state.datastore import Page, Put, Record
 from support.api_objects import example
 
@@ -55,7 +55,7 @@ class Store:
         return Page(found, self.revision, more=False)
 
     def commit(self, *operations: Operation) -> None:
-        around = Surroundings(
+        inputs = PlanInputs(
             kinds.BUILT_IN,
             lambda: NOW,
             lambda: f"uid-{next(self._uids)}",
@@ -63,10 +63,10 @@ class Store:
             lambda: 0,
             RANGES,
         )
-        planner = Planner(
-            self, Caches(kinds.Registry(kinds.BUILT_IN)), around, Everybody(), Turns().work(b"")
-        )
-        plan = asyncio.run(planner.plan(operations, numbered=len(operations) > 1))
+        numbered = len(operations) > 1
+        writes = WriteList(operations, Everybody(), Turns().work(b""), numbered=numbered)
+        planner = Planner(self, Caches(kinds.Registry(kinds.BUILT_IN)), inputs, writes)
+        plan = asyncio.run(planner.plan())
         for guard in plan.transaction.guards:
             found = self.records.get(guard.key)
             assert (found.mod_revision if found is not None else 0) == guard.mod_revision
@@ -133,8 +133,8 @@ def patch(name: str, *node_ports: int) -> Patch:
     return Patch(kinds.SERVICE, request)
 
 
-def remove(name: str) -> Remove:
-    return Remove(kinds.SERVICE, requests_pb2.DeleteRequest(name=name, namespace="default"))
+def remove(name: str) -> DeleteObject:
+    return DeleteObject(kinds.SERVICE, requests_pb2.DeleteRequest(name=name, namespace="default"))
 
 
 def ports(store: Store, name: str) -> list[int]:

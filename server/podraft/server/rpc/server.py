@@ -54,6 +54,7 @@ from podraft.server.registry.reads.agents import Agents
 from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.slices import Turns
+from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.replication.membership.group import GroupView, StoreMode, alone
@@ -66,7 +67,7 @@ from podraft.server.rpc.joining.failed_joins import FailedJoins
 from podraft.server.rpc.joining.member_joins import MemberJoins
 from podraft.server.rpc.joining.node_joins import NodeJoins
 from podraft.server.rpc.services.backups import BackupService
-from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, CommitService
+from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, commit_methods
 from podraft.server.rpc.services.diagnosis import DiagnosisService
 from podraft.server.rpc.services.history import history_methods
 from podraft.server.rpc.services.kinds import kind_methods
@@ -149,6 +150,7 @@ class ApiServer:
         self._writer = Writer(
             datastore, self._caches, self._known, options.addresses, turns, store.applied_reads
         )
+        self._commits = Commits(self._writer, self._known, turns)
         hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
         tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
         past_reads = PastReads(datastore, store.past, self._caches, hashes, tokens_key, turns)
@@ -263,7 +265,7 @@ class ApiServer:
         authority = self._pki.authority
         methods = kind_methods(self._known, self._reads, self._writer, self._callers)
         methods |= pod_methods(self._writer, self._records, self._relay, self._callers)
-        methods |= CommitService(self._writer).methods(self._callers)
+        methods |= commit_methods(self._commits, self._callers)
         methods |= history_methods(self._history, self._callers)
         methods |= ClusterService(self._datastore, authority, facts, self._nodes).methods(
             self._callers

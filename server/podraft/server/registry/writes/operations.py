@@ -47,7 +47,7 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class DeleteObject:
     """Delete an object, or begin its graceful deletion."""
 
     kind: AnyKind
@@ -61,7 +61,7 @@ class Bind:
     request: scheduling_pb2.BindPodRequest
 
 
-Operation: TypeAlias = Create | Update | Patch | Remove | Bind
+Operation: TypeAlias = Create | Update | Patch | DeleteObject | Bind
 
 
 def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
@@ -82,7 +82,9 @@ def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
             return Patch(_kind(patch.api_version, patch.kind, "patch", known), patch.request)
         case "delete":
             delete = write.delete
-            return Remove(_kind(delete.api_version, delete.kind, "delete", known), delete.request)
+            return DeleteObject(
+                _kind(delete.api_version, delete.kind, "delete", known), delete.request
+            )
         case "bind":
             return Bind(write.bind)
         case _:

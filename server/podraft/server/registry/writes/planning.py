@@ -40,7 +40,14 @@ from podraft.server.registry.writes import binding, repeats
 from podraft.server.registry.writes.claims import PlanClaims, RangeReader
 from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
 from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
-from podraft.server.registry.writes.operations import Bind, Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.operations import (
+    Bind,
+    Create,
+    DeleteObject,
+    Operation,
+    Patch,
+    Update,
+)
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
 
@@ -58,7 +65,7 @@ class Reader(RangeReader, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PlanInputs:
     """What every plan depends on besides the store and its caller."""
 
     known: KnownKinds
@@ -77,46 +84,57 @@ class Plan:
     results: tuple[Result, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WriteList:
+    """Writes that take effect together, and who makes them.
+
+    ``work``: the processor time of the call; ``call``: the id under which it may be repeated;
+    ``numbered``: errors say which write they are about.
+    """
+
+    operations: Sequence[Operation]
+    authorize: Authorizer
+    work: Work
+    call: repeats.CallId = repeats.WITHOUT_ID
+    numbered: bool = False
+
+
 class Planner:
     """Plans one list of writes; used once.
 
-    If the ``call`` has an id, generated names follow from it: they are the same in a retry.
+    If its call has an id, generated names follow from it: they are the same in a retry.
     """
 
     def __init__(
         self,
         reader: Reader,
         caches: Caches,
-        around: Surroundings,
-        authorize: Authorizer,
-        work: Work,
-        call: repeats.Call = repeats.WITHOUT_ID,
+        inputs: PlanInputs,
+        writes: WriteList,
     ) -> None:
         self._reader = reader
-        self._call = call
-        self._work = work
+        self._writes = writes
         self._caches = caches
-        self._around = around
-        self._authorize = authorize
-        self._now = around.now()
+        self._inputs = inputs
+        self._call = writes.call
+        self._work = writes.work
+        self._authorize = writes.authorize
+        self._now = inputs.now()
         self._entries: dict[bytes, Entry] = {}
         self._guards: dict[bytes, Guard] = {}
         self._extra: dict[bytes, Put | Delete] = {}
-        self._claims = PlanClaims(reader, around.addresses, around.new_start)
+        self._claims = PlanClaims(reader, inputs.addresses, inputs.new_start)
         # Those of which it is not noted yet what they ask for.
-        self._operations: Sequence[Operation] = ()
+        self._unforeseen = writes.operations
 
-    async def plan(self, operations: Sequence[Operation], *, numbered: bool) -> Plan:
-        """Return the transaction that carries out ``operations``.
-
-        ``numbered`` lets errors say which write they are about.
+    async def plan(self) -> Plan:
+        """Return the transaction that carries out the writes.
 
         Raises:
-            RefusedError: One of the writes is not possible.
+            RefusedError: One of them is not possible.
         """
-        results = []
-        self._operations = operations
-        for index, operation in enumerate(operations):
+        results, numbered = [], self._writes.numbered
+        for index, operation in enumerate(self._writes.operations):
             await self._work.rest()
             try:
                 results.append(await self._apply(operation, index))
@@ -158,7 +176,7 @@ class Planner:
                 return await self._update(operation, index)
             case Patch():
                 return await self._patch(operation, index)
-            case Remove():
+            case DeleteObject():
                 return await self._remove(operation)
             case Bind():
                 return await self._bind(operation)
@@ -217,19 +235,19 @@ class Planner:
     def _suffix(self, index: int, attempt: int) -> str:
         if self._call.request:
             return repeats.suffix(self._call.request, index, attempt)
-        return self._around.new_suffix()
+        return self._inputs.new_suffix()
 
     async def _create(self, operation: Create, index: int) -> Result:
-        kind, proposed, around = operation.kind, operation.object, self._around
+        kind, proposed, inputs = operation.kind, operation.object, self._inputs
         size = check_extent(proposed)
         for attempt in range(repeats.NAME_ATTEMPTS_MAX):
             prepare = partial(
                 rooms.prepare_create,
                 kind,
                 proposed,
-                known=around.known,
+                known=inputs.known,
                 now=self._now,
-                uid=around.new_uid(),
+                uid=inputs.new_uid(),
                 name_suffix="" if proposed.metadata.name else self._suffix(index, attempt),
             )
             created = await self._done(prepare, size)
@@ -294,7 +312,7 @@ class Planner:
             kind,
             stored,
             proposed,
-            known=self._around.known,
+            known=self._inputs.known,
             subresource=subresource,
             patch=patch,
         )
@@ -323,7 +341,7 @@ class Planner:
 
     def _foresee(self) -> None:
         """Note what all writes of the list ask for, so that nothing of it is given to another."""
-        operations, self._operations = self._operations, ()
+        operations, self._unforeseen = self._unforeseen, ()
         for operation in operations:
             if isinstance(operation, Create | Update):
                 self._claims.foresee(operation.kind, operation.object)
@@ -341,7 +359,7 @@ class Planner:
         if neighbours:
             found = [await self._neighbour(one, guarded=rule.guarded) for one in neighbours]
             report = Report()
-            rule.check(proposed, tuple(found), self._around.addresses, report)
+            rule.check(proposed, tuple(found), self._inputs.addresses, report)
             report.raise_if_any()
 
     async def _neighbour(self, neighbour: Neighbour, *, guarded: bool) -> Any:
@@ -354,7 +372,7 @@ class Planner:
             return None
         return self._caches.of(kind).objects.of(record)
 
-    async def _remove(self, operation: Remove) -> Result:
+    async def _remove(self, operation: DeleteObject) -> Result:
         kind, request = operation.kind, operation.request
         companions = rules_of(kind).companions
         if await self._ended_alone(kind, companions, request.namespace, request.name):
@@ -399,7 +417,7 @@ class Planner:
         self._extra[key] = Delete(key) if left is None else Put(key, left, stamped=False)
 
     def _drop(self, entry: Entry) -> None:
-        """Remove the object and what the server keeps on its behalf."""
+        """DeleteObject the object and what the server keeps on its behalf."""
         stored, rules = entry.message, rules_of(entry.kind)
         entry.remove()
         metadata = stored.metadata

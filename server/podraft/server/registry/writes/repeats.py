@@ -27,7 +27,14 @@ from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.slices import Work
-from podraft.server.registry.writes.operations import Bind, Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.operations import (
+    Bind,
+    Create,
+    DeleteObject,
+    Operation,
+    Patch,
+    Update,
+)
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Datastore, Record, Repeated, RevisionCompactedError
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
@@ -41,7 +48,7 @@ _PLACE = Struct("<II")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallId:
     """What the store knows a call by, and the digest of its writes; both empty if it has no id."""
 
     request: bytes = b""
@@ -55,12 +62,12 @@ class Call:
         return not applied.digest or applied.digest == self.digest
 
 
-WITHOUT_ID: Final = Call()
+WITHOUT_ID: Final = CallId()
 
 
 async def identified(
     author: bytes, request_id: bytes, operations: Sequence[Operation], work: Work
-) -> Call:
+) -> CallId:
     """Return what the store calls a user's call; it is the same on every server.
 
     Raises:
@@ -83,7 +90,7 @@ async def identified(
             if work.is_long:
                 await work.pause()
     request = blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
-    return Call(request, digest.digest())
+    return CallId(request, digest.digest())
 
 
 def _told(operation: Operation) -> tuple[bytes, Message]:
@@ -95,7 +102,7 @@ def _told(operation: Operation) -> tuple[bytes, Message]:
             return f"update {kind.resource} {subresource}".encode(), made
         case Patch(kind, request):
             return f"patch {kind.resource}".encode(), request
-        case Remove(kind, request):
+        case DeleteObject(kind, request):
             return f"delete {kind.resource}".encode(), request
         case Bind(request):
             return b"bind", request
@@ -113,7 +120,7 @@ async def repeated(
     datastore: Datastore,
     operations: Sequence[Operation],
     authorize: Authorizer,
-    call: Call,
+    call: CallId,
     applied: Repeated,
 ) -> tuple[Result, ...]:
     """Return what the writes of ``call``, which took effect before, answer.
@@ -205,7 +212,7 @@ def named(operation: Operation) -> Attributes:
             return Attributes("update", kind, namespace, name, subresource, UNSEEN, UNSEEN)
         case Patch(_, request):
             return Attributes("patch", kind, namespace, name, request.subresource, UNSEEN, UNSEEN)
-        case Remove():
+        case DeleteObject():
             return Attributes("delete", kind, namespace, name, "", None, UNSEEN)
         case Bind():
             return Attributes("create", kind, namespace, name, BINDING, UNSEEN, UNSEEN)
@@ -235,7 +242,7 @@ def _attributes(operation: Operation, traces: _Traces) -> Attributes:
             return Attributes(
                 "patch", kind, target.namespace, name, request.subresource, made, stored
             )
-        case Remove():
+        case DeleteObject():
             return Attributes("delete", kind, target.namespace, name, stored=stored)
         case Bind():
             return Attributes("create", kind, target.namespace, name, BINDING, stored=stored)

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,10 +26,10 @@ from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, located
-from podraft.server.registry.slices import Turns, Work
+from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import repeats
 from podraft.server.registry.writes.operations import Operation
-from podraft.server.registry.writes.planning import Plan, Planner, Reader, Surroundings
+from podraft.server.registry.writes.planning import Plan, PlanInputs, Planner, Reader, WriteList
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 from podraft.server.state.reads import AppliedReads
@@ -66,12 +66,11 @@ class Writer:
         turns: Turns,
         applied_reads: AppliedReads | None = None,
     ) -> None:
-        self.known = known
-        self.turns = turns
+        self._turns = turns
         self._datastore = datastore
         self._applied_reads = applied_reads
         self._caches = caches
-        self._around = Surroundings(
+        self._inputs = PlanInputs(
             known=known,
             now=_now,
             new_uid=new_uid,
@@ -99,23 +98,16 @@ class Writer:
         """
         if not authorize.unrestricted:
             _check_named(operations, authorize, numbered=numbered)
-        work = self.turns.work(authorize.author)
-        call = repeats.WITHOUT_ID
-        if not dry_run:
-            call = await repeats.identified(authorize.author, request_id, operations, work)
-        plan_once = partial(
-            self._plan,
-            operations,
-            authorize,
-            numbered,
-            work,
-            dry_run=dry_run,
-            call=call,
-        )
+        work = self._turns.work(authorize.author)
         if dry_run:
-            return Outcome((await plan_once()).results, 0)
+            writes = WriteList(operations, authorize, work, numbered=numbered)
+            return Outcome((await self._plan(writes, dry_run=True)).results, 0)
+        call = await repeats.identified(authorize.author, request_id, operations, work)
+        writes = WriteList(operations, authorize, work, call, numbered)
         try:
-            outcome = await self._attempts(plan_once)
+            outcome = await self._attempt(writes)
+            if isinstance(outcome, GuardFailed):
+                outcome = await self._attempts_in_turn(writes, outcome.guard.key)
         except (RefusedError, InvalidObjectError) as refusal:
             # What is refused may be what the first attempt made true: the object is there.
             applied = await self._requested(call.request)
@@ -130,29 +122,25 @@ class Writer:
         results = await repeats.repeated(self._datastore, operations, authorize, call, applied)
         return Outcome(results, applied.revision)
 
-    async def _attempts(self, plan_once: Callable[[], Awaitable[Plan]]) -> Outcome | Repeated:
-        attempt = await self._attempt(plan_once)
-        if not isinstance(attempt, GuardFailed):
-            return attempt
-        # Others write the same key: from here on one at a time, or most attempts would be in vain.
-        async with self._contended.turn(attempt.guard.key):
+    async def _attempts_in_turn(self, writes: WriteList, key: bytes) -> Outcome | Repeated:
+        """Try again where others write the same key: one at a time, or most would be in vain."""
+        async with self._contended.turn(key):
             for _ in range(_ATTEMPTS_MAX - 1):
-                attempt = await self._attempt(plan_once)
+                attempt = await self._attempt(writes)
                 if not isinstance(attempt, GuardFailed):
                     return attempt
-        key = attempt.guard.key.decode("utf-8", "replace")
+                key = attempt.guard.key
         raise RefusedError(
             Code.ABORTED,
-            f"{key} changed {_ATTEMPTS_MAX} times while the write was being made; try again",
+            f"{key.decode('utf-8', 'replace')} changed {_ATTEMPTS_MAX} times while the write was "
+            "being made; try again",
         )
 
-    async def _attempt(
-        self, plan_once: Callable[[], Awaitable[Plan]]
-    ) -> Outcome | Repeated | GuardFailed:
-        plan = await plan_once()
+    async def _attempt(self, writes: WriteList) -> Outcome | Repeated | GuardFailed:
+        plan = await self._plan(writes)
         if not plan.transaction.writes:
             applied = await self._requested(plan.transaction.request)
-            return applied or Outcome(plan.results, self._revision)
+            return applied or Outcome(plan.results, self._datastore.revision)
         outcome = await self._datastore.transact(plan.transaction)
         if isinstance(outcome, Committed):
             return Outcome(plan.results, outcome.revision)
@@ -166,44 +154,21 @@ class Writer:
         """
         return await self._datastore.requested(request) if request else None
 
-    @property
-    def _revision(self) -> int:
-        return self._datastore.revision
-
-    async def _plan(
-        self,
-        operations: Sequence[Operation],
-        authorize: Authorizer,
-        numbered: bool,
-        work: Work,
-        *,
-        dry_run: bool,
-        call: repeats.Call,
-    ) -> Plan:
-        plan_on = partial(self._plan_on, operations, authorize, numbered, work, call)
+    async def _plan(self, writes: WriteList, *, dry_run: bool = False) -> Plan:
         reads = self._applied_reads
         if reads is None:
-            return await plan_on(self._datastore)
+            return await self._planner(self._datastore, writes).plan()
         # The guards of a plan make it right or void, however old what it was made from is. That
         # holds neither for a refusal nor for a plan which finds nothing to do.
         with contextlib.suppress(RefusedError, InvalidObjectError):
-            plan = await plan_on(reads.applied)
+            plan = await self._planner(reads.applied, writes).plan()
             if plan.transaction.writes and not dry_run:
                 return plan
         # One question to the leader for all that the plan reads.
-        return await plan_on(await reads.current())
+        return await self._planner(await reads.current(), writes).plan()
 
-    async def _plan_on(
-        self,
-        operations: Sequence[Operation],
-        authorize: Authorizer,
-        numbered: bool,
-        work: Work,
-        call: repeats.Call,
-        reader: Reader,
-    ) -> Plan:
-        planner = Planner(reader, self._caches, self._around, authorize, work, call)
-        return await planner.plan(operations, numbered=numbered)
+    def _planner(self, reader: Reader, writes: WriteList) -> Planner:
+        return Planner(reader, self._caches, self._inputs, writes)
 
 
 class _Queues:

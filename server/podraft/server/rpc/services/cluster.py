@@ -1,8 +1,8 @@
 """Commit, and what concerns the cluster as a whole: version, join tokens, certificates.
 
-Owns: the handlers of ``CommitService`` and ``ClusterService``.  Invariants: a certificate's subject
-is what the server knows of the caller, and its key the one that the caller has shown, never what
-the request says.
+Owns: the methods of ``CommitService``, the handlers of ``ClusterService``.  Invariants: a
+certificate's subject is what the server knows of the caller, and its key the one that the caller
+has shown, never what the request says.
 """
 
 from __future__ import annotations
@@ -25,22 +25,15 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenFacts
-from podraft.server.registry import encoding, errors
 from podraft.server.registry.access import join_tokens
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
-from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.registry.writes.operations import of_write
-from podraft.server.registry.writes.writer import Outcome, Writer
+from podraft.server.registry.errors import invalid
+from podraft.server.registry.writes.commits import Commits
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, unary_methods
 from podraft.server.state.datastore import Datastore
 
-WRITES_MAX: Final = 5000
-# Of processor time: enough for that many writes, and what is unpacked in it is bounded in memory.
-_UNPACKING_S: Final = 1.0
-
-_TYPE_URL: Final = "type.googleapis.com/"
 _COMMIT: Final = "/podraft.api.cluster.v1.CommitService/"
 _CLUSTER: Final = "/podraft.api.cluster.v1.ClusterService/"
 
@@ -54,54 +47,9 @@ class ClusterFacts:
     started_at: datetime
 
 
-class CommitService:
-    """Many writes, one transaction."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    def methods(self, callers: Callers) -> Methods:
-        """Return the service's handlers."""
-        return unary_methods(
-            callers, {f"{_COMMIT}Commit": (commit_pb2.CommitRequest, self._commit)}
-        )
-
-    async def _commit(self, request: commit_pb2.CommitRequest, caller: Caller) -> bytes:
-        if len(request.writes) > WRITES_MAX:
-            raise RefusedError(
-                Code.RESOURCE_EXHAUSTED,
-                f"the commit has {len(request.writes)} writes; at most {WRITES_MAX} are taken",
-            )
-        operations = []
-        work = self._writer.turns.work(caller.author, _UNPACKING_S)
-        with work:
-            for index, write in enumerate(request.writes):
-                try:
-                    operations.append(of_write(write, self._writer.known))
-                except RefusedError as error:
-                    raise errors.located(error, index) from None
-                if work.is_long:
-                    await work.pause()
-        outcome = await self._writer.write(
-            operations,
-            caller,
-            dry_run=request.options.dry_run,
-            numbered=True,
-            request_id=request.options.request_id,
-        )
-        return _commit_response(outcome, omit_objects=request.omit_objects)
-
-
-def _commit_response(outcome: Outcome, *, omit_objects: bool) -> bytes:
-    revision = str(outcome.revision) if outcome.revision else ""
-    head = commit_pb2.CommitResponse(resource_version=revision).SerializeToString()
-    if omit_objects:
-        return head
-    parts = [head]
-    for index, result in enumerate(outcome.results):
-        type_url = _TYPE_URL + result.kind.message.DESCRIPTOR.full_name
-        parts.append(encoding.encode_any(2, type_url, outcome.encoded(index)))
-    return b"".join(parts)
+def commit_methods(commits: Commits, callers: Callers) -> Methods:
+    """Return the handlers of ``CommitService``."""
+    return unary_methods(callers, {f"{_COMMIT}Commit": (commit_pb2.CommitRequest, commits.commit)})
 
 
 class ClusterService:

@@ -18,7 +18,7 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
-from podraft.server.registry.writes.operations import Create, Operation, Patch, Remove, Update
+from podraft.server.registry.writes.operations import Create, DeleteObject, Operation, Patch, Update
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.rpc.calls.admitting import Call
 from podraft.server.rpc.calls.callers import Callers
@@ -48,7 +48,7 @@ def _unary(
         "List": (requests_pb2.ListRequest, partial(reads.list, kind)),
         "Update": (update, _written(writer, partial(_update, kind, ""))),
         "Patch": (requests_pb2.PatchRequest, _written(writer, partial(Patch, kind))),
-        "Delete": (requests_pb2.DeleteRequest, _written(writer, partial(Remove, kind))),
+        "Delete": (requests_pb2.DeleteRequest, _written(writer, partial(DeleteObject, kind))),
     }
     if kind.has_status:
         table["UpdateStatus"] = (update, _written(writer, partial(_update, kind, "status")))
