@@ -36,17 +36,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     grpc_serving.prepare()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["restore"]:
-        from podraft.server.startup import restoring
+        from podraft.server.startup.offline import restoring
 
         restoring.main(words[1:])
         return
     if words[:1] == ["recover"]:
-        from podraft.server.startup import recovering
+        from podraft.server.startup.offline import recovering
 
         recovering.main(words[1:])
         return
     if words[:1] == ["rotate-encryption-key"]:
-        from podraft.server.startup import rotating
+        from podraft.server.startup.offline import rotating
 
         rotating.main(words[1:])
         return

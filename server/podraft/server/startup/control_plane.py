@@ -30,10 +30,10 @@ from podraft.server.opened_store import OpenedStore
 from podraft.server.processes import children
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_datastore import RaftDatastore
-from podraft.server.rpc.server import ApiOptions, ApiServer
 from podraft.server.rpc.services.members import LookAtGroup
 from podraft.server.rpc.serving import ListenError
 from podraft.server.startup import argument_values, joining, member_start, renewal, start_tokens
+from podraft.server.startup.api_server import ApiServer, ApiSettings
 from podraft.server.startup.argument_values import split_address
 from podraft.server.startup.arguments import Arguments, StartError
 from podraft.server.startup.client_configs import ClientConfigs, config_path, with_port
@@ -105,7 +105,7 @@ async def _serve(
     started_s: float,
 ) -> None:
     first_port, last_port = given.node_port_range
-    options = ApiOptions(
+    settings = ApiSettings(
         known=Registry(kinds.BUILT_IN),
         listen=given.listen,
         join_listen=given.join_listen,
@@ -115,16 +115,16 @@ async def _serve(
         data_dir=given.data_dir,
         keys=given.keys,
         backup_refusal=_BACKED_UP_ELSEWHERE if store.mode is StoreMode.EXTERNAL else "",
-        members=_members(given, store),
+        look_at_group=_look_at_group(given, store),
         more_certificates=partial(_member_certificate, store.member),
     )
-    api = ApiServer(store, pki, options)
+    api = ApiServer(store, pki, settings)
     supervisor = children.Supervisor(_children(given))
     renewing: list[asyncio.Task[None]] = []
     try:
         with _start_errors(given):
             await api.start()
-            configs = ClientConfigs(given, pki, api.port, options.members)
+            configs = ClientConfigs(given, pki, api.port, settings.look_at_group)
             configs.write()
             if given.join_token_file is not None:
                 await start_tokens.write(given.join_token_file, store.datastore, pki.authority)
@@ -185,7 +185,7 @@ async def _keep_renewing(
     await renewal.keep_renewing(pki, renew, use)
 
 
-def _members(given: Arguments, store: OpenedStore) -> LookAtGroup:
+def _look_at_group(given: Arguments, store: OpenedStore) -> LookAtGroup:
     """Return what tells of the servers that keep the state."""
     if store.member is not None:
         return store.member.look

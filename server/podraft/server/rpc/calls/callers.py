@@ -1,88 +1,38 @@
-"""Which caller a connection's certificate proves.
+"""Who calls: the certificate of the connection.
 
-Owns: the way from a connection's verified certificate to an identity.  Invariants: every RPC on
-the API port goes through here; a connection without a certificate of the cluster never gets so
-far; what a certificate says counts only if the authority of that role has signed it.
+Invariants: every RPC on the API port goes through here; a connection without a certificate of the
+cluster never gets so far.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
-from podraft.server.auth.authorize import Lookup
-from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.identity import IdentityError, parsed
-from podraft.server.auth.recognition import recognized
-from podraft.server.registry.access.callers import Caller, role_of
+from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.live_rights import LiveRights
-from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.access.recognizer import Recognizer
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls.admitting import Gate
 
-_CACHE_MAX: Final = 4096
-
 
 class Callers:
-    """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
+    """Callers of this port: who they are, what they hold, and which of their streams are open."""
 
-    def __init__(
-        self,
-        lookup: Lookup,
-        authority: CertificateAuthority,
-        nodes: NodeRegistry,
-        gate: Gate | None = None,
-    ) -> None:
-        self._lookup = lookup
-        self._authority = authority
-        self._nodes = nodes
-        self.gate = gate or Gate()
-        self._known: dict[bytes, Caller] = {}
-        self.live = LiveRights(self.check)
+    def __init__(self, recognizer: Recognizer, live: LiveRights, gate: Gate) -> None:
+        self._recognizer = recognizer
+        self.check = recognizer.check
+        self.live = live
+        self.gate = gate
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         """Return who makes the call, if it may make calls now.
 
         Raises:
-            RefusedError: The connection carries no usable certificate, it has expired since
-                the connection was made, or its node was removed.
+            RefusedError: The connection carries no certificate that is good now.
         """
         pem = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
         if not pem:
             raise RefusedError(Code.UNAUTHENTICATED, "a client certificate is required")
-        caller = self._known.get(pem)
-        if caller is None:
-            caller = self._recognize(pem)
-        self.check(caller)
-        return caller
-
-    def check(self, caller: Caller) -> None:
-        """Return if the caller's certificate is still good.
-
-        Raises:
-            RefusedError: It is not.
-        """
-        proof = caller.proof
-        if proof is None:
-            return
-        if proof.expires_at_s <= time.time():
-            raise RefusedError(
-                Code.UNAUTHENTICATED, f'the certificate of "{proof.identity.user}" has expired'
-            )
-        if proof.node is not None:
-            self._nodes.check(proof)
-
-    def _recognize(self, pem: bytes) -> Caller:
-        try:
-            proof = recognized(parsed(pem), self._authority)
-        except IdentityError as error:
-            raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
-        identity = proof.identity
-        holder = self.gate.budgets.holder(role_of(identity), identity.user)
-        caller = Caller(identity, self._lookup, pem, holder, proof)
-        if len(self._known) >= _CACHE_MAX:
-            del self._known[next(iter(self._known))]
-        self._known[pem] = caller
-        return caller
+        return self._recognizer.caller(pem)

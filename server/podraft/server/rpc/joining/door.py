@@ -16,9 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeAlias
-
-import grpc
+from typing import Final, TypeAlias
 
 from podraft.internal.join.v1.join_port_pb2 import FromPort, ToPort
 from podraft.server.auth import tokens
@@ -29,7 +27,7 @@ from podraft.server.registry import errors
 from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls import statuses
-from podraft.server.rpc.calls.statuses import NUMBER_OF, Context
+from podraft.server.rpc.calls.statuses import NUMBER_OF
 from podraft.server.rpc.joining.link import CALLS_MAX, Link, LinkError
 from podraft.server.rpc.serving import ListenError, ServingCertificate
 from podraft.server.state.datastore import Datastore, StoreFailedError, StoreUnavailableError
@@ -304,14 +302,3 @@ def _free_port(host: str, port: int) -> int:
             f"cannot listen on {host}:{port}: the port is taken or the address is not this "
             f"machine's ({error.strerror or error})"
         ) from None
-
-
-def then(handler: Any, act: Callable[[], Awaitable[None]]) -> Any:
-    """Return a handler that does ``act`` before it answers that it went well."""
-
-    async def handle(requests: object, context: Context) -> bytes:
-        answer: bytes = await handler.stream_unary(requests, context)
-        await act()
-        return answer
-
-    return grpc.stream_unary_rpc_method_handler(handle)

@@ -32,6 +32,7 @@ from podraft.server.registry.errors import invalid
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, unary_methods
+from podraft.server.rpc.joining.door import JoinDoor
 from podraft.server.state.datastore import Datastore
 
 _COMMIT: Final = "/podraft.api.cluster.v1.CommitService/"
@@ -61,7 +62,9 @@ class ClusterService:
         authority: CertificateAuthority,
         facts: ClusterFacts,
         nodes: NodeRegistry,
+        door: JoinDoor,
     ) -> None:
+        self._door = door
         self._datastore = datastore
         self._authority = authority
         self._nodes = nodes
@@ -121,6 +124,8 @@ class ClusterService:
         token = await join_tokens.create_join_token(
             self._datastore, self._authority, lifetime_s, name=name, uses=uses
         )
+        # Somebody wants to join at once.
+        await self._door.look()
         return token.SerializeToString()
 
     async def _list_join_tokens(

@@ -24,6 +24,7 @@ from podraft.server.replication.membership.group_leading import ChangeNotAllowed
 from podraft.server.replication.membership.roster import MEMBER_NAME
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, unary_methods
+from podraft.server.rpc.joining.door import JoinDoor
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
 
 MEMBER_TOKEN_LIFETIME_S: Final = 3600
@@ -58,9 +59,9 @@ class MemberService:
         administration: Administration | None,
         datastore: Datastore,
         authority: CertificateAuthority,
-        join_port: Callable[[], int],
+        door: JoinDoor,
     ) -> None:
-        self._join_port = join_port
+        self._door = door
         self._look = look
         self._cluster_id = cluster_id
         self._administration = administration
@@ -101,6 +102,8 @@ class MemberService:
         made = await create_join_token(
             self._datastore, self._authority, lifetime_s, tokens.MEMBER, request.name
         )
+        # Somebody wants to join at once.
+        await self._door.look()
         token = member_pb2.MemberToken(
             token=made.token, expires_at=made.expires_at, join_address=self._join_address()
         )
@@ -111,7 +114,7 @@ class MemberService:
         me = next((member for member in group.members if member.id == group.me), None)
         if me is None or not me.api_addresses:
             return ""
-        return f"{me.api_addresses[0].rpartition(':')[0]}:{self._join_port()}"
+        return f"{me.api_addresses[0].rpartition(':')[0]}:{self._door.port}"
 
     async def _promote(self, request: member_pb2.PromoteMemberRequest, caller: Caller) -> bytes:
         administration = self._changing(caller, "update")

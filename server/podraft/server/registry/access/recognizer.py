@@ -1,0 +1,81 @@
+"""Which caller a certificate proves.
+
+Owns: the way from a connection's verified certificate to an identity.  Invariants: what a
+certificate says counts only if the authority of that role has signed it; one that has expired, or
+whose node was removed, is good for nothing more.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from podraft.server.auth.authorize import Lookup
+from podraft.server.auth.certificates import CertificateAuthority
+from podraft.server.auth.identity import IdentityError, parsed
+from podraft.server.auth.recognition import recognized
+from podraft.server.budgets.budget import Budgets
+from podraft.server.registry.access.callers import Caller, role_of
+from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.errors import Code, RefusedError
+
+_CACHE_MAX: Final = 4096
+
+
+class Recognizer:
+    """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        authority: CertificateAuthority,
+        nodes: NodeRegistry,
+        budgets: Budgets,
+    ) -> None:
+        self._lookup = lookup
+        self._authority = authority
+        self._nodes = nodes
+        self._budgets = budgets
+        self._known: dict[bytes, Caller] = {}
+
+    def caller(self, pem: bytes) -> Caller:
+        """Return who has shown a certificate, if it may make calls now.
+
+        Raises:
+            RefusedError: It is no usable certificate, it has expired since the connection was
+                made, or its node was removed.
+        """
+        caller = self._known.get(pem)
+        if caller is None:
+            caller = self._recognize(pem)
+        self.check(caller)
+        return caller
+
+    def check(self, caller: Caller) -> None:
+        """Return if the caller's certificate is still good.
+
+        Raises:
+            RefusedError: It is not.
+        """
+        proof = caller.proof
+        if proof is None:
+            return
+        if proof.expires_at_s <= time.time():
+            raise RefusedError(
+                Code.UNAUTHENTICATED, f'the certificate of "{proof.identity.user}" has expired'
+            )
+        if proof.node is not None:
+            self._nodes.check(proof)
+
+    def _recognize(self, pem: bytes) -> Caller:
+        try:
+            proof = recognized(parsed(pem), self._authority)
+        except IdentityError as error:
+            raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
+        identity = proof.identity
+        holder = self._budgets.holder(role_of(identity), identity.user)
+        caller = Caller(identity, self._lookup, pem, holder, proof)
+        if len(self._known) >= _CACHE_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[pem] = caller
+        return caller

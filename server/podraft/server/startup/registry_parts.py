@@ -1,0 +1,104 @@
+"""The registry of one server, put together.
+
+Owns: which of its parts knows which.  Every transport is given these parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podraft.api import kinds
+from podraft.api.core.v1.namespace_pb2 import Namespace
+from podraft.api.kinds import Registry
+from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import well_known
+from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
+from podraft.server.auth.pki import Pki
+from podraft.server.budgets.budget import Budgets
+from podraft.server.kinds.hooks import AddressRanges
+from podraft.server.opened_store import OpenedStore
+from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.live_rights import LiveRights
+from podraft.server.registry.access.node_registry import NodeRegistry
+from podraft.server.registry.access.recognizer import Recognizer
+from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.past.history import History
+from podraft.server.registry.past.moments import Moments
+from podraft.server.registry.past.past_reads import PastReads
+from podraft.server.registry.past.secret_values import SecretHashes
+from podraft.server.registry.reads.agents import Agents
+from podraft.server.registry.reads.objects import ObjectReads
+from podraft.server.registry.reads.scheduling_records import SchedulingRecords
+from podraft.server.registry.slices import Turns
+from podraft.server.registry.writes.commits import Commits
+from podraft.server.registry.writes.operations import Create
+from podraft.server.registry.writes.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryParts:
+    """What transports translate to."""
+
+    caches: Caches
+    budgets: Budgets
+    nodes: NodeRegistry
+    recognizer: Recognizer
+    live: LiveRights
+    writer: Writer
+    commits: Commits
+    objects: ObjectReads
+    scheduling_records: SchedulingRecords
+    agents: Agents
+    history: History
+
+
+def put_together(
+    store: OpenedStore, pki: Pki, known: Registry, addresses: AddressRanges
+) -> RegistryParts:
+    """Return the registry of the kinds that are ``known``, on a store."""
+    datastore, turns = store.datastore, Turns()
+    caches = Caches(known, datastore.revision)
+    budgets, nodes = Budgets(), NodeRegistry(datastore)
+    recognizer = Recognizer(caches.pods_by_node, pki.authority, nodes, budgets)
+    live = LiveRights(recognizer.check)
+    writer = Writer(datastore, caches, known, addresses, turns, store.applied_reads)
+    hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
+    tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
+    past_reads = PastReads(datastore, store.past, caches, hashes, tokens_key, turns)
+    return RegistryParts(
+        caches,
+        budgets,
+        nodes,
+        recognizer,
+        live,
+        writer,
+        Commits(writer, known, turns),
+        ObjectReads(store, caches, past_reads, live, turns, tokens_key),
+        SchedulingRecords(datastore, past_reads),
+        Agents(datastore, caches, nodes),
+        History(Moments(datastore, store.past), hashes, turns, known),
+    )
+
+
+async def start(parts: RegistryParts, store: OpenedStore) -> None:
+    """Make what every cluster begins with, and follow the store."""
+    await _ensure_namespaces(parts)
+    await parts.nodes.start()
+    parts.nodes.observers.append(parts.live.node_changed)
+    parts.caches.pods_by_node.leavers.append(parts.live.pod_left)
+    parts.live.start()
+    await parts.caches.start(store.datastore)
+
+
+async def _ensure_namespaces(parts: RegistryParts) -> None:
+    """Create the namespaces that every cluster has, if they are not there."""
+    identity = Identity(API_SERVER, frozenset({MASTERS}))
+    caller = Caller(identity, parts.caches.pods_by_node)
+    for name in well_known.OWN_NAMESPACES:
+        namespace = Namespace(metadata=meta_pb2.ObjectMeta(name=name))
+        try:
+            await parts.writer.write((Create(kinds.NAMESPACE, namespace),), caller)
+        except RefusedError as error:
+            if error.code is not Code.ALREADY_EXISTS:
+                raise
