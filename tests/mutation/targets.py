@@ -42,7 +42,10 @@ TARGETS: Final = {
         simulated=True,
     ),
     "wal": Target(
-        ("podraft.server.store.log.wal", "podraft.server.store.log.segment_files"),
+        tuple(
+            f"podraft.server.store.log.{name}"
+            for name in ("frames", "segments", "wal", "segment_files")
+        ),
         (
             "tests/integration/store/test_wal_damage.py",
             "tests/integration/store/test_log_seam.py",

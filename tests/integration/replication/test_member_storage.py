@@ -18,7 +18,8 @@ from podraft.server.replication.log.records import (
     encode_entry,
     encode_hard_state,
 )
-from podraft.server.store.log.wal import Wal, WalCorruptError
+from podraft.server.store.log.frames import WalCorruptError
+from podraft.server.store.log.wal import Wal
 from support.sealing import SEALER
 
 CLUSTER = bytes(16)

@@ -14,7 +14,8 @@ from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.sealing import Sealer, new_data_key
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
-from podraft.server.store.log.wal import WAL_VERSION, Wal, WalCorruptError
+from podraft.server.store.log.frames import WAL_VERSION, WalCorruptError
+from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
 from support.sealing import SEALER
 from support.waiting import eventually

@@ -24,7 +24,8 @@ from podraft.server.store.applied.applying import apply_transaction
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
 from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.history.versions import HistoryFormatError
-from podraft.server.store.log.wal import Wal, WalCorruptError
+from podraft.server.store.log.frames import WalCorruptError
+from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.sealing.sealed_directory import open_keys
 

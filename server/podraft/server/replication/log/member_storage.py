@@ -26,8 +26,9 @@ from podraft.server.replication.log.records import (
     encode_base,
     encode_hard_state,
 )
+from podraft.server.store.log.frames import WalCorruptError
 from podraft.server.store.log.seam import ExclusiveAct, OnFailed
-from podraft.server.store.log.wal import Wal, WalCorruptError
+from podraft.server.store.log.wal import Wal
 
 OnPersisted: TypeAlias = Callable[[int], None]
 

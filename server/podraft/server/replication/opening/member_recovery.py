@@ -25,7 +25,8 @@ from podraft.server.replication.log.records import (
 from podraft.server.state.recent import RecentEvents
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
 from podraft.server.store.history.history_file import HISTORY_FILE, History
-from podraft.server.store.log.wal import Wal, WalCorruptError
+from podraft.server.store.log.frames import WalCorruptError
+from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.recovery import Recovered, load_keyspace
 from podraft.server.store.sealing.sealed_directory import open_keys

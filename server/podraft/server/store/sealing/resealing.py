@@ -26,7 +26,8 @@ from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.store.history.history_file import RESEAL_START, History, ResealPosition
 from podraft.server.store.history.history_writer import HistoryWriter
 from podraft.server.store.history.versions import HistoryFormatError
-from podraft.server.store.log.wal import Wal, WalCorruptError
+from podraft.server.store.log.frames import WalCorruptError
+from podraft.server.store.log.wal import Wal
 
 _LOG = logging.getLogger(__name__)
 
