@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from podraft.cli.plans.undo_plan import Step
     from podraft.cli.sessions.connection import Session
     from podraft.client.calls.history import ObjectChange
-    from podraft.client.errors import InvalidError
 
 _VERSIONS = 500
 _TRIES_MAX = 5
@@ -133,6 +132,7 @@ async def _commit(
     session: Session, steps: Sequence[Step], writes: Sequence[commit_pb2.Write], *, dry_run: bool
 ) -> str:
     """Write, without the addresses and ports that others have now; return the revision."""
+    from podraft.cli.plans.undo_refusals import located, without_taken
     from podraft.client.errors import InvalidError
 
     while True:
@@ -140,8 +140,10 @@ async def _commit(
             return (await session.client.commit(writes, dry_run=dry_run)).resource_version
         except InvalidError as error:
             # The server may name one at a time; each round gives up at least one, so this ends.
-            if not _without_taken_addresses(writes, error):
-                raise _located(error, steps) from None
+            kept = without_taken(writes, error)
+            if kept is None:
+                raise located(error, steps) from None
+            writes = kept
 
 
 async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: bool) -> list[Step]:
@@ -196,51 +198,6 @@ async def _living_owners(read: Any, before: Any) -> list[Any]:
         if found is not None and found.metadata.uid == key.uid:
             living.append(reference)
     return living
-
-
-def _without_taken_addresses(writes: Sequence[commit_pb2.Write], error: InvalidError) -> bool:
-    """Make services give up addresses and ports that others have now; return whether any did."""
-    import re
-
-    from podraft.api.core.v1 import service_pb2
-
-    changed = False
-    for violation in error.violations:
-        match = re.fullmatch(
-            r"writes\[(\d+)\]\.(?:create\.object\.)?spec\.(clusterIP|ports\[(\d+)\]\.nodePort)",
-            violation.field,
-        )
-        if match is None:
-            return False
-        write = writes[int(match[1])]
-        service = service_pb2.Service()
-        if not write.HasField("create") or not write.create.object.Unpack(service):
-            return False
-        if match[3] is None:
-            changed = changed or bool(service.spec.cluster_ip)
-            service.spec.ClearField("cluster_ip")
-            service.spec.ClearField("cluster_ips")
-        else:
-            port = service.spec.ports[int(match[3])]
-            changed = changed or bool(port.node_port)
-            port.ClearField("node_port")
-        write.create.object.Pack(service)
-    return changed
-
-
-def _located(error: InvalidError, steps: Sequence[Step]) -> Exception:
-    """Return the error that names the object which the server refused."""
-    import re
-
-    from podraft.cli.errors import CliError, shorten
-
-    writing = [step for step in steps if step.write is not None]
-    lines = []
-    for violation in error.violations:
-        match = re.match(r"writes\[(\d+)\]\.?(.*)", violation.field)
-        where = f"{writing[int(match[1])].word}: {match[2]}" if match else violation.field
-        lines.append(f"  {where}: {violation.description}")
-    return CliError("nothing was undone", *shorten(lines)) if lines else error
 
 
 def _report(steps: Sequence[Step], revision: str, *, dry_run: bool) -> None:
