@@ -11,7 +11,8 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.descriptor_pool import Default
 
-from podraft.api import kinds, merging
+from podraft.api import kinds
+from podraft.api.codec import merging
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import options_pb2
 

@@ -30,7 +30,7 @@ JUSTIFIED = {
     "protos/podraft/api/columns/core.py": "as above",
     "protos/podraft/api/columns/discovery.py": "as above",
     "protos/podraft/api/columns/events.py": "as above",
-    "protos/podraft/api/type_fields.py": "what goes with a type, for rooms and for apply alike",
+    "protos/podraft/api/objects/type_fields.py": "what goes with a type, for rooms and apply",
     "server/podraft/server/auth/authorize.py": "what nodes and components may do, by kind",
     "server/podraft/server/registry/access/live_rights.py": "what nodes may read of their pods'",
 }

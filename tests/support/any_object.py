@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from podraft.api import kinds, quantities
-from podraft.api.codec_write import is_inline
+from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 

@@ -14,13 +14,13 @@ from typing import Any, TypeVar, cast
 from google.protobuf.message import Message
 
 from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.codec.patching import patched
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
 from podraft.api.objects.pods import READY, is_active
-from podraft.api.patching import patched
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.controller import ControllerOptions, declared
 from podraft.server.controllers.core.indexes import common

@@ -20,7 +20,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from podraft.api import kinds
-from podraft.api.codec_write import is_inline
+from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError, shown
 

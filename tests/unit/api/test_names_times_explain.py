@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.api import codec_read, explain, kinds, names, times
+from podraft.api import explain, kinds, names, times
+from podraft.api.codec import read as read_half
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import InvalidObjectError, Violation, shown
 
@@ -171,10 +172,10 @@ def test_what_does_not_exist_is_said_to(path: str, field: str, hint: str) -> Non
 
 @pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 def test_explain_lists_exactly_what_the_codec_reads(kind: kinds.AnyKind) -> None:
-    report = codec_read.Report()
+    report = read_half.Report()
     doc = explain.explain_field(kind)
     manifest = {child.name: None for child in doc.children}
-    codec_read.read_message(kind.message(), manifest, "", report, codec_read.TYPE_META)
+    read_half.read_message(kind.message(), manifest, "", report, read_half.TYPE_META)
     assert report.violations == []
-    read = codec_read.known_fields(kind.message.DESCRIPTOR)
-    assert {child.name for child in doc.children} == read | codec_read.TYPE_META
+    fields = read_half.known_fields(kind.message.DESCRIPTOR)
+    assert {child.name for child in doc.children} == fields | read_half.TYPE_META

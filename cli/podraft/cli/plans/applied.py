@@ -18,7 +18,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
-from podraft.api import merging
+from podraft.api.codec import merging
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 
 # Annotations may have 256 KiB in sum, and the author has some of his own.

@@ -18,12 +18,13 @@ from typing import Any, Literal
 
 from google.protobuf.descriptor import Descriptor
 
-from podraft.api import codec, kinds, merging, spelling
+from podraft.api import codec, kinds
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.cluster.v1 import commit_pb2
+from podraft.api.codec import merging, spelling
 from podraft.api.core.v1 import service_pb2
+from podraft.api.objects.type_fields import drop_forbidden
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
-from podraft.api.type_fields import drop_forbidden
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item, canonical
 from podraft.cli.plans.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, noted

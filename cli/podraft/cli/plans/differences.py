@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podraft.api import codec, kinds, spelling
+from podraft.api import codec, kinds
+from podraft.api.codec import spelling
 from podraft.api.objects.well_known import APPLY_NOTES
 
 _NAMES: Final = ("name", "key", "type", "uid", "ip", "containerPort", "port", "mountPath")

@@ -14,8 +14,9 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import spelling, type_fields
+from podraft.api.codec import spelling
 from podraft.api.kinds import Kind, KnownKinds, Object
+from podraft.api.objects import type_fields
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import ObjectT
 from podraft.server.kinds.metadata import (

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.api import codec, kinds, merge_patch, spelling
+from podraft.api import codec, kinds
+from podraft.api.codec import merge_patches, spelling
 from podraft.api.objects import well_known
 from podraft.api.violations import InvalidObjectError
 from podraft.cli.errors import CliError
@@ -57,7 +58,7 @@ class Stored:
         )
 
     def patch(self, patch: dict[str, Any]) -> None:
-        merged = merge_patch.merge_patch(codec.to_json(self.object), patch)
+        merged = merge_patches.merge_patch(codec.to_json(self.object), patch)
         kind = kinds.BUILT_IN.of(self.object)
         proposed = codec.parse(kind.message, merged)
         self.object = rooms.prepare_update(

@@ -7,7 +7,7 @@ from typing import Final
 from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStrategy
 from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.objects import workloads
-from podraft.api.type_fields import forbids_rolling_update
+from podraft.api.objects.type_fields import forbids_rolling_update
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
 from podraft.server.kinds.rules import Rules

@@ -18,7 +18,8 @@ from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from google.protobuf.message import Message
 
-from podraft.api import codec, kinds, patching
+from podraft.api import codec, kinds
+from podraft.api.codec import patching
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting

@@ -13,8 +13,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from podraft.api import spelling
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.codec import spelling
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
 from podraft.api.objects import owners, workloads

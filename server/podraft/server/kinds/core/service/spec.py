@@ -9,7 +9,7 @@ from __future__ import annotations
 from podraft.api import names
 from podraft.api.core.v1 import service_pb2
 from podraft.api.objects.ports import PROTOCOLS, TCP, protocol_of
-from podraft.api.type_fields import forbids_node_ports
+from podraft.api.objects.type_fields import forbids_node_ports
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels, check_port, is_ipv4
 

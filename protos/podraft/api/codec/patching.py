@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import codec
-from podraft.api.codec_read import MAX_VALUES
-from podraft.api.codec_values import SPECIAL
-from podraft.api.codec_write import is_inline
-from podraft.api.merge_patch import merge_patch
+from podraft.api.codec.merge_patches import merge_patch
+from podraft.api.codec.read import MAX_VALUES
+from podraft.api.codec.values import SPECIAL
+from podraft.api.codec.write import is_inline
 
 MessageT = TypeVar("MessageT", bound=Message)
 

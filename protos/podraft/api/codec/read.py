@@ -1,7 +1,7 @@
 """Kubernetes' JSON objects to protobuf messages, with every fault named.
 
 Owns: the reading half of the codec: one table of fields per message, made once
-from its descriptor.  Single values are ``codec_values``' business.
+from its descriptor.  Single values are ``values``' business.
 
 Invariants: a faulty field never hides another fault, until there are too many to be of use; work
 is bounded by ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
@@ -20,7 +20,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import Message
 
 from podraft.api import quantities
-from podraft.api.codec_values import (
+from podraft.api.codec.values import (
     SPECIAL,
     Convert,
     FaultError,
@@ -29,7 +29,7 @@ from podraft.api.codec_values import (
     described,
     to_text,
 )
-from podraft.api.codec_write import is_inline
+from podraft.api.codec.write import is_inline
 from podraft.api.violations import Faults
 
 MAX_VALUES = 1_000_000

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from podraft.api.codec_write import is_inline
+from podraft.api.codec.write import is_inline
 from podraft.api.meta.v1 import options_pb2
 
 # Where a JSON value is in the contract; None: nowhere, or in a map.

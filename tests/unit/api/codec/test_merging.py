@@ -2,8 +2,8 @@
 
 import pytest
 
-from podraft.api import merging
 from podraft.api.apps.v1 import deployment_pb2
+from podraft.api.codec import merging
 from podraft.api.core.v1 import node_pb2, pod_pb2, service_pb2
 
 

@@ -1,8 +1,8 @@
 """The codec: objects of the contract as Kubernetes writes them in JSON and YAML.
 
 Owns: the way between a manifest's mapping and a message: ``apiVersion`` and
-``kind``, lists, bounded JSON text.  Fields are ``codec_write``'s and
-``codec_read``'s business, merge patches ``merge_patch``'s.
+``kind``, lists, bounded JSON text.  Fields are ``write``'s and
+``read``'s business, merge patches ``merge_patches``'.
 
 Invariants: nothing of a manifest is dropped silently (what a message has no
 field for is a violation); reading what was written gives the same message.
@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from podraft.api.codec_read import MAX_VALUES, TYPE_META, Report, read_message
-from podraft.api.codec_values import described
-from podraft.api.codec_write import write
+from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
+from podraft.api.codec.read import MAX_VALUES, TYPE_META, Report, read_message
+from podraft.api.codec.values import described
+from podraft.api.codec.write import write
 from podraft.api.kinds import BUILT_IN, AnyKind, KnownKinds
-from podraft.api.merge_patch import create_merge_patch, merge_patch, three_way_merge_patch
 from podraft.api.violations import InvalidObjectError, Violation, shown
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from podraft.api import codec, kinds
+from podraft.api.codec.spelling import keep_spelling, respell
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.spelling import keep_spelling, respell
 
 
 def spec(container: dict[str, Any] | None = None, **fields: Any) -> pod_pb2.PodSpec:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.api.merge_patch import (
+from podraft.api.codec.merge_patches import (
     MAX_DEPTH,
     create_merge_patch,
     merge_patch,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from podraft.api import codec, kinds
 from podraft.api.apps.v1 import deployment_pb2
+from podraft.api.codec.merge_patches import create_merge_patch, merge_patch
+from podraft.api.codec.patching import patched
 from podraft.api.core.v1 import node_pb2
-from podraft.api.merge_patch import create_merge_patch, merge_patch
-from podraft.api.patching import patched
 from podraft.api.violations import InvalidObjectError
 from support.any_object import SETTINGS, damaged
 from support.any_object import objects as any_objects
