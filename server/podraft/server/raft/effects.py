@@ -6,14 +6,13 @@ safety rests on.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from podraft.server.raft.entries import Entry, HardState, MemberId, SnapshotMark
 from podraft.server.raft.events import Refusal
 from podraft.server.raft.messages import Message
+from podraft.server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Write:
     """What must reach the disk, parts in field order; writes in the order of ``sequence``.
 
@@ -29,7 +28,7 @@ class Write:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadReady:
     """A read may be answered as soon as the state machine has applied ``index``."""
 
@@ -37,7 +36,7 @@ class ReadReady:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """A proposal, read, change or transfer did not and will not happen."""
 
@@ -45,7 +44,7 @@ class Refused:
     reason: Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendSnapshot:
     """Send ``to`` the newest snapshot.
 
@@ -56,7 +55,7 @@ class SendSnapshot:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Effects:
     """What the shell owes the core after one step, in field order.
 

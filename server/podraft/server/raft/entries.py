@@ -11,10 +11,11 @@ voter and learner at once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from typing import TypeAlias
+
+from podraft.server.values import value
 
 MemberId: TypeAlias = int
 NOBODY: MemberId = 0
@@ -32,7 +33,7 @@ class EntryKind(IntEnum):
     MEMBERSHIP = 3  # An encoded ``Membership``, in force from the moment it is in a log.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One position of the log.  ``index`` and ``term`` together say everything before it, too.
 
@@ -46,7 +47,7 @@ class Entry:
     proposal: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HardState:
     """What a member must not forget: its term, and whom it voted for in it (0: nobody)."""
 
@@ -57,7 +58,7 @@ class HardState:
 INITIAL_HARD_STATE = HardState()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Membership:
     """Who replicates the log; only voters count in majorities.
 
@@ -115,7 +116,7 @@ def decode_membership(payload: bytes) -> Membership:
     return Membership(tuple(members[:voters]), tuple(members[voters:]), context)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SnapshotMark:
     """Where in the log a snapshot of the state machine was taken.
 

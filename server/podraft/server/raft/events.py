@@ -5,11 +5,11 @@ Owns: the events except ``Received``, whose messages are built from these (see `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from podraft.server.raft.entries import MemberId, SnapshotMark
+from podraft.server.values import value
 
 
 class Refusal(Enum):
@@ -27,7 +27,7 @@ class Refusal(Enum):
     TRANSFER_FAILED = "the new leader did not take over in time"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Proposal:
     """A command for the log.  ``id`` (not 0) comes back in its entry or its refusal."""
 
@@ -35,52 +35,52 @@ class Proposal:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tick:
     """One unit of time has passed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnnounceCommit:
     """A little time has passed since something was committed (``RaftCore.unannounced``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Proposed:
     """Commands wait to be ordered."""
 
     proposals: tuple[Proposal, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Persisted:
     """Every ``Write`` up to ``sequence`` is durable."""
 
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Applied:
     """The state machine has taken every entry up to ``index``."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Compacted:
     """A durable snapshot covers every entry up to ``index``: the log may forget them."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadsRequested:
     """Somebody wants linearizable reads; ``ids`` come back in ``Effects.reads`` or refused."""
 
     ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddLearner:
     """Replicate to a new member that does not count yet.
 
@@ -91,7 +91,7 @@ class AddLearner:
     context: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Promote:
     """Let a learner that has caught up vote."""
 
@@ -99,7 +99,7 @@ class Promote:
     context: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remove:
     """Let a voter or learner go.  A leader that removes itself steps down when it is committed."""
 
@@ -107,7 +107,7 @@ class Remove:
     context: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Describe:
     """Change nothing but the context."""
 
@@ -117,7 +117,7 @@ class Describe:
 Change: TypeAlias = AddLearner | Promote | Remove | Describe
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChangeProposed:
     """Change the membership by one member; only the leader takes it."""
 
@@ -125,7 +125,7 @@ class ChangeProposed:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TransferLeadership:
     """Make ``target`` the leader.  Given up after an election timeout; only the leader takes it."""
 
@@ -133,7 +133,7 @@ class TransferLeadership:
     target: MemberId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SnapshotSent:
     """The shell's attempt at a ``SendSnapshot`` ended; ``mark`` is None if it failed."""
 

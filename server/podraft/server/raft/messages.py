@@ -11,14 +11,14 @@ depends on the order of a connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from podraft.server.raft.entries import Entry, MemberId, SnapshotMark
 from podraft.server.raft.events import Proposal, Refusal
+from podraft.server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskVote:
     """A candidate asks for a vote, a pre-candidate (``pre``) whether it would get one.
 
@@ -34,7 +34,7 @@ class AskVote:
     transfer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Vote:
     """The answer to ``AskVote``."""
 
@@ -45,7 +45,7 @@ class Vote:
     pre: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Append:
     """The leader's entries that follow ``previous_index``, and how far it has committed."""
 
@@ -58,7 +58,7 @@ class Append:
     commit: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommitNews:
     """How far the leader has committed; what it has sent ends at ``previous_index``.
 
@@ -73,7 +73,7 @@ class CommitNews:
     commit: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Appended:
     """The follower's log equals the leader's up to ``match``, durably."""
 
@@ -83,7 +83,7 @@ class Appended:
     match: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AppendRefused:
     """The follower has no entry at ``previous_index`` with the leader's term.
 
@@ -99,7 +99,7 @@ class AppendRefused:
     hint_term: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heartbeat:
     """The leader is there.  ``commit`` never exceeds what the receiver is known to have."""
 
@@ -110,7 +110,7 @@ class Heartbeat:
     round: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HeartbeatAnswer:
     """The sender knew no later leader when it got round ``round``."""
 
@@ -120,7 +120,7 @@ class HeartbeatAnswer:
     round: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstallSnapshot:
     """The leader's state machine as of ``mark``.
 
@@ -133,7 +133,7 @@ class InstallSnapshot:
     mark: SnapshotMark
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CampaignNow:
     """The leader hands over: the receiver has everything and campaigns without waiting."""
 
@@ -142,7 +142,7 @@ class CampaignNow:
     term: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forward:
     """Proposals for the leader.  One may arrive twice: what makes it take effect once is above."""
 
@@ -151,7 +151,7 @@ class Forward:
     proposals: tuple[Proposal, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Declined:
     """These proposals or reads will not happen.
 
@@ -165,7 +165,7 @@ class Declined:
     reason: Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskRead:
     """A follower asks from which index on its state machine may answer reads."""
 
@@ -174,7 +174,7 @@ class AskRead:
     ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadAnswer:
     """Everything committed when the reads were asked for is at or below ``index``."""
 

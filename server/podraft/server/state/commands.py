@@ -19,11 +19,11 @@ Invariant: ``decode_command(encode_command(t, time)) == Command(t, time)``; anyt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 
 from podraft.server.state.datastore import Delete, Guard, Put, Transaction
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
+from podraft.server.values import value
 
 COMMAND_VERSION = 1
 AUTHORED_COMMAND_VERSION = 2
@@ -44,7 +44,7 @@ class CommandFormatError(Exception):
     """Bytes that are no command of a known version."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Command:
     """A transaction and the time at which it was proposed."""
 

@@ -19,8 +19,9 @@ Invariants that every implementation keeps, and the conformance tests try:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
+
+from podraft.server.values import value
 
 RevisionSuffix: TypeAlias = Callable[[int], bytes]
 
@@ -38,7 +39,7 @@ class Record(NamedTuple):
     mod_revision: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Guard:
     """A condition on one key: ``mod_revision`` 0 demands that the key is absent."""
 
@@ -46,7 +47,7 @@ class Guard:
     mod_revision: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Put:
     """Write ``value`` at ``key``; ``stamped`` appends the revision's suffix to the value."""
 
@@ -55,14 +56,14 @@ class Put:
     stamped: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delete:
     """Remove ``key``; removing an absent key is no event."""
 
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transaction:
     """Writes that take effect together, if every guard holds.
 
@@ -81,14 +82,14 @@ class Transaction:
     digest: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Committed:
     """A transaction took effect at ``revision`` (the current one if nothing was written)."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Repeated:
     """No write took effect now: those of the same request did, at ``revision``.
 
@@ -99,7 +100,7 @@ class Repeated:
     digest: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GuardFailed:
     """No write took effect: ``guard`` met ``found`` (None: the key is absent) instead."""
 
@@ -110,7 +111,7 @@ class GuardFailed:
 Outcome: TypeAlias = Committed | GuardFailed | Repeated
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One key's change at ``revision``; ``value`` is None when the key was deleted.
 
@@ -124,7 +125,7 @@ class Event:
     previous: Record | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Page:
     """Part of a range at one revision, in key order; ``more`` if it was cut by the limit."""
 
@@ -133,7 +134,7 @@ class Page:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EventBatch:
     """Events of one or more whole revisions, up to and including ``revision``.
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from podraft.server.values import value
 
 REQUEST_BYTES: Final = 16
 DIGEST_BYTES: Final = 16
@@ -24,7 +25,7 @@ KEPT_ALWAYS: Final = 10_000
 KEPT_MS: Final = 300_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AppliedRequest:
     """A request whose transaction took ``revision``; ``time_ms`` is that of the state then.
 

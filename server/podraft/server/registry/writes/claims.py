@@ -126,6 +126,8 @@ class PlanClaims:
 
     def conflict(self) -> Conflict | None:
         """Return the first claim, in the writes' order, that another object has at the end."""
+        if not self._claims:
+            return None
         return min(self._conflicts(), default=None, key=lambda conflict: conflict.write)
 
     def _conflicts(self) -> Iterator[Conflict]:

@@ -6,7 +6,6 @@ single-object RPC and the same write in a ``Commit`` become the same operation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from google.protobuf import any_pb2
@@ -19,9 +18,10 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import shown
 from podraft.server.registry.encoded_extent import FIELDS_MAX, has_too_many_fields
 from podraft.server.registry.errors import invalid
+from podraft.server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Create:
     """Store a new object."""
 
@@ -29,7 +29,7 @@ class Create:
     object: Any
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Update:
     """Replace an object, or with a sub-resource that part of it."""
 
@@ -38,7 +38,7 @@ class Update:
     subresource: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Patch:
     """Change some fields of an object."""
 
@@ -46,7 +46,7 @@ class Patch:
     request: requests_pb2.PatchRequest
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeleteObject:
     """Delete an object, or begin its graceful deletion."""
 
@@ -54,7 +54,7 @@ class DeleteObject:
     request: requests_pb2.DeleteRequest
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bind:
     """Place a pod on a node, or record why it could not be placed."""
 

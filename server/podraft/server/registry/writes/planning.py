@@ -10,8 +10,7 @@ it was made from; the planner itself writes nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, assert_never
@@ -51,6 +50,7 @@ from podraft.server.registry.writes.operations import (
 )
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
+from podraft.server.values import value
 
 ResultT = TypeVar("ResultT")
 
@@ -65,7 +65,7 @@ class Reader(RangeReader, Protocol):
         """Return the newest record of ``key``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlanInputs:
     """What every plan depends on besides the store and its caller."""
 
@@ -77,7 +77,7 @@ class PlanInputs:
     addresses: AddressRanges
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plan:
     """One transaction and what its writes answer, in their order."""
 
@@ -85,7 +85,7 @@ class Plan:
     results: tuple[Result, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WriteList:
     """Writes that take effect together, and who makes them.
 
@@ -169,18 +169,18 @@ class Planner:
             self._call.digest,
         )
 
-    async def _apply(self, operation: Operation, index: int) -> Result:
+    def _apply(self, operation: Operation, index: int) -> Awaitable[Result]:
         match operation:
             case Create():
-                return await self._create(operation, index)
+                return self._create(operation, index)
             case Update():
-                return await self._update(operation, index)
+                return self._update(operation, index)
             case Patch():
-                return await self._patch(operation, index)
+                return self._patch(operation, index)
             case DeleteObject():
-                return await self._remove(operation)
+                return self._remove(operation)
             case Bind():
-                return await self._bind(operation)
+                return self._bind(operation)
             case _ as unreachable:
                 assert_never(unreachable)
 

@@ -12,7 +12,6 @@ call on the state before it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final, assert_never
@@ -39,6 +38,7 @@ from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Datastore, Record, Repeated, RevisionCompactedError
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 from podraft.server.state.revisions import revision_suffix
+from podraft.server.values import value
 
 NAME_ATTEMPTS_MAX: Final = 8
 # No vowels, so a generated name never is a word.
@@ -47,7 +47,7 @@ SUFFIX_LENGTH: Final = 5
 _PLACE = Struct("<II")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallId:
     """What the store knows a call by, and the digest of its writes; both empty if it has no id."""
 
@@ -81,33 +81,37 @@ async def identified(
         )
     # The id is the digest's key: who finds one on a disk cannot try guesses of a Secret on it.
     digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
-    with work:
-        for operation in operations:
-            what, message = _told(operation)
-            encoded = message.SerializeToString(deterministic=True)
-            digest.update(b"%d %b %d " % (len(what), what, len(encoded)))
-            digest.update(encoded)
-            if work.is_long:
-                await work.pause()
+    if len(operations) == 1:
+        digest.update(_told(operations[0]))
+    else:
+        with work:
+            for operation in operations:
+                digest.update(_told(operation))
+                if work.is_long:
+                    await work.pause()
     request = blake2b(author, key=request_id, digest_size=REQUEST_BYTES).digest()
     return CallId(request, digest.digest())
 
 
-def _told(operation: Operation) -> tuple[bytes, Message]:
+def _told(operation: Operation) -> bytes:
     """Return what kind of write it is, of which kind of object, and all that it says."""
+    message: Message
     match operation:
-        case Create(kind, made):
-            return f"create {kind.resource}".encode(), made
-        case Update(kind, made, subresource):
-            return f"update {kind.resource} {subresource}".encode(), made
-        case Patch(kind, request):
-            return f"patch {kind.resource}".encode(), request
-        case DeleteObject(kind, request):
-            return f"delete {kind.resource}".encode(), request
-        case Bind(request):
-            return b"bind", request
+        case Create():
+            what, message = f"create {operation.kind.resource}", operation.object
+        case Update():
+            what = f"update {operation.kind.resource} {operation.subresource}"
+            message = operation.object
+        case Patch():
+            what, message = f"patch {operation.kind.resource}", operation.request
+        case DeleteObject():
+            what, message = f"delete {operation.kind.resource}", operation.request
+        case Bind():
+            what, message = "bind", operation.request
         case _ as unreachable:
             assert_never(unreachable)
+    encoded = message.SerializeToString(deterministic=True)
+    return b"%d %b %d %b" % (len(what), what.encode(), len(encoded), encoded)
 
 
 def suffix(request: bytes, write: int, attempt: int) -> str:
@@ -159,7 +163,7 @@ def other_call() -> RefusedError:
     return invalid("requestId", "was used for another call: use each id for one call only")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Traces:
     """One write's object just before the transaction and just after it.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from podraft.api.kinds import AnyKind
 from podraft.server.state.revisions import revision_suffix
+from podraft.server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What one write answers: an object, stamped with the commit's revision if ``written``."""
 

@@ -15,7 +15,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -33,13 +32,14 @@ from podraft.server.registry.writes.planning import Plan, PlanInputs, Planner, R
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 from podraft.server.state.reads import AppliedReads
+from podraft.server.values import value
 
 _LOG = logging.getLogger(__name__)
 
 _ATTEMPTS_MAX: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What carried-out writes answer; ``revision`` 0 if it was a dry run."""
 

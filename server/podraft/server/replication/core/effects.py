@@ -7,7 +7,6 @@ on: a message that claims persistence is only sent by an effect that follows ``D
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from podraft.server.raft.effects import SendSnapshot, Write
@@ -15,16 +14,17 @@ from podraft.server.raft.entries import Entry, HardState, SnapshotMark
 from podraft.server.raft.messages import Message
 from podraft.server.raft.status import KnownMembership, Leadership
 from podraft.server.replication.core.events import MemberEvent
+from podraft.server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Send these; what certainly does not arrive is told as ``Undelivered``."""
 
     messages: Sequence[Message]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CompactLog:
     """Let the log on disk begin behind ``mark``, behind all writes so far."""
 
@@ -32,7 +32,7 @@ class CompactLog:
     hard_state: HardState
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Apply:
     """Give the state machine these entries, then tell ``PortionApplied`` before anything else.
 
@@ -44,7 +44,7 @@ class Apply:
     commands: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Install:
     """Put the received snapshot ``mark`` in the place of the state machine.
 
@@ -54,7 +54,7 @@ class Install:
     mark: SnapshotMark
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unanswered:
     """``command`` gets an error in place of an outcome."""
 
@@ -62,7 +62,7 @@ class Unanswered:
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     """What ``waiter`` (readers, a ticket) waits for has happened; or it gets ``error``."""
 
@@ -70,21 +70,21 @@ class Settled:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeaderChanged:
     """Somebody else leads now, or nobody."""
 
     leadership: Leadership
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MembershipChanged:
     """Another membership is in force or certain now."""
 
     membership: KnownMembership
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class After:
     """Tell ``event`` when ``delay_s`` has passed; 0: in the next turn."""
 
@@ -92,7 +92,7 @@ class After:
     event: MemberEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Gather:
     """Tell ``event`` when waiting brings no more company, a few milliseconds from now at most."""
 

@@ -7,13 +7,13 @@ comes back in the effect that ends the waiting.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.events import Change, SnapshotSent
 from podraft.server.raft.messages import Message
 from podraft.server.state.datastore import Transaction
+from podraft.server.values import value
 
 
 class Command(Protocol):
@@ -28,7 +28,7 @@ class Command(Protocol):
         """What it says; with a request id it takes effect once, however often it comes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ticked:
     """A tick's time has passed.
 
@@ -37,26 +37,26 @@ class Ticked:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AnnounceDue:
     """It is time to tell followers what is committed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """Another member says something."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Undelivered:
     """This message, which was to be sent, certainly does not arrive."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkLost:
     """The connection to ``peer`` has ended, and what was on it may be lost."""
 
@@ -66,19 +66,19 @@ class LinkLost:
 # Proposing.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submitted:
     """Somebody wants ``commands`` proposed, wherever the leader is."""
 
     commands: Sequence[Command]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ProposalsGathered:
     """Waiting brings no more proposals for the next batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PatienceLost:
     """The next batch has waited long enough for the one before it."""
 
@@ -86,14 +86,14 @@ class PatienceLost:
 # Reading.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadersCame:
     """``readers`` want to read what is committed by now; others may join until it is asked for."""
 
     readers: object
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadersGathered:
     """Waiting brings no more readers."""
 
@@ -101,26 +101,26 @@ class ReadersGathered:
 # The disk and the state machine.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Durable:
     """Every write up to ``sequence`` is durable."""
 
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PortionApplied:
     """The state machine has taken what it was given; if ``full`` it takes no more for now."""
 
     full: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApplyMore:
     """Others have had their turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """Everything up to ``through`` is durable in the state machine; ``full`` as before."""
 
@@ -128,14 +128,14 @@ class Stored:
     full: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Installed:
     """The state machine is durably what ``mark`` says."""
 
     mark: SnapshotMark
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pinned:
     """Entries behind ``index`` are to be kept for ``member``, within bounds."""
 
@@ -143,7 +143,7 @@ class Pinned:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unpinned:
     """They are not needed any more."""
 
@@ -153,7 +153,7 @@ class Unpinned:
 # The group.
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChangeWanted:
     """Somebody wants to change the membership, and waits with ``ticket``."""
 
@@ -161,7 +161,7 @@ class ChangeWanted:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TransferWanted:
     """Somebody wants ``target`` to lead."""
 
@@ -169,7 +169,7 @@ class TransferWanted:
     target: MemberId
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HandOverWanted:
     """Somebody wants one of ``reachable`` to lead, if this member does."""
 
@@ -177,14 +177,14 @@ class HandOverWanted:
     reachable: tuple[MemberId, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Abandoned:
     """Nobody waits with ``ticket`` any more."""
 
     ticket: object
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ended:
     """The member stops because of ``error``: nobody will learn anything."""
 

@@ -27,11 +27,12 @@ from podraft.server.replication.core.events import Command, PatienceLost, Propos
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import StoreOverloadedError
+from podraft.server.values import value
 
 _GATHER = Gather(ProposalsGathered())
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BatchBounds:
     """What one batch holds at most; a larger single proposal is a batch of its own."""
 

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias
 
 from podraft.server.state.datastore import Outcome, Transaction
 from podraft.server.store.log.wal import Wal
+from podraft.server.values import value
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +34,7 @@ class Proposal:
     outcome: asyncio.Future[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CommittedBatch:
     """Entries from ``first_index`` on; ``proposals[i]`` is None if another member made it."""
 
@@ -69,7 +70,7 @@ class Log(Protocol):
         """Stop after the batch that is on its way."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Write:
     frame: bytes
     batch: CommittedBatch
