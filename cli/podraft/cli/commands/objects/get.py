@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
 if TYPE_CHECKING:
+    from podraft.api.kinds import AnyKind
+    from podraft.cli.command_line.targets import Target
+    from podraft.cli.output.listing import Listing
     from podraft.cli.sessions.connection import Session
     from podraft.cli.sessions.reading import Found, Query
 
@@ -58,59 +62,100 @@ def get(
     podraft get pod/web-1 -o yaml        podraft get pods -A -l app=web -w
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli.command_line.targets import parse_targets
-    from podraft.cli.errors import usage
     from podraft.cli.output.listing import Listing
-    from podraft.cli.sessions import reading
     from podraft.cli.sessions.connection import run
 
-    targets = parse_targets(arguments)
-    if stale and (at or watch):
-        raise usage("--stale shows what a server knows now; it goes neither with --at nor with -w")
-    distinct = list(dict.fromkeys(target.kind for target in targets))
-    if watch and at:
-        raise usage("-w shows what happens from now on; it does not go with --at")
-    if watch and (len(distinct) > 1 or len([t for t in targets if t.name]) > 1):
-        raise usage("-w watches one kind, or one object")
-    several = len(distinct) > 1 or "all" in arguments[0].lower().split(",")
+    wanted = _Wanted(
+        targets=parse_targets(arguments),
+        selectors=(selector, field_selector),
+        all_namespaces=all_namespaces,
+        output=output,
+        watch=watch,
+        at=at,
+        stale=stale,
+        ignore_not_found=ignore_not_found,
+    )
+    _check(wanted)
     listing = Listing(
         wide=output == "wide",
         with_namespace=all_namespaces,
         with_labels=show_labels,
         headers=not no_headers,
         coloured=settings.coloured(),
-        prefixed=several,
+        prefixed=len(wanted.kinds) > 1 or "all" in arguments[0].lower().split(","),
     )
+    run(settings, lambda session: _get(session, wanted, listing))
 
-    async def body(session: Session) -> None:
-        if at:
-            from podraft.cli.sessions.past import session_at
 
-            # A table shows none of a Secret's values: their hashes serve as well.
-            shows_values = output in ("yaml", "json")
-            session = await session_at(session, at, hash_secret_values=not shows_values)
-        if stale:
-            from podraft.cli.sessions.staleness import stale_session
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be listed, as of when, and how; `selectors` are those of labels and of fields."""
 
-            session = stale_session(session)
-        query = reading.Query(session.namespace, selector, field_selector, all_namespaces)
-        found = await reading.read(session, targets, query)
-        if stale:
-            from podraft.cli.sessions.staleness import say_how_old
+    targets: Sequence[Target]
+    selectors: tuple[str, str]
+    all_namespaces: bool
+    output: str | None
+    watch: bool
+    at: str
+    stale: bool
+    ignore_not_found: bool
 
-            await say_how_old(session, found)
-        for one in found:
-            _in_order(one)
-        if output in (None, "wide"):
-            _table(session, found, query, listing, quiet=watch)
-        else:
-            single = len(targets) == 1 and targets[0].name is not None
-            _documents(found, output or "", single=single)
-        if not ignore_not_found:
-            reading.complain_of_missing(found, session.namespace)
-        if watch and not any(one.missing for one in found):
-            await _watch(session, found[0], targets[0].name, query, listing, output)
+    @property
+    def kinds(self) -> list[AnyKind]:
+        """The kinds of the targets, each once."""
+        return list(dict.fromkeys(target.kind for target in self.targets))
 
-    run(settings, body)
+
+def _check(wanted: _Wanted) -> None:
+    """Raise for options that contradict each other."""
+    from podraft.cli.errors import usage
+
+    if wanted.stale and (wanted.at or wanted.watch):
+        raise usage("--stale shows what a server knows now; it goes neither with --at nor with -w")
+    if wanted.watch and wanted.at:
+        raise usage("-w shows what happens from now on; it does not go with --at")
+    names = [target for target in wanted.targets if target.name]
+    if wanted.watch and (len(wanted.kinds) > 1 or len(names) > 1):
+        raise usage("-w watches one kind, or one object")
+
+
+async def _get(session: Session, wanted: _Wanted, listing: Listing) -> None:
+    """Read, show, and watch if that is wanted."""
+    from podraft.cli.sessions import reading
+
+    session = await _as_of(session, wanted)
+    query = reading.Query(session.namespace, *wanted.selectors, wanted.all_namespaces)
+    found = await reading.read(session, wanted.targets, query)
+    if wanted.stale:
+        from podraft.cli.sessions.staleness import say_how_old
+
+        await say_how_old(session, found)
+    for one in found:
+        _in_order(one)
+    if wanted.output in (None, "wide"):
+        _table(session, found, query, listing, quiet=wanted.watch)
+    else:
+        single = len(wanted.targets) == 1 and wanted.targets[0].name is not None
+        _documents(found, wanted.output or "", single=single)
+    if not wanted.ignore_not_found:
+        reading.complain_of_missing(found, session.namespace)
+    if wanted.watch and not any(one.missing for one in found):
+        await _watch(session, found[0], wanted.targets[0].name, query, listing, wanted.output)
+
+
+async def _as_of(session: Session, wanted: _Wanted) -> Session:
+    """Return a session that reads as of the moment that is wanted, or what one server knows."""
+    if wanted.at:
+        from podraft.cli.sessions.past import session_at
+
+        # A table shows none of a Secret's values: their hashes serve as well.
+        shows_values = wanted.output in ("yaml", "json")
+        return await session_at(session, wanted.at, hash_secret_values=not shows_values)
+    if wanted.stale:
+        from podraft.cli.sessions.staleness import stale_session
+
+        return stale_session(session)
+    return session
 
 
 def _in_order(found: Found) -> None:
@@ -122,7 +167,7 @@ def _in_order(found: Found) -> None:
 
 
 def _table(
-    session: Session, found: Sequence[Found], query: Query, listing: Any, *, quiet: bool
+    session: Session, found: Sequence[Found], query: Query, listing: Listing, *, quiet: bool
 ) -> None:
     shown = [one for one in found if one.objects]
     tables = [listing.table(one.kind, one.objects, session.now_s()) for one in shown]
@@ -157,7 +202,7 @@ async def _watch(
     found: Found,
     name: str | None,
     query: Query,
-    listing: Any,
+    listing: Listing,
     output: str | None,
 ) -> None:
     from podraft.cli.command_line.targets import word_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +11,6 @@ from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from podraft.cli.sessions.connection import Session
 
 command = Group("set", help="Change one thing of a deployment.")
@@ -30,6 +28,7 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli.command_line.targets import expect_kind, name_of, one_target, word_of
     from podraft.cli.errors import usage
+    from podraft.cli.plans.images import images_of, with_images
     from podraft.cli.plans.shapes import has_template, kinds_with
     from podraft.cli.sessions.connection import run
     from podraft.client.errors import ConflictError
@@ -62,45 +61,3 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
         return await change(session)
 
     run(settings, body)
-
-
-def images_of(assignments: Sequence[str]) -> dict[str, str]:
-    """Return images by container from ``CONTAINER=IMAGE`` words.
-
-    Raises:
-        CliError: There is none, one is not complete, or a container has two.
-    """
-    from podraft.cli.errors import usage
-
-    images: dict[str, str] = {}
-    for assignment in assignments:
-        container, _, image_name = assignment.partition("=")
-        if not container or not image_name:
-            raise usage(f'"{assignment}": expected CONTAINER=IMAGE')
-        if container in images:
-            raise usage(f'container "{container}" is given two images')
-        images[container] = image_name
-    if not images:
-        raise usage("say which image: CONTAINER=IMAGE")
-    return images
-
-
-def with_images(workload: Any, images: Mapping[str, str]) -> Any:
-    """Return a copy of a workload whose containers have other images.
-
-    Raises:
-        CliError: It has no such container.
-    """
-    from podraft.cli.errors import CliError
-
-    changed = type(workload)()
-    changed.CopyFrom(workload)
-    spec = changed.spec.template.spec
-    containers = {one.name: one for one in (*spec.init_containers, *spec.containers)}
-    for name, image_name in images.items():
-        if name != "*" and name not in containers:
-            known = ", ".join(containers)
-            raise CliError(f'there is no container "{name}" in its pods; there are {known}')
-        for one in spec.containers if name == "*" else (containers[name],):
-            one.image = image_name
-    return changed

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from podraft.api import codec
-from podraft.cli.commands.objects.diff import difference
-from podraft.cli.commands.workloads.set import images_of, with_images
 from podraft.cli.errors import CliError
+from podraft.cli.plans.images import images_of, with_images
+from podraft.cli.plans.unified import difference
 
 
 def secret(**data: str) -> object:
