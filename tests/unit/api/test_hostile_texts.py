@@ -18,7 +18,8 @@ import pytest
 
 from podraft.api import codec, kinds, names, quantities, times
 from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
-from podraft.api.selectors import parse_field_selector, parse_label_selector
+from podraft.api.selectors.fields import parse_field_selector
+from podraft.api.selectors.labels import parse_label_selector
 from podraft.api.violations import MAX_VIOLATIONS, InvalidObjectError
 from support.api_objects import example
 

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podraft.api import kinds, selectors
+from podraft.api import kinds
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.selectors import (
+from podraft.api.selectors import fields
+from podraft.api.selectors import labels as label_selectors
+from podraft.api.selectors.fields import parse_field_selector
+from podraft.api.selectors.labels import (
     EVERYTHING,
     NOTHING,
     LabelSelector,
     Requirement,
-    parse_field_selector,
     parse_label_selector,
 )
 from podraft.api.violations import InvalidObjectError
@@ -110,13 +112,13 @@ def test_text_message_and_compiled_form_agree(
         )
     expected = selector.matches(labels)
     assert parse_label_selector(str(selector)).matches(labels) is expected
-    assert selectors.label_selector_of(message).matches(labels) is expected
+    assert label_selectors.label_selector_of(message).matches(labels) is expected
 
 
 def test_a_services_selector_of_nothing_matches_nothing() -> None:
-    assert selectors.exact_selector({}) is NOTHING
+    assert label_selectors.exact_selector({}) is NOTHING
     assert not NOTHING.matches({"a": "b"})
-    assert selectors.exact_selector({"a": "b"}).matches(LABELS)
+    assert label_selectors.exact_selector({"a": "b"}).matches(LABELS)
     assert EVERYTHING.is_everything
     assert not NOTHING.is_everything
 
@@ -155,7 +157,7 @@ def test_a_wrong_message_is_refused(
     selector: meta_pb2.LabelSelector, field: str, problem: str
 ) -> None:
     with pytest.raises(InvalidObjectError) as caught:
-        selectors.label_selector_of(selector, "spec.selector")
+        label_selectors.label_selector_of(selector, "spec.selector")
     [violation] = caught.value.violations
     assert (violation.field, violation.description) == (field, problem)
 
@@ -192,7 +194,7 @@ def test_fields_select(text: str, matches: bool) -> None:
 def test_an_unset_bool_is_false() -> None:
     selector = parse_field_selector(kinds.NODE, "spec.unschedulable=false")
     assert selector.matches(node_pb2.Node())
-    assert selectors.field_value(kinds.NODE, node_pb2.Node(), "spec.unschedulable") == "false"
+    assert fields.field_value(kinds.NODE, node_pb2.Node(), "spec.unschedulable") == "false"
 
 
 def test_what_must_be_equal_can_be_asked_for() -> None:
@@ -220,10 +222,10 @@ def test_malformed_field_selectors_are_refused(text: str, problem: str) -> None:
 @pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 def test_every_selectable_field_exists(kind: kinds.AnyKind) -> None:
     for path in kind.selectable_fields:
-        assert isinstance(selectors.field_value(kind, kind.message(), path), str)
+        assert isinstance(fields.field_value(kind, kind.message(), path), str)
 
 
 @pytest.mark.parametrize("path", ["spec", "spec.containers", "metadata.labels", "nothing", ""])
 def test_what_is_no_scalar_field_has_no_value(path: str) -> None:
     with pytest.raises(KeyError):
-        selectors.field_value(kinds.POD, pod_pb2.Pod(), path)
+        fields.field_value(kinds.POD, pod_pb2.Pod(), path)

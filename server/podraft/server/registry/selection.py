@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from podraft.api import selectors
 from podraft.api.kinds import AnyKind
-from podraft.api.selectors import FieldSelector, LabelSelector
+from podraft.api.selectors.fields import FieldSelector, parse_field_selector
+from podraft.api.selectors.labels import LabelSelector, parse_label_selector
 from podraft.server.registry import keys
 from podraft.server.registry.errors import invalid
 
@@ -53,6 +53,6 @@ def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: st
     return Selection(
         kind,
         namespace,
-        selectors.parse_label_selector(label_selector),
-        selectors.parse_field_selector(kind, field_selector),
+        parse_label_selector(label_selector),
+        parse_field_selector(kind, field_selector),
     )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
-from podraft.api import selectors
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.pods import is_ready, ready_condition
+from podraft.api.selectors.labels import NOTHING, LabelSelector, label_selector_of
 from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def seconds_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> float:
     return time.seconds + time.nanos / 1e9
 
 
-def selector_of(selector: meta_pb2.LabelSelector) -> selectors.LabelSelector:
+def selector_of(selector: meta_pb2.LabelSelector) -> LabelSelector:
     """Return a workload's compiled selector; one that makes no sense selects nothing.
 
     Only an object that was stored before the rules can have such a one.
     """
     try:
-        return selectors.label_selector_of(selector)
+        return label_selector_of(selector)
     except InvalidObjectError:
-        return selectors.NOTHING
+        return NOTHING
 
 
 def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: Now) -> float | None:

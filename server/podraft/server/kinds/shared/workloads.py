@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from podraft.api import selectors
 from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStatus
 from podraft.api.apps.v1.replica_set_pb2 import ReplicaSet, ReplicaSetStatus
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.selectors.labels import check_label_selector, label_selector_of
 from podraft.server.kinds.core.pod.template import check_template
 from podraft.server.kinds.report import Report
 
@@ -34,10 +34,10 @@ def _check_selector(
         report.add("spec.selector", "is required, and must not be empty")
         return
     faults_before = len(report.violations)
-    selectors.check_label_selector(selector, "spec.selector", report)
+    check_label_selector(selector, "spec.selector", report)
     if len(report.violations) > faults_before:
         return
-    compiled = selectors.label_selector_of(selector, "spec.selector")
+    compiled = label_selector_of(selector, "spec.selector")
     if not compiled.matches(template.labels):
         labels = ",".join(f"{key}={value}" for key, value in sorted(template.labels.items()))
         report.add(

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from podraft.api import selectors
 from podraft.api.kinds import AnyKind
+from podraft.api.selectors.fields import field_value
 from podraft.server.registry.cache.events import CachedEvent
 from podraft.server.registry.selection import Selection
 from podraft.server.state.datastore import SlowWatcherError
@@ -172,7 +172,7 @@ class Watchers:
             yield ("", event.namespace)
         for field in self._indexed:
             values = {
-                selectors.field_value(self._kind, message, field)
+                field_value(self._kind, message, field)
                 for message in (event.before, event.after)
                 if message is not None
             }

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from podraft.api import selectors
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
@@ -23,6 +22,7 @@ from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.pods import is_finished, is_ready
 from podraft.api.objects.ports import is_named, protocol_of, target_number
+from podraft.api.selectors.labels import exact_selector
 from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.indexes import BY_NAMESPACE
@@ -67,7 +67,7 @@ def _wanted_endpoints(
     snapshot: Snapshot, service: service_pb2.Service
 ) -> dict[Ports, dict[str, Endpoint]]:
     """Return the endpoints by ports, then by address; whose address cannot be has none."""
-    selector = selectors.exact_selector(service.spec.selector)
+    selector = exact_selector(service.spec.selector)
     wanted: dict[Ports, dict[str, Endpoint]] = {}
     for pod in snapshot.by_index(POD, BY_NAMESPACE, service.metadata.namespace):
         if not selector.matches(pod.metadata.labels):

@@ -1,7 +1,6 @@
-"""Selectors: which objects a list, a watch or a workload means.
+"""Label selectors: which objects a list, a watch or a workload means by their labels.
 
-Owns: label selectors (from text and from messages) and field selectors, both
-compiled once and matched many times.
+Owns: selectors from text and from messages, compiled once and matched many times.
 
 Invariants: a selector that was made is valid; matching never fails, and costs little however many
 terms there are.
@@ -9,17 +8,14 @@ terms there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
-
-from podraft.api import names, selector_text
-from podraft.api.kinds import AnyKind
+from podraft.api import names
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.selectors import grammar
 from podraft.api.violations import Faults, InvalidObjectError, shown
 
 Operator: TypeAlias = Literal["In", "NotIn", "Exists", "DoesNotExist"]
@@ -29,10 +25,6 @@ _OPERATORS: dict[str, Operator] = {
     "Exists": "Exists",
     "DoesNotExist": "DoesNotExist",
 }
-
-# A selector beyond these bounds is a mistake, and matching it against every object is not free.
-MAX_SELECTOR_LENGTH = 16 * 1024
-MAX_REQUIREMENTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +170,7 @@ def parse_label_selector(text: str, field: str = "labelSelector") -> LabelSelect
         InvalidObjectError: The text is malformed, or a key or value is no label.
 
     """
-    if len(text) > MAX_SELECTOR_LENGTH:
-        raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
+    grammar.check_length(text, field)
     return (_parse_cached if len(text) <= _CACHED_LENGTH else _parse_labels)(text, field)
 
 
@@ -189,15 +180,15 @@ def _parse_labels(text: str, field: str) -> LabelSelector:
     if text.rstrip().endswith(","):
         raise InvalidObjectError.of(field, "ends with a comma: expected another requirement")
     requirements: list[Requirement] = []
-    for term in selector_text.terms(text):
+    for term in grammar.terms(text):
         if not term:
             raise InvalidObjectError.of(field, f"has nothing between two commas: {_EXPECTED}")
         requirement = _requirement_of(term)
         if requirement is None:
             raise InvalidObjectError.of(field, f"cannot parse {shown(term)}: {_EXPECTED}")
         requirements.append(requirement)
-        if len(requirements) > MAX_REQUIREMENTS:
-            raise _too_many(field)
+        if len(requirements) > grammar.MAX_REQUIREMENTS:
+            raise grammar.too_many(field)
     _check_requirements(requirements, field)
     return LabelSelector(tuple(requirements))
 
@@ -205,23 +196,19 @@ def _parse_labels(text: str, field: str) -> LabelSelector:
 _parse_cached = lru_cache(maxsize=1024)(_parse_labels)
 
 
-def _too_many(field: str) -> InvalidObjectError:
-    return InvalidObjectError.of(field, f"must have at most {MAX_REQUIREMENTS} requirements")
-
-
 def _requirement_of(term: str) -> Requirement | None:
     """Return what one term of a label selector says; None: it is malformed."""
-    is_operand = selector_text.is_operand
+    is_operand = grammar.is_operand
     if is_operand(term):
         return Requirement(term, "Exists")
     if is_operand(absent := term[1:].strip()) and term[0] == "!":
         return Requirement(absent, "DoesNotExist")
-    if (found := selector_text.membership(term)) is not None:
+    if (found := grammar.membership(term)) is not None:
         key, is_in, values = found
         if not is_operand(key):
             return None
         return Requirement(key, "In" if is_in else "NotIn", frozenset(values))
-    if (compared := selector_text.comparison(term)) is not None:
+    if (compared := grammar.comparison(term)) is not None:
         key, equal, value = compared
         if is_operand(key) and (not value or is_operand(value)):
             return Requirement(key, "In" if equal else "NotIn", frozenset((value,)))
@@ -300,144 +287,3 @@ def _check_operator(term: meta_pb2.LabelSelectorRequirement, path: str, faults: 
         case "Exists" | "DoesNotExist":
             if term.values:
                 faults.add(f"{path}.values", f"must be empty with operator {term.operator}")
-
-
-# ---- Fields ---------------------------------------------------------------------------------
-
-Getter: TypeAlias = Callable[[Any], str]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRequirement:
-    """One condition on a field: equal to ``value``, or not."""
-
-    path: str
-    value: str
-    equal: bool
-    get: Getter
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSelector:
-    """A conjunction of conditions on fields; with none it matches everything."""
-
-    requirements: tuple[FieldRequirement, ...] = ()
-    # For each field: what it must equal (None: nothing certain), and what it must not.
-    _by_path: dict[str, tuple[Getter, frozenset[str] | None, frozenset[str]]] = field(
-        init=False, repr=False, compare=False
-    )
-
-    def __post_init__(self) -> None:
-        by_path: dict[str, tuple[Getter, frozenset[str] | None, frozenset[str]]] = {}
-        for term in self.requirements:
-            get, allowed, forbidden = by_path.get(term.path) or (term.get, None, frozenset())
-            if not term.equal:
-                forbidden |= {term.value}
-            elif allowed is None:
-                allowed = frozenset((term.value,))
-            else:
-                allowed &= {term.value}
-            by_path[term.path] = (get, allowed, forbidden)
-        object.__setattr__(self, "_by_path", by_path)
-
-    def matches(self, message: Message) -> bool:
-        """Say whether an object of the selector's kind satisfies every condition.
-
-        Each field is read once, however many conditions there are on it.
-        """
-        for get, allowed, forbidden in self._by_path.values():
-            value = get(message)
-            if value in forbidden or (allowed is not None and value not in allowed):
-                return False
-        return True
-
-    @property
-    def is_everything(self) -> bool:
-        """Say whether every object matches, so that the check can be skipped."""
-        return not self.requirements
-
-    def required(self, path: str) -> str | None:
-        """Return the value that ``path`` must equal, if the selector demands one."""
-        for term in self.requirements:
-            if term.path == path and term.equal:
-                return term.value
-        return None
-
-    def __str__(self) -> str:
-        return ",".join(
-            f"{term.path}{'=' if term.equal else '!='}{term.value}" for term in self.requirements
-        )
-
-
-def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector") -> FieldSelector:
-    """Return the selector that a text such as ``spec.nodeName=n1,status.phase!=Running`` says.
-
-    Raises:
-        InvalidObjectError: The text is malformed, or the kind has no such selectable field.
-
-    """
-    if len(text) > MAX_SELECTOR_LENGTH:
-        raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
-    if not text or text.isspace():
-        return FieldSelector()
-    requirements, faults = [], Faults()
-    for term in text.split(","):
-        path, equal, value = selector_text.comparison(term) or ("", True, "")
-        known_path = path in kind.selectable_fields
-        if "=" in value or "!" in value or not (known_path or selector_text.is_operand(path)):
-            expected = f"cannot parse {shown(term)}: expected path=value or path!=value"
-            faults.add(field, expected)
-            continue
-        if not known_path:
-            known = ", ".join(kind.selectable_fields)
-            problem = (
-                f"{kind.resource} cannot be selected by {shown(path)}: expected one of {known}"
-            )
-            faults.add(field, problem)
-            continue
-        getter = _getter(kind.message.DESCRIPTOR, path)
-        requirements.append(FieldRequirement(path, value, equal, getter))
-        if len(requirements) > MAX_REQUIREMENTS:
-            raise _too_many(field)
-    faults.raise_if_any()
-    return FieldSelector(tuple(requirements))
-
-
-def field_value(kind: AnyKind, message: Message, path: str) -> str:
-    """Return a scalar field as selectors see it: unset is empty, a bool ``true`` or ``false``.
-
-    Raises:
-        KeyError: The kind has no such scalar field.
-
-    """
-    return _getter(kind.message.DESCRIPTOR, path)(message)
-
-
-@lru_cache(maxsize=512)
-def _getter(descriptor: Descriptor, path: str) -> Getter:
-    """Compile a path of JSON names into attribute reads; protobuf reads defaults when unset."""
-    attributes: list[str] = []
-    current: Descriptor | None = descriptor
-    field: FieldDescriptor | None = None
-    for part in path.split("."):
-        if current is None:
-            raise KeyError(path)
-        field = next((f for f in current.fields if f.json_name == part), None)
-        if field is None or field.is_repeated:
-            raise KeyError(path)
-        attributes.append(field.name)
-        current = field.message_type
-    if field is None or current is not None:
-        raise KeyError(path)
-    *parents, last = attributes
-    is_bool = field.type == FieldDescriptor.TYPE_BOOL
-
-    def get(message: Any) -> str:
-        for parent in parents:
-            message = getattr(message, parent)
-        value = getattr(message, last)
-        if is_bool:
-            return "true" if value else "false"
-        return value if isinstance(value, str) else str(value)
-
-    return get

@@ -1,7 +1,7 @@
 """The grammar of selectors' text: terms between commas, and what one term compares.
 
-Owns: cutting text into terms and terms into operands; what operands may be is `selectors`'
-business.
+Owns: cutting text into terms and terms into operands, and how much of it there may be; what
+operands may be is the business of `labels` and `fields`.
 
 Invariant: time is linear in the text, whatever it says: each character is looked at a fixed
 number of times, and nothing is tried twice.
@@ -12,8 +12,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from podraft.api.violations import InvalidObjectError
+
+# A selector beyond these bounds is a mistake, and matching it against every object is not free.
+MAX_SELECTOR_LENGTH = 16 * 1024
+MAX_REQUIREMENTS = 256
+
 # What an operand consists of: one repeat and nothing else, so that matching cannot go back.
 _OPERAND = re.compile(r"[^\s,=!()]+")
+
+
+def check_length(text: str, field: str) -> None:
+    """Check that a selector's text is not too long.
+
+    Raises:
+        InvalidObjectError: It is.
+    """
+    if len(text) > MAX_SELECTOR_LENGTH:
+        raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
+
+
+def too_many(field: str) -> InvalidObjectError:
+    """Return the error of a selector that has more requirements than it may have."""
+    return InvalidObjectError.of(field, f"must have at most {MAX_REQUIREMENTS} requirements")
 
 
 def is_operand(text: str) -> bool:
