@@ -292,7 +292,7 @@ async def _write_as_an_older_version(process: ServerProcess, used: bytes) -> Non
     author = f"system:node:{NODE}".encode()
     made = event("old")
     made.note = "as it was"
-    write = Put(b"events/default/old", made.SerializeToString())
+    write = Put(b"events.events.k8s.io/default/old", made.SerializeToString())
     request = blake2b(author, key=used, digest_size=16).digest()
     store = await EmbeddedDatastore.open(
         process.data_dir / "store", options=StoreOptions(keys=beside(process.data_dir))

@@ -86,7 +86,7 @@ def test_a_file_of_another_layout_is_refused(tmp_path: Path) -> None:
     with environment.begin(write=True, db=environment.open_db(b"meta")) as transaction:
         transaction.put(b"layout", (99).to_bytes(8, "big"))
     environment.close()
-    with pytest.raises(HistoryFormatError, match="layout 99, expected 2"):
+    with pytest.raises(HistoryFormatError, match="layout 99, expected 3"):
         History(path, 1 << 20, SEALER)
 
 

@@ -24,9 +24,9 @@ from podraft.server.store.backup.backup_format import BackupError
 from podraft.server.store.backup.backups import read, restore
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
+from podraft.server.store.history import rewriting
 from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.sealing import sealed_directory
 from support.secret_search import files_with
 
 SECRET = b"old-secret-7f3a9c1e5b2d"
@@ -154,7 +154,7 @@ def _crash_between_steps(monkeypatch: pytest.MonkeyPatch, crash: Any) -> None:
 
     monkeypatch.setattr(Path, "replace", replace_)
     monkeypatch.setattr(Wal, "exchange", exchange)
-    monkeypatch.setattr(sealed_directory, "sync_directory", crash)
+    monkeypatch.setattr(rewriting, "sync_directory", crash)
 
 
 def test_where_all_was_sealed_nothing_unsealed_is_believed(old: Path) -> None:

@@ -16,6 +16,7 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import AddressRanges
+from podraft.server.registry import keys
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import RefusedError
 from podraft.server.registry.slices import Turns
@@ -80,7 +81,7 @@ class Store:
                 self.records.pop(write.key, None)
 
     def read(self, kind: AnyKind, name: str) -> Any:
-        record = self.records.get(f"{kind.resource}/default/{name}".encode())
+        record = self.records.get(keys.of_object(kind, "default", name))
         return None if record is None else kind.message.FromString(record.value)
 
     def claims(self) -> dict[str, str]:

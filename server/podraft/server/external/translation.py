@@ -2,7 +2,7 @@
 
 Owns: how podraft's state lies in etcd.
 
-    <prefix>/store/<key>  ->  value, sealed for the key | kind u8
+    <prefix>/store/<key, in the written form>  ->  value, sealed for the key | kind u8
     <prefix>/requests/<id>  ->  digest, 16 bytes or none, sealed; with a lease: written with what
                                 the request wanted
     <prefix>/keys  ->  the ring of the data keys (``KeyRing``)
@@ -12,6 +12,10 @@ Kinds 3 and 2 are what 1 and 0 were when nothing was sealed.  Kind 3: the value 
 revision of a write is known only afterwards, so etcd holds the value without its suffix, and
 whoever reads appends the one of ``mod_revision``: the layers above see the bytes that every
 engine gives.  Kind 2: the value is as it is.
+
+Keys lie in etcd as servers of every age know them (see ``key_forms``), so several may use one
+prefix, and what was written before keys had groups keeps its place, its revisions and its history.
+Inside of a resource they have their own order.
 
 An empty etcd is at revision 1, an empty store of ours at 0: our revision N is etcd's N + 1,
 everywhere.  Invariant: no etcd revision leaves this package.
@@ -33,6 +37,7 @@ from podraft.server.state.datastore import (
     StoreFailedError,
     Transaction,
 )
+from podraft.server.state.key_forms import grouped, written
 from podraft.server.state.keyspace import prefix_end
 from podraft.server.state.revisions import revision_suffix
 
@@ -79,7 +84,11 @@ class Translation:
 
     def key(self, key: bytes) -> bytes:
         """Return where ``key`` is in etcd."""
-        return self._root + key
+        return self._root + written(key)
+
+    def _known(self, key: bytes) -> bytes:
+        """Return our key of what lies at ``key`` in etcd."""
+        return grouped(key[len(self._root) :])
 
     def request_key(self, request: bytes) -> bytes:
         """Return where it stands in etcd that ``request`` took effect."""
@@ -87,11 +96,11 @@ class Translation:
 
     def span(self, prefix: bytes, start_after: bytes = b"") -> tuple[bytes, bytes]:
         """Return the bounds of the keys that begin with ``prefix`` and follow ``start_after``."""
-        first = self._root + prefix
+        first = self.key(prefix)
         end = prefix_end(first)
         assert end is not None  # The root ends with a slash.
         if start_after and start_after >= prefix:
-            first = self._root + start_after + b"\0"
+            first = self.key(start_after) + b"\0"
         return first, max(end, first)
 
     def record(self, found: etcd_pb2.KeyValue) -> Record:
@@ -104,8 +113,7 @@ class Translation:
         value, kind = self._opened(found)
         if kind == _STAMPED:
             value += revision_suffix(revision)
-        key = found.key[len(self._root) :]
-        return Record(key, value, from_etcd(found.create_revision), revision)
+        return Record(self._known(found.key), value, from_etcd(found.create_revision), revision)
 
     def _opened(self, found: etcd_pb2.KeyValue) -> tuple[bytes, bytes]:
         """Return the value and the kind, as if it had been sealed, of what ``found`` holds."""
@@ -168,7 +176,7 @@ class Translation:
         if previous is None and (removed or found.create_revision != found.mod_revision):
             raise IncompleteHistoryError
         if removed:
-            return Event(revision, found.key[len(self._root) :], None, 0, previous)
+            return Event(revision, self._known(found.key), None, 0, previous)
         record = self.record(found)
         return Event(revision, record.key, record.value, record.create_revision, previous)
 
@@ -179,13 +187,13 @@ class Translation:
         """
         request = etcd_pb2.TxnRequest()
         for guard in transaction.guards:
-            key = self._root + guard.key
+            key = self.key(guard.key)
             # Zero is etcd's word for an absent key, too.
             expected = to_etcd(guard.mod_revision) if guard.mod_revision else 0
             request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=expected)
             request.failure.add().request_range.key = key
         for write in transaction.writes:
-            key = self._root + write.key
+            key = self.key(write.key)
             if isinstance(write, Put):
                 value = self._sealed(key, write.value, _STAMPED if write.stamped else _RAW)
                 request.success.add().request_put.MergeFrom(

@@ -1,7 +1,7 @@
 """Where things are in the keyspace.
 
 Owns: the layout of keys that ``docs/architecture.md`` describes.  Invariant: a
-key of an object is ``resource[/namespace]/name``; every other key begins with
+key of an object is ``resource[.group][/namespace]/name``; every other key begins with
 an underscore, so no object can ever shadow it.
 """
 
@@ -18,15 +18,15 @@ CLUSTER_ID: Final = b"_cluster/id"
 def of_object(kind: AnyKind, namespace: str, name: str) -> bytes:
     """Return an object's key."""
     if kind.namespaced:
-        return f"{kind.resource}/{namespace}/{name}".encode()
-    return f"{kind.resource}/{name}".encode()
+        return f"{kind.group_resource}/{namespace}/{name}".encode()
+    return f"{kind.group_resource}/{name}".encode()
 
 
 def prefix(kind: AnyKind, namespace: str = "") -> bytes:
     """Return what the keys of a kind begin with, in one namespace or in all."""
     if kind.namespaced and namespace:
-        return f"{kind.resource}/{namespace}/".encode()
-    return f"{kind.resource}/".encode()
+        return f"{kind.group_resource}/{namespace}/".encode()
+    return f"{kind.group_resource}/".encode()
 
 
 def of_namespace(name: str) -> bytes:

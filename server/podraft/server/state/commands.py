@@ -9,6 +9,7 @@ it has a request, else 2 if it has an author, else 1:
     version 2 to 4:  author length u8 | author
     guard:  mod_revision u64 | key length u16 | key
     write:  operation u8 | key length u16 | value length u32 | key | value
+    all keys in the written form (see ``key_forms``)
 
 ``time_ms`` is when the proposer took the transaction: part of the command, so that
 members agree on it and a replay does not move it.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from struct import Struct
 
 from podraft.server.state.datastore import Delete, Guard, Put, Transaction
+from podraft.server.state.key_forms import grouped, written
 from podraft.server.state.requests import DIGEST_BYTES, REQUEST_BYTES
 from podraft.server.values import value
 
@@ -56,9 +58,9 @@ def check_transaction(transaction: Transaction) -> None:
     """Refuse what the format or the store cannot hold.
 
     Raises:
-        ValueError: A key is empty, too long, holds a NUL byte, or is written twice; the
-            author's name is too long; the request's id or digest has another length than 16, or
-            there is a digest of no request.
+        ValueError: A key is empty, too long, holds a NUL byte, lacks its group, or is written
+            twice; the author's name is too long; the request's id or digest has another length
+            than 16, or there is a digest of no request.
     """
     if transaction.request and len(transaction.request) != REQUEST_BYTES:
         raise ValueError(f"the id of a request has {REQUEST_BYTES} bytes")
@@ -73,6 +75,8 @@ def check_transaction(transaction: Transaction) -> None:
             raise ValueError(
                 f"key {key[:80]!r} is invalid: expected 1 to {KEY_BYTES_MAX} bytes without NUL"
             )
+        if (meant := grouped(key)) is not key:
+            raise ValueError(f"key {key[:80]!r} lacks its group: expected {meant[:80]!r}")
     if len(writes) > 1 and len({write.key for write in writes}) != len(writes):
         raise ValueError("a transaction may write a key only once")
 
@@ -95,10 +99,11 @@ def encode_command(transaction: Transaction, time_ms: int) -> bytes:
     else:
         parts = [_HEADER.pack(COMMAND_VERSION, time_ms, len(guards), len(writes))]
     for guard in guards:
-        parts.append(_GUARD.pack(guard.mod_revision, len(guard.key)))
-        parts.append(guard.key)
+        key = written(guard.key)
+        parts.append(_GUARD.pack(guard.mod_revision, len(key)))
+        parts.append(key)
     for write in writes:
-        key = write.key
+        key = written(write.key)
         if isinstance(write, Put):
             value = write.value
             operation = _PUT_STAMPED if write.stamped else _PUT_RAW
@@ -136,7 +141,7 @@ def decode_command(data: bytes) -> Command:
     guards = []
     for _ in range(guard_count):
         mod_revision, key_length = reader.unpack(_GUARD)
-        guards.append(Guard(reader.take(key_length), mod_revision))
+        guards.append(Guard(grouped(reader.take(key_length)), mod_revision))
     writes = tuple(_decode_write(reader) for _ in range(write_count))
     reader.finish()
     transaction = Transaction(tuple(guards), writes, author, request, digest)
@@ -150,7 +155,7 @@ def decode_command(data: bytes) -> Command:
 def _decode_write(reader: _Reader) -> Put | Delete:
     start = reader.offset
     operation, key_length, value_length = reader.unpack(_WRITE)
-    key = reader.take(key_length)
+    key = grouped(reader.take(key_length))
     if operation == _DELETE and not value_length:
         return Delete(key)
     if operation in (_PUT_STAMPED, _PUT_RAW):

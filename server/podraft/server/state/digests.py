@@ -16,6 +16,7 @@ from hashlib import blake2b
 from struct import Struct
 
 from podraft.server.state.datastore import Event, Record
+from podraft.server.state.key_forms import written
 
 DIGEST_BYTES = 8
 _HEAD = Struct("<QQH")
@@ -34,8 +35,9 @@ def record_digest(record: Record) -> int:
     """Return the digest of one record: its key, value and revisions.
 
     Not a cyclic code: those are linear, so the same change of two records would cancel out.
+    The key counts in its written form, in which members of every age know it.
     """
-    key = record.key
+    key = written(record.key)
     head = _HEAD.pack(record.create_revision, record.mod_revision, len(key))
     made = blake2b(head + key, digest_size=DIGEST_BYTES)
     made.update(record.value)

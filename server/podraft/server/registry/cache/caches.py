@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from typing import Final
 
 from podraft.api import kinds
@@ -82,7 +83,10 @@ class Caches:
 
     def watcher_counts(self) -> dict[str, int]:
         """Return how many watch each resource."""
-        return {kind.resource: len(cache.watchers) for kind, cache in self._by_kind.items()}
+        counts = Counter[str]()
+        for kind, cache in self._by_kind.items():
+            counts[kind.resource] += len(cache.watchers)
+        return counts
 
     def _take_change(self, change: Change) -> None:
         """Begin or end a cache with its kind."""

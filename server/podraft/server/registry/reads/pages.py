@@ -41,7 +41,7 @@ def list_key(
     """
     if not request.limit and not request.continue_token:
         return b""
-    scope = (kind.resource, request.namespace, request.label_selector, request.field_selector)
+    scope = (kind.group_resource, request.namespace, request.label_selector, request.field_selector)
     said = b"".join(len(part).to_bytes(8, "big") + part for part in map(str.encode, scope))
     return blake2b(said + author, key=tokens_key, digest_size=32).digest()
 

@@ -35,10 +35,10 @@ from podraft.server.replication.log.records import encode_base
 from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
 from podraft.server.state.digests import state_digest
 from podraft.server.store.descriptors import RESERVE
-from podraft.server.store.directory import sync_directory
+from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.history.copying import STEP_BYTES
 from podraft.server.store.history.history_file import History
-from podraft.server.store.history.versions import HistoryFormatError
+from podraft.server.store.history.regrouping import regroup
 from podraft.server.store.log.segment_files import remove_gently
 
 _LOG = logging.getLogger(__name__)
@@ -235,8 +235,11 @@ class IncomingSnapshot:
         ready.unlink(missing_ok=True)
         noted = ready.with_suffix(".noting")
         self._path.replace(noted)
-        history = History(noted, _MAP_BYTES, self._ring.sealer)
+        history: History | None = None
         try:
+            # It may come from a member that is older than the newest layout.
+            regroup(noted, self._ring.sealer, _MAP_BYTES)
+            history = History(noted, _MAP_BYTES, self._ring.sealer)
             if history.applied_index != mark.index:
                 raise SnapshotError(
                     f"the snapshot is of index {history.applied_index}, not of {mark.index}"
@@ -247,14 +250,15 @@ class IncomingSnapshot:
                     "history file is damaged"
                 )
             history.set_note(SNAPSHOT_NOTE, encode_base(mark))
-        except HistoryFormatError as error:
+        except StoreOpenError as error:
             noted.unlink()
             raise SnapshotError(f"the snapshot cannot be read: {error}") from None
         except (OSError, SnapshotError):
             noted.unlink()
             raise
         finally:
-            history.close()
+            if history is not None:
+                history.close()
             _remove_lock(noted)
         with noted.open("rb") as file:
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-r"""The backup file: its format, version 2, little-endian.
+r"""The backup file: its format, version 3, little-endian; version 2 is read, too.
 
     header   magic "podraft\0" | version u16 | cluster id 16 bytes | revision u64 | time_ms u64
              | data key's id 8 bytes | length u8, name of what wrapped it | length u16, data key
@@ -7,7 +7,8 @@ r"""The backup file: its format, version 2, little-endian.
     1 records:  (key length u16 | value length u32 | created u64 | modified u64 | key | value)*
     2 end:      number of records u64
 
-The end comes last, nothing follows it; records are in key order.
+The end comes last, nothing follows it; records are in key order.  Version 2 has keys in their
+written form (see ``state/key_forms``), version 3 as they are known.
 
 Invariants: each backup has a data key of its own, wrapped by the server's key-encryption key.  A
 frame's nonce is its number, its context all of the header: so a frame opens only in its place in
@@ -31,9 +32,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from podraft.server.encryption.key_encryption import EncryptionError, KeyEncryption, WrappedKey
 from podraft.server.encryption.sealing import DataKey, new_data_key
 from podraft.server.state.datastore import Record
+from podraft.server.state.key_forms import grouped
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MAGIC: Final = b"podraft\0"
+
+_UNGROUPED_VERSION: Final = 2
 
 _HEADER = Struct("<8sH16sQQ8s")
 _NAME_LENGTH = Struct("<B")
@@ -189,7 +193,7 @@ class BackupReader:
         if self._file.read(1):
             raise self._damaged("bytes follow the end")
         check_order(facts, records, self._damaged)
-        return Backup(facts, tuple(records))
+        return Backup(facts, with_groups(records))
 
     def _facts(self) -> tuple[BackupFacts, WrappedKey]:
         if self._file.read(len(MAGIC)) != MAGIC:
@@ -197,10 +201,11 @@ class BackupReader:
         self._file.seek(0)
         fields = _HEADER.unpack(self._header_part(_HEADER.size))
         _, version, cluster_id, revision, time_ms, identity = fields
-        if version != FORMAT_VERSION:
+        if version not in (_UNGROUPED_VERSION, FORMAT_VERSION):
             raise BackupError(
                 f"{self._path}: the backup has format {version}, this podraft reads "
-                f"{FORMAT_VERSION}: use the podraft-server that is as new as the one that made it"
+                f"{_UNGROUPED_VERSION} and {FORMAT_VERSION}: use the podraft-server that is as new "
+                "as the one that made it"
             )
         (length,) = _NAME_LENGTH.unpack(self._header_part(_NAME_LENGTH.size))
         name = self._header_part(length)
@@ -277,6 +282,12 @@ def check_order(
         if not 0 < record.create_revision <= record.mod_revision <= facts.revision:
             raise damaged("a record is newer than the backup")
         last = record.key
+
+
+def with_groups(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return records, whose keys may be in either form, with the form that is known; in order."""
+    known = (record._replace(key=grouped(record.key)) for record in records)
+    return tuple(sorted(known, key=lambda record: record.key))
 
 
 def _nonce(number: int) -> bytes:

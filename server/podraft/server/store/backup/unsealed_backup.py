@@ -28,6 +28,7 @@ from podraft.server.store.backup.backup_format import (
     BackupFacts,
     check_order,
     unpacked_records,
+    with_groups,
 )
 
 _VERSION: Final = 1
@@ -77,7 +78,7 @@ class UnsealedReader:
         if self._file.read(1):
             raise self._damaged("bytes follow the end")
         check_order(facts, records, self._damaged)
-        return Backup(facts, tuple(records))
+        return Backup(facts, with_groups(records))
 
     def _facts(self) -> BackupFacts:
         kind, body = self._frame()

@@ -3,8 +3,7 @@
 Owns: the file's layout.
 
     history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value, sealed
-    revisions:  revision u64  ->  time_ms u64 | (key length u16 | key)*
-                an author's name stands among the keys, its length marked by the highest bit
+    revisions:  revision u64  ->  when, by whom, which keys (see ``revision_entries``)
     requests:   revision u64  ->  time_ms u64 | request and digest, sealed
                 of the revisions whose requests are remembered, and perhaps some older ones
     meta:       name  ->  u64, or bytes; the digest of the newest state is sealed
@@ -22,7 +21,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,11 @@ from podraft.server.state.requests import AppliedRequest
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import sync_directory
 from podraft.server.store.history.copying import copy_environment
+from podraft.server.store.history.revision_entries import (
+    packed_revision,
+    split_revision,
+    time_of_revision,
+)
 from podraft.server.store.history.sharing import SharedUse
 from podraft.server.store.history.stored_requests import StoredRequests
 from podraft.server.store.history.versions import (
@@ -47,10 +51,8 @@ from podraft.server.store.history.versions import (
 )
 from podraft.server.store.log.segment_files import free_gently
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 _NUMBER = Struct(">Q")
-_KEY_LENGTH = Struct(">H")
-_AUTHOR_MARK = 0x8000
 # With less room than this a failed write is a full disk.
 _ROOM_BYTES = 1024 * 1024
 HISTORY_FILE: Final = "history.lmdb"
@@ -199,13 +201,9 @@ class History:
             if batch.request is not None:
                 requests.append(self.stored_requests.stored(batch.request))
                 oldest_request = batch.oldest_request
-            keys = [_NUMBER.pack(batch.time_ms)]
-            if batch.author:
-                keys += (_KEY_LENGTH.pack(_AUTHOR_MARK | len(batch.author)), batch.author)
-            for event in batch.events:
-                keys += (_KEY_LENGTH.pack(len(event.key)), event.key)
-                versions.append(stored_version(event))
-            revisions.append((revision, b"".join(keys)))
+            versions += map(stored_version, batch.events)
+            keys = (event.key for event in batch.events)
+            revisions.append((revision, packed_revision(batch.time_ms, batch.author, keys)))
         # Neighbours in the file are written together: fewer page visits.
         versions.sort()
         last = batches[-1]
@@ -248,12 +246,12 @@ class History:
                 stored = b""
                 while found and revisions.key() <= _NUMBER.pack(last):
                     stored = revisions.value()
-                    for key in _revision_keys(stored):
+                    for key in split_revision(stored)[1]:
                         remove_superseded(cursor, key, revisions.key())
                     found = revisions.delete()
             self._set(transaction, b"compacted", last)
             if stored:
-                self._set(transaction, b"compacted_time_ms", _NUMBER.unpack_from(stored)[0])
+                self._set(transaction, b"compacted_time_ms", time_of_revision(stored))
 
         if first <= target:
             self._write(remove)
@@ -357,7 +355,7 @@ class History:
                 (last,) = _NUMBER.unpack(revisions.key())
                 if last > revision + 20_000:
                     return revision + 20_000, events
-                for key in _revision_keys(revisions.value()):
+                for key in split_revision(revisions.value())[1]:
                     if key.startswith(prefix):
                         event = self.versions.event(history, key, last)
                         events.append(event)
@@ -373,7 +371,7 @@ class History:
                 middle = (low + high + 1) // 2
                 stored = transaction.get(_NUMBER.pack(middle))
                 # A revision without an entry was compacted, and so is old.
-                if stored is None or _NUMBER.unpack_from(stored)[0] < time_ms:
+                if stored is None or time_of_revision(stored) < time_ms:
                     low = middle
                 else:
                     high = middle - 1
@@ -468,21 +466,3 @@ def _remove_before(cursor: Any, end: bytes) -> None:
         if not found or cursor.key() >= end:
             return
         found = cursor.delete()
-
-
-def _revision_keys(stored: bytes) -> Iterable[bytes]:
-    return split_revision(stored)[1]
-
-
-def split_revision(stored: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the author and the keys that a revision's entry holds."""
-    offset, author, keys = _NUMBER.size, b"", []
-    while offset < len(stored):
-        (length,) = _KEY_LENGTH.unpack_from(stored, offset)
-        start = offset + _KEY_LENGTH.size
-        offset = start + (length & ~_AUTHOR_MARK)
-        if length & _AUTHOR_MARK:
-            author = stored[start:offset]
-        else:
-            keys.append(stored[start:offset])
-    return author, keys

@@ -29,8 +29,9 @@ from podraft.server.state.past import (
     Versions,
 )
 from podraft.server.state.retention import Retention
-from podraft.server.store.history.history_file import History, split_revision
+from podraft.server.store.history.history_file import History
 from podraft.server.store.history.history_writer import HistoryWriter
+from podraft.server.store.history.revision_entries import split_revision, time_of_revision
 
 _NUMBER = Struct(">Q")
 _SEPARATOR_AND_REVISION_BYTES = 9
@@ -124,7 +125,7 @@ class HistoryPast:
                 if size > bytes_max:
                     raise ChangeTooLargeError
                 events.append(event)
-        return Change(revision, _NUMBER.unpack_from(stored)[0], author, events)
+        return Change(revision, time_of_revision(stored), author, events)
 
     async def _ask(self, look: Callable[[], AnswerT]) -> AnswerT:
         await self._writer.flushed(self._revision())
@@ -135,7 +136,7 @@ def _time_and_author(revisions: Any, revision: int) -> tuple[int, bytes]:
     if not revisions.set_key(_NUMBER.pack(revision)):
         return 0, b""
     stored = revisions.value()
-    return _NUMBER.unpack_from(stored)[0], split_revision(stored)[0]
+    return time_of_revision(stored), split_revision(stored)[0]
 
 
 def _versions(

@@ -87,6 +87,16 @@ class Versions:
         head = stored[:_HEAD_BYTES]
         return head + self._sealer.seal(self._opened(name, stored), _CONTEXT + head + name)
 
+    def renamed(self, name: bytes, stored: bytes, key: bytes) -> tuple[bytes, bytes]:
+        """Return the entry of the same version under another key.
+
+        Raises:
+            HistoryFormatError: It was altered, or its data key is not known here.
+        """
+        head, renamed = stored[: _HEAD.size], key + name[-SUFFIX_BYTES:]
+        value = self._opened(name, stored)
+        return renamed, head + self._sealer.seal(value, _CONTEXT + head + renamed)
+
     def _opened(self, name: bytes, stored: bytes) -> bytes:
         try:
             return self._sealer.open(stored, _CONTEXT + stored[:_HEAD_BYTES] + name, _HEAD_BYTES)
