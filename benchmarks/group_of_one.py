@@ -1,8 +1,9 @@
 """What a group of one costs: `RaftDatastore` with one member against `EmbeddedDatastore`.
 
-Run: ``PYTHONPATH=tests .venv/bin/python benchmarks/group_of_one.py [--rounds N] [--seconds S]``.
-Both stores are open in one process and take turns, so that what else the machine does meets both;
-the medians of the rounds are compared.  CPU is that of all threads of this process.
+Run: ``PYTHONPATH=tests:benchmarks .venv/bin/python benchmarks/group_of_one.py [--api]``.
+Both stores (with ``--api``: both servers) are open at once and take turns, so that what else the
+machine does meets both; the medians of the rounds are compared.  CPU is that of all threads of the
+process that has the store.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
+from local_cluster.server_process import ServerProcess
 from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import Datastore, Guard, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
-from support.raft_cluster import RaftCluster
+from suite.api import result, spawn
+from suite.server import Server
+from support.raft_cluster import RaftCluster, free_ports
 
 VALUE = os.urandom(1024)
 
@@ -66,6 +72,17 @@ def line(label: str, rounds: Sequence[Round]) -> str:
     )
 
 
+def report(title: str, results: Mapping[str, Sequence[Round]]) -> None:
+    """Print the medians, and how they compare round by round."""
+    print(title)
+    for label, measured in results.items():
+        print(f"  {line(label, measured)}")
+    pairs = list(zip(results["alone"], results["group"], strict=True))
+    cpu = statistics.median(group.cpu_us / alone.cpu_us for alone, group in pairs)
+    latency = statistics.median(group.p50_ms / alone.p50_ms for alone, group in pairs)
+    print(f"  group / alone: CPU {cpu:.3f}, p50 {latency:.3f}", flush=True)
+
+
 async def measure(directory: Path, rounds: int, seconds: float) -> None:
     """Let the stores take turns and print what they took."""
     alone = await EmbeddedDatastore.open(directory / "alone")
@@ -78,16 +95,43 @@ async def measure(directory: Path, rounds: int, seconds: float) -> None:
             for label, store in stores.items():
                 name = b"%d-%d" % (writers, number)
                 results[label].append(await turn(store, name, writers, seconds))
-        print(f"{writers} writers")
-        for label, measured in results.items():
-            print(f"  {line(label, measured)}")
-        ratios = [
-            group.cpu_us / single.cpu_us
-            for single, group in zip(results["alone"], results["group"], strict=True)
-        ]
-        print(f"  CPU of group / alone: {statistics.median(ratios):.3f}", flush=True)
+        report(f"{writers} writers", results)
     await alone.close()
     await cluster.stop_all()
+
+
+def api_turn(running: Server, kind: str, writers: int, seconds: float, prefix: str) -> Round:
+    """Let ``writers`` create ConfigMaps through the API."""
+    job = {"job": "create", "kind": kind, "clients": writers, "seconds": seconds, "prefix": prefix}
+    begin = running.cpu_seconds()
+    measured = result(spawn(running, job))
+    cpu, latencies = running.cpu_seconds() - begin, measured["latencies"]
+    return Round(
+        cpu / len(latencies) * 1e6,
+        statistics.median(latencies) * 1e3,
+        len(latencies) / measured["elapsed"],
+    )
+
+
+def measure_api(directory: Path, rounds: int, seconds: float) -> None:
+    """Let two servers take turns and print what they took."""
+    (port,) = free_ports(1)
+    founder = (f"--member-address=127.0.0.1:{port}", "--member-name=one")
+    with (
+        ServerProcess(directory / "alone") as alone,
+        ServerProcess(directory / "group", founder) as group,
+    ):
+        servers = {}
+        for label, process in (("alone", alone), ("group", group)):
+            assert process.process is not None
+            servers[label] = Server(psutil.Process(process.process.pid), process.config_path())
+        for writers in (1, 16, 64):
+            results: dict[str, list[Round]] = {label: [] for label in servers}
+            for number in range(rounds):
+                for label, running in servers.items():
+                    prefix = f"c{writers}-{number}"
+                    results[label].append(api_turn(running, "ConfigMap", writers, seconds, prefix))
+            report(f"{writers} clients of the API", results)
 
 
 def main() -> None:
@@ -95,9 +139,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--api", action="store_true", help="measure servers, not stores")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="podraft-bench-", dir=".") as directory:
-        asyncio.run(measure(Path(directory), given.rounds, given.seconds))
+        if given.api:
+            measure_api(Path(directory), given.rounds, given.seconds)
+        else:
+            asyncio.run(measure(Path(directory), given.rounds, given.seconds))
 
 
 if __name__ == "__main__":

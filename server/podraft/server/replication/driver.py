@@ -140,7 +140,7 @@ class MemberDriver:
             LeaderChanged: self._leader_changed,
             MembershipChanged: self._membership_changed,
             After: self._after,
-            Gather: lambda effect: self._gatherings[type(effect.event)].begin(),
+            Gather: lambda effect: self._gatherings[type(effect.event)].begin(effect.expected),
         }
         self._full: Callable[[], bool] = bool
         # How members are called in the log.

@@ -52,6 +52,8 @@ class EmbeddedDatastore:
         self._queue_bytes = 0
         self._gathering = Gathering(options, lambda: len(self._queue), self._drive)
         self._in_flight: tuple[Proposal, ...] = ()
+        # How many may be in the next batch.
+        self._expected = 0
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._drained: asyncio.Future[None] | None = None
         self._state = AppliedState(
@@ -164,7 +166,7 @@ class EmbeddedDatastore:
 
     def _schedule_drive(self) -> None:
         if self._log.ready:
-            self._gathering.begin()
+            self._gathering.begin(self._expected)
 
     def _drive(self) -> None:
         """Propose what waits as one batch, if the log and the history can take it."""
@@ -193,6 +195,7 @@ class EmbeddedDatastore:
             raise
 
     def _apply_batch(self, batch: CommittedBatch) -> None:
+        self._expected = len(self._in_flight) + len(self._queue)
         self._in_flight = ()
         if self._queue:
             self._schedule_drive()

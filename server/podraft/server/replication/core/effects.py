@@ -94,9 +94,13 @@ class After:
 
 @value
 class Gather:
-    """Tell ``event`` when waiting brings no more company, a few milliseconds from now at most."""
+    """Tell ``event`` when waiting brings no more company, a few milliseconds from now at most.
+
+    Company is complete when ``expected`` wait; 0: it is not known how many may come.
+    """
 
     event: MemberEvent
+    expected: int = 0
 
 
 MemberEffect: TypeAlias = (

@@ -29,7 +29,7 @@ from podraft.server.replication.member_options import MemberOptions
 from podraft.server.state.datastore import StoreOverloadedError
 from podraft.server.values import value
 
-_GATHER = Gather(ProposalsGathered())
+_GATHERED = ProposalsGathered()
 
 
 @value
@@ -43,6 +43,7 @@ class BatchBounds:
 @dataclass(slots=True, eq=False)
 class _Batch:
     left: int
+    size: int
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +85,8 @@ class OwnProposals:
         self._batches = 0
         # Whether the next batch gathers now.
         self._gathering = False
+        # How many may be in the next batch.
+        self._expected = 0
         # Whether nobody takes a batch before time has passed.
         self.held = False
         # Whether a batch waits, for some time, for the one before it; whether that time is over.
@@ -128,7 +131,7 @@ class OwnProposals:
         if self._open:
             if not self._gathering:
                 self._gathering = True
-                self._emit(_GATHER)
+                self._emit(Gather(_GATHERED, self._expected))
         elif self._batches and not self._patient:
             self._patient = True
             self._emit(self._second)
@@ -162,7 +165,7 @@ class OwnProposals:
     def _offer_batch(self) -> None:
         term, leader = self._leadership.term, self._leadership.leader
         self._impatient = False
-        batch = _Batch(0)
+        batch = _Batch(0, 0)
         offered: list[raft.Proposal] = []
         size = 0
         while self._queue and len(offered) < self._bounds.entries:
@@ -176,7 +179,7 @@ class OwnProposals:
             number = next(self._ids)
             self._under_way[number] = waiting
             offered.append(raft.Proposal(number, waiting.command.payload))
-        batch.left = len(offered)
+        batch.left = batch.size = len(offered)
         self._batches += 1
         self._offer(tuple(offered))
 
@@ -187,6 +190,7 @@ class OwnProposals:
             waiting.batch.left -= 1
             if not waiting.batch.left:
                 self._batches -= 1
+                self._expected = waiting.batch.size + len(self._queue)
                 self._schedule()
         return waiting
 

@@ -1,7 +1,7 @@
 """Group commit: letting a batch grow while more comes.
 
-Owns: when a batch that gathers is closed.  Invariants: it is closed ``gather_s`` after it began at
-the latest; a lone writer waits for empty turns of the loop only, which take microseconds.
+Owns: when a batch that gathers is closed, for whichever log writes it.  Invariants: it is closed
+``gather_s`` after it began at the latest; who writes alone waits for nobody.
 """
 
 from __future__ import annotations
@@ -29,10 +29,17 @@ class Gathering:
         self._until_s: float | None = None
         self._gathered = 0
         self._turns_without_more = 0
+        self._expected = 0
 
-    def begin(self) -> None:
-        """Begin to gather, if that is not so already."""
+    def begin(self, expected: int = 0) -> None:
+        """Begin to gather, if that is not so already.
+
+        When ``expected`` are there, nobody else is waited for; 0: it is not known who may come.
+        Those whose batch has just ended, and those who waited meanwhile, are a good guess: writers
+        come again, and whoever writes alone does not wait.
+        """
         if self._until_s is None:
+            self._expected = expected
             self._until_s = self._loop.time() + self._options.gather_s
             self._gathered = self._turns_without_more = 0
             self._loop.call_soon(self._look)
@@ -45,6 +52,7 @@ class Gathering:
         if (
             self._turns_without_more < self._options.gather_turns
             and waiting < self._options.batch_transactions
+            and not 0 < self._expected <= waiting
             and self._loop.time() < self._until_s
         ):
             self._loop.call_soon(self._look)
