@@ -36,6 +36,11 @@ def source_of(module: str) -> Path:
 
 TARGETS: Final = {
     "raft": Target(_modules_below("podraft.server.raft"), ("tests/unit/raft",), simulated=True),
+    "member": Target(
+        _modules_below("podraft.server.replication.core"),
+        ("tests/unit/replication",),
+        simulated=True,
+    ),
     "state": Target(
         _modules_below("podraft.server.state"),
         ("tests/unit/store", "tests/unit/replication", "tests/conformance/test_embedded.py"),

@@ -6,11 +6,14 @@ the same request number on other members, the history, and its checks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import TypeAlias
 
 from podraft.server.raft.entries import EntryKind
+from podraft.server.replication.faults import NoLeaderError
 from podraft.server.state.datastore import (
     Committed,
     Delete,
@@ -18,6 +21,7 @@ from podraft.server.state.datastore import (
     GuardFailed,
     Put,
     Record,
+    StoreOverloadedError,
     Transaction,
 )
 from simulation.checks import GroupChecks
@@ -29,8 +33,11 @@ from simulation.linearizability import (
     is_linearizable,
 )
 from simulation.machine import Answer, Request, decode_request, encode_request
-from simulation.members import SimulatedMember
+from simulation.simulated_member import SimulatedMember
 from simulation.world import SimulationFailedError, World
+
+# What a member says of a call: an outcome, what a read found, or why there is neither.
+_Told: TypeAlias = Answer | Record | Exception | None
 
 KEYS = tuple(b"r/%d" % number for number in range(5))
 
@@ -39,7 +46,8 @@ KEYS = tuple(b"r/%d" % number for number in range(5))
 class Call:
     """One operation of a client; ``transaction`` None: a read of ``key``.
 
-    ``revision`` -1: never answered.
+    ``revision`` -1: never answered.  ``plain``: without a request id, so it is proposed once only;
+    ``undone``: it was said not to have happened, nor to happen ever.
     """
 
     client: int
@@ -52,10 +60,21 @@ class Call:
     revision: int = -1
     seen: int = ABSENT
     refused: bool = False
+    plain: bool = False
+    undone: bool = False
 
 
 def value_of(record: Record | None) -> int:
     return int(record.value) if record is not None else ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How long a client pauses, how often it reads, how many of its writes have no request id."""
+
+    pause_s: float
+    reads: float
+    plain: float
 
 
 class Client:
@@ -67,13 +86,13 @@ class Client:
         world: World,
         members: Callable[[], list[SimulatedMember]],
         history: list[Call],
-        pause_s: float,
+        habits: Habits,
     ) -> None:
         self.number = number
         self._world = world
         self._members = members
         self._history = history
-        self._pause_s = pause_s
+        self._habits = habits
         self._random = world.random(f"client {number}")
         self._requests = 0
         self._values = number << 20
@@ -85,7 +104,7 @@ class Client:
         self._payload = b""
         self.answered = 0
         self.stopped = False
-        world.after(self._random.random() * pause_s, self._next)
+        world.after(self._random.random() * habits.pause_s, self._next)
 
     def _next(self) -> None:
         if self.stopped:
@@ -93,11 +112,14 @@ class Client:
         random = self._random.random()
         key = KEYS[self._random.randrange(len(KEYS))]
         call = Call(self.number, 0, self._world.now, None, key)
-        if random > 0.35:
+        if random > self._habits.reads:
             self._requests += 1
             call.number = self._requests
             call.transaction = self._transaction(call, random)
-            self._payload = encode_request(Request(self.number, call.number, call.transaction))
+            plain = self._habits.plain
+            call.plain = bool(plain) and self._random.random() < plain
+            request = Request(self.number, call.number, call.transaction)
+            self._payload = encode_request(request, repeatable=not call.plain)
         self._call = call
         self._history.append(call)
         self._tries = 0
@@ -138,17 +160,20 @@ class Client:
         else:
             member.write(self._payload, lambda answer: self._answer(attempt, answer, 0))
 
-    def _answer(self, attempt: int, answer: Answer | Record | None, revision: int) -> None:
+    def _answer(self, attempt: int, answer: _Told, revision: int) -> None:
         delay = 0.0005 + 0.001 * self._random.random()
         self._world.after(delay, self._received, attempt, answer, revision)
 
-    def _received(self, attempt: int, answer: Answer | Record | None, revision: int) -> None:
+    def _received(self, attempt: int, answer: _Told, revision: int) -> None:
         call = self._call
         if call is None or attempt != self._attempt:
             return
         if isinstance(answer, Answer):
             self._written(call, answer)
-        elif call.transaction is None and revision >= 0:
+        elif isinstance(answer, Exception):
+            self._failed(call, answer)
+            return
+        elif revision >= 0:
             call.seen, call.revision = value_of(answer), revision
             self._known[call.key] = (call.seen, answer.mod_revision if answer else 0)
         else:
@@ -157,6 +182,13 @@ class Client:
         call.end_s = self._world.now
         self.answered += 1
         self._finish()
+
+    def _failed(self, call: Call, error: Exception) -> None:
+        if call.plain:
+            call.undone = isinstance(error, NoLeaderError | StoreOverloadedError)
+            self._finish()
+        else:
+            self._later()
 
     def _written(self, call: Call, answer: Answer) -> None:
         outcome = answer.outcome
@@ -185,7 +217,7 @@ class Client:
             return
         self._member = None
         self._tries += 1
-        if self._tries > 1 and self._random.random() < 0.5:
+        if self._call.plain or (self._tries > 1 and self._random.random() < 0.5):
             self._finish()  # Given up: the operation may or may not happen, at any time.
         else:
             self._send()
@@ -193,7 +225,7 @@ class Client:
     def _finish(self) -> None:
         self._call = None
         self._attempt += 1
-        self._world.after(2 * self._pause_s * self._random.random(), self._next)
+        self._world.after(2 * self._habits.pause_s * self._random.random(), self._next)
 
 
 def _written_to(call: Call, revision: int) -> tuple[int, int]:
@@ -214,6 +246,7 @@ def check_history(history: list[Call], checks: GroupChecks) -> int:
     happened = {
         (request.client, request.number) for request in map(decode_request, checks.effective)
     }
+    _check_plain(history, requests, proposed)
     for call in history:
         written = call.transaction is not None and call.revision >= 0
         if written and (call.client, call.number) not in proposed:
@@ -230,6 +263,24 @@ def check_history(history: list[Call], checks: GroupChecks) -> int:
         except SearchTooLongError:
             undecided += 1
     return undecided
+
+
+def _check_plain(
+    history: list[Call], requests: list[Request], proposed: set[tuple[int, int]]
+) -> None:
+    """What cannot be recognised when it comes again must not; what is told as undone is so."""
+    counts = Counter(
+        (request.client, request.number) for request in requests if not request.repeatable
+    )
+    for (client, number), count in counts.items():
+        if count > 1:
+            raise SimulationFailedError(f"plain request {number} of client {client} came {count} x")
+    for call in history:
+        if call.undone and (call.client, call.number) in proposed:
+            raise SimulationFailedError(
+                f"request {call.number} of client {call.client} happened, and the client was told"
+                " that it never would"
+            )
 
 
 def _check_revisions(history: list[Call], checks: GroupChecks) -> None:

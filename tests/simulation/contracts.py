@@ -2,15 +2,21 @@
 
 Owns: the order "persist, then send": a vote, a campaign or an acknowledgement leaves only when the
 disk holds what it claims; what the core believes durable is; the membership in force is the newest
-one in the log.  The properties of `checks` follow from these, but show a broken one seldom.
+one in the log; nothing is forgotten that the state does not hold or that somebody needs; a change
+of the group is said to be done when it is.  The properties of `checks` follow from these, or from
+what they protect, but show a broken one seldom.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from podraft.server.raft.core import RaftCore
-from podraft.server.raft.entries import EntryKind, HardState, decode_membership
+from podraft.server.raft.entries import EntryKind, HardState, SnapshotMark, decode_membership
+from podraft.server.raft.events import AddLearner, Change, Describe, Promote
 from podraft.server.raft.log import RaftLog
 from podraft.server.raft.messages import Appended, AskVote, Message, Vote
+from podraft.server.replication.core.group_changes import ChangeRefusedError
 from simulation.disk import Disk
 from simulation.world import SimulationFailedError
 
@@ -75,3 +81,39 @@ def check_membership(member: int, log: RaftLog) -> None:
         f"member {member} goes by the membership of entry {log.membership_index},"
         " which is not the newest in its log"
     )
+
+
+def check_compaction(
+    member: int, mark: SnapshotMark, disk: Disk, pins: Mapping[int, int], kept_from: int
+) -> None:
+    """Fail if the log forgets what the state does not hold, or what a pin keeps in bounds."""
+    if mark.index > disk.image.index:
+        raise SimulationFailedError(
+            f"member {member} forgets entries up to {mark.index}, its state holds"
+            f" {disk.image.index} durably"
+        )
+    if pins and mark.index > max(kept_from, min(pins.values())):
+        raise SimulationFailedError(
+            f"member {member} forgets entries up to {mark.index}, {dict(pins)} are pinned"
+        )
+
+
+def check_settled(
+    change: Change, error: Exception | None, core: RaftCore, refused: list[bytes]
+) -> None:
+    """Fail if ``change`` is told as done without being committed; note what is told as undone."""
+    membership = core.membership.certain
+    if error is not None:
+        if isinstance(error, ChangeRefusedError) and isinstance(change, Describe):
+            refused.append(change.context)
+        return
+    if isinstance(change, Describe):
+        done = membership.context == change.context
+    elif isinstance(change, AddLearner):
+        done = change.member in membership.members
+    elif isinstance(change, Promote):
+        done = change.member in membership.voters
+    else:
+        done = change.member not in membership.members
+    if not done:
+        raise SimulationFailedError(f"{change} is told as done, it is not: {membership}")

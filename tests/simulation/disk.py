@@ -1,7 +1,8 @@
 """A member's disk.
 
-Owns: what is durable, and what a crash leaves of the writes that were not: any prefix of their
-records, the last of which may be torn and is then cut off, as the log's repair does it.
+Owns: what is durable of its log and its state, which are two files, and what a crash leaves of the
+records that were not: any prefix of them, the last of which may be torn and is then cut off, as the
+log's repair does it.
 """
 
 from __future__ import annotations
@@ -12,61 +13,98 @@ from random import Random
 from podraft.server.raft.core import Restored
 from podraft.server.raft.effects import Write
 from podraft.server.raft.entries import Entry, HardState, SnapshotMark
+from podraft.server.replication.core.effects import CompactLog
 from simulation.machine import Image
 from simulation.world import SimulationFailedError
 
 
 class Disk:
-    """Durable state, and writes on their way to it."""
+    """Durable state, and records on their way to it."""
 
     def __init__(self, mark: SnapshotMark, image: Image) -> None:
         self.start = mark
         self.image = image
         self.hard_state = HardState()
         self.entries: list[Entry] = []
-        self.pending: list[tuple[Write, Image | None]] = []
+        self.pending: list[Write | CompactLog] = []
+        # What the state's file says of the snapshot that it came as.
+        self._installed: SnapshotMark | None = None
 
-    def write(self, write: Write, image: Image | None) -> None:
+    def write(self, records: Write | CompactLog) -> None:
         """Into the page cache: durable when synced."""
-        self.pending.append((write, image))
+        self.pending.append(records)
 
     def sync(self, count: int) -> None:
-        """Make the oldest ``count`` writes durable."""
-        for write, image in self.pending[:count]:
-            self._keep(write, image, 3, write.entries)
+        """Make the oldest ``count`` pending ones durable."""
+        for records in self.pending[:count]:
+            self._keep(records, _count(records))
         del self.pending[:count]
 
     def crash(self, random: Random) -> None:
         """Lose what was not synced, except for a random prefix of it."""
-        records = sum(2 + len(write.entries) for write, _ in self.pending)
-        left = random.randint(0, records) if random.random() < 0.5 else 0
-        for write, image in self.pending:
+        total = sum(_count(records) for records in self.pending)
+        left = random.randint(0, total) if random.random() < 0.5 else 0
+        for records in self.pending:
             if left <= 0:
                 break
-            self._keep(write, image, left, write.entries[: max(left - 2, 0)])
-            left -= 2 + len(write.entries)
+            self._keep(records, left)
+            left -= _count(records)
         self.pending.clear()
 
-    def _keep(
-        self, write: Write, image: Image | None, records: int, entries: Sequence[Entry]
-    ) -> None:
-        if write.snapshot is not None and image is not None:
-            self.start, self.image = write.snapshot, image
-            self.entries.clear()
-        if write.hard_state is not None and records > 1:
-            self.hard_state = write.hard_state
-        if entries:
-            offset = entries[0].index - self.start.index - 1
-            if not 0 <= offset <= len(self.entries):
-                raise SimulationFailedError(f"a gap in the log on disk before {entries[0].index}")
-            del self.entries[offset:]
-            self.entries.extend(entries)
+    def _keep(self, records: Write | CompactLog, left: int) -> None:
+        """Keep the first ``left`` records; if it is a base, a hard state comes before or after."""
+        if isinstance(records, CompactLog):
+            self.hard_state = records.hard_state
+            if left > 1:
+                self._rebase(records.mark)
+            return
+        if records.snapshot is not None:
+            self._rebase(records.snapshot)
+        if records.hard_state is not None and left > 1:
+            self.hard_state = records.hard_state
+        if records.entries and left > 2:
+            self._replace(records.entries[: left - 2])
 
-    def save(self, image: Image, start: SnapshotMark) -> None:
-        """Keep a snapshot of the state machine; drop the log up to ``start``."""
+    def _rebase(self, mark: SnapshotMark) -> None:
+        """Let the log begin behind ``mark``: entries behind it stay if they continue it."""
+        offset = mark.index - self.start.index
+        if 0 < offset <= len(self.entries) and self.entries[offset - 1].term == mark.term:
+            del self.entries[:offset]
+        elif mark.index != self.start.index:
+            self.entries.clear()
+        self.start = mark
+
+    def _replace(self, entries: Sequence[Entry]) -> None:
+        offset = entries[0].index - self.start.index - 1
+        if not 0 <= offset <= len(self.entries):
+            raise SimulationFailedError(f"a gap in the log on disk before {entries[0].index}")
+        del self.entries[offset:]
+        self.entries.extend(entries)
+
+    # The state's file: what is put there is durable at once.
+
+    def save(self, image: Image) -> None:
+        """Keep a later state of the state machine."""
         self.image = image
-        del self.entries[: start.index - self.start.index]
-        self.start = start
+
+    def install(self, image: Image, mark: SnapshotMark) -> None:
+        """Replace the state by a snapshot; the log is told later."""
+        self.image, self._installed = image, mark
 
     def restored(self) -> Restored:
+        """Return what a member finds that starts."""
+        installed = self._installed
+        if installed is not None and installed.index > self.start.index:
+            # The state was replaced by a snapshot; the log was to be told next.
+            self._rebase(installed)
+        last_index = self.start.index + len(self.entries)
+        if not self.start.index <= self.image.index <= last_index:
+            raise SimulationFailedError(
+                f"a log on disk goes from {self.start.index} to {last_index}, the state is at"
+                f" {self.image.index}"
+            )
         return Restored(self.start, self.hard_state, tuple(self.entries), self.image.index)
+
+
+def _count(records: Write | CompactLog) -> int:
+    return 2 + len(records.entries) if isinstance(records, Write) else 2

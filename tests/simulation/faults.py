@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 from podraft.server.raft.events import (
     AddLearner,
     Change,
-    ChangeProposed,
     Describe,
     Promote,
     Remove,
-    TransferLeadership,
 )
-from simulation.members import TICK_S, SimulatedMember
 from simulation.network import CALM, Weather
+from simulation.simulated_member import TICK_S, SimulatedMember
 
 if TYPE_CHECKING:
     from simulation.simulation import Simulation
@@ -35,6 +33,7 @@ class Profile(Enum):
     CHURN = "churn"  # Leaders come and go before they have committed much.
     CHANGES = "changes"  # Members come and go; every new leader begins with a change.
     SLEEP = "sleep"  # Leaders are replaced while they sleep, and wake up.
+    READS = "reads"  # Many read, over links on which answers take long and overtake each other.
     DISKS = "disks"  # A write takes many elections; leaders fall when a log was just cut.
 
 
@@ -65,7 +64,9 @@ class Faults:
             shared.truncated = self._strike_after_truncation
             if self._random.random() < 0.5:
                 shared.elected = self._change_at_once
-        if simulation.profile is not Profile.MIXTURE:
+        if simulation.profile is Profile.READS:
+            self._network.weather = Weather(0.001, self._random.choice((0.05, 0.1)), straggling=0.1)
+        elif simulation.profile is not Profile.MIXTURE:
             # The slower the messages, the more happens between two of them.
             slowest_s = self._random.choice((0.006, 0.03, 0.08))
             self._network.weather = Weather(0.001, slowest_s)
@@ -82,6 +83,8 @@ class Faults:
         if profile is Profile.DISKS:
             disks = [self._slow_disk, self._crash_writer, self._crash_writer]
             return [*crashes, *cuts, *disks, self._transfer, self._change, self._two_changes]
+        if profile is Profile.READS:
+            return [self._crash, *cuts, self._pause, self._pause_leader, self._transfer]
         if profile is Profile.SLEEP:
             return [self._pause_leader, self._pause_leader, self._drift, self._isolate_leader]
         kinds = [
@@ -119,7 +122,7 @@ class Faults:
         self._simulation.shared.sync_crash = 0.0
         shared = self._simulation.shared
         shared.elected = shared.committed = shared.truncated = None
-        shared.stalls = 0.0
+        shared.stalls = shared.fullness = 0.0
         for member in self._simulation.members.values():
             member.tick_s, member.sync_s, member.paused_until = TICK_S, 0.002, 0.0
             member.start()
@@ -270,7 +273,7 @@ class Faults:
     def _change_at_once(self, leader: SimulatedMember) -> None:
         """Change the members the moment somebody leads."""
         if not self.stopped and leader.core is not None:
-            members = leader.core.log.membership
+            members = leader.core.membership.in_force
             candidates = [member for member in members.voters if len(members.voters) > 3]
             if candidates and self._random.random() < 0.7:
                 change: Change = Remove(self._random.choice(candidates))
@@ -280,15 +283,18 @@ class Faults:
                 change = AddLearner(self._simulation.add_member())
             else:
                 return
-            leader.step(ChangeProposed(self._simulation.shared.new_id(), change))
+            leader.change(change)
 
     def _transfer(self) -> str:
         target = self._any().id
-        self._leader().step(TransferLeadership(self._simulation.shared.new_id(), target))
+        if self._random.random() < 0.3:
+            self._leader().hand_over((target, self._any().id))
+            return f"the leader hands over, perhaps to {target}"
+        self._leader().transfer(target)
         return f"transfer to {target}"
 
     def _propose(self, change: Change) -> str:
-        self._leader().step(ChangeProposed(self._simulation.shared.new_id(), change))
+        self._leader().change(change)
         return f"{change}"
 
     def _next_change(self) -> Change:
@@ -296,7 +302,7 @@ class Faults:
         learners: list[int] = []
         leader = self._leader()
         if leader.core is not None:
-            learners = list(leader.core.log.membership.learners)
+            learners = list(leader.core.membership.in_force.learners)
         if learners and random < 0.6:
             return Promote(self._random.choice(learners))
         if random > 0.95:
@@ -305,7 +311,7 @@ class Faults:
         if len(self._simulation.members) < MEMBERS_MAX and random < 0.7:
             return AddLearner(self._simulation.add_member())
         ids = self._ids()
-        if leader.core is not None and len(leader.core.log.membership.voters) > 2:
+        if leader.core is not None and len(leader.core.membership.in_force.voters) > 2:
             return Remove(self._random.choice(ids))
         return AddLearner(self._random.choice(ids))
 
@@ -317,6 +323,6 @@ class Faults:
 
     def _remove_leader(self) -> str:
         leader = self._leader()
-        if leader.core is None or len(leader.core.log.membership.voters) < 3:
+        if leader.core is None or len(leader.core.membership.in_force.voters) < 3:
             return "nobody is removed"
         return self._propose(Remove(leader.id))

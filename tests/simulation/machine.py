@@ -35,10 +35,17 @@ class Request:
     number: int
     transaction: Transaction
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it takes effect once, however often it comes."""
+        return bool(self.transaction.request)
 
-def encode_request(request: Request) -> bytes:
+
+def encode_request(request: Request, *, repeatable: bool) -> bytes:
     head = _REQUEST.pack(request.client, request.number)
-    transaction = replace(request.transaction, request=head.ljust(REQUEST_BYTES, b"."))
+    transaction = request.transaction
+    if repeatable:
+        transaction = replace(transaction, request=head.ljust(REQUEST_BYTES, b"."))
     return head + encode_command(transaction, 0)
 
 
@@ -99,18 +106,23 @@ class Machine:
         if entry.kind is not EntryKind.COMMAND:
             return None, ()
         request = decode_request(entry.payload)
+        if not request.repeatable:
+            return self._take(request)
         number, answer = self.sessions.get(request.client, (0, None))
         if request.number < number:
             return Answer(None, self.revision), ()
         if answer is not None and request.number == number:
             self._check_repeated(request, answer)
             return answer, ()
+        answer, events = self._take(request)
+        self.sessions[request.client] = (request.number, answer)
+        return answer, events
+
+    def _take(self, request: Request) -> tuple[Answer, tuple[Event, ...]]:
         outcome, events = self.keyspace.apply(request.transaction, self.revision + 1)
         if events:
             self.history.append(events)
-        answer = Answer(outcome, self.revision, bool(events))
-        self.sessions[request.client] = (request.number, answer)
-        return answer, events
+        return Answer(outcome, self.revision, bool(events)), events
 
     def _check_repeated(self, request: Request, first: Answer) -> None:
         """The store itself must know a repeated transaction that had an effect."""

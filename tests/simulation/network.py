@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from podraft.server.raft.messages import Message
+from podraft.server.raft.messages import Forward, Message
 from simulation.world import World
 
 
@@ -29,21 +29,35 @@ CALM = Weather()
 class Network:
     """Delivers messages, or not."""
 
-    def __init__(self, world: World, deliver: Callable[[Message, object], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        deliver: Callable[[Message, object], None],
+        cut: Callable[[int, int], None],
+    ) -> None:
         self._world = world
         self._random = world.random("network")
+        self._links = world.random("links")
         self._deliver = deliver
+        self._cut = cut
         self.weather = CALM
         self.blocked: frozenset[tuple[int, int]] = frozenset()
+        # Whether proposals on their way to the leader are doubled, too: streams do not do that.
+        self.doubles_forwards = False
 
-    def send(self, message: Message, attachment: object = None) -> None:
-        """An attachment (a snapshot's data) arrives with its message or not at all."""
+    def send(self, message: Message, attachment: object = None) -> bool:
+        """Return False if ``message`` is known not to arrive.
+
+        An attachment (a snapshot's data) arrives with its message or not at all.
+        """
         if (message.sender, message.to) in self.blocked:
-            return
+            return self._links.random() < 0.3
         random, weather = self._random.random, self.weather
         if weather.loss and random() < weather.loss:
-            return
+            return True
         copies = 2 if weather.duplication and random() < weather.duplication else 1
+        if type(message) is Forward and not self.doubles_forwards:
+            copies = 1
         for _ in range(copies):
             delay = weather.delay_min_s + random() * (weather.delay_max_s - weather.delay_min_s)
             if weather.straggling and random() < weather.straggling:
@@ -53,6 +67,7 @@ class Network:
                     random() * random()
                 )  # A snapshot takes its time, and other messages overtake it.
             self._world.after(delay, self._arrive, message, attachment)
+        return True
 
     def _arrive(self, message: Message, attachment: object) -> None:
         # A link that was cut meanwhile delivers nothing of what was on it.
@@ -60,4 +75,8 @@ class Network:
             self._deliver(message, attachment)
 
     def block(self, pairs: Iterable[tuple[int, int]]) -> None:
-        self.blocked = frozenset(pairs)
+        """Cut these links only; sooner or later most senders notice."""
+        before, self.blocked = self.blocked, frozenset(pairs)
+        for sender, to in sorted(self.blocked - before):
+            if self._links.random() < 0.7:
+                self._world.after(0.3 * self._links.random(), self._cut, sender, to)

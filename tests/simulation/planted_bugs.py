@@ -1,25 +1,28 @@
 """Known mistakes, each planted into one part of the core, to show that the simulator finds them.
 
-Owns: the bugs.  Each is the product's core composed with a part that is wrong in one place, or a
-core that hands its effects to the shell wrongly; the product itself has no switch for them.
+Owns: those of the consensus, and the table of all.  Each is the product's core composed with a part
+that is wrong in one place, or a consensus that hands on its effects wrongly; the product itself has
+no switch for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from podraft.server.raft.changes import Changes
-from podraft.server.raft.core import Event, Parts, RaftCore, Restored
+from podraft.server.raft.core import Event, Parts, RaftCore
 from podraft.server.raft.effects import Effects
 from podraft.server.raft.election import Election
 from podraft.server.raft.entries import NOBODY, Entry, HardState, SnapshotMark
 from podraft.server.raft.log import RaftLog
 from podraft.server.raft.messages import AskVote, Heartbeat, InstallSnapshot, Vote
-from podraft.server.raft.options import RaftOptions, RandomSource
 from podraft.server.raft.quorum import majority
 from podraft.server.raft.reads import Reads
 from podraft.server.raft.replication import Replication
+from podraft.server.replication.core.member_core import MemberParts
+from simulation.planted_member_bugs import PLANTED_MEMBER_BUGS
 
 
 class _ForgetsVote(RaftCore):
@@ -230,47 +233,37 @@ class _ChangesTwice(Changes):
         return False
 
 
-class PlantedBug:
-    """Makes cores with one mistake."""
-
-    def __init__(self, core: type[RaftCore] = RaftCore, parts: Parts | None = None) -> None:
-        self._core = core
-        self._parts = parts or Parts()
-
-    def __call__(
-        self, identity: int, restored: Restored, options: RaftOptions, random: RandomSource
-    ) -> RaftCore:
-        return self._core(identity, restored, options, random, self._parts)
+def _consensus(**parts: Any) -> MemberParts:
+    return MemberParts(consensus_parts=Parts(**parts))
 
 
-PLANTED_BUGS: dict[str, PlantedBug] = {
-    "vote not persisted": PlantedBug(_ForgetsVote),
-    "term not persisted": PlantedBug(_ForgetsTerm),
-    "acknowledged before fsync": PlantedBug(_AcknowledgesBeforeSync),
-    "vote sent before fsync": PlantedBug(_VotesBeforeSync),
-    "cut entries count as durable": PlantedBug(parts=Parts(log=_TruncatesButBelievesDurable)),
-    "write proves replaced entries": PlantedBug(parts=Parts(log=_ProvesReplacedEntries)),
-    "replaced membership in force": PlantedBug(parts=Parts(log=_KeepsReplacedMembership)),
-    "older term committed by counting": PlantedBug(
-        parts=Parts(replication=_CommitsOlderTerms, log=_HintsAtCommit)
+PLANTED_BUGS: dict[str, MemberParts] = {
+    "vote not persisted": MemberParts(consensus=_ForgetsVote),
+    "term not persisted": MemberParts(consensus=_ForgetsTerm),
+    "acknowledged before fsync": MemberParts(consensus=_AcknowledgesBeforeSync),
+    "vote sent before fsync": MemberParts(consensus=_VotesBeforeSync),
+    "cut entries count as durable": _consensus(log=_TruncatesButBelievesDurable),
+    "write proves replaced entries": _consensus(log=_ProvesReplacedEntries),
+    "replaced membership in force": _consensus(log=_KeepsReplacedMembership),
+    "older term committed by counting": _consensus(
+        replication=_CommitsOlderTerms, log=_HintsAtCommit
     ),
-    "own copy counted before fsync": PlantedBug(parts=Parts(replication=_CountsUnsyncedCopy)),
-    "learners counted": PlantedBug(parts=Parts(replication=_CountsLearners)),
-    "commit beyond the last new entry": PlantedBug(
-        parts=Parts(replication=_CommitsUnproven, log=_HintsAtCommit)
+    "own copy counted before fsync": _consensus(replication=_CountsUnsyncedCopy),
+    "learners counted": _consensus(replication=_CountsLearners),
+    "commit beyond the last new entry": _consensus(
+        replication=_CommitsUnproven, log=_HintsAtCommit
     ),
-    "commit by heartbeat": PlantedBug(parts=Parts(replication=_CommitsByHeartbeat)),
-    "unproven acknowledged": PlantedBug(
-        parts=Parts(replication=_AcknowledgesUnproven, log=_HintsAtCommit)
+    "commit by heartbeat": _consensus(replication=_CommitsByHeartbeat),
+    "unproven acknowledged": _consensus(replication=_AcknowledgesUnproven, log=_HintsAtCommit),
+    "snapshot overwrites newer log": _consensus(
+        replication=_InstallsAnySnapshot, log=_RestoresAnything
     ),
-    "snapshot overwrites newer log": PlantedBug(
-        parts=Parts(replication=_InstallsAnySnapshot, log=_RestoresAnything)
-    ),
-    "truncation on mere overlap": PlantedBug(parts=Parts(log=_TruncatesOnOverlap)),
-    "vote without up-to-date check": PlantedBug(parts=Parts(election=_VotesForAnyLog)),
-    "two votes in a term": PlantedBug(parts=Parts(election=_VotesTwice)),
-    "stale read without a majority": PlantedBug(parts=Parts(reads=_ReadsWithoutMajority)),
-    "read before own-term commit": PlantedBug(parts=Parts(reads=_ReadsBeforeTermCommitted)),
-    "change before own-term commit": PlantedBug(parts=Parts(changes=_ChangesBeforeTermCommitted)),
-    "two changes at once": PlantedBug(parts=Parts(changes=_ChangesTwice)),
+    "truncation on mere overlap": _consensus(log=_TruncatesOnOverlap),
+    "vote without up-to-date check": _consensus(election=_VotesForAnyLog),
+    "two votes in a term": _consensus(election=_VotesTwice),
+    "stale read without a majority": _consensus(reads=_ReadsWithoutMajority),
+    "read before own-term commit": _consensus(reads=_ReadsBeforeTermCommitted),
+    "change before own-term commit": _consensus(changes=_ChangesBeforeTermCommitted),
+    "two changes at once": _consensus(changes=_ChangesTwice),
+    **PLANTED_MEMBER_BUGS,
 }

@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from podraft.server.raft.core import RaftCore
-from podraft.server.raft.entries import EntryKind, Membership, SnapshotMark
+from podraft.server.raft.entries import EntryKind, Membership, SnapshotMark, decode_membership
 from podraft.server.raft.messages import Message
 from podraft.server.raft.options import RaftOptions
+from podraft.server.replication.core.member_core import STANDARD_MEMBER_PARTS, MemberParts
+from podraft.server.replication.core.own_proposals import BatchBounds
 from simulation.checks import GroupChecks
-from simulation.clients import KEYS, Call, Client, check_history
+from simulation.clients import KEYS, Call, Client, Habits, check_history
 from simulation.faults import Faults, Profile
-from simulation.members import CoreFactory, Shared, SimulatedMember
 from simulation.network import Network
+from simulation.shared import Shared, member_options
+from simulation.simulated_member import SimulatedMember
 from simulation.watchers import Watcher
 from simulation.world import SimulationFailedError, World
 
@@ -30,6 +32,7 @@ _SIZES = {
     Profile.CHURN: (3, 5, 5),
     Profile.CHANGES: (3, 4, 4),
     Profile.SLEEP: (3, 5),
+    Profile.READS: (3, 3, 5),
     Profile.DISKS: (3, 3, 4, 5),
 }
 
@@ -66,12 +69,12 @@ class Simulation:
     """Everything of one run."""
 
     def __init__(
-        self, seed: int, make_core: CoreFactory = RaftCore, profile: Profile | None = None
+        self, seed: int, parts: MemberParts = STANDARD_MEMBER_PARTS, profile: Profile | None = None
     ) -> None:
         self.world = World(seed)
         random = self.world.random("setup")
         self.checks = GroupChecks()
-        self.network = Network(self.world, self._deliver)
+        self.network = Network(self.world, self._deliver, self._link_lost)
         self.profile = profile or random.choice(_PROFILES)
         size = random.choice(_SIZES[self.profile])
         # With one entry in each message, logs grow step by step: there is more to interrupt.
@@ -84,18 +87,27 @@ class Simulation:
             promotion_lag_max=random.choice((0, 5, 50)),
             unapplied_entries_max=random.choice((1, 10, 1_000)),
         )
+        sync_crash = random.choice((0.0, 0.0, 0.001, 0.01))
+        snapshot_entries = random.choice((10, 40, 150))
+        kept_entries = random.choice((0, 5, 30))
+        kept_revisions = random.choice((0, 20, 100))
+        around = self.world.random("around the consensus")
         self.shared = Shared(
             self.world,
             self.network,
             self.checks,
-            make_core,
-            options,
+            parts,
+            member_options(around, options, kept_entries),
+            BatchBounds(around.choice((1, 3, 1_000)), around.choice((1, 1 << 20))),
             self.world.random("members"),
-            sync_crash=random.choice((0.0, 0.0, 0.001, 0.01)),
-            snapshot_entries=random.choice((10, 40, 150)),
-            kept_entries=random.choice((0, 5, 30)),
-            kept_revisions=random.choice((0, 20, 100)),
+            sync_crash,
+            snapshot_entries,
+            kept_revisions,
+            gather_s=around.choice((0.0, 0.001, 0.008)),
+            install_s=around.choice((0.01, 0.3, 2.0)),
+            fullness=around.choice((0.0, 0.0, 0.02, 0.2)),
         )
+        self.network.doubles_forwards = around.random() < 0.5
         self._mark = SnapshotMark(0, 0, Membership.of(range(1, size + 1)))
         self.members = {
             number: SimulatedMember(number, self._mark, self.shared)
@@ -104,14 +116,23 @@ class Simulation:
         self.history: list[Call] = []
         pause_s = random.choice((0.05, 0.1, 0.2))
         self.clients = [self._client(number, pause_s) for number in range(1, 5)]
+        if self.profile is Profile.READS:
+            self.clients += [self._client(number, 0.02, reads=1.0) for number in range(5, 9)]
         self.watchers = [
             Watcher(number, self.world, self._known_members, self.checks, prefix)
             for number, prefix in enumerate((b"", b"r/", KEYS[1]))
         ]
         self.faults = Faults(self)
 
-    def _client(self, number: int, pause_s: float) -> Client:
-        return Client(number, self.world, self._known_members, self.history, pause_s)
+    def _client(self, number: int, pause_s: float, reads: float = 0.35) -> Client:
+        plain = 0.0 if self.network.doubles_forwards else 0.3
+        habits = Habits(pause_s, reads, plain)
+        return Client(number, self.world, self._known_members, self.history, habits)
+
+    def _link_lost(self, sender: int, to: int) -> None:
+        member = self.members.get(sender)
+        if member is not None:
+            member.link_lost(to)
 
     def _known_members(self) -> list[SimulatedMember]:
         return list(self.members.values())
@@ -136,6 +157,7 @@ class Simulation:
         self.faults.stop()
         self._await_progress()
         self._compare_states()
+        self._check_refused_changes()
         for watcher in self.watchers:
             self._check_watcher(watcher)
         return check_history(self.history, self.checks)
@@ -165,7 +187,7 @@ class Simulation:
     def _leader(self) -> SimulatedMember | None:
         leaders = [member for member in self.members.values() if member.leads]
         return (
-            max(leaders, key=lambda member: member.core.member.term if member.core else 0)
+            max(leaders, key=lambda member: member.core.leadership.term if member.core else 0)
             if (leaders)
             else None
         )
@@ -175,9 +197,10 @@ class Simulation:
         leader = self._leader()
         if leader is None or leader.core is None:
             return
-        log = leader.core.log
-        if log.membership_index <= log.commit:
-            for number in [id_ for id_ in self.members if id_ not in log.membership.members]:
+        membership = leader.core.membership
+        if membership.is_certain:
+            members = membership.in_force.members
+            for number in [id_ for id_ in self.members if id_ not in members]:
                 self.world.note(number, "is switched off")
                 self.members[number].crash()
                 del self.members[number]
@@ -186,18 +209,21 @@ class Simulation:
         leader = self._leader()
         if leader is None or leader.core is None:
             return False
-        log = leader.core.log
+        status = leader.core.status
         self._retire_removed()
-        return log.commit == log.last_index and all(
-            member.machine.index == log.commit for member in self.members.values()
+        return status.commit == status.last_index and all(
+            member.machine.index == status.commit and member.idle
+            for member in self.members.values()
         )
 
     def _summary(self) -> str:
+        known = [
+            (member.core, member.core.status) for member in self.members.values() if member.core
+        ]
         return ", ".join(
-            f"{member.id} {member.core.member.role.value} term {member.core.member.term}"
-            f" commit {member.core.log.commit} last {member.core.log.last_index}"
-            for member in self.members.values()
-            if member.core is not None
+            f"{status.id} {status.role.value} term {status.term} commit {status.commit} last"
+            f" {status.last_index}, {core.waiting} wait"
+            for core, status in known
         )
 
     def _compare_states(self) -> None:
@@ -207,6 +233,14 @@ class Simulation:
         }
         if len(set(hashes.values())) != 1:
             raise SimulationFailedError(f"the members' states differ: {hashes}")
+
+    def _check_refused_changes(self) -> None:
+        """What was said not to have changed the group has not."""
+        for entry in self.checks.entries_applied:
+            if entry.kind is EntryKind.MEMBERSHIP:
+                context = decode_membership(entry.payload).context
+                if context in self.shared.refused_contexts:
+                    raise SimulationFailedError(f"the refused change {context!r} was made")
 
     def _check_watcher(self, watcher: Watcher) -> None:
         member = next(iter(self.members.values()))
@@ -235,7 +269,7 @@ class Simulation:
 
 def run(
     seed: int,
-    make_core: CoreFactory = RaftCore,
+    parts: MemberParts = STANDARD_MEMBER_PARTS,
     profile: Profile | None = None,
     trace_lines: int = 60,
 ) -> Result:
@@ -245,7 +279,7 @@ def run(
     """
     failure = None
     undecided = 0
-    simulation = Simulation(seed, make_core, profile)
+    simulation = Simulation(seed, parts, profile)
     try:
         undecided = simulation.run()
     except SimulationFailedError as error:

@@ -19,6 +19,11 @@ PROFILES = {
     "cut entries count as durable": Profile.DISKS,
     "write proves replaced entries": Profile.DISKS,
     "replaced membership in force": Profile.CHANGES,
+    "skipped entries applied": Profile.CHANGES,
+    "learners counted": Profile.CHANGES,
+    "replaced change told as done": Profile.CHANGES,
+    "barrier joined too late": Profile.READS,
+    "barrier takes any answer": Profile.READS,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from podraft.server.state.datastore import Event, RevisionCompactedError
 from simulation.checks import GroupChecks
-from simulation.members import SimulatedMember
+from simulation.simulated_member import SimulatedMember
 from simulation.world import SimulationFailedError, World
 
 

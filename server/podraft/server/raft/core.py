@@ -185,11 +185,12 @@ class RaftCore:
         self._events[type(event)](event)
         if self.log.commit != commit and self.member.role is Role.LEADER:
             self._leader_committed(commit)
-        self._notice()
+        self._notice(self.member, self.log)
         return self.member.take_effects()
 
-    def _notice(self) -> None:
-        member, log, led, known = self.member, self.log, self.leadership, self.membership
+    def _notice(self, member: Member, log: RaftLog) -> None:
+        """Replace what the shell may read, where it has changed."""
+        led, known = self.leadership, self.membership
         if member.term != led.term or member.leader != led.leader:
             self.leadership = Leadership(member.term, member.leader)
         if log.membership is not known.in_force or (
@@ -218,7 +219,9 @@ class RaftCore:
     def fate(self, index: int, term: int) -> Fate:
         """Return what has become of the entry that was appended at ``index`` in ``term``."""
         log = self.log
-        if log.term_at(index) != term and index >= log.start:
+        if index < log.start:
+            return Fate.UNKNOWN
+        if log.term_at(index) != term:
             return Fate.REPLACED
         return Fate.COMMITTED if log.commit >= index else Fate.OPEN
 

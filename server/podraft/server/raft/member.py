@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from podraft.server.raft.effects import NOTHING, Effects, ReadReady, Refused, SendSnapshot, Write
-from podraft.server.raft.entries import NOBODY, HardState, MemberId, SnapshotMark
+from podraft.server.raft.entries import NOBODY, Entry, HardState, MemberId, SnapshotMark
 from podraft.server.raft.errors import ensure
 from podraft.server.raft.events import Refusal
 from podraft.server.raft.log import RaftLog
@@ -126,8 +126,11 @@ class Member:
 
     def take_effects(self) -> Effects:
         """Return what this step owes, and begin the next one."""
+        log = self.log
         write = self._take_write()
-        committed = self.log.take_deliverable(self.options.unapplied_entries_max)
+        committed: tuple[Entry, ...] = ()
+        if log.commit != log.delivered:
+            committed = log.take_deliverable(self.options.unapplied_entries_max)
         if not (
             write
             or committed
@@ -148,7 +151,8 @@ class Member:
             tuple(self._snapshots),
         )
         for box in (self._now, self._after, self.reads, self._refused, self._snapshots):
-            box.clear()
+            if box:
+                box.clear()
         return effects
 
     def _take_write(self) -> Write | None:

@@ -57,3 +57,5 @@ class Fate(Enum):
     OPEN = "open"
     COMMITTED = "committed"
     REPLACED = "replaced"
+    # A snapshot has taken the place of it, or of what had replaced it.
+    UNKNOWN = "unknown"

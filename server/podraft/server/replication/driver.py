@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from podraft.server.raft.core import Restored
+from podraft.server.raft.core import Received, Restored
 from podraft.server.raft.effects import SendSnapshot, Write
 from podraft.server.raft.entries import NOBODY, Entry, EntryKind, MemberId, Membership, SnapshotMark
 from podraft.server.raft.events import Change, SnapshotSent
@@ -44,7 +44,6 @@ from podraft.server.replication.core.events import (
     Durable,
     Ended,
     HandOverWanted,
-    Heard,
     Installed,
     LinkLost,
     MemberEvent,
@@ -217,7 +216,7 @@ class MemberDriver:
 
     def receive(self, message: Message) -> None:
         """Take what another member says."""
-        self._handle(Heard(message))
+        self._handle(Received(message))
 
     def _durable(self, sequence: int) -> None:
         self._handle(Durable(sequence))
@@ -303,13 +302,16 @@ class MemberDriver:
     # Effects.
 
     def _handle(self, event: MemberEvent) -> None:
-        self._events.append(event)
-        if self._handling or self._stopped:
+        if self._stopped:
+            return
+        events = self._events
+        events.append(event)
+        if self._handling:
             return
         self._handling = True
         try:
-            while self._events and not self._stopped:
-                self._carry_out(self._core.handle(self._events.popleft(), self._loop.time()))
+            while events and not self._stopped:
+                self._carry_out(self._core.handle(events.popleft(), self._loop.time()))
         except Exception as error:  # noqa: BLE001 - Whatever it is, this member must not go on.
             self._stop(error)
         finally:

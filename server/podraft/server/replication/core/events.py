@@ -1,6 +1,7 @@
 """What happens to a member, as its shell tells the member's core.
 
-Owns: the events.  What the shell waits with (commands, readers, tickets) is opaque to the core: it
+Owns: the events, except those that go to the consensus as they are: ``Received``, ``SnapshotSent``.
+What the shell waits with (commands, readers, tickets) is opaque to the core: it
 comes back in the effect that ends the waiting.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
+from podraft.server.raft.core import Received
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.events import Change, SnapshotSent
 from podraft.server.raft.messages import Message
@@ -40,13 +42,6 @@ class Ticked:
 @value
 class AnnounceDue:
     """It is time to tell followers what is committed."""
-
-
-@value
-class Heard:
-    """Another member says something."""
-
-    message: Message
 
 
 @value
@@ -194,7 +189,7 @@ class Ended:
 MemberEvent: TypeAlias = (
     Ticked
     | AnnounceDue
-    | Heard
+    | Received
     | Undelivered
     | LinkLost
     | Submitted

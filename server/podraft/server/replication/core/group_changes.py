@@ -1,7 +1,6 @@
 """Changes of the group that this member was asked for, and how they end.
 
-Owns: one change or transfer at a time, from its proposal to its end; the choice of an heir;
-noticing that another membership is in force or certain.
+Owns: one change or transfer at a time, from its proposal to its end; the choice of an heir.
 
 Invariant: a change is reported as done only when it is committed, as not done only when its entry
 can never be; anything else is for the caller's patience to end.
@@ -15,7 +14,7 @@ from podraft.server.raft.core import Event, RaftCore
 from podraft.server.raft.entries import NOBODY, MemberId
 from podraft.server.raft.events import Change, ChangeProposed, Refusal, TransferLeadership
 from podraft.server.raft.status import Fate, Status
-from podraft.server.replication.core.effects import Emit, MembershipChanged, Settled
+from podraft.server.replication.core.effects import Emit, Settled
 
 
 class ChangeRefusedError(Exception):
@@ -60,7 +59,6 @@ class GroupChanges:
         self._appended: tuple[int, int, int] | None = None
         # A transfer: its number, and who is to lead.
         self._transfer: tuple[int, MemberId] | None = None
-        self._membership = consensus.membership
 
     def change(self, ticket: object, change: Change) -> None:
         """Change the membership."""
@@ -119,24 +117,24 @@ class GroupChanges:
         (number, target), self._transfer = self._transfer, None
         self._settle(number, None if leader == target else Refusal.TRANSFER_FAILED)
 
-    def look(self) -> None:
-        """Notice what a step has changed."""
-        membership = self._consensus.membership
-        if membership is self._membership:
-            return
-        self._membership = membership
+    def membership_changed(self) -> None:
+        """Another membership is in force or certain."""
         self._settle_appended()
-        self._emit(MembershipChanged(membership))
 
     def _settle_appended(self) -> None:
         if self._appended is None:
             return
         number, index, term = self._appended
-        fate = self._consensus.fate(index, term)
+        fate = self.fate(index, term)
         if fate is Fate.OPEN:
             return
         self._appended = None
-        self._settle(number, None if fate is Fate.COMMITTED else Refusal.DEPOSED)
+        if fate is not Fate.UNKNOWN:
+            self._settle(number, None if fate is Fate.COMMITTED else Refusal.DEPOSED)
+
+    def fate(self, index: int, term: int) -> Fate:
+        """Return what has become of the change at ``index``, which was appended in ``term``."""
+        return self._consensus.fate(index, term)
 
     def fail(self, error: Exception) -> None:
         """The member stops: nobody will learn anything."""

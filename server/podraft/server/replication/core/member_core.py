@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podraft.server.raft.core import STANDARD_PARTS, Event, Parts, RaftCore, Received, Restored
-from podraft.server.raft.effects import Effects
+from podraft.server.raft.effects import NOTHING, Effects
 from podraft.server.raft.entries import NOBODY, Entry, MemberId, SnapshotMark
 from podraft.server.raft.events import (
     AnnounceCommit,
@@ -35,7 +35,7 @@ from podraft.server.raft.events import (
 )
 from podraft.server.raft.messages import AskRead, Forward
 from podraft.server.raft.options import RandomSource
-from podraft.server.raft.status import KnownMembership, Status
+from podraft.server.raft.status import KnownMembership, Leadership, Status
 from podraft.server.replication.core.applying import Applying
 from podraft.server.replication.core.compaction import Compaction
 from podraft.server.replication.core.effects import (
@@ -43,6 +43,7 @@ from podraft.server.replication.core.effects import (
     CompactLog,
     LeaderChanged,
     MemberEffect,
+    MembershipChanged,
     Send,
 )
 from podraft.server.replication.core.events import (
@@ -54,7 +55,6 @@ from podraft.server.replication.core.events import (
     Durable,
     Ended,
     HandOverWanted,
-    Heard,
     Installed,
     LinkLost,
     MemberEvent,
@@ -91,6 +91,7 @@ class MemberParts:
     compaction: type[Compaction] = Compaction
     proposals: type[OwnProposals] = OwnProposals
     reads: type[ReadBarriers] = ReadBarriers
+    changes: type[GroupChanges] = GroupChanges
 
 
 STANDARD_MEMBER_PARTS = MemberParts()
@@ -134,6 +135,7 @@ class MemberCore:
             identity, restored, options.raft, random, parts.consensus_parts
         )
         self._leadership = consensus.leadership
+        self._membership = consensus.membership
         applied = max(restored.mark.index, restored.applied)
         # No other process's proposals, nor those of this member's earlier life, have such ids.
         ids = itertools.count(first_id)
@@ -141,7 +143,7 @@ class MemberCore:
             identity, ids, options, bounds, emit=emit, offer=self._offer
         )
         self._reads = parts.reads(ids, options, applied, emit=emit, ask=self._ask)
-        self._changes = GroupChanges(identity, consensus, ids, emit=emit, step=self._step)
+        self._changes = parts.changes(identity, consensus, ids, emit=emit, step=self._step)
         self._persisting = parts.persisting(restored.hard_state, emit=emit)
         self._applying = parts.applying(applied, options.apply_entries, emit=emit, own=self._own)
         self._applied_term = 0
@@ -156,7 +158,7 @@ class MemberCore:
         return {
             Ticked: self._ticked,
             AnnounceDue: self._announce_due,
-            Heard: lambda event: self._step(Received(event.message)),
+            Received: self._step,
             Undelivered: self._undelivered,
             LinkLost: lambda event: proposals.link_lost(event.peer),
             Submitted: lambda event: proposals.submit(event.commands, self._now),
@@ -199,6 +201,11 @@ class MemberCore:
     def status(self) -> Status:
         """How this member sees the group."""
         return self._consensus.status
+
+    @property
+    def leadership(self) -> Leadership:
+        """Who leads, as far as this member knows."""
+        return self._consensus.leadership
 
     @property
     def membership(self) -> KnownMembership:
@@ -245,10 +252,12 @@ class MemberCore:
 
     def _ticked(self, _: Ticked) -> None:
         self._step(_TICK)
-        self._proposals.expire(self._now)
-        self._proposals.resume()
-        self._reads.expire(self._now)
-        self._reads.resume(self._now)
+        if self._proposals.waiting:
+            self._proposals.expire(self._now)
+            self._proposals.resume()
+        if self._reads.pending:
+            self._reads.expire(self._now)
+            self._reads.resume(self._now)
 
     def _announce_due(self, _: AnnounceDue) -> None:
         self._announcing = False
@@ -257,19 +266,30 @@ class MemberCore:
     # Consensus.
 
     def _step(self, event: Event) -> None:
-        self._steps.append(event)
         if self._stepping:
+            self._steps.append(event)
             return
         self._stepping = True
-        while self._steps:
-            self._carry_out(self._consensus.step(self._steps.popleft()))
+        consensus = self._consensus
+        next_event: Event | None = event
+        while next_event is not None:
+            effects = consensus.step(next_event)
+            if effects is not NOTHING:
+                self._carry_out(effects)
+            next_event = self._steps.popleft() if self._steps else None
         self._stepping = False
-        self._changes.look()
-        if not self._announcing and self._consensus.unannounced:
+        if consensus.membership is not self._membership:
+            self._membership_changed()
+        if consensus.unannounced and not self._announcing:
             self._announcing = True
             self._effects.append(self._announce)
-        if self._consensus.leadership is not self._leadership:
+        if consensus.leadership is not self._leadership:
             self._led()
+
+    def _membership_changed(self) -> None:
+        membership = self._membership = self._consensus.membership
+        self._changes.membership_changed()
+        self._effects.append(MembershipChanged(membership))
 
     def _led(self) -> None:
         leadership = self._leadership = self._consensus.leadership

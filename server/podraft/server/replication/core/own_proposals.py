@@ -239,16 +239,26 @@ class OwnProposals:
             waiting = self._take(number)
             if waiting is None:
                 continue
-            if waiting.local or waiting.command.transaction.request:
-                # It was in this member's own log only, as an entry of that term, or finds its
-                # own effect if it has had one.
+            if self.may_repeat(waiting.command, local=waiting.local):
                 waiting.perhaps_done |= not waiting.local
                 again.append(waiting)
             else:
                 # It may still be on its way to a member that leads again.
-                self._fail(waiting, OutcomeUnknownError(why))
+                self._fail(waiting, self.unknown(why))
         self._queue.extendleft(reversed(again))
         self._schedule()
+
+    def may_repeat(self, command: Command, *, local: bool) -> bool:
+        """Whether to offer once more what can have taken effect only as an entry of an old term.
+
+        A ``local`` one was in this member's own log only, which does not have it any more; one with
+        a request finds its own effect if it has had one.
+        """
+        return local or bool(command.transaction.request)
+
+    def unknown(self, why: str) -> Exception:
+        """Return what is told of a command that may have taken effect, or may yet."""
+        return OutcomeUnknownError(why)
 
     def skipped(self) -> None:
         """Entries were skipped by a snapshot: what was among them is unknown."""
@@ -260,7 +270,7 @@ class OwnProposals:
             late_one = self._queue.popleft()
             error: Exception
             if late_one.perhaps_done:
-                error = OutcomeUnknownError("no leader answered in time; the outcome is unknown")
+                error = self.unknown("no leader answered in time; the outcome is unknown")
             else:
                 error = NoLeaderError("no leader was found in time; nothing was done, try again")
             self._fail(late_one, error)
@@ -274,9 +284,7 @@ class OwnProposals:
             if waiting is not None:
                 self._fail(
                     waiting,
-                    OutcomeUnknownError(
-                        "the members did not answer in time; the outcome is unknown"
-                    ),
+                    self.unknown("the members did not answer in time; the outcome is unknown"),
                 )
 
     def fail(self, error: Exception) -> None:
@@ -289,7 +297,7 @@ class OwnProposals:
         for number in list(self._under_way):
             waiting = self._take(number)
             if waiting is not None:
-                self._fail(waiting, OutcomeUnknownError(why))
+                self._fail(waiting, self.unknown(why))
 
     def _fail(self, waiting: _Waiting, error: Exception) -> None:
         self.waiting_bytes -= len(waiting.command.payload)

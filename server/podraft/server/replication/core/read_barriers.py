@@ -58,6 +58,11 @@ class ReadBarriers:
         """Readers whom another one may join, since nobody was asked for them yet."""
         return self._next
 
+    @property
+    def pending(self) -> bool:
+        """Whether readers wait for a question's answer, or for what it proves."""
+        return self._asking is not None or bool(self._proved)
+
     def came(self, readers: object, now: float) -> None:
         """Take ``readers``, when nobody is ``joinable``."""
         self._next = readers
