@@ -111,7 +111,7 @@ async def _serve(config: MemberConfig, pipe: Connection) -> None:
             await store.close()
             return
         if command == "leads":
-            answer = store.status.role is Role.LEADER
+            answer = store.member.status.role is Role.LEADER
         elif command == "caught up":
             answer = await _caught_up(store)
         elif command == "fill":

@@ -99,8 +99,8 @@ class RaftCluster:
     def leader(self) -> int:
         """The leader of the latest term, 0 if there is none."""
         leaders = [
-            (store.status.term, number)
+            (store.member.status.term, number)
             for number, store in self.stores.items()
-            if store.status.role is Role.LEADER
+            if store.member.status.role is Role.LEADER
         ]
         return max(leaders)[1] if leaders else 0

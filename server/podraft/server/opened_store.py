@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from podraft.server.replication.membership.group import StoreMode
 from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.raft_member import RaftMember
 from podraft.server.state.datastore import Datastore, StoreFailedError
 from podraft.server.state.past import Past
 from podraft.server.state.reads import AppliedReads, Reads
@@ -41,7 +42,7 @@ class OpenedStore:
     past: Past | None = None
     applied_reads: AppliedReads | None = None
     measured: MeasuredStore | None = None
-    member: RaftDatastore | None = None
+    member: RaftMember | None = None
 
     @property
     def stale_reads(self) -> Reads:
@@ -65,8 +66,8 @@ def of_member(store: RaftDatastore) -> OpenedStore:
         store.failed,
         past=store.past,
         applied_reads=store,
-        measured=store,
-        member=store,
+        measured=store.member,
+        member=store.member,
     )
 
 

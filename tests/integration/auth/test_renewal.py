@@ -66,7 +66,7 @@ def test_components_and_admin_get_new_certificates_while_the_server_runs(tmp_pat
 
 
 def _use(store: RaftDatastore, pair: KeyPair) -> None:
-    store.use_certificate(pair.certificate, pair.key)
+    store.member.use_certificate(pair.certificate, pair.key)
 
 
 def test_members_show_each_other_renewed_certificates_and_stay_connected(tmp_path: Path):
@@ -92,32 +92,34 @@ def test_members_show_each_other_renewed_certificates_and_stay_connected(tmp_pat
         stores = cluster.stores
         for store in stores.values():
             await store.caught_up()
-        old = {number: store.certificate for number, store in stores.items()}
+        old = {number: store.member.certificate for number, store in stores.items()}
         renewing = [
             asyncio.create_task(
                 keep_renewing_member(
-                    store.certificate,
+                    store.member.certificate,
                     cluster.authority,
-                    store.name,
+                    store.member.name,
                     partial(_use, store),
                 )
             )
             for store in stores.values()
         ]
-        term = stores[1].status.term
+        term = stores[1].member.status.term
         await eventually_async(
-            lambda: all(store.certificate != old[number] for number, store in stores.items()),
+            lambda: all(
+                store.member.certificate != old[number] for number, store in stores.items()
+            ),
             within_s=5,
         )
         # Nobody was disturbed.
-        assert {store.status.term for store in stores.values()} == {term}
+        assert {store.member.status.term for store in stores.values()} == {term}
         expired = lambda: datetime.datetime.now(datetime.UTC) > begun + short  # noqa: E731
         await eventually_async(expired)
         await cluster.stop(3)
         await cluster.start(3)
         await stores[3].caught_up()
-        await eventually_async(lambda: set(stores[3]._transport.connected) == {1, 2})
-        await eventually_async(lambda: 3 in stores[1]._transport.connected)
+        await eventually_async(lambda: set(stores[3].member._transport.connected) == {1, 2})
+        await eventually_async(lambda: 3 in stores[1].member._transport.connected)
         for task in renewing:
             task.cancel()
         await cluster.stop_all()

@@ -77,7 +77,8 @@ def test_a_leader_whose_disk_stalls_hands_over_to_a_member_that_is_well(
         cluster = RaftCluster(tmp_path, options=options)
         await cluster.start_all()
         watches = {
-            number: DiskWatch(store, store, _LOOK_S) for number, store in cluster.stores.items()
+            number: DiskWatch(store.member, store.member, _LOOK_S)
+            for number, store in cluster.stores.items()
         }
         first = cluster.leader
         # One of the others has a slow disk, too: it must not be the heir.
@@ -92,7 +93,7 @@ def test_a_leader_whose_disk_stalls_hands_over_to_a_member_that_is_well(
         writing = asyncio.create_task(write())
         await eventually_async(lambda: cluster.leader == well, within_s=30)
         assert watches[first].slow and watches[slow].slow
-        await eventually_async(lambda: cluster.stores[first].status.leader == well)
+        await eventually_async(lambda: cluster.stores[first].member.status.leader == well)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
         disks.slow.clear()

@@ -27,14 +27,14 @@ def test_a_leader_that_leaves_lets_another_lead_first(tmp_path: Path) -> None:
             leader = cluster.leader
             other = next(n for n in cluster.stores if n != leader)
             assert await cluster.stores[other].transact(put(b"k")) == Committed(number)
-            term = cluster.stores[other].status.term
+            term = cluster.stores[other].member.status.term
             store = cluster.stores[leader]
             await store.close()
             with pytest.raises(StoreFailedError, match="closed"):
                 await store.get(b"k")
             del cluster.stores[leader]
             assert cluster.leader
-            assert cluster.stores[cluster.leader].status.term == term + 1
+            assert cluster.stores[cluster.leader].member.status.term == term + 1
             await cluster.start(leader)
             for each in cluster.stores.values():
                 await each.caught_up()

@@ -85,22 +85,26 @@ def test_equal_members_say_so_and_an_idle_group_writes_no_marks(tmp_path: Path):
 
         def all_equal() -> bool:
             revisions = {
-                store._comparison.marks[-1].revision for store in stores if store._comparison.marks
+                store.member._comparison.marks[-1].revision
+                for store in stores
+                if store.member._comparison.marks
             }
-            return revisions == {20} and all(store._comparison.equal_index for store in stores)
+            return revisions == {20} and all(
+                store.member._comparison.equal_index for store in stores
+            )
 
         await eventually_async(all_equal)
-        index = stores[0].status.commit
+        index = stores[0].member.status.commit
         for _ in range(20):
             for store in stores:
-                await store.probing.ask_all()
+                await store.member.probing.ask_all()
         await asyncio.sleep(3 * _OPTIONS.compare_s)
-        assert stores[0].status.commit <= index + 1
+        assert stores[0].member.status.commit <= index + 1
         # Who restarts is compared anew, although nothing was written.
         follower = next(n for n in cluster.stores if n != cluster.leader)
         await cluster.stop(follower)
         again = await cluster.start(follower)
-        await eventually_async(lambda: again._comparison.equal_index > index)
+        await eventually_async(lambda: again.member._comparison.equal_index > index)
         await cluster.stop_all()
 
     asyncio.run(main())
@@ -130,16 +134,16 @@ def test_probing_goes_on_when_a_connection_ends_in_the_middle_of_a_probe(tmp_pat
         cluster = RaftCluster(tmp_path, options=_OPTIONS)
         await cluster.start_all()
         store = cluster.stores[1]
-        await eventually_async(lambda: len(store._transport.connected) == 2)
+        await eventually_async(lambda: len(store.member._transport.connected) == 2)
         for _ in range(20):
-            asking = asyncio.create_task(store.probing.ask_all())
+            asking = asyncio.create_task(store.member.probing.ask_all())
             # The calls are on their way when their channels are closed.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            store._transport.set_peers(())
+            store.member._transport.set_peers(())
             await asking
-            store._transport.set_peers(cluster.peers)
-            await eventually_async(lambda: len(store._transport.connected) == 2)
+            store.member._transport.set_peers(cluster.peers)
+            await eventually_async(lambda: len(store.member._transport.connected) == 2)
         before = {known.peer.id: sum(known.round_trips.counts) for known in _peers(store)}
         await eventually_async(
             lambda: all(
@@ -153,7 +157,7 @@ def test_probing_goes_on_when_a_connection_ends_in_the_middle_of_a_probe(tmp_pat
 
 
 def _peers(store: RaftDatastore) -> list[ProbedPeer]:
-    return list(store.probing.peers.values())
+    return list(store.member.probing.peers.values())
 
 
 def test_a_changed_history_file_is_refused_on_start(tmp_path: Path):

@@ -29,7 +29,7 @@ from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.processes import children
 from podraft.server.replication.membership.group import StoreMode, alone
-from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.replication.raft_member import RaftMember
 from podraft.server.rpc.services.members import LookAtGroup
 from podraft.server.rpc.serving import ListenError
 from podraft.server.startup import argument_values, joining, member_start, renewal, start_tokens
@@ -153,7 +153,7 @@ async def _serve(
         await api.stop(_GRACE_S)
 
 
-async def _keep_renewing_member(store: RaftDatastore, pki: Pki) -> None:
+async def _keep_renewing_member(store: RaftMember, pki: Pki) -> None:
     def use(pair: KeyPair) -> None:
         store.use_certificate(pair.certificate, pair.key)
 
@@ -193,7 +193,7 @@ def _look_at_group(given: Arguments, store: OpenedStore) -> LookAtGroup:
     return partial(alone, socket.gethostname(), addresses, store.mode)
 
 
-def _member_certificate(member: RaftDatastore | None) -> Sequence[tuple[str, bytes]]:
+def _member_certificate(member: RaftMember | None) -> Sequence[tuple[str, bytes]]:
     return (("member", member.certificate),) if member is not None else ()
 
 

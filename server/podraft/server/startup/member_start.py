@@ -110,12 +110,12 @@ async def _take_part(store: RaftDatastore, identity: MemberIdentity) -> None:
         try:
             await store.caught_up()
         except NoLeaderError:
-            _LOG.warning("waiting for %s", store.group.waiting_for())
+            _LOG.warning("waiting for %s", store.member.group.waiting_for())
         else:
             break
-    if identity.id in store.group.membership.learners:
+    if identity.id in store.member.group.membership.learners:
         _LOG.warning("member %s gets what the others have", identity.name)
-        await store.administration.become_voter(_tell_progress())
+        await store.member.administration.become_voter(_tell_progress())
         _LOG.warning("member %s has caught up and votes now", identity.name)
 
 
