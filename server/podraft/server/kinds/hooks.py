@@ -64,20 +64,40 @@ class Claims(Generic[ObjectT]):
 
     Attributes:
         prefixes: What all keys begin with.
-        part: The field of the object that everything follows from; while it stays, all stays.
-        held: Return the keys that a stored object holds.
-        asked: Return the keys of what an object asks for by itself, whether valid or not.
+        held: Return the keys that a valid object holds.
+        field_of: Return the field of an object that holds what a key claims.
+        asked: Return the keys of what an object asks for by itself, whether valid or not.  None:
+            as ``held``.
         assign: Return the new object, valid, with all that it needs, given the stored one.
             Raises ``InvalidObjectError``: what it asks for is out of range, or nothing is free.
-        field_of: Return the field of an object that holds what a key claims.
+            None: objects hold what they ask for, and nothing is chosen for them.
+        part: The field of the object that everything follows from; while it stays, all stays.
     """
 
     prefixes: tuple[bytes, ...]
     held: Callable[[ObjectT], tuple[bytes, ...]]
-    asked: Callable[[ObjectT], tuple[bytes, ...]]
-    assign: Callable[[ObjectT, ObjectT | None, Choice], Assignment[ObjectT]]
     field_of: Callable[[ObjectT, bytes], str]
+    asked: Callable[[ObjectT], tuple[bytes, ...]] | None = None
+    assign: Callable[[ObjectT, ObjectT | None, Choice], Assignment[ObjectT]] | None = None
     part: str = "spec"
+
+    def asked_by(self, proposed: ObjectT) -> tuple[bytes, ...]:
+        """Return the keys of what an object asks for by itself, whether valid or not."""
+        return self.held(proposed) if self.asked is None else self.asked(proposed)
+
+    def assigned(
+        self, proposed: ObjectT, stored: ObjectT | None, choice: Choice
+    ) -> Assignment[ObjectT]:
+        """Return the new object, valid, with all that it needs, given the stored one.
+
+        Raises:
+            InvalidObjectError: What it asks for is out of range, or nothing is free.
+        """
+        if self.assign is not None:
+            return self.assign(proposed, stored, choice)
+        before = frozenset[bytes]() if stored is None else frozenset(self.held(stored))
+        after = frozenset(self.held(proposed))
+        return Assignment(proposed, tuple(sorted(after - before)), tuple(sorted(before - after)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class PlanClaims:
         """Note what an object asks for that a later write of the plan will bring."""
         claims = rules_of(kind).claims
         if claims is not None:
-            self._asked.update(claims.asked(proposed))
+            self._asked.update(claims.asked_by(proposed))
 
     def foresee_patch(self, kind: AnyKind, merge_patch: bytes) -> None:
         """Note what a later write of the plan will ask for with a patch.
@@ -78,7 +78,8 @@ class PlanClaims:
         if claims is not None:
             patch = codec.decode_json(merge_patch)
             said = patch.get(claims.part) if isinstance(patch, dict) else None
-            self._asked.update(claims.asked(codec.parse(kind.message, {claims.part: said or {}})))
+            asking = codec.parse(kind.message, {claims.part: said or {}})
+            self._asked.update(claims.asked_by(asking))
 
     async def assign(
         self, kind: AnyKind, claims: Claims[Any], stored: Any, proposed: Any, write: int
@@ -94,7 +95,7 @@ class PlanClaims:
             return proposed
         await self._look(claims.prefixes)
         choice = Choice(self._ranges, self._is_taken, self._new_start())
-        assignment = claims.assign(proposed, stored, choice)
+        assignment = claims.assigned(proposed, stored, choice)
         owner = _owner(proposed)
         self._release(assignment.release, owner)
         for key in assignment.claim:

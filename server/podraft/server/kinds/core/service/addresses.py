@@ -186,7 +186,7 @@ def _probe(candidates: range, start: int) -> Iterator[int]:
 CLAIMS: Final[Claims[service_pb2.Service]] = Claims(
     prefixes=(_ADDRESSES, _NODE_PORTS),
     held=claimed_keys,
+    field_of=field_of_key,
     asked=asked_keys,
     assign=assign,
-    field_of=field_of_key,
 )
