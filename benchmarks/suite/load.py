@@ -20,7 +20,7 @@ import grpc
 from podraft.api import kinds
 from podraft.api.core.v1 import config_map_service_pb2, config_pb2, pod_pb2
 from podraft.api.meta.v1 import requests_pb2
-from podraft.client.calls.writes import write_options
+from podraft.client.calls.request_ids import write_options
 from podraft.client.connecting import config as client_config
 from suite.closed_loop import ClosedLoop, Limits
 

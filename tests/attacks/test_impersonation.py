@@ -30,7 +30,6 @@ from podraft.client.connecting.config import ClusterConfig, dump, load
 from podraft.client.errors import ApiError, ForbiddenError, UnavailableError
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.auth.certificates import (
-    NODE_LIFETIME,
     CertificateAuthority,
     KeyPair,
     member_server_name,
@@ -38,6 +37,7 @@ from podraft.server.auth.certificates import (
 )
 from podraft.server.auth.identity import ADMIN, API_SERVER, MASTERS, Identity, Role
 from podraft.server.auth.issuer import encoded_key
+from podraft.server.auth.lifetimes import NODE_LIFETIME
 from podraft.server.auth.pki import ensure_pki
 from support.api_objects import example
 from support.attackers import (

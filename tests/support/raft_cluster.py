@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
-from podraft.server.auth.identity import IdentityError, from_certificate
+from podraft.server.auth.certified import from_certificate
+from podraft.server.auth.identity import IdentityError
 from podraft.server.raft.member import Role
 from podraft.server.raft.options import RaftOptions
 from podraft.server.replication.member_options import MemberOptions

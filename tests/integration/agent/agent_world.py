@@ -27,7 +27,8 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects.pods import is_ready
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, NotFoundError
-from podraft.server.auth.certificates import NODE_LIFETIME, CertificateAuthority, KeyPair
+from podraft.server.auth.certificates import CertificateAuthority, KeyPair
+from podraft.server.auth.lifetimes import NODE_LIFETIME
 from support.waiting import eventually_async
 
 NODE = "n1"

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from podraft.client.connecting.config import SERVER_NAME
 from podraft.server.auth.certificates import CertificateAuthority, KeyPair, node_server_name
-from podraft.server.auth.identity import Identity, from_certificate, node_identity
+from podraft.server.auth.certified import from_certificate
+from podraft.server.auth.identity import Identity, node_identity
 from podraft.server.auth.signing_requests import new_request
 
 NOW = datetime.datetime.now(datetime.UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from podraft.server.auth import node_records
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.identity import parsed
+from podraft.server.auth.certified import parsed
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.recognition import Proof, recognized
 from podraft.server.registry.access.node_registry import NodeRegistry

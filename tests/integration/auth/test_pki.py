@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from podraft.server.auth.identity import Role, from_certificate
+from podraft.server.auth.certified import from_certificate
+from podraft.server.auth.identity import Role
 from podraft.server.auth.pki import COMPONENTS, PkiError, ensure_pki
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)

@@ -12,8 +12,9 @@ import psutil
 
 from local_cluster.server_process import ServerProcess
 from podraft.client.connecting.config import load
-from podraft.server.auth.certificates import SERVER_LIFETIME, KeyPair
+from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.issuer import CLOCK_SKEW
+from podraft.server.auth.lifetimes import SERVER_LIFETIME
 from podraft.server.auth.pki import COMPONENTS, ensure_pki
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.replication.transport.member_link import MemberCredentials

@@ -11,12 +11,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from podraft.client.connecting.config import SERVER_NAME
 from podraft.server.auth.certificates import CertificateAuthority, node_server_name
+from podraft.server.auth.certified import from_certificate
 from podraft.server.auth.identity import (
     Identity,
     IdentityError,
     Role,
     check_node_name,
-    from_certificate,
     node_identity,
 )
 from podraft.server.auth.signing_requests import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podraft.server.auth.certificates import NODE_LIFETIME
+from podraft.server.auth.lifetimes import NODE_LIFETIME
 from podraft.server.auth.node_records import NodeRecord, removed, why_not_joining
 
 KNOWN, OTHER, GONE = NodeRecord("key"), NodeRecord("another key"), removed(1000.0)

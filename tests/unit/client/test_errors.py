@@ -6,7 +6,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from podraft.client.errors import UnavailableError, from_rpc_error
+from podraft.client.connecting.failures import from_rpc_error
+from podraft.client.errors import UnavailableError
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])

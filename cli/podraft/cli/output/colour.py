@@ -29,18 +29,6 @@ _UNDERWAY = {
 }
 
 
-def wanted(choice: str, *, is_terminal: bool) -> bool:
-    """Return whether to colour what goes to a stream: ``auto``, ``always`` or ``never``.
-
-    ``auto`` follows https://no-color.org and colours terminals only.
-    """
-    if choice != "auto":
-        return choice == "always"
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return is_terminal
-
-
 def paint_status(text: str, word: str) -> str:
     """Return `text` (perhaps padded) in the colour of the status `word` in it."""
     code = _status_code(word)

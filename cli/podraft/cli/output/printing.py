@@ -57,8 +57,15 @@ def stderr_is_terminal() -> bool:
 
 
 def coloured(choice: str) -> bool:
-    """Return whether standard output is to be coloured: ``auto``, ``always`` or ``never``."""
-    return colour.wanted(choice, is_terminal=stdout_is_terminal())
+    """Return whether standard output is to be coloured: ``auto``, ``always`` or ``never``.
+
+    ``auto`` follows https://no-color.org and colours terminals only.
+    """
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stdout_is_terminal()
 
 
 def finish() -> None:

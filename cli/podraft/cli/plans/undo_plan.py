@@ -19,7 +19,7 @@ from podraft.api.objects.well_known import APPLY_NOTES, KUBECTL_LAST_APPLIED, RE
 from podraft.cli.command_line.targets import word_of
 from podraft.cli.plans.differences import Difference, cut, differences, respelt
 from podraft.client.calls import writes
-from podraft.client.calls.history import ObjectChange
+from podraft.client.calls.changes import ObjectChange
 
 # What controllers write on their own behalf; it follows from the rest.
 BOOKKEEPING: Final = frozenset({REVISION})

@@ -22,13 +22,14 @@ from podraft.api.core.v1 import (
 )
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
+from podraft.client.calls.changes import ObjectHistory
 from podraft.client.calls.diagnosis import DiagnosisClient
-from podraft.client.calls.history import HistoryClient, ObjectHistory
+from podraft.client.calls.history import HistoryClient
 from podraft.client.calls.members import MembersClient
+from podraft.client.calls.request_ids import write_options
 from podraft.client.calls.resources import ObjectList, ResourceClient
 from podraft.client.calls.typed_resources import TypedResources
 from podraft.client.calls.wire import WatchEvent
-from podraft.client.calls.writes import write_options
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.connection import Connection
 

@@ -5,10 +5,8 @@ Owns: how its answers are read: objects of their kinds in place of packed bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
@@ -17,10 +15,17 @@ from podraft.api import kinds, times
 from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import meta_pb2
+from podraft.client.calls.changes import (
+    Moment,
+    ObjectChange,
+    ObjectHistory,
+    ObjectVersion,
+    Operation,
+    RevisionChanges,
+)
 from podraft.client.connecting.connection import Connection
 
 ObjectT = TypeVar("ObjectT", bound=Message)
-Operation: TypeAlias = Literal["created", "updated", "deleted"]
 
 _SERVICE = "/podraft.api.cluster.v1.HistoryService/"
 _OPERATIONS: dict[int, Operation] = {
@@ -28,62 +33,6 @@ _OPERATIONS: dict[int, Operation] = {
     history_pb2.CHANGE_OPERATION_UPDATED: "updated",
     history_pb2.CHANGE_OPERATION_DELETED: "deleted",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A revision and when it was made (None: not known), and how far back history goes."""
-
-    revision: int
-    time: datetime | None
-    oldest_revision: int
-    oldest_time: datetime | None
-    newest_revision: int
-    keep_seconds: int
-    keep_revisions: int
-    keep_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectVersion(Generic[ObjectT]):
-    """One version; ``object`` is None when it was deleted, ``time`` None when it is not known.
-
-    A Secret's values are keyed hashes.
-    """
-
-    revision: int
-    time: datetime | None
-    operation: Operation
-    user: str
-    object: ObjectT | None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectHistory(Generic[ObjectT]):
-    """Versions, the newest first; ``more``: older ones are kept."""
-
-    versions: Sequence[ObjectVersion[ObjectT]]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
-    """What one transaction did to one object; None where there was, or is, none."""
-
-    kind: AnyKind
-    operation: Operation
-    before: Any
-    after: Any
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionChanges:
-    """What one transaction changed, when and by whom (empty: the API server itself)."""
-
-    revision: int
-    time: datetime | None
-    user: str
-    changes: Sequence[ObjectChange]
 
 
 class HistoryClient:

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls import writes as requests
+from podraft.client.calls.request_ids import write_options
 from podraft.client.calls.wire import WatchBatch, watch_decoder
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 
@@ -182,7 +183,7 @@ class ResourceClient(Generic[ObjectT]):
         request = requests.patch_request(
             name, merge_patch, namespace, subresource, uid, resource_version
         )
-        request.options.CopyFrom(requests.write_options(dry_run=dry_run))
+        request.options.CopyFrom(write_options(dry_run=dry_run))
         return await self._connection.write(self.kind.method("Patch"), request, self._decode)
 
     async def delete(
@@ -211,7 +212,7 @@ class ResourceClient(Generic[ObjectT]):
             uid=uid,
             resource_version=resource_version,
         )
-        options = requests.write_options(dry_run=dry_run)
+        options = write_options(dry_run=dry_run)
         request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
         return await self._connection.write(self.kind.method("Delete"), request, self._decode)
 
@@ -219,4 +220,4 @@ class ResourceClient(Generic[ObjectT]):
         return self.kind.message.FromString(data)
 
     def _body(self, obj: ObjectT, dry_run: bool) -> dict[str, Any]:
-        return {self.kind.field: obj, "options": requests.write_options(dry_run=dry_run)}
+        return {self.kind.field: obj, "options": write_options(dry_run=dry_run)}

@@ -1,13 +1,12 @@
 """Builders of a `Commit`'s writes.
 
 Owns: the mapping from what a caller means (create this, delete that) to
-`commit_pb2.Write`, and a call's id.  Nothing is sent here.
+`commit_pb2.Write`.  Nothing is sent here, and nothing is drawn: planners use this.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +17,6 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import scheduling_pb2
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
-
-_REQUEST_ID_BYTES = 16
 
 
 def create(obj: Message) -> commit_pb2.Write:
@@ -139,13 +136,6 @@ def delete_request(
     if propagation is not None:
         options.propagation_policy = propagation
     return requests_pb2.DeleteRequest(namespace=namespace, name=name, options=options)
-
-
-def write_options(*, dry_run: bool = False) -> requests_pb2.WriteOptions:
-    """Return the options of one call; its id lets it be made again without a second effect."""
-    if dry_run:
-        return requests_pb2.WriteOptions(dry_run=True)
-    return requests_pb2.WriteOptions(request_id=os.urandom(_REQUEST_ID_BYTES))
 
 
 def _preconditions(

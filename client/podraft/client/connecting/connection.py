@@ -24,9 +24,10 @@ from google.protobuf.message import Message
 
 from podraft.client.backoff import Backoff
 from podraft.client.connecting.config import ClusterConfig
+from podraft.client.connecting.failures import from_rpc_error, unanswered
 from podraft.client.connecting.links import Link, Links, encode
 from podraft.client.connecting.servers import Servers
-from podraft.client.errors import ApiError, UnavailableError, from_rpc_error, unanswered
+from podraft.client.errors import ApiError, UnavailableError
 
 if TYPE_CHECKING:
     from podraft.api.cluster.v1 import member_pb2

@@ -42,16 +42,18 @@ from podraft.server.auth.issuer import (
     encoded_key,
     self_signed,
 )
+from podraft.server.auth.lifetimes import (
+    AUTHORITY_LIFETIME,
+    CLIENT_LIFETIME,
+    NODE_LIFETIME,
+    SERVER_LIFETIME,
+)
 from podraft.server.auth.signing_requests import (
     CertificateRequestError,
     key_fingerprint,
     read_request,
 )
 
-AUTHORITY_LIFETIME: Final = datetime.timedelta(days=3650)
-SERVER_LIFETIME: Final = datetime.timedelta(days=365)
-CLIENT_LIFETIME: Final = datetime.timedelta(days=365)
-NODE_LIFETIME: Final = datetime.timedelta(days=30)
 # By which clients from before there were roles check a server.
 _OLDER_SERVER_NAME: Final = "podraft-server"
 # An authority of this name has signed nodes and users, too.

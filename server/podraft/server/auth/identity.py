@@ -1,9 +1,7 @@
-"""Identities: what a verified client certificate says about its holder.
+"""Identities: who somebody is to the cluster.
 
-Owns: the names of podraft's users and groups, the role that each identity belongs to, and how
-they are read from a certificate.  Invariant: only a certificate that TLS has already verified
-against the cluster's authorities is given to `from_certificate`; nothing here checks signatures
-(`recognition` does).
+Owns: the names of podraft's users and groups, and the role that each identity belongs to.
+`certified` reads identities from certificates.
 """
 
 from __future__ import annotations
@@ -12,9 +10,6 @@ import enum
 import re
 from dataclasses import dataclass
 from typing import Final
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 MASTERS: Final = "system:masters"
 NODES: Final = "system:nodes"
@@ -106,46 +101,3 @@ def check_node_name(node_name: str) -> str | None:
             "each part beginning and ending with a letter or digit"
         )
     return None
-
-
-def from_certificate(pem: bytes) -> Identity:
-    """Return the identity in a verified certificate (PEM; the first, if it is a chain).
-
-    Raises:
-        IdentityError: It is no certificate, or has no common name or several.
-
-    """
-    return identity_in(parsed(pem))
-
-
-def parsed(pem: bytes) -> x509.Certificate:
-    """Return a certificate (PEM; the first, if it is a chain).
-
-    Raises:
-        IdentityError: It is none.
-    """
-    try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
-        raise IdentityError(f"not a certificate: {error}") from error
-
-
-def identity_in(certificate: x509.Certificate) -> Identity:
-    """Return the identity that a verified certificate says.
-
-    Raises:
-        IdentityError: It has no common name or several, or is malformed.
-    """
-    try:
-        subject = certificate.subject
-    except ValueError as error:
-        raise IdentityError(f"not a certificate: {error}") from error
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(names) != 1 or not names[0].value:
-        raise IdentityError("the client's certificate must have exactly one common name")
-    organisations = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return Identity(_text(names[0].value), frozenset(_text(o.value) for o in organisations))
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from podraft.server.auth.certificates import NODE_LIFETIME
+from podraft.server.auth.lifetimes import NODE_LIFETIME
 
 PREFIX: Final = b"_cluster/nodes/"
 # Clocks may differ, and a certificate begins a little early.

@@ -13,14 +13,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.identity import (
-    NODES,
-    Identity,
-    IdentityError,
-    Role,
-    check_node_name,
-    identity_in,
-)
+from podraft.server.auth.certified import identity_in
+from podraft.server.auth.identity import NODES, Identity, IdentityError, Role, check_node_name
 from podraft.server.auth.signing_requests import key_fingerprint
 
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from podraft.server.diagnosis.core import disk
 from podraft.server.raft.member import Role
-from podraft.server.store.latencies import quantile_s
+from podraft.server.store.durations import quantile_s
 from podraft.server.store.measurements import MeasuredStore, StoreMeasurements
 
 _LOG = logging.getLogger(__name__)

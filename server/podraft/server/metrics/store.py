@@ -15,7 +15,8 @@ from prometheus_client.core import (
 )
 
 from podraft.server.raft.member import Role
-from podraft.server.store.latencies import BOUNDS_S, Latencies
+from podraft.server.store.durations import BOUNDS_S
+from podraft.server.store.latencies import Latencies
 from podraft.server.store.measurements import (
     GroupMeasurements,
     PeerMeasurements,

@@ -28,7 +28,8 @@ from typing import Final
 
 from podraft.client.serving.private_files import make_private_directory
 from podraft.server.auth.certificates import CertificateAuthority, member_server_name
-from podraft.server.auth.identity import IdentityError, parsed
+from podraft.server.auth.certified import parsed
+from podraft.server.auth.identity import IdentityError
 from podraft.server.auth.pki import Pki
 from podraft.server.auth.recognition import recognized
 from podraft.server.raft.entries import Membership

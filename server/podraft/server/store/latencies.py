@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-# Upper bounds in seconds: 61 us to 32 s, each twice the one before.  What is longer has no bound.
-BOUNDS_S: Final[tuple[float, ...]] = tuple(32.0 * 0.5**power for power in range(19, -1, -1))
+from podraft.server.store.durations import BOUNDS_S, quantile_s
+
 _WINDOW_S: Final = 10.0
 _WINDOWS: Final = 6
 
@@ -73,22 +73,3 @@ class Latencies:
     def recent_quantile_s(self, fraction: float) -> float:
         """Return a quantile of the last minute, about; 0 if nothing was observed."""
         return quantile_s(self.recent(), fraction)
-
-
-def count_above(counts: Sequence[int], limit_s: float) -> int:
-    """Return how many of the counted durations were surely ``limit_s`` or more."""
-    return sum(counts[bisect_left(BOUNDS_S, limit_s) + 1 :])
-
-
-def quantile_s(counts: Sequence[int], fraction: float) -> float:
-    """Return a quantile of counted durations, interpolated within its bound; 0 of none."""
-    wanted = fraction * sum(counts)
-    if not wanted:
-        return 0.0
-    below = 0
-    for at, count in enumerate(counts[:-1]):
-        if count and below + count >= wanted:
-            low = BOUNDS_S[at - 1] if at else 0.0
-            return low + (BOUNDS_S[at] - low) * (wanted - below) / count
-        below += count
-    return BOUNDS_S[-1]

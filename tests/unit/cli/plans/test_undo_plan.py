@@ -10,7 +10,7 @@ import pytest
 from podraft.api import codec, kinds
 from podraft.cli.plans.differences import differences
 from podraft.cli.plans.undo_plan import UndoRefusedError, own_content, step
-from podraft.client.calls.history import ObjectChange
+from podraft.client.calls.changes import ObjectChange
 
 
 def deployment(**spec: Any) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from podraft.api.cluster.v1 import commit_pb2
     from podraft.cli.plans.undo_plan import Step
     from podraft.cli.sessions.connection import Session
-    from podraft.client.calls.history import ObjectChange
+    from podraft.client.calls.changes import ObjectChange
 
 _VERSIONS = 500
 _TRIES_MAX = 5
@@ -78,7 +78,7 @@ async def _of_object(session: Session, argument: str, *also: str) -> tuple[str, 
     from podraft.cli.command_line.targets import name_of, one_target
     from podraft.cli.errors import CliError
     from podraft.cli.plans.undo_plan import is_own_change
-    from podraft.client.calls.history import ObjectChange
+    from podraft.client.calls.changes import ObjectChange
 
     target = one_target(argument, *also)
     name = name_of(target)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podraft.server.store.latencies import count_above
+from podraft.server.store.durations import count_above
 
 # A disk is slow from this share of the election timeout on, and well again below half of it.
 SLOW_SHARE = 0.25

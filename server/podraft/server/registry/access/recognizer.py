@@ -12,7 +12,8 @@ from typing import Final
 
 from podraft.server.auth.authorize import Lookup
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.auth.identity import IdentityError, parsed
+from podraft.server.auth.certified import parsed
+from podraft.server.auth.identity import IdentityError
 from podraft.server.auth.recognition import recognized
 from podraft.server.budgets.budget import Budgets
 from podraft.server.registry.access.callers import Caller, role_of

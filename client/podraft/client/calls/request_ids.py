@@ -1,0 +1,16 @@
+"""The id of a call, by which it can be made again without a second effect."""
+
+from __future__ import annotations
+
+import os
+
+from podraft.api.meta.v1 import requests_pb2
+
+_REQUEST_ID_BYTES = 16
+
+
+def write_options(*, dry_run: bool = False) -> requests_pb2.WriteOptions:
+    """Return the options of one call; its id lets it be made again without a second effect."""
+    if dry_run:
+        return requests_pb2.WriteOptions(dry_run=True)
+    return requests_pb2.WriteOptions(request_id=os.urandom(_REQUEST_ID_BYTES))

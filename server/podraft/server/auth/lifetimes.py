@@ -1,0 +1,11 @@
+"""How long certificates are valid, by what they are for."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+AUTHORITY_LIFETIME: Final = datetime.timedelta(days=3650)
+SERVER_LIFETIME: Final = datetime.timedelta(days=365)
+CLIENT_LIFETIME: Final = datetime.timedelta(days=365)
+NODE_LIFETIME: Final = datetime.timedelta(days=30)
