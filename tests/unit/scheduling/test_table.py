@@ -8,7 +8,8 @@ from itertools import permutations
 import pytest
 
 from podraft.api.core.v1.pod_pb2 import PodSpec
-from podraft.server.scheduling.core.demand import PODS, Demand, Profiles, demand_of
+from podraft.api.objects.amounts import PODS
+from podraft.server.scheduling.core.demand import Demand, Profiles, demand_of
 from podraft.server.scheduling.core.evaluation import (
     BALANCED_WEIGHT,
     LEAST_ALLOCATED_WEIGHT,

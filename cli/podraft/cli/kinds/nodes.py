@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from podraft.api import quantities
 from podraft.api.columns.pod_words import pod_words
-from podraft.api.core.v1 import container_pb2, node_pb2, pod_pb2
+from podraft.api.core.v1 import node_pb2
+from podraft.api.objects.amounts import CPU, MEMORY, amount_of, pod_requests
 from podraft.api.objects.pods import is_finished
 from podraft.cli.kinds.view import Need, Surroundings, View
 from podraft.cli.output.sections import common
@@ -38,48 +39,35 @@ class NodeView(View[node_pb2.Node]):
             ("PodCIDR", node.spec.pod_cidr or NONE),
         ]
         live = [pod for pod in around.pods if not is_finished(pod)]
+        requests = [pod_requests(pod.spec) for pod in live]
         rows = [
             [
                 pod.metadata.namespace,
                 pod.metadata.name,
-                quantities.format_milli(_requested(pod, "cpu")),
-                quantities.format_bytes(-(-_requested(pod, "memory") // 1000)),
+                quantities.format_milli(asked.get(CPU, 0)),
+                quantities.format_bytes(asked.get(MEMORY, 0)),
                 pod_words(pod, now_s).status,
             ]
-            for pod in live
+            for pod, asked in zip(live, requests, strict=True)
         ]
         headers = ["Namespace", "Name", "CPU Requests", "Memory Requests", "Status"]
         pairs.append((f"Pods ({len(live)} in total)", Below(table(headers, rows) if rows else [])))
-        pairs.append(("Allocated resources", _allocated(node, live)))
+        pairs.append(("Allocated resources", _allocated(node, requests)))
         return block(pairs)
 
 
-def _requested(pod: pod_pb2.Pod, resource: str) -> int:
-    """Return what a pod asks for, in thousandths: its containers, or the largest init one."""
-
-    def of(containers: Sequence[container_pb2.Container]) -> list[int]:
-        return [
-            quantities.milli(c.resources.requests[resource])
-            if resource in c.resources.requests
-            else 0
-            for c in containers
-        ]
-
-    return max(sum(of(pod.spec.containers)), *of(pod.spec.init_containers), 0)
-
-
-def _allocated(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod]) -> list[str]:
+def _allocated(node: node_pb2.Node, requests: Sequence[Mapping[str, int]]) -> list[str]:
     lines = []
-    for resource in ("cpu", "memory"):
-        asked = sum(_requested(pod, resource) for pod in pods)
+    for resource in (CPU, MEMORY):
+        asked = sum(amounts.get(resource, 0) for amounts in requests)
         there = 0
         if resource in node.status.allocatable:
-            there = quantities.milli(node.status.allocatable[resource])
+            there = amount_of(resource, node.status.allocatable[resource])
         share = f" ({asked * 100 // there}%)" if there else ""
-        text = quantities.format_milli(asked) if resource == "cpu" else _mebibytes(asked)
+        text = quantities.format_milli(asked) if resource == CPU else _mebibytes(asked)
         lines.append(f"{resource}: {text}{share}")
     return lines
 
 
-def _mebibytes(milli_bytes: int) -> str:
-    return f"{milli_bytes // 1000 // (1 << 20)}Mi"
+def _mebibytes(amount: int) -> str:
+    return f"{amount // (1 << 20)}Mi"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.amounts import CPU, MEMORY
 
-_COUNTED = ("cpu", "memory")
+_COUNTED = (CPU, MEMORY)
 
 
 def qos_class(spec: pod_pb2.PodSpec) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from podraft.api import quantities
 from podraft.api.core.v1 import node_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.objects import conditions, nodes, well_known
+from podraft.api.objects import amounts, conditions, nodes, well_known
 
 PODS_MAX = 250
 AGENT_PORT = 7445
@@ -67,7 +67,7 @@ def status(
     result = node_pb2.NodeStatus()
     cpu_milli = facts.cpus * 1000
     reserved_memory = min(_RESERVED_MEMORY_BYTES, facts.memory_bytes // 10)
-    amounts = (
+    totals = (
         (result.capacity, cpu_milli, facts.memory_bytes),
         (
             result.allocatable,
@@ -75,11 +75,11 @@ def status(
             facts.memory_bytes - reserved_memory,
         ),
     )
-    for resources, milli, memory in amounts:
-        resources["cpu"].string = quantities.format_milli(milli)
-        resources["memory"].string = f"{memory // 1024}Ki"
-        resources["ephemeral-storage"].string = f"{facts.disk_bytes // 1024}Ki"
-        resources["pods"].string = str(PODS_MAX)
+    for resources, milli, memory in totals:
+        resources[amounts.CPU].string = quantities.format_milli(milli)
+        resources[amounts.MEMORY].string = f"{memory // 1024}Ki"
+        resources[amounts.EPHEMERAL_STORAGE].string = f"{facts.disk_bytes // 1024}Ki"
+        resources[amounts.PODS].string = str(PODS_MAX)
     result.addresses.add(type=nodes.INTERNAL_IP, address=facts.address)
     result.addresses.add(type="Hostname", address=facts.name)
     result.daemon_endpoints.kubelet_endpoint.port = port

@@ -7,10 +7,11 @@ from typing import Final
 
 from podraft.api import names
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.amounts import CPU, EPHEMERAL_STORAGE, MEMORY
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_quantity
 
-CONTAINER_RESOURCES: Final = frozenset(("cpu", "memory", "ephemeral-storage"))
+CONTAINER_RESOURCES: Final = frozenset((CPU, MEMORY, EPHEMERAL_STORAGE))
 # A node also says how many pods it takes.
 NODE_RESOURCES: Final = CONTAINER_RESOURCES | {"pods"}
 

@@ -1,7 +1,7 @@
 """What a pod asks of a node, read from its spec.
 
-Owns: Kubernetes' rules for summing requests, and the profile that pods of one
-template share.  Invariant: equal specs give the same `Profile` object's worth
+Owns: the profile that pods of one template share, and what a pod counts as in
+scores.  Invariant: equal specs give the same `Profile` object's worth
 of constraints, so whatever is computed for a profile holds for all its pods.
 """
 
@@ -11,15 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from podraft.api import quantities
 from podraft.api.core.v1.container_pb2 import Container
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec, Toleration
+from podraft.api.objects import amounts
+from podraft.api.objects.amounts import CPU, MEMORY, PODS
 from podraft.api.objects.owners import controller_of
-
-CPU: Final = "cpu"
-MEMORY: Final = "memory"
-EPHEMERAL_STORAGE: Final = "ephemeral-storage"
-PODS: Final = "pods"
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 # What a pod without requests counts as when nodes are scored (never when they are filtered):
@@ -116,48 +112,28 @@ def controller_key(pod: Pod) -> str:
 
 
 def demand_of(spec: PodSpec) -> Demand:
-    """Return what a pod asks for: the sum of its containers, at least any init container.
-
-    Init containers run before the others, one at a time, so the largest counts.
+    """Return what a pod asks for, and what it counts as in scores.
 
     Raises:
         InvalidQuantityError: A request is no quantity.
 
     """
-    amounts = _sum(spec.containers)
-    for container in spec.init_containers:
-        for name, amount in _requests(container):
-            amounts[name] = max(amounts.get(name, 0), amount)
+    requested = amounts.pod_requests(spec)
     cpu_scored = _sum_scored(spec.containers, CPU, _CPU_SCORED_DEFAULT)
     memory_scored = _sum_scored(spec.containers, MEMORY, _MEMORY_SCORED_DEFAULT)
     requests = (
-        (name, min(amount, AMOUNT_MAX)) for name, amount in sorted(amounts.items()) if amount > 0
+        (name, min(amount, AMOUNT_MAX)) for name, amount in sorted(requested.items()) if amount > 0
     )
     return Demand(
         ((PODS, 1), *requests),
-        min(max(cpu_scored, amounts.get(CPU, 0)), AMOUNT_MAX),
-        min(max(memory_scored, amounts.get(MEMORY, 0)), AMOUNT_MAX),
+        min(max(cpu_scored, requested.get(CPU, 0)), AMOUNT_MAX),
+        min(max(memory_scored, requested.get(MEMORY, 0)), AMOUNT_MAX),
     )
-
-
-def _sum(containers: Iterable[Container]) -> dict[str, int]:
-    amounts: dict[str, int] = {}
-    for container in containers:
-        for name, amount in _requests(container):
-            amounts[name] = amounts.get(name, 0) + amount
-    return amounts
-
-
-def _requests(container: Container) -> Iterable[tuple[str, int]]:
-    for name, quantity in container.resources.requests.items():
-        if name != PODS:  # A pod is one pod, whatever it says.
-            yield name, amount_of(name, quantity.string)
 
 
 def amount_of(resource: str, text: str) -> int:
     """Return a quantity as the integer that the table counts ``resource`` in."""
-    amount = quantities.milli(text or "0") if resource == CPU else quantities.whole(text or "0")
-    return min(amount, AMOUNT_MAX)
+    return min(amounts.amount_of(resource, text or "0"), AMOUNT_MAX)
 
 
 def _sum_scored(containers: Iterable[Container], resource: str, default: int) -> int:

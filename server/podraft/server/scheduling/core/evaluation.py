@@ -17,8 +17,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from podraft.api.objects.amounts import PODS
 from podraft.api.objects.taints import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, is_tolerated
-from podraft.server.scheduling.core.demand import PODS, Profile
+from podraft.server.scheduling.core.demand import Profile
 from podraft.server.scheduling.core.table import Mask, NodeTable, Scores
 from podraft.server.scheduling.core.taints import (
     UNSCHEDULABLE,

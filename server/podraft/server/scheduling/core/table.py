@@ -20,12 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from podraft.api.core.v1.node_pb2 import Node
+from podraft.api.objects.amounts import CPU, EPHEMERAL_STORAGE, MEMORY, PODS
 from podraft.server.scheduling.core.demand import (
     AMOUNT_MAX,
-    CPU,
-    EPHEMERAL_STORAGE,
-    MEMORY,
-    PODS,
     Demand,
     amount_of,
 )
