@@ -11,11 +11,12 @@ import json
 import shutil
 import subprocess
 import tarfile
-import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local_cluster import podman
+from podman.errors import APIError
+
+from local_cluster import podman_service
 
 # fmt: off
 _APPLETS = (
@@ -96,10 +97,16 @@ def import_image(
     Raises:
         ImageError: Podman refused it.
     """
-    query = urllib.parse.urlencode(
-        {"reference": reference, "changes": f"CMD {json.dumps(list(command))}"}
-    )
+    how = {"reference": reference, "changes": f"CMD {json.dumps(list(command))}"}
     try:
-        podman.request(podman_socket, "POST", f"/images/import?{query}", tar)
-    except podman.PodmanError as error:
+        with podman_service.connect(podman_socket) as client:
+            # The library has a method for images in archives, not for root file systems.
+            response = client.api.post(
+                "/images/import",
+                data=tar,
+                params=how,
+                headers={"Content-Type": "application/x-tar"},
+            )
+            response.raise_for_status()
+    except APIError as error:
         raise ImageError(f"Podman did not import {reference}: {error}") from None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from local_cluster import podman
+from local_cluster import podman_service
 from local_cluster.cluster import LocalCluster
 from support.waiting import eventually
 
@@ -113,7 +113,7 @@ class Guest:
 
         def look() -> tuple[list[dict[str, Any]]] | None:
             with contextlib.suppress(OSError):
-                return (podman.containers(self.cluster.podman_socket),)
+                return (podman_service.listed(self.cluster.podman_socket),)
             return None
 
         (listed,) = eventually(look, within_s=30) or ([],)
@@ -161,10 +161,10 @@ class Guest:
     def nothing_is_left(self) -> None:
         """Wait until the node has no container any more."""
         eventually(
-            lambda: not podman.containers(self.cluster.podman_socket),
+            lambda: not podman_service.listed(self.cluster.podman_socket),
             within_s=60,
             describe=lambda: [
-                one["Names"] for one in podman.containers(self.cluster.podman_socket)
+                one["Names"] for one in podman_service.listed(self.cluster.podman_socket)
             ],
         )
 

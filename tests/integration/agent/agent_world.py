@@ -16,12 +16,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from local_cluster import images
+from local_cluster import images, podman_service
 from local_cluster.server_process import ServerProcess
 from podraft.agent import app, arguments
 from podraft.agent.node.join import IdentityStore, signing_request
-from podraft.agent.podman.client import PodmanClient
 from podraft.agent.volumes.mounts import mounted_below, unmount
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects.pods import is_ready
@@ -78,8 +78,16 @@ class World:
         self._agent = asyncio.create_task(app.run(self._given))
         if not wait:
             return
-        async with PodmanClient(self.socket) as podman:
-            await eventually_async(podman.ping)
+
+        async def answers() -> bool:
+            return await asyncio.to_thread(podman_service.answers, self.socket)
+
+        await eventually_async(answers)
+
+    async def inspected(self, status: Any) -> dict[str, Any]:
+        """Return what Podman says of a container, by its status in the API."""
+        container_id = status.container_id.removeprefix("podman://")
+        return await asyncio.to_thread(podman_service.inspected, self.socket, container_id)
 
     async def stop_agent(self) -> None:
         if self._agent is not None:
@@ -302,8 +310,8 @@ async def assert_nothing_left(it: World) -> None:
     """Fail unless all of the pods is gone from this machine."""
     # A deletion without grace is over in the API before it is over here.
     await eventually_async(lambda: not leftovers(it))
-    async with PodmanClient(it.socket) as podman:
-        assert await podman.list_containers({"io.podraft.node": NODE}) == []
+    listed = await asyncio.to_thread(podman_service.listed, it.socket)
+    assert [one for one in listed if (one["Labels"] or {}).get("io.podraft.node") == NODE] == []
 
 
 def leftovers(it: World) -> list[Path]:

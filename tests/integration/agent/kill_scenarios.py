@@ -25,9 +25,8 @@ from integration.agent.agent_world import (
     assign_pod_addresses,
     make_pod,
 )
-from podraft.agent.podman.client import PodmanClient
+from local_cluster import podman_service
 from podraft.agent.podman.core import spec
-from podraft.agent.podman.core.records import ContainerRecord
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects.pods import is_ready
 from podraft.client.errors import NotFoundError
@@ -77,9 +76,9 @@ async def _check(it: World, names: list[str], marks: Path) -> None:
     """Each container of the remaining pods was started once, and once alone exists."""
     expected = Counter((name, part) for name in names for part in ("main", "side"))
     seen = Counter(
-        (record.labels[spec.LABEL_POD_NAME], record.labels[spec.LABEL_CONTAINER])
-        for record in await _containers(it)
-        if record.running
+        (one["Labels"][spec.LABEL_POD_NAME], one["Labels"][spec.LABEL_CONTAINER])
+        for one in await _containers(it)
+        if one["State"] in ("running", "paused", "stopping")
     )
     assert seen == expected, seen - expected or expected - seen
     for name in names:
@@ -128,8 +127,7 @@ async def _up(it: World, times: int) -> None:
     if times == 0:
 
         async def answers() -> bool:
-            async with PodmanClient(it.socket) as podman:
-                return await podman.ping()
+            return await asyncio.to_thread(podman_service.answers, it.socket)
 
         await eventually_async(answers, within_s=20)
         return
@@ -140,16 +138,13 @@ async def _up(it: World, times: int) -> None:
     await eventually_async(count, within_s=20)
 
 
-async def _containers(it: World) -> list[ContainerRecord]:
-    async with PodmanClient(it.socket) as podman:
-        ids = await podman.list_containers({})
-        records = [await podman.inspect_container(container_id) for container_id in ids]
-    return [record for record in records if record is not None]
+async def _containers(it: World) -> list[dict[str, Any]]:
+    return await asyncio.to_thread(podman_service.listed, it.socket)
 
 
 async def _only(it: World, names: list[str]) -> bool:
     """Say whether the API and Podman know no other pods."""
-    found = {record.labels[spec.LABEL_POD_NAME] for record in await _containers(it)}
+    found = {one["Labels"][spec.LABEL_POD_NAME] for one in await _containers(it)}
     with contextlib.suppress(NotFoundError):
         found |= {pod.metadata.name for pod in (await it.client.pods.list("default")).items}
     return found == set(names)

@@ -19,7 +19,6 @@ from integration.agent.agent_world import (
     kill,
     make_pod,
 )
-from podraft.agent.podman.client import PodmanClient
 from podraft.agent.streams import rotation
 from podraft.api.core.v1 import config_pb2, pod_pb2, pod_streams_pb2
 from podraft.api.meta.v1 import meta_pb2
@@ -228,11 +227,9 @@ async def rotates_without_loss(it: World, stub: Any) -> None:
     """A rotated log goes on in a new file; readers see one."""
     uid = (await it.pod("talk")).metadata.uid
     path = it.state / "pods" / uid / "logs/main/0.log"
-    async with PodmanClient(it.socket) as podman:
-        container_id = first(await it.pod("talk")).container_id.removeprefix("podman://")
-        record = await podman.inspect_container(container_id)
-    assert record is not None
-    assert rotation.rotate(rotation.OpenLog(path, Path(record.directory)), bytes_max=1)
+    found = await it.inspected(first(await it.pod("talk")))
+    directory = Path(found["OCIConfigPath"]).parent
+    assert rotation.rotate(rotation.OpenLog(path, directory), bytes_max=1)
     assert await execute(it, "talk", "echo after > /proc/1/fd/1") == 0
 
     async def whole() -> bool:

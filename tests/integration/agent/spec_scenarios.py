@@ -8,7 +8,6 @@ from pathlib import Path
 
 from integration.agent.agent_world import NODE_IP, WAIT, World, first, kill, make_pod
 from integration.agent.scenarios import execute
-from podraft.agent.podman.client import PodmanClient
 from podraft.api.core.v1 import pod_pb2
 
 
@@ -156,13 +155,11 @@ async def _lost_conmon(it: World) -> None:
     """A container starts again although the process that watched it for Podman was killed too."""
     await it.create(make_pod("unwatched"))
     pod = await it.running("unwatched")
-    async with PodmanClient(it.socket) as podman:
-        record = await podman.inspect_container(first(pod).container_id.removeprefix("podman://"))
-    assert record is not None
-    conmon = _parent(record.pid)
+    pid = (await it.inspected(first(pod)))["State"]["Pid"]
+    conmon = _parent(pid)
     assert _command(conmon) == "conmon"
     kill(conmon)
-    kill(record.pid)
+    kill(pid)
     pod = await it.until("unwatched", lambda p: first(p).restart_count == 1)
     assert first(pod).last_state.terminated.exit_code == 137
 
