@@ -4,7 +4,8 @@
 the same nineteen transactions each time: ``alone`` is the directory of a single server that lost
 power when its history file had sixteen of them, ``member`` that of a group's only member in the
 same state, ``backup`` a backup at the end.  ``facts.json`` is what that version read then: the
-records, the state at each revision, the versions of each key, all events.
+records, the state at each revision, the versions of each key, all events.  Its clock was set to
+2096, lest anything be too old to be kept.
 """
 
 from __future__ import annotations
