@@ -68,7 +68,8 @@ def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
     """Return the operation that one write of a ``Commit`` means.
 
     Raises:
-        RefusedError: It names no known kind, or carries bytes that are no object.
+        RefusedError: It names no known kind or one whose objects are not written so, or carries
+            bytes that are no object.
     """
     match write.WhichOneof("operation"):
         case "create":
@@ -96,6 +97,7 @@ def _unpack(packed: any_pb2.Any, field: str, known: KnownKinds) -> tuple[AnyKind
     kind = known.by_message_name(name)
     if kind is None:
         raise invalid(f"{field}.typeUrl", f"{shown(packed.type_url)} is no stored kind")
+    _check_verb(kind, field)
     if has_too_many_fields(packed.value, kind.message):
         raise invalid(f"{field}.value", f"has more than {FIELDS_MAX} fields")
     try:
@@ -108,4 +110,12 @@ def _kind(api_version: str, name: str, field: str, known: KnownKinds) -> AnyKind
     kind = known.by_manifest(api_version, name)
     if kind is None:
         raise invalid(f"{field}.kind", f"{shown(name)} in {shown(api_version)} is no stored kind")
+    _check_verb(kind, field)
     return kind
+
+
+def _check_verb(kind: AnyKind, field: str) -> None:
+    verb = field.partition(".")[0]
+    if verb not in kind.verbs:
+        expected = ", ".join(kind.verbs)
+        raise invalid(field, f"{kind.resource} know no {verb}: expected one of {expected}")

@@ -33,25 +33,29 @@ def kind_methods(
     for kind in known:
         if not kind.custom:
             methods |= unary_methods(callers, _unary(kind, reads, writer))
-            watch = stream_method(callers, Resource.WATCHES, _watch(kind, reads, callers))
-            methods[kind.method("Watch")] = watch
+            if "watch" in kind.verbs:
+                watch = stream_method(callers, Resource.WATCHES, _watch(kind, reads, callers))
+                methods[kind.method("Watch")] = watch
     return methods
 
 
 def _unary(
     kind: AnyKind, reads: ObjectReads, writer: Writer
 ) -> dict[str, tuple[type[Message], Unary]]:
-    create, update = kind.create_request, kind.update_request
     table: dict[str, tuple[type[Message], Unary]] = {
-        "Create": (create, _written(writer, partial(_create, kind))),
         "Get": (requests_pb2.GetRequest, partial(reads.get, kind)),
         "List": (requests_pb2.ListRequest, partial(reads.list, kind)),
-        "Update": (update, _written(writer, partial(_update, kind, ""))),
         "Patch": (requests_pb2.PatchRequest, _written(writer, partial(Patch, kind))),
         "Delete": (requests_pb2.DeleteRequest, _written(writer, partial(DeleteObject, kind))),
     }
-    if kind.has_status:
-        table["UpdateStatus"] = (update, _written(writer, partial(_update, kind, "status")))
+    table = {verb: entry for verb, entry in table.items() if verb.lower() in kind.verbs}
+    if "create" in kind.verbs:
+        table["Create"] = (kind.create_request, _written(writer, partial(_create, kind)))
+    if "update" in kind.verbs:
+        update = kind.update_request
+        table["Update"] = (update, _written(writer, partial(_update, kind, "")))
+        if kind.has_status:
+            table["UpdateStatus"] = (update, _written(writer, partial(_update, kind, "status")))
     return {kind.method(verb): entry for verb, entry in table.items()}
 
 
