@@ -38,7 +38,7 @@ def _put(key: bytes, value: bytes) -> Transaction:
 
 def _flip(store: RaftDatastore | EmbeddedDatastore, key: bytes) -> None:
     """Change one bit of a value that lies in the member's memory."""
-    keyspace = store._state._keyspace
+    keyspace = store._state._memory.keyspace
     record = keyspace._records[key]
     value = bytes((record.value[0] ^ 1,)) + record.value[1:]
     keyspace._records[key] = record._replace(value=value)
