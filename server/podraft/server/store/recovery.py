@@ -1,6 +1,7 @@
 """Opening a data directory: what the disk says the state is.
 
-Owns: the order of recovery: lock, keys, history file, log from the history's applied index on.
+Owns: the order of recovery: lock, keys, history file, log from the history's applied index on.  A
+group's member opens its directory the same way, and reads its log in its own.
 
 Invariant: the recovered keyspace is what every acknowledged transaction made of it.
 """
@@ -10,10 +11,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.encryption.sealing import Sealer
@@ -35,6 +37,8 @@ _REPLAY_CHUNK = 2_000
 # Under this name a history file says why nobody must serve it.
 CONDEMNED_NOTE = b"condemned"
 
+ResultT = TypeVar("ResultT")
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -49,40 +53,79 @@ class Recovered:
     ring: KeyRing
 
 
-def recover(directory: Path, options: StoreOptions) -> Recovered:
-    """Open ``directory``; blocks, so it is called in a thread.
+@dataclass(frozen=True, slots=True)
+class OpenedDirectory:
+    """A locked data directory, its keys and its state, but for what its log has beyond that."""
+
+    path: Path
+    options: StoreOptions
+    lock: DirectoryLock
+    ring: KeyRing
+    history: History
+    keyspace: Keyspace
+
+    def with_log(self, name: str, cluster_id: bytes) -> Recovered:
+        """Open the log in the folder ``name``; it is not read yet."""
+        options, revision = self.options, self.keyspace.revision
+        wal = Wal.open(
+            self.path / name,
+            cluster_id,
+            options.segment_bytes,
+            self.ring.sealer,
+            accept_unsealed=not self.ring.sealed,
+        )
+        recent = RecentEvents(revision, options.recent_events, options.recent_bytes)
+        return Recovered(self.lock, self.history, wal, self.keyspace, recent, cluster_id, self.ring)
+
+
+def open_directory(
+    path: Path, options: StoreOptions, go_on: Callable[[OpenedDirectory], ResultT]
+) -> ResultT:
+    """Lock and open ``path``, made if absent; return what ``go_on`` makes of it.
+
+    Whatever fails, the directory is closed and unlocked then.
 
     Raises:
         StoreInUseError: Another process has it open.
-        WalCorruptError: The log is damaged where it was durable.
         HistoryFormatError: The history file is of another layout, or damaged.
         StoreOpenError: The directory cannot be read or written (base of the above).
     """
     try:
-        return _open(directory, options)
-    except OSError as error:
-        raise StoreOpenError(f"data directory {directory}: {error}") from error
-
-
-def _open(directory: Path, options: StoreOptions) -> Recovered:
-    lock = DirectoryLock(directory)
-    try:
-        ring = open_keys(directory, options)
-        path = directory / HISTORY_FILE
-        keyspace = load_keyspace(path, options, ring.sealer)
-        history = History(path, options.history_map_bytes, ring.sealer)
+        lock = DirectoryLock(path)
         try:
-            recovered = _recover(directory, lock, ring, history, keyspace, options)
-            if not (directory / "raft").exists():
-                # A group's log is sealed when its member opens it.
-                ring.all_sealed()
-            return recovered
+            ring = open_keys(path, options)
+            file = path / HISTORY_FILE
+            keyspace = load_keyspace(file, options, ring.sealer)
+            history = History(file, options.history_map_bytes, ring.sealer)
+            try:
+                return go_on(OpenedDirectory(path, options, lock, ring, history, keyspace))
+            except BaseException:
+                history.close()
+                raise
         except BaseException:
-            history.close()
+            lock.release()
             raise
-    except BaseException:
-        lock.release()
-        raise
+    except OSError as error:
+        raise StoreOpenError(f"data directory {path}: {error}") from error
+
+
+def recover(directory: Path, options: StoreOptions) -> Recovered:
+    """Open the ``directory`` of a server alone; blocks, so it is called in a thread.
+
+    Raises:
+        WalCorruptError: The log is damaged where it was durable.
+        StoreOpenError: As in ``open_directory``.
+    """
+    return open_directory(directory, options, _recovered)
+
+
+def _recovered(opened: OpenedDirectory) -> Recovered:
+    recovered = opened.with_log("wal", opened.history.cluster_id(lambda: os.urandom(16)))
+    _replay(recovered)
+    if not (opened.path / "raft").exists():
+        # A group's log is sealed when its member opens it.
+        opened.ring.all_sealed()
+    return recovered
 
 
 def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace:
@@ -125,23 +168,10 @@ def _garbage_kept() -> Iterator[None]:
             gc.enable()
 
 
-def _recover(
-    directory: Path,
-    lock: DirectoryLock,
-    ring: KeyRing,
-    history: History,
-    keyspace: Keyspace,
-    options: StoreOptions,
-) -> Recovered:
-    cluster_id = history.cluster_id(lambda: os.urandom(16))
-    recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
-    wal = Wal.open(
-        directory / "wal",
-        cluster_id,
-        options.segment_bytes,
-        ring.sealer,
-        accept_unsealed=not ring.sealed,
-    )
+def _replay(recovered: Recovered) -> None:
+    """Apply what the log has beyond the history file."""
+    history, wal = recovered.history, recovered.wal
+    keyspace, recent = recovered.keyspace, recovered.recent
     replayed: list[HistoryBatch] = []
     for entry in wal.replay(history.applied_index):
         try:
@@ -168,4 +198,3 @@ def _recover(
             wal.directory,
             keyspace.revision,
         )
-    return Recovered(lock, history, wal, keyspace, recent, cluster_id, ring)

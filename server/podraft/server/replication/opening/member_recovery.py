@@ -22,14 +22,12 @@ from podraft.server.replication.log.records import (
     decode_base,
     encode_base,
 )
-from podraft.server.state.recent import RecentEvents
-from podraft.server.store.directory import DirectoryLock, StoreOpenError
-from podraft.server.store.history.history_file import HISTORY_FILE, History
+from podraft.server.store.directory import StoreOpenError
+from podraft.server.store.history.history_file import History
 from podraft.server.store.log.frames import WalCorruptError
 from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import Recovered, load_keyspace
-from podraft.server.store.sealing.sealed_directory import open_keys
+from podraft.server.store.recovery import OpenedDirectory, Recovered, open_directory
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,51 +54,23 @@ def recover_member(
     Raises:
         StoreOpenError: It is in use, damaged, another cluster's, or cannot be read and written.
     """
-    try:
-        lock = DirectoryLock(directory)
-        try:
-            return _open(directory, lock, cluster_id, founders, options)
-        except BaseException:
-            lock.release()
-            raise
-    except OSError as error:
-        raise StoreOpenError(f"data directory {directory}: {error}") from error
-
-
-def _open(
-    directory: Path,
-    lock: DirectoryLock,
-    cluster_id: bytes,
-    founders: Membership,
-    options: StoreOptions,
-) -> RecoveredMember:
     if (directory / "wal").exists():
         raise StoreOpenError(f"{directory} holds the store of a server alone")
-    ring = open_keys(directory, options)
-    path = directory / HISTORY_FILE
-    keyspace = load_keyspace(path, options, ring.sealer)
-    history = History(path, options.history_map_bytes, ring.sealer)
-    try:
-        found = history.cluster_id(lambda: cluster_id)
-        if found != cluster_id:
-            raise StoreOpenError(
-                f"{directory} belongs to cluster {found.hex()}, not to {cluster_id.hex()}"
-            )
-        wal = Wal.open(
-            directory / "raft",
-            cluster_id,
-            options.segment_bytes,
-            ring.sealer,
-            accept_unsealed=not ring.sealed,
+    return open_directory(
+        directory, options, lambda opened: _with_log(opened, cluster_id, founders)
+    )
+
+
+def _with_log(opened: OpenedDirectory, cluster_id: bytes, founders: Membership) -> RecoveredMember:
+    found = opened.history.cluster_id(lambda: cluster_id)
+    if found != cluster_id:
+        raise StoreOpenError(
+            f"{opened.path} belongs to cluster {found.hex()}, not to {cluster_id.hex()}"
         )
-        storage = MemberStorage(wal)
-        restored = _load_log(storage, wal, founders, history)
-        ring.all_sealed()
-    except BaseException:
-        history.close()
-        raise
-    recent = RecentEvents(keyspace.revision, options.recent_events, options.recent_bytes)
-    applied = Recovered(lock, history, wal, keyspace, recent, cluster_id, ring)
+    applied = opened.with_log("raft", cluster_id)
+    storage = MemberStorage(applied.wal)
+    restored = _load_log(storage, applied.wal, founders, opened.history)
+    opened.ring.all_sealed()
     return RecoveredMember(applied, storage, restored)
 
 
