@@ -52,7 +52,7 @@ def _check_vote(message: Message, claimed: HardState, disk: Disk) -> None:
 
 def check_durability(core: RaftCore, disk: Disk) -> None:
     """Fail if ``core`` believes something durable that its ``disk`` does not hold."""
-    log, member = core.log, core.member
+    log, member = core._log, core._member
     index = log.persisted
     if index > max(log.start, disk.start.index):
         position = index - disk.start.index - 1

@@ -89,7 +89,7 @@ class _Host:
         self.waiting.clear()
         restored = Restored(self.mark, self.hard_state, tuple(self.entries))
         self.core = RaftCore(self.id, restored, self.options, LeastRandom())
-        self.applied = self.core.log.applied
+        self.applied = self.core._log.applied
 
     def keep(self, write: Write) -> None:
         if write.snapshot is not None:
@@ -160,7 +160,7 @@ class Script:
             self._step(first, Applied(self.hosts[first].applied))
         elif name == "snapshot":
             core = self.hosts[first].core
-            mark = core.mark_at(core.log.applied)
+            mark = core.mark_at(core._log.applied)
             message = InstallSnapshot(first, second, core.status.term, mark)
             self._links.setdefault((first, second), []).append(message)
             self._step(first, SnapshotSent(second, mark))
@@ -172,7 +172,7 @@ class Script:
         for other in self.hosts:
             if other != identity:
                 for _ in range(self._options.election_ticks):
-                    self.hosts[other].core.member.elapsed_ticks += 1
+                    self.hosts[other].core._member.elapsed_ticks += 1
         for _ in range(self._options.election_ticks):
             self._step(identity, Tick())
         self._settle()
@@ -256,7 +256,7 @@ class Script:
             self._links.setdefault((message.sender, message.to), []).append(message)
 
     def _status(self, host: _Host) -> None:
-        status, log = host.core.status, host.core.log
+        status, log = host.core.status, host.core._log
         self._lines.append(
             f"{host.id} is {status.role.value}, term {status.term}, leader {status.leader or '-'},"
             f" log {log.start}..{log.last_index}, commit {log.commit}, persisted {log.persisted},"

@@ -155,7 +155,7 @@ class SimulatedMember:
             self.id, restored, shared.options, shared.bounds, source, first_id, shared.parts
         )
         self._consensus: RaftCore = consensus_of(core)
-        log = self._consensus.log
+        log = self._consensus._log
         self._commit_seen = log.commit
         self._written_to = log.last_index
         # The term of each entry as it was written last.
@@ -277,7 +277,7 @@ class SimulatedMember:
     def _look(self, event: MemberEvent) -> None:
         """Check what a step has changed, and tell those who wait for such moments."""
         shared, consensus = self.shared, self._consensus
-        log, leadership = consensus.log, consensus.leadership
+        log, leadership = consensus._log, consensus.leadership
         if type(event) in _ABOUT_DURABILITY:
             check_durability(consensus, self.disk)
         if leadership.leader == self.id and leadership.term != self._term_led:
@@ -342,7 +342,7 @@ class SimulatedMember:
         replaced = first <= self._written_to and write.snapshot is None
         self._written_to = write.entries[-1].index
         if replaced:
-            check_membership(self.id, self._consensus.log)
+            check_membership(self.id, self._consensus._log)
             if self.shared.truncated is not None:
                 self.shared.world.after(0.0, self.shared.truncated, self)
 

@@ -61,15 +61,15 @@ def persist(core: RaftCore, effects: Effects) -> Effects:
 def elect(core: RaftCore) -> Effects:
     """Let the member win its election; its own entry is not durable yet."""
     ticks(core, 5)
-    voters = core.log.membership.voters
+    voters = core._log.membership.voters
     for voter in voters[1:]:
-        effects = core.step(Received(Vote(voter, 1, core.member.term + 1, granted=True, pre=True)))
+        effects = core.step(Received(Vote(voter, 1, core._member.term + 1, granted=True, pre=True)))
         if effects.write is not None:
             break
     persist(core, effects)
     for voter in voters[1:]:
-        effects = core.step(Received(Vote(voter, 1, core.member.term, granted=True)))
-        if core.member.role is Role.LEADER:
+        effects = core.step(Received(Vote(voter, 1, core._member.term, granted=True)))
+        if core._member.role is Role.LEADER:
             return effects
     raise AssertionError("not elected")
 
@@ -78,6 +78,6 @@ def appended(core: RaftCore, match: int, *followers: int) -> list[Message]:
     """Let the followers have everything up to ``match``; return what the leader sends then."""
     sent: list[Message] = []
     for follower in followers:
-        effects = core.step(Received(Appended(follower, 1, core.member.term, match)))
+        effects = core.step(Received(Appended(follower, 1, core._member.term, match)))
         sent += effects.messages_now
     return sent

@@ -45,7 +45,7 @@ def sent_to(peer: int, messages: tuple[Message, ...] | list[Message]) -> list[Me
 
 
 def answer_heartbeat(core: RaftCore, peer: int) -> list[Message]:
-    answer = HeartbeatAnswer(peer, 1, core.member.term, 1)
+    answer = HeartbeatAnswer(peer, 1, core._member.term, 1)
     return sent_to(peer, core.step(Received(answer)).messages_now)
 
 
@@ -65,7 +65,7 @@ def leader_with_a_lagging_follower(options: RaftOptions = OPTIONS) -> RaftCore:
 def test_a_leader_begins_with_an_entry_for_which_nobody_waits() -> None:
     core = member()
     elect(core)
-    assert core.log.entry(1) == Entry(1, 1, EntryKind.EMPTY, b"", 0)
+    assert core._log.entry(1) == Entry(1, 1, EntryKind.EMPTY, b"", 0)
 
 
 def test_lost_entries_are_sent_again_when_the_follower_answers_a_heartbeat() -> None:
@@ -103,7 +103,7 @@ def test_a_probe_that_would_begin_in_what_is_compacted_becomes_a_snapshot() -> N
     # Its only message was lost, and all that was in it is compacted.
     effects = core.step(Received(HeartbeatAnswer(3, 1, 1, 1)))
     assert (effects.snapshots, effects.messages_now) == ((SendSnapshot(3, 1),), ())
-    assert core.member.peers[3].pace is Pace.SNAPSHOT
+    assert core._member.peers[3].pace is Pace.SNAPSHOT
 
 
 def test_after_a_snapshot_the_follower_is_felt_for_at_its_end_and_then_served_in_full() -> None:
@@ -134,9 +134,9 @@ def test_a_probe_that_proves_nothing_new_starts_the_pipeline_an_old_answer_does_
     core.step(SnapshotSent(3, SnapshotMark(4, 1, THREE)))
     core.step(Received(Appended(3, 1, 1, 4)))
     core.step(Received(AppendRefused(3, 1, 1, 5, 4, 1)))
-    core.member.peers[3].probe()
+    core._member.peers[3].probe()
     core.step(Received(Appended(3, 1, 1, 1)))
-    assert core.member.peers[3].pace is Pace.PROBE
+    assert core._member.peers[3].pace is Pace.PROBE
     (probe,) = answer_heartbeat(core, 3)
     assert probe == Append(1, 3, 1, 4, 1, (), 4)
     core.step(Received(Appended(3, 1, 1, 4)))
@@ -146,7 +146,7 @@ def test_a_probe_that_proves_nothing_new_starts_the_pipeline_an_old_answer_does_
 def test_no_news_of_a_commit_is_sent_to_whom_the_leader_cannot_say_where_its_log_ends() -> None:
     options = RaftOptions(election_ticks=5, heartbeat_ticks=1, in_flight_max=1)
     core = leader_with_a_lagging_follower(options)
-    assert core.member.peers[3].pace is Pace.REPLICATE
+    assert core._member.peers[3].pace is Pace.REPLICATE
     assert sent_to(3, core.step(AnnounceCommit()).messages_now) == []
 
 
@@ -177,18 +177,18 @@ def test_every_answer_is_a_sign_of_life(answer: Message) -> None:
     appended(core, 1, 2, 3)
     for _ in range(4):
         ticks(core, 5)
-        assert core.member.role is Role.LEADER
+        assert core._member.role is Role.LEADER
         core.step(Received(answer))
     ticks(core, 10)
-    assert core.member.role is Role.FOLLOWER
+    assert core._member.role is Role.FOLLOWER
 
 
 def test_bytes_of_earlier_terms_make_no_room_for_more_when_they_are_committed() -> None:
     options = RaftOptions(election_ticks=5, heartbeat_ticks=1, uncommitted_bytes_max=10)
     core = member(1, 1, 1, options=options)
     persist(core, elect(core))
-    appended(core, core.log.last_index, 2)
-    assert core.log.commit == core.log.last_index
+    appended(core, core._log.last_index, 2)
+    assert core._log.commit == core._log.last_index
     propose(core, bytes(10))
     refused = core.step(Proposed((Proposal(7, b"x"),))).refused
     assert [each.reason for each in refused] == [Refusal.OVERLOADED]
@@ -226,4 +226,4 @@ def test_a_snapshot_of_what_the_log_holds_commits_it_and_replaces_nothing() -> N
     assert effects.write is None
     assert effects.committed == entries(1, 1)
     assert effects.messages_after_persist == (Appended(1, 2, 1, 2),)
-    assert (core.log.start, core.log.last_index) == (0, 3)
+    assert (core._log.start, core._log.last_index) == (0, 3)

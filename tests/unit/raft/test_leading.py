@@ -55,7 +55,7 @@ def test_a_new_leader_counts_its_own_uncommitted_bytes_only() -> None:
     assert refusals(core, b"1234567890") == []
     core.step(Received(Append(2, 1, 2, 1, 1, (), 1)))
     persist(core, elect(core))
-    assert core.member.role is Role.LEADER
+    assert core._member.role is Role.LEADER
     assert refusals(core, b"1234567890") == []
 
 
@@ -73,11 +73,11 @@ def test_a_leader_serves_who_is_removed_by_a_change_that_is_not_committed() -> N
     restored = Restored(SnapshotMark(0, 0, Membership.of((1, 2, 3))), HardState(1), entries)
     core = RaftCore(1, restored, OPTIONS, LeastRandom())
     elect(core)
-    assert sorted(core.member.peers) == [2, 3]
+    assert sorted(core._member.peers) == [2, 3]
     committed = Restored(restored.mark, restored.hard_state, entries, applied=2)
     core = RaftCore(1, committed, OPTIONS, LeastRandom())
     elect(core)
-    assert sorted(core.member.peers) == [2]
+    assert sorted(core._member.peers) == [2]
 
 
 def test_a_leadership_begins_to_count_its_silence_when_it_begins() -> None:
@@ -88,7 +88,7 @@ def test_a_leadership_begins_to_count_its_silence_when_it_begins() -> None:
     roles = []
     for _ in range(10):
         ticks(core, 1)
-        roles.append(core.member.role)
+        roles.append(core._member.role)
     # Everybody counts as heard at first, and then for one interval each time.
     assert roles == [Role.LEADER] * 9 + [Role.FOLLOWER]
 
@@ -108,7 +108,7 @@ def test_a_heartbeat_tells_a_follower_of_no_commit_beyond_what_it_is_known_to_ha
     appended(core, 1, 2)
     persist(core, core.step(Proposed((Proposal(1, b"x"),))))
     appended(core, 2, 2)
-    assert core.log.commit == 2
+    assert core._log.commit == 2
     beats = core.step(ReadsRequested((7,))).messages_now
     told = {beat.to: beat.commit for beat in beats if isinstance(beat, Heartbeat)}
     assert told == {2: 2, 3: 0}

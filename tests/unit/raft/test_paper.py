@@ -50,9 +50,9 @@ def test_5_1_a_later_term_makes_a_follower_of_any_role(role: Role) -> None:
         ticks(core, 5)
     elif role is Role.LEADER:
         elect(core)
-    assert core.member.role is role
+    assert core._member.role is role
     effects = core.step(Received(Append(2, 1, 9, 1, 1, (), 0)))
-    assert (core.member.role, core.member.term) == (Role.FOLLOWER, 9)
+    assert (core._member.role, core._member.term) == (Role.FOLLOWER, 9)
     assert effects.write is not None
     assert effects.write.hard_state == HardState(9, NOBODY)
 
@@ -60,7 +60,7 @@ def test_5_1_a_later_term_makes_a_follower_of_any_role(role: Role) -> None:
 def test_5_1_requests_of_earlier_terms_change_nothing_but_are_told_the_term() -> None:
     core = member(1, 3, term=3)
     effects = core.step(Received(Append(2, 1, 2, 0, 0, entries(2), 1)))
-    assert core.log.last_term == 3
+    assert core._log.last_term == 3
     assert effects.messages_now == (AppendRefused(1, 2, 3),)
 
 
@@ -104,7 +104,7 @@ def test_5_2_a_majority_decides(refusals: int, role: Role) -> None:
     persist(core, effects)
     for voter in (2, 3, 4, 5):
         core.step(Received(Vote(voter, 1, 1, granted=voter > refusals + 1)))
-    assert core.member.role is role
+    assert core._member.role is role
 
 
 def test_5_2_two_leaders_in_one_term_stop_the_member() -> None:
@@ -133,7 +133,7 @@ def test_5_3_a_follower_acknowledges_only_what_the_message_proves() -> None:
     core = member(1, 1, 2)
     effects = core.step(Received(Append(2, 1, 3, 1, 1, (), 3)))
     assert effects.messages_after_persist == (Appended(1, 2, 3, 1),)
-    assert core.log.commit == 1
+    assert core._log.commit == 1
 
 
 @pytest.mark.parametrize(
@@ -166,22 +166,22 @@ def test_5_3_every_follower_of_figure_7_becomes_equal(mine: tuple[int, ...]) -> 
             outbox += effects_after.messages_now
         outbox += [*effects.messages_now, *effects.messages_after_persist]
     wanted = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 8]
-    assert [follower.log.term_at(index) for index in range(1, 12)] == wanted
-    assert follower.log.last_index == 11
+    assert [follower._log.term_at(index) for index in range(1, 12)] == wanted
+    assert follower._log.last_index == 11
 
 
 def test_5_3_an_old_message_cuts_nothing_off() -> None:
     core = member(term=1)
     core.step(Received(Append(2, 1, 1, 0, 0, entries(1, 1, 1), 0)))
     core.step(Received(Append(2, 1, 1, 0, 0, entries(1), 0)))
-    assert core.log.last_index == 3
+    assert core._log.last_index == 3
 
 
 def test_5_3_replacing_a_committed_entry_stops_the_member() -> None:
     core = member(1, 1)
     core.step(Received(Append(2, 1, 1, 2, 1, (), 2)))
     with pytest.raises(InvariantViolatedError, match="2 is committed"):
-        core.log.truncate(2)
+        core._log.truncate(2)
 
 
 def test_5_3_an_acknowledgement_waits_for_the_disk() -> None:
@@ -209,11 +209,11 @@ def test_5_4_1_a_vote_needs_a_log_that_is_up_to_date(last: tuple[int, int], gran
 def test_5_4_2_an_entry_of_an_earlier_term_is_not_committed_by_counting() -> None:
     core = member(1, 2)
     own = elect(core)
-    core.step(Received(Appended(2, 1, core.member.term, 2)))
-    core.step(Received(Appended(3, 1, core.member.term, 2)))
-    assert core.log.commit == 0
-    core.step(Received(Appended(2, 1, core.member.term, 3)))
-    assert core.log.commit == 0  # The own copy is not durable yet.
+    core.step(Received(Appended(2, 1, core._member.term, 2)))
+    core.step(Received(Appended(3, 1, core._member.term, 2)))
+    assert core._log.commit == 0
+    core.step(Received(Appended(2, 1, core._member.term, 3)))
+    assert core._log.commit == 0  # The own copy is not durable yet.
     assert [entry.index for entry in persist(core, own).committed] == [1, 2, 3]
 
 
@@ -225,14 +225,14 @@ def test_9_6_a_pre_vote_changes_neither_term_nor_vote() -> None:
     effects = core.step(Received(AskVote(2, 1, 7, 1, 1, pre=True)))
     assert effects.write is None
     assert effects.messages_now == (Vote(1, 2, 7, granted=True, pre=True),)
-    assert core.member.term == 1
+    assert core._member.term == 1
 
 
 def test_6_2_a_leader_without_a_majority_steps_down_and_says_what_it_dropped() -> None:
     core = member()
     elect(core)
     refused = [refusal for _ in range(12) for refusal in core.step(Tick()).refused]
-    assert core.member.role is Role.FOLLOWER
+    assert core._member.role is Role.FOLLOWER
     assert refused == []
     effects = core.step(Proposed((Proposal(7, b"x"),)))
     assert [item.reason for item in effects.refused] == [Refusal.NO_LEADER]
@@ -244,7 +244,7 @@ def test_6_2_a_leader_that_is_heard_stays() -> None:
     for _ in range(30):
         core.step(Tick())
         core.step(Received(HeartbeatAnswer(2, 1, 1, 0)))
-    assert core.member.role is Role.LEADER
+    assert core._member.role is Role.LEADER
 
 
 def test_what_waits_is_bounded() -> None:
@@ -283,7 +283,7 @@ def test_5_2_who_has_not_answered_a_campaign_is_asked_again_before_patience_ends
     assert asked_in(core, 2) == [(2, False), (3, False), (4, False)]
     core.step(Received(Vote(2, 1, 2, granted=True)))
     core.step(Received(Vote(3, 1, 2, granted=True)))
-    assert core.member.role is Role.LEADER
+    assert core._member.role is Role.LEADER
     assert asked_in(core, 4) == []
 
 
@@ -294,8 +294,8 @@ def heartbeats_in(core: RaftCore, count: int) -> list[int]:
         messages = core.step(Tick()).messages_now
         if any(isinstance(message, Heartbeat) for message in messages):
             beats.append(number)
-        for voter in core.log.membership.voters[1:]:
-            core.step(Received(HeartbeatAnswer(voter, 1, core.member.term, 0)))
+        for voter in core._log.membership.voters[1:]:
+            core.step(Received(HeartbeatAnswer(voter, 1, core._member.term, 0)))
     return beats
 
 
@@ -317,18 +317,18 @@ def test_6_2_a_leader_of_five_must_hear_two_others_in_each_election_timeout(
     for _ in range(11):
         core.step(Tick())
         for voter in heard:
-            core.step(Received(HeartbeatAnswer(voter, 1, core.member.term, 0)))
-    assert (core.member.role is Role.LEADER) is stays
+            core.step(Received(HeartbeatAnswer(voter, 1, core._member.term, 0)))
+    assert (core._member.role is Role.LEADER) is stays
 
 
 def test_6_2_answers_of_one_interval_do_not_count_in_the_next() -> None:
     core = member()
     elect(core)
-    core.step(Received(HeartbeatAnswer(2, 1, core.member.term, 0)))
+    core.step(Received(HeartbeatAnswer(2, 1, core._member.term, 0)))
     roles = []
     for count in (5, 4, 1):
         ticks(core, count)
-        roles.append(core.member.role)
+        roles.append(core._member.role)
     assert roles == [Role.LEADER, Role.LEADER, Role.FOLLOWER]
 
 
@@ -338,17 +338,17 @@ def test_6_2_learners_do_not_keep_a_leader() -> None:
     for _ in range(11):
         core.step(Tick())
         for learner in (4, 5):
-            core.step(Received(HeartbeatAnswer(learner, 1, core.member.term, 0)))
-    assert core.member.role is Role.FOLLOWER
+            core.step(Received(HeartbeatAnswer(learner, 1, core._member.term, 0)))
+    assert core._member.role is Role.FOLLOWER
 
 
 def test_a_leader_that_steps_down_remembers_nothing_of_its_followers() -> None:
     core = member()
     persist(core, elect(core))
-    core.step(Received(Appended(2, 1, core.member.term, 1)))
+    core.step(Received(Appended(2, 1, core._member.term, 1)))
     assert core.unannounced
     ticks(core, 10)
-    assert (core.member.peers, core.unannounced) == ({}, False)
+    assert (core._member.peers, core.unannounced) == ({}, False)
 
 
 def test_4_2_2_a_leader_that_is_removed_leads_until_that_is_committed() -> None:
@@ -358,9 +358,9 @@ def test_4_2_2_a_leader_that_is_removed_leads_until_that_is_committed() -> None:
     core.step(Proposed((Proposal(7, b"x"),)))
     core.step(ChangeProposed(8, Remove(1)))
     appended(core, 2, 2, 3)
-    assert (core.log.commit, core.member.role, core.log.membership_index) == (2, Role.LEADER, 3)
+    assert (core._log.commit, core._member.role, core._log.membership_index) == (2, Role.LEADER, 3)
     sent = appended(core, 3, 2, 3)
-    assert (core.log.commit, core.member.role) == (3, Role.FOLLOWER)
+    assert (core._log.commit, core._member.role) == (3, Role.FOLLOWER)
     assert [message.to for message in sent if isinstance(message, CampaignNow)] in ([2], [3])
 
 
@@ -371,10 +371,10 @@ def test_4_1_a_removed_follower_is_served_until_that_is_committed() -> None:
     core.step(Proposed((Proposal(7, b"x"),)))
     persist(core, core.step(ChangeProposed(8, Remove(3))))
     appended(core, 2, 2)
-    assert (core.log.commit, sorted(core.member.peers)) == (2, [2, 3])
+    assert (core._log.commit, sorted(core._member.peers)) == (2, [2, 3])
     sent = appended(core, 3, 2)
     assert [message.to for message in sent if isinstance(message, CommitNews)] == [2, 3]
-    assert sorted(core.member.peers) == [2]
+    assert sorted(core._member.peers) == [2]
 
 
 @pytest.mark.parametrize(("match", "reasons"), [(2, [Refusal.NOT_CAUGHT_UP]), (3, []), (5, [])])

@@ -20,12 +20,12 @@ from support.raft_core import appended, elect, member, persist
 def proved(core: RaftCore, effects: Effects) -> Effects:
     """Let member 2 answer the round that ``effects`` begins."""
     number = max(beat.round for beat in effects.messages_now if isinstance(beat, Heartbeat))
-    return core.step(Received(HeartbeatAnswer(2, 1, core.member.term, number)))
+    return core.step(Received(HeartbeatAnswer(2, 1, core._member.term, number)))
 
 
 def depose(core: RaftCore) -> Effects:
-    log = core.log
-    news = Append(2, 1, core.member.term + 1, log.commit, log.term_at(log.commit) or 0, (), 0)
+    log = core._log
+    news = Append(2, 1, core._member.term + 1, log.commit, log.term_at(log.commit) or 0, (), 0)
     effects = core.step(Received(news))
     persist(core, effects)
     return effects
@@ -33,7 +33,7 @@ def depose(core: RaftCore) -> Effects:
 
 def all_of_two(core: RaftCore) -> Appended:
     """Return member 2's word that it has everything."""
-    return Appended(2, 1, core.member.term, core.log.last_index)
+    return Appended(2, 1, core._member.term, core._log.last_index)
 
 
 def test_who_does_not_lead_declines_the_reads_of_others() -> None:
@@ -71,7 +71,7 @@ def test_a_deposed_leader_refuses_what_waits_and_forgets_it() -> None:
 
     # Some while a round is under way, some that wait for the next.
     persist(core, elect(core))
-    appended(core, core.log.last_index, 2)
+    appended(core, core._log.last_index, 2)
     core.step(ReadsRequested((4,)))
     core.step(ReadsRequested((5,)))
     core.step(Received(AskRead(3, 1, (6,))))
@@ -81,7 +81,7 @@ def test_a_deposed_leader_refuses_what_waits_and_forgets_it() -> None:
 
     # Leader once more: as many may wait as ever, and only they are answered.
     persist(core, elect(core))
-    appended(core, core.log.last_index, 2)
+    appended(core, core._log.last_index, 2)
     asked = core.step(ReadsRequested((7, 8, 9)))
     assert asked.refused == ()
     over = core.step(Received(AskRead(3, 1, (10,))))

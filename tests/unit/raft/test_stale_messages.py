@@ -26,7 +26,7 @@ def campaigning(term: int, membership: Membership = FIVE) -> RaftCore:
     core = member(1, term=term - 1, membership=membership)
     effects = core.step(Received(CampaignNow(2, 1, term - 1)))
     persist(core, effects)
-    assert (core.member.role, core.member.term) == (Role.CANDIDATE, term)
+    assert (core._member.role, core._member.term) == (Role.CANDIDATE, term)
     return core
 
 
@@ -34,7 +34,7 @@ def test_votes_of_an_earlier_campaign_do_not_count() -> None:
     core = campaigning(5)
     for voter in (2, 3, 4, 5):
         assert core.step(Received(Vote(voter, 1, 4, granted=True))) == NOTHING
-    assert core.member.role is Role.CANDIDATE
+    assert core._member.role is Role.CANDIDATE
 
 
 def test_a_vote_asked_for_in_an_earlier_term_is_not_given() -> None:
@@ -54,18 +54,18 @@ def test_who_is_behind_learns_the_term_from_its_pre_vote() -> None:
 def test_a_leader_of_an_earlier_term_tells_nobody_to_campaign() -> None:
     core = member(1, term=5)
     assert core.step(Received(CampaignNow(2, 1, 4))) == NOTHING
-    assert (core.member.role, core.member.term) == (Role.FOLLOWER, 5)
+    assert (core._member.role, core._member.term) == (Role.FOLLOWER, 5)
 
 
 def test_acknowledgements_of_an_earlier_leadership_commit_nothing() -> None:
     core = member(1, term=4)
     persist(core, elect(core))
-    last = core.log.last_index
+    last = core._log.last_index
     for follower in (2, 3):
         assert core.step(Received(Appended(follower, 1, 4, last))) == NOTHING
-    assert core.log.commit == 0
+    assert core._log.commit == 0
     appended(core, last, 2)
-    assert core.log.commit == last
+    assert core._log.commit == last
 
 
 @pytest.mark.parametrize("answer", [Appended(2, 1, 1, 1), HeartbeatAnswer(2, 1, 1, 1)])
@@ -79,7 +79,7 @@ def test_a_follower_that_hears_its_leader_never_campaigns() -> None:
     for _ in range(40):
         assert core.step(Tick()) == NOTHING
         core.step(Received(Heartbeat(2, 1, 1, 0, 0)))
-    assert core.member.leader == 2
+    assert core._member.leader == 2
 
 
 def test_a_follower_waits_a_whole_election_timeout_for_a_new_leader() -> None:
@@ -96,9 +96,9 @@ def test_a_candidate_gives_its_campaign_a_whole_election_timeout() -> None:
     core.step(Received(CampaignNow(2, 1, 1)))
     asked = [core.step(Tick()).messages_after_persist for _ in range(4)]
     assert all(isinstance(ask, AskVote) and not ask.pre for sent in asked for ask in sent)
-    roles = [core.member.role]
+    roles = [core._member.role]
     ticks(core, 1)
-    assert [*roles, core.member.role] == [Role.CANDIDATE, Role.PRE_CANDIDATE]
+    assert [*roles, core._member.role] == [Role.CANDIDATE, Role.PRE_CANDIDATE]
 
 
 def test_a_lost_call_to_campaign_is_made_again_when_the_target_answers() -> None:
@@ -128,6 +128,6 @@ def test_who_has_lost_an_election_waits_a_whole_timeout_before_the_next() -> Non
     ticks(core, 3)
     for voter in (2, 3):
         core.step(Received(Vote(voter, 1, 2, granted=False)))
-    assert core.member.role is Role.FOLLOWER
+    assert core._member.role is Role.FOLLOWER
     assert ticks(core, 4) == NOTHING
     assert [message.to for message in ticks(core, 1).messages_now] == [2, 3]

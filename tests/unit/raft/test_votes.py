@@ -62,23 +62,23 @@ def test_answers_to_a_pre_vote_do_not_elect_a_candidate() -> None:
     for voter in (2, 3):
         effects = core.step(Received(Vote(voter, 1, 1, granted=True, pre=True)))
     persist(core, effects)
-    assert core.member.role is Role.CANDIDATE
+    assert core._member.role is Role.CANDIDATE
     for voter in (4, 5):
         core.step(Received(Vote(voter, 1, 2, granted=True, pre=True)))
         core.step(Received(Vote(voter, 1, 1, granted=False, pre=True)))
     core.step(Received(Vote(2, 1, 1, granted=True)))
-    roles = [core.member.role]
+    roles = [core._member.role]
     core.step(Received(Vote(4, 1, 1, granted=True)))
-    assert [*roles, core.member.role] == [Role.CANDIDATE, Role.LEADER]
+    assert [*roles, core._member.role] == [Role.CANDIDATE, Role.LEADER]
 
 
 def test_a_pre_vote_for_another_term_does_not_count() -> None:
     core = member(term=3)
     ticks(core, 5)
     core.step(Received(Vote(2, 1, 3, granted=True, pre=True)))
-    roles = [core.member.role]
+    roles = [core._member.role]
     core.step(Received(Vote(2, 1, 4, granted=True, pre=True)))
-    assert [*roles, core.member.role] == [Role.PRE_CANDIDATE, Role.CANDIDATE]
+    assert [*roles, core._member.role] == [Role.PRE_CANDIDATE, Role.CANDIDATE]
 
 
 def test_two_refusals_of_three_end_a_pre_campaign_at_once() -> None:
@@ -87,7 +87,7 @@ def test_two_refusals_of_three_end_a_pre_campaign_at_once() -> None:
     roles = []
     for voter in (2, 3):
         core.step(Received(Vote(voter, 1, 3, granted=False, pre=True)))
-        roles.append(core.member.role)
+        roles.append(core._member.role)
     assert roles == [Role.PRE_CANDIDATE, Role.FOLLOWER]
 
 
@@ -96,7 +96,7 @@ def test_a_voter_is_counted_once() -> None:
     ticks(core, 5)
     for _ in range(3):
         core.step(Received(Vote(2, 1, 4, granted=True, pre=True)))
-    assert core.member.role is Role.PRE_CANDIDATE
+    assert core._member.role is Role.PRE_CANDIDATE
 
 
 def test_only_a_voter_that_follows_takes_over() -> None:
@@ -113,7 +113,7 @@ def test_only_a_voter_that_follows_takes_over() -> None:
     leader = member(term=1)
     persist(leader, elect(leader))
     assert leader.step(Received(CampaignNow(2, 1, 2))) == NOTHING
-    found = (learner.member.role, impatient.member.role, leader.member.role)
+    found = (learner._member.role, impatient._member.role, leader._member.role)
     assert found == (Role.FOLLOWER, Role.PRE_CANDIDATE, Role.LEADER)
 
 

@@ -127,8 +127,8 @@ class RaftCore:
         random: RandomSource,
         parts: Parts = STANDARD_PARTS,
     ) -> None:
-        self.log = log = parts.log(restored.mark, restored.entries, restored.applied)
-        self.member = member = Member(identity, log, restored.hard_state, options, random)
+        self._log = log = parts.log(restored.mark, restored.entries, restored.applied)
+        self._member = member = Member(identity, log, restored.hard_state, options, random)
         self._replication = replication = parts.replication(member)
         self._reads = reads = parts.reads(member, replication)
         self._proposals = proposals = parts.proposals(member, replication)
@@ -181,12 +181,12 @@ class RaftCore:
         Raises:
             InvariantViolatedError: The member must stop.
         """
-        commit = self.log.commit
+        commit = self._log.commit
         self._events[type(event)](event)
-        if self.log.commit != commit and self.member.role is Role.LEADER:
+        if self._log.commit != commit and self._member.role is Role.LEADER:
             self._leader_committed(commit)
-        self._notice(self.member, self.log)
-        return self.member.take_effects()
+        self._notice(self._member, self._log)
+        return self._member.take_effects()
 
     def _notice(self, member: Member, log: RaftLog) -> None:
         """Replace what the shell may read, where it has changed."""
@@ -199,7 +199,7 @@ class RaftCore:
             self.membership = self._known_membership()
 
     def _known_membership(self) -> KnownMembership:
-        log = self.log
+        log = self._log
         return KnownMembership(log.membership, log.membership_index, log.committed_membership)
 
     # What the shell may ask.
@@ -214,11 +214,11 @@ class RaftCore:
 
     def mark_at(self, index: int) -> SnapshotMark:
         """Return the mark for a snapshot of the state machine at the applied ``index``."""
-        return self.log.mark_at(index)
+        return self._log.mark_at(index)
 
     def fate(self, index: int, term: int) -> Fate:
         """Return what has become of the entry that was appended at ``index`` in ``term``."""
-        log = self.log
+        log = self._log
         if index < log.start:
             return Fate.UNKNOWN
         if log.term_at(index) != term:
@@ -228,7 +228,7 @@ class RaftCore:
     @property
     def status(self) -> Status:
         """How this member sees itself and, as a leader, the others."""
-        member, log = self.member, self.log
+        member, log = self._member, self._log
         return Status(
             member.id,
             member.role,
@@ -243,7 +243,7 @@ class RaftCore:
     # Events.
 
     def _tick(self, _: Tick) -> None:
-        member = self.member
+        member = self._member
         member.elapsed_ticks += 1
         if member.role is Role.LEADER:
             self._leader_tick()
@@ -253,7 +253,7 @@ class RaftCore:
             self._election.ask_again()
 
     def _leader_tick(self) -> None:
-        member, options = self.member, self.member.options
+        member, options = self._member, self._member.options
         if member.elapsed_ticks >= options.election_ticks:
             member.elapsed_ticks = 0
             self._changes.give_up_transfer()
@@ -267,7 +267,7 @@ class RaftCore:
             self._reads.begin_round()
 
     def _majority_heard(self) -> bool:
-        member = self.member
+        member = self._member
         voters = member.log.membership.voters
         heard = int(member.is_voter)
         for peer, progress in member.peers.items():
@@ -277,43 +277,43 @@ class RaftCore:
         return heard >= majority(len(voters))
 
     def _persisted(self, event: Persisted) -> None:
-        self.member.persisted(event.sequence)
+        self._member.persisted(event.sequence)
         self._election.persisted()
-        if self.member.role is Role.LEADER:
+        if self._member.role is Role.LEADER:
             self._replication.advance_commit()
 
     def _applied(self, event: Applied) -> None:
-        self.log.applied_to(event.index)
+        self._log.applied_to(event.index)
 
     def _compacted(self, event: Compacted) -> None:
-        self.log.compact(event.index)
+        self._log.compact(event.index)
 
     def _announce(self, _: AnnounceCommit) -> None:
         self._replication.announce()
 
     def _abdicate(self) -> None:
-        self.member.peers = {}
-        self.member.transfer_target = NOBODY
+        self._member.peers = {}
+        self._member.transfer_target = NOBODY
         self._replication.unannounced = False
         self._reads.abandon()
 
     def _leader_committed(self, before: int) -> None:
-        log = self.log
+        log = self._log
         # A new leader's first entry, and a change, which may remove the one who is told.
         urgent = (
-            log.term_at(before) != self.member.term or before < log.membership_index <= log.commit
+            log.term_at(before) != self._member.term or before < log.membership_index <= log.commit
         )
         self._replication.committed(urgent=urgent)
         self._reads.committed()
         if self._changes.committed():
-            self._election.follow(self.member.term, NOBODY)
+            self._election.follow(self._member.term, NOBODY)
 
     # Messages.
 
     def _received(self, event: Received) -> None:
         message = event.message
         kind = type(message)
-        ensure(message.to == self.member.id, f"a message for member {message.to}")
+        ensure(message.to == self._member.id, f"a message for member {message.to}")
         if kind in self._without_term:
             self._without_term[kind](message)
         elif kind in self._followed:
@@ -324,7 +324,7 @@ class RaftCore:
             self._about_votes(message)
 
     def _from_leader(self, message: Any) -> None:
-        member = self.member
+        member = self._member
         if message.term < member.term:
             # A deposed leader, or one that this member overtook while it was cut off:
             # it learns the term, steps down, and this member can be led again.
@@ -345,14 +345,14 @@ class RaftCore:
         self._followed[type(message)](message)
 
     def _from_follower(self, message: Any) -> None:
-        member = self.member
+        member = self._member
         if message.term > member.term:
             self._election.follow(message.term, NOBODY)
         elif message.term == member.term and member.role is Role.LEADER:
             self._led[type(message)](message)
 
     def _about_votes(self, message: Any) -> None:
-        member, kind = self.member, type(message)
+        member, kind = self._member, type(message)
         asks = kind is AskVote
         if message.term > member.term:
             if asks and self._election.protects_leader(message):
