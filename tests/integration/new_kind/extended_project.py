@@ -36,7 +36,8 @@ class ExtendedProject:
     @property
     def environment(self) -> dict[str, str]:
         """What lets a process of this machine's Python run the copy."""
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(str(self.root / p) for p in PARTS)}
+        own = [str(self.root / part) for part in PARTS]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join([*own, str(ROOT / "tests")])}
 
 
 def extended(root: Path) -> ExtendedProject:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.new_kind.extended_project import ExtendedProject, blocks, extended
 from support.cli_server import CliServer, cli_server
 
-USES = Path(__file__).with_name("coupon_uses.py")
+HERE = Path(__file__).parent
 NAMED = "coupon.shop.example.com"
 SUMMER = """\
 apiVersion: shop.example.com/v1
@@ -113,11 +114,10 @@ def test_what_a_deleted_one_held_alone_is_free_again(summer: CliServer) -> None:
     assert summer.ok("get", "cpn", "-o", "name") == f"{NAMED}/other\n"
 
 
-def test_programs_watch_it_and_write_its_status_apart(
-    project: ExtendedProject, server: CliServer
-) -> None:
+def told_by(program: Path, project: ExtendedProject, *arguments: str | Path) -> Any:
+    """Return what a program printed, run as one of the extended project."""
     done = subprocess.run(
-        [sys.executable, USES, server.config],
+        [sys.executable, program, *arguments],
         env=project.environment,
         capture_output=True,
         text=True,
@@ -125,7 +125,13 @@ def test_programs_watch_it_and_write_its_status_apart(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_programs_watch_it_and_write_its_status_apart(
+    project: ExtendedProject, server: CliServer
+) -> None:
+    seen = told_by(HERE / "coupon_uses.py", project, server.config)
     assert "status.redeemed: must be at least 0, is -1" in seen.pop("refused")
     assert seen == {
         "property": True,
@@ -133,3 +139,17 @@ def test_programs_watch_it_and_write_its_status_apart(
         "after update": [20, 3, 2],
         "watched": [["ADDED", 10], ["MODIFIED", 10], ["MODIFIED", 20], ["DELETED", 20]],
     }
+
+
+def test_a_write_is_void_if_what_it_looked_at_or_claims_has_changed(
+    project: ExtendedProject,
+) -> None:
+    told = told_by(HERE / "coupon_plans.py", project)
+    assert told["made"] == {
+        "namespaces/default": 1,
+        "configmaps/default/fair": 2,
+        "coupons.shop.example.com/default/summer": 0,
+        "_codes/sun": 0,
+    }
+    # Neither the terms nor the code change, so nothing else must have stayed.
+    assert told["changed"] == {"coupons.shop.example.com/default/summer": 3}

@@ -8,20 +8,15 @@ from podraft.api.kinds import BUILT_IN
 from podraft.server import kinds as house
 from podraft.server.kinds import rooms
 
-# What is in the house besides the kinds' groups.
-SHARED = "shared"
-
 
 def rooms_found() -> set[str]:
-    """Return the modules that are a room by where they lie."""
+    """Return the modules and folders that are a room by what they hold."""
     root = Path(house.__path__[0])
     found = set()
-    for group in root.iterdir():
-        if not (group / "__init__.py").is_file() or group.name == SHARED:
-            continue
-        for room in group.iterdir():
-            if room.stem != "__init__" and (room.suffix == ".py" or (room / "room.py").is_file()):
-                found.add(f"{house.__name__}.{group.name}.{room.stem}")
+    for path in root.rglob("*.py"):
+        if path.name != "__init__.py" and "\nRULES: " in path.read_text():
+            room = path.parent if path.name == "room.py" else path.with_suffix("")
+            found.add(".".join((house.__name__, *room.relative_to(root).parts)))
     return found
 
 

@@ -8,15 +8,15 @@ from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStrategy
 from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.objects import workloads
 from podraft.api.objects.type_fields import forbids_rolling_update
-from podraft.server.kinds.core.pod.spec import default_spec
-from podraft.server.kinds.report import Report, check_count_or_percent
-from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions, check_time
-from podraft.server.kinds.shared.workloads import (
+from podraft.server.kinds.apps.workloads import (
     check_counts,
     check_selector_change,
     check_workload,
 )
+from podraft.server.kinds.core.pod.spec import default_spec
+from podraft.server.kinds.report import Report, check_count_or_percent
+from podraft.server.kinds.rules import Rules
+from podraft.server.kinds.shared.conditions import check_conditions, check_time
 
 _STRATEGIES: Final = ("RollingUpdate", "Recreate")
 _DEFAULT_SHARE: Final = IntOrString(type=1, str_val="25%")

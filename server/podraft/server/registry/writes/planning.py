@@ -418,7 +418,7 @@ class Planner:
         self._extra[key] = Delete(key) if left is None else Put(key, left, stamped=False)
 
     def _drop(self, entry: Entry) -> None:
-        """DeleteObject the object and what the server keeps on its behalf."""
+        """Remove the object and what the server keeps on its behalf."""
         stored, rules = entry.message, rules_of(entry.kind)
         entry.remove()
         metadata = stored.metadata
