@@ -27,17 +27,20 @@ _GROUPED: Final = {
 _WRITTEN: Final = {grouped: written for written, grouped in _GROUPED.items()}
 # What the keys begin with that are known by another name than they are written.
 WRITTEN_PREFIXES: Final = tuple(sorted(written + b"/" for written in _GROUPED))
+_GROUPED_PREFIXES: Final = tuple(sorted(grouped + b"/" for grouped in _WRITTEN))
 
 
 def grouped(key: bytes) -> bytes:
     """Return the form in which a key is known; it may be in either form, or a key's beginning."""
+    if not key.startswith(WRITTEN_PREFIXES):
+        return key
     resource, slash, rest = key.partition(b"/")
-    found = _GROUPED.get(resource)
-    return key if found is None or not slash else found + slash + rest
+    return _GROUPED[resource] + slash + rest
 
 
 def written(key: bytes) -> bytes:
     """Return the form in which a key is written; it may be in either form, or a key's beginning."""
+    if not key.startswith(_GROUPED_PREFIXES):
+        return key
     resource, slash, rest = key.partition(b"/")
-    found = _WRITTEN.get(resource)
-    return key if found is None or not slash else found + slash + rest
+    return _WRITTEN[resource] + slash + rest
