@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podraft.server.replication.raft_datastore import RaftDatastore
+from podraft.server.opened_store import OpenedStore, of_embedded, of_member
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.log.gathering import Gathering
@@ -17,12 +17,17 @@ from support.raft_cluster import RaftCluster
 _WRITES = 60
 
 
-async def opened(kind: str, directory: Path) -> EmbeddedDatastore | RaftDatastore:
+async def opened(kind: str, directory: Path) -> OpenedStore:
     if kind == "alone":
-        return await EmbeddedDatastore.open(directory)
+        return of_embedded(await EmbeddedDatastore.open(directory))
     cluster = RaftCluster(directory, size=1)
     await cluster.start_all()
-    return cluster.stores[1]
+    return of_member(cluster.stores[1])
+
+
+def syncs(store: OpenedStore) -> int:
+    assert store.measured is not None
+    return sum(store.measured.measurements().syncs.recent())
 
 
 @pytest.mark.parametrize("kind", ["alone", "group"])
@@ -36,13 +41,13 @@ def test_writers_that_begin_apart_meet_in_one_sync(tmp_path: Path, kind: str, wr
             for _ in range(3 * writer):
                 await asyncio.sleep(0)
             for number in range(_WRITES):
-                await store.transact(Transaction((), (Put(b"k/%d/%d" % (writer, number), b"v"),)))
+                put = Put(b"k/%d/%d" % (writer, number), b"v")
+                await store.datastore.transact(Transaction((), (put,)))
 
-        before = sum(store.measurements().syncs.recent())
+        before = syncs(store)
         await asyncio.gather(*(write(writer) for writer in range(writers)))
-        syncs = sum(store.measurements().syncs.recent()) - before
-        assert syncs <= _WRITES * 1.5
-        await store.close()
+        assert syncs(store) - before <= _WRITES * 1.5
+        await store.datastore.close()
 
     asyncio.run(main())
 
