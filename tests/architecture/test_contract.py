@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.descriptor_pool import Default
 
-from podraft.api import kinds
+from podraft.api import explain, kinds
 from podraft.api.codec import merging
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import options_pb2
@@ -239,3 +239,10 @@ def test_every_key_of_a_list_is_a_field_of_its_elements() -> None:
             keys = field.GetOptions().Extensions[options_pb2.merge].keys
             for key in keys:
                 assert merging.below(field, key) is not None, (field.full_name, key)
+
+
+@all_kinds
+def test_fields_that_go_with_a_type_are_fields(kind: AnyKind) -> None:
+    for typed in kind.typed_fields:
+        assert explain.explain_field(kind, typed.type).type == "string"
+        assert explain.explain_field(kind, typed.field).comment

@@ -23,7 +23,6 @@ ACTING = (
 JUSTIFIED = {
     "cli/podraft/cli/commands/troubleshooting/logs.py": "logs are pods', whatever owns them",
     "cli/podraft/cli/manifests/service_names.py": "which texts of a manifest a container reads",
-    "cli/podraft/cli/plans/apply_plan.py": "what a type forbids, as type_fields has it",
     "cli/podraft/cli/plans/differences.py": "a Secret's values are compared by their hashes",
     "cli/podraft/cli/plans/undo_plan.py": "what of a kind cannot be taken back",
     "protos/podraft/api/columns/apps.py": "a table is a kind's; one without has the plain one",
@@ -31,7 +30,6 @@ JUSTIFIED = {
     "protos/podraft/api/columns/core.py": "as above",
     "protos/podraft/api/columns/discovery.py": "as above",
     "protos/podraft/api/columns/events.py": "as above",
-    "protos/podraft/api/objects/type_fields.py": "what goes with a type, for rooms and apply",
     "server/podraft/server/auth/authorize.py": "what nodes and components may do, by kind",
     "server/podraft/server/registry/access/live_rights.py": "what nodes may read of their pods'",
 }

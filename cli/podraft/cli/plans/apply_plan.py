@@ -19,10 +19,8 @@ from typing import Any, Literal
 from google.protobuf.descriptor import Descriptor
 
 from podraft.api import codec, kinds
-from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.codec import merging, spelling
-from podraft.api.core.v1 import service_pb2
 from podraft.api.objects.type_fields import drop_forbidden
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 from podraft.cli.errors import CliError
@@ -66,7 +64,9 @@ def _created(item: Item) -> Action:
 def _changed(item: Item, live: Any) -> Action:
     present = item.kind.message()
     present.CopyFrom(live)
-    _leave_type(item.message, present)
+    # What the wanted type forbids is neither taken over nor taken for said already: the server
+    # drops it with the type if the manifest does not say it, and refuses it, each time, if it does.
+    drop_forbidden(item.kind, present, item.message)
     current = codec.to_json(present)
     patch = patch_for(item, current)
     if patch:
@@ -79,25 +79,6 @@ def _changed(item: Item, live: Any) -> Action:
         return Action(item, "unchanged")
     write = writes.patch(item.kind, item.name, patch, item.namespace, uid=live.metadata.uid)
     return Action(item, "configured", write)
-
-
-def _leave_type(wanted: Any, present: Any) -> None:
-    """Take from ``present`` what the type that is wanted forbids.
-
-    It is then neither taken over nor taken for said already: the server drops it with the
-    type if the manifest does not say it, and refuses it, each time, if the manifest does.
-    """
-    owner: Any
-    match wanted, present:
-        case service_pb2.Service(), service_pb2.Service():
-            owner, type_wanted = present.spec, wanted.spec.type
-        case deployment_pb2.Deployment(), deployment_pb2.Deployment():
-            owner, type_wanted = present.spec.strategy, wanted.spec.strategy.type
-        case _:
-            return
-    before, owner.type = owner.type, type_wanted
-    drop_forbidden(present)
-    owner.type = before
 
 
 def patch_for(

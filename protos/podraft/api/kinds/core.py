@@ -17,7 +17,7 @@ from podraft.api.core.v1 import (
     scheduling_pb2,
     service_pb2,
 )
-from podraft.api.kinds.kind import AnyKind, Kind, Method, Order
+from podraft.api.kinds.kind import AnyKind, Kind, Method, Order, TypedField
 from podraft.api.meta.v1 import requests_pb2
 
 NAMESPACE = Kind(
@@ -54,6 +54,7 @@ SECRET = Kind(
     order=Order.CONFIG,
     selectable_fields=("metadata.name", "metadata.namespace", "type"),
 )
+NODE_PORTS: Final = TypedField("spec.type", "spec.ports.nodePort", forbidden_with=("", "ClusterIP"))
 SERVICE = Kind(
     message=service_pb2.Service,
     api_version="v1",
@@ -62,6 +63,7 @@ SERVICE = Kind(
     order=Order.NETWORK,
     categories=("all",),
     selectable_fields=("metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"),
+    typed_fields=(NODE_PORTS,),
 )
 POD = Kind(
     message=pod_pb2.Pod,

@@ -68,6 +68,25 @@ class Method:
     server_streams: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TypedField:
+    """A field that an object may have only with some values of its type.
+
+    Attributes:
+        type: The path of the type: ``spec.type``.
+        field: The path of the field; it may go through a list.
+        forbidden_with: The values of the type with which it must not be set; "": none is said.
+    """
+
+    type: str
+    field: str
+    forbidden_with: tuple[str, ...]
+
+    def forbids(self, type_: str) -> bool:
+        """Return whether an object of a type must not have the field."""
+        return type_ in self.forbidden_with
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Kind(Generic[ObjectT]):
     """One kind of object; compared by identity.
@@ -84,6 +103,7 @@ class Kind(Generic[ObjectT]):
         categories: The words that name several kinds at once: ``all``.
         selectable_fields: The paths that field selectors may name.
         extra_methods: What its gRPC service can do besides.
+        typed_fields: The fields that go with a type.
         custom: Whether the kind was declared by a user while the cluster ran.
     """
 
@@ -98,6 +118,7 @@ class Kind(Generic[ObjectT]):
     categories: tuple[str, ...] = ()
     selectable_fields: tuple[str, ...] = ("metadata.name", "metadata.namespace")
     extra_methods: tuple[Method, ...] = ()
+    typed_fields: tuple[TypedField, ...] = ()
     custom: bool = False
 
     @cached_property

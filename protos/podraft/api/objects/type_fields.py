@@ -1,59 +1,80 @@
-"""Fields that an object may have only with some values of its type.
+"""Fields that an object may have only with some values of its type, of any kind.
 
-Owns: the table of them, for the server, which drops them with the type that they belonged
-to, and for ``apply``, which does not take them over from the live object.
+Owns: how they are found and removed, for the server, which drops them with the type that they
+belonged to, and for ``apply``, which does not take them over from the live object.  Which they
+are, a kind's entry says.
 
 Invariant: what somebody says is never dropped here; it is refused by admission, each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
-from podraft.api.apps.v1 import deployment_pb2
-from podraft.api.core.v1 import service_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from podraft.api.kinds.kind import AnyKind
 
-def drop_forbidden(obj: Any) -> None:
-    """Remove from an object, in place, what its own type forbids."""
-    match obj:
-        case service_pb2.Service() if forbids_node_ports(obj.spec.type):
-            for port in obj.spec.ports:
-                port.ClearField("node_port")
-        case deployment_pb2.Deployment() if forbids_rolling_update(obj.spec.strategy.type):
-            obj.spec.strategy.ClearField("rolling_update")
-        case _:
-            pass
+_REMEMBERED: Final = 1024
 
 
-def drop_unsaid(obj: Any, patch: Mapping[str, Any]) -> None:
+def drop_forbidden(kind: AnyKind, obj: Any, wanted: Any) -> None:
+    """Remove from an object, in place, what the type of ``wanted`` forbids."""
+    for typed in kind.typed_fields:
+        if typed.forbids(_value(wanted, typed.type)):
+            _clear(obj, _fields(kind.message.DESCRIPTOR, typed.field))
+
+
+def drop_unsaid(kind: AnyKind, obj: Any, patch: Mapping[str, Any]) -> None:
     """Remove, in place, what the type of a patched object forbids and the patch does not say.
 
     A list is one value to a merge patch: one that says the ports says their node ports.
     """
-    match obj:
-        case service_pb2.Service() if not _says(patch, "spec", "ports"):
-            drop_forbidden(obj)
-        case deployment_pb2.Deployment() if not _says(patch, "spec", "strategy", "rollingUpdate"):
-            drop_forbidden(obj)
-        case _:
-            pass
+    for typed in kind.typed_fields:
+        if typed.forbids(_value(obj, typed.type)):
+            fields = _fields(kind.message.DESCRIPTOR, typed.field)
+            if not _says(patch, fields):
+                _clear(obj, fields)
 
 
-def forbids_node_ports(service_type: str) -> bool:
-    """Say whether services of a type (empty: the default, ClusterIP) have no node ports."""
-    return service_type in ("", "ClusterIP")
+@lru_cache(maxsize=_REMEMBERED)
+def _fields(descriptor: Descriptor, path: str) -> tuple[FieldDescriptor, ...]:
+    """Return the fields of a path of JSON names."""
+    return tuple(_found(descriptor, path.split(".")))
 
 
-def forbids_rolling_update(strategy_type: str) -> bool:
-    """Say whether a strategy has no bounds for a rolling update."""
-    return strategy_type == "Recreate"
+def _found(descriptor: Descriptor | None, names: Sequence[str]) -> Iterator[FieldDescriptor]:
+    for name in names:
+        assert descriptor is not None  # A test has every entry's paths lead to a field.
+        field = next(field for field in descriptor.fields if field.json_name == name)
+        yield field
+        descriptor = field.message_type
 
 
-def _says(patch: Any, *path: str) -> bool:
-    for key in path:
-        if not isinstance(patch, Mapping) or patch.get(key) is None:
+def _value(message: Any, path: str) -> str:
+    for field in _fields(message.DESCRIPTOR, path):
+        message = getattr(message, field.name)
+    return str(message)
+
+
+def _clear(message: Any, fields: Sequence[FieldDescriptor]) -> None:
+    field, *inner = fields
+    if not inner:
+        message.ClearField(field.name)
+    elif field.is_repeated:
+        for element in getattr(message, field.name):
+            _clear(element, inner)
+    elif message.HasField(field.name):
+        _clear(getattr(message, field.name), inner)
+
+
+def _says(patch: Any, fields: Sequence[FieldDescriptor]) -> bool:
+    for field in fields:
+        if not isinstance(patch, Mapping) or patch.get(field.json_name) is None:
             return False
-        patch = patch[key]
+        if field.is_repeated:
+            return True
+        patch = patch[field.json_name]
     return True

@@ -105,7 +105,7 @@ def prepare_update(
     if patch is None:
         rules.leave(stored, result)
     else:
-        type_fields.drop_unsaid(result, patch)
+        type_fields.drop_unsaid(kind, result, patch)
     rules.keep(stored, result)
     rules.default(result)
     if rules.keeps_spelling and result.spec != stored.spec:  # type: ignore[attr-defined]  # those kinds have one

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.apps.v1.deployment_pb2 import Deployment, DeploymentStrategy
+from podraft.api.kinds.apps import ROLLING_UPDATE
 from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.objects import workloads
-from podraft.api.objects.type_fields import forbids_rolling_update
 from podraft.server.kinds.apps.workloads import (
     check_counts,
     check_selector_change,
@@ -90,7 +90,7 @@ def _leave(stored: Deployment, deployment: Deployment) -> None:
     """Let a rolling update's bounds go with the strategy, where a whole update only read them."""
     new = deployment.spec.strategy
     was_read = new.rolling_update == stored.spec.strategy.rolling_update
-    if forbids_rolling_update(new.type) and stored.spec.strategy.type != new.type and was_read:
+    if ROLLING_UPDATE.forbids(new.type) and stored.spec.strategy.type != new.type and was_read:
         new.ClearField("rolling_update")
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from podraft.api import names
 from podraft.api.core.v1 import service_pb2
+from podraft.api.kinds.core import NODE_PORTS
 from podraft.api.objects.ports import PROTOCOLS, TCP, protocol_of
-from podraft.api.objects.type_fields import forbids_node_ports
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_labels, check_port, is_ipv4
 
@@ -135,7 +135,7 @@ def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
 
     Who reads a service, changes its type and writes it whole has not said what he only read.
     """
-    if stored.spec.type != "NodePort" or not forbids_node_ports(service.spec.type):
+    if stored.spec.type != "NodePort" or not NODE_PORTS.forbids(service.spec.type):
         return
     held = {(port.protocol, port.node_port) for port in stored.spec.ports}
     for port in service.spec.ports:
