@@ -13,8 +13,8 @@ from podraft.server.auth.certified import from_certificate
 from podraft.server.auth.identity import IdentityError
 from podraft.server.raft.member import Role
 from podraft.server.raft.options import RaftOptions
+from podraft.server.replication.core.roster import Peer
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.membership.roster import Peer
 from podraft.server.replication.opening.member_config import MemberConfig
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.replication.transport.member_link import MemberCredentials

@@ -12,8 +12,8 @@ import pytest
 from local_cluster.server_process import ServerProcess
 from podraft.server.auth.pki import ensure_pki
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.log.records import encode_base
-from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE, recover_member
+from podraft.server.replication.log.records import SNAPSHOT_NOTE, encode_base
+from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.options import StoreOptions

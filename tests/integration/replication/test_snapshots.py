@@ -16,14 +16,13 @@ from google_crc32c import value as crc32c
 from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.encryption.sealing import new_data_key
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.log.records import decode_base
-from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
+from podraft.server.replication.faults import SnapshotError
+from podraft.server.replication.log.records import SNAPSHOT_NOTE, decode_base
 from podraft.server.replication.raft_datastore import RaftDatastore
 from podraft.server.replication.snapshots.snapshot_files import (
     IncomingSnapshot,
     OutgoingSnapshots,
     Snapshot,
-    SnapshotError,
     chunks,
     ready_path,
 )

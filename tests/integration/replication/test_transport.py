@@ -17,8 +17,8 @@ from podraft.server.auth.identity import node_identity
 from podraft.server.raft import messages as raft
 from podraft.server.raft.entries import Entry, EntryKind, Membership, SnapshotMark
 from podraft.server.raft.events import Proposal, Refusal
+from podraft.server.replication.core.roster import Peer
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.membership.roster import Peer
 from podraft.server.replication.transport.member_link import MemberCredentials
 from podraft.server.replication.transport.member_transport import MemberTransport
 from podraft.server.replication.transport.message_encoding import (

@@ -10,17 +10,17 @@ import pytest
 
 from podraft.server.encryption.key_file import beside
 from podraft.server.raft.entries import Membership
-from podraft.server.replication.membership.roster import Peer, Roster
+from podraft.server.replication.core.roster import Peer, Roster
 from podraft.server.replication.opening import converting, member_identity
 from podraft.server.replication.opening.member_identity import MemberIdentity
 from podraft.server.replication.opening.member_recovery import recover_member
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
+from podraft.server.store.applied.recovery import recover
 from podraft.server.store.backup import backups
 from podraft.server.store.backup.backup_format import BackupEncoder, BackupFacts, new_backup_key
 from podraft.server.store.directory import StoreOpenError, sync_directory
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import recover
 
 OPTIONS = StoreOptions()
 ME = Peer(5, "a", "h:1")

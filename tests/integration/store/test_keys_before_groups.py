@@ -28,11 +28,8 @@ from google_crc32c import value as crc32c
 from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.raft.entries import Membership, SnapshotMark
-from podraft.server.replication.snapshots.snapshot_files import (
-    IncomingSnapshot,
-    SnapshotError,
-    ready_path,
-)
+from podraft.server.replication.faults import SnapshotError
+from podraft.server.replication.snapshots.snapshot_files import IncomingSnapshot, ready_path
 from podraft.server.state.datastore import Put, Record, Transaction
 from podraft.server.state.digests import state_digest
 from podraft.server.state.key_forms import grouped

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from podraft.server.state.datastore import EventBatch
+from podraft.server.store.applied.recovery import recover
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.log.seam import (
     CommittedBatch,
@@ -18,7 +19,6 @@ from podraft.server.store.log.seam import (
     Proposal,
 )
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import recover
 from support.store_model import Model, check_watched, random_transaction
 
 

@@ -11,7 +11,7 @@ from podraft.api.core.v1.config_pb2 import ConfigMap, ConfigMapList
 from podraft.api.meta.v1.meta_pb2 import ListMeta, ObjectMeta
 from podraft.server.registry import encoding
 from podraft.server.registry.errors import RefusedError
-from podraft.server.registry.reads.pages import Continuation
+from podraft.server.registry.pages import Continuation
 from podraft.server.state.revisions import revision_suffix
 
 texts = st.text(max_size=300)

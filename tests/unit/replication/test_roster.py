@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from podraft.server.replication.membership.roster import (
+from podraft.server.replication.core.roster import (
     REMOVED_MAX,
     Peer,
     Roster,

@@ -18,3 +18,7 @@ class NoLeaderError(StoreUnavailableError):
 
 class MemberDismissedError(StoreFailedError):
     """The others do not let this member take part any more; the process must end."""
+
+
+class SnapshotError(Exception):
+    """A snapshot cannot be sent or is not what was announced; the message says why."""

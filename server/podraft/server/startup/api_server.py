@@ -23,6 +23,7 @@ from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.rpc.calls.admitting import Gate
 from podraft.server.rpc.calls.callers import Callers
+from podraft.server.rpc.calls.groups import LookAtGroup
 from podraft.server.rpc.calls.methods import Methods
 from podraft.server.rpc.joining import link
 from podraft.server.rpc.joining.door import JoinDoor
@@ -35,7 +36,7 @@ from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, co
 from podraft.server.rpc.services.diagnosis import DiagnosisService
 from podraft.server.rpc.services.history import history_methods
 from podraft.server.rpc.services.kinds import kind_methods
-from podraft.server.rpc.services.members import LookAtGroup, MemberService
+from podraft.server.rpc.services.members import MemberService
 from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
 from podraft.server.rpc.serving import ServingCertificate

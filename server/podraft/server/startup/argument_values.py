@@ -11,7 +11,7 @@ import ipaddress
 import math
 from typing import Final
 
-from podraft.server.replication.membership.roster import MEMBER_NAME
+from podraft.server.replication.core.roster import MEMBER_NAME
 
 API: Final = "api"
 SCHEDULER: Final = "scheduler"

@@ -30,7 +30,7 @@ from podraft.server.opened_store import OpenedStore
 from podraft.server.processes import children
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_member import RaftMember
-from podraft.server.rpc.services.members import LookAtGroup
+from podraft.server.rpc.calls.groups import LookAtGroup
 from podraft.server.rpc.serving import ListenError
 from podraft.server.startup import argument_values, joining, member_start, renewal, start_tokens
 from podraft.server.startup.api_server import ApiServer, ApiSettings

@@ -29,7 +29,7 @@ from podraft.client.serving.private_files import write_private
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import keep_authority, read_authority
 from podraft.server.auth.tokens import MEMBER, ParsedToken, TokenError, parse_token
-from podraft.server.replication.membership.roster import INCARNATION_BYTES, Peer
+from podraft.server.replication.core.roster import INCARNATION_BYTES, Peer
 from podraft.server.replication.opening import member_identity
 from podraft.server.startup.argument_values import split_address
 from podraft.server.startup.arguments import Arguments, StartError

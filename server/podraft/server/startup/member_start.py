@@ -33,9 +33,9 @@ from podraft.server.auth.identity import IdentityError
 from podraft.server.auth.pki import Pki
 from podraft.server.auth.recognition import recognized
 from podraft.server.raft.entries import Membership
+from podraft.server.replication.core.roster import MEMBER_NAME, Peer, Roster
 from podraft.server.replication.faults import NoLeaderError
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.membership.roster import MEMBER_NAME, Peer, Roster
 from podraft.server.replication.opening import converting, member_identity
 from podraft.server.replication.opening.member_config import MemberConfig
 from podraft.server.replication.opening.member_identity import MemberIdentity

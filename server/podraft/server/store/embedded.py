@@ -31,12 +31,12 @@ from podraft.server.state.datastore import (
     TransactionTooLargeError,
 )
 from podraft.server.store.applied.applied_state import AppliedState
+from podraft.server.store.applied.recovery import Recovered, recover
 from podraft.server.store.history.history_past import HistoryPast
 from podraft.server.store.log.gathering import Gathering
 from podraft.server.store.log.seam import CommittedBatch, LocalLog, Log, Proposal
 from podraft.server.store.measurements import StoreMeasurements, measure_store
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import Recovered, recover
 from podraft.server.store.sealing.resealing import Resealing
 
 

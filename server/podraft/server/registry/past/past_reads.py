@@ -11,7 +11,7 @@ from typing import Final
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.kinds.rooms import rules_of
-from podraft.server.registry import encoding
+from podraft.server.registry import encoding, pages
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
@@ -22,7 +22,6 @@ from podraft.server.registry.past.moments import (
     now_ms,
 )
 from podraft.server.registry.past.secret_values import SecretHashes
-from podraft.server.registry.reads import pages
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Turns, Work
 from podraft.server.registry.targets import described, not_found, target_key

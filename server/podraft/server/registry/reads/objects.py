@@ -15,14 +15,13 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.opened_store import OpenedStore
-from podraft.server.registry import selection
+from podraft.server.registry import pages, selection
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.live_rights import LiveRights
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.encoding import Answer, Costly
 from podraft.server.registry.past.past_reads import PastReads
-from podraft.server.registry.reads import pages
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.targets import not_found, target_key
 

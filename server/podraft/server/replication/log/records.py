@@ -30,6 +30,8 @@ from podraft.server.raft.entries import (
 )
 
 PROPOSAL_BYTES = 16
+# Under this name a history file that came as a snapshot holds its base.
+SNAPSHOT_NOTE = b"snapshot_mark"
 
 _ENTRY = Struct("<BQQB16s")
 _HARD_STATE = Struct("<BQQ")

@@ -20,11 +20,11 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import NOBODY, MemberId
+from podraft.server.replication.core.roster import Peer, Roster, roster_of
 from podraft.server.replication.driver import MemberDriver
 from podraft.server.replication.faults import NoLeaderError, OutcomeUnknownError
 from podraft.server.replication.membership.group_knowledge import GroupKnowledge
 from podraft.server.replication.membership.group_leading import ChangeNotAllowedError, GroupLeading
-from podraft.server.replication.membership.roster import Peer, Roster, roster_of
 from podraft.server.replication.transport.member_transport import MemberTransport
 
 _LOG = logging.getLogger(__name__)

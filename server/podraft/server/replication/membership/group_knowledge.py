@@ -16,8 +16,8 @@ from typing import Final
 from podraft.server.raft.entries import MemberId, Membership
 from podraft.server.raft.quorum import majority
 from podraft.server.raft.status import Status
+from podraft.server.replication.core.roster import Peer, Roster, decode_roster
 from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
-from podraft.server.replication.membership.roster import Peer, Roster, decode_roster
 from podraft.server.replication.transport.introductions import removed_words
 from podraft.server.replication.transport.member_transport import MemberTransport
 

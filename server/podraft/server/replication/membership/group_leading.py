@@ -17,9 +17,9 @@ from podraft.server.raft.events import AddLearner, Describe, Promote, Refusal, R
 from podraft.server.raft.member import Role
 from podraft.server.raft.quorum import majority
 from podraft.server.replication.core.group_changes import ChangeRefusedError
+from podraft.server.replication.core.roster import Peer, RosterError, record_of
 from podraft.server.replication.driver import MemberDriver
 from podraft.server.replication.membership.group_knowledge import GroupKnowledge
-from podraft.server.replication.membership.roster import Peer, RosterError, record_of
 from podraft.server.replication.transport.member_transport import MemberTransport
 
 MEMBERS_MAX: Final = 9

@@ -21,11 +21,11 @@ from podraft.server.raft.entries import HardState, Membership, SnapshotMark
 from podraft.server.replication.log.member_storage import MemberStorage
 from podraft.server.replication.log.records import encode_base, encode_hard_state
 from podraft.server.replication.opening.member_identity import new_incarnation
+from podraft.server.store.applied.recovery import Recovered, recover
 from podraft.server.store.directory import DirectoryLock, StoreOpenError, sync_directory
 from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
 from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import Recovered, recover
 from podraft.server.store.sealing.sealed_directory import open_keys
 
 _LOG = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from podraft.server.raft.entries import Entry, EntryKind, HardState, Membership, SnapshotMark
 from podraft.server.raft.log import RaftLog
+from podraft.server.replication.core.roster import Roster, decode_roster
 from podraft.server.replication.log.records import encode_base, encode_hard_state
-from podraft.server.replication.membership.roster import Roster, decode_roster
 from podraft.server.replication.opening import member_identity
 from podraft.server.replication.opening.member_identity import MemberIdentity, new_incarnation
 from podraft.server.replication.opening.member_recovery import RecoveredMember, recover_member

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from podraft.server.raft.entries import Membership
+from podraft.server.replication.core.roster import Peer, Roster
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.membership.roster import Peer, Roster
 from podraft.server.replication.transport.member_link import MemberCredentials
 from podraft.server.store.options import StoreOptions
 

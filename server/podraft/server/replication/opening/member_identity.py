@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from podraft.client.serving.private_files import create_beside, make_private_directory
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.membership.roster import INCARNATION_BYTES, Peer
+from podraft.server.replication.core.roster import INCARNATION_BYTES, Peer
 from podraft.server.store.directory import StoreOpenError, sync_directory
 
 _FILE: Final = "member.json"

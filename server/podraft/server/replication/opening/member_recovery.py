@@ -17,22 +17,20 @@ from podraft.server.raft.core import Restored
 from podraft.server.raft.entries import Membership, SnapshotMark
 from podraft.server.replication.log.member_storage import MemberStorage
 from podraft.server.replication.log.records import (
+    SNAPSHOT_NOTE,
     Folded,
     RecordFormatError,
     decode_base,
     encode_base,
 )
+from podraft.server.store.applied.recovery import OpenedDirectory, Recovered, open_directory
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.history.history_file import History
 from podraft.server.store.log.frames import WalCorruptError
 from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import OpenedDirectory, Recovered, open_directory
 
 _LOG = logging.getLogger(__name__)
-
-# Under this name a history file that came as a snapshot holds its mark.
-SNAPSHOT_NOTE = b"snapshot_mark"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from podraft.server.encryption.key_encryption import EncryptionError
 from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.encryption.sealing import KEY_BYTES, KEY_ID_BYTES, DataKey
 from podraft.server.raft.entries import SnapshotMark
-from podraft.server.replication.log.records import encode_base
-from podraft.server.replication.opening.member_recovery import SNAPSHOT_NOTE
+from podraft.server.replication.faults import SnapshotError
+from podraft.server.replication.log.records import SNAPSHOT_NOTE, encode_base
 from podraft.server.state.digests import state_digest
 from podraft.server.store.descriptors import RESERVE
 from podraft.server.store.directory import StoreOpenError, sync_directory
@@ -44,10 +44,6 @@ from podraft.server.store.log.segment_files import remove_gently
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 * 1024
 _MAP_BYTES = 64 * 1024 * 1024
-
-
-class SnapshotError(Exception):
-    """A snapshot cannot be sent or is not what was announced; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

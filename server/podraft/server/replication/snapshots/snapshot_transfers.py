@@ -21,11 +21,11 @@ from podraft.server.encryption.key_ring import KeyRing
 from podraft.server.raft.entries import MemberId, SnapshotMark
 from podraft.server.raft.messages import InstallSnapshot
 from podraft.server.replication.driver import MemberDriver
+from podraft.server.replication.faults import SnapshotError
 from podraft.server.replication.snapshots.snapshot_files import (
     IncomingSnapshot,
     OutgoingSnapshots,
     Snapshot,
-    SnapshotError,
     announced_keys,
     chunks,
     clean,

@@ -17,7 +17,7 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.membership.roster import Peer, same_incarnation
+from podraft.server.replication.core.roster import Peer, same_incarnation
 
 _LOG = logging.getLogger(__name__)
 

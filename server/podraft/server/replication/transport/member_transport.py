@@ -25,9 +25,9 @@ from podraft.client.serving.strangers import StrangerLimits
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
 from podraft.server.raft.messages import Message
+from podraft.server.replication.core.roster import Peer
+from podraft.server.replication.faults import SnapshotError
 from podraft.server.replication.member_options import MemberOptions
-from podraft.server.replication.membership.roster import Peer
-from podraft.server.replication.snapshots.snapshot_files import SnapshotError
 from podraft.server.replication.transport.introductions import FORMAT_VERSION, Introductions
 from podraft.server.replication.transport.member_link import (
     FRAME_BYTES_MAX,

@@ -18,7 +18,7 @@ import grpc
 
 from podraft.internal.raft.v1 import members_pb2
 from podraft.server.raft.entries import MemberId
-from podraft.server.replication.membership.roster import Peer
+from podraft.server.replication.core.roster import Peer
 from podraft.server.replication.transport.introductions import DISMISSED
 from podraft.server.replication.transport.member_transport import MemberTransport
 from podraft.server.state.digests import StateMark

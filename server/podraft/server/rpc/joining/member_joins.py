@@ -20,21 +20,21 @@ from podraft.server.auth.tokens import MEMBER
 from podraft.server.registry.access.join_tokens import checked_token
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.replication.membership.administration import Administration
-from podraft.server.replication.membership.roster import (
+from podraft.server.replication.core.roster import (
     INCARNATION_BYTES,
     Peer,
     Roster,
     RosterError,
 )
-from podraft.server.rpc.joining.failed_joins import FailedJoins
-from podraft.server.rpc.services.members import (
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.rpc.calls.groups import (
     LookAtGroup,
     carried_out,
     check_member_name,
     group_of,
     member_message,
 )
+from podraft.server.rpc.joining.failed_joins import FailedJoins
 from podraft.server.state.datastore import Committed, Datastore, Guard, Put, Record, Transaction
 
 _LOG = logging.getLogger(__name__)

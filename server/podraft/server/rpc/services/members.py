@@ -6,9 +6,8 @@ even while there is no leader.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
 from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
@@ -19,10 +18,16 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.join_tokens import check_lifetime, create_join_token
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.replication.membership.administration import Administration
-from podraft.server.replication.membership.group import GroupView, MemberView, StoreMode
-from podraft.server.replication.membership.group_leading import ChangeNotAllowedError
-from podraft.server.replication.membership.roster import MEMBER_NAME
+from podraft.server.replication.membership.group import GroupView, MemberView
 from podraft.server.rpc.calls.callers import Callers
+from podraft.server.rpc.calls.groups import (
+    LookAtGroup,
+    carried_out,
+    check_member_name,
+    group_of,
+    list_response,
+    member_message,
+)
 from podraft.server.rpc.calls.methods import Methods, unary_methods
 from podraft.server.rpc.joining.door import JoinDoor
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
@@ -30,20 +35,6 @@ from podraft.server.state.datastore import Datastore, StoreUnavailableError
 MEMBER_TOKEN_LIFETIME_S: Final = 3600
 
 _SERVICE: Final = "/podraft.api.cluster.v1.MemberService/"
-_MODES: Final = {
-    StoreMode.SINGLE: member_pb2.STORE_MODE_SINGLE,
-    StoreMode.GROUP: member_pb2.STORE_MODE_GROUP,
-    StoreMode.EXTERNAL: member_pb2.STORE_MODE_EXTERNAL,
-}
-_NO_GROUP: Final = {
-    StoreMode.SINGLE: "this server keeps the state alone: start it once with --member-address "
-    "HOST:PORT, which makes it the first member of a group",
-    StoreMode.EXTERNAL: "the state is kept in etcd: its members are etcd's business, and any "
-    "number of servers can use it",
-}
-
-ResultT = TypeVar("ResultT")
-LookAtGroup: TypeAlias = Callable[[], GroupView]
 
 
 class MemberService:
@@ -168,69 +159,3 @@ def _without_leader(group: GroupView) -> str:
         f"no member leads: {', '.join(sorted(away))} cannot be reached. A majority of the voters "
         "must run for any change; if it is lost for good, see `podraft-server recover --help`"
     )
-
-
-def group_of(administration: Administration | None, group: GroupView) -> Administration:
-    """Return what changes the group.
-
-    Raises:
-        RefusedError: There is none.
-    """
-    if administration is None:
-        raise RefusedError(Code.FAILED_PRECONDITION, _NO_GROUP[group.mode])
-    return administration
-
-
-async def carried_out(change: Awaitable[ResultT]) -> ResultT:
-    """Return what a change of the group returns.
-
-    Raises:
-        RefusedError: The group does not allow it.
-    """
-    try:
-        return await change
-    except ChangeNotAllowedError as error:
-        raise RefusedError(Code.FAILED_PRECONDITION, str(error)) from None
-
-
-def check_member_name(name: str) -> None:
-    """Refuse what can be no member's name.
-
-    Raises:
-        RefusedError: It is not.
-    """
-    if not MEMBER_NAME.fullmatch(name):
-        raise invalid("name", f"{name!r}: expected 1 to 32 lower-case letters, digits and '-'")
-
-
-def list_response(group: GroupView, cluster_id: str) -> member_pb2.ListMembersResponse:
-    """Return what ``group`` says, in the contract's words."""
-    members = sorted(group.members, key=lambda member: member.name)
-    return member_pb2.ListMembersResponse(
-        members=[member_message(group, member) for member in members],
-        mode=_MODES[group.mode],
-        answering_id=group.me,
-        leader_id=group.leader,
-        term=group.term,
-        cluster_id=cluster_id,
-        commit_index=group.commit,
-    )
-
-
-def member_message(group: GroupView, member: MemberView) -> member_pb2.Member:
-    """Return one member, in the contract's words."""
-    voter = member_pb2.MEMBER_ROLE_VOTER
-    message = member_pb2.Member(
-        name=member.name,
-        id=member.id,
-        role=voter if member.voter else member_pb2.MEMBER_ROLE_LEARNER,
-        peer_address=member.peer_address,
-        api_addresses=member.api_addresses,
-        leader=member.id == group.leader,
-        reachable=member.reachable,
-    )
-    if member.match is not None:
-        message.match_index = member.match
-        if group.me == group.leader:
-            message.lag = max(group.last_index - member.match, 0)
-    return message

@@ -33,6 +33,7 @@ from podraft.server.store.applied.applying import apply_transaction
 from podraft.server.store.applied.forgetting import Forgetting
 from podraft.server.store.applied.freed_memory import release_freed_memory
 from podraft.server.store.applied.memory import Memory
+from podraft.server.store.applied.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
 from podraft.server.store.applied.scrubbing import Scrubbing
 from podraft.server.store.applied.stored import Stored
 from podraft.server.store.applied.watches import Watches
@@ -40,7 +41,6 @@ from podraft.server.store.history.history_file import HistoryBatch
 from podraft.server.store.history.history_past import HistoryPast
 from podraft.server.store.log.seam import CommittedBatch, OnFailed, Proposal
 from podraft.server.store.options import StoreOptions
-from podraft.server.store.recovery import CONDEMNED_NOTE, Recovered, load_keyspace
 from podraft.server.store.sealing.resealing import reseal_history
 
 
