@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from podraft.api.kinds import BUILT_IN
+from podraft.api.kinds import BUILT_IN, CONFIG_MAP, AnyKind, Kind
 from podraft.server import kinds as house
 from podraft.server.kinds import rooms
 
@@ -22,6 +22,14 @@ def rooms_found() -> set[str]:
 
 def test_every_room_is_that_of_a_kind() -> None:
     assert rooms_found() <= {rooms.module_of(kind) for kind in BUILT_IN}
+
+
+def test_a_kind_that_a_user_declared_has_no_room_whatever_its_message() -> None:
+    declared: AnyKind = Kind(
+        message=CONFIG_MAP.message, api_version="example.io/v1", resource="widgets", custom=True
+    )
+    assert rooms.rules_of(declared) == house.Rules()
+    assert rooms.rules_of(CONFIG_MAP) != house.Rules()
 
 
 def test_no_two_kinds_share_a_room() -> None:

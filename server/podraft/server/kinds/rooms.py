@@ -9,6 +9,7 @@ Invariant: the rules of a kind never change while the process runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +24,16 @@ _REMEMBERED: Final = 1024
 _PLAIN: Final[Rules[Any]] = Rules()
 
 
+def load(known: Iterable[AnyKind]) -> None:
+    """Find the rooms of kinds now: no call waits for one later, or is the first to meet a fault.
+
+    Raises:
+        TypeError: A room has no rules.
+    """
+    for kind in known:
+        rules_of(kind)
+
+
 def rules_of(kind: Kind[ObjectT]) -> Rules[ObjectT]:
     """Return the rules of a kind."""
     return _rules_of(kind)
@@ -35,7 +46,7 @@ def _rules_of(kind: AnyKind) -> Rules[Any]:
     group, room = module_of(kind).rsplit(".", 1)
     if find_spec(group) is None or find_spec(f"{group}.{room}") is None:
         return _PLAIN
-    rules = import_module(f"{group}.{room}").RULES
+    rules = getattr(import_module(f"{group}.{room}"), "RULES", None)
     if not isinstance(rules, Rules):
         raise TypeError(f"{group}.{room}.RULES must be Rules")
     return rules

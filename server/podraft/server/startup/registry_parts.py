@@ -15,6 +15,7 @@ from podraft.api.objects import well_known
 from podraft.server.auth.identity import API_SERVER, MASTERS, Identity
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Budgets
+from podraft.server.kinds import rooms
 from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
@@ -57,6 +58,7 @@ def put_together(
     store: OpenedStore, pki: Pki, known: Registry, addresses: AddressRanges
 ) -> RegistryParts:
     """Return the registry of the kinds that are ``known``, on a store."""
+    rooms.load(known)
     datastore, turns = store.datastore, Turns()
     caches = Caches(known, datastore.revision)
     budgets, nodes = Budgets(), NodeRegistry(datastore)
