@@ -21,7 +21,8 @@ from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import RefusedError
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import Create, DeleteObject, Operation, Patch, Update
-from podraft.server.registry.writes.planning import PlanInputs, Planner, WriteList
+from podraft.server.registry.writes.planning import Planner
+from podraft.server.registry.writes.plans import PlanInputs, WriteList
 from podraft.server.state.datastore import Page, Put, Record
 from support.api_objects import example
 

@@ -20,7 +20,6 @@ from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.opened_store import OpenedStore
 from podraft.server.rpc.calls.admitting import Gate
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.groups import LookAtGroup
@@ -41,6 +40,7 @@ from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.startup import registry_parts
+from podraft.server.startup.opened_store import OpenedStore
 from podraft.server.store.measurements import StoreMeasurements
 
 

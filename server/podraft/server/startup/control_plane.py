@@ -22,22 +22,28 @@ from typing import Final
 from podraft.api import kinds
 from podraft.api.kinds import Registry
 from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
-from podraft.server import opened_store
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.opened_store import OpenedStore
 from podraft.server.processes import children
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_member import RaftMember
 from podraft.server.rpc.calls.groups import LookAtGroup
 from podraft.server.rpc.serving import ListenError
-from podraft.server.startup import argument_values, joining, member_start, renewal, start_tokens
+from podraft.server.startup import (
+    argument_values,
+    joining,
+    member_start,
+    opened_store,
+    renewal,
+    start_tokens,
+)
 from podraft.server.startup.api_server import ApiServer, ApiSettings
 from podraft.server.startup.argument_values import split_address
 from podraft.server.startup.arguments import Arguments, StartError
 from podraft.server.startup.client_configs import ClientConfigs, config_path, with_port
 from podraft.server.startup.lost_state import check_state_is_there
+from podraft.server.startup.opened_store import OpenedStore
 from podraft.server.state.datastore import StoreFailedError
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore

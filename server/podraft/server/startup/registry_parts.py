@@ -17,7 +17,6 @@ from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Budgets
 from podraft.server.kinds import rooms
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.opened_store import OpenedStore
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.live_rights import LiveRights
 from podraft.server.registry.access.node_registry import NodeRegistry
@@ -35,6 +34,7 @@ from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
+from podraft.server.startup.opened_store import OpenedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def put_together(
         live,
         writer,
         Commits(writer, known, turns),
-        ObjectReads(store, caches, past_reads, live, turns, tokens_key),
+        ObjectReads(datastore, store.stale_reads, caches, past_reads, live, turns, tokens_key),
         SchedulingRecords(datastore, past_reads),
         Agents(datastore, caches, nodes),
         History(Moments(datastore, store.past), hashes, turns, known),

@@ -110,8 +110,8 @@ class Watches:
         """
         while True:
             if start < cache.oldest:
-                async with aclosing(self._history(selection, cache, start, work)) as history:
-                    async for response, start in history:
+                async with aclosing(self._replayed(selection, cache, start, work)) as replayed:
+                    async for response, start in replayed:
                         yield response, start
             events = cache.after(start)
             if len(events) <= _FEW_EVENTS:
@@ -119,7 +119,7 @@ class Watches:
             async for response, start in _encoded(events, selection, work):
                 yield response, start
 
-    async def _history(
+    async def _replayed(
         self, selection: Selection, cache: KindCache, start: int, work: Work
     ) -> AsyncGenerator[tuple[bytes, int], None]:
         """Yield responses from the store's history until the cache's ring can take over."""

@@ -14,7 +14,6 @@ from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
-from podraft.server.opened_store import OpenedStore
 from podraft.server.registry import pages, selection
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.live_rights import LiveRights
@@ -24,24 +23,30 @@ from podraft.server.registry.encoding import Answer, Costly
 from podraft.server.registry.past.past_reads import PastReads
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.targets import not_found, target_key
+from podraft.server.state.datastore import Datastore
+from podraft.server.state.reads import Reads
 
 
 class ObjectReads:
-    """Reads objects of all kinds; ``tokens_key`` seals the tokens of lists."""
+    """Reads objects of all kinds.
+
+    ``stale_reads`` need nobody else and may be old; ``tokens_key`` seals the tokens of lists.
+    """
 
     def __init__(
         self,
-        store: OpenedStore,
+        datastore: Datastore,
+        stale_reads: Reads,
         caches: Caches,
         past_reads: PastReads,
         live: LiveRights,
         turns: Turns,
         tokens_key: bytes,
     ) -> None:
-        self._datastore = store.datastore
-        self._stale_reads = store.stale_reads
+        self._datastore = datastore
+        self._stale_reads = stale_reads
         self._caches = caches
-        self._watches = Watches(store.datastore, caches)
+        self._watches = Watches(datastore, caches)
         self._past_reads = past_reads
         self._live = live
         self._turns = turns

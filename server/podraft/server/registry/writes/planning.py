@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
 from google.protobuf.message import Message
 
 from podraft.api import codec, kinds
 from podraft.api.codec import patching
-from podraft.api.kinds import AnyKind, KnownKinds
+from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.violations import InvalidObjectError
@@ -27,17 +26,15 @@ from podraft.server import kinds as rooms
 from podraft.server.auth import authorize as access
 from podraft.server.auth.authorize import UNSEEN, Attributes, Unseen
 from podraft.server.kinds.core.pod.room import scheduling_record_key
-from podraft.server.kinds.hooks import AddressRanges, Companion, Neighbour, Neighbours
+from podraft.server.kinds.hooks import Companion, Neighbour, Neighbours
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, keys
-from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid, located
-from podraft.server.registry.slices import Work
 from podraft.server.registry.targets import described, not_found, target_key
 from podraft.server.registry.writes import binding, repeats
-from podraft.server.registry.writes.claims import PlanClaims, RangeReader
+from podraft.server.registry.writes.claims import PlanClaims
 from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
 from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
 from podraft.server.registry.writes.operations import (
@@ -48,56 +45,14 @@ from podraft.server.registry.writes.operations import (
     Patch,
     Update,
 )
+from podraft.server.registry.writes.plans import Plan, PlanInputs, Reader, WriteList
 from podraft.server.registry.writes.results import Result
-from podraft.server.state.datastore import Delete, Guard, Put, Record, Transaction
-from podraft.server.values import value
+from podraft.server.state.datastore import Delete, Guard, Put, Transaction
 
 ResultT = TypeVar("ResultT")
 
 # From here on it takes milliseconds to look at an object.
 _LARGE_BYTES: Final = 128 * 1024
-
-
-class Reader(RangeReader, Protocol):
-    """What the planner reads: the newest records."""
-
-    async def get(self, key: bytes) -> Record | None:
-        """Return the newest record of ``key``."""
-
-
-@value
-class PlanInputs:
-    """What every plan depends on besides the store and its caller."""
-
-    known: KnownKinds
-    now: Callable[[], datetime]
-    new_uid: Callable[[], str]
-    new_suffix: Callable[[], str]
-    new_start: Callable[[], int]
-    addresses: AddressRanges
-
-
-@value
-class Plan:
-    """One transaction and what its writes answer, in their order."""
-
-    transaction: Transaction
-    results: tuple[Result, ...]
-
-
-@value
-class WriteList:
-    """Writes that take effect together, and who makes them.
-
-    ``work``: the processor time of the call; ``call``: the id under which it may be repeated;
-    ``numbered``: errors say which write they are about.
-    """
-
-    operations: Sequence[Operation]
-    authorize: Authorizer
-    work: Work
-    call: repeats.CallId = repeats.WITHOUT_ID
-    numbered: bool = False
 
 
 class Planner:

@@ -28,7 +28,8 @@ from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import repeats
 from podraft.server.registry.writes.operations import Operation
-from podraft.server.registry.writes.planning import Plan, PlanInputs, Planner, Reader, WriteList
+from podraft.server.registry.writes.planning import Planner
+from podraft.server.registry.writes.plans import Plan, PlanInputs, Reader, WriteList
 from podraft.server.registry.writes.results import Result
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 from podraft.server.state.reads import AppliedReads

@@ -1,0 +1,63 @@
+"""What a plan is made of, and what it is.
+
+Owns: the records between whoever carries writes out and whoever plans them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from podraft.api.kinds import KnownKinds
+from podraft.server.kinds.hooks import AddressRanges
+from podraft.server.registry.access.callers import Authorizer
+from podraft.server.registry.slices import Work
+from podraft.server.registry.writes import repeats
+from podraft.server.registry.writes.claims import RangeReader
+from podraft.server.registry.writes.operations import Operation
+from podraft.server.registry.writes.results import Result
+from podraft.server.state.datastore import Record, Transaction
+from podraft.server.values import value
+
+
+class Reader(RangeReader, Protocol):
+    """What the planner reads: the newest records."""
+
+    async def get(self, key: bytes) -> Record | None:
+        """Return the newest record of ``key``."""
+
+
+@value
+class PlanInputs:
+    """What every plan depends on besides the store and its caller."""
+
+    known: KnownKinds
+    now: Callable[[], datetime]
+    new_uid: Callable[[], str]
+    new_suffix: Callable[[], str]
+    new_start: Callable[[], int]
+    addresses: AddressRanges
+
+
+@value
+class Plan:
+    """One transaction and what its writes answer, in their order."""
+
+    transaction: Transaction
+    results: tuple[Result, ...]
+
+
+@value
+class WriteList:
+    """Writes that take effect together, and who makes them.
+
+    ``work``: the processor time of the call; ``call``: the id under which it may be repeated;
+    ``numbered``: errors say which write they are about.
+    """
+
+    operations: Sequence[Operation]
+    authorize: Authorizer
+    work: Work
+    call: repeats.CallId = repeats.WITHOUT_ID
+    numbered: bool = False
