@@ -9,8 +9,8 @@ import pytest
 
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
-from podraft.server.registry.access import join_tokens
 from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.joining import join_tokens
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 

@@ -13,7 +13,8 @@ from podraft.api import kinds
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import Create, Operation, Update
-from podraft.server.registry.writes.planning import PlanInputs, Planner, WriteList
+from podraft.server.registry.writes.planning import Planner
+from podraft.server.registry.writes.plans import PlanInputs, WriteList
 from support.api_objects import example
 from unit.registry.test_planning import NOW, RANGES, Everybody, Store
 

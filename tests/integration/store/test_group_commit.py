@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podraft.server.opened_store import OpenedStore, of_embedded, of_member
+from podraft.server.startup.opened_store import OpenedStore, of_embedded, of_member
 from podraft.server.state.datastore import Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.log.gathering import Gathering

@@ -1,29 +1,15 @@
 """Refusals: what a caller is told when a call is not carried out, whatever it came by.
 
-Owns: the codes, and the table from the store's and the objects' exceptions to them.
-Invariants: a refusal says precisely what is wrong; an unexpected exception reaches the log with
-its traceback and the caller with an id only.
+Owns: the codes, and what else is told: a message, violations, when to try again.  Invariant: a
+refusal says precisely what is wrong.
 """
 
 from __future__ import annotations
 
 import enum
-import logging
-import secrets
 from collections.abc import Sequence
 
 from podraft.api.violations import InvalidObjectError, Violation
-from podraft.server.state.datastore import (
-    FutureRevisionError,
-    RevisionCompactedError,
-    SlowWatcherError,
-    StoreFailedError,
-    StoreOverloadedError,
-    StoreUnavailableError,
-    TransactionTooLargeError,
-)
-
-_LOG = logging.getLogger(__name__)
 
 
 class Code(enum.Enum):
@@ -95,37 +81,3 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
         )
     assert isinstance(error, RefusedError)  # The other one always has violations.
     return RefusedError(error.code, f"{prefix}: {error.message}")
-
-
-def translate(error: Exception) -> RefusedError:
-    """Return the refusal that tells a caller about ``error``."""
-    match error:
-        case RefusedError():
-            return error
-        case InvalidObjectError():
-            return from_violations(error.violations, more=error.more)
-        case RevisionCompactedError():
-            return RefusedError(Code.OUT_OF_RANGE, f"{error}: list again")
-        case FutureRevisionError():
-            return RefusedError(Code.OUT_OF_RANGE, f"{error}: list again")
-        case StoreOverloadedError():
-            return RefusedError(
-                Code.RESOURCE_EXHAUSTED, "too many writes wait for the store; try again later"
-            )
-        case SlowWatcherError():
-            return RefusedError(
-                Code.UNAVAILABLE, "the watch fell behind; resume from the last event's revision"
-            )
-        case TransactionTooLargeError():
-            return RefusedError(Code.RESOURCE_EXHAUSTED, str(error))
-        case StoreUnavailableError():
-            return RefusedError(Code.UNAVAILABLE, str(error))
-        case StoreFailedError():
-            _LOG.error("the store failed: %s", error)
-            return RefusedError(Code.UNAVAILABLE, "the store has stopped; the outcome is unknown")
-        case _:
-            reference = secrets.token_hex(6)
-            _LOG.error("unexpected failure id=%s", reference, exc_info=error)
-            return RefusedError(
-                Code.INTERNAL, f"internal error {reference}; the server's log has the details"
-            )

@@ -20,15 +20,15 @@ from podraft.server.diagnosis.diagnose import Patient
 from podraft.server.diagnosis.disk_watch import DiskWatch
 from podraft.server.encryption.key_encryption import KeyEncryption
 from podraft.server.kinds.hooks import AddressRanges
+from podraft.server.registry.joining.failed_joins import FailedJoins
+from podraft.server.registry.joining.group import LookAtGroup
+from podraft.server.registry.joining.member_joins import MemberJoins
+from podraft.server.registry.joining.node_joins import NodeJoins
 from podraft.server.rpc.calls.admitting import Gate
 from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.calls.groups import LookAtGroup
 from podraft.server.rpc.calls.methods import Methods
 from podraft.server.rpc.joining import link
 from podraft.server.rpc.joining.door import JoinDoor
-from podraft.server.rpc.joining.failed_joins import FailedJoins
-from podraft.server.rpc.joining.member_joins import MemberJoins
-from podraft.server.rpc.joining.node_joins import NodeJoins
 from podraft.server.rpc.server import GrpcServer
 from podraft.server.rpc.services.backups import BackupService
 from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, commit_methods

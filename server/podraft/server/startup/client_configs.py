@@ -16,7 +16,7 @@ from typing import Final
 from podraft.client.connecting import config as client_config
 from podraft.client.serving.private_files import write_private
 from podraft.server.auth.pki import Pki
-from podraft.server.rpc.calls.groups import LookAtGroup
+from podraft.server.registry.joining.group import LookAtGroup
 from podraft.server.startup import argument_values
 from podraft.server.startup.argument_values import split_address
 from podraft.server.startup.arguments import Arguments

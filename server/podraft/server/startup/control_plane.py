@@ -26,9 +26,9 @@ from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.kinds.hooks import AddressRanges
 from podraft.server.processes import children
+from podraft.server.registry.joining.group import LookAtGroup
 from podraft.server.replication.membership.group import StoreMode, alone
 from podraft.server.replication.raft_member import RaftMember
-from podraft.server.rpc.calls.groups import LookAtGroup
 from podraft.server.rpc.serving import ListenError
 from podraft.server.startup import (
     argument_values,

@@ -14,8 +14,8 @@ from podraft.client.serving.private_files import write_private
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import ParsedToken, TokenError
-from podraft.server.registry.access.join_tokens import create_join_token
 from podraft.server.registry.errors import RefusedError
+from podraft.server.registry.joining.join_tokens import create_join_token
 from podraft.server.state.datastore import Datastore, Delete, Transaction
 
 _LOG = logging.getLogger(__name__)

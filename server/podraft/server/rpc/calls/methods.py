@@ -19,7 +19,8 @@ from podraft.server.metrics import calls
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.encoding import Answer, Costly, Parts
-from podraft.server.registry.errors import Code, RefusedError, translate
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.failures import translate
 from podraft.server.rpc.calls import statuses
 from podraft.server.rpc.calls.admitting import Call
 from podraft.server.rpc.calls.callers import Callers

@@ -15,7 +15,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from podraft.api.violations import Violation
-from podraft.server.registry.errors import Code, RefusedError, translate
+from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.failures import translate
 
 # gRPC refuses trailers above 8 KiB in sum.
 _DETAILS_BYTES_MAX: Final = 4096

@@ -23,9 +23,9 @@ from podraft.server.auth import tokens
 from podraft.server.auth.tokens import MEMBER, NODE
 from podraft.server.budgets.budget import Budgets, Exceeded, Role
 from podraft.server.processes import children
-from podraft.server.registry import errors
 from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.registry.failures import translate
 from podraft.server.rpc.calls import statuses
 from podraft.server.rpc.calls.statuses import NUMBER_OF
 from podraft.server.rpc.joining.link import CALLS_MAX, Link, LinkError
@@ -174,7 +174,7 @@ class JoinDoor:
         except TimeoutError:
             answer.code, answer.message = NUMBER_OF[Code.UNAVAILABLE], "it took too long; try again"
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            told = errors.translate(error)
+            told = translate(error)
             answer.code = NUMBER_OF[told.code]
             answer.message, answer.details = statuses.words(told)
         return answer

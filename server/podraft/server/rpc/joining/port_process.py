@@ -27,7 +27,7 @@ from podraft.client.serving.serving_certificates import renewable_credentials
 from podraft.internal.join.v1.join_port_pb2 import FromPort, ToPort
 from podraft.server.budgets.budget import Holder, Role
 from podraft.server.processes import children, logs
-from podraft.server.registry import errors
+from podraft.server.registry.failures import translate
 from podraft.server.rpc.calls import statuses
 from podraft.server.rpc.calls.admitting import Gate
 from podraft.server.rpc.calls.statuses import Context
@@ -117,7 +117,7 @@ class JoinPort:
             request = await call.receive()
             await call.charge()
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
-            refusal = errors.translate(error)
+            refusal = translate(error)
             if refusal.retry_s is not None:
                 await self._gate.pause(context)
             await statuses.abort(context, refusal)

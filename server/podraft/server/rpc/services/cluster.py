@@ -25,10 +25,10 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 from podraft.server.auth.tokens import TokenFacts
-from podraft.server.registry.access import join_tokens
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.errors import invalid
+from podraft.server.registry.joining import join_tokens
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, unary_methods

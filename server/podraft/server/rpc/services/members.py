@@ -15,19 +15,20 @@ from podraft.server.auth.authorize import MEMBERS, Attributes, Verb
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.raft.entries import NOBODY
 from podraft.server.registry.access.callers import Caller
-from podraft.server.registry.access.join_tokens import check_lifetime, create_join_token
 from podraft.server.registry.errors import Code, RefusedError, invalid
-from podraft.server.replication.membership.administration import Administration
-from podraft.server.replication.membership.group import GroupView, MemberView
-from podraft.server.rpc.calls.callers import Callers
-from podraft.server.rpc.calls.groups import (
+from podraft.server.registry.joining.group import (
     LookAtGroup,
     carried_out,
     check_member_name,
     group_of,
     list_response,
     member_message,
+    without_leader,
 )
+from podraft.server.registry.joining.join_tokens import check_lifetime, create_join_token
+from podraft.server.replication.membership.administration import Administration
+from podraft.server.replication.membership.group import MemberView
+from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, unary_methods
 from podraft.server.rpc.joining.door import JoinDoor
 from podraft.server.state.datastore import Datastore, StoreUnavailableError
@@ -140,7 +141,7 @@ class MemberService:
             # Linearizable: another member may have changed the group just now.
             await self._datastore.range(b"_", limit=1)
         except StoreUnavailableError:
-            raise RefusedError(Code.UNAVAILABLE, _without_leader(self._look())) from None
+            raise RefusedError(Code.UNAVAILABLE, without_leader(self._look())) from None
         for member in self._look().members:
             if member.name == name:
                 return member
@@ -148,14 +149,3 @@ class MemberService:
 
     def _message(self, member: MemberView) -> bytes:
         return member_message(self._look(), member).SerializeToString()
-
-
-def _without_leader(group: GroupView) -> str:
-    """Return why nothing can be changed now."""
-    away = [member.name for member in group.members if member.voter and not member.reachable]
-    if not away:
-        return "no member leads now; nothing was changed, try again"
-    return (
-        f"no member leads: {', '.join(sorted(away))} cannot be reached. A majority of the voters "
-        "must run for any change; if it is lost for good, see `podraft-server recover --help`"
-    )

@@ -1,6 +1,6 @@
-"""The group of members in the contract's words, and what may not be done with it.
+"""The servers that keep the state, in the contract's words.
 
-Owns: what the member service and the joining of members say alike.
+Owns: what is told of them, and why they cannot be changed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ _NO_GROUP: Final = {
 
 ResultT = TypeVar("ResultT")
 LookAtGroup: TypeAlias = Callable[[], GroupView]
+
+
+def without_leader(group: GroupView) -> str:
+    """Return why nothing can be changed now."""
+    away = [member.name for member in group.members if member.voter and not member.reachable]
+    if not away:
+        return "no member leads now; nothing was changed, try again"
+    return (
+        f"no member leads: {', '.join(sorted(away))} cannot be reached. A majority of the voters "
+        "must run for any change; if it is lost for good, see `podraft-server recover --help`"
+    )
 
 
 def group_of(administration: Administration | None, group: GroupView) -> Administration:

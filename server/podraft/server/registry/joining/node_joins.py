@@ -26,11 +26,11 @@ from podraft.server.auth.signing_requests import (
 )
 from podraft.server.auth.tokens import TokenError
 from podraft.server.registry import keys
-from podraft.server.registry.access.join_tokens import checked_token
 from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.rpc.joining.failed_joins import FailedJoins
+from podraft.server.registry.joining.failed_joins import FailedJoins
+from podraft.server.registry.joining.join_tokens import checked_token
 from podraft.server.state.datastore import (
     Committed,
     Datastore,
@@ -63,7 +63,7 @@ class NodeJoins:
         self._failed = failed
 
     async def answer(self, data: bytes, peer: str) -> bytes:
-        """Return the answer to a request from ``peer`` (gRPC's words).
+        """Return the answer to a request from ``peer`` (its address and port).
 
         Raises:
             RefusedError: The peer does not join.

@@ -17,9 +17,17 @@ from podraft.api.cluster.v1 import member_pb2
 from podraft.server.auth import tokens
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.tokens import MEMBER
-from podraft.server.registry.access.join_tokens import checked_token
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import Code, RefusedError, invalid
+from podraft.server.registry.joining.failed_joins import FailedJoins
+from podraft.server.registry.joining.group import (
+    LookAtGroup,
+    carried_out,
+    check_member_name,
+    group_of,
+    member_message,
+)
+from podraft.server.registry.joining.join_tokens import checked_token
 from podraft.server.replication.core.roster import (
     INCARNATION_BYTES,
     Peer,
@@ -27,14 +35,6 @@ from podraft.server.replication.core.roster import (
     RosterError,
 )
 from podraft.server.replication.membership.administration import Administration
-from podraft.server.rpc.calls.groups import (
-    LookAtGroup,
-    carried_out,
-    check_member_name,
-    group_of,
-    member_message,
-)
-from podraft.server.rpc.joining.failed_joins import FailedJoins
 from podraft.server.state.datastore import Committed, Datastore, Guard, Put, Record, Transaction
 
 _LOG = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class MemberJoins:
         self._cluster_id = cluster_id
 
     async def answer(self, data: bytes, peer: str) -> bytes:
-        """Return the answer to a request from ``peer`` (gRPC's words).
+        """Return the answer to a request from ``peer`` (its address and port).
 
         Raises:
             RefusedError: The peer does not join.

@@ -1,0 +1,1 @@
+"""Who joins: tokens, nodes and servers."""
