@@ -1,6 +1,6 @@
 """The conditions in an object's status: found by type, true or not, set.
 
-Owns: what a condition says when it is not there, and when its transition time changes.
+Owns: when a condition holds, and when its transition time changes.
 
 Invariant: ``lastTransitionTime`` changes exactly when the status does.
 """
@@ -42,12 +42,6 @@ def find(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
         if found.type == type_:
             return found
     return None
-
-
-def status_of(conditions: Iterable[Condition], type_: str) -> str:
-    """Return True, False or Unknown; a condition that is not there is Unknown."""
-    found = find(conditions, type_)
-    return found.status if found is not None else UNKNOWN
 
 
 def is_true(conditions: Iterable[Condition], type_: str) -> bool:

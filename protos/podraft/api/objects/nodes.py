@@ -16,11 +16,6 @@ def ready_condition(node: node_pb2.Node) -> node_pb2.NodeCondition | None:
     return conditions.find(node.status.conditions, READY)
 
 
-def ready_status(node: node_pb2.Node) -> str:
-    """Return True, False or Unknown; a node that never spoke is Unknown."""
-    return conditions.status_of(node.status.conditions, READY)
-
-
 def is_ready(node: node_pb2.Node) -> bool:
     """Say whether pods may be placed on the node."""
     return conditions.is_true(node.status.conditions, READY)

@@ -47,11 +47,10 @@ def test_a_condition_without_a_time_gets_one_although_its_status_stays():
     assert conditions.transition_time(None, "True", NOW) == NOW
 
 
-def test_what_is_not_there_is_unknown_and_not_true():
-    node, pod = node_pb2.Node(), pod_pb2.Pod()
-    assert conditions.status_of(node.status.conditions, "Ready") == "Unknown"
-    assert not nodes.is_ready(node)
-    assert not pods.is_ready(pod)
+def test_what_is_not_there_is_not_true():
+    assert nodes.ready_condition(node_pb2.Node()) is None
+    assert not nodes.is_ready(node_pb2.Node())
+    assert not pods.is_ready(pod_pb2.Pod())
 
 
 def test_only_the_condition_of_the_type_is_looked_at():
