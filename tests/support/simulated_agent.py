@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from podraft.api import times
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
@@ -265,7 +266,7 @@ def _set_waiting(pod: Any) -> None:
 
 
 def _now() -> meta_pb2.Time:
-    return meta_pb2.Time(seconds=int(time.time()))
+    return times.time_at(time.time())
 
 
 def _timestamp() -> str:

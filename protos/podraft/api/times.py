@@ -10,8 +10,22 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from podraft.api.meta.v1 import meta_pb2
+
+
+class Timestamp(Protocol):
+    """`Time` and `MicroTime` of the contract."""
+
+    @property
+    def seconds(self) -> int:
+        """Seconds since the epoch."""
+
+    @property
+    def nanos(self) -> int:
+        """The rest, in nanoseconds."""
+
 
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
@@ -47,6 +61,16 @@ def parse_rfc3339(text: str) -> datetime:
 def is_time(time: meta_pb2.Time | meta_pb2.MicroTime) -> bool:
     """Say whether a message holds a moment that RFC 3339 can write."""
     return _FIRST_S <= time.seconds <= _LAST_S and 0 <= time.nanos < 1_000_000_000
+
+
+def seconds_of(time: Timestamp) -> float:
+    """Return a time in seconds since the epoch; 0 when it is not set."""
+    return time.seconds + time.nanos / 1e9
+
+
+def time_at(seconds: float) -> meta_pb2.Time:
+    """Return the ``Time`` of a moment in seconds since the epoch; fractions are cut."""
+    return meta_pb2.Time(seconds=int(seconds))
 
 
 def time_of(moment: datetime) -> meta_pb2.Time:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from podraft.agent.commands.container_command import CommandError, RunningContainer
 from podraft.agent.streams import exec_session, log_reader
 from podraft.agent.streams.log_reader import LogQuery
+from podraft.api import times
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.serving.incoming import Anyone, Connections
 from podraft.client.serving.strangers import StrangerLimits
@@ -96,7 +97,7 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
         query = LogQuery(
             follow=request.follow,
             tail_lines=request.tail_lines if request.HasField("tail_lines") else None,
-            since_s=since.seconds + since.nanos / 1e9 if request.HasField("since_time") else 0.0,
+            since_s=times.seconds_of(since) if request.HasField("since_time") else 0.0,
             timestamps=request.timestamps,
             limit_bytes=request.limit_bytes if request.HasField("limit_bytes") else None,
         )

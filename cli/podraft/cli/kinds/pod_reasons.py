@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from podraft.api import times
 from podraft.api.columns import ages
 from podraft.api.columns.events import event_last_s
 from podraft.api.columns.pod_words import pod_words, terminated_word
@@ -61,7 +62,7 @@ def pod_reasons(
 
 def _terminating(pod: pod_pb2.Pod, now_s: float) -> str:
     metadata = pod.metadata
-    since_s = now_s - ages.epoch_s(metadata.deletion_timestamp)
+    since_s = now_s - times.seconds_of(metadata.deletion_timestamp)
     held = f"; held by {', '.join(metadata.finalizers)}" if metadata.finalizers else ""
     grace = metadata.deletion_grace_period_seconds
     left = "its time is over" if since_s > 0 else f"it has {ages.human_duration(-since_s)} left"

@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from podraft.api import times
 
-
-class Timestamp(Protocol):
-    """`Time` and `MicroTime` of the contract."""
-
-    @property
-    def seconds(self) -> int:
-        """Seconds since the epoch."""
-
-    @property
-    def nanos(self) -> int:
-        """The rest, in nanoseconds."""
-
-
 UNKNOWN = "<unknown>"
-
-
-def epoch_s(time: Timestamp) -> float:
-    """Return a timestamp as seconds since the epoch; 0 when it is not set."""
-    return time.seconds + time.nanos / 1e9
 
 
 def human_duration(duration_s: float) -> str:
@@ -35,15 +16,15 @@ def human_duration(duration_s: float) -> str:
     return times.format_age(timedelta(seconds=duration_s))
 
 
-def age(time: Timestamp, now_s: float) -> str:
+def age(time: times.Timestamp, now_s: float) -> str:
     """Return how long ago a time was."""
-    then_s = epoch_s(time)
+    then_s = times.seconds_of(time)
     return human_duration(now_s - then_s) if then_s else UNKNOWN
 
 
-def full(time: Timestamp) -> str:
+def full(time: times.Timestamp) -> str:
     """Return a time as ``Mon, 02 Jan 2006 15:04:05 +0000``."""
-    then_s = epoch_s(time)
+    then_s = times.seconds_of(time)
     if not then_s:
         return UNKNOWN
     return datetime.fromtimestamp(then_s, UTC).strftime("%a, %d %b %Y %H:%M:%S %z")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from podraft.api import kinds
+from podraft.api import kinds, times
 from podraft.api.columns import ages
 from podraft.api.columns.column import NAME, Column, Table
 from podraft.api.events.v1 import event_pb2
@@ -14,13 +14,17 @@ from podraft.api.events.v1 import event_pb2
 
 def event_last_s(event: event_pb2.Event) -> float:
     """Return when an event was seen last, in seconds since the epoch."""
-    last = ages.epoch_s(event.series.last_observed_time)
-    return last or ages.epoch_s(event.event_time) or ages.epoch_s(event.metadata.creation_timestamp)
+    last = times.seconds_of(event.series.last_observed_time)
+    return (
+        last
+        or times.seconds_of(event.event_time)
+        or times.seconds_of(event.metadata.creation_timestamp)
+    )
 
 
 def event_first_s(event: event_pb2.Event) -> float:
     """Return when an event was seen first, in seconds since the epoch."""
-    return ages.epoch_s(event.event_time) or ages.epoch_s(event.metadata.creation_timestamp)
+    return times.seconds_of(event.event_time) or times.seconds_of(event.metadata.creation_timestamp)
 
 
 def _since(then_s: float, now_s: float) -> str:

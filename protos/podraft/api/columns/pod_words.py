@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from podraft.api import times
 from podraft.api.columns import ages
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects.conditions import is_true
@@ -84,7 +85,7 @@ def _containers_word(pod: pod_pb2.Pod, word: str) -> tuple[str, int]:
 def _restarts(containers: list[pod_pb2.ContainerStatus], now_s: float) -> str:
     count = sum(container.restart_count for container in containers)
     ended = [
-        ages.epoch_s(c.last_state.terminated.finished_at)
+        times.seconds_of(c.last_state.terminated.finished_at)
         for c in containers
         # A container that never started has no time of its end, or the zero of all times.
         if c.last_state.terminated.finished_at.seconds > 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from podraft.api import quantities
+from podraft.api import quantities, times
 from podraft.api.core.v1 import node_pb2
-from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import amounts, conditions, nodes, well_known
 
 PODS_MAX = 250
@@ -107,7 +106,7 @@ def _condition(
     message: str,
     now_s: float,
 ) -> None:
-    now = meta_pb2.Time(seconds=int(now_s))
+    now = times.time_at(now_s)
     text = conditions.TRUE if holds else conditions.FALSE
     condition = result.conditions.add(type=kind, status=text, reason=reason, message=message)
     condition.last_heartbeat_time.CopyFrom(now)

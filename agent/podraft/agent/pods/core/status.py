@@ -9,10 +9,10 @@ from __future__ import annotations
 from podraft.agent.pods.core.records import ContainerPhase, Failure, ObservedContainer
 from podraft.agent.pods.core.view import ContainerView, PodView
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects import conditions
 from podraft.api.objects.pods import FINAL_PHASES
 from podraft.api.objects.qos import qos_class
+from podraft.api.times import time_at
 
 
 def pod_status(view: PodView) -> pod_pb2.PodStatus:
@@ -29,7 +29,7 @@ def pod_status(view: PodView) -> pod_pb2.PodStatus:
         status.message = "Pod was active on the node longer than the specified deadline"
     _addresses(view, status)
     started = stored.HasField("start_time")
-    status.start_time.CopyFrom(stored.start_time if started else _time(view.inputs.now.wall_s))
+    status.start_time.CopyFrom(stored.start_time if started else time_at(view.inputs.now.wall_s))
     status.qos_class = stored.qos_class or qos_class(view.pod.spec)
     if view.pod.metadata.HasField("generation"):
         status.observed_generation = view.pod.metadata.generation
@@ -103,7 +103,7 @@ def _state(
         _waiting(view, container, state.waiting)
         return container.previous
     if latest.phase is ContainerPhase.RUNNING:
-        state.running.started_at.CopyFrom(_time(latest.started_s))
+        state.running.started_at.CopyFrom(time_at(latest.started_s))
         return container.previous
     ending = view.inputs.terminating_since_s is not None or view.ended
     if ending or not container.restarts:
@@ -150,8 +150,8 @@ def _terminated(ended: ObservedContainer, state: pod_pb2.ContainerStateTerminate
     if ended.message:
         state.message = ended.message
     if ended.started_s:
-        state.started_at.CopyFrom(_time(ended.started_s))
-    state.finished_at.CopyFrom(_time(ended.finished_s))
+        state.started_at.CopyFrom(time_at(ended.started_s))
+    state.finished_at.CopyFrom(time_at(ended.finished_s))
     state.container_id = f"podman://{ended.id}"
 
 
@@ -208,11 +208,7 @@ def _condition(
     if message:
         condition.message = message
     stored = conditions.find(view.pod.status.conditions, kind)
-    now = _time(view.inputs.now.wall_s)
+    now = time_at(view.inputs.now.wall_s)
     condition.last_transition_time.CopyFrom(
         conditions.transition_time(stored, condition.status, now)
     )
-
-
-def _time(at_s: float) -> meta_pb2.Time:
-    return meta_pb2.Time(seconds=int(at_s))

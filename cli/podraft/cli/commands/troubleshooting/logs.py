@@ -176,8 +176,8 @@ async def _print(
     session: Session, pod: Any, container: str, what: _What, *, kept_whole: bool
 ) -> None:
     """Print a container's output, byte by byte or, beside others', whole lines."""
+    from podraft.api import times
     from podraft.api.core.v1 import pod_streams_pb2
-    from podraft.api.meta.v1 import meta_pb2
     from podraft.cli.streams.container_output import ContainerOutput
     from podraft.cli.streams.log_lines import LogLines
 
@@ -193,7 +193,7 @@ async def _print(
         request.tail_lines = what.tail
     if what.since_s:
         since = session.now_s() - what.since_s
-        request.since_time.CopyFrom(meta_pb2.Time(seconds=int(since)))
+        request.since_time.CopyFrom(times.time_at(since))
     head = f"[pod/{pod.metadata.name}/{container}] ".encode() if what.prefix else b""
     lines = LogLines(head) if head or kept_whole else None
     output = ContainerOutput(write_stdout, to_terminal=what.cleaned)

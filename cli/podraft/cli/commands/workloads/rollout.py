@@ -151,9 +151,8 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
 def restart(settings: Settings, target: tuple[str, ...]) -> None:
     """Replace all pods of a deployment, a few at a time."""
     from podraft.api import times
-    from podraft.api.meta.v1 import meta_pb2
 
-    now = times.format_time(meta_pb2.Time(seconds=int(time.time())))
+    now = times.format_time(times.time_at(time.time()))
     annotations = {well_known.RESTARTED_AT: now}
     patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
     _patch(settings, _name(target, "restart"), patch, "restarted", paused_is_error=True)

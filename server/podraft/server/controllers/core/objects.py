@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
+from podraft.api import times
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
@@ -32,12 +33,7 @@ def copied(message: MessageT) -> MessageT:
 
 def time_of(now: Now) -> meta_pb2.Time:
     """Return a time in whole seconds, as JSON can carry it."""
-    return meta_pb2.Time(seconds=int(now.wall_s))
-
-
-def seconds_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> float:
-    """Return a time in seconds since the epoch."""
-    return time.seconds + time.nanos / 1e9
+    return times.time_at(now.wall_s)
 
 
 def selector_of(selector: meta_pb2.LabelSelector) -> LabelSelector:
@@ -61,7 +57,7 @@ def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: Now) -> float | None
         return None
     if not min_ready_s:
         return 0.0
-    return max(0.0, min_ready_s - now.age_s(seconds_of(found.last_transition_time)))
+    return max(0.0, min_ready_s - now.age_s(times.seconds_of(found.last_transition_time)))
 
 
 def oldest_first(objects: Sequence[MessageT]) -> list[MessageT]:

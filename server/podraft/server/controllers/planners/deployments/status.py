@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from podraft.api import times
 from podraft.api.apps.v1 import deployment_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import conditions
@@ -90,7 +91,7 @@ def deadline_in_s(
         or is_complete(deployment, status, replicas)
     ):
         return None
-    unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
+    unmoved_s = now.age_s(times.seconds_of(progressing.last_update_time))
     # Times are whole seconds: the last one has to pass completely.
     return max(0.1, progress_deadline_s(deployment.spec) + 1 - unmoved_s)
 
@@ -164,7 +165,7 @@ def _is_overdue(
     progressing: deployment_pb2.DeploymentCondition,
     now: Now,
 ) -> bool:
-    unmoved_s = now.age_s(objects.seconds_of(progressing.last_update_time))
+    unmoved_s = now.age_s(times.seconds_of(progressing.last_update_time))
     return progressing.reason != NEW_AVAILABLE and unmoved_s > progress_deadline_s(deployment.spec)
 
 

@@ -5,12 +5,12 @@ Owns: removing Events that were last observed too long ago.
 
 from __future__ import annotations
 
+from podraft.api import times
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import EVENT
 from podraft.api.moments import Now
 from podraft.client.calls import writes
-from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.plan import Plan, Snapshot
 
 # All events are one key.
@@ -48,6 +48,6 @@ def unheard_of_for_s(event: event_pb2.Event, now: Now) -> float:
     an event stay for ever.
     """
     said = (event.series.last_observed_time, event.event_time)
-    believed = (s for time in said if (s := objects.seconds_of(time)) <= now.wall_s + _SKEW_S)
-    created_s = objects.seconds_of(event.metadata.creation_timestamp)
+    believed = (s for time in said if (s := times.seconds_of(time)) <= now.wall_s + _SKEW_S)
+    created_s = times.seconds_of(event.metadata.creation_timestamp)
     return min(map(now.age_s, (created_s, *believed)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podraft.api import times
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import node_pb2, pod_pb2
 from podraft.api.kinds import LEASE, NODE, POD
@@ -72,7 +73,7 @@ def _silent_in_s(
         if heartbeat is None:
             return None
         # It has a status but no Lease: its own time of the last status has to do.
-        renewed = now.moment_s(objects.seconds_of(heartbeat.last_heartbeat_time))
+        renewed = now.moment_s(times.seconds_of(heartbeat.last_heartbeat_time))
     return renewed + options.grace_s - now.steady_s
 
 
@@ -188,7 +189,7 @@ def _tolerated_for_s(
             continue
         default_s = options.not_ready_toleration_s if taint.key == NOT_READY_TAINT else 0.0
         tolerated_s = min((t.toleration_seconds for t in matching), default=default_s)
-        since_s = objects.seconds_of(taint.time_added) if taint.HasField("time_added") else None
+        since_s = times.seconds_of(taint.time_added) if taint.HasField("time_added") else None
         left_s = tolerated_s - (0.0 if since_s is None else now.age_s(since_s))
         shortest = left_s if shortest is None else min(shortest, left_s)
     return shortest

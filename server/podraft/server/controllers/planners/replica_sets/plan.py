@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podraft.api import times
 from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
@@ -153,7 +154,7 @@ def _worth(pod: pod_pb2.Pod, siblings: int, now: Now) -> tuple[float | str, ...]
     ready = ready_condition(pod)
     is_ready = ready is not None and ready.status == "True"
     ready_for_s = (
-        now.age_s(objects.seconds_of(ready.last_transition_time)) if ready and is_ready else 0.0
+        now.age_s(times.seconds_of(ready.last_transition_time)) if ready and is_ready else 0.0
     )
     return (
         bool(pod.spec.node_name),
@@ -163,7 +164,7 @@ def _worth(pod: pod_pb2.Pod, siblings: int, now: Now) -> tuple[float | str, ...]
         -siblings if pod.spec.node_name else 0,
         ready_for_s,
         -max((status.restart_count for status in pod.status.container_statuses), default=0),
-        -objects.seconds_of(pod.metadata.creation_timestamp),
+        -times.seconds_of(pod.metadata.creation_timestamp),
         pod.metadata.name,
     )
 
