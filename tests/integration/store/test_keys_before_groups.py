@@ -37,12 +37,8 @@ from podraft.server.store.backup.backups import read, restore
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.history import regrouping, rewriting
-from podraft.server.store.history.history_file import (
-    HISTORY_FILE,
-    LAYOUT_VERSION,
-    History,
-    open_environment,
-)
+from podraft.server.store.history.environment import HISTORY_FILE, LAYOUT_VERSION, open_environment
+from podraft.server.store.history.history_file import History
 from podraft.server.store.history.rewriting import layout_of
 from podraft.server.store.options import StoreOptions
 from support.raft_members import LocalGroup

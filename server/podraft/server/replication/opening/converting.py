@@ -23,7 +23,8 @@ from podraft.server.replication.log.records import encode_base, encode_hard_stat
 from podraft.server.replication.opening.member_identity import new_incarnation
 from podraft.server.store.applied.recovery import Recovered, recover
 from podraft.server.store.directory import DirectoryLock, StoreOpenError, sync_directory
-from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.environment import HISTORY_FILE
+from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.log.wal import Wal
 from podraft.server.store.options import StoreOptions
 from podraft.server.store.sealing.sealed_directory import open_keys

@@ -24,7 +24,8 @@ from podraft.server.state.keyspace import Keyspace
 from podraft.server.state.recent import RecentEvents
 from podraft.server.store.applied.applying import apply_transaction
 from podraft.server.store.directory import DirectoryLock, StoreOpenError
-from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.environment import HISTORY_FILE
+from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.history.versions import HistoryFormatError
 from podraft.server.store.log.frames import WalCorruptError
 from podraft.server.store.log.wal import Wal
@@ -95,7 +96,8 @@ def open_directory(
         try:
             ring = open_keys(path, options)
             file = path / HISTORY_FILE
-            keyspace = load_keyspace(file, options, ring.sealer)
+            with _nothing_is_garbage():
+                keyspace = load_keyspace(file, options, ring.sealer)
             history = History(file, options.history_map_bytes, ring.sealer)
             try:
                 return go_on(OpenedDirectory(path, options, lock, ring, history, keyspace))
@@ -139,8 +141,7 @@ def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace
         condemned = history.note(CONDEMNED_NOTE)
         if condemned is not None and not options.accept_damage:
             raise HistoryFormatError(f"{path}: {condemned.decode()}")
-        with _garbage_kept():
-            keyspace = Keyspace(history.newest(), history.applied_revision, history.requests())
+        keyspace = Keyspace(history.newest(), history.applied_revision, history.requests())
         expected = history.digest
     finally:
         history.close()
@@ -157,12 +158,13 @@ def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace
 
 
 @contextmanager
-def _garbage_kept() -> Iterator[None]:
-    """Look for no garbage: of all that is made meanwhile, none is."""
+def _nothing_is_garbage() -> Iterator[None]:
+    """Look for no garbage among what is made meanwhile, neither now nor later: a whole state."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         if enabled:
             gc.enable()

@@ -30,7 +30,8 @@ from podraft.server.store.backup.backup_format import (
 )
 from podraft.server.store.backup.unsealed_backup import UnsealedReader, is_unsealed
 from podraft.server.store.directory import sync_directory
-from podraft.server.store.history.history_file import HISTORY_FILE, History, HistoryBatch
+from podraft.server.store.history.environment import HISTORY_FILE
+from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.options import StoreOptions, wall_clock_ms
 
 # A restored cluster counts on from far above the backup.  The cluster that was backed up went

@@ -20,7 +20,7 @@ from typing import Any, Final
 from podraft.server.encryption.sealing import Sealer
 from podraft.server.state.key_forms import WRITTEN_PREFIXES, grouped
 from podraft.server.state.keyspace import prefix_end
-from podraft.server.store.history.history_file import LAYOUT_VERSION
+from podraft.server.store.history.environment import LAYOUT_VERSION
 from podraft.server.store.history.revision_entries import renamed_revision
 from podraft.server.store.history.rewriting import Entry, entries, layout_of, put_all, rewrite
 from podraft.server.store.history.versions import SUFFIX_BYTES, Versions

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import lmdb
 
 from podraft.server.store.directory import StoreOpenError, sync_directory
-from podraft.server.store.history.history_file import open_environment
+from podraft.server.store.history.environment import open_environment
 
 Entry: TypeAlias = tuple[bytes, bytes]
 

@@ -20,11 +20,8 @@ from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.encryption.sealing import Sealer
 from podraft.server.store.directory import StoreOpenError
 from podraft.server.store.history import stored_requests
-from podraft.server.store.history.history_file import (
-    DIGEST_NOTE,
-    HISTORY_FILE,
-    sealed_digest,
-)
+from podraft.server.store.history.environment import HISTORY_FILE
+from podraft.server.store.history.history_file import DIGEST_NOTE, sealed_digest
 from podraft.server.store.history.regrouping import UNGROUPED_LAYOUT, regroup
 from podraft.server.store.history.rewriting import Entry, entries, layout_of, put_all, rewrite
 from podraft.server.store.history.stored_requests import StoredRequests
