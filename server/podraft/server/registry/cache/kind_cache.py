@@ -97,7 +97,7 @@ class KindCache:
         return found
 
     def attach(self, watcher: Watcher) -> None:
-        """Begin to feed ``watcher``, first with what the ring has after its start.
+        """Offer events to ``watcher`` from now on, first what the ring has after its start.
 
         The start must not be below `oldest`.
         """
