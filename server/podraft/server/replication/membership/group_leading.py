@@ -12,11 +12,11 @@ import asyncio
 from typing import Final
 
 from podraft.internal.raft.v1 import members_pb2
-from podraft.server.raft.entries import MemberId
+from podraft.server.raft.entries import NOBODY, MemberId
 from podraft.server.raft.events import AddLearner, Describe, Promote, Refusal, Remove
 from podraft.server.raft.member import Role
 from podraft.server.raft.quorum import majority
-from podraft.server.replication.core.group_changes import ChangeRefusedError
+from podraft.server.replication.core.group_changes import ChangeRefusedError, choose_heir
 from podraft.server.replication.core.roster import Peer, RosterError, record_of
 from podraft.server.replication.driver import MemberDriver
 from podraft.server.replication.membership.group_knowledge import GroupKnowledge
@@ -155,15 +155,11 @@ class GroupLeading:
             raise
 
     def _best_heir(self) -> MemberId:
-        matches = self._driver.status.matches
-        heirs = [
-            member
-            for member in self._transport.connected
-            if member in self._known.membership.voters
-        ]
-        if not heirs:
+        voters = self._known.membership.voters
+        heir = choose_heir(self._driver.status, voters, self._transport.connected)
+        if heir == NOBODY:
             raise ChangeNotAllowedError("no other voter can be reached")
-        return max(heirs, key=lambda member: matches.get(member, 0))
+        return heir
 
     def _refused(
         self, request: members_pb2.ChangeGroupRequest, reason: Refusal
