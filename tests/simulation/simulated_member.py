@@ -100,6 +100,7 @@ class SimulatedMember:
     def __init__(self, identity: int, mark: SnapshotMark, shared: Shared) -> None:
         self.id = identity
         self.shared = shared
+        self._world = shared.world
         self.disk = Disk(mark, Image())
         self.tick_s = TICK_S
         self.sync_s = 0.002
@@ -160,7 +161,7 @@ class SimulatedMember:
         self._written_to = log.last_index
         # The term of each entry as it was written last.
         self._terms = {index: log.term_at(index) for index in range(log.start, log.last_index + 1)}
-        self._term_led = 0
+        self._leadership = self._consensus.leadership
         # Records that are being synced, and those that wait; the newest write's sequence.
         self._syncing = 0
         self._queued = 0
@@ -202,7 +203,10 @@ class SimulatedMember:
         self._handle(_TICKED)
 
     def receive(self, message: Message, attachment: object) -> None:
-        if self.core is None or self._suspended(self.receive, message, attachment):
+        if self.core is None or (
+            self._world.now < self.paused_until
+            and self._suspended(self.receive, message, attachment)
+        ):
             return
         if type(message) is InstallSnapshot:
             assert isinstance(attachment, Image)
@@ -260,37 +264,43 @@ class SimulatedMember:
             self._begin_sync()
 
     def _take(self, core: MemberCore, event: MemberEvent) -> None:
-        world = self.shared.world
+        world = self._world
         if event is not _TICKED:
             world.note(self.id, event)
         try:
             effects = core.handle(event, world.now)
         except InvariantViolatedError as error:
             raise SimulationFailedError(f"member {self.id} stops: {error}") from error
-        self._look(event)
+        consensus = self._consensus
+        if consensus.leadership is not self._leadership:
+            self._leader_changed()
+        if type(event) in _ABOUT_DURABILITY:
+            check_durability(consensus, self.disk)
+        if consensus._log.commit != self._commit_seen:
+            self._committed()
         actions = self._actions
         for effect in effects:
             actions[type(effect)](effect)
             if self.core is not core:
                 return
 
-    def _look(self, event: MemberEvent) -> None:
-        """Check what a step has changed, and tell those who wait for such moments."""
-        shared, consensus = self.shared, self._consensus
-        log, leadership = consensus._log, consensus.leadership
-        if type(event) in _ABOUT_DURABILITY:
-            check_durability(consensus, self.disk)
-        if leadership.leader == self.id and leadership.term != self._term_led:
-            self._term_led = leadership.term
-            shared.world.note(self.id, f"leads in term {self._term_led}")
-            shared.checks.elected(self.id, self.life, self._term_led, log)
+    def _leader_changed(self) -> None:
+        """Check whoever begins to lead, and tell those who wait for such moments."""
+        shared, leadership = self.shared, self._consensus.leadership
+        self._leadership = leadership
+        if leadership.leader == self.id:
+            shared.world.note(self.id, f"leads in term {leadership.term}")
+            shared.checks.elected(self.id, self.life, leadership.term, self._consensus._log)
             if shared.elected is not None:
                 shared.world.after(0.0, shared.elected, self)
-        if log.commit != self._commit_seen:
-            shared.checks.committed_to(self.id, leadership.term, log, self._commit_seen + 1)
-            self._commit_seen = log.commit
-            if shared.committed is not None and self.leads:
-                shared.committed(self)
+
+    def _committed(self) -> None:
+        """Check what is committed now, as above."""
+        shared, log = self.shared, self._consensus._log
+        shared.checks.committed_to(self.id, self._leadership.term, log, self._commit_seen + 1)
+        self._commit_seen = log.commit
+        if shared.committed is not None and self.leads:
+            shared.committed(self)
 
     # Effects, in their order.
 

@@ -181,15 +181,11 @@ class RaftCore:
         Raises:
             InvariantViolatedError: The member must stop.
         """
-        commit = self._log.commit
+        member, log = self._member, self._log
+        commit = log.commit
         self._events[type(event)](event)
-        if self._log.commit != commit and self._member.role is Role.LEADER:
+        if log.commit != commit and member.role is Role.LEADER:
             self._leader_committed(commit)
-        self._notice(self._member, self._log)
-        return self._member.take_effects()
-
-    def _notice(self, member: Member, log: RaftLog) -> None:
-        """Replace what the shell may read, where it has changed."""
         led, known = self.leadership, self.membership
         if member.term != led.term or member.leader != led.leader:
             self.leadership = Leadership(member.term, member.leader)
@@ -197,6 +193,7 @@ class RaftCore:
             known.certain is not known.in_force and log.commit >= known.index
         ):
             self.membership = self._known_membership()
+        return member.take_effects()
 
     def _known_membership(self) -> KnownMembership:
         log = self._log

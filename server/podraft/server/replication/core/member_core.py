@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,7 @@ from podraft.server.replication.core.read_barriers import ReadBarriers
 from podraft.server.replication.member_options import MemberOptions
 
 _TICK, _ANNOUNCE = Tick(), AnnounceCommit()
+_NOTHING: Sequence[MemberEffect] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ class MemberCore:
         self._compaction = parts.compaction(restored.mark.index, options)
         self._applied = applied
         self._leader_changes = 0
+        self._leads = False
         self._handlers = self._all_handlers()
 
     def _all_handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -181,7 +183,7 @@ class MemberCore:
             Ended: self._ended,
         }
 
-    def handle(self, event: MemberEvent, now: float) -> list[MemberEffect]:
+    def handle(self, event: MemberEvent, now: float) -> Sequence[MemberEffect]:
         """Take one event, at ``now`` (seconds of a steady clock); return what the shell owes.
 
         Raises:
@@ -191,9 +193,15 @@ class MemberCore:
         effects = self._effects
         try:
             self._handlers[type(event)](event)
-            return effects.copy()
-        finally:
+        except Exception:
+            # Nothing of what was begun may be carried out.
             effects.clear()
+            raise
+        if not effects:
+            return _NOTHING
+        taken = effects.copy()
+        effects.clear()
+        return taken
 
     # What the shell may ask.
 
@@ -280,7 +288,7 @@ class MemberCore:
         self._stepping = False
         if consensus.membership is not self._membership:
             self._membership_changed()
-        if consensus.unannounced and not self._announcing:
+        if not self._announcing and self._leads and consensus.unannounced:
             self._announcing = True
             self._effects.append(self._announce)
         if consensus.leadership is not self._leadership:
@@ -293,6 +301,7 @@ class MemberCore:
 
     def _led(self) -> None:
         leadership = self._leadership = self._consensus.leadership
+        self._leads = leadership.leader == self._identity
         self._leader_changes += leadership.leader != NOBODY
         self._effects.append(LeaderChanged(leadership))
         self._proposals.led(leadership)
