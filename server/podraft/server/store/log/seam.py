@@ -1,12 +1,12 @@
-"""From proposed to committed: the seam at which consensus slips in.
+"""From proposed to committed: what every log takes, and what it gives.
 
-Owns: the ``Log`` protocol (whatever orders commands and makes them durable) and
-``LocalLog``, a member alone: committed is what its own disk has.
+Owns: proposals and committed batches, which both stores know; the ``Log`` protocol (whatever orders
+the commands of an embedded store and makes them durable) and ``LocalLog``, a server alone:
+committed is what its own disk has.
 
 Invariants: entries are committed in index order, each once; nothing is committed before it
-is durable; the loop's thread never waits for the disk.  A Raft driver implements the same
-protocol and commits an entry when a majority has it; entries which other members
-proposed then arrive with ``proposal`` None and are decoded from their payload.
+is durable; the loop's thread never waits for the disk.  Entries which other members of a group
+proposed arrive with ``proposal`` None and are decoded from their payload.
 """
 
 from __future__ import annotations
