@@ -1,6 +1,6 @@
 """How a pod is: ended, one of its owner's replicas, ready for requests.
 
-Owns: which phases are the last.
+Owns: which phases are the last, and what a pod means that names no restart policy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ from podraft.api.objects.deletion import is_deleting
 PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 FINAL_PHASES: Final = frozenset(("Succeeded", "Failed"))
 READY: Final = "Ready"
+
+RESTART_ALWAYS: Final = "Always"
+RESTART_ON_FAILURE: Final = "OnFailure"
+RESTART_NEVER: Final = "Never"
+RESTART_POLICIES: Final = (RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER)
+DEFAULT_SCHEDULER: Final = "default-scheduler"
+
+
+def restart_policy(spec: pod_pb2.PodSpec) -> str:
+    """Return when the containers of a pod are started again; always, if it does not say."""
+    return spec.restart_policy or RESTART_ALWAYS
 
 
 def is_finished(pod: pod_pb2.Pod) -> bool:

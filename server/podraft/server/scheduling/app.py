@@ -22,7 +22,7 @@ from podraft.api.cluster.v1.commit_pb2 import Write
 from podraft.api.core.v1.node_pb2 import Node
 from podraft.api.core.v1.pod_pb2 import Pod
 from podraft.api.objects.deletion import is_deleting
-from podraft.api.objects.pods import is_finished
+from podraft.api.objects.pods import DEFAULT_SCHEDULER, is_finished
 from podraft.api.quantities import InvalidQuantityError
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
@@ -33,7 +33,6 @@ from podraft.client.watching.leader import ElectionOptions, LeaderElector, Leade
 from podraft.client.watching.recorder import EventRecorder
 from podraft.server.scheduling.binder import Binding, store
 from podraft.server.scheduling.core.demand import (
-    DEFAULT_SCHEDULER,
     Profiles,
     controller_key,
     demand_of,

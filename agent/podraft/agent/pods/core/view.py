@@ -20,6 +20,7 @@ from podraft.agent.pods.core.records import (
 )
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.moments import Now
+from podraft.api.objects import pods
 from podraft.api.objects.pods import is_finished
 
 
@@ -68,8 +69,10 @@ class ContainerView:
         if ended is None:
             return False
         if self.init:
-            return ended.exit_code != 0 and self.policy != "Never"
-        return self.policy == "Always" or (self.policy == "OnFailure" and ended.exit_code != 0)
+            return ended.exit_code != 0 and self.policy != pods.RESTART_NEVER
+        if self.policy == pods.RESTART_ON_FAILURE:
+            return ended.exit_code != 0
+        return self.policy == pods.RESTART_ALWAYS
 
     @property
     def restart_at_s(self) -> float:
@@ -198,7 +201,7 @@ def arrange(inputs: Inputs) -> PodView:
         for stored in (*status.init_container_statuses, *status.container_statuses)
         if stored.container_id
     }
-    policy = inputs.pod.spec.restart_policy or "Always"
+    policy = pods.restart_policy(inputs.pod.spec)
 
     def view(spec: container_pb2.Container, init: bool) -> ContainerView:
         attempts = by_name.get(spec.name, [])

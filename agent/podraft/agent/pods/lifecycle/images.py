@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from podraft.agent.podman.client import PodmanClient, PodmanError, PodmanUnavailableError
 from podraft.agent.podman.core.records import ImageRecord
+from podraft.api.objects.images import ALWAYS, NEVER, implied_pull_policy
 from podraft.api.violations import shown
 
 _PULLS_AT_ONCE = 4
@@ -58,7 +59,7 @@ class Images:
             found = await self._local(reference)
             if found is not None and not self._must_pull(reference, found, policy):
                 return found
-            if policy == "Never":
+            if policy == NEVER:
                 raise ImageError(
                     "ErrImageNeverPull",
                     f'Container image "{reference}" is not present with pull policy of Never',
@@ -77,11 +78,11 @@ class Images:
     @staticmethod
     def _must_pull(reference: str, found: ImageRecord, policy: str) -> bool:
         """``localhost/`` is where locally built images live: no registry has them."""
-        wanted = policy or ("Always" if _floating(reference) else "IfNotPresent")
+        wanted = policy or implied_pull_policy(reference)
         local = reference.startswith("localhost/") or (
             _is_short(reference) and any(name.startswith("localhost/") for name in found.names)
         )
-        return wanted == "Always" and not local
+        return wanted == ALWAYS and not local
 
     async def _local(self, reference: str) -> ImageRecord | None:
         if _is_short(reference):
@@ -115,9 +116,3 @@ def _is_short(reference: str) -> bool:
     """Whether a reference names no registry."""
     first, slash, _ = reference.partition("/")
     return not slash or not ("." in first or ":" in first or first == "localhost")
-
-
-def _floating(reference: str) -> bool:
-    name, _, digest = reference.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return not digest and tag in ("", "latest")

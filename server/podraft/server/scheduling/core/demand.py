@@ -17,7 +17,6 @@ from podraft.api.objects import amounts
 from podraft.api.objects.amounts import CPU, MEMORY, PODS
 from podraft.api.objects.owners import controller_of
 
-DEFAULT_SCHEDULER: Final = "default-scheduler"
 # What a pod without requests counts as when nodes are scored (never when they are filtered):
 # without it all such pods would look free and pile up on one node.
 _CPU_SCORED_DEFAULT: Final = 100

@@ -10,6 +10,7 @@ import re
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2
+from podraft.api.objects.images import PULL_POLICIES, implied_pull_policy
 from podraft.api.objects.ports import PROTOCOLS, TCP
 from podraft.api.violations import shown
 from podraft.server.kinds.core.pod.probes import (
@@ -23,7 +24,6 @@ from podraft.server.kinds.core.pod.resources import check_resources, derive_requ
 from podraft.server.kinds.core.pod.volumes import check_mounts
 from podraft.server.kinds.report import Report
 
-_PULL_POLICIES = frozenset(("Always", "IfNotPresent", "Never"))
 _IMAGE = re.compile(r"[\x21-\x7e]+")
 _FIELD_PATHS = frozenset(
     (
@@ -44,7 +44,7 @@ MAX_ID = 2**31 - 1
 def derive_container(container: container_pb2.Container) -> None:
     """Fill in what follows from other fields: in pods only, see `pods.derive_spec`."""
     if not container.image_pull_policy:
-        container.image_pull_policy = pull_policy(container.image)
+        container.image_pull_policy = implied_pull_policy(container.image)
     if container.HasField("resources"):
         derive_requests(container.resources)
 
@@ -71,15 +71,6 @@ def default_container(container: container_pb2.Container) -> None:
                 default_http_get(hook.http_get)
 
 
-def pull_policy(image: str) -> str:
-    """Return the policy of an image that says none: a tag that moves is pulled each time."""
-    repository, digest, _ = image.partition("@")
-    _, has_tag, tag = repository.rpartition("/")[2].partition(":")
-    if (has_tag and tag != "latest") or (digest and not has_tag):
-        return "IfNotPresent"
-    return "Always"
-
-
 def check_container(
     container: container_pb2.Container,
     field: str,
@@ -101,10 +92,8 @@ def check_container(
         report.required(f"{field}.image")
     elif not _IMAGE.fullmatch(image):
         report.add(f"{field}.image", f"must not contain spaces or controls, is {shown(image)}")
-    if container.image_pull_policy and container.image_pull_policy not in _PULL_POLICIES:
-        report.one_of(
-            f"{field}.imagePullPolicy", container.image_pull_policy, sorted(_PULL_POLICIES)
-        )
+    if container.image_pull_policy and container.image_pull_policy not in PULL_POLICIES:
+        report.one_of(f"{field}.imagePullPolicy", container.image_pull_policy, PULL_POLICIES)
     _check_words(container, field, report)
     if container.ports:
         _check_ports(container, f"{field}.ports", report)

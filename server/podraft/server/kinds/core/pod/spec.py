@@ -14,6 +14,7 @@ from podraft.api import names
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects import taints
 from podraft.api.objects.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
+from podraft.api.objects.pods import DEFAULT_SCHEDULER, RESTART_ALWAYS, RESTART_POLICIES
 from podraft.api.violations import InvalidObjectError, shown
 from podraft.server.kinds.core.pod.containers import (
     MAX_ID,
@@ -24,9 +25,7 @@ from podraft.server.kinds.core.pod.containers import (
 from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
 from podraft.server.kinds.report import Report, check_labels
 
-DEFAULT_SCHEDULER: Final = "default-scheduler"
 MAX_CONTAINERS: Final = 64
-_RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
 # Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so much
 # is remembered, of specs that are no longer than usual.
 REMEMBERED: Final = 256
@@ -36,7 +35,7 @@ REMEMBERED_BYTES: Final = 4096
 def default_spec(spec: pod_pb2.PodSpec) -> None:
     """Fill in what the spec of a pod or template does not say."""
     if not spec.restart_policy:
-        spec.restart_policy = "Always"
+        spec.restart_policy = RESTART_ALWAYS
     if not spec.HasField("termination_grace_period_seconds"):
         spec.termination_grace_period_seconds = DEFAULT_GRACE_S
     if not spec.scheduler_name:
@@ -97,7 +96,7 @@ def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
         for index, container in enumerate(containers):
             path = f"{field}.{name}[{index}]"
             check_container(container, path, taken, volumes, grace_s, report, initial=initial)
-    report.one_of(f"{field}.restartPolicy", spec.restart_policy, _RESTART_POLICIES)
+    report.one_of(f"{field}.restartPolicy", spec.restart_policy, RESTART_POLICIES)
     report.between(f"{field}.terminationGracePeriodSeconds", grace_s, 0, MAX_GRACE_S)
     if spec.HasField("active_deadline_seconds"):
         report.between(f"{field}.activeDeadlineSeconds", spec.active_deadline_seconds, 1, 2**31 - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from podraft.api.core.v1 import pod_pb2
+from podraft.api.objects.pods import RESTART_NEVER, RESTART_ON_FAILURE
 from podraft.api.violations import shown
 from podraft.server.kinds.core.pod.spec import check_spec
 from podraft.server.kinds.metadata import check_template_metadata
@@ -14,7 +15,7 @@ def check_template(template: pod_pb2.PodTemplateSpec, field: str, report: Report
     check_template_metadata(template.metadata, f"{field}.metadata", report)
     spec = template.spec
     check_spec(spec, f"{field}.spec", report)
-    if spec.restart_policy in ("OnFailure", "Never"):
+    if spec.restart_policy in (RESTART_ON_FAILURE, RESTART_NEVER):
         report.add(
             f"{field}.spec.restartPolicy", f'must be "Always" here, is {shown(spec.restart_policy)}'
         )

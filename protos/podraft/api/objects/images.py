@@ -1,0 +1,22 @@
+"""When a container's image is pulled, if the container does not say.
+
+Owns: the pull policies, and which one an image's name implies.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ALWAYS: Final = "Always"
+IF_NOT_PRESENT: Final = "IfNotPresent"
+NEVER: Final = "Never"
+PULL_POLICIES: Final = (ALWAYS, IF_NOT_PRESENT, NEVER)
+
+
+def implied_pull_policy(image: str) -> str:
+    """Return the policy of an image that says none: a tag that moves is pulled each time."""
+    repository, digest, _ = image.partition("@")
+    _, has_tag, tag = repository.rpartition("/")[2].partition(":")
+    if (has_tag and tag != "latest") or (digest and not has_tag):
+        return IF_NOT_PRESENT
+    return ALWAYS
