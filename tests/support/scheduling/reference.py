@@ -69,8 +69,6 @@ class SlowCluster:
         unschedulable = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
         if node.spec.unschedulable and not tolerates(tolerations, *unschedulable):
             return ["node(s) were unschedulable"]
-        if pod.spec.node_name not in ("", name):
-            return ["node(s) didn't match the requested node name"]
         taints = [(t.key, t.value, t.effect) for t in node.spec.taints]
         if not any(c.type == "Ready" and c.status == "True" for c in node.status.conditions):
             taints.append(("node.kubernetes.io/not-ready", "", "NoSchedule"))

@@ -15,6 +15,7 @@ from podraft.server.scheduling.core.evaluation import (
     LEAST_ALLOCATED_WEIGHT,
     SPREAD_WEIGHT,
     TAINT_WEIGHT,
+    Evaluation,
 )
 from podraft.server.scheduling.core.schedule import Scheduler
 from podraft.server.scheduling.core.table import NodeTable
@@ -129,6 +130,69 @@ def test_a_forgotten_log_of_changes_makes_everything_be_computed_anew() -> None:
     assert changes > 30_000
     table.place("large", "a", Demand((("cpu", 1_000),), 0, 0), "")
     assert scheduler.schedule([profiles.pending(make_pod("q", cpu="2"))])[0].node is None
+
+
+def test_what_says_nothing_new_changes_nothing() -> None:
+    table = table_of("a")
+    table.place("uid", "a", ONE, "")
+    before = (table.position, table.generation)
+    table.place("uid", "a", ONE, "")
+    table.remove_node("unknown")
+    table.place("other", "absent", ONE, "")
+    table.remove_node("absent")
+    assert (table.position - 1, table.generation) == before
+    assert (table.row_of("a"), len(table)) == (0, 1)
+    assert table.owner_counts("") is None
+
+
+def test_a_node_that_states_no_amounts_has_none_but_room_for_pods() -> None:
+    table, bare = NodeTable(), make_node("bare")
+    bare.status.ClearField("allocatable")
+    table.set_node(bare)
+    assert free_cpu(table, "bare") == 0
+    assert table.free[table.resource(PODS), 0] == 110
+    decisions = Scheduler(table).schedule([Profiles().pending(make_pod("p", cpu="1m"))])
+    assert [decision.node for decision in decisions] == [None]
+
+
+@pytest.mark.parametrize(("changed", "others_too"), [(1, False), (16, False), (17, True)])
+def test_what_did_not_change_is_computed_again_only_with_many_others(
+    changed: int, others_too: bool
+) -> None:
+    table = table_of("a", *(f"n{number}" for number in range(32)))
+    evaluation = Evaluation(table, Profiles().profile(make_pod("p", cpu="1").spec))
+    evaluation.refresh()
+    unchanged, kept = table.row_of("a"), evaluation.base
+    assert unchanged is not None
+    true = float(kept[unchanged])
+    for _ in range(2):
+        kept[unchanged] = 0.0
+        for number in range(changed):
+            table.place(f"uid-{number}", f"n{number}", ONE, "")
+        evaluation.refresh()
+        assert evaluation.base is kept
+        assert kept[unchanged] == (true if others_too else 0.0)
+        for number in range(changed):
+            table.remove(f"uid-{number}")
+        evaluation.refresh()
+
+
+def test_a_failure_is_not_looked_into_again_before_something_changes() -> None:
+    table, profiles = table_of("a"), Profiles()
+    scheduler = Scheduler(table)
+    pods = [profiles.pending(make_pod(name, cpu="64")) for name in ("p", "q")]
+    first, second = scheduler.schedule(pods)
+    assert first.record is second.record
+    table.place("uid", "a", ONE, "")
+    assert scheduler.schedule(pods[:1])[0].record is not first.record
+
+
+def test_of_many_equal_nodes_five_are_told_and_the_chosen_one_first() -> None:
+    table = table_of(*(f"n{number}" for number in range(12)))
+    pods = [Profiles().pending(make_pod(f"p{number}")) for number in range(12)]
+    for decision in Scheduler(table).schedule(pods):
+        told = [score.node_name for score in decision.record.scores]
+        assert (told[0], len(told), len(set(told))) == (decision.node, 5, 5)
 
 
 def test_a_change_is_told_to_who_looked_before_it_and_not_to_who_looked_after() -> None:

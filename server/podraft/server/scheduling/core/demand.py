@@ -42,7 +42,6 @@ class Profile:
     demand: Demand
     node_selector: tuple[tuple[str, str], ...]
     tolerations: tuple[Toleration, ...]
-    node_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,6 @@ def make_profile(spec: PodSpec) -> Profile:
         demand_of(spec),
         tuple(sorted(spec.node_selector.items())),
         tuple(spec.tolerations),
-        spec.node_name,
     )
 
 

@@ -5,7 +5,8 @@ Owns: which nodes a profile fits and how good each is.  Invariant: after
 refreshes only the rows that changed are computed again, with the same code.
 
 Filters, in Kubernetes' order; a node is counted at the first that refuses it:
-NodeUnschedulable, NodeName, TaintToleration, NodeSelector, NodeResourcesFit.
+NodeUnschedulable, TaintToleration, NodeSelector, NodeResourcesFit.  A pod that was created with
+its node's name is never pending.
 """
 
 from __future__ import annotations
@@ -110,12 +111,6 @@ class Evaluation:
         table, profile = self._table, self._profile
         if not is_tolerated(UNSCHEDULABLE, profile.tolerations):
             yield "NodeUnschedulable", "node(s) were unschedulable", table.unschedulable
-        if profile.node_name:
-            others = np.ones(table.capacity, np.bool_)
-            row = table.row_of(profile.node_name)
-            if row is not None:
-                others[row] = False
-            yield "NodeName", "node(s) didn't match the requested node name", others
         yield from self._hard_taints()
         if profile.node_selector:
             matching = np.ones(table.capacity, np.bool_)

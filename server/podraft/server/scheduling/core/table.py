@@ -136,11 +136,9 @@ class NodeTable:
         A pod that counted elsewhere or differently is moved.
         """
         placement = Placement(node, demand, owner)
-        before = self._placements.get(uid)
-        if before == placement:
+        if self._placements.get(uid) == placement:
             return
-        if before is not None:
-            self.remove(uid)
+        self.remove(uid)
         self._placements[uid] = placement
         self._count(self._row(node), placement, 1)
 
@@ -194,7 +192,7 @@ class NodeTable:
             mask = np.zeros(self.capacity, np.bool_)
             mask[
                 [row for row, traits in self._traits.items() if traits.labels.get(key) == value]
-            ] = 1
+            ] = True
             self._label_masks[key, value] = mask
         return mask
 
@@ -295,7 +293,6 @@ class NodeTable:
         if self.present[row] or self.free[pods, row] != self.allocatable[pods, row]:
             return
         del self._rows[self.names[row]]
-        self.names[row] = ""
         for array in (self.allocatable, self.free, self.scored, self.inverse):
             array[:, row] = 0
         self._free_rows.append(row)
