@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from podraft.agent.pods.core.records import ProbeKind
 from podraft.api.core.v1 import container_pb2
+from podraft.api.objects import probes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Tally:
     def add(self, success: bool, probe: container_pb2.Probe) -> Tally:
         """Return the tally after one more result."""
         run = self.run + 1 if success == self.last else 1
-        needed = (probe.success_threshold or 1) if success else (probe.failure_threshold or 3)
+        needed = probes.successes(probe) if success else probes.failures(probe)
         verdict = success if run >= needed else self.verdict
         return Tally(verdict, success, min(run, needed))
 

@@ -19,7 +19,7 @@ from podraft.agent.commands.commands import Commands, CommandTimeoutError
 from podraft.agent.podman.client import PodmanError
 from podraft.api.core.v1 import container_pb2
 from podraft.api.meta.v1 import meta_pb2
-from podraft.api.objects import ports
+from podraft.api.objects import ports, probes
 
 _CONNECTIONS_MAX = 64
 _BODY_BYTES_MAX = 10 << 10
@@ -98,7 +98,7 @@ class Handlers:
         host = action.host or target.address
         path = action.path if action.path.startswith("/") else f"/{action.path}"
         address = f"[{host}]" if ":" in host else host
-        url = URL(f"{(action.scheme or 'HTTP').lower()}://{address}:{port}{path}")
+        url = URL(f"{probes.scheme(action).lower()}://{address}:{port}{path}")
         headers = _headers(action)
         try:
             async with asyncio.timeout(timeout_s):

@@ -17,6 +17,7 @@ from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
 from podraft.agent.pods.reports.events import PodEvents
 from podraft.agent.pods.sandbox.ending import Ending
 from podraft.api.core.v1 import container_pb2, pod_pb2
+from podraft.api.objects import probes
 
 _AT_ONCE = 16
 _EAGER_FIRST_S = 0.05
@@ -93,7 +94,7 @@ class PodProbes:
 
     async def _run(self, task: ProbeTask) -> None:
         probe, key = task.probe, task.key
-        period_s = float(probe.period_seconds or 10)
+        period_s = float(probes.period_s(probe))
         await asyncio.sleep(first_probe_after_s(probe, task.running_for_s))
         if task.adopted:
             # After a restart of the agent all probes of the node would else ask at once.
@@ -116,7 +117,7 @@ class PodProbes:
             self._events.unhealthy(task.target.container.name, task.key.kind, message)
 
     async def _ask_once(self, task: ProbeTask) -> Answer:
-        timeout_s = float(task.probe.timeout_seconds or 1)
+        timeout_s = float(probes.timeout_s(task.probe))
         async with self._slots.semaphore:
             answer = await self._slots.handlers.ask(task.probe.handler, task.target, timeout_s)
         before = self._tallies.get(task.key, Tally())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects import probes
 from podraft.cli.output.sections.layout import NONE, Below, Value, block, mapping
 
 Pairs = list[tuple[str, Value]]
@@ -81,8 +82,8 @@ def probe(value: container_pb2.Probe) -> str:
     handler = value.handler
     if handler.HasField("http_get"):
         get = handler.http_get
-        scheme = (get.scheme or "HTTP").lower()
-        what = f"http-get {scheme}://{get.host}:{_port(get.port)}{get.path or '/'}"
+        scheme = probes.scheme(get).lower()
+        what = f"http-get {scheme}://{get.host}:{_port(get.port)}{probes.path(get)}"
     elif handler.HasField("tcp_socket"):
         what = f"tcp-socket {handler.tcp_socket.host}:{_port(handler.tcp_socket.port)}"
     elif handler.HasField("exec"):
@@ -90,9 +91,9 @@ def probe(value: container_pb2.Probe) -> str:
     else:
         what = "unknown"
     return (
-        f"{what} delay={value.initial_delay_seconds}s timeout={value.timeout_seconds or 1}s "
-        f"period={value.period_seconds or 10}s #success={value.success_threshold or 1} "
-        f"#failure={value.failure_threshold or 3}"
+        f"{what} delay={value.initial_delay_seconds}s timeout={probes.timeout_s(value)}s "
+        f"period={probes.period_s(value)}s #success={probes.successes(value)} "
+        f"#failure={probes.failures(value)}"
     )
 
 

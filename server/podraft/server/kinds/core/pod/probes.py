@@ -6,6 +6,7 @@ import re
 from typing import TypeAlias
 
 from podraft.api.core.v1 import container_pb2
+from podraft.api.objects import probes
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report, check_port
 
@@ -17,24 +18,18 @@ _SCHEMES = ("HTTP", "HTTPS")
 
 def default_probe(probe: container_pb2.Probe) -> None:
     """Fill in what a probe does not say; zero means not said, as in Kubernetes."""
-    if not probe.timeout_seconds:
-        probe.timeout_seconds = 1
-    if not probe.period_seconds:
-        probe.period_seconds = 10
-    if not probe.success_threshold:
-        probe.success_threshold = 1
-    if not probe.failure_threshold:
-        probe.failure_threshold = 3
+    probe.timeout_seconds = probes.timeout_s(probe)
+    probe.period_seconds = probes.period_s(probe)
+    probe.success_threshold = probes.successes(probe)
+    probe.failure_threshold = probes.failures(probe)
     if probe.handler.HasField("http_get"):
         default_http_get(probe.handler.http_get)
 
 
 def default_http_get(action: container_pb2.HTTPGetAction) -> None:
     """Fill in the path and scheme of a request."""
-    if not action.path:
-        action.path = "/"
-    if not action.scheme:
-        action.scheme = "HTTP"
+    action.path = probes.path(action)
+    action.scheme = probes.scheme(action)
 
 
 def check_probe(probe: container_pb2.Probe, field: str, report: Report, *, readiness: bool) -> None:
