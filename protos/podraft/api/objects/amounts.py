@@ -1,13 +1,14 @@
-"""How much of a node's resources a pod asks for, by Kubernetes' rules.
+"""How much of a node's resources a pod asks for, and what is promised to it when one runs short.
 
-Owns: the resources' names, and how requests add up.
+Owns: the resources' names, how requests add up, and the class of service that they give.
 
-Invariant: amounts are integers, rounded up: CPU in thousandths, everything else in units.
+Invariants: amounts are integers, rounded up: CPU in thousandths, everything else in units; a
+quantity of zero counts as not set for the class, as in Kubernetes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from podraft.api import quantities
@@ -18,6 +19,8 @@ CPU: Final = "cpu"
 MEMORY: Final = "memory"
 EPHEMERAL_STORAGE: Final = "ephemeral-storage"
 PODS: Final = "pods"
+# What decides about a class of service.
+_COUNTED: Final = (CPU, MEMORY)
 
 
 def amount_of(resource: str, quantity: meta_pb2.Quantity | str) -> int:
@@ -52,3 +55,36 @@ def pod_requests(spec: pod_pb2.PodSpec) -> dict[str, int]:
         for name, amount in container_requests(container):
             amounts[name] = max(amounts.get(name, 0), amount)
     return amounts
+
+
+def qos_class(spec: pod_pb2.PodSpec) -> str:
+    """Return Guaranteed, Burstable or BestEffort.
+
+    Raises:
+        InvalidQuantityError: An amount is no quantity.
+    """
+    any_set, guaranteed = False, True
+    for container in _containers(spec):
+        requests, limits = container.resources.requests, container.resources.limits
+        for name in _COUNTED:
+            limit = _amount(limits, name)
+            # What is limited and not requested is requested up to its limit.
+            request = _amount(requests, name) if name in requests else limit
+            any_set = any_set or request is not None or limit is not None
+            if request is None or limit is None or quantities.compare(request, limit) != 0:
+                guaranteed = False
+    if not any_set:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _containers(spec: pod_pb2.PodSpec) -> Iterable[container_pb2.Container]:
+    yield from spec.init_containers
+    yield from spec.containers
+
+
+def _amount(amounts: Mapping[str, meta_pb2.Quantity], name: str) -> meta_pb2.Quantity | None:
+    # Looking up an absent key would add it: these maps are protobuf's.
+    if name not in amounts or quantities.compare(amounts[name], "0") == 0:
+        return None
+    return amounts[name]

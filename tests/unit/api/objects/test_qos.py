@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.objects.qos import qos_class
+from podraft.api.objects.amounts import qos_class
 
 Amounts = dict[str, str]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.objects.qos import qos_class
+from podraft.api.objects.amounts import qos_class
 
 _OOM_SCORES = {"Guaranteed": -997, "Burstable": 500, "BestEffort": 1000}
 

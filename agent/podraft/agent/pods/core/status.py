@@ -10,8 +10,8 @@ from podraft.agent.pods.core.records import ContainerPhase, Failure, ObservedCon
 from podraft.agent.pods.core.view import ContainerView, PodView
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects import conditions
+from podraft.api.objects.amounts import qos_class
 from podraft.api.objects.pods import FINAL_PHASES
-from podraft.api.objects.qos import qos_class
 from podraft.api.times import time_at
 
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from podraft.api.core.v1.pod_pb2 import Pod, PodSpec
 from podraft.api.meta.v1.requests_pb2 import DeleteOptions
+from podraft.api.objects.amounts import qos_class
 from podraft.api.objects.deletion import spec_grace_s
 from podraft.api.objects.pods import is_finished
-from podraft.api.objects.qos import qos_class
 from podraft.server.kinds.core.pod.addresses import PLACE
 from podraft.server.kinds.core.pod.changes import check_change, keep
 from podraft.server.kinds.core.pod.spec import (
