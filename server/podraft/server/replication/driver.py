@@ -304,14 +304,15 @@ class MemberDriver:
     def _handle(self, event: MemberEvent) -> None:
         if self._stopped:
             return
-        events = self._events
-        events.append(event)
+        events, core = self._events, self._core
         if self._handling:
+            events.append(event)
             return
         self._handling = True
         try:
+            self._carry_out(core.handle(event, self._loop.time()))
             while events and not self._stopped:
-                self._carry_out(self._core.handle(events.popleft(), self._loop.time()))
+                self._carry_out(core.handle(events.popleft(), self._loop.time()))
         except Exception as error:  # noqa: BLE001 - Whatever it is, this member must not go on.
             self._stop(error)
         finally:
