@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from podraft.server.state.datastore import Delete, Put, Record, Transaction
-from podraft.server.state.digests import Scrub, state_digest
+from podraft.server.state.digests import Scrub, record_digest, state_digest
 from podraft.server.state.keyspace import Keyspace
 
 
@@ -83,3 +83,10 @@ def test_a_scrub_finds_a_value_that_changed_by_itself():
     # Also when the damaged value was replaced since.
     keyspace.apply(Transaction((), (Put(victim.key, b"new"),)), keyspace.revision + 1)
     assert _scrub(keyspace, random, writes=False).digest != keyspace.digest
+
+
+def test_a_key_counts_in_the_form_in_which_members_of_every_age_write_it():
+    known, written = b"leases.coordination.k8s.io/default/a", b"leases/default/a"
+    assert record_digest(Record(known, b"v", 3, 7)) == record_digest(Record(written, b"v", 3, 7))
+    assert state_digest((Record(known, b"v", 3, 7),)) == record_digest(Record(known, b"v", 3, 7))
+    assert record_digest(Record(known, b"v", 3, 7)) != record_digest(Record(known, b"v", 7, 3))

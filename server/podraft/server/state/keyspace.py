@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
+from typing import Final
 
 from sortedcontainers import SortedList
 
@@ -29,6 +31,8 @@ from podraft.server.state.datastore import (
 from podraft.server.state.digests import record_digest, state_digest
 from podraft.server.state.requests import AppliedRequest, AppliedRequests
 from podraft.server.state.revisions import revision_suffix
+
+_VALUE: Final = attrgetter("value")
 
 
 def prefix_end(prefix: bytes) -> bytes | None:
@@ -58,6 +62,11 @@ class Keyspace:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def value_bytes(self) -> int:
+        """How many bytes all values have."""
+        return sum(map(len, map(_VALUE, self._records.values())))
 
     def get(self, key: bytes) -> Record | None:
         """Return the record of ``key``, None if it is absent."""

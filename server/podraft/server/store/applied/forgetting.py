@@ -54,9 +54,9 @@ class Forgetting:
 
     def replaced(self) -> None:
         """Begin anew with what the file and the memory have."""
-        history, records = self._stored.file, self._memory.keyspace.range(b"", b"", 0)[0]
+        history = self._stored.file
         # What is current is not history.
-        kept = max(history.used_bytes() - sum(len(record.value) for record in records), 0)
+        kept = max(history.used_bytes() - self._memory.keyspace.value_bytes, 0)
         self.compacted = history.compacted
         self._written = WrittenBytes(history.compacted, max(self._memory.revision, 1), kept)
 
