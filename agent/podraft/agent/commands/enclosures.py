@@ -10,15 +10,23 @@ Invariant: nothing is ended that the command did not start.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+_log = logging.getLogger(__name__)
+
+# How long to wait between looks at something that ends soon.
+POLL_S = (0.02, 0.05, 0.1, 0.2)
+_ENDING_TRIES = 100
+_ENDING_PAUSE_S = 0.02
 _CGROUPS = Path("/sys/fs/cgroup")
 _MARK = "PODRAFT_EXEC"
 _ENVIRONMENT_BYTES_MAX = 256 << 10
@@ -118,6 +126,15 @@ class MarkedEnclosure:
                 return self.variable.encode() in file.read(_ENVIRONMENT_BYTES_MAX).split(b"\0")
         except OSError:
             return False
+
+
+async def emptied(finish: Callable[[], bool]) -> None:
+    """Kill what is inside until nothing is left, or for two seconds."""
+    for _ in range(_ENDING_TRIES):
+        if finish():
+            return
+        await asyncio.sleep(_ENDING_PAUSE_S)
+    _log.warning("processes that a probe or hook started cannot be ended")
 
 
 def _container_cgroup(pid: int, container_id: str) -> Path | None:

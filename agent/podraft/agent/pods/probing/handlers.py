@@ -15,7 +15,8 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from podraft.agent.commands.commands import Commands, CommandTimeoutError
+from podraft.agent.commands.commands import Commands
+from podraft.agent.commands.results import CommandTimeoutError
 from podraft.agent.podman.client import PodmanError
 from podraft.api.core.v1 import container_pb2
 from podraft.api.meta.v1 import meta_pb2

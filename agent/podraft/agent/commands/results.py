@@ -1,0 +1,19 @@
+"""How a short command ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OUTPUT_BYTES_MAX = 10 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended; the output is cut at 10 KiB."""
+
+    exit_code: int
+    output: str
+
+
+class CommandTimeoutError(Exception):
+    """The command did not end in time and was killed."""
