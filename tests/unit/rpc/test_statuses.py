@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -12,6 +14,7 @@ from podraft.server.rpc.calls.statuses import CODE_OF, NUMBER_OF, STATUS_OF, wor
 
 # What gRPC takes as trailers in sum.
 TRAILERS_BYTES_MAX = 8 * 1024
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 def test_every_code_is_a_status_of_its_own_and_every_failure_of_grpc_a_code() -> None:
@@ -20,12 +23,15 @@ def test_every_code_is_a_status_of_its_own_and_every_failure_of_grpc_a_code() ->
     assert all(CODE_OF[status] is code for code, status in STATUS_OF.items())
 
 
+@pytest.mark.parametrize("character", ["x", "\u00e4", "\u4e16", "%"])
 @pytest.mark.parametrize("number", [1, 3, 500])
-def test_violations_fit_whatever_their_number(number: int) -> None:
-    violations = [Violation(f"spec.field[{n}]", "x" * 3000) for n in range(number)]
+def test_violations_fit_whatever_their_number(number: int, character: str) -> None:
+    violations = [Violation(f"spec.field[{n}]", character * 3000) for n in range(number)]
     message, details = words(from_violations(violations))
-    # Binary trailers are sent in base64.
-    assert len(message) + len(details) * 4 / 3 < TRAILERS_BYTES_MAX
+    # Binary trailers are sent in base64, whatever else is no plain text percent-encoded.
+    written = quote(message, safe=PRINTABLE)
+    assert len(written) + len(details) * 4 / 3 < TRAILERS_BYTES_MAX
+    assert len(written) > 2_000
     status = status_pb2.Status.FromString(details)
     assert status.code == NUMBER_OF[Code.INVALID_ARGUMENT] == 3
     told = error_details_pb2.BadRequest()
@@ -57,4 +63,5 @@ def test_what_has_no_details_is_a_message_only() -> None:
 def test_a_write_of_a_commit_is_named() -> None:
     refusal = located(from_violations([Violation("spec.replicas", "too many")]), 3)
     assert [v.field for v in refusal.violations] == ["writes[3].spec.replicas"]
-    assert located(RefusedError(Code.ABORTED, "it changed"), 3).message == "writes[3]: it changed"
+    late = located(RefusedError(Code.RESOURCE_EXHAUSTED, "too many", retry_s=2), 3)
+    assert (late.message, late.retry_s) == ("writes[3]: too many", 2)

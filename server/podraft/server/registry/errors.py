@@ -80,4 +80,4 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
             more=isinstance(error, InvalidObjectError) and error.more,
         )
     assert isinstance(error, RefusedError)  # The other one always has violations.
-    return RefusedError(error.code, f"{prefix}: {error.message}")
+    return RefusedError(error.code, f"{prefix}: {error.message}", retry_s=error.retry_s)

@@ -18,9 +18,12 @@ from podraft.api.violations import Violation
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.failures import translate
 
-# gRPC refuses trailers above 8 KiB in sum.
-_DETAILS_BYTES_MAX: Final = 4096
-_MESSAGE_CHARACTERS_MAX: Final = 2048
+# gRPC refuses trailers above 8 KiB in sum.  It writes details in base64, and each byte of a message
+# that is no printable ASCII as three.
+_VIOLATIONS_BYTES_MAX: Final = 2560
+_FIELD_BYTES_MAX: Final = 512
+_DESCRIPTION_BYTES_MAX: Final = 2048
+_MESSAGE_WRITTEN_MAX: Final = 2048
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -48,7 +51,7 @@ async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> 
 
 def words(refusal: RefusedError) -> tuple[str, bytes]:
     """Return what is told besides the code: a message, and an encoded Status or nothing."""
-    message = refusal.message[:_MESSAGE_CHARACTERS_MAX]
+    message = _cut(refusal.message, _MESSAGE_WRITTEN_MAX, written=True)
     if not refusal.violations and refusal.retry_s is None:
         return message, b""
     status = status_pb2.Status(code=NUMBER_OF[refusal.code], message=message)
@@ -91,10 +94,23 @@ def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadReques
     request = error_details_pb2.BadRequest()
     size = 0
     for violation in violations:
-        size += len(violation.field.encode()) + len(violation.description.encode()) + 8
-        if size > _DETAILS_BYTES_MAX and request.field_violations:
+        field = _cut(violation.field, _FIELD_BYTES_MAX)
+        description = _cut(violation.description, _DESCRIPTION_BYTES_MAX)
+        size += len(field.encode()) + len(description.encode()) + 8
+        if size > _VIOLATIONS_BYTES_MAX and request.field_violations:
             break
-        request.field_violations.add(
-            field=violation.field[:1024], description=violation.description[:2048]
-        )
+        request.field_violations.add(field=field, description=description)
     return request
+
+
+def _cut(text: str, size: int, *, written: bool = False) -> str:
+    """Return as much of ``text`` as fits into ``size`` bytes; ``written``: as gRPC writes it."""
+    encoded = text[:size].encode()
+    if not written:
+        return encoded[:size].decode(errors="ignore")
+    left = size
+    for place, byte in enumerate(encoded):
+        left -= 1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3
+        if left < 0:
+            return encoded[:place].decode(errors="ignore")
+    return encoded.decode()
