@@ -1,8 +1,8 @@
 """``podraft-server``: the composition root of the control plane.
 
 Owns: which parts run in this process and how they find each other.  Invariants:
-each process imports only the parts that it runs; whatever prevents a start is one
-line on the standard error stream and a status of 1.
+each process imports only the parts that it runs; a failure to start is reported as
+one line on the standard error stream and an exit status of 1.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run ``podraft-server``."""
     children.follow_parent()
     raise_descriptor_limit()
-    # The children are started by exec; gRPC needs no care for forks. Its own log would
-    # only repeat, less clearly, what we say ourselves.
+    # Children are started by exec, so gRPC need not support forks. Its own log would
+    # only repeat, less clearly, what we report ourselves.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # gRPC reads these when it is imported.
@@ -60,13 +60,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:  # A defect: the log gets all of it, then whoever supervises decides.
+    except Exception:  # A defect: log all of it; the supervisor decides what follows.
         logging.getLogger(__name__).exception("unexpected failure")
         sys.exit(1)
 
 
 def _loop_factory(given: Arguments) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop: uvloop's for the API if it is there, a tenth faster."""
+    """Return the event loop's factory: for the API uvloop, if installed, as it is 10 % faster."""
     if argument_values.API in given.components and importlib.util.find_spec("uvloop") is not None:
         factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module(
             "uvloop"

@@ -1,8 +1,8 @@
-"""Values: small records that nobody changes.
+"""Values: small records that never change.
 
-Owns: the decorator of those that are made for each write or message.  A frozen dataclass sets each
-field through ``object.__setattr__``, which makes a record four times as dear to make; here the type
-checker alone keeps them from being changed.
+Owns: the decorator for records that are made for each write or message.  A frozen dataclass sets
+each field through ``object.__setattr__``, which makes a record four times as expensive to create;
+here only the type checker keeps records from being changed.
 
 Invariant: values are equal, and hash equally, if all their fields are equal.
 """

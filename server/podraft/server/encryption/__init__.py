@@ -1,4 +1,4 @@
-"""Encryption of whatever comes to rest: sealed values, data keys, and the keys that wrap those.
+"""Encryption of data at rest: sealed values, data keys, and the keys that wrap those.
 
-Knows nothing of stores: they say what a value is (its context) and where their key ring lies.
+It knows nothing of stores: they define what a value is (its context) and where their key ring is.
 """

@@ -1,14 +1,14 @@
 """A key management service, reached through a command that the operator provides.
 
-Owns: what is said to the command, as JSON on its standard input, and what it answers on its output:
+Owns: the command's input, JSON on its standard input, and its answer on its standard output:
 
     COMMAND wrap     {"dataKey": ID, "secret": BASE64}
                      -> {"keyId": NAME, "wrapped": BASE64}
     COMMAND unwrap   {"dataKey": ID, "keyId": NAME, "wrapped": BASE64}
                      -> {"secret": BASE64}
 
-Invariants: the key-encryption key never comes here, and a data key is on no command line.  The
-command has half a minute; what it prints on its error stream is told, its output never.
+Invariants: the key-encryption key never reaches this process, and no command line holds a data
+key.  The command has half a minute; its error stream is reported, its output never.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _TOLD_CHARACTERS_MAX: Final = 300
 
 
 class KeyCommand:
-    """Runs ``command`` with ``wrap`` or ``unwrap`` behind its own arguments."""
+    """A service reached by running ``command`` with ``wrap`` or ``unwrap`` as its last argument."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = tuple(command)
 
     def prepare(self) -> None:
-        """Nothing: the service makes its keys itself."""
+        """Do nothing: the service makes its keys itself."""
 
     def wrap(self, identity: bytes, secret: bytes) -> WrappedKey:
-        """Return the data key ``identity``, as the service has wrapped it."""
+        """Return the data key ``identity``, wrapped by the service."""
         answer = self._ask("wrap", {"dataKey": identity.hex(), "secret": _encoded(secret)})
         try:
             name, wrapped = answer["keyId"], base64.b64decode(answer["wrapped"], validate=True)
@@ -54,7 +54,7 @@ class KeyCommand:
         return WrappedKey(identity, name, wrapped)
 
     def unwrap(self, key: WrappedKey) -> bytes:
-        """Return the data key's secret, as the service tells it."""
+        """Return the data key's secret, unwrapped by the service."""
         answer = self._ask(
             "unwrap",
             {

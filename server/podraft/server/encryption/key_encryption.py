@@ -1,6 +1,6 @@
-"""What wraps data keys: the place of a key file, or of a key management service.
+"""The wrapping of data keys, by a key file or by a key management service.
 
-Owns: the contract.  Invariant: a data key reaches a disk only wrapped.
+Owns: the contract of both.  Invariant: a data key reaches a disk only wrapped.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Protocol
 
 
 class EncryptionError(Exception):
-    """Keys are missing, unusable or not safe where they are; the message says what to do."""
+    """Keys are missing, unusable or stored in an unsafe place; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A data key that only who has the key-encryption key ``wrapped_by`` can use."""
+    """A data key that only a holder of the key-encryption key ``wrapped_by`` can use."""
 
     id: bytes
     wrapped_by: str
@@ -23,10 +23,10 @@ class WrappedKey:
 
 
 class KeyEncryption(Protocol):
-    """Wraps and unwraps data keys; its methods block."""
+    """A service that wraps and unwraps data keys; its methods block."""
 
     def prepare(self) -> None:
-        """Make a first key-encryption key, if there is none and this is the one who makes them.
+        """Make a first key-encryption key if there is none, unless the keys are made elsewhere.
 
         Raises:
             EncryptionError: There is none, and none can be made.

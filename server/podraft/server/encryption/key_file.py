@@ -1,11 +1,11 @@
 """The default place of key-encryption keys: a file that only the server's user can read.
 
-Owns: its form, one key in each line, the newest first:
+Owns: the file's format, one key per line, the newest first:
 
     <id, 16 hex digits> <key, base64>
 
-Invariants: it is made on a first start, is replaced as a whole, and is
-never used when somebody else may read it or put another in its place.  Keys stay in it for the
+Invariants: the file is made on the first start, is replaced as a whole, and is
+never used when another user could read or replace it.  Keys stay in it for the
 backups that need them.
 """
 
@@ -42,7 +42,7 @@ class KeyFile:
         self._apart_from = apart_from
 
     def prepare(self) -> None:
-        """Make the file, unless it is there."""
+        """Make the file if it does not exist."""
         if self._read() is None:
             self.add()
 
@@ -78,7 +78,7 @@ class KeyFile:
             raise EncryptionError(f"data key {key.id.hex()} was altered") from None
 
     def ids(self) -> list[str]:
-        """Return the ids of the keys, the newest first; nothing if there is no file."""
+        """Return the ids of the keys, the newest first; none if there is no file."""
         return [key.id.hex() for key in self._read() or ()]
 
     def add(self) -> str:
@@ -91,7 +91,7 @@ class KeyFile:
             write_private(self.path, (_COMMENT + "".join(lines)).encode())
         except OSError as error:
             raise EncryptionError(f"{self.path} cannot be written: {error.strerror}") from None
-        # Now rather than on the next start it shows that the directory is not safe.
+        # An unsafe directory is found out now rather than on the next start.
         self._read()
         return made.id.hex()
 
@@ -126,7 +126,7 @@ class KeyFile:
 
 
 def beside(directory: Path) -> KeyFile:
-    """Return the key file of ``directory`` where nothing else is said."""
+    """Return the default key file of ``directory``."""
     absolute = Path(os.path.abspath(directory))  # noqa: PTH100 - A link may lead to it.
     return KeyFile(absolute.with_name(f"{absolute.name}.keys") / "encryption.key", directory)
 

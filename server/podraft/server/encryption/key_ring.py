@@ -1,10 +1,10 @@
 """The data keys of one data directory, or of one prefix of an etcd.
 
-Owns: ``keys.json`` in it: the keys, wrapped; which of them seals now; whether everything else in
+Owns: ``keys.json`` in it: the wrapped keys; which of them seals now; whether everything else in
 the directory is sealed.
 
-Invariants: a key is durable here before anything is sealed with it, and leaves only when nothing
-is sealed with it any more.  Once all is sealed, nothing unsealed is believed there again.
+Invariants: a key is durable here before anything is sealed with it, and is dropped only when
+nothing is sealed with it any more.  Once everything is sealed, nothing unsealed is accepted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VERSION: Final = 1
 
 
 class KeyRing:
-    """The open ring; its methods block, from any thread."""
+    """An open key ring; its methods block and may be called from any thread."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class KeyRing:
         self._others = {key.id: key for key in others}
         self._wrapped = {key.id: key for key in wrapped}
         self._sealed = sealed
-        # Those of a snapshot that is not installed yet: nothing shows that they are needed.
+        # The keys of a snapshot that is not installed yet: nothing shows yet that they are needed.
         self._awaited: frozenset[bytes] = frozenset()
-        # How often keys have come with snapshots, or those were installed.
+        # How often keys have come with snapshots, or snapshots were installed.
         self._arrivals = 0
         self._lock = threading.Lock()
         self.sealer = Sealer(active, self._others.values())
@@ -56,7 +56,7 @@ class KeyRing:
         """Return the ring at ``path``, None if there is none.
 
         Raises:
-            EncryptionError: It is damaged, or its key-encryption key is not there.
+            EncryptionError: It is damaged, or its key-encryption key is missing.
         """
         try:
             content = path.read_bytes()
@@ -70,10 +70,10 @@ class KeyRing:
     def decoded(
         cls, content: bytes, where: str, keys: KeyEncryption, save: Callable[[bytes], None]
     ) -> KeyRing:
-        """Return the ring that was encoded as ``content``; ``save`` keeps what it becomes.
+        """Return the ring that was encoded as ``content``; ``save`` stores it after a change.
 
         Raises:
-            EncryptionError: It is damaged, or its key-encryption key is not there.
+            EncryptionError: It is damaged, or its key-encryption key is missing.
         """
         try:
             ring = json.loads(content)
@@ -99,7 +99,7 @@ class KeyRing:
     def create(cls, path: Path, keys: KeyEncryption, *, sealed: bool) -> KeyRing:
         """Return a new ring, which is durable at ``path``.
 
-        ``sealed``: whether what there is already beside it, if anything, is sealed.
+        ``sealed``: whether the data already beside it, if any, is sealed.
 
         Raises:
             EncryptionError: Its key-encryption key cannot be used or made.
@@ -108,7 +108,7 @@ class KeyRing:
 
     @classmethod
     def made(cls, keys: KeyEncryption, save: Callable[[bytes], None], *, sealed: bool) -> KeyRing:
-        """Return a new ring, which ``save`` has kept.
+        """Return a new ring, which ``save`` has stored.
 
         Raises:
             EncryptionError: Its key-encryption key cannot be used or made.
@@ -120,11 +120,11 @@ class KeyRing:
 
     @property
     def sealed(self) -> bool:
-        """Whether nothing unsealed is left, so that nothing unsealed is believed."""
+        """Whether nothing unsealed is left, so that nothing unsealed is accepted."""
         return self._sealed
 
     def all_sealed(self) -> None:
-        """Note that nothing unsealed is left."""
+        """Record that nothing unsealed is left."""
         with self._lock:
             if not self._sealed:
                 self._sealed = True
@@ -132,18 +132,18 @@ class KeyRing:
 
     @property
     def data_keys(self) -> tuple[DataKey, ...]:
-        """Every key with which something may be sealed here."""
+        """All keys with which something may be sealed here."""
         with self._lock:
             return (self._active, *self._others.values())
 
     @property
     def old_ids(self) -> frozenset[bytes]:
-        """The keys with which nothing new is sealed."""
+        """The ids of the keys with which nothing new is sealed."""
         with self._lock:
             return frozenset(self._others)
 
     def rotate(self) -> None:
-        """Seal with a new key from now on; all keys are wrapped by the newest one of their kind."""
+        """Seal with a new key from now on, and wrap all keys with the newest key-encryption key."""
         self._keys.prepare()
         with self._lock:
             old, made = self._active, new_data_key()
@@ -152,7 +152,7 @@ class KeyRing:
             self.sealer.use(made)
 
     def adopt(self, keys: Iterable[DataKey]) -> None:
-        """Know also ``keys``, with which a snapshot is sealed; they stay until it is installed."""
+        """Add ``keys``, with which a snapshot is sealed; they stay until it is installed."""
         keys = tuple(keys)
         with self._lock:
             self._arrivals += 1
@@ -164,27 +164,27 @@ class KeyRing:
                 self.sealer.know(others.values())
 
     def installed(self) -> None:
-        """What is sealed with adopted keys lies in the directory now."""
+        """Take note that the snapshot sealed with the adopted keys is now in the directory."""
         with self._lock:
             self._arrivals += 1
             self._awaited = frozenset()
 
     @property
     def droppable_ids(self) -> frozenset[bytes]:
-        """The keys that leave when nothing is sealed with them."""
+        """The ids of the keys that may be dropped once nothing is sealed with them."""
         with self._lock:
             return frozenset(self._others) - self._awaited
 
     @property
     def arrivals(self) -> int:
-        """A number that changes when a snapshot's keys come, and when it is installed."""
+        """A number that changes when a snapshot's keys arrive, and when it is installed."""
         with self._lock:
             return self._arrivals
 
     def drop(self, ids: Collection[bytes], arrivals: int) -> bool:
-        """Forget keys with which nothing is sealed any more, but those that are awaited.
+        """Forget the keys ``ids``, with which nothing is sealed, but keep an awaited snapshot's.
 
-        False, and nothing is forgotten, if ``arrivals`` is not what it was when that was looked at.
+        Return False and forget nothing if ``arrivals`` has changed since the caller looked at it.
         """
         with self._lock:
             if self._arrivals != arrivals:

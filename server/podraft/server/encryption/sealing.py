@@ -1,15 +1,15 @@
-"""Sealing: bytes that are unreadable and unforgeable where they come to rest.
+"""Sealing: encryption that makes bytes at rest unreadable and unforgeable.
 
 Owns: the form of a sealed value (AES-256-GCM, tag included in the ciphertext):
 
-    data key's id 8 | salt 8 | nonce 12 | ciphertext, 16 longer than what is sealed
+    data key's id 8 | salt 8 | nonce 12 | ciphertext, 16 longer than the plaintext
 
 A data key encrypts nothing itself: each sealer derives a key of its own from it and a random salt
-(HKDF-SHA-256), and takes another salt long before random nonces of 96 bits could repeat: after
-2**26 values two of them are equal with a probability below 2**-44.
+(HKDF-SHA-256), and takes a new salt long before random nonces of 96 bits could repeat: after
+2**26 values two nonces are equal with a probability below 2**-44.
 
 Invariant: a value opens only in the context in which it was sealed (what it is, and its place), so
-that whoever can write to the disk cannot put it in another's place.
+that an attacker who can write to the disk cannot put it in the place of another.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _SALT_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
 _NONCE_START: Final = KEY_ID_BYTES + _SALT_BYTES
 _HEAD_BYTES: Final = _NONCE_START + _NONCE_BYTES
-# How much longer a value becomes.
+# How many bytes longer a value becomes.
 OVERHEAD_BYTES: Final = _HEAD_BYTES + 16
 _SEALED_MAX: Final = 1 << 26
-# Each start of a server adds one; derived again when they are needed again.
+# Each start of a server adds a derived key; one that was dropped is derived again when needed.
 _CIPHERS_MAX: Final = 1024
 _PURPOSE: Final = b"podraft sealing 1"
 
@@ -41,7 +41,7 @@ _Decrypt: TypeAlias = Callable[[bytes, bytes, bytes | None], bytes]
 
 
 class SealError(Exception):
-    """Bytes that were not sealed like this, were altered, or need another key."""
+    """Bytes that were not sealed in this form or context, were altered, or need another key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def new_data_key() -> DataKey:
 
 
 class Sealer:
-    """Seals with the active data key, opens with every one that it knows.  For any thread."""
+    """A sealer: it seals with the active data key and opens with all it knows.  For any thread."""
 
     def __init__(self, active: DataKey, others: Iterable[DataKey] = ()) -> None:
         self._keys: dict[bytes, bytes] = {}
@@ -67,7 +67,7 @@ class Sealer:
         self.use(active)
 
     def know(self, keys: Iterable[DataKey]) -> None:
-        """Open also what was sealed with ``keys``."""
+        """Accept values that were sealed with ``keys``, too."""
         self._keys = {**self._keys, **{key.id: key.secret for key in keys}}
 
     def use(self, key: DataKey) -> None:
@@ -84,7 +84,7 @@ class Sealer:
     def _begin(self) -> None:
         head = self._active + os.urandom(_SALT_BYTES)
         self._sealed = 0
-        # Replaced as one, so that no thread mixes an old head with a new key.
+        # Replaced together, so that no thread mixes an old head with a new key.
         self._sealing = (head, self._derived(head).encrypt)
 
     def seal(self, value: bytes, context: bytes) -> bytes:
@@ -97,10 +97,10 @@ class Sealer:
         return head + nonce + encrypt(nonce, value, context)
 
     def open(self, sealed: bytes, context: bytes, start: int = 0) -> bytes:
-        """Return what was sealed for ``context``; it begins at ``start``.
+        """Return the plaintext of ``sealed`` from offset ``start`` on, sealed for ``context``.
 
         Raises:
-            SealError: It was not, or its key is not known.
+            SealError: It was not sealed for ``context``, or its key is not known.
         """
         nonce, ciphertext = start + _NONCE_START, start + _HEAD_BYTES
         head = sealed[start:nonce]

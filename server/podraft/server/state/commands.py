@@ -11,8 +11,8 @@ it has a request, else 2 if it has an author, else 1:
     write:  operation u8 | key length u16 | value length u32 | key | value
     all keys in the written form (see ``key_forms``)
 
-``time_ms`` is when the proposer took the transaction: part of the command, so that
-members agree on it and a replay does not move it.
+``time_ms`` is when the proposer accepted the transaction.  It is part of the command, so that
+members agree on it and a replay does not change it.
 
 Invariant: ``decode_command(encode_command(t, time)) == Command(t, time)``; anything that
 ``encode_command`` cannot have written is refused with a ``CommandFormatError``.
@@ -43,7 +43,7 @@ _PUT_STAMPED, _PUT_RAW, _DELETE = 1, 2, 3
 
 
 class CommandFormatError(Exception):
-    """Bytes that are no command of a known version."""
+    """Bytes that are not a command of a known version."""
 
 
 @value
@@ -55,12 +55,12 @@ class Command:
 
 
 def check_transaction(transaction: Transaction) -> None:
-    """Refuse what the format or the store cannot hold.
+    """Refuse a transaction that the format or the store cannot hold.
 
     Raises:
         ValueError: A key is empty, too long, holds a NUL byte, lacks its group, or is written
-            twice; the author's name is too long; the request's id or digest has another length
-            than 16, or there is a digest of no request.
+            twice; the author's name is too long; the request's id or digest is not 16 bytes
+            long, or there is a digest without a request.
     """
     if transaction.request and len(transaction.request) != REQUEST_BYTES:
         raise ValueError(f"the id of a request has {REQUEST_BYTES} bytes")
@@ -117,7 +117,7 @@ def encode_command(transaction: Transaction, time_ms: int) -> bytes:
 
 
 def decode_command(data: bytes) -> Command:
-    """Return what ``encode_command`` wrote.
+    """Return the command that ``encode_command`` wrote.
 
     Raises:
         CommandFormatError: ``data`` is not exactly one command of a known version.
@@ -164,7 +164,7 @@ def _decode_write(reader: _Reader) -> Put | Delete:
 
 
 class _Reader:
-    """Takes fields off the front of ``data``; running short is an error."""
+    """A reader that takes fields off the front of ``data``; running short is an error."""
 
     __slots__ = ("_data", "offset")
 

@@ -1,10 +1,10 @@
-"""The narrow interface between the API server and whatever keeps its state.
+"""The narrow interface between the API server and the store that keeps its state.
 
 Owns: the vocabulary of the store (record, event, transaction, guard) and the
 ``Datastore`` protocol.  Everything above this line works on keys and bytes;
 everything below may be one embedded member, a Raft group or an etcd cluster.
 
-Invariants that every implementation keeps, and the conformance tests try:
+Invariants that every implementation keeps, and that the conformance tests check:
 
 * One cluster-wide revision; every successful transaction that writes takes the
   next one, and all of its writes share it.
@@ -29,8 +29,8 @@ RevisionSuffix: TypeAlias = Callable[[int], bytes]
 class Record(NamedTuple):
     """One key's state at some revision.
 
-    A tuple, because one is made of every key when a store opens: a frozen dataclass takes three
-    times as long.
+    A tuple, because one is made for every key when a store opens, and a frozen dataclass would
+    take three times as long.
     """
 
     key: bytes
@@ -41,7 +41,7 @@ class Record(NamedTuple):
 
 @value
 class Guard:
-    """A condition on one key: ``mod_revision`` 0 demands that the key is absent."""
+    """A condition on one key: ``mod_revision`` 0 requires that the key is absent."""
 
     key: bytes
     mod_revision: int
@@ -49,7 +49,7 @@ class Guard:
 
 @value
 class Put:
-    """Write ``value`` at ``key``; ``stamped`` appends the revision's suffix to the value."""
+    """A write of ``value`` at ``key``; ``stamped`` appends the revision's suffix to the value."""
 
     key: bytes
     value: bytes
@@ -58,7 +58,7 @@ class Put:
 
 @value
 class Delete:
-    """Remove ``key``; removing an absent key is no event."""
+    """A removal of ``key``; removing an absent key is no event."""
 
     key: bytes
 
@@ -68,11 +68,11 @@ class Transaction:
     """Writes that take effect together, if every guard holds.
 
     A key is written at most once in a transaction.  ``author`` is the name of the user who
-    wants it, at most 255 bytes; empty: the server itself.  Only history looks at it.
-    ``request``, 16 bytes or none, names what wants it: of the transactions of one request,
-    at most one takes effect, for as long as the store remembers it (minutes).
-    ``digest``, 16 bytes or none, is that of what the request wants: it decides nothing here, and
-    is told with the request when that comes again.
+    asked for it, at most 255 bytes; empty: the server itself.  Only history uses it.
+    ``request``, 16 bytes or none, identifies the request that it serves: of the transactions of
+    one request, at most one takes effect, for as long as the store remembers it (minutes).
+    ``digest``, 16 bytes or none, is the digest of the request's content: it decides nothing here,
+    and is returned when the same request comes again.
     """
 
     guards: tuple[Guard, ...]
@@ -84,16 +84,16 @@ class Transaction:
 
 @value
 class Committed:
-    """A transaction took effect at ``revision`` (the current one if nothing was written)."""
+    """A success, at ``revision`` (the current revision if the transaction wrote nothing)."""
 
     revision: int
 
 
 @value
 class Repeated:
-    """No write took effect now: those of the same request did, at ``revision``.
+    """A repetition: the same request took effect earlier, at ``revision``; nothing was written now.
 
-    ``digest`` is that of what the request wanted then; empty if it is not known.
+    ``digest`` is the digest of the request's content at that time; empty if it is not known.
     """
 
     revision: int
@@ -102,7 +102,7 @@ class Repeated:
 
 @value
 class GuardFailed:
-    """No write took effect: ``guard`` met ``found`` (None: the key is absent) instead."""
+    """A refusal: ``guard`` met ``found`` (None: the key is absent), so nothing was written."""
 
     guard: Guard
     found: Record | None
@@ -127,7 +127,7 @@ class Event:
 
 @value
 class Page:
-    """Part of a range at one revision, in key order; ``more`` if it was cut by the limit."""
+    """Part of a range at one revision, in key order; ``more`` if the limit cut it short."""
 
     records: Sequence[Record]
     revision: int
@@ -138,7 +138,7 @@ class Page:
 class EventBatch:
     """Events of one or more whole revisions, up to and including ``revision``.
 
-    No events: a bookmark, nothing more will come at or below ``revision``.
+    Without events it is a bookmark: nothing more will come at or below ``revision``.
     """
 
     revision: int
@@ -161,11 +161,11 @@ class FutureRevisionError(Exception):
 
 
 class StoreOverloadedError(Exception):
-    """Too many transactions wait; none of this one was proposed.  Try again later."""
+    """Too many transactions are waiting; this one was not proposed.  Try again later."""
 
 
 class TransactionTooLargeError(Exception):
-    """The transaction exceeds what the store takes at once; none of it was proposed."""
+    """The transaction exceeds what the store accepts at once; none of it was proposed."""
 
 
 class StoreFailedError(Exception):
@@ -173,9 +173,9 @@ class StoreFailedError(Exception):
 
 
 class StoreUnavailableError(StoreFailedError):
-    """The store cannot answer now (no leader, an external one is away); the process goes on.
+    """The store cannot answer now (no leader, or no external store); the process goes on.
 
-    The message is for the caller and says whether the outcome is known.
+    The message is for the caller and states whether the outcome is known.
     """
 
 
@@ -216,15 +216,15 @@ class Datastore(Protocol):
 
         Raises:
             ValueError: A key is malformed or written twice; nothing was proposed.
-            TransactionTooLargeError: More bytes than the store takes; nothing was proposed.
+            TransactionTooLargeError: More bytes than the store accepts; nothing was proposed.
             StoreOverloadedError: The queue is full; nothing was proposed.
             StoreFailedError: The outcome is unknown or the store stopped.
         """
 
     async def requested(self, request: bytes) -> Repeated | None:
-        """Return what is known of the transaction of ``request`` that took effect.
+        """Return how a transaction of ``request`` took effect.
 
-        None: none did as far as this member has applied, or it is forgotten.
+        None: none has taken effect as far as this member has applied, or it is forgotten.
         """
 
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
@@ -241,11 +241,11 @@ class Datastore(Protocol):
         """
 
     async def compact(self, revision: int) -> None:
-        """Forget what only reads below ``revision`` can see; reads at ``revision`` still work.
+        """Forget what only reads below ``revision`` can see; reads at ``revision`` keep working.
 
         Raises:
             FutureRevisionError: ``revision`` has not been reached.
         """
 
     async def close(self) -> None:
-        """Stop; what was acknowledged is on disk."""
+        """Stop the store; everything acknowledged is on disk."""

@@ -1,11 +1,11 @@
-"""What a state is, in 64 bits: how members find out that theirs are the same.
+"""A state's digest of 64 bits, by which members find out whether their states are equal.
 
-Owns: the digest of a record and of a whole state: the exclusive or of its records' digests.
+Owns: the digest of a record, and that of a whole state: the exclusive or of its records' digests.
 
-Invariants: equal records give an equal digest, whatever the order and the history that made them,
-so it is kept up with every write at the cost of that write, and can be computed anew from the
-records at any time: after a restart, of a snapshot, in a check of what lies in memory.  It is no
-protection against an attacker, only against accidents.
+Invariants: equal records give an equal digest, whatever order and history led to them.  So each
+write updates the digest at a cost that depends on that write alone, and the digest can be
+recomputed from the records at any time: after a restart, for a snapshot, or to check memory.  It
+protects against accidents, not against an attacker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEAD = Struct("<QQH")
 
 @dataclass(frozen=True, slots=True)
 class StateMark:
-    """What the state was when the log had been applied up to ``index``."""
+    """The digest of the state at the time when the log had been applied up to ``index``."""
 
     index: int
     revision: int
@@ -39,9 +39,9 @@ def record_digest(record: Record) -> int:
 def state_digest(records: Iterable[Record]) -> int:
     """Return the digest of a state that consists of ``records``.
 
-    A record's is no cyclic code: those are linear, so the same change of two records would cancel
-    out.  The key counts in its written form, in which members of every age know it.
-    All records pass here when a store opens, so it does with few calls for each of them.
+    A record's digest is no cyclic code: those are linear, so the same change to two records would
+    cancel out.  It covers the key in its written form, which members of every version know.
+    All records pass through here when a store opens, so it makes few calls for each of them.
     """
     digest = 0
     pack, from_bytes = _HEAD.pack, int.from_bytes
@@ -54,10 +54,10 @@ def state_digest(records: Iterable[Record]) -> int:
 
 
 class Scrub:
-    """Computes the digest of a state anew, some records at a time, while it is being written.
+    """A recomputation of a state's digest, some records at a time, while the state is written.
 
-    Usage: ``look`` at all records in the order of their keys, tell it of every write in between
-    (``written``); in the end ``digest`` is what the state's own digest must be.
+    Usage: pass all records to ``look`` in the order of their keys, and every write in between to
+    ``written``; in the end ``digest`` is what the state's own digest must be.
     """
 
     def __init__(self) -> None:
@@ -65,13 +65,13 @@ class Scrub:
         self.position = b""
 
     def look(self, records: Iterable[Record]) -> None:
-        """Take the next records."""
+        """Add the next records to the digest."""
         for record in records:
             self.digest ^= record_digest(record)
             self.position = record.key
 
     def written(self, event: Event) -> None:
-        """A key was written; what is still ahead will be looked at later."""
+        """Account for the write of a key; a key still ahead is left to ``look``."""
         if event.key > self.position:
             return
         if event.previous is not None:

@@ -1,15 +1,15 @@
-"""Two forms of a key: as everything here knows it, and as it is written where others read it.
+"""The two forms of a key: the one used in memory, and the one written where others read it.
 
 A key of an object begins with its resource and the resource's API group: ``deployments.apps/…``.
 Before keys had groups there were five resources outside of the core group.  Logs, digests and
-etcd keep these five without their group (the *written* form), so that servers of either age read
+etcd keep these five without their group (the *written* form), so that old and new servers read
 what the other has written, and find each other's states equal.
 
-Owns: the way between the forms.
+Owns: the conversion between the forms.
 
 Invariants: ``grouped(written(key)) == key`` for every key that a transaction may have;
-``grouped`` leaves such a key as it is.  The five are closed: a kind that is added later is written
-as it is known.
+``grouped`` leaves that key unchanged.  The list of five is closed: the keys of kinds added later
+are written as they are in memory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _GROUPED: Final = {
     b"events": b"events.events.k8s.io",
 }
 _WRITTEN: Final = {grouped: written for written, grouped in _GROUPED.items()}
-# What the keys begin with that are known by another name than they are written.
+# The beginnings of keys whose two forms differ.
 WRITTEN_PREFIXES: Final = tuple(sorted(written + b"/" for written in _GROUPED))
 _GROUPED_PREFIXES: Final = tuple(sorted(grouped + b"/" for grouped in _WRITTEN))
 
 
 def grouped(key: bytes) -> bytes:
-    """Return the form in which a key is known; it may be in either form, or a key's beginning."""
+    """Return the grouped form of ``key``, which may be in either form, or a key's beginning."""
     if not key.startswith(WRITTEN_PREFIXES):
         return key
     resource, slash, rest = key.partition(b"/")
@@ -39,7 +39,7 @@ def grouped(key: bytes) -> bytes:
 
 
 def written(key: bytes) -> bytes:
-    """Return the form in which a key is written; it may be in either form, or a key's beginning."""
+    """Return the written form of ``key``, which may be in either form, or a key's beginning."""
     if not key.startswith(_GROUPED_PREFIXES):
         return key
     resource, slash, rest = key.partition(b"/")

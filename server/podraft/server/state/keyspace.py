@@ -1,10 +1,10 @@
 """The newest state of every key, and what a transaction does to it.
 
-Owns: the records in memory, ordered by key, and the requests that made them lately.
+Owns: the records in memory, ordered by key, and the requests that took effect lately.
 
 Invariants: ``apply`` is deterministic (the same transactions in the same order give the
 same records, outcomes and events on every member), all or nothing, and takes a
-revision only if it changes something.  ``digest`` is that of the records (see ``digests``).
+revision only if it changes something.  ``digest`` is the records' digest (see ``digests``).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Keyspace:
 
     @property
     def value_bytes(self) -> int:
-        """How many bytes all values have."""
+        """The total size of all values, in bytes."""
         return sum(map(len, map(_VALUE, self._records.values())))
 
     def get(self, key: bytes) -> Record | None:
@@ -97,7 +97,7 @@ class Keyspace:
     def past_range(
         self, old: Mapping[bytes, Record | None], prefix: bytes, start_after: bytes, limit: int
     ) -> tuple[list[Record], bool]:
-        """Like ``range``, as it was when the keys in ``old`` had these records (None: absent)."""
+        """Return ``range`` as of when the keys in ``old`` had these records (None: absent)."""
         gone = sorted(key for key in old if key > start_after and key not in self._records)
         records: list[Record] = []
         for key in merge(self.keys(prefix, start_after), gone):
@@ -158,7 +158,7 @@ class Keyspace:
             self._keys.add(key)
         else:
             created = previous.create_revision
-            # Of what is here, not of what was meant to be: a value that changed by itself shows.
+            # Of the record as it is, not as it was meant to be: so spontaneous damage shows.
             self.digest ^= record_digest(previous)
         record = Record(key, value, created, revision)
         self._records[key] = record

@@ -1,9 +1,9 @@
-"""What a store that keeps history can tell of the past, beyond reads at a revision.
+"""The past as a store with history can report it, beyond reads at a revision.
 
 Owns: the vocabulary (version, change, what is kept) and the ``Past`` protocol.  A store
 without it serves everything but time travel.
 
-Invariant: answers are about whole revisions and, other than the newest, never change until
+Invariant: answers are about whole revisions and, except about the newest, never change until
 they are forgotten.
 """
 
@@ -19,9 +19,9 @@ from podraft.server.state.retention import Retention
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a key, ``value`` None when it was deleted.
+    """One version of a key; ``value`` is None if the key was deleted.
 
-    ``time_ms`` 0: when, and by whom, is forgotten; only the version itself is kept.
+    ``time_ms`` 0: the version's time and author are forgotten, and only its value is kept.
     """
 
     revision: int
@@ -60,7 +60,7 @@ class Kept:
 
 
 class BeforeHistoryError(Exception):
-    """A moment is older than what is kept."""
+    """The time asked for is older than the history that is kept."""
 
     def __init__(self, kept: Kept) -> None:
         super().__init__("the moment is older than what is kept")
@@ -68,14 +68,14 @@ class BeforeHistoryError(Exception):
 
 
 class ChangeTooLargeError(Exception):
-    """What a transaction changed is too large to be told at once."""
+    """A transaction's change is too large for one answer."""
 
 
 class Past(Protocol):
-    """Reads of what was, and of who made it so."""
+    """Reads of past states, and of who made them."""
 
     async def kept(self) -> Kept:
-        """Return what can be read."""
+        """Return which revisions can be read."""
 
     async def revision_at(self, time_ms: int) -> int:
         """Return the newest revision that was proposed at or before a time.

@@ -1,8 +1,8 @@
-"""How new a read is: as new as everything that was committed, or as the one who answers knows.
+"""The freshness of reads: up to everything committed, or up to what the answering member knows.
 
-Owns: the protocols of reads that differ in it.
+Owns: the protocols of reads that differ in their freshness.
 
-Invariant: nobody gets an old answer who did not ask for it.
+Invariant: only a caller who asked for it gets an old answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from podraft.server.state.datastore import Page, Record
 
 
 class Reads(Protocol):
-    """Reads of a store; every ``Datastore`` is one, whose reads are never old."""
+    """Reads of a store; every ``Datastore`` provides them, and its reads are never old."""
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``."""
@@ -25,11 +25,11 @@ class Reads(Protocol):
 
 
 class AppliedReads(Protocol):
-    """Reads of a store that otherwise asks others, at every read, for a proof that it is new."""
+    """Reads of a store that otherwise asks others, at every read, for proof that it is current."""
 
     @property
     def applied(self) -> Reads:
-        """Reads that ask nobody: what they see was so a moment ago, or longer."""
+        """Reads that ask no other member: they see the state of a moment ago, or an older one."""
 
     async def current(self) -> Reads:
-        """Return reads that see at least what was committed at this call."""
+        """Return reads that see at least everything committed before this call."""

@@ -4,7 +4,7 @@ Owns: a bounded run of consecutive revisions up to the newest.  Watchers that re
 shortly after they left, and reads at a revision shortly ago, are served from it
 without touching the history file.
 
-Invariant: holds every event after ``start``; revisions in it are consecutive.
+Invariant: every event after ``start`` is held; the revisions are consecutive.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import islice
 
 from podraft.server.state.datastore import Event, Record
 
-# What one event occupies besides its values, roughly.
+# Roughly the bytes that one event occupies besides its values.
 _EVENT_OVERHEAD_BYTES = 400
 
 
 def events_bytes(events: tuple[Event, ...]) -> int:
-    """Return about how much memory ``events`` keep alive."""
+    """Return roughly how many bytes of memory ``events`` keep alive."""
     total = _EVENT_OVERHEAD_BYTES * len(events)
     for event in events:
         if event.value is not None:
@@ -56,7 +56,7 @@ class RecentEvents:
             self.start += 1
 
     def covers(self, revision: int) -> bool:
-        """Whether every event after ``revision`` is here."""
+        """Return whether every event after ``revision`` is here."""
         return revision >= self.start
 
     def after(self, revision: int) -> Iterator[tuple[int, tuple[Event, ...]]]:
@@ -70,7 +70,7 @@ class RecentEvents:
             yield revision + offset + 1, events
 
     def undo(self, prefix: bytes, revision: int) -> dict[bytes, Record | None]:
-        """Return what differs below ``prefix`` between ``revision`` and now: the old records."""
+        """Return the records at ``revision`` of the keys below ``prefix`` that differ now."""
         old: dict[bytes, Record | None] = {}
         for _, events in self.after(revision):
             for event in events:

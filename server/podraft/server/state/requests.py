@@ -1,12 +1,12 @@
-"""Which requests took effect lately: what lets a repeated one take effect once.
+"""The requests that took effect lately, remembered so that a repeated one takes effect once.
 
 Owns: the remembered requests of the state, each with the revision that its transaction took
-and the digest of what it wanted.
+and the digest of its content.
 
 Invariants: what is remembered follows from the applied transactions alone, so it is the same on
 every member, after a restart and after a snapshot.  Time is that of the transactions, never a
 member's own clock, and never goes back.  The newest ``KEPT_ALWAYS`` are remembered however old
-they are: one proposer's wrong clock makes nobody's retry take effect twice.
+they are, so that one proposer's wrong clock cannot make anyone's retry take effect twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from podraft.server.values import value
 
 REQUEST_BYTES: Final = 16
 DIGEST_BYTES: Final = 16
-# Every member must forget at the same moment: these are no options.
+# Every member must forget at the same moment, so these are not configurable.
 KEPT_MAX: Final = 120_000
 KEPT_ALWAYS: Final = 10_000
 KEPT_MS: Final = 300_000
@@ -27,9 +27,9 @@ KEPT_MS: Final = 300_000
 
 @value
 class AppliedRequest:
-    """A request whose transaction took ``revision``; ``time_ms`` is that of the state then.
+    """A request whose transaction took ``revision``; ``time_ms`` is the state's time then.
 
-    ``digest`` is that of what it wanted; empty if an older version wrote it, which kept none.
+    ``digest`` is the digest of its content; empty if an older version, which kept none, wrote it.
     """
 
     request: bytes
@@ -61,25 +61,25 @@ class AppliedRequests:
         return len(self._order)
 
     def find(self, request: bytes) -> AppliedRequest | None:
-        """Return what is remembered of ``request``; None if it is not known to have had effect."""
+        """Return what is remembered of ``request``; None if it took no effect or is forgotten."""
         return self._by_request.get(request)
 
     @property
     def oldest_revision(self) -> int:
-        """The revision of the oldest that is remembered, 0 if none is."""
+        """The revision of the oldest remembered request, 0 if there is none."""
         return self._order[0].revision if self._order else 0
 
     @property
     def newest(self) -> AppliedRequest | None:
-        """The one that was remembered last."""
+        """The request that was remembered last, None if there is none."""
         return self._order[-1] if self._order else None
 
     def all(self) -> Sequence[AppliedRequest]:
-        """Return what is remembered, in the order in which it took effect."""
+        """Return the remembered requests in the order in which they took effect."""
         return tuple(self._order)
 
     def remember(self, request: bytes, revision: int, time_ms: int, digest: bytes = b"") -> None:
-        """Remember that ``request``, which is not known, took effect; forget the oldest."""
+        """Remember that ``request``, not known so far, took effect; forget those too old."""
         order = self._order
         if order and order[-1].time_ms > time_ms:
             time_ms = order[-1].time_ms

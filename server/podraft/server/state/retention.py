@@ -1,7 +1,7 @@
-"""How much history is kept: the decision, without clock or disk.
+"""The decision how much history is kept, without clock or disk.
 
 Owns: the retention policy, how much was written since when, and the revision below which history
-may go.
+may be forgotten.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Keep what is younger than ``keep_s``, but not more revisions, nor bytes, than these.
+    """The bounds of history: its age in seconds, its number of revisions, and its bytes.
 
-    The bytes are those of the written values.  What is allowed is room for all revisions with
-    2 KiB each, more than most objects have: who only writes much cannot fill the disk.
+    The bytes are those of the written values.  The default leaves 2 KiB for each revision, more
+    than most objects take, so that a client who writes a lot cannot fill the disk.
     """
 
     keep_s: float = 24 * 3600.0
@@ -26,19 +26,19 @@ class Retention:
 
 
 class WrittenBytes:
-    """How much was written since which revision; bounded, as what lies between is interpolated."""
+    """A count of the bytes written since each revision; bounded, as it interpolates samples."""
 
     def __init__(self, first: int, last: int, written: int, step: int = _MIB) -> None:
-        """Begin with ``written`` bytes in the revisions after ``first`` up to ``last``."""
+        """Start with ``written`` bytes in the revisions after ``first`` up to ``last``."""
         self._step = step
         self._last = (max(last, first), written)
-        # Revisions, and how much was written up to each.
+        # Revisions, each with the bytes written up to it.
         self._samples = deque([(first, 0), self._last])
         self._forgotten = 0
 
     @property
     def kept(self) -> int:
-        """The bytes of what is not forgotten."""
+        """The bytes of the revisions that are not forgotten."""
         return self._last[1] - self._forgotten
 
     def add(self, revision: int, size: int) -> None:
@@ -48,7 +48,7 @@ class WrittenBytes:
             self._samples.append(self._last)
 
     def _up_to(self, revision: int) -> int:
-        """Return how much was written up to ``revision``."""
+        """Return how many bytes were written up to ``revision``."""
         before = self._samples[0]
         if revision <= before[0]:
             return before[1]
@@ -60,7 +60,7 @@ class WrittenBytes:
         return self._last[1]
 
     def begin_of(self, size: int) -> int:
-        """Return the first revision after which not more than ``size`` bytes were written."""
+        """Return the first revision after which at most ``size`` bytes were written."""
         floor = self._last[1] - size
         before = self._samples[0]
         if floor <= before[1]:
@@ -73,16 +73,16 @@ class WrittenBytes:
         return self._last[0]
 
     def forget(self, revision: int) -> None:
-        """Forget what was written up to ``revision``."""
+        """Forget the bytes written up to ``revision``."""
         self._forgotten = max(self._up_to(revision), self._forgotten)
         while len(self._samples) > 2 and self._samples[1][0] <= revision:
             self._samples.popleft()
 
 
 def revision_at_bytes(retention: Retention, written: WrittenBytes) -> int:
-    """Return the revision up to which history has to go for its size; 0: none has to.
+    """Return the revision up to which history is too large to be kept; 0: it is not too large.
 
-    A twentieth less than allowed stays, so that not every write makes the next one due.
+    History is cut to a twentieth below the bound, so that not every write calls for another cut.
     """
     if written.kept <= retention.keep_bytes:
         return 0
@@ -90,9 +90,9 @@ def revision_at_bytes(retention: Retention, written: WrittenBytes) -> int:
 
 
 def horizon_ms(retention: Retention, *, now_ms: int, interval_s: float) -> int:
-    """Return the time before which all is too old.
+    """Return the time, in milliseconds, before which everything is too old.
 
-    It moves in steps of ``interval_s``: members, who look at different moments, find the same one.
+    It moves in steps of ``interval_s``, so that members who ask at different moments agree on it.
     """
     step_ms = max(int(interval_s * 1000), 1)
     return (now_ms - int(retention.keep_s * 1000)) // step_ms * step_ms
@@ -109,8 +109,9 @@ def compaction_target(
     """Return the revision to compact to, None if nothing is to be forgotten.
 
     ``revision_at_horizon`` is the last revision that is older than ``keep_s`` (0: none), and
-    ``revision_at_bytes`` the one up to which history has to go for its size.  What is too much in
-    number goes in steps, for the reason above: up to a hundredth less than allowed is kept.
+    ``revision_at_bytes`` the one up to which history is too large.  Revisions in excess of
+    ``keep_revisions`` are forgotten in steps, for the same reason as above: up to a hundredth less
+    than allowed is kept.
     """
     step = max(retention.keep_revisions // 100, 1)
     too_many = -(-(current - retention.keep_revisions) // step) * step

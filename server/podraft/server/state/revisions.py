@@ -1,6 +1,6 @@
-"""How a stored value carries its own revision.
+"""The suffix by which a stored value carries its own revision.
 
-Owns: the few bytes that a stamped value ends with.  They are the protobuf encoding of
+Owns: the few bytes at the end of a stamped value.  They are the protobuf encoding of
 ``metadata {resource_version: "<decimal>"}``; protobuf merges concatenated messages, so
 ``value + revision_suffix(r)`` parses as the object with that resourceVersion.
 
@@ -24,12 +24,12 @@ def revision_suffix(revision: int) -> bytes:
 
 
 def split_suffix(value: bytes) -> tuple[bytes, int]:
-    """Return the value without its suffix, and the revision which the suffix says.
+    """Return the value without its suffix, and the revision that the suffix states.
 
     Raises:
         ValueError: The value does not end with a revision suffix.
     """
-    # The length byte before the digits is below 20 and so never a digit itself.
+    # The length byte before the digits is below 20, so it is never a digit itself.
     end = len(value)
     start = end
     while start > 0 and 0x30 <= value[start - 1] <= 0x39:
