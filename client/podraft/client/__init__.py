@@ -1,11 +1,11 @@
 """The Python SDK: a typed, asynchronous client of podraft's API.
 
 `connecting` says where a cluster is and finds a server that answers, `calls` holds the typed
-clients and builds the parts of a `Commit`, `watching` keeps live copies of kinds and has what a
-controller needs besides, `serving` is what the server's and the agent's processes share.
+clients and builds the parts of a `Commit`, `watching` keeps live copies of kinds and has what else
+a controller needs, `serving` is what the server's and the agent's processes share.
 
-Owns: the names that programs of others import from here.  Invariant: a name's module is imported
-when the name is used, not before: every process of podraft pays for what it imports.
+Owns: the names that other people's programs import from here.  Invariant: a name's module is
+imported when the name is used, not before: every process of podraft pays for what it imports.
 """
 
 from __future__ import annotations

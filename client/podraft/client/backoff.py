@@ -1,4 +1,4 @@
-"""How long to wait before the next try.
+"""The pause before the next try.
 
 Owns: exponential back-off with jitter.  Invariant: a pause never exceeds its maximum,
 and many clients that failed together do not return together.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Backoff:
-    """The pauses between tries of one thing that fails."""
+    """The pauses between tries of one failing operation."""
 
     initial_s: float = 0.05
     max_s: float = 5.0
@@ -25,5 +25,5 @@ class Backoff:
         return min(pause_s, self.max_s) * random.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """Forget the failures: it worked."""
+        """Forget the failures, after a success."""
         self.failures = 0

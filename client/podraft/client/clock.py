@@ -1,7 +1,7 @@
-"""The clocks of this process, and the steps of the wall's clock that it has seen.
+"""The clocks of this process, and the steps of the wall clock that it has seen.
 
-Invariant: bounded; who asks now and then learns of a step within that time, and stamps from
-before it keep their age.
+Invariants: memory is bounded; a caller that asks regularly learns of a step by its next call, and
+stamps from before the step keep their age.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from math import inf
 
 from podraft.api.moments import Era, Now
 
-# A clock that is corrected gently runs a little faster or slower; that is no step.
+# A gently corrected clock runs a little faster or slower; that is not a step.
 _STEP_S = 0.5
 _ERAS_MAX = 16
 _STAMPS_MAX = 10_000
 
 
 class Clock:
-    """Tells the present moment by both clocks."""
+    """The source of the present moment, by both clocks."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Clock:
         steady_s, wall_s = self._steady(), self._wall()
         ahead_s = wall_s - steady_s
         if abs(ahead_s - self._ahead_s) > _STEP_S:
-            # Somewhere between the last look and this one.
+            # The step happened between the previous call and this one.
             ended = Era(self._since_s, steady_s + self._ahead_s, self._ahead_s)
             self._past = (ended, *self._past)[:_ERAS_MAX]
             # Many stamps are whole seconds, rounded down.
@@ -49,7 +49,7 @@ class Clock:
         return Now(wall_s, steady_s, self._since_s, self._past, self._remember)
 
     def _remember(self, stamp_s: float) -> float:
-        """Return when a stamp that this clock has not shown was first met."""
+        """Return when a stamp that this clock has not shown was first seen."""
         moment_s = self._first_seen.setdefault(stamp_s, self._last_s)
         self._first_seen.move_to_end(stamp_s)
         if len(self._first_seen) > _STAMPS_MAX:

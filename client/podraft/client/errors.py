@@ -1,7 +1,7 @@
-"""What a call to the API can fail with.
+"""The exceptions that calls to the API raise.
 
-Owns: the exceptions of the SDK; `connecting.failures` makes them from gRPC's.  Invariant: the
-class says what may be done about the failure, `code` and `violations` keep the details.
+Owns: the SDK's exceptions; `connecting.failures` makes them from gRPC's.  Invariant: the class
+says what can be done about the failure, `code` and `violations` keep the details.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ConfigError(Exception):
-    """A configuration file cannot be read or lacks something."""
+    """A configuration file cannot be read or is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.violations = violations
-        # After how long the server lets it be tried again, if it was too many or too fast.
+        # When the server may be asked again, if there were too many requests or they came too fast.
         self.retry_s = retry_s
 
     def __str__(self) -> str:
@@ -50,15 +50,15 @@ class ApiError(Exception):
 
 
 class NotFoundError(ApiError):
-    """The object, or what it is to be written into, is not there."""
+    """The object, or the one it should be written into, does not exist."""
 
 
 class AlreadyExistsError(ApiError):
-    """An object of this name is already there."""
+    """An object of this name already exists."""
 
 
 class ConflictError(ApiError):
-    """The object changed since it was read: read it again, decide again."""
+    """The object has changed since it was read: read it again and decide anew."""
 
 
 class InvalidError(ApiError):
@@ -70,25 +70,25 @@ class FailedPreconditionError(ApiError):
 
 
 class CompactedError(ApiError):
-    """The history that a watch or list wants is gone: list anew."""
+    """The history that a watch or list asked for is gone: list anew."""
 
 
 class ForbiddenError(ApiError):
-    """The caller is known but may not do that."""
+    """The caller is known but lacks the permission."""
 
 
 class UnauthenticatedError(ApiError):
-    """The server does not know who asks."""
+    """The server cannot tell who the caller is."""
 
 
 class OverloadedError(ApiError):
-    """A queue or size limit was met; try again later, or with less."""
+    """A queue or size limit was reached; try again later, or with less."""
 
 
 class UnavailableError(ApiError):
-    """No server could be reached, or it went away in the middle: the outcome is unknown.
+    """No server could be reached, or it went away during the call: the outcome is unknown.
 
-    ``tried`` holds each server with why it did not answer, if there are several.
+    If there are several servers, ``tried`` maps each to the reason why it did not answer.
     """
 
     tried: tuple[tuple[str, str], ...] = ()

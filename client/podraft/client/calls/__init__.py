@@ -1,1 +1,1 @@
-"""The calls of the API: typed, of one kind or of none, and the parts of their requests."""
+"""The API's typed calls, of one kind or of none, and the parts of their requests."""

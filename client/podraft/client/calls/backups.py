@@ -1,7 +1,7 @@
 """Backups: a copy of the cluster's state, as the server streams it.
 
-Owns: writing one to a file.  Invariant: a file with the given name exists only when the
-whole backup is in it, durably, and its checksum is the one that the server told.
+Owns: writing a backup to a file.  Invariant: a file with the given name exists only when the
+whole backup is in it, durably, with the checksum that the server gave.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from podraft.client.errors import ApiError
 async def backup(client: Client, path: Path) -> backup_pb2.BackupSummary:
     """Write a backup of the cluster to ``path``, readable by its owner only.
 
-    Returns what the file holds.
+    The summary says what the file holds.
 
     Raises:
-        ApiError: The server refused, or what came is not whole.
+        ApiError: The server refused, or the backup arrived incomplete.
         OSError: The file cannot be written.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")

@@ -1,4 +1,4 @@
-"""What was, and who made it so, as the calls of `history` return it."""
+"""The cluster's past and who changed what, as the calls of `history` return it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Operation: TypeAlias = Literal["created", "updated", "deleted"]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A revision and when it was made (None: not known), and how far back history goes."""
+    """A revision, its time (None if unknown), and how far back the history goes."""
 
     revision: int
     time: datetime | None
@@ -31,9 +31,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion(Generic[ObjectT]):
-    """One version; ``object`` is None when it was deleted, ``time`` None when it is not known.
+    """One version of an object.
 
-    A Secret's values are keyed hashes.
+    ``object`` is None for a deletion, ``time`` None if unknown.  Secrets hold keyed hashes.
     """
 
     revision: int
@@ -45,7 +45,7 @@ class ObjectVersion(Generic[ObjectT]):
 
 @dataclass(frozen=True, slots=True)
 class ObjectHistory(Generic[ObjectT]):
-    """Versions, the newest first; ``more``: older ones are kept."""
+    """An object's versions, newest first; ``more`` says that older ones are kept."""
 
     versions: Sequence[ObjectVersion[ObjectT]]
     more: bool
@@ -53,7 +53,7 @@ class ObjectHistory(Generic[ObjectT]):
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """What one transaction did to one object; None where there was, or is, none."""
+    """The effect of one transaction on one object; None where it did not, or does not, exist."""
 
     kind: AnyKind
     operation: Operation
@@ -63,7 +63,7 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class RevisionChanges:
-    """What one transaction changed, when and by whom (empty: the API server itself)."""
+    """The changes of one transaction, when and by whom (empty: the API server itself)."""
 
     revision: int
     time: datetime | None

@@ -1,7 +1,7 @@
 """The typed client of podraft's API.
 
-Owns: one connection to a cluster and the calls that belong to no single kind; those of
-a kind are `resources.ResourceClient`'s.  Invariant: every failure of a call is an
+Owns: one connection to a cluster and the calls that belong to no single kind; the calls of
+a kind are in `resources.ResourceClient`.  Invariant: every failure of a call is an
 `errors.ApiError`.
 """
 
@@ -41,10 +41,10 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 class Client(TypedResources):
     """A connection to one cluster; use it as an asynchronous context manager.
 
-    ``timeout_s`` bounds every call but streams.  Of several servers the first that answers is
-    used; when it is lost, the next.  Whoever runs for more than some seconds learns from the
-    servers who else there is, unless ``learn_servers`` says that only the configured ones are
-    meant.
+    ``timeout_s`` bounds every call except streams.  Of several servers the first that answers is
+    used; when it is lost, the next.  A client that lives for more than a few seconds learns from
+    the servers which others there are, unless ``learn_servers`` restricts it to the configured
+    ones.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Client(TypedResources):
         await self.close()
 
     async def close(self) -> None:
-        """Cancel what runs and close the connection; harmless when repeated."""
+        """Cancel running calls and close the connection; harmless when repeated."""
         if self._opened is not None:
             await self._opened.close()
             self._opened = None
@@ -101,24 +101,24 @@ class Client(TypedResources):
 
     @property
     def history(self) -> HistoryClient:
-        """What was, and who made it so."""
+        """The calls about the cluster's past."""
         return HistoryClient(self._connection)
 
     @property
     def diagnosis(self) -> DiagnosisClient:
-        """How the server that answers is."""
+        """The calls about the answering server's health."""
         return DiagnosisClient(self._connection)
 
     @property
     def members(self) -> MembersClient:
-        """The servers that keep the state."""
+        """The calls about the servers that keep the state."""
         return MembersClient(self._connection)
 
     def at(self, moment: str, *, hash_secret_values: bool = False) -> Client:
-        """Return a view, on the same connection, whose every get and list is of a moment.
+        """Return a view, on the same connection, whose gets and lists all show one moment.
 
-        ``hash_secret_values`` shows Secrets with keyed hashes in place of their values,
-        which tell whether two are equal.
+        With ``hash_secret_values`` the values of Secrets are replaced by keyed hashes, which
+        tell whether two values are equal.
         """
         view = Client(self.config, timeout_s=self._timeout_s)
         view._opened = self._connection
@@ -127,9 +127,9 @@ class Client(TypedResources):
         return view
 
     def stale(self) -> Client:
-        """Return a view, on the same connection, whose every get and list may be old.
+        """Return a view, on the same connection, whose gets and lists may be stale.
 
-        The server answers with what it knows, at once, even when it has lost the others.
+        The server answers at once from what it knows, even when it has lost the others.
         """
         view = Client(self.config, timeout_s=self._timeout_s)
         view._opened = self._connection
@@ -145,7 +145,7 @@ class Client(TypedResources):
         limit: int = 0,
         before_revision: int = 0,
     ) -> ObjectHistory[ObjectT]:
-        """Return an object's kept versions, the newest first: when, by whom, what."""
+        """Return an object's kept versions, newest first: when, by whom and what."""
         return await self.history.object_history(
             kind, name, namespace, limit=limit, before_revision=before_revision
         )
@@ -158,11 +158,11 @@ class Client(TypedResources):
     ) -> commit_pb2.CommitResponse:
         """Apply all writes in one transaction, or none.
 
-        Returns its revision and, unless ``omit_objects``, the objects as stored.
+        The response holds its revision and, unless ``omit_objects``, the objects as stored.
 
         Raises:
-            ApiError: As the first write that failed would have on its own; the
-                violations' fields begin with ``writes[N]``.
+            ApiError: The error that the first failing write would have raised on its own; the
+            violations' fields begin with ``writes[N]``.
 
         """
         request = commit_pb2.CommitRequest(
@@ -173,15 +173,15 @@ class Client(TypedResources):
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """The servers that are known: the configured ones, and whom these have named since."""
+        """The known servers: the configured ones and those that they have named since."""
         return self._connection.servers
 
     def on_servers(self, changed: Callable[[tuple[str, ...]], None]) -> None:
-        """Call ``changed`` with the known servers whenever the cluster names others."""
+        """Call ``changed`` with the known servers whenever the cluster's list changes."""
         self._connection.on_servers = changed
 
     async def version(self) -> cluster_pb2.Version:
-        """Return what the server says of itself."""
+        """Return the server's version."""
         path = "/podraft.api.cluster.v1.ClusterService/GetVersion"
         request = cluster_pb2.GetVersionRequest()
         return await self._connection.read(path, request, cluster_pb2.Version.FromString)
@@ -211,7 +211,7 @@ class Client(TypedResources):
         """Remove a token.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is no token with this id.
         """
         path = "/podraft.api.cluster.v1.ClusterService/DeleteJoinToken"
         request = cluster_pb2.DeleteJoinTokenRequest(id=token_id)
@@ -225,7 +225,7 @@ class Client(TypedResources):
         request = cluster_pb2.RenewCertificateRequest(
             certificate_signing_request=certificate_signing_request
         )
-        # A certificate that nobody receives is no harm.
+        # A certificate that nobody receives does no harm.
         return await self._connection.write(path, request, cluster_pb2.Certificate.FromString)
 
     def backup_chunks(self) -> AsyncIterator[backup_pb2.BackupChunk]:
@@ -238,8 +238,8 @@ class Client(TypedResources):
         """Assign a pod to a node.
 
         Raises:
-            NotFoundError: The pod is not there.
-            ConflictError: It has another uid or is bound already.
+            NotFoundError: The pod does not exist.
+            ConflictError: The pod has another uid or is bound already.
 
         """
         named = scheduling_pb2.BindPodRequest()
@@ -250,10 +250,10 @@ class Client(TypedResources):
         )
 
     async def scheduling_record(self, namespace: str, name: str) -> scheduling_pb2.SchedulingRecord:
-        """Return why a pod is where it is, or why it is nowhere.
+        """Return the record of why a pod is on its node, or on none.
 
         Raises:
-            NotFoundError: The pod is not there, or no attempt was made yet.
+            NotFoundError: The pod does not exist, or there was no attempt to schedule it yet.
 
         """
         request = requests_pb2.GetRequest(namespace=namespace, name=name, at=self._at)
@@ -263,10 +263,10 @@ class Client(TypedResources):
         )
 
     async def pod_logs(self, request: pod_streams_pb2.StreamPodLogsRequest) -> AsyncIterator[bytes]:
-        """Yield a container's output as it comes; closing the iterator ends it.
+        """Yield a container's output as it arrives; closing the iterator ends the call.
 
         Raises (from the iterator):
-            NotFoundError: The pod or the container is not there.
+            NotFoundError: The pod or the container does not exist.
             UnavailableError: The node's agent cannot be reached.
         """
         responses = self._connection.stream(
@@ -280,7 +280,7 @@ class Client(TypedResources):
     def exec_pod(
         self, requests: AsyncIterator[pod_streams_pb2.ExecPodRequest]
     ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
-        """Run a command in a container; raises as `pod_logs` does.
+        """Run a command in a container; raise as `pod_logs` does.
 
         The first request starts the command, the last response is its exit code.
         """

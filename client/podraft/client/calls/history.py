@@ -1,6 +1,6 @@
-"""What was, and who made it so: the calls of ``HistoryService``.
+"""The cluster's past and who changed what: the calls of ``HistoryService``.
 
-Owns: how its answers are read: objects of their kinds in place of packed bytes.
+Owns: how the service's answers are read: packed bytes become objects of their kinds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPERATIONS: dict[int, Operation] = {
 
 
 class HistoryClient:
-    """The calls; every method raises `errors.ApiError` or one of its subclasses."""
+    """The history calls; every method raises `errors.ApiError` or one of its subclasses."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,7 +45,7 @@ class HistoryClient:
         """Return what a revision, an RFC 3339 time or a duration before now means.
 
         Raises:
-            CompactedError: It is not kept any more, or in the future.
+            CompactedError: The revision is no longer kept, or lies in the future.
         """
         found = await self._connection.read(
             f"{_SERVICE}ResolveRevision",
@@ -72,7 +72,7 @@ class HistoryClient:
         limit: int = 0,
         before_revision: int = 0,
     ) -> ObjectHistory[ObjectT]:
-        """Return an object's kept versions; no versions: there never was one, as far as known."""
+        """Return an object's kept versions; none if, as far as known, it never existed."""
         request = history_pb2.GetObjectHistoryRequest(
             api_version=kind.api_version,
             kind=kind.name,
@@ -99,10 +99,10 @@ class HistoryClient:
         return ObjectHistory(versions, found.more)
 
     async def revision(self, revision: int) -> RevisionChanges:
-        """Return what the transaction of a revision changed.
+        """Return the changes made by the transaction of a revision.
 
         Raises:
-            CompactedError: It is not kept any more, or in the future.
+            CompactedError: The revision is no longer kept, or lies in the future.
         """
         found = await self._connection.read(
             f"{_SERVICE}GetRevision",

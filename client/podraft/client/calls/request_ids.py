@@ -1,4 +1,4 @@
-"""The id of a call, by which it can be made again without a second effect."""
+"""The id of a call, which lets it be repeated without a second effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REQUEST_ID_BYTES = 16
 
 
 def write_options(*, dry_run: bool = False) -> requests_pb2.WriteOptions:
-    """Return the options of one call; its id lets it be made again without a second effect."""
+    """Return the options of one call, whose id lets it be repeated without a second effect."""
     if dry_run:
         return requests_pb2.WriteOptions(dry_run=True)
     return requests_pb2.WriteOptions(request_id=os.urandom(_REQUEST_ID_BYTES))

@@ -1,6 +1,6 @@
 """The calls of one kind: create, get, list, watch, update, patch, delete.
 
-Owns: how a kind's requests are made and its answers read, from the table of kinds alone.
+Owns: how requests are built and answers read, from the table of kinds alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class ObjectList(Generic[ObjectT]):
-    """Objects at one revision; ``continue_token`` is empty when it was the last page."""
+    """A page of objects at one revision; ``continue_token`` is empty on the last page."""
 
     items: Sequence[ObjectT]
     resource_version: str
@@ -34,9 +34,9 @@ class ResourceClient(Generic[ObjectT]):
     """The calls of one kind.
 
     ``namespace`` is empty for kinds without one, and in `list` and `watch` for all
-    namespaces; no namespace is ever assumed.  A call is made again, at another server if there is
-    one, until somebody answers; a write takes effect once all the same.  Every method raises
-    `errors.ApiError` or one of its subclasses; what callers usually handle is named at each.
+    namespaces; no namespace is ever assumed.  A call is retried, at another server if there is
+    one, until a server answers; a write still takes effect only once.  Every method raises
+    `errors.ApiError` or one of its subclasses; each names those that callers usually handle.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ResourceClient(Generic[ObjectT]):
     ) -> None:
         self.kind = kind
         self._connection = connection
-        # What `get` and `list` ask for unless they are told a moment themselves.
+        # The moment that `get` and `list` ask for by default.
         self._at = at
         self._hash_secret_values = hash_secret_values
         self._allow_stale = allow_stale
@@ -59,7 +59,7 @@ class ResourceClient(Generic[ObjectT]):
         """Create ``obj`` and return it as stored.
 
         Raises:
-            AlreadyExistsError: An object of this name is there.
+            AlreadyExistsError: An object of this name exists.
             InvalidError: ``obj`` is malformed.
 
         """
@@ -70,8 +70,8 @@ class ResourceClient(Generic[ObjectT]):
         """Return one object; with ``at``, as it was at a revision, a time or ``10m`` ago.
 
         Raises:
-            NotFoundError: It is not, or was not, there.
-            CompactedError: That moment is not kept any more, or in the future.
+            NotFoundError: The object does not, or did not, exist.
+            CompactedError: That moment is no longer kept, or lies in the future.
 
         """
         request = requests_pb2.GetRequest(
@@ -125,14 +125,14 @@ class ResourceClient(Generic[ObjectT]):
         field_selector: str = "",
         resource_version: str = "",
     ) -> AsyncIterator[WatchBatch[ObjectT]]:
-        """Yield changes after ``resource_version``, in order, in batches, until it fails.
+        """Yield the changes after ``resource_version``, in order and batches, until the call fails.
 
         Without a ``resource_version`` all present objects come first, as additions, and
         then a bookmark.  The stream has no deadline; closing the iterator ends it.
 
         Raises (from the iterator):
-            CompactedError: Changes after ``resource_version`` are forgotten.
-            UnavailableError: The connection is lost; resume from the last revision seen.
+            CompactedError: Changes after ``resource_version`` are no longer kept.
+            UnavailableError: The connection was lost; resume from the last revision seen.
         """
         request = requests_pb2.WatchRequest(
             namespace=namespace,
@@ -144,10 +144,10 @@ class ResourceClient(Generic[ObjectT]):
         return self._connection.stream(path, request, watch_decoder(self.kind))
 
     async def update(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
-        """Replace an object but for its status.
+        """Replace an object except for its status.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: The object does not exist.
             ConflictError: ``metadata.resource_version`` is set and not the stored one.
             InvalidError: ``obj`` is malformed.
 
@@ -156,7 +156,7 @@ class ResourceClient(Generic[ObjectT]):
         return await self._connection.write(self.kind.method("Update"), request, self._decode)
 
     async def update_status(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
-        """Replace only an object's status; raises as `update` does."""
+        """Replace only an object's status; raise as `update` does."""
         request = self.kind.update_request(**self._body(obj, dry_run))
         path = self.kind.method("UpdateStatus")
         return await self._connection.write(path, request, self._decode)
@@ -175,7 +175,7 @@ class ResourceClient(Generic[ObjectT]):
         """Apply a JSON merge patch (RFC 7396) to the object, or to its ``status``.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: The object does not exist.
             ConflictError: ``uid`` or ``resource_version`` is not the stored one.
             InvalidError: The patch, or what it makes of the object, is malformed.
 
@@ -197,10 +197,10 @@ class ResourceClient(Generic[ObjectT]):
         resource_version: str | None = None,
         dry_run: bool = False,
     ) -> ObjectT:
-        """Delete an object, or begin its graceful deletion; return it as it was last.
+        """Delete an object, or begin its graceful deletion; return its last state.
 
         Raises:
-            NotFoundError: It is not there.
+            NotFoundError: The object does not exist.
             ConflictError: ``uid`` or ``resource_version`` is not the stored one.
 
         """

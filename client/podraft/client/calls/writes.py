@@ -1,7 +1,7 @@
 """Builders of a `Commit`'s writes.
 
-Owns: the mapping from what a caller means (create this, delete that) to
-`commit_pb2.Write`.  Nothing is sent here, and nothing is drawn: planners use this.
+Owns: the mapping from a caller's intent (create this, delete that) to `commit_pb2.Write`.
+Invariant: nothing is sent and no random id is drawn here, so planners can use it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,23 @@ from podraft.api.meta.v1 import requests_pb2
 
 
 def create(obj: Message) -> commit_pb2.Write:
-    """Create ``obj``; the commit fails if it exists."""
+    """Return the write that creates ``obj``; the commit fails if it exists."""
     return commit_pb2.Write(create=commit_pb2.CreateWrite(object=_packed(obj)))
 
 
 def update(obj: Message) -> commit_pb2.Write:
-    """Replace all but the status; checked against ``metadata.resource_version`` if it is set."""
+    """Return the write that replaces all but the status.
+
+    The stored revision must be ``metadata.resource_version`` if that is set.
+    """
     return commit_pb2.Write(update=commit_pb2.UpdateWrite(object=_packed(obj)))
 
 
 def update_status(obj: Message) -> commit_pb2.Write:
-    """Replace the status only; checked against ``metadata.resource_version`` if it is set."""
+    """Return the write that replaces the status only.
+
+    The stored revision must be ``metadata.resource_version`` if that is set.
+    """
     return commit_pb2.Write(
         update=commit_pb2.UpdateWrite(object=_packed(obj), subresource="status")
     )
@@ -45,7 +51,7 @@ def patch(
     uid: str | None = None,
     resource_version: str | None = None,
 ) -> commit_pb2.Write:
-    """Apply a JSON merge patch to one object."""
+    """Return the write that applies a JSON merge patch to one object."""
     return commit_pb2.Write(
         patch=commit_pb2.PatchWrite(
             api_version=kind.api_version,
@@ -65,7 +71,7 @@ def delete(
     uid: str | None = None,
     resource_version: str | None = None,
 ) -> commit_pb2.Write:
-    """Delete one object, or begin its graceful deletion."""
+    """Return the write that deletes one object, or begins its graceful deletion."""
     return commit_pb2.Write(
         delete=commit_pb2.DeleteWrite(
             api_version=kind.api_version,
@@ -89,7 +95,7 @@ def bind(
     node_name: str,
     record: scheduling_pb2.SchedulingRecord | None = None,
 ) -> commit_pb2.Write:
-    """Assign a pod to a node, with the record of why; no node: only the record is stored."""
+    """Return the write that binds a pod and stores why; without a node it only stores why."""
     return commit_pb2.Write(
         bind=scheduling_pb2.BindPodRequest(
             namespace=namespace, name=name, uid=uid, node_name=node_name, record=record
@@ -108,7 +114,7 @@ def patch_request(
     """Return the request of a Patch call or write."""
     if not isinstance(merge_patch, bytes):
         text = json.dumps(merge_patch, ensure_ascii=False, separators=(",", ":"))
-        # What is no text is the server's to refuse.
+        # Bytes that are not text are for the server to refuse.
         merge_patch = text.encode(errors="surrogatepass")
     return requests_pb2.PatchRequest(
         namespace=namespace,

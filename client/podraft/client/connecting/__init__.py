@@ -1,1 +1,1 @@
-"""Where a cluster is, and the way to whichever of its servers answers."""
+"""Where a cluster is, and how to reach a server of it that answers."""

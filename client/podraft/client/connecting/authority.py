@@ -2,7 +2,7 @@
 
 Owns: how the authority's certificate is fetched from a server that is not trusted yet.
 Invariant: only the certificate with the fingerprint is returned; the connection that fetched it is
-trusted in nothing else, so nothing is sent over it.
+not trusted otherwise, so nothing is sent over it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _TIMEOUT_S: Final = 20.0
 
 
 class AuthorityError(Exception):
-    """The server cannot be reached, or is not of that authority's cluster."""
+    """The server cannot be reached, or belongs to another authority's cluster."""
 
 
 def fetch_authority(server: str, fingerprint: str) -> bytes:
-    """Return the certificate (PEM) of the server's chain whose SHA-256 is ``fingerprint``; blocks.
+    """Return the PEM certificate in the server's chain whose SHA-256 is ``fingerprint``; block.
 
     Raises:
-        AuthorityError: There is none; the message says why.
+        AuthorityError: No such certificate was obtained; the message says why.
     """
     host, _, port = server.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

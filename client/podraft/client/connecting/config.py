@@ -1,7 +1,7 @@
-"""Where a cluster is and as whom to speak to it.
+"""Where a cluster is, and the identity under which to call it.
 
-Owns: reading and writing configuration files in kubeconfig's format.  Invariant: what
-`dump` writes, `load` reads back equal; the secret key is in no error message.
+Owns: reading and writing configuration files in kubeconfig's format.  Invariant: `load`
+reads back exactly what `dump` wrote; no error message contains the secret key.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from podraft.api.objects import well_known
 from podraft.client.errors import ConfigError
 
 DEFAULT_PORT = 7443
-# Every server's certificate holds it, whatever its address.  No node, host or address can have a
-# name with an underscore.
+# Every server's certificate contains this name, whatever its address.  No node, host or address
+# can have it, because of the underscore.
 SERVER_NAME = "api._servers.podraft"
-# What configurations from before name: some nodes' certificates may have held it.
+# The name in older configurations; some nodes' certificates may have contained it.
 _OLDER_SERVER_NAME = "podraft-server"
 _EXTENSION = "podraft"
 
@@ -44,7 +44,7 @@ class ClusterConfig:
 
 
 def default_path() -> Path:
-    """Return the file that `load` reads when it is told none."""
+    """Return the file that `load` reads by default."""
     if path := os.environ.get("PODRAFT_CONFIG"):
         return Path(path)
     return Path.home() / ".podraft" / "config"
@@ -54,7 +54,7 @@ def load(path: Path | None = None, context: str | None = None) -> ClusterConfig:
     """Read one context (default: the file's current one) of a configuration file.
 
     Raises:
-        ConfigError: The file is absent, malformed or lacks something; the message says what.
+        ConfigError: The file is absent, malformed or incomplete; the message says why.
 
     """
     path = path or default_path()
@@ -74,7 +74,7 @@ def load(path: Path | None = None, context: str | None = None) -> ClusterConfig:
 
 
 def dump(config: ClusterConfig, name: str = "podraft") -> str:
-    """Return a configuration file's text; JSON, so that writing needs no YAML library."""
+    """Return a configuration file's text, as JSON so that writing needs no YAML library."""
     cluster: dict[str, Any] = {
         "server": f"https://{config.servers[0]}",
         "certificate-authority-data": _encode(config.certificate_authority),
@@ -162,7 +162,7 @@ def _servers(cluster: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         if isinstance(extension, dict) and extension.get("name") == _EXTENSION:
             body = extension.get("extension")
             listed = body.get("servers") if isinstance(body, dict) else None
-            # Whoever changed ``server`` since means only that one.
+            # If a user has changed ``server`` since, only that address is meant.
             if isinstance(listed, list) and urls[0] in listed:
                 urls = listed
     return tuple(_server(url, path) for url in urls)

@@ -1,13 +1,13 @@
-"""Calling a cluster: whichever of its servers answers.
+"""Calls to a cluster, through any of its servers that answers.
 
-Owns: deadlines, what is tried again and where, and learning which servers there are.
+Owns: deadlines, which calls are retried and where, and discovering the cluster's servers.
 
 Invariants: a call that may change something is sent again only with the request id that makes it
-take effect once; what a server refused is never tried again; a call ends by its deadline, and
-while nobody listens at all much sooner.  Every failure is an `errors.ApiError`.
+take effect once; a call that a server refused is never retried; a call ends by its deadline, and
+much sooner if no server listens at all.  Every failure is an `errors.ApiError`.
 
-A server that dies is left at the first call that it breaks.  One that accepts calls and does not
-answer is left when the attempt's own deadline has passed, which is twice as long for the next.
+A server that dies is abandoned at the first call that breaks.  One that accepts calls but does not
+answer is abandoned after the attempt's own deadline, which doubles for the next attempt.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ OnServers = Callable[[tuple[str, ...]], None]
 # An attempt's first deadline; a large request gets more.
 _ATTEMPT_S = 1.5
 _ATTEMPT_BYTES_PER_S = 256 * 1024
-# Lists are as large as what they list.
+# For lists, which can be large.
 LONG_ATTEMPT_S = 10.0
-# When no server has so much as accepted a connection for so long, the call fails.
+# The call fails when no server has even accepted a connection for this long.
 _NOBODY_S = 3.0
-# And when servers are there but say for so long that they cannot answer now.
+# It also fails when servers have said for this long that they cannot answer now.
 _UNABLE_S = 10.0
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.05, 0.5
-# Short-lived processes ask nobody who the servers are.
+# Short-lived processes never ask which servers there are.
 _LEARN_FIRST_S, _LEARN_S = 3.0, 30.0
 
 _LOST = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
-    # A server that stops ends its calls so; nothing of ours does.
+    # A stopping server ends its calls with this code; our own code never does.
     grpc.StatusCode.CANCELLED,
-    # What gRPC makes of a connection that breaks within an answer.
+    # How gRPC reports a connection that breaks in the middle of an answer.
     grpc.StatusCode.UNKNOWN,
 )
 _LIST_MEMBERS = "/podraft.api.cluster.v1.MemberService/ListMembers"
@@ -62,7 +62,7 @@ _NEVER_CONNECTED = "failed to connect to all addresses"
 
 @dataclass(slots=True)
 class _Attempts:
-    """What has been tried for one call."""
+    """The attempts made so far for one call."""
 
     began: float
     deadline: float
@@ -71,7 +71,7 @@ class _Attempts:
     count: int = 0
     # The last failure of each server.
     failures: dict[str, grpc.aio.AioRpcError] = field(default_factory=dict)
-    # When somebody was last there to talk to, and when an answer might just have come too late.
+    # When a server was last reachable, and when an answer might just have come too late.
     somebody: float = 0.0
     too_late: bool = False
 
@@ -85,11 +85,11 @@ class _Attempts:
             self.somebody = now
 
     def patience_s(self, retry_s: float | None) -> float | None:
-        """Return how long to wait if the server said so, and longer each time; None: it did not."""
+        """Return how long to wait when the server asked for it, longer each time; else None."""
         return None if retry_s is None else max(retry_s, self.backoff.next_pause_s())
 
     def pause_s(self, servers: int) -> float:
-        """Return how long to wait: not at all while there are others to try."""
+        """Return how long to wait, in seconds: 0 while there are other servers to try."""
         return 0.0 if self.count % servers else self.backoff.next_pause_s()
 
     def hopeless(self, now: float) -> bool:
@@ -101,7 +101,7 @@ class _Attempts:
 
 
 class Connection:
-    """The calls to one cluster; belongs to the event loop that runs when it is made."""
+    """A connection to one cluster; belongs to the event loop in which it is made."""
 
     def __init__(
         self, config: ClusterConfig, timeout_s: float, *, learn_servers: bool = True
@@ -119,16 +119,16 @@ class Connection:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Every server that is known."""
+        """The addresses of all known servers."""
         return self._servers.all
 
     async def call(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]
     ) -> ResponseT:
-        """Call once.
+        """Call a method once.
 
         Raises:
-            ApiError: Whatever the server or the transport refused.
+            ApiError: The server refused the call, or the transport failed.
 
         """
         link = self._link()
@@ -147,7 +147,7 @@ class Connection:
         *,
         attempt_s: float = _ATTEMPT_S,
     ) -> ResponseT:
-        """Call a method without effects until somebody answers.
+        """Call a method without effects, retrying until a server answers.
 
         Raises:
             ApiError: A server refused, or none answered in time.
@@ -158,7 +158,7 @@ class Connection:
     async def write(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]
     ) -> ResponseT:
-        """Call a method until somebody answers; the request's id lets it take effect once.
+        """Call a method, retrying until a server answers; its request id lets it take effect once.
 
         Raises:
             ApiError: A server refused, or none answered in time: the outcome is unknown.
@@ -216,7 +216,7 @@ class Connection:
 
     async def _responses(self, start: Callable[[Link], Any]) -> AsyncIterator[Any]:
         link = await self._connected_link()
-        call = start(link)  # Here, so that what nobody iterates over is never called.
+        call = start(link)  # Here, so that an iterator that is never used makes no call.
         try:
             async for response in call:
                 yield response
@@ -228,7 +228,7 @@ class Connection:
             call.cancel()
 
     async def _connected_link(self) -> Link:
-        """Return a channel that is connected: what is streamed cannot be sent again."""
+        """Return a connected channel, because a stream cannot be sent again."""
         for _ in self._servers.all:
             link = self._link()
             if await link.connects():
@@ -237,14 +237,14 @@ class Connection:
         return self._link()  # Its failure says why.
 
     async def close(self) -> None:
-        """Cancel what runs."""
+        """Cancel running calls and close all channels."""
         if self._learning is not None:
             self._learning.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._learning
         await self._links.close()
 
-    # Who there is.
+    # Discovering the servers.
 
     def _link(self) -> Link:
         if self._learns and self._learning is None:
@@ -257,15 +257,15 @@ class Connection:
 
     async def list_members(self) -> member_pb2.ListMembersResponse:
         """Return the servers of the cluster, as the one that answers sees them."""
-        # Only who asks for it pays for it.
+        # Imported late: only callers that use it pay for it.
         from podraft.api.cluster.v1 import member_pb2
 
         request = member_pb2.ListMembersRequest()
         return await self.read(_LIST_MEMBERS, request, member_pb2.ListMembersResponse.FromString)
 
     async def _learn_servers(self) -> None:
-        """Ask now and then, and when one was lost, which servers the cluster has."""
-        if self.on_servers is None:  # Who wants to be told stays for long: it learns at once.
+        """Ask which servers the cluster has, now and then and after one was lost."""
+        if self.on_servers is None:  # A process with a callback is long-lived: it asks at once.
             await asyncio.sleep(_LEARN_FIRST_S)
         while True:
             with contextlib.suppress(ApiError):
@@ -277,12 +277,12 @@ class Connection:
             await asyncio.sleep(_PAUSE_S_MAX)
 
     def _learn(self, group: member_pb2.ListMembersResponse) -> None:
-        """Take over who a server says there is."""
+        """Adopt the list of servers that a server gave."""
         if len(group.members) < 2:
-            return  # A server that is alone is where it was found.
+            return  # A lone server is where it was found.
         before = self._servers.all
         addresses = [list(member.api_addresses) for member in group.members]
-        # The best address of each first: more of one server are no help when it is down.
+        # Each server's best address first: its other addresses are no help when it is down.
         addresses.sort(key=len)
         ranked = [
             address[rank]

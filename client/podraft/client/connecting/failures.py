@@ -1,4 +1,4 @@
-"""From gRPC's failures of calls to the SDK's exceptions.
+"""Conversion of gRPC's call failures into the SDK's exceptions.
 
 Invariant: no caller of the SDK ever sees a `grpc.RpcError`.
 """
@@ -39,7 +39,7 @@ _CLASSES: dict[grpc.StatusCode, type[ApiError]] = {
     grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
-    # By the server, as it stops: a caller that gives up itself gets asyncio's exception.
+    # Cancelled by a stopping server: a caller that gives up itself gets asyncio's exception.
     grpc.StatusCode.CANCELLED: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }
@@ -79,7 +79,7 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
 
 
 def _hint(message: str) -> str:
-    """Return what a failed TLS handshake most likely means; gRPC shows only its effect."""
+    """Return the likely cause of a failed TLS handshake; gRPC shows only its effect."""
     if not message.startswith("failed to connect"):
         return ""
     if "CERTIFICATE_VERIFY_FAILED" in message:
@@ -98,11 +98,11 @@ def _hint(message: str) -> str:
 def _details(
     error: grpc.aio.AioRpcError,
 ) -> tuple[tuple[FieldViolation, ...], float | None]:
-    """Return the violations that a refusal names, and after how long to try again."""
+    """Return the violations that a refusal names, and the seconds to wait before a retry."""
     packed = [value for key, value in error.trailing_metadata() or () if key == _DETAILS_KEY]
     if not packed:
         return (), None
-    # Only failures pay for these modules.
+    # Imported late: only failures pay for these modules.
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2
 

@@ -1,4 +1,4 @@
-"""One channel to each server.
+"""The channels to the servers, one to each.
 
 Owns: gRPC's channels and their options, one per server, made when the server is first asked.
 
@@ -27,24 +27,24 @@ _State = grpc.ChannelConnectivity
 _OPTIONS = (
     ("grpc.keepalive_time_ms", int(KEEPALIVE_TIME_S * 1000)),
     ("grpc.keepalive_timeout_ms", int(KEEPALIVE_TIMEOUT_S * 1000)),
-    # Of every ping: gRPC's own, for the window's size, keep those for the connection back.
+    # Applies to every ping: gRPC's own, which size the window, hold back the keepalive pings.
     ("grpc.http2.ping_timeout_ms", int(KEEPALIVE_TIMEOUT_S * 1000)),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # Also how long a connection may take: a frozen server accepts one and says nothing.
+    # Also how long connecting may take: a frozen server accepts the connection and says nothing.
     ("grpc.min_reconnect_backoff_ms", int(_CONNECT_S * 1000)),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
-    # What is tried again, and where, is decided here, by who knows what may be.
+    # Our own code decides what is retried and where, because it knows which calls may be.
     ("grpc.enable_retries", 0),
-    # A cluster's addresses are reached directly, whatever the environment says of proxies.
+    # A cluster's addresses are reached directly, whatever proxies the environment names.
     ("grpc.enable_http_proxy", 0),
 )
 
 
 class Link:
-    """One channel and the methods that were called through it."""
+    """One channel, and the methods called through it."""
 
     def __init__(self, server: str, config: ClusterConfig) -> None:
         self.server = server
@@ -58,7 +58,7 @@ class Link:
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[Any, Any]] = {}
 
     async def connects(self) -> bool:
-        """Whether the server accepts a connection; at once if there is one already."""
+        """Return whether the server accepts a connection; at once if there is one already."""
         channel = self.channel
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -96,7 +96,7 @@ class Links:
         return link
 
     async def close(self) -> None:
-        """Cancel what runs and close all channels."""
+        """Cancel running calls and close all channels."""
         for link in self._links.values():
             await link.channel.close()
         self._links.clear()
@@ -108,7 +108,7 @@ def encode(message: Message) -> bytes:
 
 
 def _target(server: str) -> str:
-    """Return gRPC's name of a server."""
+    """Return gRPC's target name for a server's address."""
     host = server.rpartition(":")[0].strip("[]")
     try:
         version = ipaddress.ip_address(host).version

@@ -1,6 +1,6 @@
-"""Which of a cluster's servers is asked.
+"""The choice of the server to ask.
 
-Owns: the known servers, in order of preference, and the one that is in use.
+Owns: the known servers, in order of preference, and which of them is in use.
 
 Invariants: the configured ones are never forgotten; a failure is counted against the server that
 failed, not against the one that has taken its place meanwhile.  Bounded.
@@ -30,19 +30,19 @@ class Servers:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every server that is known."""
+        """All known servers."""
         return self._all
 
     def failed(self, server: str) -> None:
-        """``server`` did not answer: the next one is asked from now on."""
+        """Note that ``server`` did not answer: ask the next one from now on."""
         if server == self._current:
             place = self._all.index(server)
             self._current = self._all[(place + 1) % len(self._all)]
 
     def learn(self, servers: Iterable[str]) -> None:
-        """These are the cluster's servers now, besides the configured ones."""
+        """Replace the learned servers; the configured ones stay."""
         known = tuple(dict.fromkeys((*self._configured, *servers)))[:SERVERS_MAX]
         if self._current not in known:
-            # It is in use and answers, or fails and is left.
+            # Keep the server in use: it either answers, or fails and is abandoned.
             known = (*known[: SERVERS_MAX - 1], self._current)
         self._all = known

@@ -1,1 +1,1 @@
-"""What the processes that serve share: the server and the agent."""
+"""What the two serving processes, the server and the agent, share."""

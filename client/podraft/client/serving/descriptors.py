@@ -1,7 +1,7 @@
-"""How many files and connections a process may have open.
+"""The number of files and connections that a process may have open.
 
 Owns: raising the soft limit, which the kernel and systemd keep at 1,024 for programs that use
-``select``.  Ours do not: each connection, watch and container of theirs is a descriptor.
+``select``.  Our programs do not; each of their connections, watches and containers is a descriptor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import resource
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit as far as it goes, and return what it is now.  Children inherit it."""
+    """Raise the soft limit to the maximum and return it.  Children inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):

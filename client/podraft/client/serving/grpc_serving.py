@@ -1,15 +1,15 @@
-"""What every gRPC server of ours needs before it is made.
+"""Preparations that each of our gRPC servers needs before it is made.
 
-Owns: two things that gRPC for Python lets any client do, without a right to anything:
+Owns: the defence against two things that gRPC for Python lets any client do, even without rights:
 
-* A call whose path is not UTF-8 ends the whole server: the loop that takes calls decodes the path
-  and is left by the exception.  There is no hook before it, so bytes that this one task cannot
-  decode are replaced; the path then is one that no method has.
-* Metadata that is not UTF-8, and a client that leaves while it is answered, write a traceback into
-  the log, each time.
+** A call whose path is not UTF-8 ends the whole server: the loop that takes calls decodes the path,
+  and the exception ends the loop.  There is no hook before it, so bytes that this one task cannot
+  decode are replaced; no method has the resulting path.
+** Metadata that is not UTF-8, and a client that leaves while it is being answered, each write a
+  traceback into the log, every time.
 
-Invariants: decoding anywhere else raises as ever; importing this does not import gRPC, whose
-environment is set afterwards: with its care for forks, starting a child can hang for ever.
+Invariants: decoding anywhere else raises as usual; importing this module does not import gRPC,
+whose environment is set afterwards: with its fork support, starting a child can hang for ever.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Final
 
 _TASK: Final = "AioServer._server_main_loop"
 _LOGGER: Final = "grpc._cython.cygrpc"
-# What gRPC says of what a client did.
+# gRPC's log messages about what a client did.
 _ITS_CLIENTS: Final = ("Invalid encoding on", "ExecuteBatchError raised in core")
 _strict = codecs.lookup_error("strict")
 
 
 def prepare() -> None:
-    """Make servers that are started in this process survive such calls; once is enough."""
+    """Make gRPC servers in this process survive such calls; calling it once is enough."""
     codecs.register_error("strict", _strict_but_for_paths)
     logging.getLogger(_LOGGER).addFilter(_is_told)
 
@@ -39,7 +39,7 @@ def _strict_but_for_paths(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _takes_calls() -> bool:
-    """Return whether this is gRPC's task, which runs nothing of ours."""
+    """Return whether this is gRPC's task, which runs none of our code."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

@@ -1,10 +1,10 @@
-"""The connections to a server of ours: bounded per address until they say whose they are.
+"""Connections to one of our servers, bounded per address until they identify their owner.
 
-Owns: the watch over the sockets of the server's ports, and which of them are known.
+Owns: watching the sockets of the server's ports, and which of them are known.
 
-Invariants: whatever asks the kernel is done beside the loop, and looking takes a small part of a
-processor however many connections there are; a connection is known from its first call on, by
-whoever takes calls (``recognize``); it is forgotten when its socket is gone.
+Invariants: the kernel is asked off the event loop, and looking takes a small part of a processor
+however many connections there are; a connection becomes known at its first call, when the code
+that takes calls uses ``recognize``; it is forgotten when its socket is gone.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from podraft.client.serving.strangers import (
 _LOG = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 0.5
-# While strangers come in numbers.
+# The interval while many strangers connect.
 _HURRY_EVERY_S: Final = 0.2
 _MANY: Final = 64
-# Looks are so much further apart than they take of a processor.
+# The pause after a look, as a multiple of the processor time that the look took.
 _SPARSELY: Final = 20
 _TELL_EVERY_S: Final = 30.0
-# Kept back of the process's descriptors: for the store's files, children, agents that are called.
+# Descriptors reserved for the store's files, children and calls to agents.
 _DESCRIPTORS_KEPT: Final = 512
 _CONNECTIONS_MIN, _CONNECTIONS_MAX = 128, 16_384
 
 
 def descriptor_limit() -> int:
-    """Return how many descriptors this process may have."""
+    """Return how many descriptors this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
@@ -54,17 +54,17 @@ def connections_max(descriptor_limit: int) -> int:
 
 
 class Owner(Protocol):
-    """Whose a connection is."""
+    """The owner of connections."""
 
     def connected(self) -> bool:
-        """Count a connection more; return whether it is one too many."""
+        """Count one more connection; return whether it is one too many."""
 
     def disconnected(self) -> None:
-        """Count one less."""
+        """Count one connection less."""
 
 
 class Anyone:
-    """An owner whose connections are not counted: it is enough to know it."""
+    """An owner whose connections are not counted: being known is enough."""
 
     def connected(self) -> bool:
         """Count nothing."""
@@ -76,7 +76,7 @@ class Anyone:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Who was connected, who of them is unknown, and which of those were ended."""
+    """The result of a look: who was connected, who of them is unknown, and whom it disconnected."""
 
     open: dict[Peer, int]
     strangers: dict[Peer, Stranger]
@@ -85,7 +85,7 @@ class _Seen:
 
 
 class Connections:
-    """The connections to some ports; all methods are called on the loop."""
+    """The connections to some ports; all methods are called on the event loop."""
 
     def __init__(
         self,
@@ -99,33 +99,33 @@ class Connections:
         self._known_peers: dict[Peer, str] = {}
         self._too_many: set[str] = set()
         self._strangers: dict[Peer, Stranger] = {}
-        # Known ones that must go at the next look.
+        # Known connections that the next look must end.
         self._ending: set[Peer] = set()
         self._hurried = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._told_s = -_TELL_EVERY_S
         self._untold: list[Peer] = []
-        # How many were ended because they did not say in time whose they are, or were too many.
+        # How many were ended because they did not identify themselves in time, or were too many.
         self.ended = 0
         # Called after each look, on the loop.
         self.looked: Callable[[], None] = lambda: None
 
     def start(self, ports: Collection[int]) -> None:
-        """Begin to look at the connections of these local ports."""
+        """Begin to watch the connections of these local ports."""
         self._sockets = OwnSockets(ports)
         self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
-        """Stop looking."""
+        """Stop watching."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     def recognize(self, peer: str, owner: Owner) -> bool:
-        """Know from now on whose the connection from ``peer`` (gRPC's words) is.
+        """Record the owner of the connection from ``peer`` (in gRPC's notation).
 
-        Returns whether it is one too many; those that were there before are not.
+        Return whether this connection is one too many for its owner; earlier ones are not.
         """
         before = self._known.get(peer)
         if before is owner:
@@ -143,15 +143,15 @@ class Connections:
         return peer in self._too_many
 
     def is_too_many(self, peer: str) -> bool:
-        """Return whether the connection is one that its owner has too many."""
+        """Return whether the connection exceeds its owner's limit."""
         return peer in self._too_many
 
     def owner(self, peer: str) -> Owner | None:
-        """Return whose the connection from ``peer`` (gRPC's words) is; None: not known."""
+        """Return who owns the connection from ``peer`` (in gRPC's notation); None if unknown."""
         return self._known.get(peer)
 
     def end(self, peer: str) -> None:
-        """End the connection from ``peer`` (gRPC's words) soon, if it is still there."""
+        """End the connection from ``peer`` (in gRPC's notation) soon, if it still exists."""
         address = peer_of(peer)
         if address is not None:
             self._ending.add(address)
@@ -159,12 +159,12 @@ class Connections:
 
     @property
     def known(self) -> int:
-        """How many there are whose owner is known."""
+        """The number of connections whose owner is known."""
         return len(self._known)
 
     @property
     def strangers(self) -> int:
-        """How many there were of the others at the last look."""
+        """The number of unknown connections at the last look."""
         return len(self._strangers)
 
     async def _keep_looking(self) -> None:
@@ -184,9 +184,9 @@ class Connections:
             self._hurried.clear()
 
     async def look(self) -> float:
-        """Look once: forget those that are gone, end those that must go.
+        """Look once: forget the connections that are gone, end those that must go.
 
-        Returns how many seconds of a processor that took.
+        Return how many seconds of processor time that took.
         """
         known = frozenset(self._known_peers)
         ending, self._ending = self._ending, set()
@@ -198,7 +198,7 @@ class Connections:
                 self._too_many.discard(text)
             if owner is not None:
                 owner.disconnected()
-        # Some may have said meanwhile whose they are.
+        # Some may have identified themselves in the meantime.
         self._strangers = {
             peer: each for peer, each in seen.strangers.items() if peer not in self._known_peers
         }
@@ -207,7 +207,7 @@ class Connections:
         return seen.took_s
 
     def _seen(self, known: Collection[Peer], ending: Collection[Peer]) -> _Seen:
-        """End ``ending`` and the strangers that must go; return who is there."""
+        """End ``ending`` and the strangers that must go; return who is connected."""
         began_s = time.thread_time()
         found, before, now_s = self._sockets.look(), self._strangers, self._clock()
         strangers = {}
@@ -219,7 +219,7 @@ class Connections:
                     has_spoken or self._sockets.has_spoken(descriptor),
                     was.since_s if was is not None else now_s,
                 )
-        # Who has called meanwhile has said whose it is.
+        # A connection that has made a call in the meantime has identified its owner.
         gone = [
             peer
             for peer in surplus(strangers, now_s, self._limits)
@@ -233,7 +233,7 @@ class Connections:
         return _Seen(found, strangers, gone, time.thread_time() - began_s)
 
     def _tell(self, ended: Collection[Peer], now_s: float) -> None:
-        """Log what was ended, but not more often than somebody reads it."""
+        """Log the ended connections, but no more often than a person would read it."""
         if len(self._untold) < 10_000:
             self._untold += ended
         if self._untold and now_s - self._told_s >= _TELL_EVERY_S:

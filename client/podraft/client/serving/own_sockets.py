@@ -1,9 +1,9 @@
 """The connections of this process, as the kernel knows them.
 
-Owns: finding the sockets that gRPC accepted, which it shows to nobody, and ending one of them.
+Owns: finding the sockets that gRPC accepted, which it does not expose, and ending one of them.
 
-Invariant: a socket is only touched while it is the one that was meant: it is duplicated first, then
-its peer is compared.
+Invariant: no other socket is ever touched by mistake: the socket is duplicated first, then its
+peer is compared.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from typing import Final
 from podraft.client.serving.strangers import Peer, plain
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
-# Where the kernel's ``tcp_info`` has ``tcpi_bytes_received``.
+# The offset of ``tcpi_bytes_received`` in the kernel's ``tcp_info``.
 _RECEIVED: Final = slice(128, 136)
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class OwnSockets:
-    """The accepted sockets of some local ports; asks for each one's addresses only once."""
+    """The accepted sockets of some local ports; each socket's addresses are read only once."""
 
     def __init__(self, ports: Collection[int]) -> None:
         self._ports = frozenset(ports)
-        # By inode, which names a socket as long as it lives: its peer, None if it is no peer's.
+        # The peer (None if there is none) by inode, which identifies a socket as long as it lives.
         self._seen: dict[str, Peer | None] = {}
 
     def look(self) -> dict[Peer, int]:
-        """Return who is connected, and each one's descriptor."""
+        """Return the descriptor of each connected peer."""
         seen, found = {}, {}
         for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - Paths cost more than the rest.
             try:
                 inode = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - As above.
             except OSError:
-                continue  # Closed meanwhile.
+                continue  # Closed in the meantime.
             if not inode.startswith("socket:"):
                 continue
             peer = self._seen[inode] if inode in self._seen else self._peer(int(name))
@@ -58,17 +58,17 @@ class OwnSockets:
         return None
 
     def has_spoken(self, descriptor: int) -> bool:
-        """Return whether anything was received by a connection."""
+        """Return whether the connection has received anything."""
         with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
             status = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.stop)
             return any(status[_RECEIVED])
         return False
 
     def end(self, peer: Peer, descriptor: int) -> bool:
-        """End the connection, unread and unsent bytes included; False: it is another's by now."""
+        """End the connection and drop its pending bytes; False: the socket is another's now."""
         with contextlib.suppress(OSError), _borrowed(descriptor) as borrowed:
             if _peer_of(borrowed) == peer:
-                # Whoever closes it then drops what the peer does not take.
+                # The next close then drops the bytes that the peer does not take.
                 borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 borrowed.shutdown(socket.SHUT_RDWR)
                 return True
@@ -76,7 +76,7 @@ class OwnSockets:
 
 
 class _borrowed:  # noqa: N801 - Used like a function.
-    """Another's socket, through a descriptor of our own; without one, through its own."""
+    """Somebody else's socket through our own descriptor, or through its own if we have none."""
 
     def __init__(self, descriptor: int) -> None:
         self._own = True

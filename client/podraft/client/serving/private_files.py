@@ -1,8 +1,8 @@
 """Files and directories that only their owner may use.
 
 Owns: how they are made, and which are refused.  Invariants: a file appears under its name whole and
-durable, or not at all; nobody can have put a file or a link in the place of the unfinished one,
-nor see it.  The umask decides nothing.
+durable, or not at all; nobody else can replace the unfinished file with a file or link of their
+own, nor read it; the umask has no influence.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 
 
 class UnsafeDirectoryError(Exception):
-    """Others could put their files in the place of ours; the message says what to do."""
+    """A directory in which others could replace our files; the message says what to do."""
 
 
 def make_private_directory(path: Path) -> None:
-    """Make ``path``, for its owner only, if it is absent; those above it are readable for all.
+    """Make ``path``, for its owner only, if it is absent; its parents are readable by all.
 
     Raises:
-        UnsafeDirectoryError: It is somebody else's, or others can write into it.
-        OSError: It cannot be made.
+        UnsafeDirectoryError: The directory is somebody else's, or others can write into it.
+        OSError: The directory cannot be made.
     """
     for above in reversed(path.parents):
         if not above.exists():
@@ -35,11 +35,11 @@ def make_private_directory(path: Path) -> None:
 
 
 def check_private_directory(path: Path) -> None:
-    """Refuse a directory of somebody else, or into which others can write.
+    """Refuse a directory that somebody else owns or others can write into.
 
     Raises:
-        UnsafeDirectoryError: It is one.
-        OSError: It is not there, or is none.
+        UnsafeDirectoryError: The directory is such a one.
+        OSError: ``path`` does not exist, or is not a directory.
     """
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
@@ -58,10 +58,10 @@ def check_private_directory(path: Path) -> None:
 
 
 def write_private(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Replace ``path`` atomically by a file of mode 0600; on return it is durable, if it shall be.
+    """Replace ``path`` atomically with a file of mode 0600; with ``durable``, sync it to disk.
 
     Raises:
-        OSError: It cannot be written; ``path`` is as it was.
+        OSError: The file cannot be written; ``path`` is unchanged.
     """
     temporary = create_beside(path, content, durable=durable)
     try:
@@ -80,7 +80,7 @@ def create_beside(path: Path, content: bytes, *, durable: bool = True) -> Path:
     descriptor = os.open(temporary, flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            # The umask can only have taken bits away; some take away the owner's.
+            # The umask can only remove bits, but some umasks remove the owner's.
             os.fchmod(file.fileno(), 0o600)
             file.write(content)
             if durable:
@@ -93,7 +93,7 @@ def create_beside(path: Path, content: bytes, *, durable: bool = True) -> Path:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable."""
+    """Make the file names in ``directory`` durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

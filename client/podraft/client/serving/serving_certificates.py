@@ -1,6 +1,6 @@
-"""Certificates of gRPC servers that are renewed while the servers run.
+"""Certificates that gRPC servers renew while they run.
 
-Invariant: connections that are open keep theirs.
+Invariant: open connections keep the certificate that they began with.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def renewable_credentials(
     *,
     mutual: bool,
 ) -> grpc.ServerCredentials:
-    """Return credentials that show what is ``present`` from the next handshake on.
+    """Return credentials that show, at each handshake, the certificate that ``present`` returns.
 
-    With ``mutual`` clients must show a certificate, too.
+    With ``mutual``, clients must show a certificate, too.
     """
     shown = present()
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
-        # Called by gRPC at every handshake, on its own threads: None is "as before".
+        # Called by gRPC at every handshake, on its own threads; None means "as before".
         nonlocal shown
         now = present()
         if now is shown:

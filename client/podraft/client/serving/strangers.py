@@ -1,11 +1,11 @@
-"""Connections of which nobody knows yet whose they are: which of them must go.
+"""Which of the connections with an unknown owner must go.
 
-Owns: the decision, without clock or socket.
+Owns: the decision, without a clock or socket.
 
-Invariants: a connection that has not said in time who it is goes; so do, those first that have
-said nothing, then the oldest, those beyond what one address may have, and beyond what all may have
-in sum, where the addresses with the most lose first.  So whoever fills the ports from one address,
-or ten, locks nobody else out, and from the same address only who is slower than its flood.
+Invariants: a connection that has not identified itself in time goes.  So do those beyond the limit
+of one address and beyond the total, where the addresses with the most lose first; among them the
+silent ones go first, then the oldest.  A flood from one address, or ten, therefore locks out no
+other address, and on its own address only clients that are slower than the flood.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import NamedTuple, TypeAlias
 
 # A peer's address and port.
 Peer: TypeAlias = tuple[str, int]
-# One who has an IPv6 address has its whole network.
+# The owner of an IPv6 address has its whole network.
 _PREFIX_IPV6 = 64
 
 
 @dataclass(frozen=True, slots=True)
 class StrangerLimits:
-    """How long, and how many, connections may be there without having said whose they are."""
+    """How long, and how many, connections may exist before they identify their owner."""
 
     seconds: float = 10.0
     per_address: int = 128
@@ -32,7 +32,7 @@ class StrangerLimits:
 
     @classmethod
     def of(cls, connections_max: int) -> StrangerLimits:
-        """Return limits that leave most of so many connections to those who are known."""
+        """Return limits that leave most of ``connections_max`` to known owners."""
         usual = cls()
         return cls(
             per_address=min(usual.per_address, connections_max // 4),
@@ -41,17 +41,17 @@ class StrangerLimits:
 
 
 class Stranger(NamedTuple):
-    """Whether anything came from it, and since when it is there."""
+    """A connection with an unknown owner: whether it has sent anything, and its age."""
 
     has_spoken: bool
     since_s: float
 
 
 def surplus(strangers: Mapping[Peer, Stranger], now_s: float, limits: StrangerLimits) -> set[Peer]:
-    """Return who must go."""
+    """Return the peers whose connections must go."""
     ending = {peer for peer, each in strangers.items() if now_s - each.since_s > limits.seconds}
     networks: dict[str, list[Peer]] = {}
-    # The newest come first: a client that is in earnest says quickly who it is.
+    # Newest first: an honest client identifies itself quickly.
     for peer in sorted(strangers.keys() - ending, key=lambda each: strangers[each], reverse=True):
         networks.setdefault(_network(peer[0]), []).append(peer)
     allowed = _level((len(peers) for peers in networks.values()), limits)
@@ -61,7 +61,7 @@ def surplus(strangers: Mapping[Peer, Stranger], now_s: float, limits: StrangerLi
 
 
 def _level(sizes: Iterable[int], limits: StrangerLimits) -> int:
-    """Return how many each may have, so that all together have no more than is allowed."""
+    """Return how many each address may have so that the sum stays within the total."""
     left, ordered = limits.in_sum, sorted(sizes)
     for index, size in enumerate(ordered):
         share = left // (len(ordered) - index)
@@ -83,7 +83,7 @@ def _network(address: str) -> str:
 
 
 def peer_of(text: str) -> Peer | None:
-    """Return what gRPC's ``ipv4:10.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000`` says; None: neither."""
+    """Return the peer in ``ipv4:10.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``; None for other text."""
     family, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     if family not in ("ipv4", "ipv6") or not port.isdigit():
@@ -92,11 +92,11 @@ def peer_of(text: str) -> Peer | None:
 
 
 def plain(address: str) -> str:
-    """Return an IPv4 address as such, also where the kernel wraps it in an IPv6 one."""
+    """Return an address as text, with an IPv4 address unwrapped from its IPv6 form."""
     return address.removeprefix("::ffff:") if "." in address else address
 
 
 def chosen(peers: Sequence[Peer]) -> str:
-    """Return the addresses of ``peers`` for a line of the log."""
+    """Return a few addresses of ``peers`` for a line of the log."""
     addresses = sorted({address for address, _ in peers})
     return ", ".join(addresses[:3]) + (" and others" if len(addresses) > 3 else "")

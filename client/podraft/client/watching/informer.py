@@ -2,10 +2,10 @@
 
 Owns: listing, watching, resuming and re-listing, and the indexes over the copy.
 
-Invariants: `revision` only grows (but for a re-list), and everything the server wrote at or
+Invariants: `revision` only grows (except for a re-list), and everything the server wrote at or
 below it that matches the selectors is in the copy; a handler sees every object's changes in
-order, each once (a re-list shows only the difference).  Objects are shared with every
-reader: nobody changes them.
+order, each once (a re-list shows only the difference).  Objects are shared by all readers:
+nobody changes them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BOOKMARK = requests_pb2.WATCH_EVENT_TYPE_BOOKMARK
 
 
 class Watchable(Protocol[ObjectT]):
-    """What an informer needs of a `ResourceClient`."""
+    """The part of a `ResourceClient` that an informer needs."""
 
     @property
     def kind(self) -> Kind[ObjectT]:
@@ -55,11 +55,11 @@ class Watchable(Protocol[ObjectT]):
 
 
 class Informer(Generic[ObjectT]):
-    """Keeps the objects that match in memory, up to date, while `run` runs.
+    """A copy of the matching objects in memory, kept up to date while `run` runs.
 
-    ``indexes`` maps a name to a function that returns the values under which an object
-    is found by `by_index`; ``transform`` may make a smaller object to keep, which must
-    have the same metadata.  Everything happens on one event loop.
+    ``indexes`` maps a name to a function that returns the values under which `by_index`
+    finds an object; ``transform`` may return a smaller object to keep, which must have
+    the same metadata.  Everything happens on one event loop.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Informer(Generic[ObjectT]):
         self._index: dict[str, dict[str, dict[Key, ObjectT]]] = {n: {} for n in self._indexers}
         self._transform = transform
         self._handlers: list[Callable[[ObjectT | None, ObjectT | None], None]] = []
-        # What the running list has shown so far; None while only changes arrive.
+        # The objects that the running list has shown so far; None while only changes arrive.
         self._listed: set[Key] | None = None
         self._synced = asyncio.Event()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -91,7 +91,7 @@ class Informer(Generic[ObjectT]):
         self._backoff = Backoff()
 
     def get(self, name: str, namespace: str = "") -> ObjectT | None:
-        """Return one object, or None."""
+        """Return one object, or None if it is not in the copy."""
         return self._objects.get((namespace, name))
 
     def list(self) -> Sequence[ObjectT]:
@@ -105,8 +105,8 @@ class Informer(Generic[ObjectT]):
     def add_handler(self, handler: Callable[[ObjectT | None, ObjectT | None], None]) -> None:
         """Call ``handler(old, new)`` after each change, on the event loop.
 
-        ``old`` is None for what appears (at once for what is there already), ``new`` for
-        what vanishes.  A handler that raises is a bug and ends `run`.
+        ``old`` is None for an object that appears (at once for those already present),
+        ``new`` for one that vanishes.  A handler that raises is a bug and ends `run`.
         """
         self._handlers.append(handler)
         for obj in self.list():
@@ -114,7 +114,7 @@ class Informer(Generic[ObjectT]):
 
     @property
     def has_synced(self) -> bool:
-        """Return whether the first list is complete."""
+        """Whether the first list is complete."""
         return self._synced.is_set()
 
     async def synced(self) -> None:
@@ -151,7 +151,7 @@ class Informer(Generic[ObjectT]):
                     raise
                 self.revision = 0  # The server knows no such revision: it was restored.
             except ApiError as error:
-                # Once: a server that is away for long is no news at every try.
+                # Log only once: a server that stays away is no news at every try.
                 level = logging.WARNING if self._backoff.failures == 3 else logging.DEBUG
                 _log.log(level, "watch of %s: %s", self.kind.resource, error)
                 asked_s = error.retry_s or 0.0
@@ -171,7 +171,7 @@ class Informer(Generic[ObjectT]):
             self._backoff.reset()
 
     def _apply(self, batch: WatchBatch[ObjectT]) -> None:
-        """Take over one batch, which holds whole revisions, then wake who waits for them."""
+        """Apply one batch, which holds whole revisions, then wake those who wait for them."""
         revision = self.revision
         for event in batch:
             obj: Any = event.object
@@ -233,7 +233,7 @@ class Informer(Generic[ObjectT]):
 
     @staticmethod
     def _unindex(index: dict[str, dict[Key, ObjectT]], key: Key, values: Iterable[str]) -> None:
-        """Drop ``key`` from ``values``, and values that nothing has any more."""
+        """Drop ``key`` from ``values``, and values that no object has any more."""
         for value in values:
             bucket = index.get(value, {})
             bucket.pop(key, None)

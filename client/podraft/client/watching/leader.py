@@ -5,7 +5,7 @@ Owns: acquiring, renewing and giving up one Lease.
 Invariant: work runs only while this process holds the Lease and renewed it within
 ``renew_deadline_s``, which is shorter than the Lease lasts: the work is cancelled before
 another process may believe that the Lease ran out.  No two clocks are compared: a Lease
-has run out when it did not change for its duration by the observer's own clock.
+has run out when it has not changed for its duration by the observer's own clock.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class ElectionOptions:
     name: str
     identity: str
     namespace: str = well_known.SYSTEM_NAMESPACE
-    # Longer than a group of servers takes to find another leader, several times over.
+    # Several times what a group of servers takes to elect another leader.
     lease_duration_s: float = 5.0
     renew_deadline_s: float = 3.5
     retry_period_s: float = 1.0
 
 
 class LeaderElector:
-    """Runs work while holding a Lease."""
+    """A runner of work that must hold a Lease."""
 
     def __init__(self, leases: ResourceClient[lease_pb2.Lease], options: ElectionOptions) -> None:
         self._leases = leases
@@ -78,7 +78,7 @@ class LeaderElector:
         working.result()
 
     async def _acquire(self) -> tuple[lease_pb2.Lease, float]:
-        """Return the Lease and when, at the latest, its duration began."""
+        """Return the Lease and the latest time at which its duration began."""
         while True:
             tried = time.monotonic()
             lease = await self._bounded(self._try_acquire())
@@ -122,7 +122,7 @@ class LeaderElector:
                 self._leases.update(self._held(lease, lease.spec.lease_transitions)), left_s
             )
             if updated is None:
-                # A lost answer leaves the version unknown: read whose it is.
+                # A lost answer leaves the version unknown: read who holds the Lease.
                 current = await self._bounded(
                     self._leases.get(options.name, options.namespace), left_s
                 )
@@ -168,7 +168,7 @@ class LeaderElector:
 
 
 def _lost(renewing: asyncio.Task[None]) -> bool:
-    """Return whether renewing ended by itself, which it does only when it failed."""
+    """Return whether renewing ended by itself, which it does only on failure."""
     return renewing.done() and not renewing.cancelled()
 
 

@@ -2,7 +2,7 @@
 
 Owns: joining repetitions into series, and the rate at which Events are written.
 
-Invariants: recording never waits and never fails; what exceeds the bounds is dropped, for
+Invariants: recording never waits and never fails; Events beyond the bounds are dropped, for
 an Event is a help, not a record that anything relies on.
 """
 
@@ -35,9 +35,9 @@ _SERIES_MAX = 4096
 _OBJECTS_MAX = 4096
 # A series that is silent for so long ends; the next occurrence begins a new Event.
 _SERIES_S = 600.0
-# A series' count is written at most so often.
+# The minimum time between two writes of a series' count.
 _SERIES_WRITE_S = 10.0
-# Per object: so many Events at once, then one each so many seconds.
+# Per object: the Events allowed at once, then the seconds for each further one.
 _BURST = 25
 _REFILL_S = 30.0
 _NOTE_CHARACTERS_MAX = 1024
@@ -68,7 +68,7 @@ class _Budget:
 
 
 class EventRecorder:
-    """Collects what happens and writes it, in batches, while `run` runs.
+    """A recorder that collects Events and writes them in batches while `run` runs.
 
     ``controller`` names the component (``podraft/replica-set-controller``), ``instance``
     the process.
@@ -92,9 +92,9 @@ class EventRecorder:
         *,
         action: str = "",
     ) -> None:
-        """Note that something happened to ``regarding``; returns at once."""
+        """Note that something happened to ``regarding``; return at once."""
         subject = _reference(regarding)
-        # Of what is kept, too: thousands of notes are, and containers write into some of them.
+        # Cut what is kept, too: there are thousands of notes, some written by containers.
         note = note[:_NOTE_CHARACTERS_MAX]
         key = (subject.uid, subject.name, type_, reason, note)
         now = time.monotonic()
@@ -144,7 +144,7 @@ class EventRecorder:
         return event
 
     async def run(self) -> None:
-        """Write what is recorded, for ever; what remains at the end is written once more."""
+        """Write recorded Events for ever; when cancelled, write the remaining ones."""
         try:
             while True:
                 await self._some.wait()
@@ -152,7 +152,7 @@ class EventRecorder:
                 await asyncio.sleep(_FLUSH_S)
                 await self.flush()
         finally:
-            # A cancelled process still tells its last events, if that is quick.
+            # A cancelled process still writes its last Events, if that is quick.
             try:
                 async with asyncio.timeout(1.0):
                     await self.flush(final=True)
@@ -160,7 +160,7 @@ class EventRecorder:
                 _log.debug("the last events could not be written in time")
 
     async def flush(self, *, final: bool = False) -> None:
-        """Write what is due now."""
+        """Write the Events that are due."""
         now = time.monotonic()
         due = [key for key in self._dirty if final or self._is_due(key, now)]
         for start in range(0, len(due), _BATCH_MAX):
@@ -178,7 +178,7 @@ class EventRecorder:
         return series.written is None or now - series.written >= _SERIES_WRITE_S
 
     async def _write(self, batch: list[_Series], now: float) -> None:
-        """Write a batch; if one Event of it is refused, each on its own."""
+        """Write a batch; if one of its Events is refused, write each on its own."""
         if not batch:
             return
         try:

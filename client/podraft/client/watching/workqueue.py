@@ -1,6 +1,6 @@
 """A queue of keys to look at, for level-driven controllers.
 
-Owns: which keys wait, which are being handled, when a key comes again.
+Owns: which keys wait, which are being handled, and when a key comes back.
 
 Invariants: a key waits at most once and is handled by one worker at a time; a key that
 is added while it is handled is handled again afterwards, so no change is missed; the
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[KeyT]):
-    """Keys to handle, each once, failing ones later; belongs to one event loop."""
+    """A queue of keys, each at most once, failing ones later; belongs to one event loop."""
 
     def __init__(self, *, retry_initial_s: float = 0.01, retry_max_s: float = 30.0) -> None:
         self._retry_initial_s = retry_initial_s
@@ -40,7 +40,7 @@ class WorkQueue(Generic[KeyT]):
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nothing waits and nothing is being handled (delayed keys aside)."""
+        """Whether no key waits or is being handled (delayed keys aside)."""
         return not self._dirty and not self._handled
 
     def add(self, key: KeyT) -> None:
@@ -53,7 +53,7 @@ class WorkQueue(Generic[KeyT]):
             self._some.set()
 
     def add_after(self, key: KeyT, delay_s: float) -> None:
-        """Handle ``key`` in ``delay_s``, or sooner if it is so arranged already."""
+        """Handle ``key`` in ``delay_s`` seconds, or sooner if that was arranged already."""
         if delay_s <= 0:
             self.add(key)
             return
@@ -67,7 +67,7 @@ class WorkQueue(Generic[KeyT]):
         self._timers[key] = loop.call_at(when, self._ripen, key)
 
     def retry(self, key: KeyT) -> float:
-        """Handle a key that failed again, after a pause that grows; return the pause."""
+        """Handle a failed key again after a growing pause; return the pause in seconds."""
         backoff = self._backoffs.get(key)
         if backoff is None:
             backoff = self._backoffs[key] = Backoff(self._retry_initial_s, self._retry_max_s)
@@ -76,21 +76,21 @@ class WorkQueue(Generic[KeyT]):
         return pause_s
 
     def failures(self, key: KeyT) -> int:
-        """Return how often ``key`` failed since it last succeeded."""
+        """Return how often ``key`` has failed since it last succeeded."""
         backoff = self._backoffs.get(key)
         return backoff.failures if backoff else 0
 
     def forget(self, key: KeyT) -> None:
-        """Forget ``key``'s failures: its next one counts as its first."""
+        """Forget ``key``'s failures, so that its next failure counts as its first."""
         self._backoffs.pop(key, None)
 
     async def run(
         self, handle: Callable[[KeyT], Awaitable[float | None]], *, workers: int = 4
     ) -> None:
-        """Handle keys with so many workers, for ever.
+        """Handle keys with ``workers`` workers, for ever.
 
-        ``handle`` may return in how many seconds it wants its key again.  A key whose
-        handling raises comes again after a pause that grows.
+        ``handle`` may return the seconds after which it wants its key again.  A key whose
+        handling raises comes back after a growing pause.
         """
         try:
             async with asyncio.TaskGroup() as group:
