@@ -1,7 +1,7 @@
 """``podraft-agent``: one process that is a node for as long as it runs.
 
-Invariant: stopping the agent, for whatever reason, leaves containers, network and
-volumes as they are; starting it finds them again.
+Invariant: stopping the agent, for whatever reason, leaves containers, network and volumes as
+they are; the next start finds them again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from podraft.client.serving.private_files import UnsafeDirectoryError, make_priv
 
 _log = logging.getLogger("podraft.agent")
 
-# What a user can mend.
+# Errors that a user can fix.
 _EXPECTED = (
     JoinError,
     UnusableMachineError,
@@ -43,7 +43,7 @@ _EXPECTED = (
 
 
 def main() -> None:
-    """Run the agent, or clean up; exit code 1 and one line on what a user can mend."""
+    """Run the agent or clean up; on errors that a user can fix, exit with code 1 and one line."""
     if os.geteuid() != 0 and not {"-h", "--help"} & set(sys.argv):
         sys.exit("podraft-agent: must run as root: it makes network namespaces and mounts")
     if sys.argv[1:2] == ["cleanup"]:
@@ -74,7 +74,7 @@ async def _until_signal(given: Arguments) -> None:
 
 
 async def run(given: Arguments) -> None:
-    """Join if need be, then run the agent until cancelled."""
+    """Join the cluster if necessary, then run the agent until cancelled."""
     make_private_directory(given.state_directory)
     with state_lock.held(given.state_directory):
         await _run_with_state(given)

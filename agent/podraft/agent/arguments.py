@@ -1,4 +1,4 @@
-"""The command line of ``podraft-agent``: flags in, a checked record out."""
+"""The command line of ``podraft-agent``: parses flags into a checked record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATE_DIRECTORY = "/var/lib/podraft/agent"
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the command line says."""
+    """The parsed command line."""
 
     server: str
     join_server: str
@@ -33,7 +33,7 @@ class Arguments:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
-    """Parse the command line; ends the process with a message when it is wrong."""
+    """Parse the command line; exit the process with a message when it is invalid."""
     parser = argparse.ArgumentParser(
         prog="podraft-agent", description="Run the pods of this machine for a podraft cluster."
     )
@@ -125,7 +125,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
 
 
 def address_towards(server: str) -> str:
-    """Return the address from which this machine reaches a server; no packet is sent."""
+    """Return the address from which this machine reaches a server, without sending a packet."""
     host, _, port = server.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

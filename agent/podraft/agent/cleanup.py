@@ -41,7 +41,7 @@ _REMOVALS_AT_ONCE = 4
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Clean up; exit code 1 and one line if something stays."""
+    """Clean up; exit with code 1 and a one-line message if something remains."""
     parser = argparse.ArgumentParser(
         prog="podraft-agent cleanup",
         description="Remove all pods of this machine and everything that the agent keeps. "
@@ -64,13 +64,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def clean_up(state_directory: Path) -> None:
-    """Remove everything below and because of ``state_directory``.
+    """Remove everything below ``state_directory`` and everything that exists because of it.
 
     Raises:
         StateInUseError: The agent runs.
         PodmanStartError: Podman cannot be asked to remove the containers.
         PodmanError: A container could not be removed.
-        OSError: A mount, cgroup or file could not.
+        OSError: A mount, cgroup or file could not be removed.
     """
     if state_directory.exists():
         with state_lock.held(state_directory):
@@ -88,13 +88,13 @@ def _remove_state(state_directory: Path) -> None:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a directory with all that is mounted below it.
+    """Remove a directory with everything that is mounted below it.
 
-    A container's last process ends beside us: the Podman that conmon calls for it mounts the
-    storage once more, perhaps after we have unmounted it.
+    The cleanup of a container's last process runs in parallel: the Podman that conmon calls for
+    it mounts the storage once more, perhaps after we have unmounted it.
 
     Raises:
-        OSError: Something stays; the error names it.
+        OSError: Something remains; the error names it.
     """
     deadline = time.monotonic() + _DIRECTORY_WITHIN_S
     while manager.trees_left([directory]):
@@ -131,7 +131,7 @@ def _pod_uids(state_directory: Path) -> set[str]:
 
 
 def _remove_cgroups(uids: set[str]) -> None:
-    """Remove the pods' cgroups; the last process of a container may still be ending."""
+    """Remove the pods' cgroups; a container's last process may still be ending."""
     facts = machine.detect()
     deadline = time.monotonic() + _CGROUPS_WITHIN_S
     left = {facts.cgroup_parent(uid) for uid in uids}
@@ -139,7 +139,7 @@ def _remove_cgroups(uids: set[str]) -> None:
         if time.monotonic() > deadline:
             raise OSError(f"cgroups in use: {', '.join(sorted(left))}")
         time.sleep(0.02)
-    # Pods of another agent of this machine may be there too: then it stays.
+    # Pods of another agent on this machine may be in it too: then it stays.
     cgroups.remove_if_empty(CGROUP_ROOT)
 
 

@@ -1,7 +1,7 @@
-"""The parts of the agent that run under one identity, and how they find each other.
+"""The parts of the agent that run under one identity, and how they are connected.
 
-Invariant: whatever ends a composition, containers, network and volumes stay as they are,
-unless the cluster has removed this node.
+Invariant: however a composition ends, containers, network and volumes stay as they are, unless
+the cluster has removed this node.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from podraft.client.watching.recorder import EventRecorder
 
 _log = logging.getLogger("podraft.agent")
 
-# How long pods may take to end once their node was removed.
+# How long pods may take to end once their node has been removed.
 _LEAVE_S_MAX = 600.0
 _STREAMS_END_WITHIN_S = 0.5
 
@@ -57,19 +57,19 @@ class StartError(Exception):
 
 
 class Anew(Exception):  # noqa: N818 - no error: it ends one composition to begin the next
-    """What everything is composed of has changed; the message says what."""
+    """A change of what everything is composed of; the message says what changed."""
 
 
 async def run_as(
     given: Arguments, membership: Membership, identity: NodeIdentity, engine: Engine
 ) -> None:
-    """Run everything that speaks with the cluster under one identity, until cancelled.
+    """Run everything that talks to the cluster under one identity, until cancelled.
 
     Raises:
-        Anew: In a group: the identity, or what follows from it, is another now.
+        Anew: In a group: the identity, or something that follows from it, has changed.
         RemovedError: In a group: the cluster has removed this node; its pods were ended.
         StartError: In a group or alone: something prevents the start.
-        PodmanStartError: Podman does not answer any more.
+        PodmanStartError: Podman no longer answers.
     """
     async with contextlib.AsyncExitStack() as stack:
         servers = KnownServers(given.state_directory, given.node_name, given.server)
@@ -115,7 +115,7 @@ async def run_as(
 
 @dataclass(frozen=True, slots=True)
 class _Pods:
-    """What runs pods, and the work that it has to do all the time."""
+    """The parts that run pods, and their continuous work."""
 
     manager: PodManager
     lookup: ContainerLookup
@@ -187,7 +187,7 @@ async def _serve_streams(
 
 
 async def _resync_after_restarts(engine: Engine, manager: PodManager) -> None:
-    """Look at all containers whenever Podman's service was away, if it is the agent's own."""
+    """Look at all containers whenever Podman's service was away, if the agent owns that service."""
     service = engine.service
     while service is not None:
         await service.went_away()
@@ -196,7 +196,7 @@ async def _resync_after_restarts(engine: Engine, manager: PodManager) -> None:
 
 
 async def _leave_when_removed(registration: Registration, manager: PodManager) -> None:
-    """End the pods of a node that is none any more: others run in their place."""
+    """End the pods of a node that was removed: others run in their place."""
     why = await registration.removed()
     _log.error("ending all pods: %s", why)
     with contextlib.suppress(TimeoutError):
@@ -211,7 +211,7 @@ async def _renew_identity(membership: Membership, identity: NodeIdentity, client
 
 
 async def _renew_network(registration: Registration, pod_cidr: str) -> None:
-    """Begin anew with other addresses: a Node that was registered anew may be assigned them."""
+    """Begin anew with other addresses: a Node registered anew may be assigned different ones."""
     other = await registration.pod_cidr(other_than=pod_cidr)
     raise Anew(f"the node's pod network is {other} now")
 

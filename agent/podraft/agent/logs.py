@@ -1,7 +1,7 @@
 """The agent's log.
 
-Invariant: a record begins with a line of its own and goes on indented; what containers, images
-or other machines said in it does nothing to the terminal of who reads it.
+Invariant: a record begins with a line of its own and continues indented; text from containers,
+images or other machines cannot affect the reader's terminal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from podraft.api.characters import visible
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record as ``time level logger: message``."""
+    """A formatter of records as ``time level logger: message``."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname).1s %(name)s: %(message)s")
@@ -23,7 +23,7 @@ class LineFormatter(logging.Formatter):
 
 
 def configure(*, verbose: bool) -> None:
-    """Let all loggers of the process write to the standard error stream."""
+    """Send the logs of all loggers of the process to the standard error stream."""
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])

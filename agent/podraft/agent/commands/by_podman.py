@@ -2,8 +2,8 @@
 
 Probes go the same way where the agent does not know the OCI runtime.
 
-Invariant: a command has ended when its first process has, whoever still holds its output; when
-its time is over, so is all that it started.
+Invariant: a command has ended when its first process has, even if others still hold its output;
+when its time is over, everything it started is ended as well.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ async def run(
     *,
     keep: bool,
 ) -> CommandResult:
-    """Run a command in a container; with ``keep`` what it leaves behind in time lives on.
+    """Run a command in a container; with ``keep``, what it started survives if it ends in time.
 
     Raises:
-        CommandTimeoutError: It took too long, and was ended with all that it had started.
+        CommandTimeoutError: It took too long, and was ended with everything that it had started.
         PodmanError: Podman refuses.
     """
     enclosure = enclose("podman", pid, container_id)
@@ -69,7 +69,7 @@ async def _session(
 
 
 async def _exit_code(podman: PodmanClient, session: str, reading: asyncio.Task[None]) -> int:
-    """Return the exit code as soon as there is one; the output may stay open for longer."""
+    """Return the exit code as soon as there is one; the output may stay open longer."""
     tries = 0
     while True:
         pause_s = POLL_S[min(tries, len(POLL_S) - 1)]

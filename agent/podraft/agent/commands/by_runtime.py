@@ -1,9 +1,9 @@
 """Exec probes: the OCI runtime runs the command, in an enclosure that ends with it.
 
-The runtime waits for whoever holds the output; so nobody waits for the runtime.
+The runtime waits for every process that holds the output, so nobody waits for the runtime.
 
-Invariant: a command has ended when its first process has, whoever still holds its output; what
-it started ends with it.
+Invariant: a command has ended when its first process has, even if others still hold its output;
+everything it started ends with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from podraft.agent.commands.enclosures import POLL_S, emptied, enclose
 from podraft.agent.commands.results import OUTPUT_BYTES_MAX, CommandResult, CommandTimeoutError
 
 _CHUNK_BYTES = 1 << 16
-# A command that goes on writing beyond this is left to wait: its time will be over.
+# A command that writes more than this is no longer read: it blocks until its time is over.
 _DRAINED_BYTES_MAX = 64 << 20
 _ENDING_TRIES = 100
 _ENDING_PAUSE_S = 0.02
@@ -28,7 +28,7 @@ _ENDING_PAUSE_S = 0.02
 async def run(
     runtime: str, container_id: str, pid: int, command: Sequence[str], timeout_s: float
 ) -> CommandResult:
-    """Run a command in a container, whose first process is ``pid``; return how it ended.
+    """Run a command in a container whose first process is ``pid``; return how it ended.
 
     Raises:
         CommandTimeoutError: It took too long.
@@ -70,7 +70,7 @@ async def run(
 
 
 async def _first_process_ended(pid_file: Path) -> None:
-    """Return when the process has ended whose number is written to a file."""
+    """Wait until the process whose number is written to a file has ended."""
     tries = 0
     while not (pid := _number_in(pid_file)):
         await asyncio.sleep(POLL_S[min(tries, len(POLL_S) - 1)])
@@ -96,7 +96,7 @@ def _number_in(file: Path) -> int:
 
 
 async def _stop(process: asyncio.subprocess.Process, kill: Callable[[], bool]) -> None:
-    """End a command, then the runtime that waits for it and tells how it ended."""
+    """End a command, then the runtime that waits for it and reports how it ended."""
     for _ in range(_ENDING_TRIES):
         kill()
         with contextlib.suppress(TimeoutError):
@@ -110,7 +110,7 @@ async def _stop(process: asyncio.subprocess.Process, kill: Callable[[], bool]) -
 
 
 class _Output:
-    """A pipe that is emptied while the command runs; its beginning is kept."""
+    """A pipe that is drained while the command runs; only the beginning is kept."""
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -120,7 +120,7 @@ class _Output:
         self._loop = asyncio.get_running_loop()
 
     def begin(self) -> None:
-        """Read; the command has the other end now."""
+        """Begin to read; the command holds the other end now."""
         self._close_writing()
         self._loop.add_reader(self._reading, self._read)
 
@@ -135,7 +135,7 @@ class _Output:
             self._loop.remove_reader(self._reading)
 
     def close(self) -> None:
-        """Read what is there, and no more."""
+        """Read what is there, and no more, then close the pipe."""
         self._loop.remove_reader(self._reading)
         if len(self._kept) < OUTPUT_BYTES_MAX:
             with contextlib.suppress(BlockingIOError):
@@ -149,5 +149,5 @@ class _Output:
             self.writing = -1
 
     def text(self) -> str:
-        """Return the beginning of the output."""
+        """Return the beginning of the output as text."""
         return self._kept.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Short commands in running containers: exec probes and hooks, each by its way."""
+"""Short commands in running containers: exec probes and hooks, each run in its own way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podraft.agent.podman.client import PodmanClient
 
 
 class Commands:
-    """Runs commands in running containers."""
+    """A runner of short commands in running containers."""
 
     def __init__(self, podman: PodmanClient, runtime: str | None) -> None:
         self._podman = podman
@@ -20,11 +20,11 @@ class Commands:
     async def probe(
         self, container_id: str, pid: int, command: Sequence[str], timeout_s: float
     ) -> CommandResult:
-        """Run a command in a container, whose first process is ``pid``; return how it ended.
+        """Run a command in a container whose first process is ``pid``; return how it ended.
 
         Raises:
             CommandTimeoutError: It took too long.
-            PodmanError: Podman refuses, where it is asked.
+            PodmanError: Podman, where it is used, refuses.
         """
         if self._runtime is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -34,7 +34,7 @@ class Commands:
     async def hook(
         self, container_id: str, pid: int, command: Sequence[str], timeout_s: float
     ) -> CommandResult:
-        """Do the same, but let live on what the command leaves behind when it ends in time.
+        """Do the same, but keep alive what the command leaves behind when it ends in time.
 
         Raises:
             CommandTimeoutError: It took too long.

@@ -5,8 +5,8 @@ other side we get.  Podman's own exec is not used: when the command does not rea
 Podman writes complaints of its own among the command's output and loses some of it; and it
 leaves the command behind when the caller goes (ADR 3).
 
-Invariant: the exit code is the command's own, whatever became of its input; what it wrote
-before its end is read before the end is told; leaving the context ends the command.
+Invariant: the exit code is the command's own, whatever became of its input; everything it wrote
+before its end is read before the end is reported; leaving the context ends the command.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _PROCESS: Final = "process.json"
 _TERMINAL_WITHIN_S: Final = 10.0
 _COMPLAINT_BYTES_MAX: Final = 4096
-# A command that has ended may have left so much in its pipes; a child of it that
-# goes on writing is not waited for.
+# A command that has ended may have left this much in its pipes; a child that goes on writing is not
+# waited for.
 _LEFT_BYTES_MAX: Final = 1 << 20
-# What a shell answers for a program that may not be run, or is not there.
+# A shell's exit codes for a program that may not be run or does not exist.
 _NOT_EXECUTABLE: Final = 126
 _NOT_FOUND: Final = 127
 
@@ -57,21 +57,21 @@ class Size(NamedTuple):
 
 
 class CommandError(Exception):
-    """The command could not be started; the message says why."""
+    """The error of a command that could not be started; the message says why."""
 
 
 class ContainerCommand:
-    """A command that runs; see `running`."""
+    """A running command; see `running`."""
 
     def __init__(self, ends: _Ends) -> None:
         self._ends = ends
         self._report: bytes | None = None
 
     async def write(self, data: bytes) -> None:
-        """Give it input.
+        """Write data to the command's input.
 
         Raises:
-            OSError: It does not read any more.
+            OSError: The command no longer reads.
         """
         if self._ends.terminal is not None:
             await write_all(self._ends.terminal, data)
@@ -79,19 +79,19 @@ class ContainerCommand:
             await write_all(self._ends.stdin, data)
 
     def close_input(self) -> None:
-        """Let its input end; that of a terminal ends with the terminal."""
+        """Close the command's input; a terminal's input ends only with the terminal."""
         stdin, self._ends.stdin = self._ends.stdin, None
         if stdin is not None:
             os.close(stdin)
 
     def resize(self, size: Size) -> None:
-        """Give its terminal, if it has one, another size."""
+        """Resize the command's terminal, if it has one."""
         if self._ends.terminal is not None:
             packed = struct.pack("HHHH", size.rows, size.columns, 0, 0)
             fcntl.ioctl(self._ends.terminal, termios.TIOCSWINSZ, packed)
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield what it writes, until it has ended: 1 is its standard output, 2 its errors."""
+        """Yield the command's output until it has ended: 1 is standard output, 2 standard error."""
         waiting = dict(self._ends.outputs)
         left = _LEFT_BYTES_MAX
         while self._report is None or left > 0:
@@ -110,10 +110,10 @@ class ContainerCommand:
                 left = left - read if read else 0
 
     def exit_code(self) -> int:
-        """Return how it ended, when `output` has.
+        """Return the command's exit code; call it after `output` has ended.
 
         Raises:
-            CommandError: It was not started.
+            CommandError: The command was not started.
         """
         match (self._report or b"").split():
             case [b"exited", code]:
@@ -128,11 +128,11 @@ class ContainerCommand:
 async def running(
     container: RunningContainer, command: Sequence[str], *, stdin: bool, terminal: Size | None
 ) -> AsyncIterator[ContainerCommand]:
-    """Run a command for the length of a block, at whose end it is ended if it has not.
+    """Run a command for the length of a block; end it on leaving if it still runs.
 
     Raises:
-        CommandError: It cannot be started.
-        OSError: There are no more processes or descriptors.
+        CommandError: The command cannot be started.
+        OSError: No more processes or descriptors are available.
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="podraft-exec-"))
@@ -150,7 +150,7 @@ async def running(
 
 @dataclass(slots=True)
 class _Ends:
-    """Our ends of the command's streams, and what its launcher tells."""
+    """Our ends of the command's streams, and the report of its launcher."""
 
     report: int
     log: Path
@@ -160,7 +160,7 @@ class _Ends:
 
 
 class _Launch:
-    """Starts the launcher; everything that it opens is closed with the stack."""
+    """The start of a launcher; everything that it opens is closed with the stack."""
 
     def __init__(
         self, stack: contextlib.AsyncExitStack, folder: Path, container: RunningContainer
@@ -168,7 +168,7 @@ class _Launch:
         self._stack = stack
         self._folder = folder
         self._container = container
-        # Their ends, which only they may hold once they run.
+        # The command's ends, which nobody else may hold once it runs.
         self._theirs = stack.enter_context(contextlib.ExitStack())
 
     async def with_pipes(self, *, stdin: bool) -> _Ends:
@@ -197,7 +197,7 @@ class _Launch:
         listener.bind(str(path))
         listener.listen(1)
         listener.setblocking(False)
-        # Errors of the runtime itself, before there is a command.
+        # Errors of the runtime itself, before the command exists.
         errors, their_errors = self._pipe()
         null = self._null()
         ends = await self._start((null, null, their_errors), "--console-socket", str(path))
@@ -208,7 +208,7 @@ class _Launch:
         return ends
 
     async def _terminal(self, listener: socket.socket, report: int) -> int | None:
-        """Return our side of the terminal, or nothing if the command was not started."""
+        """Return our side of the terminal, or None if the command was not started."""
         await readable([listener.fileno(), report])
         try:
             connection, _ = listener.accept()
@@ -217,7 +217,7 @@ class _Launch:
         with connection:
             connection.settimeout(_TERMINAL_WITHIN_S)
             try:
-                # The name of the terminal comes along; nobody needs it.
+                # The terminal's name comes along; nobody needs it.
                 _, descriptors, _, _ = await asyncio.to_thread(
                     socket.recv_fds, connection, _COMPLAINT_BYTES_MAX, 1
                 )
@@ -255,7 +255,7 @@ class _Launch:
             raise
         self._theirs.close()
         self._stack.push_async_callback(process.wait)
-        self._stack.callback(os.close, lifeline)  # Comes first: it ends what is waited for.
+        self._stack.callback(os.close, lifeline)  # First: it ends what the rest waits for.
         return _Ends(report, log)
 
     def _pipe(self) -> tuple[int, int]:
@@ -272,7 +272,7 @@ class _Launch:
 
 
 def _describe(file: Path, bundle: Path, command: Sequence[str], terminal: Size | None) -> None:
-    """Write down the container's own process, running another command.
+    """Write the container's own process description with the command in its place.
 
     Raises:
         CommandError: The container is gone.
@@ -299,7 +299,7 @@ def _with_term(environment: Sequence[str]) -> list[str]:
 
 
 def _complaint(log: Path) -> str:
-    """Return the last error that the runtime logged."""
+    """Return the last error that the runtime has logged."""
     try:
         with log.open("rb") as file:
             file.seek(max(log.stat().st_size - _COMPLAINT_BYTES_MAX, 0))
@@ -313,7 +313,7 @@ def _code_of(complaint: str) -> int:
     """Return a shell's exit code for a program that the runtime did not start.
 
     Raises:
-        CommandError: It is not the program's fault.
+        CommandError: The failure is not the program's fault.
     """
     text = complaint.lower()
     if "permission denied" in text or "is a directory" in text:

@@ -1,7 +1,7 @@
-"""Reading and writing of pipes and terminals in an event loop, a piece at a time.
+"""Reading and writing pipes and terminals in an event loop, a piece at a time.
 
-Invariant: a descriptor is watched only while somebody waits for it, so whoever does not
-read slows the other end down.
+Invariant: a descriptor is watched only while somebody waits for it, so a slow reader slows the
+other end down.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 15
 
 
 async def readable(descriptors: Iterable[int]) -> None:
-    """Return when one of the descriptors has something to read, or has ended."""
+    """Wait until one of the descriptors has something to read or has ended."""
     watched = list(descriptors)
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
@@ -28,20 +28,20 @@ async def readable(descriptors: Iterable[int]) -> None:
 
 
 def read_now(descriptor: int) -> bytes | None:
-    """Return what there is to read; nothing is ``None``, the end is empty."""
+    """Return what can be read now: ``None`` if there is nothing, empty bytes at the end."""
     try:
         return os.read(descriptor, CHUNK_BYTES)
     except BlockingIOError:
         return None
     except OSError:
-        return b""  # A terminal whose last user is gone reads as an error.
+        return b""  # A terminal whose last user is gone fails with an error when it is read.
 
 
 async def write_all(descriptor: int, data: bytes) -> None:
-    """Write all data as it is taken.
+    """Write all data, as fast as the other end takes it.
 
     Raises:
-        OSError: Nobody reads any more.
+        OSError: The other end is no longer read.
     """
     rest = memoryview(data)
     while rest:

@@ -1,11 +1,11 @@
-"""Holding together a command in a container and all that it starts, so that it can be ended.
+"""Keeping track of a command in a container and everything it starts, so that it can be ended.
 
-A command is no single process: a shell's children survive it, in sessions and with parents
-of their own.  Where the runtime can put the command into a cgroup below its container's,
-the kernel keeps the account; elsewhere a variable in its environment, which children
-inherit, marks them.
+A command is more than one process: a shell's children survive it, in sessions and with parents
+of their own. Where the runtime can put the command into a cgroup below its container's, the
+kernel keeps track of them; elsewhere they are marked by a variable in the environment, which
+children inherit.
 
-Invariant: nothing is ended that the command did not start.
+Invariant: only what the command started is ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Protocol
 
 _log = logging.getLogger(__name__)
 
-# How long to wait between looks at something that ends soon.
+# How long to wait between two looks at something that ends soon.
 POLL_S = (0.02, 0.05, 0.1, 0.2)
 _ENDING_TRIES = 100
 _ENDING_PAUSE_S = 0.02
@@ -34,14 +34,14 @@ _PROCS_BYTES_MAX = 1 << 20
 
 
 class Enclosure(Protocol):
-    """One command's enclosure."""
+    """The enclosure of one command."""
 
     @property
     def options(self) -> Sequence[str]:
-        """What the runtime's ``exec`` is told."""
+        """The options for the runtime's ``exec``."""
 
     def kill(self) -> bool:
-        """Kill all that is inside; return whether nothing is left, so that it is over."""
+        """Kill everything inside; return whether nothing is left."""
 
 
 def enclose(runtime: str, pid: int, container_id: str) -> Enclosure:
@@ -56,7 +56,7 @@ def enclose(runtime: str, pid: int, container_id: str) -> Enclosure:
 
 
 class CgroupEnclosure:
-    """A cgroup of its own."""
+    """An enclosure by a cgroup of its own."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +74,8 @@ class CgroupEnclosure:
         try:
             (self._path / "cgroup.kill").write_bytes(b"1")
         except OSError:
-            # Older kernels and hierarchies: nothing can be born any more, so that all will die.
+            # On older kernels and hierarchies: no new process can start any more, so all of them
+            # will die.
             with contextlib.suppress(OSError):
                 (self._path / "pids.max").write_bytes(b"0")
             for pid in _processes(self._path):
@@ -86,12 +87,12 @@ class CgroupEnclosure:
         try:
             self._path.rmdir()
         except OSError as error:
-            return error.errno == errno.ENOENT  # Gone with its container.
+            return error.errno == errno.ENOENT  # The cgroup is gone with its container.
         return True
 
 
 class MarkedEnclosure:
-    """A variable in the environment; what clears its environment gets away."""
+    """An enclosure by a variable in the environment; processes that clear it escape."""
 
     def __init__(self, cgroup: Path | None) -> None:
         self._cgroup = cgroup
@@ -129,7 +130,7 @@ class MarkedEnclosure:
 
 
 async def emptied(finish: Callable[[], bool]) -> None:
-    """Kill what is inside until nothing is left, or for two seconds."""
+    """Kill what is inside until nothing is left, for two seconds at most."""
     for _ in range(_ENDING_TRIES):
         if finish():
             return

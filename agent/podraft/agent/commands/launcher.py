@@ -1,14 +1,14 @@
 """A program of its own: starts a command in a container, and tells how it ended.
 
-``launcher.py REPORT LIFELINE PID-FILE RUNTIME…``: RUNTIME is the call of an OCI runtime
-that leaves the command behind and writes its process id to PID-FILE.  The command gets this
-process's standard streams, so nothing lies between it and whoever holds their other ends.
-One line goes to the descriptor REPORT: ``exited CODE``, or ``failed`` if nothing was started.
+``launcher.py REPORT LIFELINE PID-FILE RUNTIME…``: RUNTIME is the call of an OCI runtime that
+leaves the command behind and writes its process id to PID-FILE. The command gets this process's
+standard streams, so nothing stands between it and the holder of their other ends. One line goes
+to the descriptor REPORT: ``exited CODE``, or ``failed`` if nothing was started.
 
-Invariant: when LIFELINE ends before the command does, the command is ended: whoever
-asked for it is gone.  It is hung up on, as if its terminal was closed, and killed if it stays.
+Invariant: when LIFELINE ends before the command does, the command is ended: its caller is gone.
+It is hung up on, as if its terminal had been closed, and killed if it stays.
 
-It is run by path, without the package: it must start in milliseconds.
+It is run by path, without the package, because it must start in milliseconds.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 
-_ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: the command is ours when the runtime has ended.
+_ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children.
 _HANG_UP_S = 5.0
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     for descriptor in (report, lifeline):
         os.set_inheritable(descriptor, False)
     try:
-        # What this process ignores, the command must not.
+        # The command must not inherit the signals that this process ignores.
         defaults = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
         runtime = os.posix_spawnp(words[0], words, os.environ, setsigdef=defaults)
     except OSError as error:
@@ -51,19 +51,19 @@ def main() -> None:
 
 
 def _let_go_of_streams() -> None:
-    """Let the command alone hold the streams, so that it is its end that ends them."""
+    """Leave the streams to the command alone, so that they end when it does."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
 
 
 def _await(pid: int, lifeline: int) -> None:
-    """Return when the command has ended; end it when the lifeline does."""
+    """Wait until the command has ended; end it when the lifeline ends."""
     process = os.pidfd_open(pid)
     ready, _, _ = select.select([process, lifeline], [], [])
     if process in ready:
         return
-    # A session that asks to hang up is hung up on; what left it on purpose stays.
+    # A session that asks for a hang-up gets one; what left the session on purpose stays.
     _signal_session(pid, signal.SIGHUP)
     ready, _, _ = select.select([process], [], [], _HANG_UP_S)
     if not ready:
@@ -88,7 +88,7 @@ def _session(pid: int) -> int:
 
 
 def _tell(report: int, line: str) -> None:
-    # Nobody may be left who wants to know.
+    # Perhaps nobody is left who wants to know.
     with contextlib.suppress(BrokenPipeError):
         os.write(report, line.encode() + b"\n")
 

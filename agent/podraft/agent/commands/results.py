@@ -1,4 +1,4 @@
-"""How a short command ended."""
+"""Results of short commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OUTPUT_BYTES_MAX = 10 << 10
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended; the output is cut at 10 KiB."""
+    """The result of a command; the output is cut at 10 KiB."""
 
     exit_code: int
     output: str

@@ -1,6 +1,6 @@
 """Forgetting tracked flows whose translation is out of date, by way of pyroute2.
 
-The kernel remembers where it sent a flow and looks no rule up again as long as packets come.
+The kernel remembers where it sent a flow and looks up no rule again as long as packets come.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from podraft.agent.network.core.errors import KernelError
 
 @dataclass(frozen=True, slots=True)
 class TrackedFlow:
-    """A flow: its protocol's number, where its sender sends it, and who answers."""
+    """A flow: its protocol's number, the sender's destination, and the address that answers."""
 
     protocol: int
     destination: IPv4Address
@@ -31,12 +31,12 @@ class TrackedFlow:
 
 
 def forget_flows(protocols: Iterable[int], is_stale: Callable[[TrackedFlow], bool]) -> int:
-    """Remove the flows that are stale and return how many they were.
+    """Remove the stale flows and return how many there were.
 
     Blocks for about 0.5 ms for each flow of the protocols that the node tracks.
 
     Raises:
-        KernelError: The kernel does not tell.
+        KernelError: The kernel does not list or remove them.
     """
     count = 0
     with _asked("flows"), contextlib.closing(Conntrack()) as conntrack:
@@ -46,17 +46,17 @@ def forget_flows(protocols: Iterable[int], is_stale: Callable[[TrackedFlow], boo
                 flow = _flow(protocol, entry)
                 if flow is None or not is_stale(flow):
                     continue
-                with contextlib.suppress(NetlinkError):  # It ended meanwhile.
+                with contextlib.suppress(NetlinkError):  # The flow has ended meanwhile.
                     conntrack.delete(entry)
                     count += 1
     return count
 
 
 def node_addresses() -> frozenset[IPv4Address]:
-    """Return every address of the node whose network namespace this is.
+    """Return every address of the node in the calling thread's network namespace.
 
     Raises:
-        KernelError: The kernel does not tell.
+        KernelError: The kernel does not list them.
     """
     with _asked("addresses"), contextlib.closing(IPRoute()) as route:
         return frozenset(_addresses(route))
@@ -92,4 +92,4 @@ def _flow(protocol: int, entry: Any) -> TrackedFlow | None:
             answering_port=reply.sport,
         )
     except AddressValueError:
-        return None  # An IPv6 flow, which is none of ours.
+        return None  # An IPv6 flow is none of ours.

@@ -33,13 +33,13 @@ _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 class NodeLinks:
-    """The node's open netlink socket and what we do with it."""
+    """The node's open netlink socket and the operations on it."""
 
     def __init__(self) -> None:
         self._route = IPRoute()
 
     def close(self) -> None:
-        """Close the socket; links and routes stay."""
+        """Close the socket; links and routes remain."""
         self._route.close()
 
     def node_mtu(self, address: IPv4Address) -> int:
@@ -51,12 +51,12 @@ class NodeLinks:
         for found in self._route.get_addr(family=socket.AF_INET, address=str(address)):
             (link,) = self._route.get_links(found["index"])
             mtu = int(link.get("mtu") or DEFAULT_MTU)
-            # Loopback's 64 KiB would not survive the way out of the machine.
+            # Loopback's packets of 64 KiB could not leave the machine.
             return min(mtu, DEFAULT_MTU) if link["flags"] & _IFF_LOOPBACK else mtu
         raise InvalidNetworkError(f"no interface of this node has its address {address}")
 
     def prepare_node(self, facts: NodeFacts) -> None:
-        """Let the node forward, and answer at once for pod addresses that nobody has."""
+        """Make the node forward packets, and answer at once for pod addresses that nobody has."""
         write_sysctl("net/ipv4/ip_forward", "1")
         with _kernel_errors("cannot bring up the loopback interface"):
             self._route.link("set", index=socket.if_nametoindex("lo"), state="up")
@@ -69,7 +69,7 @@ class NodeLinks:
             )
 
     def wire(self, facts: NodeFacts, pod: PodLink, net_path: Path) -> None:
-        """Connect a pod's network namespace; what an earlier attempt left is replaced."""
+        """Connect a pod's network namespace, replacing what an earlier attempt left."""
         self.unwire(pod.pod_uid)
         name = pod.interface
         descriptor = os.open(net_path, os.O_RDONLY | os.O_CLOEXEC)
@@ -102,11 +102,11 @@ class NodeLinks:
         self.route_pod(facts, pod)
 
     def _await_transmission(self, index: int) -> None:
-        """Wait until the link sends what it is given.
+        """Wait until the link transmits packets.
 
-        The end that was up first drops packets until the kernel has noticed its peer,
-        which happens in the background, up to a second later.  Asking for the link makes it notice
-        since Linux 6.8; on others the first packets may be lost and are sent again.
+        The end that was up first drops packets until the kernel has noticed its peer, which
+        happens in the background, up to a second later. Since Linux 6.8, asking for the link
+        makes the kernel notice; on older kernels the first packets may be lost and are sent again.
         """
         for _ in range(_ACTIVATION_LOOKS_MAX):
             with _kernel_errors("cannot look at a pod's link"):
@@ -116,7 +116,7 @@ class NodeLinks:
             time.sleep(_ACTIVATION_PAUSE_S)
 
     def route_pod(self, facts: NodeFacts, pod: PodLink) -> None:
-        """Route a pod's address to its link; what the node itself sends comes from its address."""
+        """Route a pod's address to its link, with the node's address as the preferred source."""
         with _kernel_errors(f"cannot route {pod.address}"):
             self._route.route(
                 "replace",
@@ -128,7 +128,7 @@ class NodeLinks:
             )
 
     def reaches(self, address: IPv4Address) -> bool:
-        """Say whether the node has a route to an address."""
+        """Return whether the node has a route to an address."""
         try:
             self._route.route("get", dst=str(address))
         except NetlinkError as error:
@@ -138,9 +138,9 @@ class NodeLinks:
         return True
 
     def route_to_services(self, network: IPv4Network, source: IPv4Address) -> None:
-        """Let the node send to addresses that nf_tables translates on the way out.
+        """Route a network so that the node can send to addresses that nf_tables translates.
 
-        Without any route the sending fails before there is a packet to translate.
+        Without any route, sending fails before there is a packet to translate.
         """
         with _kernel_errors(f"cannot route {network}"):
             self._route.route(
@@ -164,15 +164,15 @@ class NodeLinks:
                 proto=layout.ROUTE_PROTOCOL,
             )
         except OSError:
-            return  # The link went away, and its route with it.
+            return  # The link has gone, and its route with it.
         except NetlinkError as error:
             if error.code not in (errno.ESRCH, errno.ENODEV):
                 raise _kernel_error(f"cannot unroute {pod.address}", error) from None
 
     def unwire(self, pod_uid: str) -> None:
-        """Remove a pod's link, and with it its route; idempotent.
+        """Remove a pod's link, and its route with it; idempotent.
 
-        Blocks for some 30 ms, during which the kernel changes no link.
+        Blocks for about 30 ms, during which the kernel changes no link.
         """
         try:
             index = socket.if_nametoindex(layout.interface_name(pod_uid))
@@ -185,7 +185,7 @@ class NodeLinks:
                 raise _kernel_error(f"cannot remove the link of pod {pod_uid}", error) from None
 
     def exists(self, pod: PodLink) -> bool:
-        """Say whether the node's end of a pod's link is there."""
+        """Return whether the node's end of a pod's link exists."""
         try:
             socket.if_nametoindex(pod.interface)
         except OSError:
@@ -194,7 +194,7 @@ class NodeLinks:
 
 
 def write_sysctl(name: str, value: str) -> None:
-    """Set a sysctl of the calling thread's network namespace, if it differs."""
+    """Set a sysctl in the calling thread's network namespace, if it differs."""
     path = Path("/proc/sys", name)
     try:
         if path.read_text().strip() != value:
@@ -204,8 +204,8 @@ def write_sysctl(name: str, value: str) -> None:
 
 
 def _set_up_inside(address: IPv4Address) -> None:
-    """Give the pod its address and its way out; runs in the pod's namespace."""
-    # A container's user may bind port 80, and ping: its namespace is its own.
+    """Give the pod its address and its default route; runs in the pod's namespace."""
+    # A container's user may bind port 80 and ping: the namespace belongs to the pod.
     write_sysctl("net/ipv4/ip_unprivileged_port_start", "0")
     Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 2147483647")
     index = socket.if_nametoindex(layout.POD_INTERFACE)

@@ -1,12 +1,12 @@
-"""Kernel namespaces: making, pinning, entering, releasing them.
+"""Kernel namespaces: making, pinning, entering and releasing them.
 
 A namespace lives as long as a process is in it or something is mounted from it.  Pods'
 namespaces are pinned by bind mounts, so that no process has to stay behind for them and
 a restart of the agent finds them where they were.
 
-Invariant: the agent's own threads never change their namespaces.  Namespaces belong to
-threads, so each operation that needs another one runs in a thread that ends with it; there
-is no fork, which would deadlock in a process with gRPC's threads.
+Invariant: the agent's own threads never change their namespaces. Namespaces belong to threads,
+so each operation that needs another one runs in a thread that ends with it; there is no fork,
+which would deadlock in a process with gRPC's threads.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pin(directory: Path, hostname: str, *, host_network: bool) -> None:
 
 
 def is_pinned(directory: Path) -> bool:
-    """Say whether all of a pod's namespaces are pinned in a directory."""
+    """Return whether all of a pod's namespaces are pinned in a directory."""
     device = os.stat("/proc/thread-self/ns/net").st_dev  # noqa: PTH116 - no file of ours
     try:
         return all((directory / kind).stat().st_dev == device for kind in KINDS)
@@ -73,7 +73,7 @@ def is_pinned(directory: Path) -> bool:
 def release(directory: Path) -> None:
     """Unpin the namespaces and remove their files; idempotent.
 
-    They end when the last process in them does.
+    The namespaces end when the last process in them does.
     """
     for kind in KINDS:
         path = directory / kind
@@ -95,7 +95,7 @@ def in_network_namespace(path: Path, work: Callable[[], ResultT]) -> ResultT:
 
 
 def in_own_thread(work: Callable[[], ResultT]) -> ResultT:
-    """Run ``work`` in a thread of its own and return or raise what it does."""
+    """Run ``work`` in a thread of its own; return its result or raise its error."""
     results: list[ResultT] = []
     errors: list[BaseException] = []
 
@@ -128,7 +128,7 @@ def _bind(source: str, target: Path) -> None:
 
 
 def _unmount(target: Path) -> bool:
-    """Take away one mount; say whether there was one."""
+    """Unmount once; return whether there was a mount."""
     if _libc.umount2(os.fsencode(target), _MNT_DETACH) == 0:
         return True
     number = ctypes.get_errno()

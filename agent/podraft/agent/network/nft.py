@@ -1,8 +1,8 @@
-"""The netlink socket that nf_tables' transactions go through, and what can be read back by it.
+"""The netlink socket that commits nf_tables' transactions and reads the tables back.
 
 Invariants: a batch takes effect as a whole or not at all; the kernel answers it before
-``sendto`` returns, so that a commit never waits; answers are told apart by sequence numbers
-that are not used twice.
+``sendto`` returns, so that a commit never waits; answers are told apart by sequence numbers that
+are never reused.
 
 A `Connection` belongs to one thread and to the network namespace that it was opened in.
 """
@@ -61,10 +61,10 @@ class Connection:
         try:
             self._socket.bind((0, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-            # Errors need not repeat a message of 60 KiB, and may say more than a number.
+            # Errors need not repeat a message of 60 KiB, and may carry more than a number.
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-            # Not Python's own timeout, with which MSG_DONTWAIT would wait as well.
+            # Not Python's own timeout: with it, MSG_DONTWAIT would wait as well.
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVTIMEO, _TIMEOUT)
         except OSError:
             self._socket.close()
@@ -84,11 +84,11 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Close the socket; tables stay."""
+        """Close the socket; tables remain."""
         self._socket.close()
 
     def commit(self, batch: Batch) -> None:
-        """Make all changes of a batch, or none.
+        """Make all changes of a batch, or none of them.
 
         Raises:
             NftError: The kernel refused one of them.
@@ -109,14 +109,14 @@ class Connection:
         self._check_commit(batch, begin)
 
     def generation(self) -> int:
-        """Return the number that every committed transaction, ours or not, increases."""
+        """Return the number that grows with every committed transaction, ours or another's."""
         body = wire.FAMILY_HEADER.pack(0, 0, 0)
         for answer in self._request(changes.GET_GENERATION, 0, body):
             return wire.parse_number(dict(wire.attributes(answer))[1])
         raise KernelError("cannot read the ruleset's generation", errno.EPROTO, "no answer")
 
     def has_table(self, table: str) -> bool:
-        """Say whether a table is there."""
+        """Return whether a table exists."""
         body = wire.FAMILY_HEADER.pack(changes.FAMILY_IPV4, 0, 0) + wire.text(1, table)
         try:
             return any(True for _ in self._request(changes.GET_TABLE, 0, body))
@@ -126,15 +126,15 @@ class Connection:
             raise
 
     def rule_count(self, table: str) -> int:
-        """Return how many rules a table holds."""
+        """Return the number of rules in a table."""
         body = wire.FAMILY_HEADER.pack(changes.FAMILY_IPV4, 0, 0) + wire.text(1, table)
         return sum(1 for _ in self._request(changes.GET_RULE, wire.DUMP, body))
 
     def elements(self, table: str, spec: MapSpec) -> dict[Key, Value]:
-        """Return what a set or map holds.
+        """Return the elements of a set or map.
 
         Raises:
-            NftError: It is not there (ENOENT).
+            NftError: The set or map does not exist (ENOENT).
         """
         body = (
             wire.FAMILY_HEADER.pack(changes.FAMILY_IPV4, 0, 0)
@@ -154,7 +154,7 @@ class Connection:
 
     def _send(self, data: bytes) -> None:
         if len(data) + _SEND_SLACK > self._send_buffer:
-            # A batch is one datagram; the kernel takes it only if it fits the buffer.
+            # A batch is one datagram; the kernel takes it only if it fits into the buffer.
             self._send_buffer = len(data) + _SEND_SLACK
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, self._send_buffer)
         try:
@@ -181,13 +181,13 @@ class Connection:
             raise NftError("the kernel did not answer a transaction", -1, errno.EPROTO, "")
 
     def _answers(self) -> Iterator[tuple[int, int, str]]:
-        """Yield error number, sequence number and text of the answers that are there."""
+        """Yield the error number, sequence number and text of the answers that have arrived."""
         while True:
             try:
                 data = self._socket.recv(_RECEIVE_MAX, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
-            except OSError as error:  # So many answers that some were lost.
+            except OSError as error:  # There were so many answers that some were lost.
                 what = "the answers to a transaction were lost"
                 raise NftError(what, -1, error.errno or 0, "") from None
             for kind, flags, sequence, body in wire.messages(data):

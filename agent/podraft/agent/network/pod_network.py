@@ -3,9 +3,9 @@
 Owns ``<state_directory>/namespaces/<pod uid>/``: the pinned namespaces ``net``, ``ipc`` and
 ``uts``, and ``attachment.json``, which is written last, by a rename.
 
-Invariant: an attachment is there whole or it is not reported.  Its folder without the
-file is a half-made one, which is taken away and made again; its file without a link is
-wired again with the same address.  Nothing is known only in memory.
+Invariant: an attachment is complete or it is not reported. A folder without the file is
+half-made: it is removed and made again; a file without a link is wired again with the same
+address. Nothing is known only in memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Where a pod's containers find their namespaces, and the pod's address."""
+    """A pod's namespaces, as its containers find them, and the pod's address."""
 
     net_path: str
     ipc_path: str
@@ -46,7 +46,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What is pinned for one pod."""
+    """The record of what is pinned for one pod."""
 
     directory: Path
     address: IPv4Address
@@ -63,11 +63,10 @@ class _Record:
 
 
 class PodNetwork:
-    """Attaches pods to the network of the namespace it is used in.
+    """A network that attaches pods to the namespace it is used in.
 
-    Every method is idempotent and safe to call at any time; all of them run one after
-    another in one thread, which stays in the network namespace of the thread that first
-    called `configure`.
+    Every method is idempotent and safe to call at any time; all of them run one after another in
+    one thread, which stays in the network namespace of the thread that first called `configure`.
     """
 
     def __init__(self, state_directory: Path) -> None:
@@ -105,7 +104,7 @@ class PodNetwork:
         self._worker = await self._run(start)
 
     async def attach(self, pod_uid: str, hostname: str, *, host_network: bool) -> Attachment:
-        """Return the pod's attachment, making it if need be.
+        """Return the pod's attachment, making it if necessary.
 
         Raises:
             AddressesExhaustedError: The node has no address left.
@@ -119,18 +118,18 @@ class PodNetwork:
         return await self._run(lambda: worker.attach(pod_uid, hostname, host_network=host_network))
 
     async def detach(self, pod_uid: str) -> None:
-        """Release everything of a pod; nothing happens if there is nothing."""
+        """Release everything of a pod; do nothing if there is nothing."""
         layout.check_pod_uid(pod_uid)
         worker = self._configured()
         await self._run(lambda: worker.detach(pod_uid))
 
     async def attachments(self) -> Mapping[str, Attachment]:
-        """Return the whole attachments by pod uid, as they are pinned now."""
+        """Return the complete attachments by pod uid, as they are pinned now."""
         worker = self._configured()
         return await self._run(worker.attachments)
 
     async def close(self) -> None:
-        """End the thread; attachments stay."""
+        """End the thread; attachments remain."""
         if not self._closed.is_set():
             self._closed.set()
             if self._worker is not None:
@@ -143,7 +142,7 @@ class PodNetwork:
         return self._worker
 
     async def _run(self, work: Callable[[], ResultT]) -> ResultT:
-        # Shielded: a cancelled caller must not leave its step half known to us.
+        # Shielded: a cancelled caller must not leave its step unrecorded.
         return await asyncio.shield(asyncio.wrap_future(self._executor.submit(work)))
 
 
@@ -197,16 +196,16 @@ class _Worker:
         return record.attachment
 
     def detach(self, pod_uid: str) -> None:
-        """Release a pod's namespaces; the kernel then removes the link, which ends there.
+        """Release a pod's namespaces; the kernel then removes the link that ends in them.
 
-        Removing it ourselves would hold up every other pod for 30 ms; the kernel removes
-        those of many pods together.  Its route goes first and at once.
+        Removing the link ourselves would hold up every other pod for 30 ms; the kernel removes
+        those of many pods together. The pod's route goes first and at once.
         """
         record = self._records.get(pod_uid)
         if record is not None and not record.host_network:
             self._links.unroute_pod(PodLink(pod_uid, record.address))
         directory = self._directory / pod_uid
-        # The marker goes first: what follows may be interrupted and is then half-made.
+        # The marker goes first: if the rest is interrupted, the attachment counts as half-made.
         with contextlib.suppress(FileNotFoundError):
             (directory / _MARKER).unlink()
         namespaces.release(directory)
@@ -233,7 +232,7 @@ class _Worker:
         return record
 
     def _intact(self, record: _Record) -> bool:
-        """Say whether a recorded attachment still holds, rewiring its link if that is gone."""
+        """Return whether a recorded attachment still holds, rewiring its link if that is gone."""
         if not namespaces.is_pinned(record.directory):
             return False
         if not record.host_network:
@@ -243,7 +242,7 @@ class _Worker:
         return True
 
     def _recover(self) -> dict[str, _Record]:
-        """Read what is pinned; wire what lost its link, remove what is not whole."""
+        """Read what is pinned; rewire attachments without a link, remove incomplete ones."""
         self._records = {}
         for directory in sorted(self._directory.iterdir()):
             record = _read_marker(directory)
@@ -253,7 +252,7 @@ class _Worker:
             if not record.host_network:
                 pod = PodLink(directory.name, record.address)
                 if self._links.exists(pod):
-                    self._links.route_pod(self._facts, pod)  # The node's address may be new.
+                    self._links.route_pod(self._facts, pod)  # The node's address may have changed.
                 else:
                     self._links.wire(self._facts, pod, directory / "net")
             self._records[directory.name] = record

@@ -1,7 +1,7 @@
-"""Which address the next pod of this node gets.
+"""Choosing the address that the next pod of this node gets.
 
-Invariant: an address is given to one pod at a time, and an address that was just
-released is given again as late as possible, since peers may still know its old owner.
+Invariant: an address belongs to one pod at a time, and an address that was just released is
+reused as late as possible, since peers may still know its old owner.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 
 from podraft.agent.network.core.errors import AddressesExhaustedError, InvalidNetworkError
 
-# The network's own address, the first host (the customary place of a gateway) and the
-# broadcast address are never a pod's.
+# The network's own address, its first host (customarily the gateway) and the broadcast address
+# never belong to a pod.
 RESERVED_AT_START = 2
 RESERVED_AT_END = 1
 
@@ -26,14 +26,14 @@ class AddressPool:
 
     @property
     def capacity(self) -> int:
-        """How many pods can have an address at the same time."""
+        """The number of pods that can have an address at the same time."""
         return self.network.num_addresses - RESERVED_AT_START - RESERVED_AT_END
 
     def allocate(self, used: Set[IPv4Address], last: IPv4Address | None = None) -> IPv4Address:
-        """Return the first free address after ``last``, going round at the end.
+        """Return the first free address after ``last``, wrapping around at the end.
 
         Raises:
-            AddressesExhaustedError: Every address is used.
+            AddressesExhaustedError: Every address is in use.
         """
         first = int(self.network.network_address) + RESERVED_AT_START
         start = 0
@@ -48,7 +48,7 @@ class AddressPool:
         )
 
     def contains(self, address: IPv4Address) -> bool:
-        """Say whether this pool could have given the address."""
+        """Return whether this pool could have given the address."""
         offset = int(address) - int(self.network.network_address)
         return RESERVED_AT_START <= offset < self.network.num_addresses - RESERVED_AT_END
 
@@ -57,7 +57,7 @@ def parse_pool(pod_cidr: str) -> AddressPool:
     """Return the pool of a node's pod CIDR such as ``10.244.1.0/24``.
 
     Raises:
-        InvalidNetworkError: It is no IPv4 network, or one without room for a pod.
+        InvalidNetworkError: It is not an IPv4 network, or has no room for a pod.
     """
     try:
         network = IPv4Network(pod_cidr)
@@ -72,10 +72,10 @@ def parse_pool(pod_cidr: str) -> AddressPool:
 
 
 def parse_address(address: str) -> IPv4Address:
-    """Return an IPv4 address.
+    """Parse an IPv4 address.
 
     Raises:
-        InvalidNetworkError: It is none.
+        InvalidNetworkError: The text is not an IPv4 address.
     """
     try:
         return IPv4Address(address)

@@ -1,4 +1,4 @@
-"""What can go wrong in the node's network, as types that callers tell apart."""
+"""The errors of the node's network, as types that callers can tell apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class NetworkError(Exception):
 
 
 class InvalidNetworkError(NetworkError):
-    """A given address, network, uid or host name cannot be used; trying again is no use."""
+    """A given address, network, uid or host name cannot be used; trying again is useless."""
 
 
 class NotConfiguredError(NetworkError):

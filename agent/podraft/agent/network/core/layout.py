@@ -1,12 +1,12 @@
-"""How a pod hangs on its node: names, the link-local gateway, who routes what.
+"""How a pod is attached to its node: names, the link-local gateway, who routes what.
 
-A pod's interface is one end of a veth pair whose other end is in the node's network
-namespace.  There is no bridge: the node's end has the same link-local address for every
-pod, the pod's default route points to it, and the node has one host route per pod.  So all
-traffic of pods is routed, and thereby seen by nf_tables, even between two pods of a node.
+A pod's interface is one end of a veth pair whose other end is in the node's network namespace.
+There is no bridge: the node's end has the same link-local address for every pod, the pod's
+default route points to it, and the node has one host route per pod. So all traffic of pods is
+routed and therefore seen by nf_tables, even between two pods of a node.
 
-Invariant: everything here follows from the pod's uid and address, so that the node's links
-and routes can be checked and repaired without a memory of how they came about.
+Invariant: everything here follows from the pod's uid and address, so that the node's links and
+routes can be checked and repaired without remembering how they came about.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class PodLink:
 
     @property
     def interface(self) -> str:
-        """The node's end of the pair."""
+        """The name of the node's end of the pair."""
         return interface_name(self.pod_uid)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What the node tells the layout."""
+    """The facts about the node that the layout depends on."""
 
     pod_network: IPv4Network
     address: IPv4Address
@@ -57,10 +57,10 @@ def interface_name(pod_uid: str) -> str:
 
 
 def check_pod_uid(pod_uid: str) -> None:
-    """Refuse a uid that cannot be a folder's name.
+    """Raise an error if a uid cannot be the name of a folder.
 
     Raises:
-        InvalidNetworkError: It is none.
+        InvalidNetworkError: The uid cannot be used.
     """
     if not _UID.fullmatch(pod_uid):
         raise InvalidNetworkError(
@@ -69,10 +69,10 @@ def check_pod_uid(pod_uid: str) -> None:
 
 
 def check_hostname(hostname: str) -> None:
-    """Refuse a host name that the kernel or a resolver would not take.
+    """Raise an error if the kernel or a resolver would not take a host name.
 
     Raises:
-        InvalidNetworkError: It is none.
+        InvalidNetworkError: The host name cannot be used.
     """
     if not _HOSTNAME.fullmatch(hostname):
         raise InvalidNetworkError(

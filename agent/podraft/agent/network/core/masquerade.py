@@ -1,4 +1,4 @@
-"""Pods reach the world outside the cluster with their node's address.
+"""Masquerading: pods reach the world outside the cluster with their node's address.
 
 Owns the table ``podraft_network``.  Only what this node's pods send to an address outside the
 cluster's pod networks is masqueraded; pods see each other's addresses.
@@ -16,7 +16,7 @@ _PRIORITY_SOURCE_NAT = 100
 
 
 def ruleset(pod_network: IPv4Network, cluster_network: IPv4Network) -> Batch:
-    """Return what writes the table anew; connections that are open are not affected."""
+    """Return the batch that writes the table anew; open connections are not affected."""
     batch = Batch(TABLE)
     batch.replace_table()
     batch.add_base_chain("leaving", "nat", Hook.POSTROUTING, _PRIORITY_SOURCE_NAT)

@@ -1,4 +1,4 @@
-"""nf_tables' messages: all that podraft says to the kernel's packet filter, as bytes.
+"""nf_tables' messages: everything that podraft tells the kernel's packet filter, as bytes.
 
 pyroute2 cannot express concatenated keys or verdict maps in one transaction, and its
 message classes cost 0.7 ms each; this package packs the bytes itself.  `expressions` are the

@@ -1,4 +1,4 @@
-"""One transaction of nf_tables: changes gathered, then committed by a `Connection`.
+"""Transactions of nf_tables: changes are gathered here, then committed by a `Connection`.
 
 Invariant: no attribute exceeds netlink's 64 KiB; element lists are split into messages.
 """
@@ -24,7 +24,7 @@ NEW_GENERATION, GET_GENERATION = 15, 16
 
 
 class Hook(enum.IntEnum):
-    """Where in its way a packet meets a base chain."""
+    """The point on its way where a packet meets a base chain."""
 
     PREROUTING = 0
     INPUT = 1
@@ -57,29 +57,29 @@ class Batch:
 
     @property
     def rule_count(self) -> int:
-        """How many rules the batch adds."""
+        """The number of rules that the batch adds."""
         return sum(1 for change in self.changes if change.kind == NEW_RULE)
 
     def add_table(self) -> None:
-        """Make the table unless it is there."""
+        """Create the table unless it exists."""
         self._add(NEW_TABLE, wire.CREATE, "table", self._table_name, wire.number(2, 0))
 
     def delete_table(self) -> None:
-        """Remove the table with all it holds; it must be there."""
+        """Delete the table with everything in it; it must exist."""
         self._add(DELETE_TABLE, 0, "removal of the table", self._table_name)
 
     def replace_table(self) -> None:
-        """Start over with an empty table, whatever was there."""
+        """Start over with an empty table, whether or not one exists."""
         self.add_table()
         self.delete_table()
         self.add_table()
 
     def add_chain(self, name: str) -> None:
-        """Make a chain for jumps."""
+        """Add a chain that rules jump to."""
         self._add(NEW_CHAIN, wire.CREATE, f"chain {name}", self._table_name, wire.text(3, name))
 
     def add_base_chain(self, name: str, kind: str, hook: Hook, priority: int) -> None:
-        """Make a chain that packets meet at a hook; ``kind`` is ``nat`` or ``filter``."""
+        """Add a chain that packets meet at a hook; ``kind`` is ``nat`` or ``filter``."""
         self._add(
             NEW_CHAIN,
             wire.CREATE,
@@ -109,12 +109,12 @@ class Batch:
         self._add(NEW_SET, wire.CREATE, f"map {spec.name}", self._table_name, *attributes)
 
     def add_elements(self, spec: MapSpec, elements: Iterable[tuple[Key, Value]]) -> None:
-        """Add elements; one whose key is there with another value is an error (EEXIST)."""
+        """Add elements; a key that exists with another value is an error (EEXIST)."""
         packed = (spec.pack_element(key, value) for key, value in elements)
         self._elements(NEW_ELEMENTS, wire.CREATE, spec, packed)
 
     def delete_elements(self, spec: MapSpec, keys: Iterable[Key]) -> None:
-        """Remove elements; one that is not there is an error (ENOENT)."""
+        """Delete elements; a key that does not exist is an error (ENOENT)."""
         packed = (spec.pack_element(key) for key in keys)
         self._elements(DELETE_ELEMENTS, 0, spec, packed)
 

@@ -1,8 +1,8 @@
 """The instructions of rules, as bytes.
 
-A rule is a list of instructions that load values into registers, compare them (leaving the
-rule when that fails) and act.  There are four registers of 16 bytes (`WIDE`), and the same
-memory as sixteen of 4 bytes (`narrow`): ``WIDE`` begins with ``narrow(0)``.
+A rule is a list of instructions that load values into registers, compare them (leaving the rule
+when that fails) and act. There are four registers of 16 bytes (`WIDE`), and the same memory as
+sixteen of 4 bytes (`narrow`): ``WIDE`` begins with ``narrow(0)``.
 """
 
 from __future__ import annotations
@@ -127,13 +127,13 @@ def mark_is_clear(bit: int) -> bytes:
 
 
 def lookup(name: str, source: int, into: int | None = None) -> bytes:
-    """Leave the rule unless a set holds the key; load a map's value ``into`` a register."""
+    """Leave the rule unless a set holds the key; load a map's value into the register ``into``."""
     target = [] if into is None else [wire.number(3, into)]
     return _expression("lookup", wire.text(1, name), wire.number(2, source), *target)
 
 
 def dispatch(name: str, source: int) -> bytes:
-    """Take the verdict that a map holds for the key, if it holds one."""
+    """Take the verdict that a map holds for the key, if there is one."""
     return lookup(name, source, _VERDICT_REGISTER)
 
 
@@ -169,17 +169,17 @@ def change_destination(address_register: int, port_register: int) -> bytes:
 
 
 def masquerade() -> bytes:
-    """Let the connection come from the address of the interface that it leaves by."""
+    """Replace the source by the address of the interface that the connection leaves by."""
     return _expression("masq", wire.number(1, _NAT_FULLY_RANDOM))
 
 
 def reject_with_reset() -> bytes:
-    """Answer a TCP segment by a reset."""
+    """Answer a TCP segment with a reset."""
     return _expression("reject", wire.number(1, _REJECT_TCP_RESET), wire.attribute(2, b"\0"))
 
 
 def reject_with_port_unreachable() -> bytes:
-    """Answer by an ICMP error."""
+    """Answer with an ICMP error."""
     code = bytes([_ICMP_PORT_UNREACHABLE])
     return _expression("reject", wire.number(1, _REJECT_ICMP), wire.attribute(2, code))
 

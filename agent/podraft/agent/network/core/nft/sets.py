@@ -1,7 +1,7 @@
 """Sets and maps: their declarations, keys and values.
 
-A key of several parts is the concatenation of its parts, each padded to four bytes, which is
-also how a rule lays them out in consecutive 32-bit registers.
+A key of several parts is the concatenation of its parts, each padded to four bytes; a rule lays
+them out the same way, in consecutive 32-bit registers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _FLAG_MAP = 0x8
 
 
 class DataType(enum.Enum):
-    """What one part of a key or value is: nft's number for it, and its size in bytes."""
+    """The type of one part of a key or value: nft's number for it, and its size in bytes."""
 
     IPV4_ADDRESS = (7, 4)
     PROTOCOL = (12, 1)
     PORT = (13, 2)
-    # The only 32-bit type in host order that nft can list as part of a key; a plain
-    # integer there makes nft 1.0 abort.
+    # The only 32-bit type in host byte order that nft can list as part of a key; a plain integer
+    # there makes nft 1.0 abort.
     MARK = (19, 4)
 
     @property
@@ -37,12 +37,12 @@ class DataType(enum.Enum):
 
     @property
     def size(self) -> int:
-        """The size of a value, unpadded."""
+        """The size of a value in bytes, unpadded."""
         return self.value[1]
 
 
 class VerdictCode(enum.IntEnum):
-    """What happens to a packet next."""
+    """The codes of what happens to a packet next."""
 
     DROP = 0
     ACCEPT = 1
@@ -53,13 +53,13 @@ class VerdictCode(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A verdict; ``chain`` is where a jump or goto leads."""
+    """A verdict; ``chain`` is the target of a jump or goto."""
 
     code: VerdictCode
     chain: str = ""
 
     def pack(self) -> bytes:
-        """Pack it as the content of a data attribute."""
+        """Pack the verdict as the content of a data attribute."""
         chain = [wire.text(2, self.chain)] if self.chain else []
         return wire.nested(2, wire.number(1, self.code), *chain)
 
@@ -71,7 +71,7 @@ Value: TypeAlias = Key | Verdict | None
 
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """A set (``value`` is None), a verdict map or a map to data."""
+    """The declaration of a set (``value`` is None), a verdict map or a map to data."""
 
     name: str
     key: tuple[DataType, ...]
@@ -97,7 +97,7 @@ class MapSpec:
         )
 
     def pack_element(self, key: Key, value: Value = None) -> bytes:
-        """Pack one element; without its value if it is to be deleted."""
+        """Pack one element, without its value if it is to be deleted."""
         parts = [wire.nested(1, wire.attribute(1, pack_parts(self.key, key)))]
         if isinstance(value, Verdict):
             parts.append(wire.nested(2, value.pack()))
@@ -107,7 +107,7 @@ class MapSpec:
         return wire.nested(1, *parts)
 
     def parse_element(self, data: bytes) -> tuple[Key, Value]:
-        """Return key and value of a dumped element."""
+        """Return the key and value of a dumped element."""
         fields = dict(wire.attributes(data))
         key = parse_parts(self.key, dict(wire.attributes(fields[1]))[1])
         if 2 not in fields:

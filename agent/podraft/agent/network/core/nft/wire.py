@@ -24,7 +24,7 @@ CREATE = 0x400
 EXCLUSIVE = 0x200
 APPEND = 0x800
 
-# Types of messages that are not nf_tables' own.
+# Types of messages that do not belong to nf_tables.
 ERROR = 2
 DONE = 3
 BATCH_BEGIN = 0x10
@@ -50,7 +50,7 @@ def nested(kind: int, *attributes: bytes) -> bytes:
 
 
 def number(kind: int, value: int) -> bytes:
-    """Pack a 32-bit number; negative ones (verdicts) in two's complement."""
+    """Pack a 32-bit number; negative numbers (verdicts) in two's complement."""
     return attribute(kind, _BIG_32.pack(value & 0xFFFFFFFF))
 
 
@@ -60,7 +60,7 @@ def long_number(kind: int, value: int) -> bytes:
 
 
 def text(kind: int, value: str) -> bytes:
-    """Pack a string with its final zero."""
+    """Pack a string with its terminating zero."""
     return attribute(kind, value.encode() + b"\0")
 
 
@@ -70,7 +70,7 @@ def message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type (without flags) and payload of each attribute."""
+    """Yield the type (without flags) and payload of each attribute."""
     offset = 0
     while offset + 4 <= len(data):
         size, kind = _ATTRIBUTE.unpack_from(data, offset)
@@ -81,7 +81,7 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield type, flags, sequence number and body of each message."""
+    """Yield the type, flags, sequence number and body of each message."""
     offset = 0
     while offset + HEADER.size <= len(data):
         size, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
