@@ -2,6 +2,6 @@
 
 Transports translate to and from it (`rpc`, gRPC); nothing in here knows one.  Reads hand out the
 stored bytes untouched; writes are planned as one transaction and carried out with bounded retries
-(`writes`); watches share one cache per kind (`cache`).  What callers are told when a call is
-refused is in words of its own (`errors`).
+(`writes`); watches share one cache per kind (`cache`).  Refusals are worded independently of any
+transport (`errors`).
 """

@@ -1,8 +1,8 @@
-"""How much an encoded message consists of, looked at before it is parsed.
+"""The number of an encoded message's fields, counted before it is parsed.
 
-Owns: the walk over an encoding's fields.  Invariant: it looks at no more fields than are allowed,
-builds nothing, and sees whatever a parser would build something for.  Of an empty message, two
-bytes on the wire, a parser makes hundreds, and parsing cannot be interrupted.
+Owns: the walk over an encoding's fields.  Invariant: the walk looks at no more fields than are
+allowed, builds nothing, and sees every field for which a parser would build something.  An empty
+message takes two bytes on the wire but hundreds when parsed, and parsing cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from google.protobuf.message import DecodeError, Message
 
 from podraft.server.registry.errors import Code, RefusedError
 
-# Smaller ones are parsed quickly, whatever they consist of.
+# Smaller messages are parsed quickly, whatever they consist of.
 WALKED_BYTES_MIN: Final = 256 * 1024
-# An entry of a map is three.
+# An entry of a map counts as three fields.
 FIELDS_MAX: Final = 100_000
 
-# By number, the fields that are messages.
+# The fields that are messages, by number.
 _Fields: TypeAlias = "dict[int, _Fields]"
 _known: dict[str, _Fields] = {}
 
@@ -26,7 +26,7 @@ _known: dict[str, _Fields] = {}
 def has_too_many_fields(
     data: bytes, kind: type[Message], fields_max: int = FIELDS_MAX, walked: int = WALKED_BYTES_MIN
 ) -> bool:
-    """Say whether ``data`` has more fields than one message may; malformed data has not."""
+    """Return whether ``data`` has more fields than one message may; False if it is malformed."""
     if len(data) < walked:
         return False
     enclosing: list[tuple[int, _Fields]] = []
@@ -57,12 +57,12 @@ def has_too_many_fields(
                 case 5:
                     position += 4
     except IndexError:
-        return False  # It is cut off: the parser will say so.
+        return False  # The data is cut off: the parser will say so.
     return position < len(data)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return the number at ``position``, and where it ends."""
     byte = data[position]
     if byte < 0x80:
         return byte, position + 1
@@ -79,7 +79,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 def _fields_of(descriptor: Any) -> _Fields:  # protobuf has two types for them
     found = _known.get(descriptor.full_name)
     if found is None:
-        # Known before it is complete: messages may contain themselves.
+        # Stored before it is complete: messages may contain themselves.
         found = _known[descriptor.full_name] = {}
         for field in descriptor.fields:
             if field.message_type is not None:
@@ -91,7 +91,7 @@ def parsed(kind: type[Message], data: bytes) -> Any:
     """Return the request that ``data`` encodes.
 
     Raises:
-        RefusedError: It encodes none, or one of more parts than are parsed at once.
+        RefusedError: It encodes none, or one with more parts than are parsed at once.
     """
     if has_too_many_fields(data, kind):
         raise RefusedError(Code.INVALID_ARGUMENT, f"the request has more than {FIELDS_MAX} fields")

@@ -1,8 +1,8 @@
 """Protobuf's wire format, where the API server composes messages from stored bytes.
 
 Owns: how a stored value, a list item and a watch event look as bytes.
-Invariant: what is composed here decodes to the same message as building and
-encoding it would; protobuf merges a message field that occurs twice, which is
+Invariant: bytes composed here decode to the same message as building and
+encoding it would give; protobuf merges a message field that occurs twice, which is
 what lets a value carry its revision as a suffix.
 """
 
@@ -42,7 +42,7 @@ def varint(number: int) -> bytes:
 
 
 class Parts:
-    """An answer that is still in parts, so that it takes memory only when there is room for it."""
+    """An answer still in parts, so that it takes memory only when there is room for it."""
 
     __slots__ = ("_parts", "size")
 
@@ -51,12 +51,12 @@ class Parts:
         self.size = sum(map(len, parts))
 
     def joined(self) -> bytes:
-        """Return the answer."""
+        """Return the whole answer."""
         return b"".join(self._parts)
 
 
 class Costly:
-    """An answer that takes memory of its own already while it is made; so it is made in turn."""
+    """An answer that takes memory already while it is made, and is therefore made in turn."""
 
     __slots__ = ("make",)
 
@@ -64,13 +64,13 @@ class Costly:
         self.make = make
 
 
-# What a call answers: its bytes, or how they come to be.
+# The answer of a call: its bytes, or the way to make them.
 Answer: TypeAlias = "bytes | Parts | Costly"
 
 
 @lru_cache(maxsize=4096)
 def _item_head(size: int) -> bytes:
-    """Return what stands before an item of a list: thousands of them have a few sizes."""
+    """Return the bytes before a list item; cached, as thousands of items have a few sizes."""
     return _ITEMS + varint(size)
 
 
@@ -84,14 +84,14 @@ def encode_list(values: Iterable[bytes], metadata: meta_pb2.ListMeta) -> Parts:
 
 
 def encode_event(event_type: int, value: bytes) -> bytes:
-    """Return one ``events`` entry of a watch response; concatenated they are a response."""
+    """Return one ``events`` entry of a watch response; concatenated entries are a response."""
     size = varint(len(value))
     head = b"\x08" + bytes((event_type,)) + _EVENT_OBJECT + size
     return b"".join((_EVENTS, varint(len(head) + len(value)), head, value))
 
 
 def encode_bookmark(revision: int) -> bytes:
-    """Return the entry that says: everything up to ``revision`` was shown."""
+    """Return the entry that tells a client that everything up to ``revision`` was shown."""
     return encode_event(BOOKMARK, revision_suffix(revision))
 
 

@@ -1,6 +1,6 @@
-"""Refusals: what a caller is told when a call is not carried out, whatever it came by.
+"""Refusals: what a caller is told when a call is not carried out, whatever transport it came by.
 
-Owns: the codes, and what else is told: a message, violations, when to try again.  Invariant: a
+Owns: the codes, and the rest of a refusal: a message, violations, when to try again.  Invariant: a
 refusal says precisely what is wrong.
 """
 
@@ -13,7 +13,7 @@ from podraft.api.violations import InvalidObjectError, Violation
 
 
 class Code(enum.Enum):
-    """What kind of refusal it is; ``docs/architecture.md`` says what each asks of the caller."""
+    """The kind of a refusal; ``docs/architecture.md`` says what each asks of the caller."""
 
     CANCELLED = enum.auto()
     UNKNOWN = enum.auto()
@@ -34,7 +34,7 @@ class Code(enum.Enum):
 
 
 class RefusedError(Exception):
-    """A call is refused with ``code`` and a message for its caller."""
+    """The refusal of a call, with ``code`` and a message for its caller."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class RefusedError(Exception):
         self.code = code
         self.message = message
         self.violations = tuple(violations)
-        # After how long it may be tried again, if the caller was too many or too fast.
+        # Seconds after which the call may be tried again, if the caller was too many or too fast.
         self.retry_s = retry_s
 
 
@@ -60,7 +60,7 @@ def invalid(field: str, description: str) -> RefusedError:
 
 
 def from_violations(violations: Sequence[Violation], *, more: bool = False) -> RefusedError:
-    """Return the refusal of an object with these violations; ``more``: at least with these."""
+    """Return the refusal of an object with these violations; ``more``: there may be others."""
     first = violations[0]
     message = f"{first.field}: {first.description}" if first.field else first.description
     if len(violations) > 1:
@@ -69,7 +69,7 @@ def from_violations(violations: Sequence[Violation], *, more: bool = False) -> R
 
 
 def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedError:
-    """Let an error of one write of a ``Commit`` say which: ``writes[3].spec.replicas``."""
+    """Name the write of a ``Commit`` that an error is about: ``writes[3].spec.replicas``."""
     prefix = f"writes[{index}]"
     if error.violations:
         return from_violations(
@@ -79,5 +79,5 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
             ],
             more=isinstance(error, InvalidObjectError) and error.more,
         )
-    assert isinstance(error, RefusedError)  # The other one always has violations.
+    assert isinstance(error, RefusedError)  # The other type always has violations.
     return RefusedError(error.code, f"{prefix}: {error.message}", retry_s=error.retry_s)

@@ -1,4 +1,4 @@
-"""Where things are in the keyspace.
+"""The layout of the keyspace.
 
 Owns: the layout of keys that ``docs/architecture.md`` describes.  Invariant: a
 key of an object is ``resource[.group][/namespace]/name``; every other key begins with
@@ -23,7 +23,7 @@ def of_object(kind: AnyKind, namespace: str, name: str) -> bytes:
 
 
 def prefix(kind: AnyKind, namespace: str = "") -> bytes:
-    """Return what the keys of a kind begin with, in one namespace or in all."""
+    """Return the prefix of a kind's keys, in one namespace or in all."""
     if kind.namespaced and namespace:
         return f"{kind.group_resource}/{namespace}/".encode()
     return f"{kind.group_resource}/".encode()

@@ -1,8 +1,8 @@
 """Lists: the stored bytes, page by page, at one revision.
 
 Owns: pages and their continuation tokens.  Invariants: all pages of one list show the same
-revision; a token is of use only in the list that gave it, to whom it was given, or it would open
-the past; nothing is decoded unless a selector demands it.
+revision; a token is valid only in the list that gave it and for the caller that got it, or it
+would open the past; nothing is decoded unless a selector demands it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from podraft.server.state.reads import Reads
 _PIECE_RECORDS: Final = 1000
 _TOKEN_BYTES_MAX: Final = 2048
 _SEAL_BYTES: Final = 16
-# More than any store holds: a client that wants everything may say so with any number.
+# More than any store holds: a client that wants everything may give any larger number.
 _LIMIT_MAX: Final = 1 << 31
 
 
 def list_key(
     tokens_key: bytes, author: bytes, kind: AnyKind, request: requests_pb2.ListRequest
 ) -> bytes:
-    """Return what seals the tokens of one caller's list, on every server of the cluster.
+    """Return the key that seals the tokens of one caller's list, on every server of the cluster.
 
-    Empty: the list has one page, and no tokens.
+    It is empty if the list has one page, and no tokens.
     """
     if not request.limit and not request.continue_token:
         return b""
@@ -48,7 +48,7 @@ def list_key(
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Where the next page begins, and the revision that all pages show."""
+    """The place where the next page begins, and the revision that all pages show."""
 
     revision: int
     last_key: bytes
@@ -60,10 +60,10 @@ class Continuation:
 
     @classmethod
     def decode(cls, text: str, key: bytes) -> Continuation:
-        """Return what `encode` made with the same ``key``.
+        """Return the continuation that `encode` sealed with the same ``key``.
 
         Raises:
-            RefusedError: It does not.
+            RefusedError: ``text`` is no such token.
         """
         try:
             if len(text) > _TOKEN_BYTES_MAX:
@@ -106,7 +106,7 @@ async def list_page(
     work: Work,
     revision: int = 0,
 ) -> tuple[list[Record], meta_pb2.ListMeta]:
-    """Return one page; the first is of ``revision`` (0: the newest), the others of its.
+    """Return one page: the first at ``revision`` (0: the newest), later ones at their token's.
 
     ``key`` is the ``list_key`` of the call.
 

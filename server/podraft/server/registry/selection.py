@@ -1,4 +1,4 @@
-"""Which objects of a kind one list or watch is about.
+"""The selection of objects of a kind that one list or watch is about.
 
 Owns: namespace, label selector and field selector, parsed and checked once.
 Invariant: `matches` looks inside an object only if a selector demands it, so
@@ -28,7 +28,7 @@ class Selection:
 
     @property
     def prefix(self) -> bytes:
-        """What the keys of the selected objects begin with."""
+        """The prefix of the selected objects' keys."""
         return keys.prefix(self.kind, self.namespace)
 
     @property
@@ -37,12 +37,12 @@ class Selection:
         return not (self.labels.is_everything and self.fields.is_everything)
 
     def matches(self, message: Any) -> bool:
-        """Say whether both selectors match; the namespace is the caller's to check."""
+        """Return whether both selectors match; the namespace is the caller's to check."""
         return self.labels.matches(message.metadata.labels) and self.fields.matches(message)
 
 
 def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: str) -> Selection:
-    """Return the selection that a request's texts say.
+    """Return the selection that a request's texts describe.
 
     Raises:
         InvalidObjectError: A selector is malformed.

@@ -1,11 +1,11 @@
-"""Long work on the event loop, in slices: everybody else's calls go on between them.
+"""Long work on the event loop, in slices: other calls go on between them.
 
 Owns: how long a piece of work may hold the loop, how much processor time one call may take, and
-whose turn it is.
+the order of turns.
 
 Invariants: beyond its first slice, one piece of work runs at a time, and callers take turns, so
-that who makes many long calls slows his own down and not those of others; a call that would take
-more than its budget is refused, however its work is divided.
+that a caller that makes many long calls slows its own down and not those of others; a call that
+would take more than its budget is refused, however its work is divided.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from podraft.server.registry.errors import Code, RefusedError
 
 ResultT = TypeVar("ResultT")
 
-# Most calls are done within the first slice; of a crowd, each has one before anybody waits.
+# Most calls are done within the first slice; in a crowd, each gets one before any call waits.
 FIRST_SLICE_S: Final = 0.001
 SLICE_S: Final = 0.002
-# A call needs several rounds of the event loop: so many are others' between two slices.
+# A call needs several rounds of the event loop; others get so many between two slices.
 _ROUNDS: Final = 4
 BUDGET_S: Final = 5.0
 
 
 class OverBudgetError(RefusedError):
-    """A call takes more processor time than one call may."""
+    """The refusal of a call that takes more processor time than one call may."""
 
     def __init__(self, budget_s: float) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class OverBudgetError(RefusedError):
 
 
 class Turns:
-    """Who may go on with long work: one at a time, one caller after the other."""
+    """The turns at long work: one at a time, one caller after the other."""
 
     def __init__(self) -> None:
         self._taken = False
@@ -55,8 +55,8 @@ class Turns:
     async def take(self, caller: bytes, *, again: bool = False) -> None:
         """Wait for a turn; other calls go on meanwhile.
 
-        ``again``: the caller has one, which ends; it stands in the queue before the next is
-        chosen, or callers with several calls would come between too often.
+        ``again``: the caller has a turn, which ends; the call joins the queue before the next turn
+        is given, or callers with several calls would come between too often.
         """
         if self._taken:
             turn = asyncio.get_running_loop().create_future()
@@ -78,7 +78,7 @@ class Turns:
             raise
 
     def give_back(self) -> None:
-        """Let the next one go on."""
+        """End the turn and give the next caller its own."""
         while self._waiting:
             caller = next(iter(self._waiting))
             queue = self._waiting.pop(caller)
@@ -92,9 +92,9 @@ class Turns:
 
 
 class Work:
-    """One call's work, done inside of ``with``: a call may enter it again and again.
+    """The work of one call, done inside ``with``; a call may enter it again and again.
 
-    Inside nothing is awaited but ``pause``, whenever ``is_long``; outside, ``rest`` does that.
+    Inside, nothing is awaited but ``pause``, whenever ``is_long``; outside, ``rest`` does that.
     """
 
     __slots__ = (
@@ -118,8 +118,8 @@ class Work:
         self._began_s = self._entered_s = 0.0
 
     def __enter__(self) -> None:
-        # The thread's time for the budget, as others may hold the processor; it is dear to ask
-        # for, and most calls are done within their first slice: those do with the cheaper clock.
+        # The budget counts the thread's time, as others may hold the processor.  That clock is dear
+        # to ask, and most calls are done within their first slice: they use the cheaper clock.
         if self._is_metered:
             self._began_s = time.thread_time()
         self._entered_s = time.perf_counter()
@@ -160,14 +160,14 @@ class Work:
         """
         if self._slice_s <= 0:
             await self._next_slice()
-            # What comes now may wait for others: nobody waits for it.
+            # The work that follows may wait for others, and nobody waits for it.
             self._has_turn = False
             self._turns.give_back()
 
     async def apart(self, function: Callable[[], ResultT]) -> ResultT:
-        """Return what ``function`` does, which cannot be divided: in a thread, at the call's turn.
+        """Run ``function``, which cannot be divided, in a thread at the call's turn.
 
-        It is for what is large but bounded; others wait for it some milliseconds at a time.
+        This is for work that is large but bounded; others wait for it some milliseconds at a time.
         """
         await self._turns.take(self._caller)
         try:

@@ -1,4 +1,4 @@
-"""Which object a request names, and how messages name one.
+"""The object that a request names, and how messages name it.
 
 Invariant: a request that names no object of its kind is refused before anything is looked up.
 """
@@ -16,7 +16,7 @@ def target_key(kind: AnyKind, namespace: str, name: str) -> bytes:
     """Return the key of the object that a request names.
 
     Raises:
-        RefusedError: Name or namespace are missing, or the kind has no namespaces.
+        RefusedError: Name or namespace is missing, or the kind has no namespaces.
     """
     if not name:
         raise invalid("name", "is required")
@@ -41,11 +41,11 @@ async def existing(reads: Reads, kind: AnyKind, namespace: str, name: str) -> Re
 
 
 def not_found(kind: AnyKind, namespace: str, name: str) -> RefusedError:
-    """Return the refusal of a call about an object that is not there."""
+    """Return the refusal of a call about an object that does not exist."""
     return RefusedError(Code.NOT_FOUND, f"{described(kind, namespace, name)} not found")
 
 
 def described(kind: AnyKind, namespace: str, name: str) -> str:
-    """Return how messages name an object: ``pods "web" in namespace "default"``."""
+    """Return the name of an object in messages: ``pods "web" in namespace "default"``."""
     where = f' in namespace "{namespace}"' if kind.namespaced else ""
     return f'{kind.resource} "{name}"{where}'

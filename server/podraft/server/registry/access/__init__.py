@@ -1,1 +1,1 @@
-"""Who calls, and what they may do now."""
+"""Callers, and what they may do now."""

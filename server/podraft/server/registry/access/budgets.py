@@ -1,7 +1,7 @@
 """What callers are told of their budgets.
 
-Owns: the refusal of what exceeds one.  It knows nothing else of callers, for the join port's
-process, which knows no caller at all.
+Owns: the refusal of a call that exceeds a budget.  It knows nothing else of callers, so that the
+join port's process, which knows no caller at all, can use it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,6 @@ from podraft.server.registry.errors import Code, RefusedError
 
 
 def over_budget(holder: Holder, exceeded: Exceeded) -> RefusedError:
-    """Return the refusal of what is beyond a caller's budget; it counts."""
+    """Count the refusal of a call beyond its caller's budget, and return it."""
     holder.refused(exceeded.resource)
     return RefusedError(Code.RESOURCE_EXHAUSTED, str(exceeded), retry_s=exceeded.retry_s)

@@ -1,7 +1,7 @@
-"""Who calls, and whether they may.
+"""Callers, and whether they may make a call.
 
-Owns: the way from an identity's attempted call to a refusal.  Invariant: whoever may not make a
-call learns why, and nothing of what is stored.
+Owns: the way from an identity's attempted call to a refusal.  Invariant: a caller that may not
+make a call learns why, and nothing of what is stored.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Authorizer(Protocol):
         """The caller's name, as history keeps it."""
 
     def __call__(self, attributes: Attributes) -> None:
-        """Return if it may.
+        """Return if the caller may make the call.
 
         Raises:
-            RefusedError: It may not.
+            RefusedError: The caller may not make it.
         """
 
 
@@ -63,11 +63,11 @@ class Caller:
         # PEM, and what it proves; empty and None: the server itself.
         self.certificate = certificate
         self.proof = proof
-        # Whoever may do everything need not be asked about each write.
+        # A caller that may do everything need not be asked about each write.
         self.unrestricted = identity.is_admin
-        # What history says of who wrote; certificates bound a name well below this.
+        # The author of a write in history; certificates bound a name well below this.
         self.author = identity.user.encode()[:AUTHOR_BYTES_MAX]
-        # What it may take of this server.
+        # The caller's budget on this server.
         self.holder = holder or Budgets().holder(role_of(identity), identity.user)
         self._lookup = lookup
 
@@ -80,7 +80,7 @@ class Caller:
         denial = authorize(self.identity, attributes, self._lookup)
         if denial is not None:
             raise RefusedError(Code.PERMISSION_DENIED, denial)
-        # Once for each, before it is looked at; it is asked about again when it is.
+        # Charged once for each new object, before it is looked at; the call is checked again then.
         is_new = attributes.verb == "create" and attributes.object is UNSEEN
         kind = attributes.kind
         if is_new and kind is not None and rules_of(kind).metered:
@@ -90,7 +90,7 @@ class Caller:
 
 
 def role_of(identity: Identity) -> Role:
-    """Return whose budget an identity's calls are within."""
+    """Return the role whose budget an identity's calls are within."""
     if identity.is_admin:
         return Role.ADMINISTRATORS
     return Role.COMPONENTS if identity.user in (SCHEDULER, CONTROLLERS) else Role.OTHERS

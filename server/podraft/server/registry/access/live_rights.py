@@ -1,9 +1,9 @@
 """Streams end with the right to them.
 
-Owns: which streams are open on whose behalf, and when each is looked at again: when a node's
-entry in the registry changes, when the last pod that names an object leaves a node, when a
-certificate expires.  Invariants: a stream whose right has ended sends nothing more but the
-refusal; an event costs what the streams cost that it can concern.
+Owns: which streams are open on whose behalf, and when each is checked again: when a node's entry
+in the registry changes, when the last pod that names an object leaves a node, when a certificate
+expires.  Invariants: a stream whose right has ended sends nothing more but the refusal; an event
+costs only as much as the streams that it can concern.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOK_EVERY_S: Final = 1.0
 _CONFIGURATION: Final = (kinds.CONFIG_MAP, kinds.SECRET)
 
 _KeyT = TypeVar("_KeyT")
-# What a stream is found by.
+# The key by which a stream is found.
 _Place: TypeAlias = tuple[str, str] | tuple[str, str, str, str]
 
 
@@ -60,22 +60,22 @@ class LiveRights:
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look for certificates that have expired."""
+        """Start to look for certificates that have expired."""
         self._looking = asyncio.create_task(self._look())
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking for expired certificates."""
         if self._looking is not None:
             self._looking.cancel()
 
     @contextmanager
     def held(self, caller: Caller, attributes: Attributes, reaches: str = "") -> Iterator[None]:
-        """End what the present task does inside when ``caller`` may not do it any more.
+        """End what the present task does inside as soon as ``caller`` may not do it any more.
 
-        ``reaches``: a node that serves the stream, and whose removal ends it, too.
+        ``reaches``: a node that serves the stream, and whose removal also ends it.
 
         Raises:
-            RefusedError: The right has ended; it says why.
+            RefusedError: The right has ended; the error says why.
         """
         stream = _Stream(caller, attributes)
         places = list(_places(caller, attributes, reaches))
@@ -95,7 +95,7 @@ class LiveRights:
                 _discard(self._by_place, place, stream)
 
     def node_changed(self, name: str) -> None:
-        """Look again at the streams of a node, and at those that reach it."""
+        """Check the streams of a node again, and those that reach it."""
         for stream in tuple(self._by_place.get(("of", name), ())):
             self._look_at(stream)
         gone = RefusedError(Code.UNAVAILABLE, f'node "{name}" is another one now, or was removed')
@@ -103,7 +103,7 @@ class LiveRights:
             stream.end(gone)
 
     def pod_left(self, node: str, pod: Pod) -> None:
-        """Look again at a node's streams of what ``pod`` named, which is there no more."""
+        """Check a node's streams of the objects that ``pod``, now gone from the node, named."""
         if ("of", node) not in self._by_place:
             return
         for kind, name in references(pod.spec):

@@ -1,8 +1,8 @@
-"""Which nodes stand: asked in memory at every call of a node, true on every server.
+"""The registry of nodes: asked in memory at every call of a node, true on every server.
 
-Owns: the copy of the stored registry, kept by a watch.  Invariants: a node is refused for good
-only by what the store itself says, not by a copy that may lag; a key that nobody has entered yet
-becomes its name's own, once, by a guarded write; looking up costs one dictionary.
+Owns: the copy of the stored registry, kept by a watch.  Invariants: only what the store itself
+says refuses a node for good, never a copy that may lag; a key that nobody has entered yet becomes
+its name's own, once, by a guarded write; a look-up costs one dictionary access.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class NodeRegistry:
         self.observers: list[Callable[[str], None]] = []
 
     async def start(self) -> None:
-        """Read all of it and begin to follow the store."""
+        """Read the whole registry and begin to follow the store."""
         await self._read_all()
         self._following = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
-        """Follow no more."""
+        """Stop following the store."""
         tasks = [*self._confirming.values(), *([self._following] if self._following else [])]
         for task in tasks:
             task.cancel()
@@ -79,10 +79,10 @@ class NodeRegistry:
         return entry.record if entry is not None else None
 
     def check(self, proof: Proof) -> None:
-        """Return if the node of ``proof`` stands with its key.
+        """Return if the node of ``proof`` is registered with its key.
 
         Raises:
-            RefusedError: It does not, or that must be looked up first.
+            RefusedError: It is not, or the store must be asked first.
         """
         name = proof.node
         assert name is not None  # Only nodes are registered here.
@@ -96,7 +96,7 @@ class NodeRegistry:
         raise RefusedError(Code.UNAVAILABLE, f'node "{name}" is being looked up; try again')
 
     def forgotten(self, now_s: float) -> list[Guard]:
-        """Return some entries of removed nodes that are remembered for no reason any more."""
+        """Return guards on some entries of removed nodes that need not be remembered any more."""
         found = (
             Guard(node_records.key_of(name), entry.revision)
             for name, entry in self._entries.items()
@@ -105,7 +105,7 @@ class NodeRegistry:
         return list(itertools.islice(found, _FORGOTTEN_AT_ONCE))
 
     def took(self, name: str, record: NodeRecord, revision: int) -> None:
-        """Take over what the store holds since ``revision``."""
+        """Take over ``record``, which the store holds since ``revision``."""
         before = self._entries.get(name)
         if before is not None and before.revision >= revision:
             return
@@ -118,7 +118,7 @@ class NodeRegistry:
         """Note that ``name`` gets a certificate of the present kind.
 
         Raises:
-            RefusedError: It was removed meanwhile.
+            RefusedError: The node was removed meanwhile.
         """
         entry = self._entries.get(name)
         if entry is None or not entry.record.key:
@@ -152,7 +152,7 @@ class NodeRegistry:
                     self.took(name, NodeRecord.decode(found.value), found.mod_revision)
                     break
                 if proof.is_older and not await self._exists(name):
-                    break  # It was removed before there was a registry.
+                    break  # The node was removed before there was a registry.
                 record = NodeRecord(proof.key, older=proof.is_older)
                 put = Put(key, record.encode(), stamped=False)
                 outcome = await self._datastore.transact(Transaction((Guard(key, 0),), (put,)))
@@ -224,7 +224,7 @@ class NodeRegistry:
 
 
 def _removed(name: str, entry: _Entry | None) -> RefusedError:
-    """Return what tells an agent for good that it is this node no more."""
+    """Return the refusal that tells an agent for good that it is this node no more."""
     violation = Violation("node", "is not this machine any more")
     return RefusedError(Code.UNAUTHENTICATED, _refusal(name, entry), (violation,))
 

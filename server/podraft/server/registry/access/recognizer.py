@@ -1,8 +1,8 @@
-"""Which caller a certificate proves.
+"""The way from a certificate to its caller.
 
 Owns: the way from a connection's verified certificate to an identity.  Invariants: what a
-certificate says counts only if the authority of that role has signed it; one that has expired, or
-whose node was removed, is good for nothing more.
+certificate says counts only if the authority of that role has signed it; a certificate that has
+expired, or whose node was removed, is good for nothing more.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Recognizer:
         self._known: dict[bytes, Caller] = {}
 
     def caller(self, pem: bytes) -> Caller:
-        """Return who has shown a certificate, if it may make calls now.
+        """Return the caller that has shown the certificate ``pem``, if it may make calls now.
 
         Raises:
-            RefusedError: It is no usable certificate, it has expired since the connection was
+            RefusedError: The certificate is not usable, it has expired since the connection was
                 made, or its node was removed.
         """
         caller = self._known.get(pem)

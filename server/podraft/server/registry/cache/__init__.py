@@ -1,1 +1,1 @@
-"""What is kept of each kind in memory, for those who read and watch it."""
+"""The memory of each kind, for those who read and watch it."""

@@ -1,8 +1,8 @@
 """The caches of all kinds, each kept at the store's head.
 
-Owns: one store watch per kind, however many clients watch it, and what idle watchers are told.
-Invariant: after a gap nothing is shown that was known before it: watches end and resume, and what
-is indexed is read anew.
+Owns: one store watch per kind, however many clients watch it, and the bookmarks of idle watchers.
+Invariant: after a gap nothing is shown that was known before it: watches end and resume, and the
+indexes are read anew.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Caches:
         self._shared = DecodedBytes()
         self._by_kind = {kind: KindCache(kind, revision, self._shared) for kind in known}
         pods = self._by_kind[kinds.POD]
-        # Which pods each node has: what agents may read is decided with it.
+        # The pods of each node, which decide what the node's agent may read.
         self.pods_by_node = pods.by_node = NodeIndex(pods.objects)
         self._datastore: Datastore | None = None
         self._following: dict[AnyKind, asyncio.Task[None]] = {}
         self._telling: asyncio.Task[None] | None = None
-        # What streams end with, once the server stops.
+        # The error with which streams end once the server stops.
         self.closing: RefusedError | None = None
         self._end_observing = known.observe(self._take_change)
 
@@ -62,7 +62,7 @@ class Caches:
         return cache
 
     async def start(self, datastore: Datastore) -> None:
-        """Read what is indexed, and begin to follow the store."""
+        """Read the indexed kinds, and begin to follow the store."""
         pods = await datastore.range(keys.prefix(kinds.POD))
         self.pods_by_node.replace(pods.records)
         self._datastore = datastore
@@ -82,14 +82,14 @@ class Caches:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def watcher_counts(self) -> dict[str, int]:
-        """Return how many watch each resource."""
+        """Return the number of watchers of each resource."""
         counts = Counter[str]()
         for kind, cache in self._by_kind.items():
             counts[kind.resource] += len(cache.watchers)
         return counts
 
     def _take_change(self, change: Change) -> None:
-        """Begin or end a cache with its kind."""
+        """Begin or end the cache of a kind that has come or gone."""
         kind, datastore = change.kind, self._datastore
         if change.is_known:
             revision = datastore.revision if datastore is not None else 0
@@ -104,7 +104,7 @@ class Caches:
             following.cancel()
 
     async def _send_bookmarks(self) -> None:
-        """Tell idle watchers how far they are, so that they can resume after compactions."""
+        """Tell idle watchers the present revision, so that they can resume after compactions."""
         while True:
             await asyncio.sleep(_BOOKMARK_AFTER_S / 3)
             now_s = time.monotonic()
@@ -146,7 +146,7 @@ async def _follow(datastore: Datastore, cache: KindCache) -> None:
 
 
 async def begin_again(datastore: Datastore, cache: KindCache, gap: Exception) -> None:
-    """Let a cache go on at the store's revision, without what happened meanwhile."""
+    """Continue a cache at the store's revision, without the events of the gap."""
     revision = datastore.revision
     if cache.by_node is not None:
         page = await datastore.range(keys.prefix(cache.kind))

@@ -1,8 +1,7 @@
 """Decoded copies of one kind's stored objects, for those calls that must look inside.
 
-Owns: a cache from (key, revision) to message; all kinds' share a bounded number of bytes, of
-which they take what is encoded.  Invariant: a cached message is never changed; whoever wants to
-copies it.
+Owns: a cache from (key, revision) to message; those of all kinds share a bounded number of bytes,
+measured by the encoded size.  Invariant: a cached message is never changed; callers copy it first.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _BYTES_MAX: Final = 24 * 1024 * 1024
 
 
 class DecodedBytes:
-    """What the decoded objects of all kinds take together; the kind with the most gives way."""
+    """The bytes that the decoded objects of all kinds take; the kind with the most gives way."""
 
     def __init__(self, bytes_max: int = _BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -24,13 +23,13 @@ class DecodedBytes:
         self._sharing: list[DecodedObjects] = []
 
     def share(self, kind: AnyKind) -> DecodedObjects:
-        """Return the decoded objects of a kind, of which there are none yet."""
+        """Return the decoded objects of a kind, which are none yet."""
         objects = DecodedObjects(kind, self)
         self._sharing.append(objects)
         return objects
 
     def part(self, objects: DecodedObjects) -> None:
-        """Let a kind that has gone have a bound of its own, for calls that have begun."""
+        """Give a kind that has gone a bound of its own, for calls that have begun."""
         self._sharing.remove(objects)
         self._bytes -= objects.size
         objects.shared = DecodedBytes(self._bytes_max)
@@ -38,7 +37,7 @@ class DecodedBytes:
         objects.shared._bytes = objects.size
 
     def changed(self, size: int) -> None:
-        """Count ``size`` bytes more, and make room if these are too many."""
+        """Count ``size`` bytes more, and make room if the sum is too large."""
         self._bytes += size
         while self._bytes > self._bytes_max:
             fullest = max(self._sharing, key=lambda objects: objects.size)
@@ -59,7 +58,7 @@ class DecodedObjects:
         self._entries: dict[bytes, tuple[int, int, Any]] = {}
 
     def get(self, key: bytes, mod_revision: int, value: bytes) -> Any:
-        """Return the message in ``value``, which ``key`` held since ``mod_revision``."""
+        """Return the message in ``value``, which ``key`` has held since ``mod_revision``."""
         entry = self._entries.get(key)
         if entry is not None and entry[0] == mod_revision:
             return entry[2]

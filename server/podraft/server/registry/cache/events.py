@@ -1,4 +1,4 @@
-"""An event of the store, and what was made of it for those who watch.
+"""An event of the store, and the forms in which watchers get it.
 
 Owns: how an event looks to a selection.  Invariant: an event is encoded at most once per type,
 and its objects are decoded at most once, however many watch.
@@ -16,7 +16,7 @@ from podraft.server.state.revisions import revision_suffix
 
 
 class CachedEvent:
-    """An event and what was made of it so far: encodings by type, decoded objects."""
+    """An event with its encodings by type and its decoded objects, as far as they were needed."""
 
     __slots__ = ("_after", "_before", "_encoded", "_objects", "event", "namespace")
 
@@ -30,7 +30,7 @@ class CachedEvent:
 
     @property
     def size(self) -> int:
-        """Bytes that the event keeps alive, roughly."""
+        """The bytes that the event keeps alive, roughly."""
         event = self.event
         before = event.previous.value if event.previous is not None else b""
         return len(event.value or b"") + len(before)
@@ -52,7 +52,7 @@ class CachedEvent:
         return self._before
 
     def encoded_for(self, selection: Selection) -> bytes | None:
-        """Return the event as ``selection`` sees it; None if it does not.
+        """Return the event as ``selection`` sees it; None if it does not see it.
 
         An object that enters the selection is ADDED, one that leaves it DELETED.
         """

@@ -1,8 +1,9 @@
-"""What is kept of one kind in memory, fed by one watch of the store.
+"""The memory of one kind, fed by one watch of the store.
 
-Owns: a ring of recent events, the decoded objects, who watches, and (of pods) the index by node:
+Owns: a ring of recent events, the decoded objects, the watchers, and (of pods) the index by node:
 they are changed together, by each event.  Invariants: every watcher gets every event after its
-start that it selects, once, in revision order; who is told of an event finds it in the index.
+start that it selects, once, in revision order; a watcher that is told of an event finds it in the
+index.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ class KindCache:
         self.oldest = revision
         self.objects = shared.share(kind)
         self.watchers = Watchers(kind)
-        # The index of pods, which others have none of.
+        # The index by node, which only pods have.
         self.by_node: NodeIndex | None = None
         self._ring: deque[CachedEvent] = deque()
         self._ring_bytes = 0
 
     def event(self, event: Event) -> CachedEvent:
-        """Return an event with what will be made of it."""
+        """Return a store event with its caches of encodings and decoded objects, still empty."""
         return CachedEvent(event, self.objects, namespaced=self.kind.namespaced)
 
     async def selected(
@@ -58,7 +59,7 @@ class KindCache:
                 value = record.value
                 if selection.matches(objects.get(record.key, record.mod_revision, value)):
                     found.append(record)
-                # What an object costs grows with its bytes; the clock is as dear as a small one.
+                # Cost grows with an object's bytes; asking the clock costs as much as a small one.
                 unasked += len(value)
                 if unasked >= _ASK_AFTER_BYTES:
                     unasked = 0
@@ -67,7 +68,7 @@ class KindCache:
         return found
 
     def take(self, batch: EventBatch) -> None:
-        """Give a batch of the store's events to all whom it concerns."""
+        """Pass a batch of the store's events to the index and to all interested watchers."""
         for each in batch.events:
             event = self.event(each)
             self._ring.append(event)
@@ -97,7 +98,7 @@ class KindCache:
         return found
 
     def attach(self, watcher: Watcher) -> None:
-        """Offer events to ``watcher`` from now on, first what the ring has after its start.
+        """Offer events to ``watcher`` from now on, first the ring's events after its start.
 
         The start must not be below `oldest`.
         """
@@ -106,7 +107,7 @@ class KindCache:
         self.watchers.add(watcher)
 
     def reset(self, revision: int, error: Exception) -> None:
-        """Start again at ``revision`` after a gap: every watcher ends with ``error``."""
+        """Start again at ``revision`` after a gap: end every watcher with ``error``."""
         self.watchers.end(error)
         self._ring.clear()
         self._ring_bytes = 0

@@ -1,4 +1,4 @@
-"""Which pods are bound to which node, for what a node's agent may read.
+"""The pods that are bound to each node, for what a node's agent may read.
 
 Owns: the index of pods by node.  Invariant: an agent that has been told of its pod finds it here.
 """
@@ -29,7 +29,7 @@ class NodeIndex:
             yield self._objects.get(key, revision, value)
 
     def replace(self, records: Iterable[Record]) -> None:
-        """Take over all pods that there are now."""
+        """Replace the index with all pods that there are now."""
         former = self._by_node
         self._by_node, self._node_of = {}, {}
         for record in records:
@@ -41,7 +41,7 @@ class NodeIndex:
                     self._tell(node, self._objects.get(key, revision, value))
 
     def take(self, event: CachedEvent) -> None:
-        """Take over one change.
+        """Apply one change.
 
         Changes that `replace` knew already may come again; they lead to the same state.
         """

@@ -1,6 +1,6 @@
-"""Who watches a kind: their queues, and the index from event to interested watchers.
+"""The watchers of a kind: their queues, and the index from event to interested watchers.
 
-Invariants: an event costs what its interested watchers cost, not what all do; a watcher that
+Invariants: an event costs as much as its interested watchers, not as all of them; a watcher that
 falls behind is ended, never skipped.
 """
 
@@ -38,7 +38,7 @@ class Watcher:
         self.selection = selection
         self.start = start
         self.active_at_s = time.monotonic()
-        # Revision and encoded event; what waits always ends with a whole revision.
+        # Revision and encoded event; the queue always ends with a whole revision.
         self._queue: deque[tuple[int, bytes]] = deque()
         self._size = 0
         self._error: Exception | None = None
@@ -62,7 +62,7 @@ class Watcher:
             self._wake()
 
     def end(self, error: Exception) -> None:
-        """Let the stream fail with ``error``; what is still queued is dropped."""
+        """Fail the stream with ``error`` and drop what is still queued."""
         if self._error is None:
             self._error = error
             self._queue.clear()
@@ -74,12 +74,12 @@ class Watcher:
             self._waiter.set_result(None)
 
     async def next(self) -> bytes:
-        """Wait for events and return what is queued: whole revisions, up to a response's size.
+        """Wait for events and return those queued: whole revisions, up to a response's size.
 
         A single revision is returned whole, however large: readers rely on it.
 
         Raises:
-            Exception: What `end` was called with.
+            Exception: The error that `end` was called with.
         """
         queue = self._queue
         while not queue:
@@ -116,12 +116,12 @@ class Watcher:
 
 
 class Watchers:
-    """The watchers of one kind, by what their selections demand."""
+    """The watchers of one kind, indexed by what their selections demand."""
 
     def __init__(self, kind: AnyKind) -> None:
         self._kind = kind
         self._by_place: dict[Place, dict[Watcher, None]] = {}
-        # How many watchers sit at the values of each indexed field.
+        # The number of watchers at the values of each indexed field.
         self._indexed: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Watcher]:
@@ -138,7 +138,7 @@ class Watchers:
             self._indexed[place[0]] = self._indexed.get(place[0], 0) + 1
 
     def discard(self, watcher: Watcher) -> None:
-        """Offer ``watcher`` nothing more; harmless if it is not here."""
+        """Offer ``watcher`` nothing more; harmless if it is not registered."""
         place = _place(watcher.selection)
         here = self._by_place.get(place, {})
         if watcher not in here:
@@ -152,12 +152,12 @@ class Watchers:
                 del self._indexed[place[0]]
 
     def end(self, error: Exception) -> None:
-        """Let every watch end with ``error``."""
+        """End every watch with ``error``."""
         for watcher in self:
             watcher.end(error)
 
     def offer(self, event: CachedEvent) -> None:
-        """Offer an event to everyone whom it may concern."""
+        """Offer an event to every watcher that it may concern."""
         by_place = self._by_place
         if not by_place:
             return
@@ -166,7 +166,7 @@ class Watchers:
                 watcher.offer(event)
 
     def _places(self, event: CachedEvent) -> Iterator[Place]:
-        """Yield where watchers may sit that the event concerns."""
+        """Yield the places of the watchers that the event may concern."""
         yield _EVERYWHERE
         if event.namespace:
             yield ("", event.namespace)

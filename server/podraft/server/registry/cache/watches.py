@@ -1,4 +1,4 @@
-"""The streams that clients watch.
+"""The watch streams of clients.
 
 Owns: each stream's way from its start revision to its kind's cache.  Invariant: between the
 objects or events that a stream began with and the live ones there is no gap and no repetition.
@@ -27,7 +27,7 @@ from podraft.server.state.datastore import (
     StoreFailedError,
 )
 
-# So many events are shown to a new watcher in one go.
+# The number of events that are shown to a new watcher in one go.
 _FEW_EVENTS: Final = 32
 
 
@@ -45,11 +45,11 @@ class Watches:
 
         Raises:
             RefusedError: ``resource_version`` is no revision, or the server is stopping.
-            RevisionCompactedError: Changes after it are no longer kept.
-            FutureRevisionError: It has not been reached.
-            SlowWatcherError: The client does not keep up.
-            OverBudgetError: What has happened since takes too much time; a bookmark has told
-                how far it came.
+            RevisionCompactedError: Changes after that revision are no longer kept.
+                FutureRevisionError: The revision has not been reached.
+                SlowWatcherError: The client does not keep up.
+                OverBudgetError: Replaying the missed events takes too much time; a bookmark has
+                    told how far the stream came.
         """
         if self._caches.closing is not None:
             raise self._caches.closing
@@ -84,10 +84,10 @@ class Watches:
     async def _begin(
         self, selection: Selection, cache: KindCache, resource_version: str, work: Work
     ) -> tuple[int, Iterator[bytes]]:
-        """Return the revision after which changes are shown, and what is shown before them."""
+        """Return the revision after which changes are shown, and the responses before them."""
         if resource_version:
             start = _parse_revision(resource_version)
-            # Another member may have said it, which has applied more than this one yet.
+            # The revision may come from another member, which has applied more than this one.
             if start > self._datastore.revision:
                 newest = await newest_revision(self._datastore)
                 if start > newest:
@@ -95,8 +95,8 @@ class Watches:
             return start, iter(())
         page = await self._datastore.range(selection.prefix)
         records = await cache.selected(page.records, selection, work)
-        # Each is encoded when the client has taken those before: until then the stored bytes,
-        # which all share, are all that a slow client costs.
+        # Each response is encoded when the client has taken those before: until then a slow client
+        # costs no more than the stored bytes, which all share.
         initial = (encoding.encode_event(encoding.ADDED, record.value) for record in records)
         bookmark = encoding.encode_bookmark(page.revision)
         return page.revision, _responses(itertools.chain(initial, (bookmark,)))
@@ -104,9 +104,10 @@ class Watches:
     async def _missed(
         self, selection: Selection, cache: KindCache, start: int, work: Work
     ) -> AsyncGenerator[tuple[bytes, int], None]:
-        """Yield what happened after ``start``, and how far it goes, until the cache can take over.
+        """Yield the events after ``start``, and how far they go, until the cache can take over.
 
-        What happens meanwhile is in the cache's ring, or in the store's history if that takes long.
+        Events that happen meanwhile are in the cache's ring, or in the store's history if this
+        takes long.
         """
         while True:
             if start < cache.oldest:
@@ -138,7 +139,7 @@ class Watches:
 
 
 async def _close(batches: AsyncIterator[EventBatch]) -> None:
-    """Let the store forget a watch now rather than when it is collected."""
+    """Make the store forget a watch now rather than when it is collected."""
     if isinstance(batches, AsyncGenerator):
         await batches.aclose()
 
@@ -146,9 +147,9 @@ async def _close(batches: AsyncIterator[EventBatch]) -> None:
 async def _encoded(
     events: Sequence[CachedEvent], selection: Selection, work: Work
 ) -> AsyncGenerator[tuple[bytes, int], None]:
-    """Yield responses with those of ``events`` that are selected, and how far each goes.
+    """Yield responses with the selected ones of ``events``, and how far each response goes.
 
-    Whole revisions: readers rely on it, and may go on after any response.
+    Revisions stay whole: readers rely on it, and may go on after any response.
     """
     reached, pending, size = 0, list[bytes](), 0
     for revision, group in itertools.groupby(events, lambda each: each.event.revision):
@@ -186,7 +187,7 @@ def _parse_revision(text: str) -> int:
 
 
 def _responses(events: Iterable[bytes]) -> Iterator[bytes]:
-    """Join encoded events to responses of a bounded size."""
+    """Join encoded events into responses of a bounded size."""
     pending: list[bytes] = []
     size = 0
     for event in events:

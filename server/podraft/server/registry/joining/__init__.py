@@ -1,1 +1,1 @@
-"""Who joins: tokens, nodes and servers."""
+"""Joining: tokens, nodes and servers."""

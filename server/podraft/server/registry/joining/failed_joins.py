@@ -1,6 +1,7 @@
-"""Joins that fail: bounded for each address, and told in the log without filling it.
+"""Failed joins: bounded for each address, and logged without filling the log.
 
-Invariants: no token is logged; who has failed often waits, others do not; memory is bounded.
+Invariants: no token is logged; an address that has failed often waits, others do not; memory is
+bounded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class FailedJoins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # When the minute began, and how often it failed since.
+        # When the minute began, and the number of failures since.
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     @contextmanager
@@ -34,7 +35,7 @@ class FailedJoins:
         """Refuse an address that has failed too often; count and log a refusal inside.
 
         Raises:
-            RefusedError: It has.
+            RefusedError: The address has failed too often.
         """
         address = peer.rpartition(":")[0]
         began_s, count = self._of(address)

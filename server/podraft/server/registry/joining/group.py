@@ -1,6 +1,6 @@
 """The servers that keep the state, in the contract's words.
 
-Owns: what is told of them, and why they cannot be changed.
+Owns: what callers are told of the servers, and why the group cannot be changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LookAtGroup: TypeAlias = Callable[[], GroupView]
 
 
 def without_leader(group: GroupView) -> str:
-    """Return why nothing can be changed now."""
+    """Return the reason why nothing can be changed now."""
     away = [member.name for member in group.members if member.voter and not member.reachable]
     if not away:
         return "no member leads now; nothing was changed, try again"
@@ -43,7 +43,7 @@ def without_leader(group: GroupView) -> str:
 
 
 def group_of(administration: Administration | None, group: GroupView) -> Administration:
-    """Return what changes the group.
+    """Return the administration that changes the group.
 
     Raises:
         RefusedError: There is none.
@@ -54,7 +54,7 @@ def group_of(administration: Administration | None, group: GroupView) -> Adminis
 
 
 async def carried_out(change: Awaitable[ResultT]) -> ResultT:
-    """Return what a change of the group returns.
+    """Return the result of a change of the group.
 
     Raises:
         RefusedError: The group does not allow it.
@@ -66,17 +66,17 @@ async def carried_out(change: Awaitable[ResultT]) -> ResultT:
 
 
 def check_member_name(name: str) -> None:
-    """Refuse what can be no member's name.
+    """Refuse a name that no member can have.
 
     Raises:
-        RefusedError: It is not.
+        RefusedError: The name is not valid.
     """
     if not MEMBER_NAME.fullmatch(name):
         raise invalid("name", f"{name!r}: expected 1 to 32 lower-case letters, digits and '-'")
 
 
 def list_response(group: GroupView, cluster_id: str) -> member_pb2.ListMembersResponse:
-    """Return what ``group`` says, in the contract's words."""
+    """Return the members of ``group``, in the contract's words."""
     members = sorted(group.members, key=lambda member: member.name)
     return member_pb2.ListMembersResponse(
         members=[member_message(group, member) for member in members],

@@ -1,7 +1,7 @@
 """Join tokens in the store: made, listed and removed.
 
-Owns: their number, and that those which have expired go.  Invariant: a secret leaves once, to who
-had the token made; it is neither stored nor logged nor listed.
+Owns: their number, and the removal of those which have expired.  Invariant: a secret leaves once,
+to the caller that had the token made; it is neither stored nor logged nor listed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def create_join_token(
     name: str = "",
     uses: int = 1,
 ) -> cluster_pb2.JoinToken:
-    """Make and store a join token; tokens that have expired are removed on the way.
+    """Make and store a join token, and remove tokens that have expired.
 
     Raises:
         RefusedError: There are too many tokens that have not expired.
@@ -52,14 +52,14 @@ async def create_join_token(
         )
     writes.append(Put(token.key, token.stored, stamped=False))
     outcome = await datastore.transact(Transaction((), tuple(writes)))
-    assert isinstance(outcome, Committed)  # Without guards nothing can fail.
+    assert isinstance(outcome, Committed)  # Without guards a transaction cannot fail.
     return cluster_pb2.JoinToken(
         token=token.text, expires_at=meta_pb2.Time(seconds=token.expires_at_s)
     )
 
 
 async def listed_tokens(datastore: Datastore) -> list[TokenFacts]:
-    """Return what may be told of the tokens that have not expired."""
+    """Return the public facts of the tokens that have not expired."""
     now_s = time.time()
     found = []
     for kind in (tokens.NODE, tokens.MEMBER):
@@ -73,10 +73,10 @@ async def listed_tokens(datastore: Datastore) -> list[TokenFacts]:
 
 
 async def delete_token(datastore: Datastore, token_id: str) -> None:
-    """Remove a token: nobody can join with it any more.
+    """Remove a token, so that nobody can join with it any more.
 
     Raises:
-        RefusedError: It is no id, or there is none with it.
+        RefusedError: The id is malformed, or no token has it.
     """
     found = []
     for kind in (tokens.NODE, tokens.MEMBER):
@@ -93,7 +93,7 @@ async def delete_token(datastore: Datastore, token_id: str) -> None:
 
 
 async def checked_token(datastore: Datastore, text: str, kind: TokenKind) -> Record:
-    """Return a token as it is stored.
+    """Return the stored record of a token.
 
     Raises:
         RefusedError: ``text`` is no valid token of this kind.
@@ -104,7 +104,7 @@ async def checked_token(datastore: Datastore, text: str, kind: TokenKind) -> Rec
         tokens.check_token(text, stored, time.time(), kind)
     except TokenError as error:
         raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
-    assert record is not None  # Else the check had failed.
+    assert record is not None  # Else the check would have failed.
     return record
 
 
@@ -112,7 +112,7 @@ def check_lifetime(lifetime_s: int) -> None:
     """Refuse a token's lifetime that is too short or too long.
 
     Raises:
-        RefusedError: It is.
+        RefusedError: The lifetime is out of bounds.
     """
     if not TOKEN_LIFETIME_S_MIN <= lifetime_s <= TOKEN_LIFETIME_S_MAX:
         raise invalid(
@@ -125,7 +125,7 @@ def check_uses(uses: int) -> None:
     """Refuse a token for too many machines.
 
     Raises:
-        RefusedError: It is.
+        RefusedError: The number of uses is out of bounds.
     """
     if not 1 <= uses <= tokens.USES_MAX:
         raise invalid("uses", f"expected 1 to {tokens.USES_MAX}, got {uses}")

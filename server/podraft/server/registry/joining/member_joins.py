@@ -2,9 +2,10 @@
 
 Owns: the answer to ``JoinMember``.
 
-Invariants: the cluster's key leaves only to who shows a member token that is valid and that nobody
-else has used; a token is used up before the group is changed, for good, so that two who have it
-cannot both join.  Who asks again with the same incarnation gets the same answer.
+Invariants: the cluster's key leaves only to a server with a member token that is valid and that
+nobody else has used; a token is used up for good before the group is changed, so that two servers
+that have it cannot both join.  A server that asks again with the same incarnation gets the same
+answer.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 _ADDRESSES_MAX: Final = 16
 _ADDRESS_CHARACTERS_MAX: Final = 260
-# Two who use one token at once: the loser looks again.
+# If two servers use one token at once, the loser tries again.
 _ATTEMPTS: Final = 3
 
 
@@ -75,7 +76,7 @@ class MemberJoins:
             return (await self._join(request)).SerializeToString()
 
     async def _join(self, request: member_pb2.JoinMemberRequest) -> member_pb2.JoinMemberResponse:
-        # The token first: whoever has none learns nothing of the group.
+        # The token is checked first: a caller without one learns nothing of the group.
         await self._checked(request)
         _check_request(request)
         administration = group_of(self._administration, self._look())
@@ -90,7 +91,7 @@ class MemberJoins:
         """Return the stored token.
 
         Raises:
-            RefusedError: It is not valid, or another server's.
+            RefusedError: The token is not valid, or another server has used it.
         """
         record = await checked_token(self._datastore, request.token, MEMBER)
         use = tokens.use_of(record.value)
@@ -156,10 +157,10 @@ class MemberJoins:
 
 
 def _check_request(request: member_pb2.JoinMemberRequest) -> None:
-    """Refuse what would not fit into the members' records.
+    """Refuse a request that would not fit into the members' records.
 
     Raises:
-        RefusedError: Something does not.
+        RefusedError: Some part of it does not fit.
     """
     check_member_name(request.name)
     addresses = (request.peer_address, *request.api_addresses)

@@ -1,9 +1,9 @@
 """Machines that join as nodes.
 
-Owns: the answer to ``JoinNode``.  Invariants: the token comes first, whoever has none learns
-nothing; a token's use and the key of the node's name are written in one transaction, guarded by
-what both were, so no token is good for more machines than it says and no name has two keys; who
-asks again with the same key gets the same answer.
+Owns: the answer to ``JoinNode``.  Invariants: the token is checked first, and a caller without one
+learns nothing; a token's use and the key of the node's name are written in one transaction,
+guarded by what both were, so no token is good for more machines than it says and no name has two
+keys; a machine that asks again with the same key gets the same answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from podraft.server.state.datastore import (
 
 _LOG = logging.getLogger(__name__)
 
-# Two who use one token or one name at once: the loser looks again.
+# If two machines use one token or one name at once, the loser tries again.
 _ATTEMPTS: Final = 5
 
 
@@ -90,10 +90,10 @@ class NodeJoins:
         )
 
     async def _enter(self, token: str, name: str, key: str) -> None:
-        """Note the use of the token, and let ``key`` be the one of ``name``.
+        """Record the use of the token, and ``key`` as the key of ``name``.
 
         Raises:
-            RefusedError: The token or the name is not to be had.
+            RefusedError: The token or the name is not available.
         """
         for _ in range(_ATTEMPTS):
             stored = await checked_token(self._datastore, token, tokens.NODE)
@@ -108,7 +108,7 @@ class NodeJoins:
             own = Guard(at, found.mod_revision if found is not None else 0)
             old = [each for each in self._nodes.forgotten(time.time()) if each.key != at]
             guards = (Guard(stored.key, stored.mod_revision), own, *old)
-            # Also when nothing changes, so that what was read is known to hold still.
+            # Written even if nothing changes, so that what was read is known to be still true.
             writes: tuple[Put | Delete, ...] = (
                 Put(stored.key, used, stamped=False),
                 Put(at, record.encode(), stamped=False),

@@ -1,1 +1,1 @@
-"""Reads of what was."""
+"""Reads of the past."""

@@ -1,7 +1,7 @@
-"""Who changed what, when.
+"""The history of changes: their authors and times.
 
-Owns: what is told of changes, and how much at once.  Invariants: administrators only;
-secret values are shown by ``SecretHashes`` alone; keys that are no object are not told.
+Owns: what is told of changes, and how much at once.  Invariants: only administrators are told;
+secret values are shown by ``SecretHashes`` alone; keys that hold no object are not told.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TYPE_URL: Final = "type.googleapis.com/"
 
 
 class History:
-    """Tells of changes, in the contract's words."""
+    """The history of objects, in the contract's words."""
 
     def __init__(
         self, moments: Moments, hashes: SecretHashes, turns: Turns, known: KnownKinds
@@ -45,7 +45,7 @@ class History:
         self._hashes = hashes
 
     async def resolve(self, request: history_pb2.ResolveRevisionRequest, caller: Caller) -> bytes:
-        """Return the revision that a moment means, and which are kept."""
+        """Return the revision that a moment means, and which revisions are kept."""
         check_may_look_back(caller)
         revision = await self._moments.revision(request.at)
         past = self._moments.past
@@ -106,7 +106,7 @@ class History:
     async def revision_changes(
         self, request: history_pb2.GetRevisionRequest, caller: Caller
     ) -> bytes:
-        """Return what one transaction changed."""
+        """Return the changes of one transaction."""
         check_may_look_back(caller)
         revision = request.revision
         if revision <= 0:

@@ -1,7 +1,7 @@
 """Moments of the past, as users name them.
 
 Owns: what a moment means (a revision, a time, a duration before now), and who may look back.
-Invariants: only administrators look back; a moment that is not kept is refused, saying what is.
+Invariants: only administrators look back; the refusal of a moment that is not kept says which are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_may_look_back(caller: Caller, verb: Literal["get", "list"] = "get") ->
     """Check that the caller is an administrator.
 
     Raises:
-        RefusedError: It is not.
+        RefusedError: The caller is not.
     """
     if not caller.unrestricted:
         caller(Attributes(verb, None, subresource=_HISTORY))
@@ -58,10 +58,10 @@ class Moments:
 
     @property
     def past(self) -> Past:
-        """What the store knows of the past.
+        """The store's knowledge of the past.
 
         Raises:
-            RefusedError: It keeps none.
+            RefusedError: The store keeps none.
         """
         if self._past is None:
             raise RefusedError(
@@ -73,7 +73,7 @@ class Moments:
         """Return the revision that ``at`` means; empty: the newest.
 
         Raises:
-            RefusedError: It is malformed, in the future, or no longer kept.
+            RefusedError: The moment is malformed, in the future, or no longer kept.
         """
         if not at:
             return await newest_revision(self._datastore)
@@ -86,7 +86,7 @@ class Moments:
                 Code.OUT_OF_RANGE,
                 f"at: {at} is in the future: the server's time is {text_of(present_ms)}",
             )
-        # What was committed by then may not have been applied here yet.
+        # What was committed by that time may not have been applied here yet.
         await newest_revision(self._datastore)
         try:
             return await self.past.revision_at(moment_ms)
@@ -94,7 +94,7 @@ class Moments:
             raise too_old(at, error.kept) from None
 
     async def checked(self, revision: int) -> int:
-        """Return ``revision``.
+        """Return ``revision`` if it is kept.
 
         Raises:
             RefusedError: It is in the future, or no longer kept.

@@ -1,4 +1,4 @@
-"""Get and list, as it was at a moment.
+"""Get and list at a moment of the past.
 
 Invariant: a secret value that is not today's never leaves from here.
 """
@@ -28,12 +28,12 @@ from podraft.server.registry.targets import described, not_found, target_key
 from podraft.server.state.datastore import Datastore, Record, RevisionCompactedError
 from podraft.server.state.past import Past
 
-# Who watches Secrets may be away so long; a value that was replaced before is not replayed.
+# A watcher of Secrets may be away so long; values that were replaced earlier are not replayed.
 _SECRETS_RESUME_MS: Final = 300_000
 
 
 class PastReads:
-    """Get and list, as it was."""
+    """Get and list at a moment of the past."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class PastReads:
         turns: Turns,
     ) -> None:
         self._turns = turns
-        # What only servers of the cluster know: it seals the tokens that open a revision.
+        # A key that only servers of the cluster know; it seals the tokens that open a revision.
         self._tokens_key = tokens_key
         self._datastore = datastore
         self._caches = caches
@@ -70,7 +70,7 @@ class PastReads:
         return (await self._told(kind, (record,), work, hidden=request.hash_secret_values))[0]
 
     async def value(self, key: bytes, at: str, caller: Caller) -> bytes | None:
-        """Return what ``key``, which is no object, held at a moment; None: nothing."""
+        """Return what ``key``, which names no object, held at a moment; None if nothing."""
         check_may_look_back(caller)
         record = await self._record(key, await self._moments.revision(at))
         return None if record is None else record.value
@@ -104,7 +104,7 @@ class PastReads:
         """Check that a watch of secret values does not begin where it would replay former values.
 
         Raises:
-            RevisionCompactedError: It would; whoever watches lists again.
+            RevisionCompactedError: It would; the watcher lists again.
         """
         if rules_of(kind).secrecy is None or not resource_version.isdecimal():
             return
@@ -116,7 +116,7 @@ class PastReads:
             raise RevisionCompactedError(following - 1, newest)
 
     async def _record(self, key: bytes, revision: int) -> Record | None:
-        # The smallest key above all smaller ones that begin like this is this one.
+        # If the key exists, it is the smallest of all keys with this prefix.
         page = await self._datastore.range(key, limit=1, revision=revision)
         found = page.records[0] if page.records else None
         return found if found is not None and found.key == key else None
@@ -124,7 +124,7 @@ class PastReads:
     async def _told(
         self, kind: AnyKind, records: Sequence[Record], work: Work, *, hidden: bool
     ) -> list[bytes]:
-        """Return the records' values as they may be told."""
+        """Return the records' values as they may be shown."""
         secrecy = rules_of(kind).secrecy
         if secrecy is None:
             return [record.value for record in records]

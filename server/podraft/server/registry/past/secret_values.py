@@ -1,8 +1,8 @@
 """Objects as history may show them: which secret values there were, never the values.
 
-Owns: the keyed hash that stands for a value.  Where values are in an object, its kind's room
-says.  Invariant: whoever lacks the cluster's key learns nothing from a hash but whether two values
-are equal.
+Owns: the keyed hash that stands for a value.  The room of a kind says where the values are in an
+object.  Invariant: a reader without the cluster's key learns nothing from a hash but whether two
+values are equal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _HASH_CHARACTERS: Final = 16
 
 
 class SecretHashes:
-    """Replaces values by hashes; every member of a cluster makes the same ones."""
+    """Replaces values by hashes, which are the same on every member of a cluster."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def hidden(self, kind: AnyKind, value: bytes) -> bytes:
-        """Return an encoded object with a hash in place of each value that is secret."""
+        """Return an encoded object with a hash in place of each secret value."""
         secrecy = rules_of(kind).secrecy
         if secrecy is None:
             return value
@@ -34,6 +34,6 @@ class SecretHashes:
         return hidden.SerializeToString()
 
     def _hash(self, name: str, value: bytes) -> bytes:
-        # The name is part of it, so that equal values of different keys do not show.
+        # The name is part of the hash, so that equal values of different keys do not show.
         digest = hmac.new(self._key, name.encode() + b"\0" + value, "sha256").hexdigest()
         return PREFIX + digest[:_HASH_CHARACTERS].encode()

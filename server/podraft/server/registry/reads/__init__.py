@@ -1,1 +1,1 @@
-"""Reads of what is."""
+"""Reads of the present."""

@@ -1,7 +1,7 @@
-"""Which agent serves a pod's container, for its logs and for commands in it.
+"""The agent that serves a pod's container, for its logs and for commands in it.
 
-Owns: the way from a pod's name to an address.  Invariant: an agent is told with the key that must
-answer there, so that nobody else is mistaken for it.
+Owns: the way from a pod's name to an address.  Invariant: an agent's address comes with the key
+that must answer there, so that nobody else is mistaken for the agent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from podraft.server.state.datastore import Datastore
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a container is: its node's name, the agent's address, and how the agent is known.
+    """The place of a container: its node's name, the agent's address, and the agent's identity.
 
     ``key`` is the fingerprint of the key that must answer; empty: not known.  ``older``: its
     certificate is from before nodes had names of their own.
@@ -46,10 +46,10 @@ class Agents:
         self._nodes = nodes
 
     async def find(self, namespace: str, name: str, container: str) -> Target:
-        """Return where a pod's container is.
+        """Return the place of a pod's container.
 
         Raises:
-            RefusedError: It is nowhere (yet), or the node has not said where its agent is.
+            RefusedError: The pod is on no node (yet), or the node has not said where its agent is.
         """
         record = await existing(self._datastore, kinds.POD, namespace, name)
         pod: Pod = self._caches.of(kinds.POD).objects.of(record)
@@ -76,7 +76,7 @@ def _container(pod: Pod, wanted: str, what: str) -> str:
     """Return the container that a call means.
 
     Raises:
-        RefusedError: There is no such container, or which is meant is not clear.
+        RefusedError: There is no such container, or the call does not say clearly which it means.
     """
     names = [container.name for container in pod.spec.containers]
     initial = [container.name for container in pod.spec.init_containers]
@@ -105,7 +105,7 @@ def _agent_address(node: Node) -> str:
 
 
 def check_logs(request: StreamPodLogsRequest) -> None:
-    """Check what a call asks of logs.
+    """Check the options of a call for logs.
 
     Raises:
         RefusedError: It asks for a negative number of lines, or for no bytes.

@@ -1,7 +1,7 @@
 """Get, list and watch: what callers are told of objects.
 
-Owns: who is asked for what before it is told, and which reads are of the past.  Invariant:
-whoever may not read an object does not learn whether it is there.
+Owns: the checks before an object is shown, and which reads are of the past.  Invariant: a caller
+that may not read an object does not learn whether it exists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from podraft.server.state.reads import Reads
 class ObjectReads:
     """Reads objects of all kinds.
 
-    ``stale_reads`` need nobody else and may be old; ``tokens_key`` seals the tokens of lists.
+    ``stale_reads`` ask no other member and may be old; ``tokens_key`` seals the tokens of lists.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ObjectReads:
         wanted = selection.parse(
             kind, request.namespace, request.label_selector, request.field_selector
         )
-        # A later page is of an older revision, whose secret values may not be told any more.
+        # A later page is of an older revision, whose secret values may not be shown any more.
         later = request.continue_token and rules_of(kind).secrecy is not None
         if request.at or request.hash_secret_values or later:
             return Costly(partial(self._past_reads.page, wanted, request, caller))
@@ -96,7 +96,7 @@ class ObjectReads:
     async def watch(
         self, kind: AnyKind, request: requests_pb2.WatchRequest, caller: Caller
     ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-        """Return a watch's responses; what the present task does inside ends with the right to it.
+        """Return a watch's responses; end what the present task does inside with the right to it.
 
         Raises:
             RefusedError: The request is malformed, or the caller may not make it (any more).

@@ -1,4 +1,4 @@
-"""Why a pod is where it is: its scheduling record, now or at a moment.
+"""Scheduling records, which explain why a pod is where it is, now or at a moment.
 
 Invariant: a pod's record outlives neither the pod nor its name's next owner.
 """
@@ -24,7 +24,7 @@ class SchedulingRecords:
         self._past_reads = past_reads
 
     async def get(self, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
-        """Return a pod's record, encoded.
+        """Return a pod's encoded record.
 
         Raises:
             RefusedError: There is none, or the caller may not read it.

@@ -1,1 +1,1 @@
-"""Writes: what they mean given what is stored, and carrying them out."""
+"""Writes: their meaning given the stored state, and carrying them out."""

@@ -1,4 +1,4 @@
-"""What a bind does to a pod: one pure function.
+"""The effect of a bind on a pod: one pure function.
 
 Owns: the pod's node, its condition ``PodScheduled`` and its scheduling record.
 Invariant: a pod is placed at most once; a failed attempt that says nothing new
@@ -25,7 +25,7 @@ _RECORD_BYTES_MAX: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BindDecision:
-    """The pod and the encoded record to store; None: as it is."""
+    """The pod and the encoded record to store; None: unchanged."""
 
     pod: Pod | None
     record: bytes | None
@@ -34,7 +34,7 @@ class BindDecision:
 def decide(
     stored: Pod, request: BindPodRequest, record_before: bytes | None, now: datetime
 ) -> BindDecision:
-    """Return what ``request`` changes.
+    """Return the changes that ``request`` makes.
 
     Raises:
         RefusedError: The pod is another one, is bound elsewhere or is being deleted.

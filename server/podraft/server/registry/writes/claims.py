@@ -1,7 +1,7 @@
-"""What objects hold alone, such as addresses, within one plan.
+"""The claims of objects to what only one may hold, such as addresses, within one plan.
 
-Owns: who holds what when the plan's writes have all taken effect: the store's claims, less
-what the plan releases, with what it claims.  Invariants: what counts is the end, so objects
+Owns: the holders when all of the plan's writes have taken effect: the store's claims, less what
+the plan releases, plus what it claims.  Invariants: only the end state counts, so objects
 may exchange what they hold in any order; every claim is guarded at what was read, so of two
 plans that choose the same only one takes effect.
 """
@@ -20,14 +20,14 @@ from podraft.server.state.datastore import Delete, Guard, Page, Put
 
 
 class RangeReader(Protocol):
-    """What is read here."""
+    """The reads that claims need."""
 
     async def range(self, prefix: bytes) -> Page:
         """Return the newest records below ``prefix``."""
 
 
 class Conflict(NamedTuple):
-    """Two objects that would hold the same at the end; ``write`` is the place of the later."""
+    """Two objects that would hold the same at the end; ``write`` is the index of the later one."""
 
     write: int
     error: InvalidObjectError
@@ -52,24 +52,24 @@ class PlanClaims:
     ) -> None:
         self._reader = reader
         self._ranges = ranges
-        # Where the search begins: differs from plan to plan, so that concurrent ones rarely meet.
+        # The search starts elsewhere in each plan, so that concurrent plans rarely collide.
         self._new_start = new_start
-        # What is held below the prefixes that have been read.
+        # The keys held below the prefixes that have been read.
         self._stored: dict[bytes, _Held] = {}
         self._read: set[bytes] = set()
-        # What objects that this plan writes ask for: nothing of it is given to another.
+        # The requests of objects that this plan writes: they are given to no other object.
         self._asked: set[bytes] = set()
         self._claims: dict[bytes, dict[bytes, _Claim]] = {}
         self._released: set[bytes] = set()
 
     def foresee(self, kind: AnyKind, proposed: Any) -> None:
-        """Note what an object asks for that a later write of the plan will bring."""
+        """Note what an object of a later write of the plan asks for."""
         claims = rules_of(kind).claims
         if claims is not None:
             self._asked.update(claims.asked_by(proposed))
 
     def foresee_patch(self, kind: AnyKind, merge_patch: bytes) -> None:
-        """Note what a later write of the plan will ask for with a patch.
+        """Note what the patch of a later write of the plan asks for.
 
         Raises:
             InvalidObjectError: The patch is malformed.
@@ -84,9 +84,9 @@ class PlanClaims:
     async def assign(
         self, kind: AnyKind, claims: Claims[Any], stored: Any, proposed: Any, write: int
     ) -> Any:
-        """Return ``proposed`` with what it needs; what it claims and releases is noted.
+        """Return ``proposed`` with what it needs; note what it claims and releases.
 
-        What it asks for may still be another's: see `conflict`.
+        What it asks for may still be held by another object: see `conflict`.
 
         Raises:
             InvalidObjectError: What it asks for is out of range, or nothing is free.
@@ -104,7 +104,7 @@ class PlanClaims:
         return assignment.object
 
     async def _look(self, prefixes: Sequence[bytes]) -> None:
-        """Read what is held below ``prefixes``, each once in a plan."""
+        """Read the claims below ``prefixes``, each prefix once in a plan."""
         for prefix in prefixes:
             if prefix not in self._read:
                 self._read.add(prefix)
@@ -112,7 +112,7 @@ class PlanClaims:
                 self._stored |= {r.key: _Held(r.value, r.mod_revision) for r in page.records}
 
     def release(self, claims: Claims[Any], stored: Any) -> None:
-        """Note that ``stored`` goes, with all that it holds."""
+        """Note that ``stored`` is removed, with all that it holds."""
         self._release(claims.held(stored), _owner(stored))
 
     def _release(self, keys: tuple[bytes, ...], owner: bytes) -> None:
@@ -126,7 +126,7 @@ class PlanClaims:
         return key in self._stored and key not in self._released
 
     def conflict(self) -> Conflict | None:
-        """Return the first claim, in the writes' order, that another object has at the end."""
+        """Return the first claim, in the writes' order, that another object holds at the end."""
         if not self._claims:
             return None
         return min(self._conflicts(), default=None, key=lambda conflict: conflict.write)
@@ -146,7 +146,7 @@ class PlanClaims:
             yield Conflict(last.write, InvalidObjectError.of(last.field, text))
 
     def writes(self) -> dict[bytes, Put | Delete]:
-        """Return the writes that make the claims what they are at the end."""
+        """Return the writes that turn the stored claims into those at the end."""
         written: dict[bytes, Put | Delete] = {key: Delete(key) for key in self._released}
         for key, claims in self._claims.items():
             for owner in claims:
@@ -154,7 +154,7 @@ class PlanClaims:
         return written
 
     def guards(self) -> dict[bytes, Guard]:
-        """Return the guards: each claim at what was read of its key."""
+        """Return a guard for each claim, at what was read of its key."""
         stored = self._stored
         return {
             key: Guard(key, stored[key].mod_revision if key in stored else 0)

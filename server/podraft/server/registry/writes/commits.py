@@ -1,6 +1,6 @@
 """Commits: many writes, one transaction.
 
-Owns: how many there may be, and what they may cost before any is planned.
+Owns: the bounds of their number and of their cost before any is planned.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from podraft.server.registry.writes.operations import of_write
 from podraft.server.registry.writes.writer import Outcome, Writer
 
 _WRITES_MAX: Final = 5000
-# Of processor time: enough for that many writes, and what is unpacked in it is bounded in memory.
+# Of processor time: enough for that many writes, and what it unpacks is bounded in memory.
 _UNPACKING_S: Final = 1.0
 _TYPE_URL: Final = "type.googleapis.com/"
 
@@ -34,7 +34,7 @@ class Commits:
         """Carry out a commit's writes; return its encoded response.
 
         Raises:
-            RefusedError: There are too many, or one of them is not possible; it says which.
+            RefusedError: There are too many writes, or one is impossible; the error says which.
         """
         if len(request.writes) > _WRITES_MAX:
             raise RefusedError(

@@ -18,7 +18,7 @@ from podraft.server.state.datastore import Record
 
 
 class Entry:
-    """One object in the state that the writes make step by step."""
+    """One object in the state that the writes make, step by step."""
 
     __slots__ = ("changed", "key", "kind", "message", "record", "value")
 
@@ -32,7 +32,7 @@ class Entry:
         self.changed = False
 
     def put(self, message: Any) -> None:
-        """Let the object be ``message``.
+        """Replace the object with ``message``.
 
         Raises:
             InvalidObjectError: It is too large.
@@ -47,7 +47,7 @@ class Entry:
         self.changed = True
 
     def remove(self) -> None:
-        """Let the object be gone."""
+        """Mark the object as gone."""
         self.message = None
         self.changed = True
 
@@ -56,7 +56,7 @@ def check_same(entry: Entry, proposed: Any) -> None:
     """Check that ``proposed`` is meant to replace the very object that is stored.
 
     Raises:
-        RefusedError: It names another, or one that has changed.
+        RefusedError: It names another object, or one that has changed.
     """
     stored, metadata = entry.message.metadata, proposed.metadata
     for field in ("name", "namespace"):
@@ -70,7 +70,7 @@ def check_preconditions(entry: Entry, preconditions: requests_pb2.Preconditions)
     """Check that the object is the one that the caller has seen.
 
     Raises:
-        RefusedError: It is another, or has changed.
+        RefusedError: It is another object, or has changed.
     """
     _compare(entry, "uid", preconditions.uid, entry.message.metadata.uid)
     _compare_revision(entry, preconditions.resource_version)

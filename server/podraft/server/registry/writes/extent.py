@@ -1,6 +1,6 @@
-"""How much one object may be.
+"""The bounds of one object.
 
-Owns: the bounds of its bytes and of its parts, and the check of both before anybody looks at it.
+Owns: the bounds of its bytes and of its parts, and the check of both before anything else.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from google.protobuf.message import Message
 from podraft.api.violations import InvalidObjectError
 
 OBJECT_BYTES_MAX: Final = 1536 * 1024
-# In lists and maps, in sum: one more costs what it is, not its bytes.
+# Elements of lists and maps, in sum; the cost of one more is not its bytes alone.
 OBJECT_VALUES_MAX: Final = 20_000
-# Smaller ones cannot consist of that many.
+# Smaller objects cannot consist of that many parts.
 _COUNTED_BYTES_MIN: Final = 32 * 1024
 
 
 def check_extent(proposed: Message) -> int:
-    """Check that an object is worth looking at: defaults and rules cost most for small parts.
+    """Check that an object is small enough; defaults and rules cost most for small parts.
 
     Raises:
         InvalidObjectError: It is too large, or consists of too many parts.
@@ -37,7 +37,7 @@ def check_extent(proposed: Message) -> int:
 
 
 def _parts(message: Any) -> int:
-    """Count the elements of lists and maps, up to the first that are too many."""
+    """Count the elements of lists and maps, and stop at the first beyond the bound."""
     count, pending = 0, [message]
     while pending and count <= OBJECT_VALUES_MAX:
         for field, value in pending.pop().ListFields():
@@ -54,7 +54,7 @@ def _parts(message: Any) -> int:
 
 
 def too_large(size: int) -> InvalidObjectError:
-    """Return the refusal of an object of so many bytes."""
+    """Return the refusal of an object of ``size`` bytes."""
     return InvalidObjectError.of(
         "", f"the object has {size} bytes: expected at most {OBJECT_BYTES_MAX}"
     )

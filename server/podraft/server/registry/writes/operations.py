@@ -68,8 +68,8 @@ def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
     """Return the operation that one write of a ``Commit`` means.
 
     Raises:
-        RefusedError: It names no known kind or one whose objects are not written so, or carries
-            bytes that are no object.
+        RefusedError: It names no known kind or one whose objects are not written like this, or it
+            carries bytes that are no object.
     """
     match write.WhichOneof("operation"):
         case "create":

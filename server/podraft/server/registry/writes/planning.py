@@ -51,14 +51,14 @@ from podraft.server.state.datastore import Delete, Guard, Put, Transaction
 
 ResultT = TypeVar("ResultT")
 
-# From here on it takes milliseconds to look at an object.
+# Above this size it takes milliseconds to look at an object.
 _LARGE_BYTES: Final = 128 * 1024
 
 
 class Planner:
     """Plans one list of writes; used once.
 
-    If its call has an id, generated names follow from it: they are the same in a retry.
+    If its call has an id, generated names follow from the id: they are the same in a retry.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Planner:
         self._guards: dict[bytes, Guard] = {}
         self._extra: dict[bytes, Put | Delete] = {}
         self._claims = PlanClaims(reader, inputs.addresses, inputs.new_start)
-        # Those of which it is not noted yet what they ask for.
+        # The operations whose requests are not yet noted.
         self._unforeseen = writes.operations
 
     async def plan(self) -> Plan:
@@ -154,8 +154,8 @@ class Planner:
     ) -> Entry:
         """Return the object that a write names, if the caller may know of it.
 
-        What the call names has been decided upon already; here whose the object is decides, before
-        it is told that it is absent, or how it differs from what the call expects of it.
+        The call's names have been checked already; here the owner of the object decides, before the
+        caller is told that it is absent, or how it differs from what the call expects.
         """
         entry = await self._entry(kind, target_key(kind, namespace, name))
         self._check(verb, kind, namespace, name, subresource, stored=entry.message)
@@ -164,7 +164,7 @@ class Planner:
         return entry
 
     async def _done(self, function: Callable[[], ResultT], size: int) -> ResultT:
-        """Return what ``function`` makes of ``size`` bytes, without holding everybody up."""
+        """Return the result of ``function`` on ``size`` bytes without holding up other calls."""
         if size > _LARGE_BYTES:
             return await self._work.apart(function)
         with self._work:
@@ -183,7 +183,7 @@ class Planner:
         """Return if the caller may make the call, as far as it has been looked at.
 
         Raises:
-            RefusedError: It may not.
+            RefusedError: The caller may not make it.
         """
         if not self._authorize.unrestricted:
             self._authorize(Attributes(verb, kind, namespace, name, subresource, made, stored))
@@ -259,7 +259,7 @@ class Planner:
         index: int,
         patch: Mapping[str, Any] | None = None,
     ) -> Result:
-        """Store ``proposed`` in place of the entry's object, as far as the call may."""
+        """Store ``proposed`` in place of the entry's object, as far as the call is allowed to."""
         kind, stored = entry.kind, entry.message
         _check_subresource(kind, subresource)
         check_same(entry, proposed)
@@ -286,7 +286,7 @@ class Planner:
         return Result(kind, value, written=True)
 
     async def _settled(self, kind: AnyKind, stored: Any, proposed: Any, index: int) -> Any:
-        """Return a valid object with what it claims, if its neighbours allow it."""
+        """Return a valid object with its claims, if its neighbours allow it."""
         rules = rules_of(kind)
         if rules.claims is not None:
             self._foresee()
@@ -296,20 +296,20 @@ class Planner:
         return proposed
 
     def _foresee(self) -> None:
-        """Note what all writes of the list ask for, so that nothing of it is given to another."""
+        """Note what all writes of the list ask for, so that no other object is given it."""
         operations, self._unforeseen = self._unforeseen, ()
         for operation in operations:
             if isinstance(operation, Create | Update):
                 self._claims.foresee(operation.kind, operation.object)
             elif isinstance(operation, Patch):
-                with contextlib.suppress(InvalidObjectError):  # It is told when its turn comes.
+                with contextlib.suppress(InvalidObjectError):  # Refused when its turn comes.
                     self._claims.foresee_patch(operation.kind, operation.request.merge_patch)
 
     async def _check_neighbours(self, rule: Neighbours[Any], stored: Any, proposed: Any) -> None:
         """Check an object against others.
 
         Raises:
-            InvalidObjectError: They do not allow it.
+            InvalidObjectError: The others do not allow it.
         """
         neighbours = rule.of(stored, proposed)
         if neighbours:
@@ -355,7 +355,7 @@ class Planner:
     async def _ended_alone(
         self, kind: AnyKind, companions: Sequence[Companion], namespace: str, name: str
     ) -> bool:
-        """End what stands for an object that does not exist; return whether there was any."""
+        """End the companions of an object that does not exist; return whether there were any."""
         for companion in companions:
             if companion.is_alone is None:
                 continue
@@ -402,7 +402,7 @@ class Planner:
 
 
 def _merged(stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
-    """Return what a patch says, and the object that it makes of the stored one."""
+    """Return the patch as a mapping, and the object that it makes of the stored one."""
     changes = codec.decode_json(patch)
     return changes, patching.patched(stored, changes, values_max=OBJECT_VALUES_MAX)
 

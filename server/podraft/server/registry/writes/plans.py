@@ -1,6 +1,6 @@
-"""What a plan is made of, and what it is.
+"""Plans, and what they are made of.
 
-Owns: the records between whoever carries writes out and whoever plans them.
+Owns: the records between the writer, which carries writes out, and the planner.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from podraft.server.values import value
 
 
 class Reader(RangeReader, Protocol):
-    """What the planner reads: the newest records."""
+    """The planner's reads, of the newest records."""
 
     async def get(self, key: bytes) -> Record | None:
         """Return the newest record of ``key``."""
@@ -30,7 +30,7 @@ class Reader(RangeReader, Protocol):
 
 @value
 class PlanInputs:
-    """What every plan depends on besides the store and its caller."""
+    """The inputs of every plan besides the store and its caller."""
 
     known: KnownKinds
     now: Callable[[], datetime]
@@ -42,7 +42,7 @@ class PlanInputs:
 
 @value
 class Plan:
-    """One transaction and what its writes answer, in their order."""
+    """One transaction and the answers of its writes, in their order."""
 
     transaction: Transaction
     results: tuple[Result, ...]
@@ -50,7 +50,7 @@ class Plan:
 
 @value
 class WriteList:
-    """Writes that take effect together, and who makes them.
+    """Writes that take effect together, and their author.
 
     ``work``: the processor time of the call; ``call``: the id under which it may be repeated;
     ``numbered``: errors say which write they are about.

@@ -1,12 +1,12 @@
-"""Calls that are made again: their ids, and the answer of a call that took effect before.
+"""Repeated calls: their ids, and the answer of a call that took effect before.
 
 Owns: how a client's request id becomes the store's, what is random in a plan but must be the same
 in each retry, and reading back what a transaction left.
 
-Invariants: ids of different users never meet, so nobody is answered with what another one wrote;
-an id stands for the writes that it came with first, and tells nothing to other ones; an answer is
-made of the state at the revision that the call took, and given only to who may still make the
-call on the state before it.
+Invariants: ids of different users never collide, so nobody is answered with another user's writes;
+an id stands for the writes that it came with first, and reveals nothing to others; an answer is
+made of the state at the revision that the call took, and given only to a caller that may still
+make the call on the state before it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from podraft.server.state.revisions import revision_suffix
 from podraft.server.values import value
 
 NAME_ATTEMPTS_MAX: Final = 8
-# No vowels, so a generated name never is a word.
+# No vowels, so that a generated name is never a word.
 SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH: Final = 5
 _PLACE = Struct("<II")
@@ -49,13 +49,13 @@ _PLACE = Struct("<II")
 
 @value
 class CallId:
-    """What the store knows a call by, and the digest of its writes; both empty if it has no id."""
+    """The store's name of a call, and the digest of its writes; both empty if it has no id."""
 
     request: bytes = b""
     digest: bytes = b""
 
     def is_that_of(self, applied: Repeated) -> bool:
-        """Say whether the writes are those that took effect under the call's id.
+        """Return whether the writes are those that took effect under the call's id.
 
         Data directories of older versions hold ids without digests: there the id must do.
         """
@@ -68,7 +68,7 @@ WITHOUT_ID: Final = CallId()
 async def identified(
     author: bytes, request_id: bytes, operations: Sequence[Operation], work: Work
 ) -> CallId:
-    """Return what the store calls a user's call; it is the same on every server.
+    """Return the store's name of a user's call, which is the same on every server.
 
     Raises:
         RefusedError: The id is not of the right length, or the call takes too much time.
@@ -79,7 +79,7 @@ async def identified(
         raise invalid(
             "requestId", f"expected {REQUEST_BYTES} random bytes or none, got {len(request_id)}"
         )
-    # The id is the digest's key: who finds one on a disk cannot try guesses of a Secret on it.
+    # The id is the digest's key: one found on a disk is no help in guessing a Secret's value.
     digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
     if len(operations) == 1:
         digest.update(_told(operations[0]))
@@ -94,7 +94,7 @@ async def identified(
 
 
 def _told(operation: Operation) -> bytes:
-    """Return what kind of write it is, of which kind of object, and all that it says."""
+    """Return a description of a write: its type, its kind of object and all its contents."""
     message: Message
     match operation:
         case Create():
@@ -115,7 +115,7 @@ def _told(operation: Operation) -> bytes:
 
 
 def suffix(request: bytes, write: int, attempt: int) -> str:
-    """Return the end of the name that one of a request's writes generates: a retry's, too."""
+    """Return the end of the name that a request's write generates, the same in each retry."""
     digest = blake2b(_PLACE.pack(write, attempt), key=request, digest_size=SUFFIX_LENGTH).digest()
     return "".join(SUFFIX_ALPHABET[byte % len(SUFFIX_ALPHABET)] for byte in digest)
 
@@ -127,10 +127,10 @@ async def repeated(
     call: CallId,
     applied: Repeated,
 ) -> tuple[Result, ...]:
-    """Return what the writes of ``call``, which took effect before, answer.
+    """Return the answers of the writes of ``call``, which took effect before.
 
-    An object that several of them wrote is shown as the last one left it, in each; one that
-    came and went among them by its name.
+    An object that several of them wrote is shown in each answer as the last one left it; an object
+    that came and went among them is shown by its name.
 
     Raises:
         RefusedError: The caller may not make the call, the id was another call's, or the revision
@@ -165,9 +165,9 @@ def other_call() -> RefusedError:
 
 @value
 class _Traces:
-    """One write's object just before the transaction and just after it.
+    """The object of one write just before the transaction and just after it.
 
-    ``certain``: it was certainly written then.
+    ``certain``: the object was certainly written then.
     """
 
     before: Record | None
@@ -185,7 +185,7 @@ async def _traces(
             continue  # The name was taken by another object.
         before = await _record(datastore, key, revision - 1) if revision > 1 else None
         if after is not None:
-            # A bind may have written its record only.
+            # A bind may have written only its record.
             certain = after.mod_revision == revision or isinstance(operation, Bind)
             return _Traces(before, after, certain)
         if before is not None:
@@ -206,7 +206,7 @@ def _result(operation: Operation, traces: _Traces, revision: int) -> Result:
 
 
 def named(operation: Operation) -> Attributes:
-    """Return the call that a write is, as far as it says itself which."""
+    """Return the attributes of a write's call, as far as the write itself tells them."""
     kind, target = _kind(operation), _target(operation)
     namespace, name = target.namespace, target.name
     match operation:
@@ -225,13 +225,13 @@ def named(operation: Operation) -> Attributes:
 
 
 def _attributes(operation: Operation, traces: _Traces) -> Attributes:
-    """Return the call that the write was, on the objects that it met and left."""
+    """Return the attributes of a write's call on the objects before and after it."""
     kind, target = _kind(operation), _target(operation)
     before, after = (
         None if record is None else kind.message.FromString(record.value)
         for record in (traces.before, traces.after)
     )
-    # What an earlier write of the same transaction made was stored for the later ones.
+    # An object made by an earlier write of the transaction counted as stored for later ones.
     stored = before if before is not None else after
     name = target.name or (after.metadata.name if after is not None else "")
     match operation:
@@ -263,7 +263,7 @@ def _kind(operation: Operation) -> AnyKind:
 
 
 def _keys(operation: Operation, request: bytes, index: int) -> Sequence[bytes]:
-    """Return where an object can be that the operation wrote."""
+    """Return the keys at which the object that the operation wrote can be."""
     kind, target = _kind(operation), _target(operation)
     names = [target.name]
     if _is_generated(operation):
@@ -273,14 +273,14 @@ def _keys(operation: Operation, request: bytes, index: int) -> Sequence[bytes]:
 
 
 def _target(operation: Operation) -> Any:
-    """Return what has the object's name and namespace."""
+    """Return the message that has the object's name and namespace."""
     if isinstance(operation, Create | Update):
         return operation.object.metadata
     return operation.request
 
 
 async def _record(datastore: Datastore, key: bytes, revision: int) -> Record | None:
-    # The smallest key that begins like this is this one, if it is there.
+    # If the key exists, it is the smallest of all keys with this prefix.
     page = await datastore.range(key, limit=1, revision=revision)
     found = page.records[0] if page.records else None
     return found if found is not None and found.key == key else None

@@ -1,4 +1,4 @@
-"""What a write answers."""
+"""The answers of writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from podraft.server.values import value
 
 @value
 class Result:
-    """What one write answers: an object, stamped with the commit's revision if ``written``."""
+    """The answer of one write: an object, stamped with the commit's revision if ``written``."""
 
     kind: AnyKind
     value: bytes

@@ -2,8 +2,8 @@
 
 Owns: the bounded retries.  Invariants: a caller's own precondition is never
 retried away (the new plan meets it again and refuses); a write is answered only
-when the store has acknowledged it; a dry run does all but transact; a call that took effect
-under its request id before is answered as it was then, if its caller may still make it.
+when the store has acknowledged it; a dry run does everything but transact; a call that took effect
+under its request id before gets the same answer again, if its caller may still make it.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _ATTEMPTS_MAX: Final = 10
 
 @value
 class Outcome:
-    """What carried-out writes answer; ``revision`` 0 if it was a dry run."""
+    """The answers of writes that were carried out; ``revision`` is 0 after a dry run."""
 
     results: Sequence[Result]
     revision: int
 
     def encoded(self, index: int = 0) -> bytes:
-        """Return the object that one of the writes answers."""
+        """Return the encoded object in the answer of one write."""
         return self.results[index].encoded(self.revision)
 
 
 class Writer:
     """Carries out lists of writes, each as one transaction.
 
-    ``applied_reads``: what is cheaper to plan on than the store, where every read asks others.
+    ``applied_reads`` are cheaper to plan on than the store, where every read asks other members.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Writer:
         """Carry out ``operations`` in one transaction, once for each ``request_id``.
 
         Raises:
-            RefusedError: One of them is not possible, or the state kept changing.
+            RefusedError: One of them is impossible, or the state kept changing.
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
@@ -110,7 +110,7 @@ class Writer:
             if isinstance(outcome, GuardFailed):
                 outcome = await self._attempts_in_turn(writes, outcome.guard.key)
         except (RefusedError, InvalidObjectError) as refusal:
-            # What is refused may be what the first attempt made true: the object is there.
+            # A refusal may be the effect of the first attempt: the object exists already.
             applied = await self._requested(call.request)
             if applied is None or (_is_denial(refusal) and not call.is_that_of(applied)):
                 raise
@@ -124,7 +124,7 @@ class Writer:
         return Outcome(results, applied.revision)
 
     async def _attempts_in_turn(self, writes: WriteList, key: bytes) -> Outcome | Repeated:
-        """Try again where others write the same key: one at a time, or most would be in vain."""
+        """Try again, one at a time where others write the same key, or most tries would fail."""
         async with self._contended.turn(key):
             for _ in range(_ATTEMPTS_MAX - 1):
                 attempt = await self._attempt(writes)
@@ -148,7 +148,7 @@ class Writer:
         return outcome
 
     async def _requested(self, request: bytes) -> Repeated | None:
-        """Return how ``request`` took effect; None: it did not, as far as known.
+        """Return how ``request`` took effect; None if it did not, as far as known.
 
         A plan that is refused or finds nothing to do was made of all that was committed before
         it: if the request took effect then, it is known here.
@@ -159,8 +159,8 @@ class Writer:
         reads = self._applied_reads
         if reads is None:
             return await self._planner(self._datastore, writes).plan()
-        # The guards of a plan make it right or void, however old what it was made from is. That
-        # holds neither for a refusal nor for a plan which finds nothing to do.
+        # The guards of a plan make it right or void, however old the state that it was made from.
+        # That does not hold for a refusal, nor for a plan which finds nothing to do.
         with contextlib.suppress(RefusedError, InvalidObjectError):
             plan = await self._planner(reads.applied, writes).plan()
             if plan.transaction.writes and not dry_run:
@@ -180,7 +180,7 @@ class _Queues:
 
     @asynccontextmanager
     async def turn(self, key: bytes) -> AsyncIterator[None]:
-        """Wait for one's turn at ``key``."""
+        """Wait for a turn at ``key``."""
         lock, waiting = self._locks.get(key, (None, 0))
         lock = lock or asyncio.Lock()
         self._locks[key] = (lock, waiting + 1)
@@ -224,5 +224,5 @@ def new_uid() -> str:
 
 
 def new_suffix() -> str:
-    """Return what a generated name ends with, of a call that has no id."""
+    """Return a random end of a generated name, for a call that has no id."""
     return "".join(secrets.choice(repeats.SUFFIX_ALPHABET) for _ in range(repeats.SUFFIX_LENGTH))
