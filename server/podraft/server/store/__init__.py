@@ -1,4 +1,4 @@
-"""The state of one data directory: its log, what was applied of it, its history, its watches.
+"""The state of one data directory: its log, the applied state, its history and its watches.
 
-Invariant: nothing here knows of other members; `replication` puts several of these together.
+Invariant: nothing here knows of other members; `replication` joins several of these stores.
 """

@@ -1,10 +1,10 @@
-"""Descriptors for the store's own files: kept back, so that connections cannot take them all.
+"""File descriptors reserved for the store's own files, so that connections cannot take them all.
 
 Owns: a few descriptors that are held open on nothing and given up, one by one, when the process
 (or the machine) has none left.
 
-Invariant: that there are no descriptors is a shortage, never a failed disk: whoever needs one gets
-a held one, or waits a bounded time for somebody else's.  What is opened here is closed by its user.
+Invariant: a lack of descriptors is a shortage, never a failed disk: a caller that needs one gets
+a held one, or waits a bounded time for another to be closed.  Callers close what they open here.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _PAUSE_S: Final = 0.05
 
 
 def is_shortage(error: OSError) -> bool:
-    """Say whether ``error`` only tells that there is no descriptor at the moment."""
+    """Return whether ``error`` means only that there is no free descriptor at the moment."""
     return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 class DescriptorReserve:
-    """Opens files also when there are no descriptors left; any thread may use it."""
+    """A reserve that opens files even when no descriptors are left; any thread may use it."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class DescriptorReserve:
         self._pause = pause
         self._lock = threading.Lock()
         self._held: list[int] = []
-        # How often there was none left but the held ones, or not even those.
+        # How often none was left but the held ones, or not even those.
         self.shortages = 0
 
     def fill(self) -> None:
-        """Hold as many as are wanted, or as many as there are."""
+        """Hold as many descriptors as are wanted, or as many as are free."""
         with self._lock:
             while len(self._held) < self._wanted:
                 try:
@@ -61,7 +61,7 @@ class DescriptorReserve:
         """Open a file as ``os.open`` does, close-on-exec.
 
         Raises:
-            OSError: It cannot be opened; or there has been no descriptor for half a minute.
+            OSError: It cannot be opened, or no descriptor was free for half a minute.
         """
         began_s = time.monotonic()
         short = False
@@ -91,5 +91,5 @@ class DescriptorReserve:
             return True
 
 
-# One for the process, as the limit is the process's.
+# One reserve per process, as the limit is the process's.
 RESERVE: Final = DescriptorReserve()

@@ -1,4 +1,4 @@
-"""The data directory: one process at a time.
+"""The exclusive use of a data directory by one process.
 
 Owns: the lock file.  Invariant: the lock is the kernel's (flock), so it ends with the process.
 """
@@ -54,5 +54,5 @@ class DirectoryLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the directory for other processes."""
         os.close(self._descriptor)

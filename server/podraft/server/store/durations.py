@@ -1,4 +1,4 @@
-"""Durations as counts: how many were how long, and what follows from that; pure."""
+"""A histogram of durations, and what can be computed from it; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-# Upper bounds in seconds: 61 us to 32 s, each twice the one before.  What is longer has no bound.
+# Upper bounds in seconds: 61 us to 32 s, each twice the one before; a last bucket has no bound.
 BOUNDS_S: Final[tuple[float, ...]] = tuple(32.0 * 0.5**power for power in range(19, -1, -1))
 
 
@@ -16,7 +16,7 @@ def count_above(counts: Sequence[int], limit_s: float) -> int:
 
 
 def quantile_s(counts: Sequence[int], fraction: float) -> float:
-    """Return a quantile of counted durations, interpolated within its bound; 0 of none."""
+    """Return a quantile of counted durations in seconds, interpolated in its bucket; 0 of none."""
     wanted = fraction * sum(counts)
     if not wanted:
         return 0.0

@@ -1,13 +1,13 @@
 """The single-member store: the ``Datastore`` over one data directory.
 
-Owns: the pipeline of a transaction, all of it on the event loop except the disks:
+Owns: the pipeline of a transaction, all of it on the event loop except disk I/O:
 
     transact -> queue -> one batch -> Log (framed, written, synced by its thread)
              -> committed -> applied to the keyspace -> futures, watchers, history
 
 While one batch syncs, the next one collects: group commit.
 
-Invariant: outcomes and events appear in log order, only after the log has them.
+Invariant: outcomes and events appear in log order, and only once the log holds them durably.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EmbeddedDatastore:
         self._queue_bytes = 0
         self._gathering = Gathering(options, lambda: len(self._queue), self._drive)
         self._in_flight: tuple[Proposal, ...] = ()
-        # How many may be in the next batch.
+        # How many proposals the next batch may hold.
         self._expected = 0
         self._failure: asyncio.Future[StoreFailedError] = self._loop.create_future()
         self._drained: asyncio.Future[None] | None = None
@@ -69,11 +69,11 @@ class EmbeddedDatastore:
     async def open(
         cls, directory: Path, *, options: StoreOptions | None = None
     ) -> EmbeddedDatastore:
-        """Recover the state in ``directory`` (made if absent) and begin to serve it.
+        """Recover the state in ``directory`` (made if absent) and start serving it.
 
         Raises:
             StoreOpenError: It is in use (``StoreInUseError``), damaged (``WalCorruptError``,
-                ``HistoryFormatError``) or cannot be read and written.
+                ``HistoryFormatError``) or cannot be read or written.
         """
         options = options or StoreOptions()
         recovered = await asyncio.to_thread(recover, directory, options)
@@ -86,24 +86,24 @@ class EmbeddedDatastore:
         return self._state.revision
 
     def measurements(self) -> StoreMeasurements:
-        """Return what is counted and measured here, as of now."""
+        """Return the store's current counts and measurements."""
         return measure_store(self._wal, len(self._queue) + len(self._in_flight))
 
     def unready(self) -> str:
-        """Return why this server should get no calls now; empty: it should."""
+        """Return why this server should get no calls now; empty if it should get them."""
         if self._state.error is not None:
             return str(self._state.error)
         return "the server is stopping" if self._state.closing else ""
 
     @property
     def past(self) -> HistoryPast:
-        """What was, and who made it so."""
+        """The store's past: former states, and who made them."""
         return self._state.past
 
     async def failed(self) -> StoreFailedError:
-        """Return the error that stopped the store, when that happens: the process must exit.
+        """Return, once the store has stopped, the error that stopped it: the process must exit.
 
-        Cancelled when the store closes.
+        The wait is cancelled when the store closes.
         """
         return await asyncio.shield(self._failure)
 
@@ -124,12 +124,12 @@ class EmbeddedDatastore:
         )
 
     async def requested(self, request: bytes) -> Repeated | None:
-        """Return how a transaction of ``request`` took effect; None: that is not known."""
+        """Return how a transaction of ``request`` took effect; None if that is not known."""
         self._state.check_serving()
         return self._state.requested(request)
 
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
-        """Yield what changed after ``start_revision``, then what changes."""
+        """Yield the changes after ``start_revision``, then live ones."""
         return self._state.watch(prefix, start_revision)
 
     async def compact(self, revision: int) -> None:
@@ -143,7 +143,7 @@ class EmbeddedDatastore:
         self._state.check_serving()
         check_transaction(transaction)
         if not transaction.writes:
-            # Alone, the newest state is the committed one: nothing needs to be ordered.
+            # On a single member the newest state is the committed one: nothing needs ordering.
             return self._state.unmet(transaction.guards) or Committed(self.revision)
         options = self._options
         time_ms = options.now_ms()
@@ -169,7 +169,7 @@ class EmbeddedDatastore:
             self._gathering.begin(self._expected)
 
     def _drive(self) -> None:
-        """Propose what waits as one batch, if the log and the history can take it."""
+        """Propose the queued transactions as one batch, if the log and the history can take it."""
         if not self._queue or not self._log.ready or self._state.full or self._state.error:
             return
         batch: list[Proposal] = []
@@ -185,7 +185,7 @@ class EmbeddedDatastore:
         self._log.propose(self._in_flight)
 
     def _committed(self, batch: CommittedBatch) -> None:
-        """Apply what the log has made durable; members that cannot must stop, not diverge."""
+        """Apply entries that the log has made durable; a member that cannot must stop."""
         if self._state.error is not None:
             return
         try:
@@ -210,7 +210,7 @@ class EmbeddedDatastore:
     # The end.
 
     def _fail(self, cause: BaseException) -> None:
-        """Stop: what the disk has is unknown until the process has recovered from it."""
+        """Stop the store: what the disk holds is unknown until a new process has recovered it."""
         if self._state.error is not None:
             return
         error = StoreFailedError(f"the store stopped: {cause}")
@@ -231,7 +231,7 @@ class EmbeddedDatastore:
         drained.set_result(None)
 
     async def close(self) -> None:
-        """Finish what was proposed, store the history, stop; closing twice is fine."""
+        """Finish what was proposed, store the history and stop; closing twice is fine."""
         if self._state.closing:
             return
         self._state.begin_close()

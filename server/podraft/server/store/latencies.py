@@ -1,6 +1,6 @@
-"""How long something takes, counted so that it costs nothing.
+"""Durations of an operation, counted at next to no cost.
 
-Owns: a histogram since the start, and the distribution over the last minute (or another time).
+Owns: a histogram since the start, and the distribution over the last minute (or another period).
 
 Invariant: one thread observes; others may read at any time and see counts that are whole, if not
 of the same instant.
@@ -21,7 +21,7 @@ _WINDOWS: Final = 6
 
 
 class Latencies:
-    """Counts durations by ``BOUNDS_S``; what is recent is six times ``window_s``."""
+    """A histogram of durations by ``BOUNDS_S``; recent means the last six ``window_s``."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, window_s: float = _WINDOW_S
@@ -30,29 +30,29 @@ class Latencies:
         self._window_s = window_s
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.sum_s = 0.0
-        # When what goes on now began.
+        # When the current operation began.
         self._since: float | None = None
-        # When each window began, and its counts.
+        # The start of each window, and its counts.
         self._windows: deque[tuple[float, list[int]]] = deque(maxlen=_WINDOWS)
 
     def begin(self) -> None:
-        """Something begins which ``end`` counts."""
+        """Start timing an operation, which ``end`` counts."""
         self._since = self._clock()
 
     def end(self) -> None:
-        """It has ended."""
+        """Count the operation that has ended."""
         if self._since is not None:
             self.observe(self._clock() - self._since)
             self._since = None
 
     @property
     def waiting_s(self) -> float:
-        """For how long that has gone on which goes on now; 0 if nothing does."""
+        """How long, in seconds, the current operation has taken so far; 0 if there is none."""
         since = self._since
         return self._clock() - since if since is not None else 0.0
 
     def observe(self, duration_s: float) -> None:
-        """Count one duration."""
+        """Count one duration, in seconds."""
         at = bisect_left(BOUNDS_S, duration_s)
         self.counts[at] += 1
         self.sum_s += duration_s
@@ -71,5 +71,5 @@ class Latencies:
         return total
 
     def recent_quantile_s(self, fraction: float) -> float:
-        """Return a quantile of the last minute, about; 0 if nothing was observed."""
+        """Return a quantile, in seconds, of about the last minute; 0 if nothing was observed."""
         return quantile_s(self.recent(), fraction)

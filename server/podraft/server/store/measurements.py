@@ -1,7 +1,7 @@
-"""What a store can tell of itself: counts, sizes, latencies.
+"""A store's measurements of itself: counts, sizes, latencies.
 
-Owns: the records in which it is told, to metrics and to ``podraft doctor``.  Invariant: they are
-made of what is counted anyway; asking costs some microseconds and slows no write down.
+Owns: the records of them, for metrics and for ``podraft doctor``.  Invariant: they are
+made of what is counted anyway; reading them costs some microseconds and slows no write down.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from podraft.server.store.log.wal import Wal
 
 @dataclass(slots=True)
 class SnapshotCounts:
-    """How many snapshots went where since the start."""
+    """The numbers of snapshots sent, received and failed since the start."""
 
     sent: int = 0
     received: int = 0
@@ -26,10 +26,10 @@ class SnapshotCounts:
 
 @dataclass(frozen=True, slots=True)
 class PeerMeasurements:
-    """The way to one other member.
+    """The connection to one other member.
 
-    ``lag``: the entries of a leader's log that it lacks; None if this member does not lead.
-    ``clock_offset_s``: how far its clock is ahead of ours; None: not known.
+    ``lag``: how many entries of the leader's log it lacks; None if this member does not lead.
+    ``clock_offset_s``: how far its clock is ahead of ours, in seconds; None if not known.
     """
 
     name: str
@@ -57,13 +57,13 @@ class GroupMeasurements:
     election_s: float
     # The last log index at which this member had the state of the majority; 0: none yet.
     compared_index: int
-    # Whether members have different states and no majority tells who is right.
+    # Whether members have different states and no majority shows which is right.
     split: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMeasurements:
-    """One server's store; ``group`` is None if it keeps the state alone."""
+    """The measurements of one server's store; ``group`` is None if it is a single member."""
 
     directory: Path
     syncs: Latencies
@@ -77,16 +77,16 @@ class MeasuredStore(Protocol):
     """A store that this server keeps itself."""
 
     def measurements(self) -> StoreMeasurements:
-        """Return what is counted and measured here, as of now."""
+        """Return the store's current counts and measurements."""
 
     def unready(self) -> str:
-        """Return why this server should get no calls now; empty: it should."""
+        """Return why this server should get no calls now; empty if it should get them."""
 
 
 def measure_store(
     wal: Wal, proposals_pending: int, group: GroupMeasurements | None = None
 ) -> StoreMeasurements:
-    """Return what is known of the store whose log is ``wal``."""
+    """Return the measurements of the store whose log is ``wal``."""
     directory = wal.directory.parent
     return StoreMeasurements(
         directory,
@@ -99,7 +99,7 @@ def measure_store(
 
 
 def _occupied_bytes(path: Path) -> int:
-    """Return what a file, which may be sparse, occupies; 0 if it has just gone."""
+    """Return how many bytes a file, which may be sparse, occupies; 0 if it has just gone."""
     try:
         return path.stat().st_blocks * 512
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What can be tuned in the store; every queue's bound is here."""
+"""The store's options, among them the bound of every queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIB = 1024 * 1024
 
 
 def wall_clock_ms() -> int:
-    """Return the time as milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -21,20 +21,20 @@ def wall_clock_ms() -> int:
 class StoreOptions:
     """Bounds and periods of one member's store."""
 
-    # Proposals: what may wait, what one batch (one fdatasync) takes, what one may be.
+    # Proposals: how much may wait, how much one batch (one fdatasync) takes, how large one may be.
     queue_transactions: int = 10_000
     queue_bytes: int = 64 * _MIB
     batch_transactions: int = 1_000
     batch_bytes: int = 8 * _MIB
     transaction_bytes: int = 8 * _MIB
-    # A batch gathers for so long at most, until so many turns of the loop bring nothing.
+    # A batch gathers for at most this long, or until this many turns of the loop bring nothing.
     gather_s: float = 0.008
     gather_turns: int = 10
 
     segment_bytes: int = 64 * _MIB
 
-    # History: the file is sparse and grows by doubling; what waits for it is bounded,
-    # beyond that proposals wait.
+    # History: the file is sparse and grows by doubling; its queue is bounded, and beyond
+    # the bound proposals wait.
     history_map_bytes: int = 16 * 1024 * _MIB
     history_flush_interval_s: float = 0.25
     history_pending_bytes: int = 64 * _MIB
@@ -44,10 +44,10 @@ class StoreOptions:
     # What wraps the data keys; None: the key file beside the data directory.
     keys: KeyEncryption | None = None
 
-    # Whether a state that is not what was applied is served all the same (see ``recovery``).
+    # Whether a state that is not what was applied is served nevertheless (see ``recovery``).
     accept_damage: bool = False
 
-    # How often what lies in memory is compared with what was applied, and in which portions.
+    # How often the state in memory is compared with what was applied, and in which portions.
     scrub_interval_s: float = 3600.0
     scrub_records: int = 500
 

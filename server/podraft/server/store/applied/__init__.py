@@ -1,1 +1,1 @@
-"""What was applied of the log: the state that is read and watched."""
+"""The applied state: the result of the log, which is read and watched."""

@@ -1,10 +1,10 @@
-"""What a member has applied: the state that is read, watched and stored.
+"""A member's applied state, which is read, watched and stored.
 
 Owns: the order in which an entry reaches memory, the history file and the watchers; reads; what a
-snapshot replaces.  Shared by the store of one member and by those of a group.
+snapshot replaces.  Shared by the store of a single member and by those of a group.
 
 Invariants: entries are applied in index order, each once; between two turns of the loop,
-keyspace, recent events and live watchers are at the same revision, so whoever reads them
+keyspace, recent events and live watchers are at the same revision, so code that reads them
 without awaiting in between sees no gap.
 """
 
@@ -47,7 +47,7 @@ from podraft.server.store.sealing.resealing import reseal_history
 class AppliedState:
     """The applied state of one data directory; belongs to the loop that made it.
 
-    ``flushed`` is called when the history file has more, ``failed`` when it has failed,
+    ``flushed`` is called when the history file has stored more, ``failed`` when it has failed,
     ``compared`` when an entry was applied at which members compare their states.
     """
 
@@ -92,7 +92,7 @@ class AppliedState:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits for the history file that nothing more should be applied."""
+        """Whether too much waits for the history file for anything more to be applied."""
         return self._stored.writer.full
 
     @property
@@ -106,10 +106,10 @@ class AppliedState:
         return self._closing
 
     def check_serving(self) -> None:
-        """Refuse, once the store has stopped or is about to.
+        """Check that the store has not stopped and is not about to.
 
         Raises:
-            StoreFailedError: It has.
+            StoreFailedError: It has stopped, or is about to.
         """
         if self._error is not None:
             raise self._error
@@ -127,7 +127,7 @@ class AppliedState:
         return self._memory.keyspace.unmet(guards)
 
     def requested(self, request: bytes) -> Repeated | None:
-        """Return how a transaction of ``request`` took effect; None: that is not known."""
+        """Return how a transaction of ``request`` took effect; None if that is not known."""
         applied = self._memory.keyspace.requests.find(request)
         return None if applied is None else Repeated(applied.revision, applied.digest)
 
@@ -155,7 +155,7 @@ class AppliedState:
     # Applying.
 
     def apply(self, batch: CommittedBatch) -> None:
-        """Apply committed entries; an empty payload is no command, only the index moves on."""
+        """Apply committed entries; an empty payload is no command and only moves the index on."""
         applied = [
             self._apply(batch.first_index + offset, payload, proposal)
             for offset, (payload, proposal) in enumerate(
@@ -181,7 +181,7 @@ class AppliedState:
         if stored.events:
             self._scrubbing.written(stored.events)
         elif not transaction.writes:
-            # Nobody writes nothing, but a leader who wants the members compared.
+            # Only a leader that wants the members compared writes an empty transaction.
             self._compared(StateMark(index, keyspace.revision, keyspace.digest))
         if proposal is not None and not proposal.outcome.done():
             proposal.outcome.set_result(outcome)
@@ -211,20 +211,20 @@ class AppliedState:
         memory.keyspace = loaded[0]
         memory.recent = RecentEvents(memory.revision, options.recent_events, options.recent_bytes)
         self._forgetting.replaced()
-        # What they have missed is in the history: they resume from where they were.
+        # The events that they missed are in the history: they resume from where they were.
         self._watches.drop(SlowWatcherError("a snapshot replaced the state"))
         self._ring.installed()
         loaded.clear()
         await asyncio.to_thread(release_freed_memory)
 
     async def reseal(self, tell: Callable[[float], None]) -> None:
-        """Seal every entry of the history file with the active key; ``tell`` gets what part is."""
+        """Seal every entry of the history file with the active key; ``tell`` gets the part done."""
         await reseal_history(self._stored.file, self._stored.writer, tell)
 
     # Watching and forgetting.
 
     def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
-        """Yield what changed after ``start_revision``, then what changes."""
+        """Yield the changes after ``start_revision``, then live ones."""
         return self._watches.watch(prefix, start_revision)
 
     async def compact(self, revision: int) -> None:
@@ -240,20 +240,20 @@ class AppliedState:
         self._watches.fail(error)
 
     def condemn(self, why: str) -> None:
-        """Note durably that this state is wrong: nobody serves it again."""
+        """Record durably that this state is wrong, so that it is never served again."""
         self._stored.file.set_note(CONDEMNED_NOTE, why.encode())
 
     def begin_close(self) -> None:
-        """Accept nothing new; what is on its way may still be applied."""
+        """Accept nothing new; entries on their way may still be applied."""
         self._closing = True
         self._forgetting.stop()
         self._scrubbing.stop()
 
     def end_watches(self) -> None:
-        """Let the watchers read what they have, then end."""
+        """End the watches once the watchers have read what is buffered for them."""
         self._watches.end()
 
     async def close(self) -> None:
-        """Store the history, release the directory."""
+        """Store the history and release the directory."""
         await self._stored.close()
         self._directory_lock.release()

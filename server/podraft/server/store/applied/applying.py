@@ -1,4 +1,4 @@
-"""One committed transaction: what it does to the state in memory, and what is stored of it.
+"""The application of one committed transaction to the state in memory, and what is stored of it.
 
 Invariant: a log that is replayed leaves the same state and the same history as one that was
 applied entry by entry.
@@ -16,7 +16,7 @@ from podraft.server.store.history.history_file import HistoryBatch
 def apply_transaction(
     keyspace: Keyspace, recent: RecentEvents, index: int, transaction: Transaction, time_ms: int
 ) -> tuple[Outcome, HistoryBatch]:
-    """Apply the transaction of the log's entry ``index``, proposed at ``time_ms``."""
+    """Apply the transaction of the log entry ``index``, proposed at ``time_ms``."""
     revision = keyspace.revision + 1
     outcome, events = keyspace.apply(transaction, revision, time_ms)
     digest = keyspace.digest

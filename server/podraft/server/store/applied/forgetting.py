@@ -1,10 +1,10 @@
-"""Forgetting history: when it is time, and from which revision on nothing can be read any more.
+"""Forgetting history: when it is time, and below which revision nothing can be read any more.
 
 Owns: how much was written since when, the revision below which reads are refused, and the task that
-looks whether something is to be forgotten.
+checks whether something is to be forgotten.
 
-Invariant: a revision is refused before anything of it is removed, so that no reader sees a
-half-compacted one.
+Invariant: reads of a revision are refused before anything of it is removed, so that no reader sees
+it half compacted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Forgetting:
-    """Lives on the loop; ``check_serving`` refuses once the store has stopped."""
+    """The task that forgets; on the loop.  ``check_serving`` raises once the store has stopped."""
 
     def __init__(
         self,
@@ -53,25 +53,26 @@ class Forgetting:
         self._task = asyncio.get_running_loop().create_task(self._keep_retention())
 
     def replaced(self) -> None:
-        """Begin anew with what the file and the memory have."""
+        """Start over with what the file and memory now hold, after a snapshot replaced them."""
         history = self._stored.file
-        # What is current is not history.
+        # The current values are not history.
         kept = max(history.used_bytes() - self._memory.keyspace.value_bytes, 0)
         self.compacted = history.compacted
         self._written = WrittenBytes(history.compacted, max(self._memory.revision, 1), kept)
 
     def written(self, batches: Iterable[HistoryBatch]) -> None:
-        """Count what was applied."""
+        """Count the bytes of applied batches."""
         for batch in batches:
             self._written.add(batch.revision, batch.bytes)
         if self._written.kept > self._options.retention.keep_bytes:
             self._too_much.set()
 
     def check_readable(self, revision: int) -> None:
-        """Refuse what has not been reached, and what is forgotten.
+        """Check that ``revision`` can be read.
 
         Raises:
-            FutureRevisionError, RevisionCompactedError: It is so.
+            FutureRevisionError: It has not been reached.
+            RevisionCompactedError: It is forgotten.
         """
         if revision > self._memory.revision:
             raise FutureRevisionError(revision, self._memory.revision)
@@ -89,7 +90,7 @@ class Forgetting:
         await self._stored.unmap()
 
     def stop(self) -> None:
-        """Look no further."""
+        """Stop the task."""
         self._task.cancel()
 
     async def _keep_retention(self) -> None:

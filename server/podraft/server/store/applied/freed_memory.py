@@ -1,7 +1,7 @@
-"""Memory that was freed, given back to the system.
+"""Returning freed memory to the system.
 
-Owns: the call of the C library that does it.  A keyspace that was replaced leaves as much room as
-it took, in pieces that glibc keeps for itself.
+Owns: the call of the C library that does so.  A keyspace that was replaced leaves as much memory
+as it took, in pieces that glibc keeps for itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 
 
 def release_freed_memory() -> None:
-    """Return free memory to the system; where the C library cannot, nothing happens."""
+    """Return free memory to the system; do nothing where the C library cannot."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

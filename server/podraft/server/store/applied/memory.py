@@ -1,6 +1,6 @@
-"""What is in memory of the applied state.
+"""The part of the applied state that is in memory.
 
-Owns: the newest records and the recent events, which are replaced together when a snapshot comes.
+Owns: the newest records and the recent events; a snapshot replaces both together.
 
 Invariant: both are at the same revision.
 """
@@ -15,7 +15,7 @@ from podraft.server.state.recent import RecentEvents
 
 @dataclass(slots=True)
 class Memory:
-    """The state in memory; whoever reads it without awaiting in between sees one revision."""
+    """The state in memory; reads without an await in between see one revision."""
 
     keyspace: Keyspace
     recent: RecentEvents

@@ -1,7 +1,7 @@
-"""Opening a data directory: what the disk says the state is.
+"""Opening a data directory and recovering its state from disk.
 
 Owns: the order of recovery: lock, keys, history file, log from the history's applied index on.  A
-group's member opens its directory the same way, and reads its log in its own.
+group's member opens its directory the same way, but reads its log in a way of its own.
 
 Invariant: the recovered keyspace is what every acknowledged transaction made of it.
 """
@@ -35,7 +35,7 @@ from podraft.server.store.sealing.sealed_directory import open_keys
 _LOG = logging.getLogger(__name__)
 _REPLAY_CHUNK = 2_000
 
-# Under this name a history file says why nobody must serve it.
+# The name of the note in a history file that states why it must not be served.
 CONDEMNED_NOTE = b"condemned"
 
 ResultT = TypeVar("ResultT")
@@ -56,7 +56,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class OpenedDirectory:
-    """A locked data directory, its keys and its state, but for what its log has beyond that."""
+    """A locked data directory, its keys, and its state without what its log has beyond that."""
 
     path: Path
     options: StoreOptions
@@ -66,7 +66,7 @@ class OpenedDirectory:
     keyspace: Keyspace
 
     def with_log(self, name: str, cluster_id: bytes) -> Recovered:
-        """Open the log in the folder ``name``; it is not read yet."""
+        """Open, without reading it, the log in the folder ``name``."""
         options, revision = self.options, self.keyspace.revision
         wal = Wal.open(
             self.path / name,
@@ -84,11 +84,11 @@ def open_directory(
 ) -> ResultT:
     """Lock and open ``path``, made if absent; return what ``go_on`` makes of it.
 
-    Whatever fails, the directory is closed and unlocked then.
+    If anything fails, the directory is closed and unlocked again.
 
     Raises:
         StoreInUseError: Another process has it open.
-        HistoryFormatError: The history file is of another layout, or damaged.
+        HistoryFormatError: The history file has another layout, or is damaged.
         StoreOpenError: The directory cannot be read or written (base of the above).
     """
     try:
@@ -112,7 +112,7 @@ def open_directory(
 
 
 def recover(directory: Path, options: StoreOptions) -> Recovered:
-    """Open the ``directory`` of a server alone; blocks, so it is called in a thread.
+    """Open the ``directory`` of a single server; blocks, so it is called in a thread.
 
     Raises:
         WalCorruptError: The log is damaged where it was durable.
@@ -131,10 +131,10 @@ def _recovered(opened: OpenedDirectory) -> Recovered:
 
 
 def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace:
-    """Read the newest state.  Closing unmaps the pages which that touched: all of them.
+    """Return the newest state; closing the file afterwards unmaps the pages read, which are all.
 
     Raises:
-        HistoryFormatError: It is not the state that was written.
+        HistoryFormatError: The file does not hold the state that was written.
     """
     history = History(path, options.history_map_bytes, sealer)
     try:
@@ -159,7 +159,7 @@ def load_keyspace(path: Path, options: StoreOptions, sealer: Sealer) -> Keyspace
 
 @contextmanager
 def _nothing_is_garbage() -> Iterator[None]:
-    """Look for no garbage among what is made meanwhile, neither now nor later: a whole state."""
+    """Keep the garbage collector from ever scanning the objects made meanwhile: a whole state."""
     enabled = gc.isenabled()
     gc.disable()
     try:

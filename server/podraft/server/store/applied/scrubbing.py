@@ -1,10 +1,10 @@
-"""Looking at what lies in memory: is it still what was applied?
+"""Checking that the state in memory is still what was applied.
 
-Owns: the task that computes the state's digest anew, some records in each turn, and compares it
-with the one that is kept up with every write.
+Owns: the task that recomputes the state's digest, some records in each turn, and compares it
+with the digest that every write updates.
 
-Invariant: a state that is found to have changed by itself (memory, a defect) is not served any
-longer: the store stops.
+Invariant: a state that is found to have changed by itself (a memory error, a defect) is not served
+any longer: the store stops.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from podraft.server.state.keyspace import Keyspace
 from podraft.server.store.log.seam import OnFailed
 from podraft.server.store.options import StoreOptions
 
-# Others have their turn between two portions.
+# Other tasks get their turn between two portions.
 _PAUSE_S = 0.01
 
 
 class StateDamagedError(Exception):
-    """What lies in memory is not what was applied."""
+    """The state in memory is not what was applied."""
 
 
 class Scrubbing:
-    """Lives on the loop."""
+    """The task that checks the state; it runs on the loop."""
 
     def __init__(
         self, keyspace: Callable[[], Keyspace], options: StoreOptions, failed: OnFailed
@@ -39,13 +39,13 @@ class Scrubbing:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def written(self, events: Iterable[Event]) -> None:
-        """The state was changed."""
+        """Account for changes of the state."""
         if self._scrub is not None:
             for event in events:
                 self._scrub.written(event)
 
     def stop(self) -> None:
-        """Look no further."""
+        """Stop the task."""
         self._task.cancel()
 
     async def _run(self) -> None:
@@ -58,10 +58,10 @@ class Scrubbing:
                 return
 
     async def look(self) -> None:
-        """Look at every record once.
+        """Check every record once.
 
         Raises:
-            StateDamagedError: The state is not what it was meant to be.
+            StateDamagedError: The state is not what was applied.
         """
         keyspace = self._keyspace()
         self._scrub = scrub = Scrub()
@@ -74,7 +74,7 @@ class Scrubbing:
                     break
                 await asyncio.sleep(_PAUSE_S)
                 if self._keyspace() is not keyspace:
-                    # A snapshot has replaced it; the next time is early enough.
+                    # A snapshot has replaced the state; the next check is early enough.
                     return
         finally:
             self._scrub = None

@@ -1,4 +1,4 @@
-"""What is on disk of the applied state, and the threads that touch it.
+"""The part of the applied state that is on disk, and the threads that touch it.
 
 Owns: the history file's writer and the thread that reads it.
 
@@ -44,15 +44,15 @@ class Stored:
         self.readers = ThreadPoolExecutor(1, thread_name_prefix="podraft-history-read")
 
     async def read(self, look: Callable[[], AnswerT]) -> AnswerT:
-        """Return what ``look`` finds in the file, in the reader's thread."""
+        """Return what ``look`` returns, called in the reader's thread."""
         return await self._loop.run_in_executor(self.readers, look)
 
     async def unmap(self) -> None:
-        """Let go of the pages that were read."""
+        """Unmap the pages that were read."""
         await self.writer.exclusively(self.file.unmap)
 
     async def close(self) -> None:
-        """Store what waits, then close the file."""
+        """Store the queued batches, then close the file."""
         await self.writer.close()
         await asyncio.to_thread(self.readers.shutdown)
         self.file.close()

@@ -1,9 +1,9 @@
-"""A watch's way: from its past, in the file and in memory, to the live events.
+"""The course of a watch: from past events, in the file and in memory, to live ones.
 
 Owns: the live watchers and their bookmarks.
 
-Invariant: nobody awaits between the last look at the past and being live, so there is neither gap
-nor duplicate.
+Invariant: no await lies between a watch's last look at the past and its going live, so it has
+neither gap nor duplicate.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from podraft.server.store.applied.stored import Stored
 from podraft.server.store.applied.watching import LiveWatcher, LiveWatchers
 from podraft.server.store.options import StoreOptions
 
-# A watcher that catches up gets its past in portions of about this size.
+# A watcher that catches up gets past events in portions of about this size.
 _CATCH_UP_EVENTS = 1_000
 _CATCH_UP_BYTES = 1 << 20
 
 
 class Watches:
-    """Lives on the loop; ``check_serving`` refuses once the store has stopped."""
+    """All watches; on the loop.  ``check_serving`` raises once the store has stopped."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Watches:
         self._live.bookmark(self._memory.revision)
 
     async def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
-        """Yield what changed after ``start_revision``, then what changes."""
+        """Yield the changes after ``start_revision``, then live ones."""
         position = start_revision
         while True:
             self._check_serving()
@@ -106,23 +106,23 @@ class Watches:
                 batches.append(EventBatch(revision, events))
                 events, size, position = [], 0, revision
         if events or position < self._memory.revision:
-            # Without events it is a bookmark: the watcher learns where it is.
+            # A batch without events is a bookmark: the watcher learns where it is.
             batches.append(EventBatch(self._memory.revision, events))
         return batches
 
     def drop(self, error: Exception) -> None:
-        """Let go of all watchers, who resume from where they were."""
+        """Drop all watchers, which resume from where they were."""
         for watcher in self._live.all():
             watcher.fail(error)
             self._live.remove(watcher)
 
     def fail(self, error: Exception) -> None:
-        """Tell all watchers that nothing more comes."""
+        """End all watches with ``error``."""
         for watcher in self._live.all():
             watcher.fail(error)
 
     def end(self) -> None:
-        """Let the watchers read what they have, then end."""
+        """End the watches once the watchers have read what is buffered for them."""
         for watcher in self._live.all():
             watcher.end()
         if self._bookmark is not None:

@@ -1,11 +1,11 @@
-"""Who watches what: live events on their way from the keyspace to the watchers.
+"""Live events on their way from the keyspace to the watchers.
 
 Owns: the live watchers, indexed by prefix, and each one's bounded buffer.
 
 Invariants: a watcher gets every event below its prefix once and in order; all events of a
 revision are in one batch.  A watcher that does not keep up loses its place, never an event
-in the middle.  Watchers of one prefix share the same ``EventBatch`` object, so whoever
-encodes it can do so once for all.
+in the middle.  Watchers of one prefix share the same ``EventBatch`` object, so it need be
+encoded only once for all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class LiveWatcher:
 
     def __init__(self, prefix: bytes, revision: int, events_max: int, bytes_max: int) -> None:
         self.prefix = prefix
-        # Everything up to here was handed over or is in the buffer.
+        # Every event up to this revision was handed over or is in the buffer.
         self.revision = revision
         self._events_max = events_max
         self._bytes_max = bytes_max
@@ -61,7 +61,7 @@ class LiveWatcher:
         self._wake()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """End the watch after what is buffered."""
         self._closed = True
         self._wake()
 
@@ -100,12 +100,12 @@ class LiveWatchers:
         self._heads: dict[bytes, dict[bytes, list[LiveWatcher]]] = {}
 
     def add(self, watcher: LiveWatcher) -> None:
-        """Begin to hand events to ``watcher``."""
+        """Start handing events to ``watcher``."""
         prefixes = self._heads.setdefault(head_of(watcher.prefix), {})
         prefixes.setdefault(watcher.prefix, []).append(watcher)
 
     def remove(self, watcher: LiveWatcher) -> None:
-        """Stop; removing twice is fine."""
+        """Stop handing events to ``watcher``; removing it twice is fine."""
         head = head_of(watcher.prefix)
         prefixes = self._heads.get(head, {})
         watchers = prefixes.get(watcher.prefix, [])
@@ -126,7 +126,7 @@ class LiveWatchers:
         ]
 
     def publish(self, events: Sequence[Event], revision: int) -> None:
-        """Hand the events of whole revisions up to ``revision`` to all whom they concern."""
+        """Hand the events of whole revisions up to ``revision`` to the watchers they concern."""
         if not self._heads:
             return
         for prefix, concerned in self._by_prefix(events).items():

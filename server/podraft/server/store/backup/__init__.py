@@ -1,1 +1,1 @@
-"""Backups: their file, how one is made of a store and a store of one."""
+"""Backups: their file format, making one of a store, and restoring a store from one."""

@@ -7,12 +7,12 @@ r"""The backup file: its format, version 3, little-endian; version 2 is read, to
     1 records:  (key length u16 | value length u32 | created u64 | modified u64 | key | value)*
     2 end:      number of records u64
 
-The end comes last, nothing follows it; records are in key order.  Version 2 has keys in their
-written form (see ``state/key_forms``), version 3 as they are known.
+The end frame comes last; records are in key order.  Version 2 has keys in their
+written form (see ``state/key_forms``), version 3 in their grouped form.
 
 Invariants: each backup has a data key of its own, wrapped by the server's key-encryption key.  A
 frame's nonce is its number, its context all of the header: so a frame opens only in its place in
-its file, and only who holds the key-encryption key can have made it.
+its file, and only a holder of the key-encryption key can have made it.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _CHUNK_BYTES: Final = 256 * 1024
 
 
 class BackupError(Exception):
-    """The file cannot be used, or the directory cannot take it; the message says why."""
+    """The file cannot be used, or not be restored into the directory; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupFacts:
-    """What a backup says of itself."""
+    """The facts that a backup states about itself."""
 
     cluster_id: bytes
     revision: int
@@ -74,7 +74,7 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class BackupKey:
-    """The data key of one backup, open and wrapped."""
+    """The data key of one backup, both in the clear and wrapped."""
 
     key: DataKey
     wrapped: WrappedKey
@@ -91,7 +91,7 @@ def new_backup_key(keys: KeyEncryption) -> BackupKey:
 
 
 class BackupEncoder:
-    """Encodes one backup; its chunks in order are the file."""
+    """An encoder of one backup; its chunks in order are the file."""
 
     def __init__(self, facts: BackupFacts, key: BackupKey) -> None:
         name = key.wrapped.wrapped_by.encode()
@@ -145,7 +145,7 @@ class BackupEncoder:
 
     @property
     def sha256(self) -> bytes:
-        """The digest of everything that was returned."""
+        """The SHA-256 digest of all chunks returned so far."""
         return self._digest.digest()
 
     def _frame(self, kind: int, body: bytes) -> bytes:
@@ -161,7 +161,7 @@ class BackupEncoder:
 
 
 class BackupReader:
-    """Reads and checks the file at ``path``, which is open as ``file``."""
+    """A reader that checks the file at ``path``, which is open as ``file``."""
 
     def __init__(self, path: Path, file: BinaryIO, keys: KeyEncryption) -> None:
         self._path = path
@@ -175,7 +175,7 @@ class BackupReader:
         """Return all that the file holds.
 
         Raises:
-            BackupError: It is damaged, forged, not whole, or its key is not there.
+            BackupError: It is damaged, forged, not whole, or its key is missing.
         """
         facts, wrapped = self._facts()
         try:
@@ -229,7 +229,7 @@ class BackupReader:
         if len(head) < _FRAME_LENGTH.size:
             raise self._damaged("the file is cut off")
         (length,) = _FRAME_LENGTH.unpack(head)
-        # Nothing is known to be true yet: no memory for what is not there.
+        # Nothing is verified yet, so no memory is allocated for what the file only claims.
         if length > min(FRAME_BYTES_MAX, self._size - self._file.tell()):
             raise self._damaged("the file is cut off, or a length is wrong")
         try:
@@ -251,7 +251,7 @@ def unpacked_records(body: bytes, damaged: Callable[[str], BackupError]) -> Iter
     """Yield the records of one frame.
 
     Raises:
-        BackupError: What ``damaged`` makes of what is wrong with them.
+        BackupError: They are malformed; ``damaged`` makes the error of a description.
     """
     offset = 0
     while offset < len(body):
@@ -273,7 +273,7 @@ def check_order(
     """Refuse records that no state of the backup's revision can have.
 
     Raises:
-        BackupError: What ``damaged`` makes of what is wrong with them.
+        BackupError: There are such records; ``damaged`` makes the error of a description.
     """
     last = b""
     for record in records:
@@ -285,7 +285,7 @@ def check_order(
 
 
 def with_groups(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return records, whose keys may be in either form, with the form that is known; in order."""
+    """Return ``records``, whose keys may be in either form, with grouped keys and in key order."""
     known = (record._replace(key=grouped(record.key)) for record in records)
     return tuple(sorted(known, key=lambda record: record.key))
 

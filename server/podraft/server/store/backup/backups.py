@@ -1,6 +1,6 @@
-"""Backups: how one is made of a running store, and how a store is made of one.
+"""Making a backup of a running store, and restoring a store from a backup.
 
-Owns: the order of reading and writing; ``backup_format`` has the file's form.
+Owns: the order of reading and writing; ``backup_format`` owns the file's format.
 
 Invariants: a backup is the state of exactly one revision, because every page of it is read at
 that revision.  ``restore`` writes nothing until the whole file has been checked.
@@ -34,8 +34,8 @@ from podraft.server.store.history.environment import HISTORY_FILE
 from podraft.server.store.history.history_file import History, HistoryBatch
 from podraft.server.store.options import StoreOptions, wall_clock_ms
 
-# A restored cluster counts on from far above the backup.  The cluster that was backed up went
-# on for a while: a client that saw it must not take the restored one's revisions for those.
+# A restored cluster's revisions begin far above the backup's.  The old cluster went on for a while
+# after the backup: its clients must not mistake the new cluster's revisions for the old ones.
 REVISIONS_SKIPPED: Final = 1_000_000_000
 
 _PAGE_RECORDS: Final = 1_000
@@ -45,10 +45,10 @@ _EVENTS_PER_COMMIT: Final = 5_000
 async def chunks(
     datastore: Datastore, encoder: BackupEncoder, revision: int
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the file of the state at ``revision``, page by page.
+    """Yield the backup file of the state at ``revision``, page by page.
 
     Raises:
-        RevisionCompactedError: It took longer than history is kept.
+        RevisionCompactedError: The backup took longer than history is kept.
     """
     yield encoder.header()
     last = b""
@@ -64,13 +64,13 @@ async def chunks(
 
 
 def read(path: Path, keys: KeyEncryption, *, accept_unsealed: bool = False) -> Backup:
-    """Return what the file holds, after all of it has been checked.
+    """Return the content of the file, after all of it has been checked.
 
-    ``accept_unsealed``: also one of format 1, which anyone can have made.
+    ``accept_unsealed``: accept also a file of format 1, which anyone can have made.
 
     Raises:
-        BackupError: It is no backup, of another version, damaged, forged, not whole, or none of
-            ``keys`` opens it.
+        BackupError: It is not a backup, has another version, is damaged, forged or not whole, or
+            none of ``keys`` opens it.
     """
     try:
         with path.open("rb") as file:
@@ -97,9 +97,9 @@ def restore(
 ) -> tuple[BackupFacts, int]:
     """Make ``directory``, which must be absent or empty, the store of a new cluster.
 
-    ``keys`` wrap the data keys of the directory (by default the key file beside it), and open the
-    backup, unless ``backup_keys`` do.
-    Returns what the backup says of itself, and the revision at which the new cluster begins.
+    ``keys`` (by default the key file beside the directory) wrap the directory's data keys, and
+    open the backup unless ``backup_keys`` are given.
+    Return the backup's facts, and the revision at which the new cluster begins.
     Clients that knew the old cluster are told that their revisions are no longer kept.
 
     Raises:
@@ -114,7 +114,7 @@ def restore(
         make_private_directory(directory.parent)
     except UnsafeDirectoryError as error:
         raise BackupError(str(error)) from None
-    # Under another name until it is whole: no server can start on half of it.
+    # Under another name until it is whole, so that no server can start on half of it.
     unfinished = directory.with_name(f".{directory.name}.restoring")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -133,9 +133,9 @@ def restore(
 
 
 def _write_history(backup: Backup, path: Path, sealer: Sealer) -> int:
-    """Write the records, and that everything before them is compacted; return the revision.
+    """Write the records, mark everything before them as compacted, and return the revision.
 
-    The new file gets no cluster id: the server that opens it first makes one.
+    The new file gets no cluster id: the first server that opens it makes one.
     """
     revision = backup.facts.revision + REVISIONS_SKIPPED
     history = History(path, StoreOptions().history_map_bytes, sealer)

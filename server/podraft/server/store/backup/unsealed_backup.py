@@ -1,4 +1,4 @@
-r"""Backups of format 1, which were neither encrypted nor authenticated: they are only read.
+r"""Backups of format 1, which were neither encrypted nor authenticated and are only read.
 
     kind u8 | body length u32 | CRC-32 of kind, length and body u32 | body
 
@@ -6,8 +6,8 @@ r"""Backups of format 1, which were neither encrypted nor authenticated: they ar
     2 records:  as in format 2
     3 end:      number of records u64 | SHA-256 of all frames before this one
 
-Invariant: nothing is returned unless all of the file is what it was when it was made; whether
-podraft made it, nobody can know.
+Invariant: nothing is returned unless the whole file is unchanged since it was made; whether
+podraft made it cannot be known.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _HEADER_KIND, _RECORDS_KIND, _END_KIND = 1, 2, 3
 
 
 def is_unsealed(file: BinaryIO) -> bool:
-    """Return whether ``file`` begins like such a backup; it is at its beginning afterwards."""
+    """Return whether ``file`` begins like a backup of format 1, and rewind it."""
     start = file.read(_FRAME.size + len(MAGIC))
     file.seek(0)
     return start[_FRAME.size :] == MAGIC
 
 
 class UnsealedReader:
-    """Reads and checks the file at ``path``, which is open as ``file``."""
+    """A reader that checks the file at ``path``, which is open as ``file``."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path
@@ -60,7 +60,7 @@ class UnsealedReader:
         """Return all that the file holds.
 
         Raises:
-            BackupError: It is damaged, not whole, or of another version.
+            BackupError: It is damaged, not whole, or has another version.
         """
         facts = self._facts()
         records: list[Record] = []

@@ -1,1 +1,1 @@
-"""Every key's versions on disk, and the past that is read from them."""
+"""The versions of every key on disk, and the past that is read from them."""

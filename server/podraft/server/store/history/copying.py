@@ -1,9 +1,9 @@
-"""A copy of the history file, made so that the disk stays free for the log.
+"""Copying the history file at a pace that leaves the disk free for the log.
 
-Owns: the way of the bytes from LMDB through a pipe to a file, and its pace.
+Owns: the copying of bytes from LMDB through a pipe to a file, and its pace.
 
-Invariants: what was written and is not yet on the disk is bounded, so that nobody's sync has to
-wait for all of it; the disk is left to others at least half of the time.
+Invariants: the bytes written but not yet on disk are bounded, so that no other sync has to
+wait for all of them; the disk is left to others at least half of the time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def copy_environment(environment: Any, path: Path) -> None:
     """Write what one read transaction sees, without free pages, to ``path``; blocks.
 
     Raises:
-        OSError: The disk does not take it.
+        OSError: The disk does not take the copy.
         lmdb.Error: The file cannot be read.
     """
     source, sink = os.pipe()
@@ -46,7 +46,7 @@ def copy_environment(environment: Any, path: Path) -> None:
     try:
         _write_paced(source, path)
     finally:
-        # If the disk took no more, this ends the reader too: nobody hears it.
+        # If the disk took no more, this also ends LMDB's thread, whose error nobody needs.
         os.close(source)
         reader.join()
     if failures:

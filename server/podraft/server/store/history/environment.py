@@ -1,9 +1,9 @@
-"""The LMDB file of the history as such: its map, its notes, its copies.
+"""The history's LMDB file as a file: its map, its notes, its copies.
 
-Owns: the environment and its four databases, the way in which it is written, replaced and let go.
+Owns: the environment and its four databases; how it is written, replaced and closed.
 
 Invariants: nobody reads while the map grows or the file is replaced; a write is durable as a whole,
-or an error says which disk did not take it.
+or an error names the disk that did not take it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from podraft.server.store.log.segment_files import free_gently
 LAYOUT_VERSION = 3
 HISTORY_FILE: Final = "history.lmdb"
 _NUMBER = Struct(">Q")
-# With less room than this a failed write is a full disk.
+# With less free space than this a failed write means a full disk.
 _ROOM_BYTES = 1024 * 1024
 
 ResultT = TypeVar("ResultT")
 
 
 class HistoryDiskError(OSError):
-    """The disk did not take what was to be written."""
+    """The disk did not take a write."""
 
     def __init__(self, path: Path, error: Exception) -> None:
         status = os.statvfs(path.parent)
@@ -47,7 +47,7 @@ class HistoryDiskError(OSError):
 
 
 class HistoryEnvironment:
-    """The open file."""
+    """The open history file."""
 
     def __init__(self, path: Path, map_bytes: int) -> None:
         # Nobody may read the file while its map grows or it is replaced.
@@ -78,7 +78,7 @@ class HistoryEnvironment:
     # Snapshots.
 
     def copy_to(self, path: Path) -> None:
-        """Write a copy of the file, as one read transaction sees it, without its free pages."""
+        """Write a copy of the file as one read transaction sees it, without its free pages."""
         with self._use.together():
             try:
                 copy_environment(self._environment, path)
@@ -86,8 +86,8 @@ class HistoryEnvironment:
                 raise HistoryDiskError(path, error) from error
 
     def replace_by(self, path: Path) -> None:
-        """Put the file at ``path`` in this one's place, durably; nobody may be writing."""
-        # Held open, the old file leaves bit by bit when it has lost its name.
+        """Replace this file by the one at ``path``, durably; nobody may be writing."""
+        # Held open, the old file is freed bit by bit once it has lost its name.
         old = RESERVE.open(self._path, os.O_RDWR)
         try:
             with self._reopened():
@@ -97,7 +97,7 @@ class HistoryEnvironment:
             free_gently(old)
 
     def unmap(self) -> None:
-        """Let go of the pages that were read: they count as this process's; nobody may write."""
+        """Unmap the pages read, which count as this process's memory; nobody may be writing."""
         with self._reopened():
             pass
 
@@ -110,17 +110,17 @@ class HistoryEnvironment:
             self._open(map_bytes)
 
     def note(self, name: bytes) -> bytes | None:
-        """Return what was noted under ``name`` beside the history."""
+        """Return the note ``name`` that is kept beside the history."""
         with self._environment.begin(db=self._meta) as transaction:
             found = transaction.get(name)
         return bytes(found) if found is not None else None
 
     def set_note(self, name: bytes, value: bytes) -> None:
-        """Note ``value`` under ``name``, durably."""
+        """Store ``value`` durably as the note ``name``."""
         self._write(lambda transaction: transaction.put(name, value, db=self._meta))
 
     def cluster_id(self, make: Callable[[], bytes]) -> bytes:
-        """Return the cluster id, from ``make`` when the file is new."""
+        """Return the cluster id; ``make`` makes it when the file is new."""
         with self._environment.begin(db=self._meta) as transaction:
             found = transaction.get(b"cluster_id")
         if found is not None:
@@ -129,7 +129,7 @@ class HistoryEnvironment:
         self._write(lambda transaction: transaction.put(b"cluster_id", made, db=self._meta))
         return made
 
-    # Help.
+    # Helpers.
 
     def _number(self, name: bytes) -> int:
         with self._environment.begin(db=self._meta) as transaction:
@@ -140,7 +140,7 @@ class HistoryEnvironment:
         transaction.put(name, _NUMBER.pack(number), db=self._meta)
 
     def _write(self, act: Callable[[Any], ResultT]) -> ResultT:
-        """Carry out ``act`` in a write transaction; the map grows until it fits."""
+        """Carry out ``act`` in a write transaction, growing the map until it fits."""
         while True:
             try:
                 with self._environment.begin(write=True) as transaction:
@@ -153,7 +153,7 @@ class HistoryEnvironment:
 
 
 def open_environment(path: Path, map_bytes: int) -> Any:
-    """Open the file with the largest map that the address space gives."""
+    """Open the file with the largest map that the address space allows."""
     while True:
         try:
             return lmdb.open(

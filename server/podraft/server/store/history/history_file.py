@@ -1,19 +1,19 @@
-"""Every key's versions on disk: what lies in the LMDB file.
+"""The LMDB file that holds the versions of every key.
 
 Owns: the file's layout.
 
     history:    key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value, sealed
     revisions:  revision u64  ->  when, by whom, which keys (see ``revision_entries``)
     requests:   revision u64  ->  time_ms u64 | request and digest, sealed
-                of the revisions whose requests are remembered, and perhaps some older ones
+                for the revisions whose requests are remembered, and perhaps some older ones
     meta:       name  ->  u64, or bytes; the digest of the newest state is sealed
 
-all integers big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
+All integers are big-endian, so that LMDB's order is ours.  Keys hold no NUL byte, so a key's
 versions lie together and keys keep their order.
 
-Invariants: one commit takes whole revisions and the log index which they came from, so the
-file is always the state after some prefix of the log; the digest of the newest state lies in
-``meta``, so that damage is found when it is read.  Every version that a read at or above
+Invariants: one commit stores whole revisions and the log index that they came from, so the
+file is always the state after some prefix of the log; the digest of the newest state is in
+``meta``, so that damage is found when the state is read.  Every version that a read at or above
 the compacted revision can see is present.
 """
 
@@ -46,7 +46,7 @@ from podraft.server.store.history.versions import (
 _NUMBER = Struct(">Q")
 DIGEST_NOTE: Final = b"state_digest"
 _DIGEST_CONTEXT = b"meta\0state_digest"
-# Where ``reseal`` is: in which database, and at which entry.
+# The position of ``reseal``: its database and its entry.
 ResealPosition: TypeAlias = tuple[int, bytes]
 RESEAL_START: Final = (0, b"")
 _RESEALED_BYTES = 4 * 1024 * 1024
@@ -56,9 +56,9 @@ _REQUESTS_REMOVED_MAX = 8_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryBatch:
-    """One applied revision's events; no events: only the log index moves.
+    """The events of one applied revision; without events only the log index moves on.
 
-    ``digest`` is that of the state after it; None: not known.
+    ``digest`` is the digest of the state after it; None if it is not known.
     """
 
     index: int
@@ -68,13 +68,13 @@ class HistoryBatch:
     author: bytes = b""
     bytes: int = 0
     digest: int | None = None
-    # What the state remembers of the request that wanted this; the oldest that it remembers.
+    # The request that made this revision, as remembered; the oldest revision remembered.
     request: AppliedRequest | None = None
     oldest_request: int = 0
 
 
 class History(HistoryEnvironment):
-    """What lies in the LMDB file.  One thread writes; others read snapshots."""
+    """The content of the LMDB file.  One thread writes; others read snapshots."""
 
     def __init__(self, path: Path, map_bytes: int, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -101,7 +101,7 @@ class History(HistoryEnvironment):
             versions += map(stored_version, batch.events)
             keys = (event.key for event in batch.events)
             revisions.append((revision, packed_revision(batch.time_ms, batch.author, keys)))
-        # Neighbours in the file are written together: fewer page visits.
+        # Neighbours in the file are written together, which visits fewer pages.
         versions.sort()
         last = batches[-1]
 
@@ -129,7 +129,7 @@ class History(HistoryEnvironment):
     def compact(self, target: int, revisions_max: int) -> bool:
         """Compact up to ``revisions_max`` revisions towards ``target``; return if it is reached.
 
-        A revision's key loses the version before it; a tombstone goes too.
+        Each key that a revision wrote loses the version before it, and a tombstone as well.
         """
         first = self.compacted + 1
         last = min(target, self.compacted + revisions_max)
@@ -158,8 +158,8 @@ class History(HistoryEnvironment):
     def reseal(self, position: ResealPosition, entries_max: int) -> ResealPosition | None:
         """Seal the next entries with the active key; return where to go on, None at the end.
 
-        At most ``entries_max`` are changed, and ten times as many looked at: what is written
-        meanwhile, sealed already, must not keep it from its end.
+        At most ``entries_max`` entries are changed, and ten times as many examined: entries
+        written meanwhile, which are sealed already, must not keep it from finishing.
 
         Raises:
             HistoryFormatError: An entry is damaged; nothing was changed.
@@ -205,7 +205,7 @@ class History(HistoryEnvironment):
             yield from self.versions.newest(cursor)
 
     def requests(self) -> Iterator[AppliedRequest]:
-        """Yield the requests that took effect, the oldest first; the newest ones count."""
+        """Yield the requests that took effect, the oldest first; only the newest are remembered."""
         with (
             self._environment.begin(db=self._requests) as transaction,
             transaction.cursor() as cursor,
@@ -237,9 +237,9 @@ class History(HistoryEnvironment):
     def events_after(
         self, prefix: bytes, revision: int, *, events_max: int, bytes_max: int
     ) -> tuple[int, list[Event]]:
-        """Return the next events below ``prefix`` in whole revisions, and the last one looked at.
+        """Return the next events below ``prefix`` in whole revisions, and the last one examined.
 
-        Bounded: a call looks at not more than 20,000 revisions.
+        A call examines at most 20,000 revisions.
         """
         events: list[Event] = []
         size = 0
@@ -267,7 +267,7 @@ class History(HistoryEnvironment):
             while low < high:
                 middle = (low + high + 1) // 2
                 stored = transaction.get(_NUMBER.pack(middle))
-                # A revision without an entry was compacted, and so is old.
+                # A revision without an entry was compacted, so it is old.
                 if stored is None or time_of_revision(stored) < time_ms:
                     low = middle
                 else:
@@ -281,7 +281,7 @@ class History(HistoryEnvironment):
             return versions, transaction.stat(self._revisions)["entries"]
 
     def used_bytes(self) -> int:
-        """Return the size of all versions, as pages of the file."""
+        """Return the size in bytes of the file's pages that hold versions."""
         with self._use.together(), self._environment.begin() as transaction:
             status = transaction.stat(self._history)
         pages: int = status["branch_pages"] + status["leaf_pages"] + status["overflow_pages"]
@@ -289,13 +289,13 @@ class History(HistoryEnvironment):
 
     @contextmanager
     def cursors(self) -> Iterator[tuple[Any, Any]]:
-        """Give cursors on the versions and on the revisions, of one snapshot of the file."""
+        """Yield cursors over the versions and over the revisions in one snapshot of the file."""
         with self._use.together(), self._environment.begin() as transaction:
             yield transaction.cursor(db=self._history), transaction.cursor(db=self._revisions)
 
     @property
     def digest(self) -> int | None:
-        """The digest of the newest state, as it was applied; None: not known."""
+        """The digest of the newest state, as it was applied; None if it is not known."""
         found = self.note(DIGEST_NOTE)
         if found is None:
             return None
@@ -306,7 +306,7 @@ class History(HistoryEnvironment):
 
     @property
     def compacted_time_ms(self) -> int:
-        """When the compacted revision was proposed; 0: not known."""
+        """The time, in ms since 1970, when the compacted revision was proposed; 0: not known."""
         with self._use.together():
             return self._number(b"compacted_time_ms")
 
@@ -315,12 +315,12 @@ class History(HistoryEnvironment):
 
 
 def sealed_digest(sealer: Sealer, digest: int) -> bytes:
-    """Return what is stored of the state's digest, which would tell a right guess of a value."""
+    """Return the state's digest, sealed, as in the clear it would confirm a guess of a value."""
     return sealer.seal(_NUMBER.pack(digest), _DIGEST_CONTEXT)
 
 
 def _remove_before(cursor: Any, end: bytes) -> None:
-    """Remove some of the entries before ``end``: more than are added, but a bounded number."""
+    """Remove some entries before ``end``: more than are added, but a bounded number."""
     found = cursor.first()
     for _ in range(_REQUESTS_REMOVED_MAX):
         if not found or cursor.key() >= end:

@@ -1,6 +1,6 @@
 """The past, read from the history file.
 
-Owns: which cursor movements answer which question; the thread that makes them.
+Owns: the cursor movements that answer each question; the thread that makes them.
 
 Invariants: nothing is answered from the file before it has everything up to the newest
 revision that the question is about; an answer that compaction overtook is refused.
@@ -61,7 +61,7 @@ class HistoryPast:
         self._compacted = compacted
 
     async def kept(self) -> Kept:
-        """Return what can be read."""
+        """Return which revisions can be read."""
         oldest = max(self._compacted(), 1)
         return Kept(oldest, await self.time_of(oldest), self._revision(), self._retention)
 
@@ -106,7 +106,7 @@ class HistoryPast:
             raise FutureRevisionError(revision, self._revision())
         found = await self._ask(lambda: self._change(revision, bytes_max))
         if revision <= self._compacted() or found is None:
-            # The state at the compacted revision is kept, but not what it was before.
+            # The state at the compacted revision is kept, but not the state before it.
             raise RevisionCompactedError(revision, self._compacted() + 1)
         return found
 
@@ -154,7 +154,7 @@ def _versions(
     found = history.prev() if history.set_range(end) else history.last()
     while found and history.key()[:-_SEPARATOR_AND_REVISION_BYTES] == key:
         name, stored = history.item()
-        # A first version larger than the bound is still told: there must be progress.
+        # A first version larger than the bound is returned all the same, to make progress.
         size += len(stored)
         if len(items) == limit or (items and size > bytes_max):
             return Versions(items, more=True)

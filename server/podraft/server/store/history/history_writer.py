@@ -1,11 +1,11 @@
-"""The thread that carries applied events into the history file.
+"""The thread that writes applied events to the history file.
 
-Owns: the queue between the loop and the file, and the order of what happens to the file:
+Owns: the queue between the loop and the file, and the order of the work on the file:
 flushes first, then compaction in chunks.
 
-Invariants: batches are stored in the order in which they were appended.  What waits is
+Invariants: batches are stored in the order in which they were appended.  The queue is
 counted, so that the store can hold back proposals (``full``).  Nothing here is needed for
-durability: the log has it, until ``flushed`` says that the file has it too.
+durability: the log keeps the entries until ``flushed`` reports that the file has them too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from podraft.server.store.history.history_file import History, HistoryBatch
 
-# Small enough that a chunk holds the file for some milliseconds only.
+# Small enough that a chunk occupies the file for only some milliseconds.
 _COMPACTION_CHUNK_REVISIONS = 500
 _FLUSH_CHUNK_BATCHES = 4_000
 
@@ -29,7 +29,7 @@ OnFailed: TypeAlias = Callable[[BaseException], None]
 
 
 class HistoryWriter:
-    """Stores batches in the background; methods are called on the loop."""
+    """A background writer of batches; its methods are called on the loop."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class HistoryWriter:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that nothing more should be applied."""
+        """Whether too much is queued for anything more to be applied."""
         return self._pending_bytes > self._pending_bytes_max
 
     def append(self, batches: list[HistoryBatch]) -> None:
@@ -76,7 +76,7 @@ class HistoryWriter:
             self._hurry.set()
 
     async def flushed(self, revision: int) -> None:
-        """Return when the events of ``revision`` are in the file."""
+        """Wait until the events of ``revision`` are in the file."""
         if self._history.applied_revision >= revision:
             return
         waiter: asyncio.Future[None] = self._loop.create_future()
@@ -86,7 +86,7 @@ class HistoryWriter:
         await waiter
 
     async def compact(self, revision: int) -> None:
-        """Return when history below ``revision``, which is in the file, is forgotten."""
+        """Forget history below ``revision``, which is in the file; return when it is forgotten."""
         if self._history.compacted >= revision:
             return
         waiter: asyncio.Future[None] = self._loop.create_future()
@@ -96,7 +96,7 @@ class HistoryWriter:
         await waiter
 
     async def exclusively(self, act: Callable[[], None]) -> None:
-        """Let the thread, which alone writes, call ``act`` when all appended before is stored."""
+        """Call ``act`` in the writing thread once everything appended before is stored."""
         done: asyncio.Future[None] = self._loop.create_future()
         self._exclusive.append((act, done))
         self._hurry.set()
@@ -104,7 +104,7 @@ class HistoryWriter:
         await done
 
     async def close(self) -> None:
-        """Store what waits, stop the thread."""
+        """Store the queued batches and stop the thread."""
         self._closing = True
         self._hurry.set()
         self._work.set()
@@ -112,7 +112,7 @@ class HistoryWriter:
         self.fail(RuntimeError("the store is closed"))
 
     def fail(self, error: BaseException) -> None:
-        """Tell everybody who waits for the file that it will not come."""
+        """Fail everyone who waits for the file with ``error``."""
         for _, waiter in self._waiters + self._compaction_waiters:
             if not waiter.done():
                 waiter.set_exception(error)
@@ -123,7 +123,7 @@ class HistoryWriter:
                 waiting[1].set_exception(error)
 
     def _next_exclusive(self) -> tuple[Callable[[], None], asyncio.Future[None]] | None:
-        # Either the thread or, after a failure, the loop takes it.
+        # Called by the thread or, after a failure, by the loop.
         try:
             return self._exclusive.popleft()
         except IndexError:
@@ -147,11 +147,11 @@ class HistoryWriter:
     def _step(self) -> bool:
         """Flush or compact once; return whether there may be more to do."""
         self._work.wait()
-        # Cleared before looking: what comes meanwhile sets it again.
+        # Cleared before looking: work that arrives meanwhile sets it again.
         self._work.clear()
         compacting = self._compact_to > self._history.compacted
         if self._pending and not self._closing and not compacting:
-            # Larger commits cost less: wait a little for more, unless somebody waits.
+            # Larger commits cost less: wait a little for more, unless a caller is waiting.
             self._hurry.wait(self._interval_s)
         self._hurry.clear()
         self._flush()
@@ -167,7 +167,7 @@ class HistoryWriter:
             self._history.compact(target, _COMPACTION_CHUNK_REVISIONS)
             self._loop.call_soon_threadsafe(self._progressed)
             self._work.set()
-            # Let writers have the file and the interpreter between chunks.
+            # Leave the file and the interpreter to writers between chunks.
             time.sleep(0.002)
         return True
 

@@ -1,10 +1,10 @@
-"""The keys of a history file of layout 2 get the API groups that belong to them, once.
+"""The one-time addition of API groups to the keys of a history file of layout 2.
 
 Owns: the rewriting of layout 2, whose keys lack the groups of five resources (see
 ``state/key_forms``), into layout 3.
 
 Invariants: every version of every key keeps its value, its revisions, its time and its author, so
-the past reads as before; the state's digest stays what it was, because digests know keys in their
+the past reads as before; the state's digest does not change, because digests cover keys in their
 written form.
 """
 
@@ -32,10 +32,10 @@ _TELL_EVERY_S: Final = 5.0
 
 
 def regroup(path: Path, sealer: Sealer, map_bytes: int) -> None:
-    """Rewrite the history file at ``path`` if it is of layout 2; blocks.
+    """Rewrite the history file at ``path`` if it has layout 2; blocks.
 
     Raises:
-        StoreOpenError: It is damaged, or the disk does not take another one.
+        StoreOpenError: It is damaged, or the disk does not take the new file.
     """
     if layout_of(path) != UNGROUPED_LAYOUT:
         return
@@ -52,7 +52,7 @@ def regroup(path: Path, sealer: Sealer, map_bytes: int) -> None:
 
 
 def _versions(source: Any, versions: Versions) -> Iterator[Entry]:
-    """Yield all versions in the order of their new names."""
+    """Yield all versions in the order of their new keys."""
     history = source.open_db(b"history")
     with source.begin(db=history) as transaction:
         moved = (_moved(transaction.cursor(), prefix, versions) for prefix in WRITTEN_PREFIXES)
@@ -80,7 +80,7 @@ def _unmoved(cursor: Any) -> Iterator[Entry]:
 
 
 def _told(path: Path, source: Any, versions: Iterator[Entry]) -> Iterator[Entry]:
-    """Yield the versions; tell now and then how many that were."""
+    """Yield the versions, logging now and then how many there were."""
     with source.begin() as transaction:
         total = transaction.stat(source.open_db(b"history", txn=transaction))["entries"]
     told_s = time.monotonic()

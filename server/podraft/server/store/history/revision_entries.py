@@ -1,9 +1,9 @@
-"""What the history file holds of a revision: when, by whom, and which keys it wrote.
+"""The history file's entry for a revision: its time, its author and the keys it wrote.
 
     revision u64  ->  time_ms u64 | (key length u16 | key)*
 
-Owns: the form of such an entry, big-endian.  An author's name stands among the keys, its length
-marked by the highest bit.  Invariant: what was packed is split into the same parts.
+Owns: the format of the entry, big-endian.  An author's name stands among the keys, its length
+marked by the highest bit.  Invariant: splitting an entry returns the parts that were packed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def packed_revision(time_ms: int, author: bytes, keys: Iterable[bytes]) -> bytes
 
 
 def time_of_revision(stored: bytes) -> int:
-    """Return when an entry's revision was proposed, in milliseconds since 1970."""
+    """Return the time when an entry's revision was proposed, in milliseconds since 1970."""
     return int(_TIME.unpack_from(stored)[0])
 
 

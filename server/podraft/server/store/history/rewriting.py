@@ -1,11 +1,11 @@
-"""A history file of an older layout is rewritten, once, into a newer one.
+"""The one-time rewriting of a history file from an older layout into a newer one.
 
     new file beside the old one: all of its entries -> durable -> renamed over it
 
 Owns: this order, and the copying of entries.
 
-Invariants: a crash at any point leaves the old file or the new one, whole; what is left of an
-unfinished one is removed by the next start.
+Invariants: a crash at any point leaves the old file or the new one, whole; the next start removes
+what is left of an unfinished one.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ def layout_of(path: Path) -> int:
 
 
 def rewrite(path: Path, map_bytes: int, copy: Callable[[Any, Any], None]) -> None:
-    """Let ``copy`` fill a new file from the one at ``path``, which it then replaces; blocks.
+    """Replace the file at ``path`` by a new one that ``copy`` fills from it; blocks.
 
     Raises:
-        StoreOpenError: The file cannot be read, or the disk does not take another one.
+        StoreOpenError: The file cannot be read, or the disk does not take the new one.
     """
     unfinished = path.with_name(f"{path.name}.rewriting")
     _remove(unfinished)
     source = open_environment(path, map_bytes)
-    # Room for what is added to the smallest values, too.
+    # Room also for the bytes that sealing adds to the smallest values.
     target = open_environment(unfinished, max(map_bytes, 4 * path.stat().st_size))
     try:
         copy(source, target)
         target.sync(True)
     except lmdb.Error as error:
-        # The log needs the room more.
+        # The log needs the space more.
         _remove(unfinished)
         raise StoreOpenError(f"{path} cannot be rewritten: {error}") from None
     finally:
@@ -73,7 +73,7 @@ def entries(source: Any, database: bytes) -> Iterator[Entry]:
 
 
 def put_all(target: Any, database: bytes, ordered: Iterable[Entry]) -> None:
-    """Put entries, which come in the order of their names, into an empty database."""
+    """Put entries, which come in the order of their keys, into an empty database."""
     to = target.open_db(database)
     items = iter(ordered)
     while chunk := list(islice(items, _COPIED_AT_ONCE)):

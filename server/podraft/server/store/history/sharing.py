@@ -1,6 +1,6 @@
-"""Many who use a thing, or one who changes it.
+"""A lock for many users of a resource, or for one that changes it.
 
-Owns: the lock.  Invariant: ``alone`` excludes everybody; while somebody waits for it nobody enters.
+Owns: the lock.  Invariant: ``alone`` excludes all others; while a thread waits for it, none enters.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class SharedUse:
-    """For threads."""
+    """A lock for threads: shared by users, exclusive for a change."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -20,7 +20,7 @@ class SharedUse:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Use the thing beside others."""
+        """Hold the lock together with other users."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
             self._users += 1
@@ -33,7 +33,7 @@ class SharedUse:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Change the thing."""
+        """Hold the lock exclusively, for a change."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
             self._alone = True

@@ -2,8 +2,8 @@
 
     revision u64  ->  time_ms u64 | sealed: request, 16 bytes | digest, 16 bytes or none
 
-Invariant: the digest of what a request wanted, which would tell a right guess of a value from a
-wrong one, is not there in the clear.
+Invariant: the digest of a request's content, which would tell a right guess of a value from a
+wrong one, is never stored in the clear.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _CONTEXT: Final = b"request\0"
 
 
 class StoredRequests:
-    """Writes and reads them."""
+    """The encoding and decoding of remembered requests."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
     def stored(self, applied: AppliedRequest) -> tuple[bytes, bytes]:
-        """Return the entry of ``applied``."""
+        """Return the key and value of the entry for ``applied``."""
         name, time = _NUMBER.pack(applied.revision), _NUMBER.pack(applied.time_ms)
         value = applied.request + applied.digest
         return name, time + self._sealer.seal(value, _CONTEXT + name + time)
 
     def request(self, name: bytes, stored: bytes) -> AppliedRequest:
-        """Return what an entry tells.
+        """Return the request that an entry holds.
 
         Raises:
-            HistoryFormatError: It was altered, or its key is not known here.
+            HistoryFormatError: The entry was altered, or its data key is not known here.
         """
         time, sealed = stored[: _NUMBER.size], stored[_NUMBER.size :]
         try:
@@ -46,7 +46,7 @@ class StoredRequests:
         return from_unsealed(name, time + value)
 
     def resealed(self, name: bytes, stored: bytes) -> bytes | None:
-        """Return the entry sealed with the key that is active now; None: it is already."""
+        """Return the entry sealed with the active key; None if it is already sealed with it."""
         if key_of(stored[_NUMBER.size :]) == self._sealer.active_id:
             return None
         return self.stored(self.request(name, stored))[1]

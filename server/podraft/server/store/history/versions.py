@@ -1,11 +1,11 @@
 """One version of a key in the history file.
 
-Owns: its form, and which cursor movements find one.
+Owns: its format, and the cursor movements that find one.
 
     key | 0x00 | revision u64  ->  create_revision u64 | kind u8 | value, sealed
 
-Invariant: a value opens only as this version of this key.  That a key was deleted is sealed, too:
-as nothing.
+Invariant: a value opens only as this version of this key.  A deletion is sealed, too, as an empty
+value.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _CONTEXT: Final = b"version\0"
 
 
 class HistoryFormatError(StoreOpenError):
-    """The history file is of another layout, or damaged."""
+    """The history file has another layout, or is damaged."""
 
 
 class Versions:
-    """Writes and reads versions, whose values ``sealer`` seals."""
+    """The encoding and decoding of versions, whose values ``sealer`` seals."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
     def stored(self, event: Event) -> tuple[bytes, bytes]:
-        """Return the entry of what ``event`` made of its key."""
+        """Return the entry for the version that ``event`` made."""
         name = event.key + b"\0" + _NUMBER.pack(event.revision)
         value = event.value
         head = _HEAD.pack(event.create_revision, _TOMBSTONE if value is None else _PUT)
         return name, head + self._sealer.seal(value or b"", _CONTEXT + head + name)
 
     def record(self, name: bytes, stored: bytes) -> Record | None:
-        """Return the record of an entry; None: a deletion.
+        """Return the record of an entry; None for a deletion.
 
         Raises:
-            HistoryFormatError: It was altered, or its key is not known here.
+            HistoryFormatError: The entry was altered, or its data key is not known here.
         """
         value = self._opened(name, stored)
         created, kind = _HEAD.unpack_from(stored)
@@ -59,7 +59,7 @@ class Versions:
     def newest(self, cursor: Any) -> Iterator[Record]:
         """Yield the newest record of every live key, in descending order of keys.
 
-        All objects pass here before a server serves, so it does without calls for each of them.
+        All objects pass through here before a server serves, so it avoids calls for each of them.
 
         Raises:
             HistoryFormatError: As in ``record``.
@@ -68,7 +68,7 @@ class Versions:
         key = b""
         for name, stored in cursor.iterprev():
             if name[:-SUFFIX_BYTES] == key:
-                # An older version: go on before the first one.
+                # An older version: go on before the key's first version.
                 cursor.set_range(key + b"\0")
                 continue
             key = name[:-SUFFIX_BYTES]
@@ -81,7 +81,7 @@ class Versions:
                 yield Record(key, value, created, int.from_bytes(name[-_NUMBER.size :], "big"))
 
     def resealed(self, name: bytes, stored: bytes) -> bytes | None:
-        """Return the entry sealed with the key that is active now; None: it is already."""
+        """Return the entry sealed with the active key; None if it is already sealed with it."""
         if key_of(stored[_HEAD_BYTES:]) == self._sealer.active_id:
             return None
         head = stored[:_HEAD_BYTES]
@@ -91,7 +91,7 @@ class Versions:
         """Return the entry of the same version under another key.
 
         Raises:
-            HistoryFormatError: It was altered, or its data key is not known here.
+            HistoryFormatError: The entry was altered, or its data key is not known here.
         """
         head, renamed = stored[: _HEAD.size], key + name[-SUFFIX_BYTES:]
         value = self._opened(name, stored)
@@ -112,7 +112,7 @@ class Versions:
         return self.record(*cursor.item())
 
     def event(self, cursor: Any, key: bytes, revision: int) -> Event:
-        """Return what ``revision``, which is not compacted, did to ``key``."""
+        """Return the event by which ``revision``, which is not compacted, changed ``key``."""
         name = key + b"\0" + _NUMBER.pack(revision)
         if not cursor.set_key(name):
             raise HistoryFormatError(f"version {revision} of {key!r} is missing")
@@ -139,12 +139,12 @@ def from_unsealed(name: bytes, stored: bytes) -> Event:
 
 
 def is_tombstone(stored: bytes) -> bool:
-    """Return whether an entry says that its key was deleted."""
+    """Return whether an entry records that its key was deleted."""
     return bool(_HEAD.unpack_from(stored)[1] == _TOMBSTONE)
 
 
 def remove_superseded(cursor: Any, key: bytes, revision: bytes) -> None:
-    """Delete the version before ``revision``, and that one too if it is a tombstone."""
+    """Delete the version before ``revision``, and ``revision``'s own if it is a tombstone."""
     name = key + b"\0" + revision
     if not cursor.set_key(name):
         return

@@ -1,4 +1,4 @@
-"""The form of the write-ahead log: segments' headers, and frames.
+"""The format of the write-ahead log: segment headers and frames.
 
 Owns: the format (version 3, little-endian, every crc is a CRC-32C):
 
@@ -6,7 +6,7 @@ Owns: the format (version 3, little-endian, every crc is a CRC-32C):
     frame header:   magic u32 | crc u32 | body length u32 | entries u32 | first index u64 | term u64
     frame body:     entries x (length u32 | payload), sealed for the frame's place
 
-Version 2 is the same without the seal; it is only read where sealing has just begun, and rewritten.
+Version 2 is the same without the seal; it is read only where sealing has just begun, and rewritten.
 
 Invariants: no I/O here.  A frame's CRC (seeded with the cluster id) covers the batch as a whole.
 The seal tells damage from a forgery, the CRC a torn frame from both, whatever keys there are.
@@ -42,7 +42,7 @@ _LENGTH = Struct("<I")
 
 
 class WalCorruptError(StoreOpenError):
-    """The log is damaged where it was already durable, or is no log of this cluster."""
+    """The log is damaged where it was already durable, or is not a log of this cluster."""
 
     def __init__(self, path: Path, offset: int, problem: str) -> None:
         super().__init__(f"{path}: offset {offset}: {problem}")
@@ -61,7 +61,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A whole frame: where it ends, what it holds."""
+    """A whole frame: its end and its content."""
 
     end: int
     first_index: int
@@ -77,7 +77,7 @@ class Frame:
 
 
 class FrameFormat:
-    """The form of one cluster's log, sealed by ``sealer``."""
+    """The format of one cluster's log, sealed by ``sealer``."""
 
     def __init__(self, cluster_id: bytes, sealer: Sealer) -> None:
         if len(cluster_id) != 16:
@@ -121,10 +121,10 @@ class FrameFormat:
         return Frame(end, first_index, term, count, checked, body)
 
     def payloads(self, segment: Segment, offset: int, frame: Frame) -> tuple[bytes, ...]:
-        """Return what the frame at ``offset`` of ``segment`` holds.
+        """Return the payloads in the frame at ``offset`` of ``segment``.
 
         Raises:
-            WalCorruptError: It was forged, or its key is not known here.
+            WalCorruptError: The frame was forged, or its key is not known here.
         """
         body = frame.body
         if segment.version == WAL_VERSION:
@@ -135,16 +135,16 @@ class FrameFormat:
         return _split_payloads(body, frame.count)
 
     def segment_header(self, first_index: int, version: int = WAL_VERSION) -> bytes:
-        """Return what a segment begins with."""
+        """Return the header of a segment."""
         fields = (_SEGMENT_MAGIC, version, 0, self._cluster_id, first_index)
         crc = crc32c(_SEGMENT_HEADER.pack(*fields))
         return _SEGMENT_HEADER.pack(*fields[:2], crc, *fields[3:])
 
     def segment(self, path: Path, header: bytes) -> Segment:
-        """Return what the ``header`` of the segment at ``path`` says.
+        """Return the segment at ``path`` that ``header`` describes.
 
         Raises:
-            WalCorruptError: It is damaged, of another format or of another cluster.
+            WalCorruptError: The header is damaged, of another format or of another cluster.
         """
         if len(header) < SEGMENT_HEADER_BYTES:
             raise WalCorruptError(path, len(header), "the segment's header is cut off")
@@ -166,7 +166,7 @@ class FrameFormat:
 
 
 def frame_length(header: bytes) -> int:
-    """Return how long the body is of the frame that begins with ``header``."""
+    """Return the length, in bytes, of the body of the frame that begins with ``header``."""
     return int(_FRAME_HEADER.unpack(header)[2])
 
 

@@ -1,7 +1,7 @@
-"""Group commit: letting a batch grow while more comes.
+"""Group commit: letting a batch grow while more proposals come.
 
-Owns: when a batch that gathers is closed, for whichever log writes it.  Invariants: it is closed
-``gather_s`` after it began at the latest; who writes alone waits for nobody.
+Owns: the decision when a gathering batch is closed, for any log.  Invariants: a batch is closed
+at most ``gather_s`` after it began; a client that writes alone does not wait for others.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from podraft.server.store.options import StoreOptions
 
 
 class Gathering:
-    """Calls ``close`` when turns of the loop bring nothing more: a sync costs as much as a write.
+    """A gathering batch; calls ``close`` once turns of the loop bring no more proposals.
 
-    ``waiting`` tells how many are in the batch now.
+    Gathering pays because a sync costs as much as a write.  ``waiting`` returns how many proposals
+    are in the batch now.
     """
 
     def __init__(
@@ -25,18 +26,18 @@ class Gathering:
         self._options = options
         self._waiting = waiting
         self._close = close
-        # While a batch gathers: when it is closed at the latest, what it had at the last look.
+        # While a batch gathers: the latest time to close it, and its size at the last look.
         self._until_s: float | None = None
         self._gathered = 0
         self._turns_without_more = 0
         self._expected = 0
 
     def begin(self, expected: int = 0) -> None:
-        """Begin to gather, if that is not so already.
+        """Start gathering, unless it has started already.
 
-        When ``expected`` are there, nobody else is waited for; 0: it is not known who may come.
-        Those whose batch has just ended, and those who waited meanwhile, are a good guess: writers
-        come again, and whoever writes alone does not wait.
+        Once ``expected`` proposals are there, no more are waited for; 0: their number is unknown.
+        The size of the batch that has just ended plus the proposals that came meanwhile is a good
+        guess: writers write again, and a client that writes alone does not wait.
         """
         if self._until_s is None:
             self._expected = expected

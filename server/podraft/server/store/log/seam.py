@@ -1,11 +1,11 @@
-"""From proposed to committed: what every log takes, and what it gives.
+"""The seam between proposed and committed: the input and the output of every log.
 
-Owns: proposals and committed batches, which both stores know; the ``Log`` protocol (whatever orders
-the commands of an embedded store and makes them durable) and ``LocalLog``, a server alone:
-committed is what its own disk has.
+Owns: proposals and committed batches, which both stores know; the ``Log`` protocol, which orders
+the commands of an embedded store and makes them durable; ``LocalLog``, that of a single server,
+where an entry is committed once its own disk has it.
 
 Invariants: entries are committed in index order, each once; nothing is committed before it
-is durable; the loop's thread never waits for the disk.  Entries which other members of a group
+is durable; the loop's thread never waits for the disk.  Entries that other members of a group
 proposed arrive with ``proposal`` None and are decoded from their payload.
 """
 
@@ -26,7 +26,7 @@ from podraft.server.values import value
 
 @dataclass(slots=True, eq=False)
 class Proposal:
-    """A transaction that waits here for its outcome."""
+    """A transaction that is waiting here for its outcome."""
 
     transaction: Transaction
     time_ms: int
@@ -48,14 +48,14 @@ OnFailed: TypeAlias = Callable[[BaseException], None]
 
 
 class Log(Protocol):
-    """Orders commands and makes them durable.  All methods are called on the loop."""
+    """A log that orders commands and makes them durable; all methods are called on the loop."""
 
     @property
     def ready(self) -> bool:
-        """Whether ``propose`` takes a batch now; it is so again after every commit."""
+        """Whether ``propose`` takes a batch now; after every commit it does again."""
 
     def start(self, committed: OnCommitted, failed: OnFailed) -> None:
-        """Begin; both callbacks are called on the loop, ``failed`` at most once and last."""
+        """Start; both callbacks are called on the loop, ``failed`` at most once and last."""
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
         """Append a batch; it is committed as a whole."""
@@ -64,10 +64,10 @@ class Log(Protocol):
         """Forget entries up to index ``through``: their effects are durable elsewhere."""
 
     async def exclusively(self, act: Callable[[], Any]) -> Any:
-        """Let who writes the log's files call ``act`` between two writes; return its result."""
+        """Call ``act`` in the thread that writes, between two writes; return its result."""
 
     async def close(self) -> None:
-        """Stop after the batch that is on its way."""
+        """Stop after the batch that is being written."""
 
 
 @value
@@ -77,7 +77,7 @@ class _Write:
 
 
 class ExclusiveAct:
-    """Something that the thread which writes a log does for the loop between two writes."""
+    """A call that the loop asks of the thread that writes a log, made between two writes."""
 
     def __init__(self, act: Callable[[], Any]) -> None:
         self._act = act
@@ -85,7 +85,7 @@ class ExclusiveAct:
         self.done: asyncio.Future[Any] = self._loop.create_future()
 
     def __call__(self) -> None:
-        """Do it, in the thread; who waits gets the result or the error."""
+        """Make the call, in the thread; the waiting caller gets the result or the error."""
         try:
             result, error = self._act(), None
         except Exception as failure:  # noqa: BLE001 - It is handed on.
@@ -117,7 +117,7 @@ class LocalLog:
 
     @property
     def ready(self) -> bool:
-        """One batch syncs at a time; meanwhile the next one collects: group commit."""
+        """Whether no batch is being synced; meanwhile the next one collects: group commit."""
         return not self._syncing
 
     def start(self, committed: OnCommitted, failed: OnFailed) -> None:
@@ -142,7 +142,7 @@ class LocalLog:
         self._work.put(through)
 
     async def exclusively(self, act: Callable[[], Any]) -> Any:
-        """Let the thread, which alone writes, call ``act``; return its result."""
+        """Call ``act`` in the thread, the only one that writes; return its result."""
         exclusive = ExclusiveAct(act)
         self._work.put(exclusive)
         return await exclusive.done

@@ -1,11 +1,11 @@
-"""The write-ahead log's files behind the scenes: made before they are needed, removed bit by bit.
+"""The write-ahead log's files, made before they are needed and removed bit by bit.
 
-Owns: a thread that allocates the next segment while the present one fills, and that gives the
-space of old ones back.
+Owns: a thread that allocates the next segment while the present one fills, and that frees the
+space of old ones.
 
-Invariants: neither makes an append wait; whatever a crash leaves here ends with ``.tmp`` and is
-removed on the next start.  If none can be made ahead, whoever needs one tries itself, and
-gets the error.
+Invariants: neither makes an append wait; names of files that a crash leaves here end with ``.tmp``,
+and the next start removes them.  If no file can be made ahead, the caller that needs one tries
+itself, and gets the error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from podraft.server.store.descriptors import RESERVE
 
 _LOG = logging.getLogger(__name__)
 
-# Ext4 holds up everybody's fsync while it frees blocks: 64 MiB at once cost 10 to 15 ms, so much
-# at a time 4 ms.
+# Ext4 holds up everyone's fsync while it frees blocks: freeing 64 MiB at once costs 10 to 15 ms,
+# a step of this size 4 ms.
 _STEP_BYTES: Final = 4 * 1024 * 1024
 _STEP_PAUSE_S: Final = 0.01
 
@@ -53,7 +53,7 @@ def remove_gently(path: Path, hurry: threading.Event | None = None) -> None:
 
 
 def free_gently(descriptor: int) -> None:
-    """Close a large file in the background; if it has no name left, its room is freed in steps."""
+    """Close a large file in the background, freeing its space in steps if it has no name left."""
 
     def free() -> None:
         try:
@@ -70,7 +70,7 @@ def free_gently(descriptor: int) -> None:
 
 
 class SegmentFiles:
-    """Owned by one ``Wal``; its methods return at once, but for ``close``."""
+    """The segment files of one ``Wal``; all methods except ``close`` return at once."""
 
     def __init__(self, directory: Path, size: int) -> None:
         self._spare_path = directory / "spare.tmp"
@@ -79,7 +79,7 @@ class SegmentFiles:
         self._spare: int | None = None
         self._wanted = False
         self._closing = threading.Event()
-        # A file to remove; or that a spare is wanted; or the end.
+        # A file to remove, a request for a spare, or the end.
         self._work: SimpleQueue[Path | bool] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -107,13 +107,13 @@ class SegmentFiles:
             return descriptor
 
     def remove(self, path: Path) -> None:
-        """Take ``path`` out of the log; its space becomes free bit by bit."""
+        """Remove ``path`` from the log; its space is freed bit by bit."""
         removed = path.with_suffix(".old.tmp")
         path.rename(removed)
         self._put(removed)
 
     def close(self) -> None:
-        """Finish what was begun, without pauses; a spare file goes."""
+        """Finish without pauses what was begun, and remove a spare file."""
         self._closing.set()
         if self._thread is not None:
             self._work.put(False)
@@ -143,7 +143,7 @@ class SegmentFiles:
     def _make(self) -> None:
         status = os.statvfs(self._spare_path.parent)
         if self._spare is not None or status.f_bavail * status.f_frsize < 2 * self._size:
-            # Where room is short the history needs it before the log does.
+            # Where space is short the history needs it more than the log does.
             return
         descriptor = allocate(self._spare_path, self._size)
         with self._lock:

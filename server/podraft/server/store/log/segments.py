@@ -1,7 +1,7 @@
 """Reading the segments of the write-ahead log, and repairing the last one.
 
-Owns: what is a torn last frame, which nobody was told is durable, and what is damage; the copy of a
-segment that is sealed anew.
+Owns: the distinction between damage and a torn last frame, which was never reported durable; the
+copy of a segment that is resealed.
 
 Invariant: a torn last frame is cut off; any other damage is a ``WalCorruptError`` that names file
 and offset, never a silent loss.
@@ -45,9 +45,9 @@ class WalEntry:
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnd:
-    """Where a segment that was read ends: the index that follows, the offset behind the last frame.
+    """The end of a segment that was read: the next index, and the offset behind the last frame.
 
-    ``size``: of the file.  ``torn``: something that is no frame follows.
+    ``size``: the file's size in bytes.  ``torn``: whether something that is no frame follows.
     """
 
     next_index: int
@@ -57,7 +57,7 @@ class SegmentEnd:
 
 
 def open_segment(form: FrameFormat, path: Path) -> Segment:
-    """Return what the header of the segment at ``path`` says.
+    """Return the segment at ``path`` as its header describes it.
 
     Raises:
         WalCorruptError: As in ``FrameFormat.segment``.
@@ -71,7 +71,7 @@ def read_segment(
 ) -> Generator[WalEntry, None, SegmentEnd]:
     """Yield the entries after ``after``; return where the segment ends.
 
-    Frames before them are checked, but not opened: at a start, these are most of a log.
+    Earlier frames are checked, but not opened: at a start, they are most of a log.
 
     Raises:
         WalCorruptError: The segment is damaged before the last frame of the ``last`` segment.
@@ -98,7 +98,7 @@ def read_segment(
 
 
 def _check_rest(form: FrameFormat, path: Path, data: mmap.mmap, offset: int, *, last: bool) -> None:
-    """Tell a torn last frame from damage: nothing whole can follow a torn frame."""
+    """Distinguish a torn last frame from damage: nothing whole can follow a torn frame."""
     found = data.find(FRAME_MAGIC_BYTES, offset)
     while found >= 0:
         if form.whole_frame(data, found) is not None:
@@ -111,8 +111,8 @@ def _check_rest(form: FrameFormat, path: Path, data: mmap.mmap, offset: int, *, 
 
 
 def whole_frames(form: FrameFormat, segment: Segment) -> Iterator[tuple[int, Frame]]:
-    """Yield the whole frames of a segment, and where they begin."""
-    # Not mapped: a segment that is removed meanwhile is cut off bit by bit.
+    """Yield the whole frames of a segment, each with its offset."""
+    # Not mapped: a segment that is removed meanwhile is truncated bit by bit.
     with segment.path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         offset = SEGMENT_HEADER_BYTES
@@ -134,19 +134,19 @@ def whole_frames(form: FrameFormat, segment: Segment) -> Iterator[tuple[int, Fra
 def resealed_segment(
     form: FrameFormat, path: Path, size: int, pause: Callable[[], object]
 ) -> Path | None:
-    """Return a copy, of ``size`` bytes, of a segment that does not change, sealed anew.
+    """Return a copy, of ``size`` bytes, of a segment that does not change, resealed.
 
-    None: the active key has sealed all of it.  ``pause`` is called now and then.
+    None if the active key has sealed all of it.  ``pause`` is called now and then.
 
     Raises:
         WalCorruptError: The segment is damaged.
-        OSError: It was removed meanwhile, or the disk does not take the copy.
+        OSError: The segment was removed meanwhile, or the disk does not take the copy.
     """
     segment = open_segment(form, path)
     if segment.version == WAL_VERSION and _is_active(form, segment):
         return None
     copy = path.with_suffix(".resealed.tmp")
-    # A frame that was not sealed grows; the rest of the file is zeros.
+    # Sealing makes an unsealed frame longer; the rest of the file is zeros.
     descriptor = allocate(copy, size)
     try:
         _copy_frames(form, segment, descriptor, pause)

@@ -1,7 +1,7 @@
 """The write-ahead log: an append-only sequence of entries in the segments of one directory.
 
-Owns: which segments there are, ``<first index, 16 hex digits>.wal``, and where the next frame goes;
-``frames`` has their form, ``segments`` reads them.
+Owns: the list of segments, ``<first index, 16 hex digits>.wal``, and the place of the next frame;
+``frames`` owns their format, ``segments`` reads them.
 
 A frame is one batch: it is written with one write and made durable with one fdatasync
 before the next one is written, so a batch is on disk entirely or not at all, and only the very last
@@ -60,7 +60,7 @@ class Wal:
         self.repaired_bytes = 0
         # Whether the log ends before what it was replayed after, so that more may be missing.
         self.tail_lost = False
-        # How long a batch takes to be durable.
+        # How long it takes until a batch is durable.
         self.syncs = Latencies()
 
     @classmethod
@@ -93,7 +93,7 @@ class Wal:
 
     @property
     def first_index(self) -> int:
-        """The first index that the files hold, or will."""
+        """The first index that the files hold, or will hold."""
         return self._segments[0].first_index if self._segments else self.next_index
 
     def replay(self, after: int) -> Iterator[WalEntry]:
@@ -135,14 +135,14 @@ class Wal:
             self._create_segment(self._segment_bytes)
 
     def _repair(self, segment: Segment, end: SegmentEnd) -> None:
-        """Go on behind the last whole frame; whatever follows it is wiped."""
+        """Go on behind the last whole frame, wiping everything after it."""
         self.offset = end.offset
         if end.torn or end.size < self._segment_bytes:
             wipe(segment.path, end.offset, max(end.size, self._segment_bytes))
             self.repaired_bytes = end.size - end.offset if end.torn else 0
 
     def frame(self, payloads: Sequence[bytes], term: int, first_index: int) -> bytes:
-        """Return the bytes of one batch; costs no I/O, so any thread may make it."""
+        """Return the bytes of one batch; without I/O, so any thread may call it."""
         return self._form.frame(payloads, term, first_index)
 
     def append(self, frame: bytes, entries: int) -> None:
@@ -163,23 +163,23 @@ class Wal:
 
     def release(self, through: int) -> None:
         """Remove segments all of whose entries are at or below index ``through``."""
-        # Needs no sync: a segment that is back after a power loss is dropped again.
+        # No sync is needed: a segment that reappears after a power loss is dropped again.
         for path in self._take_segments_through(through):
             self._files.remove(path)
 
     def close(self) -> None:
-        """Close the files; everything appended is durable already."""
+        """Close the files; everything appended is already durable."""
         self._files.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    # Sealing anew what is there already.
+    # Resealing what is there already.
 
     def begin_segment(self) -> list[Path]:
-        """Go on in a new segment; return the others, which do not change any more."""
+        """Go on in a new segment; return the others, which no longer change."""
         if self.offset > SEGMENT_HEADER_BYTES:
-            # If there is no room for another one, it goes on in this one.
+            # If there is no room for another segment, the log goes on in this one.
             before = self._descriptor
             self._create_segment(self._segment_bytes)
             os.close(before)
@@ -188,16 +188,16 @@ class Wal:
     def resealed(self, path: Path, pause: Callable[[], object] = bool) -> Path | None:
         """Return a copy of a segment that does not change, sealed with the active key.
 
-        None: it is so already.  For any thread; ``pause`` is called now and then.
+        None if it is already sealed with it.  For any thread; ``pause`` is called now and then.
 
         Raises:
             WalCorruptError: The segment is damaged.
-            OSError: It was removed meanwhile, or the disk does not take the copy.
+            OSError: The segment was removed meanwhile, or the disk does not take the copy.
         """
         return resealed_segment(self._form, path, self._segment_bytes, pause)
 
     def exchange(self, path: Path, copy: Path) -> None:
-        """Put ``copy`` in the place of the segment at ``path``, if that is still needed."""
+        """Replace the segment at ``path`` by ``copy``, if the segment is still needed."""
         if all(segment.path != path for segment in self._segments):
             copy.unlink()
             return
@@ -207,12 +207,12 @@ class Wal:
         free_gently(old)
 
     def _seal_old_segments(self) -> None:
-        """Rewrite what an older version left without a seal; a crash in between does no harm."""
+        """Seal the segments that an older version left unsealed; safe against crashes."""
         for segment in self._segments:
             if segment.version == WAL_VERSION:
                 continue
             copy = self.resealed(segment.path)
-            assert copy is not None  # It was not sealed.
+            assert copy is not None  # The segment was not sealed.
             self.exchange(segment.path, copy)
             segment.version = WAL_VERSION
             self.offset = SEGMENT_HEADER_BYTES
@@ -247,7 +247,7 @@ class Wal:
         return taken
 
     def _drop_all_segments(self) -> None:
-        # The newest first: what is left after a crash is again a log that ends early.
+        # The newest first: what remains after a crash is again a log that ends early.
         while self._segments:
             self._segments.pop().path.unlink()
             sync_directory(self.directory)

@@ -1,1 +1,1 @@
-"""Which keys seal a data directory, and how what older keys sealed is sealed anew."""
+"""The keys that seal a data directory, and the resealing of what older keys sealed."""

@@ -1,14 +1,14 @@
-"""Sealing anew: what old data keys have sealed is rewritten until nothing needs them.
+"""Resealing: rewriting what old data keys have sealed, until nothing needs those keys.
 
-Owns: when that begins (a rotation is wanted; a snapshot brought another member's keys; an earlier
-life did not finish), and its order:
+Owns: when it begins (a rotation is requested; a snapshot brought another member's keys; an earlier
+process did not finish), and its order:
 
-    a file says that a rotation is wanted -> new active key, durable -> the file leaves
+    a file requests a rotation -> new active key, durable -> the file is removed
     -> log: a new segment, the others are rewritten -> history file: rewritten in steps
-    -> keys that nothing needed any more when that began leave the ring
+    -> keys that were droppable when the rewriting began leave the ring
 
-Invariants: a crash at any point leaves a directory that opens, and of which the next start
-goes on.  No step holds up writers for longer than some milliseconds.
+Invariants: a crash at any point leaves a directory that opens, and in which the next start
+continues.  No step holds up writers for longer than some milliseconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from podraft.server.store.log.wal import Wal
 
 _LOG = logging.getLogger(__name__)
 
-# In the data directory: the first says that a rotation is wanted, the second how far it is.
+# Files in the data directory: the first requests a rotation, the second holds its progress.
 WANTED_FILE: Final = "rotate-keys"
 PROGRESS_FILE: Final = "rotation-progress"
 
@@ -46,7 +46,7 @@ class ResealedLog(Protocol):
     """A log whose files one thread writes."""
 
     async def exclusively(self, act: Callable[[], Any]) -> Any:
-        """Let that thread call ``act`` after what was written before; return its result."""
+        """Call ``act`` in that thread after the writes queued before; return its result."""
 
 
 class ResealedState(Protocol):
@@ -57,7 +57,7 @@ class ResealedState(Protocol):
 
 
 class Resealing:
-    """Belongs to one store and its loop."""
+    """The resealing of one store; belongs to the store's loop."""
 
     def __init__(
         self, ring: KeyRing, directory: Path, state: ResealedState, wal: Wal, log: ResealedLog
@@ -72,7 +72,7 @@ class Resealing:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """Rewrite no further; the next start goes on."""
+        """Stop rewriting; the next start continues."""
         self._task.cancel()
 
     async def _run(self) -> None:
@@ -81,13 +81,13 @@ class Resealing:
             try:
                 await self._step()
             except (EncryptionError, WalCorruptError, OSError, ResealError) as error:
-                # Whatever reads or writes the same files for its own sake decides what it means.
+                # The code that uses these files for its own purposes decides what the error means.
                 _LOG.error("the keys of the data at rest are not rotated: %s", error)
                 pause_s = _AGAIN_AFTER_S
             await asyncio.sleep(pause_s)
 
     async def _step(self) -> None:
-        # One system call: cheaper than whatever could tell of it.
+        # One system call: cheaper than any notification.
         if self._wanted.exists():
             await asyncio.to_thread(self._ring.rotate)
             self._wanted.unlink()
@@ -98,7 +98,7 @@ class Resealing:
         self._tell(0.0)
         await reseal_log(self._wal, self._log)
         await self._state.reseal(self._tell)
-        # What was found in a history file that a snapshot has replaced meanwhile does not count.
+        # Findings in a history file that a snapshot has replaced meanwhile do not count.
         if await asyncio.to_thread(self._ring.drop, old, arrivals):
             self._progress.unlink(missing_ok=True)
             _LOG.warning("all data at rest is sealed with the newest key; older ones are forgotten")
@@ -115,12 +115,12 @@ class ResealError(Exception):
 
 
 async def reseal_log(wal: Wal, log: ResealedLog) -> None:
-    """Seal all that is in the log with the active key."""
+    """Seal everything in the log with the active key."""
     for path in await log.exclusively(wal.begin_segment):
         try:
             copy = await asyncio.to_thread(wal.resealed, path, partial(time.sleep, _PAUSE_S))
         except FileNotFoundError:
-            continue  # It was not needed any more.
+            continue  # The segment was not needed any more.
         if copy is not None:
             await log.exclusively(partial(wal.exchange, path, copy))
 
@@ -128,7 +128,7 @@ async def reseal_log(wal: Wal, log: ResealedLog) -> None:
 async def reseal_history(
     history: History, writer: HistoryWriter, tell: Callable[[float], None]
 ) -> None:
-    """Seal every entry of the history file with the active key, in steps of its writer.
+    """Seal every entry of the history file with the active key, in steps taken by its writer.
 
     Raises:
         ResealError: An entry is damaged.

@@ -1,10 +1,10 @@
-"""A data directory's keys, and the way of an older directory to where everything is sealed.
+"""A data directory's keys, and the upgrade of an older directory until everything is sealed.
 
 Owns: which key ring a directory has; the rewriting of a history file of layout 1, whose values are
 in the clear, into one of layout 2, in which they are sealed.
 
-Invariants: a crash at any point leaves a directory that the next start finishes.  Where everything
-was sealed once, a file that is not sealed is refused: anyone could have written it.
+Invariants: a crash at any point leaves a directory whose upgrade the next start finishes.  Once
+everything has been sealed, an unsealed file is refused: anyone could have written it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ _UNSEALED_LAYOUT: Final = 1
 
 
 def open_keys(directory: Path, options: StoreOptions) -> KeyRing:
-    """Return the keys of ``directory``, which is locked; they are made if it has none.
+    """Return the keys of ``directory``, which is locked; make them if it has none.
 
-    Afterwards its history file, if there is one, is sealed and of the newest layout.  Its logs
+    Afterwards its history file, if there is one, is sealed and has the newest layout.  Its logs
     are sealed when they are opened.
 
     Raises:
-        StoreOpenError: The keys are missing or not safe, or the directory is not what it was.
+        StoreOpenError: The keys are missing or not safe, or the history file was replaced by an
+            unsealed one.
     """
     path = directory / RING_FILE
     history = directory / HISTORY_FILE
@@ -66,7 +67,7 @@ def open_keys(directory: Path, options: StoreOptions) -> KeyRing:
                 f"{history} is not sealed, though {directory} is: it is not what was written here"
             )
         _seal_history(history, ring.sealer, options.history_map_bytes)
-        # What came of a snapshot is not needed, and not sealed.
+        # Files of an unfinished snapshot are not needed, and not sealed.
         shutil.rmtree(directory / "snapshots", ignore_errors=True)
     regroup(history, ring.sealer, options.history_map_bytes)
     return ring
