@@ -1,4 +1,4 @@
-"""Reading what the Node object says of this machine; `core.status` composes it."""
+"""Reading the facts that the Node object states; `core.status` composes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def read(
     name: str, address: str, state_directory: Path, podman_version: str, version: str
 ) -> NodeFacts:
-    """Look at the machine."""
+    """Return the facts about this machine."""
     machine = platform.machine()
     return NodeFacts(
         name=name,
@@ -35,7 +35,7 @@ def read(
 
 
 def read_pressure(state_directory: Path) -> Pressure:
-    """Look at what is left of memory, disk and process ids."""
+    """Return what this machine is short of: memory, disk or process ids."""
     memory = _meminfo()
     disk = shutil.disk_usage(state_directory)
     pids_max = int(_text("/proc/sys/kernel/pid_max") or "32768")

@@ -1,4 +1,4 @@
-"""The agent's identity: its key, the certificate it joins with, and the renewal of that.
+"""The agent's identity: its key, the certificate it joins with, and that certificate's renewal.
 
 Owns: ``<state>/identity/{agent.key,agent.crt,ca.crt}``.
 
@@ -39,12 +39,12 @@ class JoinError(Exception):
 
 
 class _NotThereError(JoinError):
-    """One server cannot be joined; another one perhaps can."""
+    """One server cannot be joined; another one may accept the node."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
-    """Who this node is to the cluster; all PEM."""
+    """This node's identity in the cluster; everything is PEM."""
 
     certificate: bytes
     key: bytes
@@ -59,14 +59,14 @@ class NodeIdentity:
 
     @property
     def renew_at_s(self) -> float:
-        """When two thirds of the certificate's life are over."""
+        """The time when two thirds of the certificate's life are over (seconds since the epoch)."""
         certificate = x509.load_pem_x509_certificate(self.certificate)
         begin = certificate.not_valid_before_utc.timestamp()
         return begin + _RENEW_AFTER * (certificate.not_valid_after_utc.timestamp() - begin)
 
     @property
     def is_older(self) -> bool:
-        """Whether the certificate is from before nodes had an authority and names of their own."""
+        """Whether the certificate is older than the nodes' own authority and names."""
         certificate = x509.load_pem_x509_certificate(self.certificate)
         try:
             held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -92,7 +92,7 @@ class NodeIdentity:
 
 
 class IdentityStore:
-    """The identity's files."""
+    """A store of the identity's files."""
 
     def __init__(self, state_directory: Path) -> None:
         self._directory = state_directory / "identity"
@@ -118,7 +118,7 @@ class IdentityStore:
             ) from error
 
     def key(self) -> ec.EllipticCurvePrivateKey:
-        """Return the node's private key, making it on the first call."""
+        """Return the node's private key, creating it on the first call."""
         path = self._directory / "agent.key"
         if path.exists():
             loaded = serialization.load_pem_private_key(path.read_bytes(), None)
@@ -129,7 +129,7 @@ class IdentityStore:
         return key
 
     def save(self, certificate: bytes, authority: bytes) -> NodeIdentity:
-        """Store what the cluster signed; the certificate last, as it says that all is there."""
+        """Store what the cluster signed, the certificate last: it marks the set as complete."""
         self._write("ca.crt", authority)
         self._write("agent.crt", certificate)
         identity = self.load()
@@ -145,7 +145,7 @@ async def join(store: IdentityStore, join_servers: str, token: str, node_name: s
     """Join the cluster with a token, at the first server that answers, and store the identity.
 
     Raises:
-        JoinError: The token or the server is not what it should be, or refuses.
+        JoinError: The token or the server is not as expected, or the server refuses.
     """
     match = _TOKEN.fullmatch(token.strip())
     if match is None:
@@ -182,18 +182,18 @@ async def _join_at(
         except grpc.aio.AioRpcError as error:
             kind = _NotThereError if error.code() in _ELSEWHERE else JoinError
             raise kind(f"{join_server} refuses: {error.details()}") from error
-    # The authority of the token's fingerprint, whatever the answer says.
+    # The authority with the token's fingerprint, whatever else the answer contains.
     return store.save(answer.certificate, authority)
 
 
 async def renew(store: IdentityStore, client: Client) -> NodeIdentity:
-    """Get a new certificate for the same key and store it; the authority stays."""
+    """Get and store a new certificate for the same key; the authority stays the same."""
     answer = await client.renew_certificate(signing_request(store.key()))
     return store.save(answer.certificate, client.config.certificate_authority)
 
 
 def signing_request(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return a signing request; the subject is for the server to decide."""
+    """Return a signing request; the server decides on the subject."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 

@@ -1,9 +1,10 @@
-"""The servers that the agent knows: the configured ones, and those that the cluster has named.
+"""The servers that the agent knows: the configured ones, and those named by the cluster.
 
-Owns: ``<state>/identity/servers.json``: who removes the identity forgets the cluster.
+Owns: ``<state>/identity/servers.json``: removing the identity also forgets the cluster.
 
-Invariant: an agent that was told of one server finds its cluster after a restart although that
-one is gone.  The file is a help: without it, or with a damaged one, the configured ones serve.
+Invariant: an agent that was told of one server finds its cluster after a restart even if that
+server is gone. The file only helps: if it is missing or damaged, the configured servers are
+used.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SERVERS_MAX = 16
 
 
 class KnownServers:
-    """The list, in this node's order: nodes spread themselves over the servers."""
+    """The servers in an order of this node's own: nodes spread themselves over the servers."""
 
     def __init__(self, state_directory: Path, node_name: str, configured: str) -> None:
         self._path = state_directory / "identity" / "servers.json"
@@ -37,7 +38,7 @@ class KnownServers:
         return known[first:] + known[:first]
 
     def save(self, servers: Sequence[str]) -> None:
-        """Keep what the cluster says; that it cannot be kept is no failure."""
+        """Keep the servers that the cluster names; failing to keep them is not an error."""
         try:
             write_private(self._path, json.dumps(list(servers[:_SERVERS_MAX])).encode("ascii"))
         except (OSError, UnicodeEncodeError) as error:

@@ -1,4 +1,4 @@
-"""Being a node of the cluster: the identity that is held, joining for one, and its renewal.
+"""Membership of the cluster: the identity that is held, joining to get one, and its renewal.
 
 Invariant: a machine that has joined under one name does not silently become another node.
 """
@@ -23,7 +23,7 @@ _RENEW_CHECK_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """With what a machine may join: the servers that take tokens, and a token or its file."""
+    """The means to join: the servers that take tokens, and a token or its file."""
 
     server: str
     token: str
@@ -40,7 +40,7 @@ class Membership:
         self._invitation = invitation
 
     async def identity(self) -> NodeIdentity:
-        """Return the stored identity, or join if there is none that is good.
+        """Return the stored identity, or join if there is none that can be used.
 
         Raises:
             JoinError: The machine has joined under another name, or cannot join.
@@ -59,16 +59,16 @@ class Membership:
         return identity
 
     def stored(self) -> NodeIdentity:
-        """Return the identity that is stored, which must be."""
+        """Return the stored identity, which must exist."""
         identity = self._store.load()
         assert identity is not None
         return identity
 
     async def join(self, why: str) -> NodeIdentity:
-        """Join with the token that was given.
+        """Join with the token that was given; ``why`` is the reason for joining.
 
         Raises:
-            JoinError: There is none, or it is not good.
+            JoinError: There is no token, or it is not accepted.
         """
         token = self._token()
         if not token:
@@ -77,8 +77,8 @@ class Membership:
         return await join.join(self._store, self._invitation.server, token, self._node_name)
 
     async def renewed(self, identity: NodeIdentity, client: Client) -> None:
-        """Renew the certificate in time; return once another one is stored."""
-        # A certificate of the older kind is exchanged at once, unless there is no newer kind yet.
+        """Renew the certificate in time; return once a new one is stored."""
+        # An older kind of certificate is exchanged at once, unless no newer kind is available yet.
         older = identity.is_older
         while True:
             if older or time.time() >= identity.renew_at_s:

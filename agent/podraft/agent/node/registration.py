@@ -1,8 +1,8 @@
-"""Keeping the Node object and its Lease true.
+"""Keeping the Node object and its Lease up to date.
 
-Invariant: the Lease is renewed every three seconds while this agent lives; the Node's
-status is written when it changes, when the API holds another one (the node controller
-writes Unknown after a silence), and once a minute so that its heartbeat shows.
+Invariant: the Lease is renewed every three seconds while this agent lives; the Node's status is
+written when it changes, when the API holds a different one (the node controller writes Unknown
+after a silence), and once a minute so that its heartbeat shows.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Registration:
         self._seen = asyncio.Event()
         self._removed = asyncio.Event()
         self._removal = ""
-        # The newest Node known: what the watch showed or a write of ours returned.
+        # The newest Node known: from the watch or from one of our writes.
         self._stored: node_pb2.Node | None = None
         self._nodes = Informer(client.nodes, field_selector=f"metadata.name={facts.name}")
         self._nodes.add_handler(self._notice)
 
     async def register(self) -> node_pb2.Node:
-        """Create the Node or bring its labels up to date; waits for the API.
+        """Create the Node or bring its labels up to date, waiting for the API.
 
         Raises:
             RemovedError: The node was removed from the cluster.
@@ -80,7 +80,7 @@ class Registration:
                 await asyncio.sleep(_RETRY_S)
 
     async def pod_cidr(self, other_than: str = "") -> str:
-        """Wait until the control plane has assigned the node its pods' addresses, or others."""
+        """Wait until the control plane has assigned a pod CIDR that differs from ``other_than``."""
         while True:
             self._seen.clear()
             if self._stored is not None and self._stored.spec.pod_cidr not in ("", other_than):
@@ -88,12 +88,12 @@ class Registration:
             await self._seen.wait()
 
     async def removed(self) -> str:
-        """Wait until the cluster says that this machine is no node of it any more; return why."""
+        """Wait until the cluster says that this machine is no longer its node; return why."""
         await self._removed.wait()
         return self._removal
 
     def check_now(self) -> None:
-        """Look at the node's conditions at once: something about them changed."""
+        """Check the node's conditions at once, because something about them has changed."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -104,7 +104,7 @@ class Registration:
             group.create_task(self._keep_status())
 
     def _notice(self, old: node_pb2.Node | None, new: node_pb2.Node | None) -> None:
-        """Follow the watch; what others write about this node is looked at without delay."""
+        """Follow the watch; react without delay to what others write about this node."""
         if new is not None:
             if self._take(new):
                 self._changed.set()
@@ -112,7 +112,7 @@ class Registration:
             self._stored = None
 
     def _take(self, node: node_pb2.Node) -> bool:
-        """Remember the node if that is news."""
+        """Remember the node if it is news; return whether it is."""
         if self._stored is not None and not _newer(node, self._stored):
             return False
         self._stored = node
@@ -175,10 +175,10 @@ class Registration:
                     await self._write_status(stored, fresh)
                     written_s = now_s
             except (NotFoundError, ConflictError):
-                self._stored = None  # It was deleted, or is another one now.
+                self._stored = None  # The Node was deleted or replaced.
             except ApiError as error:
                 _log.warning("cannot write the node's status: %s", error.message)
-            # Somebody who writes the opposite, another agent of this name perhaps, gets no race.
+            # Others that write the opposite, perhaps another agent of this name, get no race.
             await asyncio.sleep(_BETWEEN_CHECKS_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_S):
@@ -190,8 +190,8 @@ class Registration:
         return status.status(self._facts, pressure, not_ready, stored.status, now_s, self._port)
 
     async def _write_status(self, stored: node_pb2.Node, status: node_pb2.NodeStatus) -> None:
-        # No precondition but the identity: only this agent knows the node's status, and what
-        # the node controller wrote in a silence ends with the silence.
+        # The identity is the only precondition: only this agent knows the node's status, and what
+        # the node controller wrote during a silence ends with the silence.
         metadata = meta_pb2.ObjectMeta(name=self._facts.name, uid=stored.metadata.uid)
         written = await self._client.nodes.update_status(
             node_pb2.Node(metadata=metadata, status=status)

@@ -1,1 +1,1 @@
-"""Podman: its service on this machine and its REST API; ``core`` says what is asked of it."""
+"""Podman: its service on this machine and its REST API; ``core`` decides what is asked of it."""

@@ -1,6 +1,6 @@
 """The cgroups that Podman makes for pods and leaves behind.
 
-Invariant: a cgroup in which anything runs stays.
+Invariant: a cgroup in which anything runs is kept.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def _paths(parent: str) -> Sequence[Path]:
 
 
 def remove_cgroups(parent: str) -> bool:
-    """Remove a pod's cgroups and return whether all are gone.
+    """Remove a pod's cgroups; return whether all are gone.
 
-    Podman leaves the parent and conmon's child behind; a process that is just ending
-    keeps them for a moment.
+    Podman leaves the parent and conmon's child behind; a process that is just ending keeps them
+    for a moment.
     """
     gone = True
     for path in _paths(parent):
@@ -34,7 +34,7 @@ def remove_cgroups(parent: str) -> bool:
 
 
 def remove_if_empty(cgroup: str) -> None:
-    """Remove a cgroup from every hierarchy where nothing is in it."""
+    """Remove a cgroup from every hierarchy where it is empty."""
     for path in _paths(cgroup):
         _rmdir(path)
 

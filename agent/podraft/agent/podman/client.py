@@ -1,10 +1,10 @@
 """A narrow client of Podman's REST API over its unix socket.
 
 Owns: HTTP to Podman, bounded in connections, time and size of the answers; `core.records`
-says what the answers mean.  ADR 3 says why this is not podman-py.
+interprets the answers. ADR 3 says why this is not podman-py.
 
-Invariant: a call either returns what it promises or raises a `PodmanError`;
-an error inside a 200 answer (image pulls) is raised as well.
+Invariant: a call either returns what it promises or raises a `PodmanError`; an error inside a
+200 answer (image pulls) is raised as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _CONNECTIONS_MAX = 16
 _CALL_TIMEOUT_S = 120.0
 _PULL_TIMEOUT_S = 1800.0
 _LINE_BYTES_MAX = 1 << 20
-# An inspection repeats what the pod and its image say; a list grows with the node's containers.
+# An inspection repeats the settings of the pod and its image; a list grows with the node's
+# containers.
 _ANSWER_BYTES_MAX = 64 << 20
 _MESSAGE_CHARACTERS_MAX = 1024
 _BASE = "http://podman/v4.0.0/libpod"
@@ -40,7 +41,7 @@ class PodmanError(Exception):
     """Podman refused a call; ``status`` is the HTTP status, the text Podman's own words."""
 
     def __init__(self, status: int, message: str, cause: str = "") -> None:
-        # It may repeat a whole command line.
+        # The message may repeat a whole command line.
         self.message = message[:_MESSAGE_CHARACTERS_MAX]
         super().__init__(self.message)
         self.status = status
@@ -48,14 +49,14 @@ class PodmanError(Exception):
 
 
 class PodmanUnavailableError(PodmanError):
-    """Podman's service does not answer now; the call may be made again."""
+    """Podman's service does not answer now; the call may be repeated."""
 
     def __init__(self, message: str) -> None:
         super().__init__(503, message)
 
 
 class PodmanClient:
-    """Calls Podman; create it inside a running event loop and close it."""
+    """A client of Podman; create it inside a running event loop and close it."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
@@ -80,7 +81,7 @@ class PodmanClient:
         await self._session.close()
 
     async def ping(self) -> bool:
-        """Say whether the service answers."""
+        """Return whether the service answers."""
         try:
             await self._call("GET", "/_ping", timeout_s=5.0)
         except PodmanError:
@@ -105,9 +106,9 @@ class PodmanClient:
         await self._call("POST", f"/containers/{container_id}/kill", {"signal": signal})
 
     async def remove_container(self, container_id: str) -> None:
-        """Remove a container, killing it if it runs; an absent one is no error."""
+        """Remove a container, killing it if it runs; an absent container is not an error."""
         try:
-            # "volumes": the anonymous volumes that the image declares go with it.
+            # "volumes": the anonymous volumes that the image declares are removed with it.
             query = {"force": "true", "timeout": "0", "volumes": "true"}
             await self._call("DELETE", f"/containers/{container_id}", query)
         except PodmanError as error:
@@ -115,7 +116,7 @@ class PodmanClient:
                 raise
 
     async def inspect_container(self, container: str) -> ContainerRecord | None:
-        """Return a container by id or name, or nothing if there is none."""
+        """Return a container by id or name, or None if it does not exist."""
         try:
             return container_record(await self._call("GET", f"/containers/{container}/json"))
         except PodmanError as error:
@@ -130,7 +131,7 @@ class PodmanClient:
         return [str(item["Id"]) for item in answer or ()]
 
     async def inspect_image(self, image: str) -> ImageRecord | None:
-        """Return a local image by id or reference, or nothing if it is not here."""
+        """Return a local image by id or reference, or None if it is not here."""
         try:
             # A reference is a user's text: it must not choose another path or a query.
             answer = await self._call("GET", f"/images/{quote(image, safe='')}/json")
@@ -162,7 +163,7 @@ class PodmanClient:
         tty: bool,
         environment: Sequence[str] = (),
     ) -> str:
-        """Prepare a command in a running container and return the session's id.
+        """Prepare a command in a running container; return the session's id.
 
         ``environment`` is added to the container's, as ``NAME=value``.
         """
@@ -178,14 +179,14 @@ class PodmanClient:
         return str(answer["Id"])
 
     async def exec_exit_code(self, session_id: str) -> int | None:
-        """Return the exit code of a session's command, or nothing while it runs."""
+        """Return the exit code of a session's command, or None while it runs."""
         answer = await self._call("GET", f"/exec/{session_id}/json")
         return None if answer["Running"] else int(answer["ExitCode"])
 
     async def hijack(
         self, path: str, body: Mapping[str, Any]
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """POST and take over the connection as a raw, bidirectional stream."""
+        """Send a POST request, then take over the connection as a raw, bidirectional stream."""
         try:
             reader, writer = await asyncio.open_unix_connection(str(self.socket), limit=1 << 18)
         except OSError as error:
@@ -265,7 +266,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _decode(content: bytes) -> Any:
-    """Decode one JSON value or, as pulls answer, one per line."""
+    """Decode one JSON value or, as in answers to pulls, one value per line."""
     if not content or content[:1] not in b'[{"':
         return content.decode(errors="replace")
     try:

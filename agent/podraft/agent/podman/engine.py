@@ -1,4 +1,4 @@
-"""The Podman that the agent works with: its own service, or one that the user runs."""
+"""The Podman that the agent works with: its own service or one that the user runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VERSION_RETRY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A Podman that answers; ``service`` is nothing if it is not the agent's own."""
+    """A Podman that answers; ``service`` is None if it is not the agent's own."""
 
     podman: PodmanClient
     facts: MachineFacts
@@ -29,14 +29,14 @@ class Engine:
 
     @property
     def runtime(self) -> str | None:
-        """The OCI runtime that its containers run in, if that is known."""
+        """The OCI runtime that its containers run in, if it is known."""
         return self.facts.runtime if self.service else None
 
     async def version(self) -> str:
-        """Return Podman's version; its service may have died since it answered and be back soon.
+        """Return Podman's version; retry, as the service may have died and be back soon.
 
         Raises:
-            PodmanStartError: It keeps failing.
+            PodmanStartError: The service keeps failing.
         """
         deadline_s = time.monotonic() + _VERSION_WITHIN_S
         while True:
@@ -50,10 +50,10 @@ class Engine:
 
 @contextlib.asynccontextmanager
 async def provided(socket: Path) -> AsyncIterator[Engine]:
-    """Provide the Podman whose service somebody else runs.
+    """Provide a Podman whose service somebody else runs.
 
     Raises:
-        PodmanStartError: It does not answer.
+        PodmanStartError: The service does not answer.
     """
     async with PodmanClient(socket) as podman:
         if not await podman.ping():
@@ -65,10 +65,10 @@ async def provided(socket: Path) -> AsyncIterator[Engine]:
 async def own(
     directories: PodmanDirectories, network_namespace: Path | None = None
 ) -> AsyncIterator[Engine]:
-    """Run a Podman service for the length of a block; images are pulled in the namespace.
+    """Run a Podman service for the length of a block; it pulls images in the given namespace.
 
     Raises:
-        PodmanStartError: It cannot be started.
+        PodmanStartError: The service cannot be started.
         UnusableMachineError: Podman cannot work on this machine.
     """
     facts = machine.detect()

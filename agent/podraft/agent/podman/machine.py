@@ -1,4 +1,4 @@
-"""Looking at this machine on Podman's behalf, and where an agent's Podman keeps its things."""
+"""Inspecting this machine on Podman's behalf, and the directories of an agent's Podman."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CAP_SYS_RESOURCE = 24
 
 @dataclass(frozen=True, slots=True)
 class PodmanDirectories:
-    """Where one agent's Podman keeps its things."""
+    """The directories in which one agent's Podman keeps its files."""
 
     storage: Path
     run: Path
@@ -23,28 +23,28 @@ class PodmanDirectories:
 
     @classmethod
     def below(cls, state_directory: Path, image_stores: Sequence[Path] = ()) -> PodmanDirectories:
-        """Return the directories of the agent that keeps its state in a directory."""
+        """Return the directories for an agent with the given state directory."""
         storage = state_directory / "podman"
         return cls(storage, storage / "run", image_stores)
 
     @property
     def configuration(self) -> Path:
-        """Holds the three configuration files."""
+        """The directory of the three configuration files."""
         return self.storage / "config"
 
     @property
     def socket(self) -> Path:
-        """The service's socket."""
+        """The path of the service's socket."""
         return self.run / "podman.sock"
 
     @property
     def working(self) -> Path:
-        """The service's working directory: conmon drops files into it."""
+        """The service's working directory, where conmon drops files."""
         return self.run / "service"
 
 
 def detect() -> MachineFacts:
-    """Look at this machine."""
+    """Return the facts about this machine."""
     may_raise_limits = _has_capability(_CAP_SYS_RESOURCE)
     return MachineFacts(
         cgroup_v2=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
@@ -63,12 +63,12 @@ def detect() -> MachineFacts:
 
 
 def _own_oom_score() -> int:
-    """Return how little the kernel spares this process: without the right to, none gets less."""
+    """Return this process's OOM score adjustment, the lowest that it may set unprivileged."""
     return int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
 
 
 def _nproc_limit() -> int:
-    """Return the limit that Podman's service will have: it lowers its own to pid_max."""
+    """Return the limit that Podman's service will have: the service lowers its own to pid_max."""
     limit = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     pid_max = int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
     return min(limit, pid_max) if limit > 0 else pid_max

@@ -1,7 +1,7 @@
-"""The agent's own Podman service: a child process that is started again when it dies.
+"""The agent's own Podman service: a child process that is restarted when it dies.
 
-Invariant: the death of the service, or of the agent, changes nothing that
-runs: containers belong to their conmon, and the next service finds them.
+Invariant: the death of the service or of the agent affects no running container: containers
+belong to their conmon, and the next service finds them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _START_WITHIN_S = 30.0
 
 
 class PodmanStartError(Exception):
-    """Podman's service cannot be had; the message says why."""
+    """Podman's service is unavailable; the message says why."""
 
 
 class PodmanService:
-    """Runs ``podman system service`` for as long as `run` runs.
+    """A ``podman system service`` that runs for as long as `run` does.
 
-    Several agents may share a machine: each has directories of its own, from
-    which the socket, the storage and even the locks follow.  Images are pulled
-    through ``network_namespace`` (None: the agent's own); containers never see it.
+    Several agents may share a machine: each has directories of its own, which determine the
+    socket, the storage and even the locks. Images are pulled through ``network_namespace``
+    (None: the agent's own); containers never see it.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class PodmanService:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the running service."""
+        """The process id of the running service, if it runs."""
         return self._process.pid if self._process else None
 
     async def went_away(self) -> None:
-        """Return when the service has ended since this was asked last."""
+        """Wait until the service has ended; ends since the last call count too."""
         await self._away.wait()
         self._away.clear()
 
@@ -70,7 +70,7 @@ class PodmanService:
         """Run the service for the length of a block, which begins when it answers.
 
         Raises:
-            PodmanStartError: It does not answer in time, or cannot be started at all.
+            PodmanStartError: The service does not answer in time, or cannot be started at all.
         """
         running = asyncio.create_task(self.run())
         try:
@@ -99,7 +99,7 @@ class PodmanService:
             raise PodmanStartError(f"Podman's service does not answer; its last words are in {log}")
 
     async def run(self) -> None:
-        """Keep the service running until cancelled; then stop it."""
+        """Keep the service running until cancelled, then stop it."""
         self._write_configuration()
         pause_s = _FIRST_PAUSE_S
         try:
@@ -136,7 +136,7 @@ class PodmanService:
             "CONTAINERS_STORAGE_CONF": str(directories.configuration / "storage.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(directories.configuration / "registries.conf"),
         }
-        # A systemd user session's variables would make Podman look for a rootless set-up.
+        # A systemd user session's variables would make Podman look for a rootless setup.
         environment.pop("NOTIFY_SOCKET", None)
         with (directories.run / "service.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -162,12 +162,12 @@ class PodmanService:
             waiting.cancel()
 
     def _prefix(self) -> list[str]:
-        """Return the commands that set the stage for the service, then become it."""
+        """Return the commands that prepare the stage for the service and then become it."""
         prefix: list[str] = []
         if self._network_namespace is not None:
             prefix += ["nsenter", f"--net={self._network_namespace}"]
         if shutil.which("setpriv"):
-            # An agent that is killed takes its service along: the next one has its own.
+            # An agent that is killed takes its service along: the next agent has its own.
             prefix += ["setpriv", "--pdeathsig", "TERM"]
         return prefix
 
@@ -195,8 +195,8 @@ class PodmanService:
 def forget_before_boot(directories: PodmanDirectories, boot_id: str | None = None) -> None:
     """Empty the run directory if the machine was booted since it was used last.
 
-    Podman takes an empty one as the sign of a boot and then knows that its containers
-    are stopped; ours is on a disk, where it would find yesterday's processes "running".
+    Podman takes an empty run directory as the sign of a boot and then knows that its containers
+    are stopped; ours is on a disk, where Podman would find yesterday's processes "running".
     """
     current = boot_id or Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     marker = directories.storage / "boot-id"

@@ -1,6 +1,6 @@
-"""Finding a container of this node by the names that users know.
+"""Finding a container on this node by the names that users know.
 
-Invariant: every refusal says what is missing: the pod, the container, or its process.
+Invariant: every refusal names what is missing: the pod, the container, or its process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from podraft.api.core.v1 import pod_pb2
 
 
 class Worker(Protocol):
-    """What is needed of a pod's worker."""
+    """The part of a pod's worker that is needed here."""
 
     def records(self) -> tuple[ContainerRecord, ...]:
         """Return the pod's containers."""
 
 
 class Workers(Protocol):
-    """What is needed of the pod manager."""
+    """The part of the pod manager that is needed here."""
 
     def pod(self, namespace: str, name: str) -> pod_pb2.Pod | None:
         """Return a pod of this node."""
@@ -38,14 +38,14 @@ class Workers(Protocol):
 
 
 class ContainerLookup:
-    """Answers the stream service."""
+    """The lookup of containers for the stream service."""
 
     def __init__(self, workers: Workers, volumes: VolumeManager) -> None:
         self._workers = workers
         self._volumes = volumes
 
     def logs(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLogs:
-        """Return the log of the latest attempt, or of the one before it."""
+        """Return the log of the latest attempt, or of the attempt before it."""
         found, name = self._pod(namespace, pod, container)
         attempts = self._attempts(found.metadata.uid, name)
         wanted = 2 if previous else 1
@@ -61,7 +61,7 @@ class ContainerLookup:
         return ContainerLogs(self._path(record), alive)
 
     def running(self, namespace: str, pod: str, container: str) -> RunningContainer:
-        """Return the latest attempt, which must be running."""
+        """Return the container of the latest attempt, which must be running."""
         found, name = self._pod(namespace, pod, container)
         attempts = self._attempts(found.metadata.uid, name)
         if not attempts or not attempts[-1].running:

@@ -1,7 +1,7 @@
-"""All pods of the node: one worker each, fed from the API and from Podman.
+"""All pods of the node: one worker each, informed by the API and by Podman.
 
-Invariant: every pod that is bound to this node, and every pod that has anything left
-on it, has exactly one worker; nothing is stopped before the API has said what is wanted.
+Invariant: every pod that is bound to this node, and every pod that has left anything on it, has
+exactly one worker; nothing is stopped before the API has said what is wanted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RETRY_S = 0.5
 
 
 class PodManager:
-    """Runs the workers."""
+    """The manager of the workers."""
 
     def __init__(self, node: Node, pods: Informer[pod_pb2.Pod]) -> None:
         self._node = node
@@ -36,11 +36,11 @@ class PodManager:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._asked_to_resync = asyncio.Event()
-        # Whether the API's word counts no more, as this machine is no node any more.
+        # Whether the API's word no longer counts, since this machine is no longer a node.
         self._leaving = False
 
     async def run(self) -> None:
-        """Recover what runs, then follow the API, until cancelled; containers stay."""
+        """Recover what runs, then follow the API until cancelled; containers keep running."""
         try:
             await self._pods.synced()
             await self._recover()
@@ -77,15 +77,15 @@ class PodManager:
         return tuple(self._workers.values())
 
     def resync_soon(self) -> None:
-        """Look at all containers: after Podman's service came back.
+        """Request a look at all containers, after Podman's service has come back.
 
-        Only `run` does it, once it has recovered: before that every container would look
-        like one of a pod that the API does not know, and be stopped.
+        Only `run` looks, once it has recovered: before that every container would seem to belong
+        to a pod that the API does not know, and be stopped.
         """
         self._asked_to_resync.set()
 
     async def end_all(self) -> None:
-        """End all pods as if the API knew none of them any more; return when none is left."""
+        """End all pods as if the API no longer knew any of them; return when none is left."""
         self._leaving = True
         for worker in self.workers():
             worker.abandon()
@@ -124,7 +124,7 @@ class PodManager:
         return found
 
     def _orphan(self, uid: str, records: list[ContainerRecord]) -> None:
-        """Stop what belongs to a pod that the API does not know."""
+        """Stop everything that belongs to a pod that the API does not know."""
         pod = pod_pb2.Pod(metadata=meta_pb2.ObjectMeta(uid=uid))
         if records:
             labels = records[0].labels
@@ -173,7 +173,7 @@ class PodManager:
         try:
             await worker.run()
         except Exception:  # noqa: BLE001 - see below
-            # One pod's fault must not stop the others; the resync starts it again.
+            # One pod's fault must not stop the others; the resync restarts it.
             _log.exception("the worker of pod %s failed", worker.uid)
         finally:
             self._workers.pop(worker.uid, None)
@@ -182,8 +182,9 @@ class PodManager:
     # The safety net.
 
     async def _resync(self) -> None:
-        """Find what no event told: containers that others removed or that ended unseen."""
-        # What starts while Podman is being asked is not lost: only what was known before can be.
+        """Find what no event reported: containers that others removed or that ended unseen."""
+        # Containers that start while Podman is being asked are not lost: only those known before
+        # can be.
         known = {
             uid: {record.id for record in worker.records()} for uid, worker in self._workers.items()
         }

@@ -1,4 +1,4 @@
-"""What all workers of the node share."""
+"""The parts of the node that all workers share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from podraft.client.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The parts of the node that pods are made of, and whom they tell."""
+    """The parts of the node that pods are made of, and the receivers of their reports."""
 
     ground: Ground
     runtime: Runtime

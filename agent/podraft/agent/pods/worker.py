@@ -1,11 +1,11 @@
-"""One pod's worker: observe, ask the core, begin what it returns, until nothing of the pod is left.
+"""One pod's worker: observe, ask the core, begin its actions, until nothing of the pod is left.
 
-Owns: the actions that run now.  What is known of the pod belongs to the parts that carry them
-out: its sandbox, its attempts, images, starts and stops, its probes.
+Owns: the actions that run now. Knowledge of the pod belongs to the parts that carry them out:
+its sandbox, its attempts, images, starts and stops, its probes.
 
-Invariant: all state of a pod changes on the event loop; an action runs once at a
-time (by its key), and its outcome only becomes an input of the next decision.  Whatever
-goes wrong, a fault of ours included, is told to the user and tried again with a back-off.
+Invariant: all state of a pod changes on the event loop; an action runs once at a time (by its
+key), and its outcome only becomes an input of the next decision. Every fault, ours included, is
+reported to the user and retried with a back-off.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from podraft.api.objects.deletion import is_deleting
 
 
 class PodWorker:
-    """Keeps one pod as the API wants it; create, `update` and `adopt`, then `run`."""
+    """A worker that keeps one pod as the API wants it; create, `update` and `adopt`, then `run`."""
 
     def __init__(self, node: Node, uid: str) -> None:
         self.uid = uid
@@ -74,7 +74,7 @@ class PodWorker:
         )
         self._kills = Kills(self._attempts, handlers, events)
 
-    # What the manager tells and asks.
+    # Calls by the manager.
 
     def update(self, pod: pod_pb2.Pod) -> None:
         """Take a new version of the pod from the API."""
@@ -85,13 +85,13 @@ class PodWorker:
         self._wake.set()
 
     def abandon(self) -> None:
-        """Stop the pod and leave nothing of it: the API does not know it any more."""
+        """Stop the pod and remove everything of it: the API no longer knows it."""
         self._in_stored_api = False
         self._ending.begin()
         self._wake.set()
 
     def configuration_changed(self) -> None:
-        """Look anew at a ConfigMap or Secret that the pod names."""
+        """React to a change of a ConfigMap or Secret that the pod names."""
         self._starts.configuration_changed()
         self._sandbox.configuration_changed()
         if self._sandbox.in_use:
@@ -99,12 +99,12 @@ class PodWorker:
         self._wake.set()
 
     def adopt(self, record: ContainerRecord) -> None:
-        """Take over a container that runs, or ended, from before this agent's start."""
+        """Take over a container from before this agent's start, running or ended."""
         if self._attempts.adopt(record):
             self._probes.adopt(record.id, self.pod.status)
 
     def records(self) -> tuple[ContainerRecord, ...]:
-        """Return the pod's containers as seen last."""
+        """Return the pod's containers as last seen."""
         return self._attempts.records()
 
     def lost(self, container_id: str) -> None:
@@ -128,7 +128,7 @@ class PodWorker:
             self._attempts.close()
 
     def _step(self) -> float | None:
-        """Decide and begin what was decided; return when to look again at the latest."""
+        """Decide and begin the decided actions; return when to look again at the latest."""
         try:
             decision = plan(self._inputs())
             self._apply(decision)
@@ -166,7 +166,7 @@ class PodWorker:
         tasks = {}
         for key in keys:
             record = self._attempts.get(key.container_id)
-            assert record is not None  # The core was asked with this record a moment ago.
+            assert record is not None  # The core was just asked with this record.
             container = container_of(self.pod, record.labels[spec.LABEL_CONTAINER])
             probe = probe_of(container, key.kind)
             if probe is not None:
@@ -183,7 +183,7 @@ class PodWorker:
     async def _sleep_until(self, at_s: float | None) -> None:
         timeout_s = None if at_s is None else max(0.0, at_s - time.monotonic()) + 0.001
         try:
-            # Not wait_for: in Python 3.11 that swallows a cancellation that meets a wake-up.
+            # Not wait_for: in Python 3.11 it swallows a cancellation that coincides with a wake-up.
             async with asyncio.timeout(timeout_s):
                 await self._wake.wait()
         except TimeoutError:
@@ -234,7 +234,7 @@ class PodWorker:
                 await self._delete(pod)
 
     def _tell_failure(self, action: Action, message: str) -> None:
-        """Let the status say what no rule foresaw."""
+        """Put a failure that no rule foresaw into the status."""
         match action:
             case PrepareSandbox():
                 self._sandbox.failed(message)

@@ -1,1 +1,1 @@
-"""What this machine is to the cluster: pure functions of what was read of it."""
+"""What this machine is to the cluster: pure functions of facts read from the machine."""

@@ -1,4 +1,4 @@
-"""The Node object's labels and status, composed from what was read of the machine."""
+"""The Node object's labels and status, composed from facts read from the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RESERVED_MEMORY_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """The machine as it is."""
+    """Facts about the machine."""
 
     name: str
     address: str
@@ -36,7 +36,7 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """What the machine is short of."""
+    """The resources that the machine is short of."""
 
     memory: bool
     disk: bool
@@ -44,7 +44,7 @@ class Pressure:
 
 
 def labels(facts: NodeFacts) -> dict[str, str]:
-    """Return the labels that every node has; manifests in use still select by the old names."""
+    """Return the labels that every node has, old names included: manifests still select by them."""
     return {
         well_known.HOSTNAME_LABEL: facts.name,
         well_known.OS_LABEL: "linux",
@@ -62,7 +62,7 @@ def status(
     now_s: float,
     port: int = AGENT_PORT,
 ) -> node_pb2.NodeStatus:
-    """Compose the node's status; ``not_ready`` says why it is not, or is empty."""
+    """Compose the node's status; ``not_ready`` says why the node is not ready, or is empty."""
     result = node_pb2.NodeStatus()
     cpu_milli = facts.cpus * 1000
     reserved_memory = min(_RESERVED_MEMORY_BYTES, facts.memory_bytes // 10)

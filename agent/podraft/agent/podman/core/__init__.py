@@ -1,1 +1,1 @@
-"""Pure: a container in Podman's words, the machine's configuration, what Podman's answers mean."""
+"""Pure functions: containers in Podman's words, its configuration, the meaning of its answers."""

@@ -1,4 +1,4 @@
-"""The error of a container that cannot be configured: its message is told to the user."""
+"""The error of a container that cannot be configured; users see its message."""
 
 from __future__ import annotations
 

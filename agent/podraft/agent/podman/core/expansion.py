@@ -1,7 +1,7 @@
-"""What a process is given: ``$(NAME)`` in variables and arguments, within the kernel's bounds.
+"""A process's strings: ``$(NAME)`` in variables and arguments, within the kernel's bounds.
 
-Invariant: no text grows beyond what the kernel lets a process have, so that a few
-references to each other cannot fill the agent's memory, and the error names the text.
+Invariant: no text grows beyond what the kernel lets a process have, so a few references to each
+other cannot fill the agent's memory; the error names the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EXPANSION = re.compile(r"\$(?:\$|\(([^()\s]+)\))")
 
 
 def expand(text: str, variables: Mapping[str, str], what: str) -> str:
-    """Replace ``$(NAME)`` by its value; ``$$`` is a dollar, an unknown name stays as it is.
+    """Replace ``$(NAME)`` by its value; ``$$`` becomes a dollar, unknown names stay as they are.
 
     Raises:
         ConfigurationError: The text becomes too long; ``what`` names it.
@@ -42,7 +42,7 @@ def expand(text: str, variables: Mapping[str, str], what: str) -> str:
 
 
 class ProcessStrings:
-    """Counts the strings that one process is to be given."""
+    """A count of the strings that one process is to be given."""
 
     def __init__(self) -> None:
         self._bytes = 0
@@ -51,7 +51,7 @@ class ProcessStrings:
         """Count one string.
 
         Raises:
-            ConfigurationError: No process can be given it; ``what`` names it.
+            ConfigurationError: No process can be given the string; ``what`` names it.
         """
         length = len(encoded(text, what))
         if length > STRING_BYTES_MAX:
@@ -67,10 +67,10 @@ class ProcessStrings:
 
 
 def encoded(text: str, what: str) -> bytes:
-    """Return a text as bytes that may be part of a path, an argument or a variable.
+    """Return the bytes of a text that may be part of a path, an argument or a variable.
 
     Raises:
-        ConfigurationError: It has a NUL, or is no Unicode text; ``what`` names it.
+        ConfigurationError: The text has a NUL or is not Unicode; ``what`` names it.
     """
     if "\0" in text:
         raise ConfigurationError(f"{what} contains a NUL character")

@@ -3,7 +3,8 @@
 Owns: the choice of runtime and cgroup manager, and the text of ``containers.conf``,
 ``storage.conf`` and ``registries.conf``.
 
-Invariant: everything follows from `MachineFacts`, so that machines we do not have can be tested.
+Invariant: everything follows from `MachineFacts`, so that machines that we do not have can be
+tested.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 _LARGE_NOFILE = 1_048_576
-# Holds the pods' cgroups where Podman itself makes them.
+# The parent of the pods' cgroups where Podman itself makes them.
 CGROUP_ROOT = "/podraft"
 
 
@@ -24,7 +25,7 @@ class UnusableMachineError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What was found on the machine; limits are the hard limits of this process."""
+    """The facts found on the machine; limits are the hard limits of this process."""
 
     cgroup_v2: bool
     systemd: bool
@@ -40,7 +41,7 @@ class MachineFacts:
     def runtime(self) -> str:
         """The OCI runtime to use.
 
-        crun refuses the hybrid layout of cgroup v1, so there runc comes first.
+        crun refuses the hybrid layout of cgroup v1, so runc comes first there.
 
         Raises:
             UnusableMachineError: There is no runtime for these cgroups.
@@ -54,7 +55,7 @@ class MachineFacts:
 
     @property
     def cgroup_manager(self) -> str:
-        """``systemd`` where it owns a unified hierarchy, else ``cgroupfs``."""
+        """The cgroup manager: ``systemd`` where it owns a unified hierarchy, else ``cgroupfs``."""
         return "systemd" if self.cgroup_v2 and self.systemd else "cgroupfs"
 
     def cgroup_parent(self, pod_uid: str) -> str:
@@ -76,7 +77,7 @@ class PodmanConfiguration:
 def configuration(
     facts: MachineFacts, storage: PurePath, run: PurePath, image_stores: Sequence[PurePath]
 ) -> PodmanConfiguration:
-    """Return the configuration of an agent's own Podman, which keeps its things in two directories.
+    """Return the configuration of an agent's own Podman, which keeps its files in two directories.
 
     Raises:
         UnusableMachineError: There is no usable OCI runtime.
@@ -90,7 +91,6 @@ def configuration(
 
 def _containers_conf(facts: MachineFacts, storage: PurePath, run: PurePath) -> str:
     # exit_command_delay: otherwise each exec leaves a conmon behind for five minutes.
-    # lock_type: the default is one shared memory segment for all Podmans of the machine.
     lines = [
         "[containers]",
         f"default_ulimits = {json.dumps(_ulimits(facts))}",
@@ -111,7 +111,7 @@ def _containers_conf(facts: MachineFacts, storage: PurePath, run: PurePath) -> s
 
 
 def _ulimits(facts: MachineFacts) -> list[str]:
-    """Return limits that the runtime is able to set: raising one needs CAP_SYS_RESOURCE."""
+    """Return the limits that the runtime can set: raising one needs CAP_SYS_RESOURCE."""
     if facts.may_raise_limits:
         return [f"nofile={_LARGE_NOFILE}:{_LARGE_NOFILE}"]
     limits = [("nofile", facts.nofile_limit), ("nproc", facts.nproc_limit)]

@@ -1,4 +1,4 @@
-"""What a pod's quality of service class means to the kernel's out-of-memory killer."""
+"""The meaning of a pod's quality of service class for the kernel's out-of-memory killer."""
 
 from __future__ import annotations
 

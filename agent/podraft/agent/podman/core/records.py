@@ -35,18 +35,18 @@ class ContainerRecord:
 
     @property
     def running(self) -> bool:
-        """Whether its first process lives."""
+        """Whether the container's first process lives."""
         return self.state in ("running", "paused", "stopping")
 
     @property
     def exited(self) -> bool:
-        """Whether it ran and ended: ``stopped`` is an exit that Podman has not cleaned up yet."""
+        """Whether it ran and has ended; Podman has not cleaned up a ``stopped`` container yet."""
         return self.state in ("exited", "stopped")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """A local image: its id, the user and volumes of its configuration."""
+    """A local image: its id, and the user and volumes of its configuration."""
 
     id: str
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ class ImageRecord:
 
 
 def container_record(answer: Mapping[str, Any]) -> ContainerRecord:
-    """Return what Podman's inspection of a container says."""
+    """Return the record of a container from Podman's inspection of it."""
     state = answer["State"]
     return ContainerRecord(
         id=str(answer["Id"]),
@@ -76,7 +76,7 @@ def container_record(answer: Mapping[str, Any]) -> ContainerRecord:
 
 
 def image_record(answer: Mapping[str, Any]) -> ImageRecord:
-    """Return what Podman's inspection of an image says."""
+    """Return the record of an image from Podman's inspection of it."""
     return ImageRecord(
         id=str(answer["Id"]),
         names=tuple(answer.get("RepoTags") or ()),
@@ -85,7 +85,7 @@ def image_record(answer: Mapping[str, Any]) -> ImageRecord:
 
 
 def _time_s(text: str) -> float:
-    """Return Go's RFC 3339 time with up to nine decimals; its zero time is 0."""
+    """Return a time in Go's RFC 3339 format as seconds since the epoch; Go's zero time is 0."""
     if not text or text.startswith("0001-"):
         return 0.0
     head, _, fraction = text.partition(".")
@@ -97,7 +97,7 @@ def _time_s(text: str) -> float:
 
 
 def _signal_name(value: object) -> str:
-    """Return a signal's name; versions of Podman tell a number or a name."""
+    """Return a signal's name; some versions of Podman give a number, others a name."""
     if isinstance(value, int) and value > 0:
         return signal.Signals(value).name if value in set(signal.Signals) else "SIGTERM"
     return value if isinstance(value, str) and value.startswith("SIG") else "SIGTERM"

@@ -1,10 +1,10 @@
-"""Who a container runs as and what it may do, in libpod's words: pure functions.
+"""Whom a container runs as and what it may do, in libpod's words: pure functions.
 
 Owns: user and groups, ``runAsNonRoot``, capabilities, privilege escalation and SELinux
 labels; seccomp and the paths hidden from containers are Podman's defaults, which are on.
 
-Invariant: ``runAsNonRoot`` lets nothing start of which it is not certain that it is not
-user 0; nobody is given a capability of `_WITHHELD` who does not ask for it.
+Invariant: with ``runAsNonRoot``, nothing starts that might run as user 0; a container gets a
+capability in `_WITHHELD` only if it asks for it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.api.violations import shown
 
-# What some Podmans give by default, as Docker does, and images do not need: to make devices,
-# to forge packets (`ping` works without), to write to the node's audit log.
+# Capabilities that some Podmans give by default, as Docker does, and images do not need: to make
+# devices, to forge packets (`ping` works without), to write to the node's audit log.
 _WITHHELD = ("CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW")
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _ID_MAX = 2**31 - 1
@@ -29,10 +29,10 @@ _CATEGORIES = 1024
 def security(
     context: container_pb2.SecurityContext, pod: pod_pb2.Pod, image_user: str, *, host_ipc: bool
 ) -> dict[str, Any]:
-    """Return the part of a create request that says who a container is and what it may do.
+    """Return the part of a create request that says whom a container runs as and what it may do.
 
     Raises:
-        ConfigurationError: The image's user is not what the spec demands.
+        ConfigurationError: The image's user violates the spec.
     """
     pod_context = pod.spec.security_context
     request: dict[str, Any] = {}
@@ -76,15 +76,15 @@ def _capability(name: str) -> str:
 
 
 def _selinux(pod_uid: str, *, confined: bool) -> dict[str, Sequence[str]]:
-    """Return one level for all containers of a pod, which share memory, and hardly any other's.
+    """Return an SELinux level that a pod's containers share, and hardly any other pod's have.
 
-    Where there is no SELinux, nobody looks at it.
+    Where there is no SELinux, the level has no effect.
     """
     if not confined:
         return {"selinux_opts": ["disable"]}
     number = int.from_bytes(hashlib.sha256(pod_uid.encode()).digest()[:8], "big")
     low, high = number % (_CATEGORIES - 1), number // _CATEGORIES % (_CATEGORIES - 1)
-    low, high = min(low, high), max(low, high) + 1  # Two different ones, in order.
+    low, high = min(low, high), max(low, high) + 1  # Two different categories, in order.
     return {"selinux_opts": [f"level:s0:c{low},c{high}"]}
 
 
@@ -115,7 +115,7 @@ def _user(
 
 
 def _refuse_root(user: str) -> None:
-    """Refuse user 0 however it is written, and a name: the image says which number it has."""
+    """Raise an error for user 0, however it is written, and for a name: its number is unknown."""
     if user in ("", "root") or (_NUMBER.fullmatch(user) and int(user) == 0):
         raise ConfigurationError("container has runAsNonRoot and would run as root (user 0)")
     if not _NUMBER.fullmatch(user):

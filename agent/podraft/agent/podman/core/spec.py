@@ -1,11 +1,10 @@
-"""From a container of a pod to Podman's create request: a pure function.
+"""Translation of a pod's container into Podman's create request: a pure function.
 
-Owns: the labels by which an agent finds its containers again, their names, and
-how Kubernetes' settings are said in libpod's words.
+Owns: the labels by which an agent finds its containers again, their names, and the translation
+of Kubernetes' settings into libpod's words.
 
-Invariant: name and labels follow from pod, container and attempt alone, so
-that creating an attempt twice is refused by Podman itself; no text in a request is
-one that a process or a path cannot be.
+Invariant: name and labels follow from pod, container and attempt alone, so that Podman itself
+refuses to create an attempt twice; every text in a request is valid in a process or a path.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """All that one attempt at running a container is made of."""
+    """Everything that one attempt at running a container is made of."""
 
     pod: pod_pb2.Pod
     container: container_pb2.Container
@@ -78,13 +77,13 @@ class Attempt:
 
 
 def container_name(pod: pod_pb2.Pod, container: str, attempt: int) -> str:
-    """Return the name that Podman knows an attempt by; readable first, unique by the uid."""
+    """Return the name by which Podman knows an attempt: readable first, unique by the uid."""
     metadata = pod.metadata
     return f"{container}_{metadata.name}_{metadata.namespace}_{metadata.uid}_{attempt}"
 
 
 def labels(attempt: Attempt) -> dict[str, str]:
-    """Return what an agent that starts anew must know of a container."""
+    """Return the labels that tell a restarted agent what it must know about a container."""
     pod = attempt.pod
     return {
         LABEL_NODE: attempt.node_name,
@@ -104,8 +103,8 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
     """Return the body of libpod's container create call.
 
     Raises:
-        ConfigurationError: The image's user is not what the spec demands, or something is
-            no text that a process or a path can be.
+        ConfigurationError: The image's user violates the spec, or a text is not valid
+            in a process or a path.
     """
     container = attempt.container
     environment = dict(attempt.environment)
@@ -138,14 +137,14 @@ def create_request(attempt: Attempt) -> dict[str, Any]:
     }
     if container.working_dir:
         request["work_dir"] = container.working_dir
-        # Other runtimes make one that the image lacks, and images rely on it.
+        # Other runtimes create a working directory that the image lacks, and images rely on it.
         request["create_working_dir"] = True
     _check_texts(request, "")
     return request
 
 
 def _check_texts(value: Any, where: str) -> None:
-    """Refuse what Podman would cut short or replace on its way to the kernel."""
+    """Raise an error for texts that Podman would cut short or replace on the way to the kernel."""
     match value:
         case str():
             encoded(value, where)
@@ -159,7 +158,7 @@ def _check_texts(value: Any, where: str) -> None:
 
 
 def resource_limits(resources: container_pb2.ResourceRequirements) -> dict[str, Any]:
-    """Return the cgroup settings: requests are shares, limits are quotas."""
+    """Return the cgroup settings: requests become shares, limits become quotas."""
     limits, requests = resources.limits, resources.requests
     cpu: dict[str, int] = {}
     request = requests.get("cpu", limits.get("cpu"))
@@ -177,7 +176,10 @@ def resource_limits(resources: container_pb2.ResourceRequirements) -> dict[str, 
 def _command(
     container: container_pb2.Container, environment: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    """A command replaces the image's entrypoint and its arguments, args only the arguments."""
+    """Return the entrypoint and command of a create request.
+
+    A container's command replaces the image's entrypoint and arguments, its args only the latter.
+    """
     strings = ProcessStrings()
     for name, value in environment.items():
         strings.add(f"{name}={value}", f"environment variable {shown(name)}")
@@ -207,7 +209,7 @@ def _namespaces(pinned: Namespaces) -> dict[str, dict[str, str]]:
 def _mount(mount: Mount) -> dict[str, Any]:
     options = ["rbind", "ro" if mount.read_only else "rw", "rprivate"]
     if mount.own:
-        # Where there is SELinux, containers may use what bears their label; the node's own
+        # Where there is SELinux, containers may use files that bear their label; the node's own
         # files (hostPath) keep theirs.
         options.append("z")
     return {

@@ -1,1 +1,1 @@
-"""The pure decisions about pods: what is wanted, what is seen and the time in; actions out."""
+"""The pure decisions about pods: from the wanted, the observed and the time to actions."""

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: Kubernetes' numbers, as pure functions.
+"""Delays before the next try: Kubernetes' numbers, as pure functions.
 
 Invariant: a delay never exceeds its bound, whatever the count.
 """
@@ -22,17 +22,17 @@ def doubled(first_s: float, longest_s: float, count: int) -> float:
 
 
 def image_retry_at_s(failure: Failure) -> float:
-    """Return when to pull an image again."""
+    """Return the moment (steady clock) at which to pull an image again."""
     return failure.at_s + doubled(CRASH_FIRST_S, CRASH_MAX_S, failure.count)
 
 
 def retry_at_s(failure: Failure) -> float:
-    """Return when to try a failed preparation again."""
+    """Return the moment (steady clock) at which to try a failed preparation again."""
     return failure.at_s + doubled(_RETRY_FIRST_S, _RETRY_MAX_S, failure.count)
 
 
 def crash_delay_s(ended: ObservedContainer, now: Now) -> float:
-    """Return how long the attempt after an ended one waits; none if it ran long enough."""
+    """Return the seconds to wait after an ended attempt: 0 if it ran long enough."""
     assert ended.phase is ContainerPhase.EXITED
     ran_s = now.moment_s(ended.finished_s) - now.moment_s(ended.started_s)
     stable = ended.started_s > 0 and ran_s >= STABLE_AFTER_S
@@ -40,5 +40,5 @@ def crash_delay_s(ended: ObservedContainer, now: Now) -> float:
 
 
 def next_backoff_s(delay_s: float) -> float:
-    """Return the delay that the next attempt carries, from the one that it waited itself."""
+    """Return the delay that the next attempt carries in its turn, after waiting ``delay_s``."""
     return CRASH_FIRST_S if delay_s <= 0 else min(2 * delay_s, CRASH_MAX_S)

@@ -3,8 +3,8 @@
 Owns: the order (services, envFrom, env) and references to ConfigMaps, Secrets and
 the pod's own fields.
 
-Invariant: a missing object or key that is not optional is an error that names it, and
-so is a key that cannot be a variable: nothing is left out silently.
+Invariant: a missing object or key that is not optional is an error that names it, and so is a
+key that cannot be a variable's name: nothing is left out silently.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a pod's environment may refer to."""
+    """Everything that a pod's environment may refer to."""
 
     pod: pod_pb2.Pod
     address: str
@@ -40,7 +40,7 @@ def environment(container: container_pb2.Container, around: Surroundings) -> dic
     """Return all variables of a container; later sources override earlier ones.
 
     Raises:
-        ConfigurationError: A reference leads nowhere, or it is more than a process can have.
+        ConfigurationError: A reference leads nowhere, or the environment is too large.
     """
     variables: dict[str, str] = {}
     strings = ProcessStrings()
@@ -164,7 +164,7 @@ def _missing(wanted: Reference) -> ConfigurationError:
 
 
 def _decoded(secret: config_pb2.Secret) -> dict[str, str]:
-    # What is no UTF-8 stays recognisable as such, and is refused where it is used.
+    # Bytes that are not UTF-8 stay recognisable, and are refused where they are used.
     return {key: value.decode("utf-8", "surrogateescape") for key, value in secret.data.items()}
 
 

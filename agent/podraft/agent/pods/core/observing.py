@@ -1,4 +1,4 @@
-"""From Podman's record of a container to what the core decides by: a pure function."""
+"""Translation of Podman's record of a container for the core: a pure function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def observed(
 ) -> ObservedContainer:
     """Return one attempt as the core sees it.
 
-    ``run_error`` says why and when its process could not be started, if that is so.
+    ``run_error`` says why and when the attempt's process could not be started, if it failed.
     """
     labels = record.labels
     phase, reason, message = ContainerPhase.CREATED, "", ""

@@ -1,7 +1,7 @@
-"""What to do for one pod now: the heart of the agent, a pure function.
+"""The plan for one pod now: the heart of the agent, a pure function.
 
-Invariant: at most one attempt of a container is ever alive: the next one is
-planned only after the latest has ended and nothing for the container is in flight.
+Invariant: at most one attempt of a container is ever alive: the next one is planned only after
+the latest has ended and nothing for the container is in flight.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from podraft.api.objects.deletion import grace_s
 
 
 def plan(inputs: Inputs) -> Decision:
-    """Return what brings a pod nearer to its spec, its status, and when to look again."""
+    """Return the actions that bring a pod nearer to its spec, its status, and the next wake-up."""
     view = arrange(inputs)
     wakes: list[float] = []
     if inputs.terminating_since_s is not None:
@@ -53,7 +53,7 @@ def plan(inputs: Inputs) -> Decision:
 
 
 def _may_begin(action: Action, in_flight: frozenset[str]) -> bool:
-    """A kill is let through again: its deadline may have come nearer."""
+    """Return whether an action may begin; a kill may be repeated with a nearer deadline."""
     return isinstance(action, KillContainer) or action.key not in in_flight
 
 
@@ -66,7 +66,7 @@ def _run(view: PodView, wakes: list[float]) -> Iterator[Action]:
     current = view.current_init
     if current is not None:
         yield from _advance(view, current, wakes)
-        # The images of what comes next are fetched while the init containers run.
+        # The images of the next containers are fetched while the init containers run.
         for container in view.main:
             yield from _prepare_image(view, container, wakes)
         return
@@ -133,7 +133,7 @@ def _condemn(
 
 
 def _remove_superseded(view: PodView) -> Iterator[Action]:
-    """Keep the latest attempt and the one before it, whose exit the status tells."""
+    """Remove all attempts but the latest and the one before it, whose exit the status shows."""
     for container in view.all:
         for observed in _attempts(view, container.name)[:-2]:
             if observed.phase is ContainerPhase.EXITED:
@@ -144,14 +144,14 @@ def _remove_superseded(view: PodView) -> Iterator[Action]:
 
 
 def _finish(view: PodView) -> Iterator[Action]:
-    """The pod is over: stop what runs, keep the ended containers for their exit codes."""
+    """End a pod that is over: stop what runs, keep the ended containers for their exit codes."""
     yield from _kill_all(view, view.inputs.now_s + grace_s(view.pod), "pod ended")
     if _quiet(view) and not view.inputs.sandbox_released:
         yield ReleaseSandbox()
 
 
 def _terminate(view: PodView, since_s: float) -> Iterator[Action]:
-    """The pod is being deleted: stop all, then give everything back, then let the API forget it."""
+    """End a deleted pod: stop everything, release everything, then let the API forget the pod."""
     yield from _kill_all(view, since_s + grace_s(view.pod), "pod deleted")
     if not _quiet(view):
         return
@@ -161,7 +161,7 @@ def _terminate(view: PodView, since_s: float) -> Iterator[Action]:
     elif not view.inputs.sandbox_released:
         yield ReleaseSandbox()
     elif all(key.startswith("image/") for key in view.inputs.in_flight):
-        # A pull that is under way holds nothing of the pod, and may take very long.
+        # A pull in progress holds nothing of the pod, and may take very long.
         yield DeletePod()
 
 
@@ -172,7 +172,7 @@ def _kill_all(view: PodView, deadline_s: float, reason: str) -> Iterator[Action]
 
 
 def _quiet(view: PodView) -> bool:
-    """Whether nothing runs and nothing that could start something is in flight."""
+    """Return whether nothing runs and nothing that could start something is in flight."""
     if any(c.phase is ContainerPhase.RUNNING for c in view.inputs.containers):
         return False
     return not any(
@@ -180,11 +180,11 @@ def _quiet(view: PodView) -> bool:
     )
 
 
-# Shared.
+# Shared functions.
 
 
 def _busy(view: PodView, container: ContainerView) -> bool:
-    """Whether an action on the container's latest attempt is still in flight."""
+    """Return whether an action on the container's latest attempt is still in flight."""
     keys = {f"start/{container.name}"}
     if container.latest is not None:
         keys |= {f"kill/{container.latest.id}", f"remove/{container.latest.id}"}
@@ -204,7 +204,7 @@ def _attempts(view: PodView, name: str) -> list[ObservedContainer]:
 
 
 def _probes(view: PodView) -> Iterator[ProbeKey]:
-    """Startup gates the other two; a pod that stops is not asked whether it lives."""
+    """Yield the probes to run: startup gates the others; a stopping pod needs no liveness probe."""
     ending = view.inputs.terminating_since_s is not None or view.ended
     for container in view.main:
         if not container.running or container.latest is None:

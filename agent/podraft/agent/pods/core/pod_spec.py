@@ -1,4 +1,4 @@
-"""Small questions about one pod: what it is called, which of its containers has a name."""
+"""Small questions about one pod: its title, its containers by name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from podraft.api.core.v1 import container_pb2, pod_pb2
 
 
 def title(pod: pod_pb2.Pod) -> str:
-    """Return what the agent's log calls a pod."""
+    """Return the pod's name in the agent's log."""
     return f"{pod.metadata.namespace}/{pod.metadata.name}"
 
 
 def find_container(pod: pod_pb2.Pod, name: str) -> container_pb2.Container | None:
-    """Return the container of a name, an init container or another."""
+    """Return the container with the given name, init containers included, or None."""
     for container in (*pod.spec.init_containers, *pod.spec.containers):
         if container.name == name:
             return container
@@ -20,10 +20,10 @@ def find_container(pod: pod_pb2.Pod, name: str) -> container_pb2.Container | Non
 
 
 def container_of(pod: pod_pb2.Pod, name: str) -> container_pb2.Container:
-    """Return the container of a name.
+    """Return the container with the given name.
 
     Raises:
-        ConfigurationError: The pod has none.
+        ConfigurationError: The pod has no such container.
     """
     container = find_container(pod, name)
     if container is None:

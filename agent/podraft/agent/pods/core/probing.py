@@ -1,7 +1,7 @@
 """From single probe results to a verdict: thresholds, as a pure fold.
 
-Invariant: a verdict changes only after as many equal results in a row as the
-probe's threshold for them.
+Invariant: a verdict changes only after as many equal results in a row as the probe's threshold
+demands.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from podraft.api.objects import probes
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The verdict so far (nothing: undecided) and the run of equal results behind it."""
+    """The verdict so far (None: undecided) and the run of equal results behind it."""
 
     verdict: bool | None = None
     last: bool | None = None
@@ -30,7 +30,7 @@ class Tally:
 
 
 def probe_of(container: container_pb2.Container, kind: ProbeKind) -> container_pb2.Probe | None:
-    """Return a container's probe of one kind, if it has one."""
+    """Return a container's probe of the given kind, if it has one."""
     field = f"{kind.value}_probe"
     if not container.HasField(field):
         return None
@@ -39,5 +39,5 @@ def probe_of(container: container_pb2.Container, kind: ProbeKind) -> container_p
 
 
 def first_probe_after_s(probe: container_pb2.Probe, running_for_s: float) -> float:
-    """Return how long from now the first probe waits: its initial delay counts from the start."""
+    """Return the seconds until the first probe; its initial delay counts from the start."""
     return max(0.0, probe.initial_delay_seconds - running_for_s)

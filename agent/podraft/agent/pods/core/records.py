@@ -1,7 +1,7 @@
 """The inputs and outputs of the pod core.
 
-Invariant: an `Inputs` holds all that a decision may depend on; two equal ones
-give the same `Decision`.  Times are seconds since the epoch.
+Invariant: an `Inputs` holds everything that a decision may depend on; two equal ones give the
+same `Decision`. Times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from podraft.api.moments import Now
 
 
 class ContainerPhase(Enum):
-    """Where a container is in its one life."""
+    """The phase of a container in its one life."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class ContainerPhase(Enum):
 
 
 class ProbeKind(Enum):
-    """The three questions that are asked of a running container."""
+    """The kinds of probes of a running container."""
 
     STARTUP = "startup"
     READINESS = "readiness"
@@ -35,8 +35,8 @@ class ProbeKind(Enum):
 class ObservedContainer:
     """One attempt at running one container of a pod.
 
-    ``backoff_s`` is how long the next attempt waits if this one crashes; it is
-    kept in the container's labels, so that no restart of the agent forgives a crash loop.
+    ``backoff_s`` is how long the next attempt waits if this one crashes; it is kept in the
+    container's labels, so that no restart of the agent forgives a crash loop.
     """
 
     id: str
@@ -55,7 +55,7 @@ class ObservedContainer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that was tried and failed ``count`` times in a row, last at ``at_s``."""
+    """Something that failed ``count`` times in a row, last at ``at_s``."""
 
     reason: str
     message: str
@@ -81,13 +81,13 @@ class ImageKey:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that is known of one pod now.
+    """Everything that is known of one pod now.
 
-    ``address`` is nothing until the pod's network and volumes are prepared.
-    ``images`` holds what was prepared (an id) or failed.  ``probes`` holds the
-    verdicts so far; a probe without one has not decided yet.  ``in_flight``
-    names the actions that still run.  What is called ``…at_s`` and ``…since_s`` is a moment
-    of the steady clock; what a container's record says is a stamp of the wall's.
+    ``address`` is None until the pod's network and volumes are prepared. ``images`` holds the
+    images that were prepared (an id) or failed. ``probes`` holds the verdicts so far; a probe
+    without one has not decided yet. ``in_flight`` names the actions that still run. Names that
+    end in ``at_s`` or ``since_s`` are moments of the steady clock; the times in a container's
+    record are of the wall clock.
     """
 
     pod: pod_pb2.Pod
@@ -105,7 +105,7 @@ class Inputs:
 
     @property
     def now_s(self) -> float:
-        """The moment, by the steady clock: what all moments here are of."""
+        """The current moment of the steady clock, to which all moments here belong."""
         return self.now.steady_s
 
 
@@ -115,26 +115,26 @@ class PrepareSandbox:
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareImage:
-    """See that the image of an attempt is here, as its pull policy says."""
+    """Ensure that the image of an attempt is here, as its pull policy demands."""
 
     container: str
     attempt: int
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return f"image/{self.container}"
 
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Create and start one attempt; one that exists already is started, not doubled."""
+    """Create and start one attempt; an existing one is started, not duplicated."""
 
     container: str
     attempt: int
@@ -143,7 +143,7 @@ class StartContainer:
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return f"start/{self.container}"
 
 
@@ -151,7 +151,7 @@ class StartContainer:
 class KillContainer:
     """Stop a container: its preStop hook, TERM, and KILL at the deadline.
 
-    Asked again while it runs, it can only come earlier.
+    If the action is repeated while it runs, the deadline can only come nearer.
     """
 
     id: str
@@ -161,7 +161,7 @@ class KillContainer:
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return f"kill/{self.id}"
 
 
@@ -173,27 +173,27 @@ class RemoveContainer:
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return f"remove/{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSandbox:
-    """Give back the pod's network, volumes and cgroups; no container runs any more."""
+    """Release the pod's network, volumes and cgroups; no container runs any more."""
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return "release"
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Nothing of the pod is left here: let the API forget it."""
+    """Let the API forget the pod: nothing of it is left here."""
 
     @property
     def key(self) -> str:
-        """Names the action while it runs."""
+        """The action's name while it runs."""
         return "delete"
 
 
@@ -210,7 +210,7 @@ Action: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now, what to tell, which probes to run and when to look again at the latest."""
+    """The actions to begin, the status to report, the probes to run, and the latest next look."""
 
     actions: tuple[Action, ...]
     status: pod_pb2.PodStatus

@@ -1,7 +1,7 @@
-"""A pod's status from what is observed: phase, conditions, states, as Kubernetes tells them.
+"""A pod's status as derived from observations: phase, conditions and states, as in Kubernetes.
 
-Invariant: a phase that ended (Succeeded, Failed) never changes again, and a
-condition's transition time changes only when its status does.
+Invariant: a final phase (Succeeded, Failed) never changes again, and a condition's transition
+time changes only when its status does.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _container(view: PodView, container: ContainerView) -> pod_pb2.ContainerStat
 def _state(
     view: PodView, container: ContainerView, state: pod_pb2.ContainerState
 ) -> ObservedContainer | None:
-    """Fill in the state; return the ended attempt that ``lastState`` tells, if any."""
+    """Fill in the state; return the ended attempt that ``lastState`` shows, if there is one."""
     latest = container.latest
     if latest is None or latest.phase is ContainerPhase.CREATED:
         _waiting(view, container, state.waiting)

@@ -1,7 +1,7 @@
-"""Containers arranged by what they mean: each one's latest attempt and the one before.
+"""Containers arranged by their meaning: each one's latest attempt and the one before.
 
-Invariant: all rules about "is it done, may it restart, when" are here, once,
-for the planner and the status alike.
+Invariant: all rules about "is it done, may it restart, when" are here, once, for both the
+planner and the status.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ class ContainerView:
 
     @property
     def exited(self) -> ObservedContainer | None:
-        """Its latest attempt if that has ended."""
+        """The latest attempt if it has ended."""
         ended = self.latest is not None and self.latest.phase is ContainerPhase.EXITED
         return self.latest if ended else None
 
     @property
     def succeeded(self) -> bool:
-        """Whether its latest attempt ended well."""
+        """Whether the latest attempt ended successfully."""
         return self.exited is not None and self.exited.exit_code == 0
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended for good."""
+        """Whether the container has ended for good."""
         return self.exited is not None and not self.restarts
 
     @property
     def restarts(self) -> bool:
-        """Whether its policy starts it again after its latest exit."""
+        """Whether the restart policy starts the container again after its latest exit."""
         ended = self.exited
         if ended is None:
             return False
@@ -76,7 +76,7 @@ class ContainerView:
 
     @property
     def restart_at_s(self) -> float:
-        """When the next attempt may start; only for one that `restarts`."""
+        """The moment when the next attempt may start; only for a container that `restarts`."""
         assert self.exited is not None
         ended_s = self.now.moment_s(self.exited.finished_s)
         if self.exited.image and self.exited.image != self.spec.image:
@@ -85,7 +85,7 @@ class ContainerView:
 
     @property
     def next_attempt(self) -> int:
-        """The number of the attempt to start now; a created one is started, not doubled."""
+        """The number of the attempt to start now; a created one is started, not duplicated."""
         if self.latest is None:
             return self.lost_attempts
         created = self.latest.phase is ContainerPhase.CREATED
@@ -100,7 +100,7 @@ class ContainerView:
 
     @property
     def image_key(self) -> ImageKey:
-        """Where the inputs keep the image of the next attempt."""
+        """The key of the next attempt's image in the inputs."""
         return ImageKey(self.name, self.next_attempt)
 
 
@@ -119,7 +119,7 @@ class PodView:
 
     @property
     def all(self) -> tuple[ContainerView, ...]:
-        """Init containers first."""
+        """All containers, init containers first."""
         return self.init + self.main
 
     @property
@@ -129,18 +129,18 @@ class PodView:
 
     @property
     def current_init(self) -> ContainerView | None:
-        """The init container whose turn it is."""
+        """The init container whose turn it is, if any."""
         return None if self.initialized else next(c for c in self.init if not c.succeeded)
 
     @property
     def deadline_exceeded(self) -> bool:
-        """Whether the pod has been active for longer than it may."""
+        """Whether the pod has been active for longer than it may be."""
         at_s = self.deadline_s
         return at_s is not None and self.inputs.now_s >= at_s
 
     @property
     def deadline_s(self) -> float | None:
-        """When the pod's active deadline passes, if it has one."""
+        """The moment when the pod's active deadline passes, if it has one."""
         pod = self.pod
         if not pod.spec.HasField("active_deadline_seconds") or not pod.status.HasField(
             "start_time"
@@ -160,13 +160,13 @@ class PodView:
         return all(c.finished for c in self.main)
 
     def started(self, container: ContainerView) -> bool:
-        """Whether a running container has passed its startup probe, if it has one."""
+        """Return whether a running container has passed its startup probe, if it has one."""
         if not container.running:
             return False
         return self._verdict(container, ProbeKind.STARTUP, without_probe=True, undecided=False)
 
     def ready(self, container: ContainerView) -> bool:
-        """Whether a container may receive traffic."""
+        """Return whether a container may receive traffic."""
         return self.started(container) and self._verdict(
             container, ProbeKind.READINESS, without_probe=True, undecided=False
         )
@@ -191,7 +191,7 @@ class PodView:
 
 
 def arrange(inputs: Inputs) -> PodView:
-    """Arrange the observed containers by the pod's spec."""
+    """Return the observed containers arranged by the pod's spec."""
     by_name: dict[str, list[ObservedContainer]] = {}
     for container in sorted(inputs.containers, key=lambda c: c.attempt):
         by_name.setdefault(container.name, []).append(container)

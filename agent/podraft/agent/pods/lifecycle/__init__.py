@@ -1,1 +1,1 @@
-"""One container's life: its image, its start, signals to it, and how its end is learned."""
+"""A container's life: its image, its start, signals to it, and learning of its end."""

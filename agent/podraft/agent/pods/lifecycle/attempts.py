@@ -1,7 +1,7 @@
-"""The attempts at running one pod's containers: what was seen of each, until it is removed.
+"""The attempts at running one pod's containers: the observations of each, until its removal.
 
-Invariant: whoever waits for an attempt's end learns it once its record says so, or once
-nothing of the attempt is left; a process that ended is noticed without asking Podman.
+Invariant: those who wait for an attempt's end learn of it once its record says so, or once
+nothing of the attempt is left; the end of a process is noticed without asking Podman.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from podraft.agent.pods.lifecycle.reaping import until_ended
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the node knows of running containers."""
+    """The parts of the node that know its running containers."""
 
     podman: PodmanClient
     exits: ExitWatcher
@@ -32,10 +32,10 @@ class Runtime:
 
 
 class Attempts:
-    """The containers of one pod, as seen last.
+    """The containers of one pod, as last seen.
 
     ``changed`` is called when another decision may be due, ``ended`` with the id of an attempt
-    that does not run any more; ``spawn`` runs work in the background of the pod.
+    that no longer runs; ``spawn`` runs work in the background of the pod.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Attempts:
         return self._records.get(container_id)
 
     def end_of(self, container_id: str) -> asyncio.Event:
-        """Return what is set when an attempt that is known has ended."""
+        """Return the event that is set when a known attempt has ended."""
         return self._ends[container_id]
 
     def is_adopted(self, container_id: str) -> bool:
-        """Say whether an attempt was started by an earlier agent."""
+        """Return whether an attempt was started by an earlier agent."""
         return container_id in self._adopted
 
     def observed(self) -> tuple[ObservedContainer, ...]:
@@ -75,7 +75,7 @@ class Attempts:
         return tuple(self._observed(record) for record in self._records.values())
 
     def observe(self, record: ContainerRecord) -> None:
-        """Take a new record, and watch the process if it runs."""
+        """Store a new record, and watch the process if it runs."""
         self._records[record.id] = record
         end = self._ends.setdefault(record.id, asyncio.Event())
         if record.running:
@@ -105,7 +105,7 @@ class Attempts:
         self._run_errors[record.id] = (message, time.time())
 
     async def signal(self, container_id: str, number: signal.Signals) -> None:
-        """Send a signal to an attempt's first process; one that is gone has ended."""
+        """Send a signal to an attempt's first process; a missing process counts as ended."""
         if not self._runtime.exits.signal(container_id, number):
             await self._reap(container_id)
 
@@ -115,7 +115,7 @@ class Attempts:
         self.forget(container_id)
 
     def forget(self, container_id: str) -> None:
-        """Drop an attempt of which nothing is left."""
+        """Forget an attempt of which nothing is left."""
         self._records.pop(container_id, None)
         self._run_errors.pop(container_id, None)
         self._runtime.exits.forget(container_id)
@@ -125,7 +125,7 @@ class Attempts:
             end.set()
 
     def close(self) -> None:
-        """Stop watching; what runs goes on."""
+        """Stop watching; running containers go on."""
         for container_id in self._records:
             self._runtime.exits.forget(container_id)
 

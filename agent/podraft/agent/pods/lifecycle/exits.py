@@ -1,10 +1,10 @@
-"""Learning at once that a container's first process has ended, and signalling it safely.
+"""Noticing at once that a container's first process has ended, and signalling it safely.
 
 Owns: one pidfd per running container.
 
-Invariant: a signal reaches the very process that was watched or nobody; a pid that was
-given to another process meanwhile is noticed before the first use.  What a process may
-call itself and its cgroups is bytes, never text.
+Invariant: a signal reaches exactly the process that was watched, or none; a pid that was given
+to another process meanwhile is noticed before the first use. The names of a process and its
+cgroups are bytes, never text.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 
 
 class ExitWatcher:
-    """Calls back, on the event loop, when a watched process ends."""
+    """A watcher of processes that calls back, on the event loop, when one ends."""
 
     def __init__(self) -> None:
         self._descriptors: dict[str, int] = {}
 
     def watch(self, container_id: str, pid: int, ended: Callable[[], None]) -> None:
-        """Watch a container's first process; one that is gone already has ended."""
+        """Watch a container's first process; a missing process counts as ended."""
         self.forget(container_id)
         try:
             descriptor = os.pidfd_open(pid)
@@ -44,7 +44,7 @@ class ExitWatcher:
         asyncio.get_running_loop().add_reader(descriptor, notice)
 
     def signal(self, container_id: str, number: signal.Signals) -> bool:
-        """Send a signal to a watched process; return whether it was there."""
+        """Send a signal to a watched process; return whether the process existed."""
         descriptor = self._descriptors.get(container_id)
         if descriptor is None:
             return False
@@ -63,13 +63,13 @@ class ExitWatcher:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Stop watching all."""
+        """Stop watching all containers."""
         for container_id in tuple(self._descriptors):
             self.forget(container_id)
 
 
 def is_alive(pid: int, container_id: str) -> bool:
-    """Say whether a process is a container's and has not ended; a zombie has."""
+    """Return whether a process is a container's and has not ended; a zombie has ended."""
     try:
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except OSError:

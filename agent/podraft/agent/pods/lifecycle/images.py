@@ -1,7 +1,7 @@
-"""Seeing that an image is on this node, as a container's pull policy says.
+"""Ensuring that an image is on this node, as a container's pull policy demands.
 
-Invariant: one image is pulled once at a time, however many containers wait for it, and
-only as long as one does.
+Invariant: one image is pulled once at a time, however many containers wait for it, and only as
+long as at least one does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PULLS_AT_ONCE = 4
 
 
 class ImageError(Exception):
-    """An image cannot be had; ``reason`` is what the container's status says."""
+    """An image is unavailable; ``reason`` is the reason in the container's status."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class ImageError(Exception):
 
 @dataclass(slots=True)
 class _Pull:
-    """One pull, and how many wait for it."""
+    """A pull and the number of those who wait for it."""
 
     task: asyncio.Task[None]
     waiters: int = 0
@@ -50,8 +50,8 @@ class Images:
         ``pulling`` is called when a pull is needed.
 
         Raises:
-            ImageError: It is not here and cannot be pulled, or must not be.
-            PodmanUnavailableError: Podman's service is away: that says nothing of the image.
+            ImageError: The image is not here and cannot or must not be pulled.
+            PodmanUnavailableError: Podman's service is away, which says nothing about the image.
         """
         if not reference[:1].isalnum():
             raise ImageError("InvalidImageName", f"{shown(reference)} names no image")
@@ -77,7 +77,7 @@ class Images:
 
     @staticmethod
     def _must_pull(reference: str, found: ImageRecord, policy: str) -> bool:
-        """``localhost/`` is where locally built images live: no registry has them."""
+        """Return whether to pull; ``localhost/`` images are built locally: no registry has them."""
         wanted = policy or implied_pull_policy(reference)
         local = reference.startswith("localhost/") or (
             _is_short(reference) and any(name.startswith("localhost/") for name in found.names)
@@ -98,12 +98,12 @@ class Images:
             self._pulls[reference] = pull
         pull.waiters += 1
         try:
-            # One waiter that gives up must not end the pull of the others.
+            # One waiter that gives up must not end the pull for the others.
             await asyncio.shield(pull.task)
         finally:
             pull.waiters -= 1
             if pull.task.done() or not pull.waiters:
-                pull.task.cancel()  # Nobody wants the image any more; its slot is free again.
+                pull.task.cancel()  # Nobody wants the image any more: free its slot.
                 if self._pulls.get(reference) is pull:
                     del self._pulls[reference]
 
@@ -113,6 +113,6 @@ class Images:
 
 
 def _is_short(reference: str) -> bool:
-    """Whether a reference names no registry."""
+    """Return whether a reference names no registry."""
     first, slash, _ = reference.partition("/")
     return not slash or not ("." in first or ":" in first or first == "localhost")

@@ -29,7 +29,7 @@ _KILL_WITHIN_S = 10.0
 
 
 class Kills:
-    """The containers of one pod that are being stopped."""
+    """The stops in progress of one pod's containers."""
 
     def __init__(self, attempts: Attempts, handlers: Handlers, events: PodEvents) -> None:
         self._attempts = attempts
@@ -38,13 +38,13 @@ class Kills:
         self._kills: dict[str, _Kill] = {}
 
     def hasten(self, action: KillContainer) -> None:
-        """Move the deadline of a stop nearer; one that waits for its next try is not hastened."""
+        """Move a stop's deadline nearer; a stop that waits for its next try is not hastened."""
         kill = self._kills.get(action.id)
         if kill is not None:
             kill.hasten(action.deadline_s)
 
     async def kill(self, pod: pod_pb2.Pod, action: KillContainer, address: str) -> None:
-        """Stop a container; return when it has ended, or when it should be asked again."""
+        """Stop a container; return when it has ended, or when the caller should ask again."""
         record = self._attempts.get(action.id)
         if record is None or not record.running:
             return
@@ -66,7 +66,7 @@ class Kills:
 
 
 class _Kill:
-    """One container's way to its end."""
+    """The stop of one container."""
 
     def __init__(self, record: ContainerRecord, exited: asyncio.Event, deadline_s: float) -> None:
         self._record = record
@@ -75,7 +75,7 @@ class _Kill:
         self._hastened = asyncio.Event()
 
     def hasten(self, deadline_s: float) -> None:
-        """Move the deadline nearer; a later one changes nothing."""
+        """Move the deadline nearer; a later deadline changes nothing."""
         if deadline_s < self._deadline_s:
             self._deadline_s = deadline_s
             self._hastened.set()
@@ -83,7 +83,7 @@ class _Kill:
     async def pre_stop(
         self, handlers: Handlers, hook: container_pb2.LifecycleHandler, target: Target
     ) -> Answer:
-        """Run the hook; when it takes all the time, TERM still gets two seconds."""
+        """Run the hook; if it takes all the time, TERM still gets two seconds."""
         remaining_s = self._deadline_s - time.monotonic()
         if remaining_s <= 0:
             return Answer(True)

@@ -1,4 +1,4 @@
-"""Which containers the kernel killed for want of memory.
+"""Containers that the kernel killed because they ran out of memory.
 
 Podman's own flag stays false (conmon drops its marker where Podman does not look), so
 the kernel's log is read: its line comes before the kill, survives a restart of the
@@ -15,12 +15,12 @@ from collections import OrderedDict
 _KILL = b"oom-kill:"
 _CONTAINER = re.compile(rb"oom_memcg=[^,]*libpod-([0-9a-f]{64})")
 _REMEMBERED_MAX = 4096
-# More than the kernel keeps; whoever makes it log without end does not hold the agent.
+# More lines than the kernel keeps, so that endless logging by the kernel cannot hold the agent.
 _LINES_AT_ONCE_MAX = 10_000
 
 
 class OutOfMemoryLog:
-    """Reads the kernel's log; on a kernel that hides it, nothing is ever known."""
+    """A reader of the kernel's log; on a kernel that hides its log, nothing is ever known."""
 
     def __init__(self, path: str = "/dev/kmsg") -> None:
         self._killed: OrderedDict[str, None] = OrderedDict()
@@ -29,7 +29,7 @@ class OutOfMemoryLog:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def killed(self, container_id: str) -> bool:
-        """Say whether a process of a container was killed for its memory limit."""
+        """Return whether a process of a container was killed for its memory limit."""
         self._drain()
         return container_id in self._killed
 

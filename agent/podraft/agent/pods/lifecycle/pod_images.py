@@ -1,6 +1,6 @@
 """The images that one pod's next attempts start from.
 
-Invariant: an image serves one attempt; the next one looks again, as its pull policy says.
+Invariant: an image serves one attempt; the next attempt looks again, as its pull policy demands.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from podraft.api.core.v1 import pod_pb2
 
 
 class PodImages:
-    """What was prepared, or failed, by the attempt that it is for."""
+    """The images that were prepared or failed, by the attempt that they are for."""
 
     def __init__(self, images: Images, events: PodEvents) -> None:
         self._images = images
@@ -23,20 +23,20 @@ class PodImages:
         self._states: dict[ImageKey, ImageRecord | Failure] = {}
 
     def states(self) -> dict[ImageKey, str | Failure]:
-        """Return the id of each image that is here, and each failure."""
+        """Return the id of each image that is here and the failure of each that is not."""
         return {
             key: state.id if isinstance(state, ImageRecord) else state
             for key, state in self._states.items()
         }
 
     def prepared(self, key: ImageKey) -> ImageRecord:
-        """Return an image that was prepared."""
+        """Return a prepared image."""
         image = self._states[key]
         assert isinstance(image, ImageRecord)
         return image
 
     async def prepare(self, pod: pod_pb2.Pod, action: PrepareImage) -> None:
-        """See that an attempt's image is here, as its pull policy says."""
+        """Ensure that an attempt's image is here, as its pull policy demands."""
         container = container_of(pod, action.container)
         key = ImageKey(action.container, action.attempt)
         pull = self._events.pull(container)
@@ -57,9 +57,9 @@ class PodImages:
         self._states[key] = faults.failed(None, "ErrImagePull", message)
 
     def forget(self, key: ImageKey) -> None:
-        """Look again before the attempt is tried again: the image may have been removed."""
+        """Forget an image before its attempt is repeated: the image may have been removed."""
         self._states.pop(key, None)
 
     def used(self, container: str) -> None:
-        """Drop the images of a container whose attempt has started."""
+        """Forget the images of a container whose attempt has started."""
         self._states = {k: v for k, v in self._states.items() if k.container != container}

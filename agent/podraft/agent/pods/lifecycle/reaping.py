@@ -1,9 +1,9 @@
 """Learning how a container ended, once its process is gone.
 
-conmon tells Podman a moment after the end.  If conmon itself was killed, Podman never
-learns: it shows the container as running for ever, and neither stops nor restarts it.
+conmon tells Podman a moment after the end. If conmon itself was killed, Podman never learns of
+the end: it shows the container as running for ever, and neither stops nor restarts it.
 
-Invariant: an end is always learned, at the latest some seconds after it.
+Invariant: the end is always learned, some seconds after it at the latest.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _KILLED = 137
 async def until_ended(
     podman: PodmanClient, container_id: str, known: Callable[[str], ContainerRecord | None]
 ) -> ContainerRecord | None:
-    """Return the record of a container that does not run any more; nothing if it was removed.
+    """Return the record of a container once it no longer runs, or None if it was removed.
 
-    ``known`` tells the record seen last; without one the waiting ends too.
+    ``known`` returns the record seen last; if there is none, the waiting ends too.
     """
     attempt = 0
     while (last := known(container_id)) is not None:

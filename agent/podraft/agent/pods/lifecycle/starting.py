@@ -1,7 +1,7 @@
-"""Starting one attempt of a container, and saying precisely why it could not be.
+"""Starting one attempt of a container, and saying precisely why it could not be started.
 
-Invariant: idempotent: an attempt that exists already (an answer was lost, the agent was
-restarted in between) is found by its name and carried on with, never doubled.
+Invariant: starting is idempotent: an attempt that exists already (an answer was lost, the agent
+was restarted in between) is found by its name and continued, never duplicated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOT_STARTED = frozenset({"created", "configured", "initialized"})
 
 
 class StartError(Exception):
-    """An attempt could not be made; ``reason`` is what the container's status says."""
+    """An attempt could not be created; ``reason`` is the reason in the container's status."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class RunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """What starting containers takes; it bounds how many start at once on the node."""
+    """A starter of containers; it bounds how many start at once on the node."""
 
     podman: PodmanClient
     ground: Ground
@@ -60,11 +60,11 @@ class Starter:
         image: ImageRecord,
         events: PodEvents,
     ) -> ContainerRecord:
-        """Create and start an attempt and return it as Podman shows it.
+        """Create and start an attempt; return it as Podman shows it.
 
         Raises:
-            StartError: It could not be created.
-            RunError: It was created, but its process could not be started.
+            StartError: The attempt could not be created.
+            RunError: The attempt was created, but its process could not be started.
         """
         try:
             attempt = await self._compose(pod, container, action, attachment, image)
@@ -88,7 +88,7 @@ class Starter:
         return record
 
     async def _create(self, request: dict[str, object]) -> str | ContainerRecord:
-        """Create a container and return its id, or the one that has its name already."""
+        """Create a container and return its id, or the existing container with that name."""
         try:
             return await self.podman.create_container(request)
         except PodmanUnavailableError:
@@ -169,7 +169,7 @@ class Starter:
     def _mounts(
         self, pod: pod_pb2.Pod, container: container_pb2.Container, address: str
     ) -> list[spec.Mount]:
-        """Make and return all mounts of a container; this blocks."""
+        """Make and return all mounts of a container; this call blocks."""
         volumes = self.ground.volumes
         volumes.make_log_directory(pod.metadata.uid, container.name)
         own = volumes.container_mounts(pod, container)

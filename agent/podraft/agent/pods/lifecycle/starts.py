@@ -1,4 +1,4 @@
-"""Starting the containers of one pod: each attempt, its postStart hook, and what went wrong.
+"""Starts of one pod's containers: each attempt, its postStart hook, and what went wrong.
 
 Invariant: a start that fails is counted by its reason until one succeeds.
 """
@@ -27,7 +27,7 @@ _POST_START_WITHIN_S = 600.0
 
 
 class Starts:
-    """Begins attempts; `failures` says why the last tries of a container failed."""
+    """The starts of attempts; `failures` says why the last tries of a container failed."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Starts:
         self._ending = ending
 
     async def start(self, pod: pod_pb2.Pod, action: StartContainer) -> None:
-        """Begin an attempt; it is known once its postStart hook has been run."""
+        """Begin an attempt; the attempt is known once its postStart hook has been run."""
         container = container_of(pod, action.container)
         key = ImageKey(action.container, action.attempt)
         image = self._images.prepared(key)
@@ -78,7 +78,7 @@ class Starts:
         self._failed(action.container, "CreateContainerError", message)
 
     def configuration_changed(self) -> None:
-        """Let what lacked a ConfigMap or Secret be tried at once."""
+        """Allow starts that lacked a ConfigMap or Secret to be retried at once."""
         for name, failure in tuple(self.failures.items()):
             if failure.reason == "CreateContainerConfigError":
                 del self.failures[name]
@@ -95,7 +95,7 @@ class Starts:
             self._handlers.ask(hook, target, _POST_START_WITHIN_S), self._ending.begun
         )
         if answer is None:
-            return  # A pod that is being deleted is not kept by a hook that hangs.
+            return  # A hook that hangs does not hold up the deletion of its pod.
         if not answer.success:
             self._events.hook_failed(container.name, "PostStart", answer.message)
             await _kill(self._starter.podman, pod, record)
@@ -105,5 +105,5 @@ async def _kill(podman: PodmanClient, pod: pod_pb2.Pod, record: ContainerRecord)
     try:
         await podman.kill_container(record.id, "SIGKILL")
     except PodmanError as error:
-        # It has ended by itself, or will be found running and is not lost.
+        # The container has ended by itself, or will be found running and is not lost.
         _log.info("pod %s: %s", title(pod), error.message)

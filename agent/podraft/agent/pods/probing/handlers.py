@@ -1,6 +1,6 @@
 """Asking a container something: exec, HTTP and TCP, for probes and hooks alike.
 
-Invariant: an answer comes within the timeout, and whatever goes wrong is an answer.
+Invariant: an answer comes within the timeout, and every failure is an answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REDIRECTS_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether it went well; if not, why."""
+    """The success of a request or, if it failed, why."""
 
     success: bool
     message: str = ""
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The container that is asked, its first process, and the pod's address as the node sees it."""
+    """The container to ask, its first process, and the pod's address as the node sees it."""
 
     container_id: str
     container: container_pb2.Container
@@ -51,12 +51,12 @@ Handler = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
 
 
 class Handlers:
-    """Carries out handlers; create it inside a running event loop and close it."""
+    """An executor of handlers; create it inside a running event loop and close it."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
         self._session = aiohttp.ClientSession(
-            # Each probe asks on a connection of its own: a kept one says nothing about new ones.
+            # Each probe uses a new connection: a kept one says nothing about new ones.
             connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=_CONNECTIONS_MAX),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -68,7 +68,7 @@ class Handlers:
     async def ask(self, handler: Handler, target: Target, timeout_s: float) -> Answer:
         """Carry out one handler."""
         answer = await self._ask(handler, target, timeout_s)
-        # It may say what a container answered, which can be anything.
+        # The error may repeat a container's answer, which can be anything.
         return Answer(answer.success, answer.message[:_MESSAGE_CHARACTERS_MAX])
 
     async def _ask(self, handler: Handler, target: Target, timeout_s: float) -> Answer:
@@ -88,7 +88,7 @@ class Handlers:
         except (CommandTimeoutError, PodmanError, UnknownPortError) as error:
             return Answer(False, str(error))
         except Exception as error:  # noqa: BLE001 - see the module's invariant
-            # What a pod's spec says may be no argument, address or header at all.
+            # The text in a pod's spec may be invalid as an argument, address or header.
             return Answer(False, f"{type(error).__name__}: {error}")
         return Answer(True)
 
@@ -108,7 +108,7 @@ class Handlers:
                     if not isinstance(answer, URL):
                         return answer
                     if answer.host != url.host:
-                        # It answers; whom it sends others to is not asked.
+                        # The server answers; the place it redirects to is not asked.
                         return Answer(True)
                     url = answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -116,7 +116,7 @@ class Handlers:
         return Answer(False, f"HTTP probe failed: stopped after {_REDIRECTS_MAX} redirects")
 
     async def _get(self, url: URL, headers: CIMultiDict[str]) -> Answer | URL:
-        """Return the answer, or where it sends us."""
+        """Return the answer, or the URL that it redirects to."""
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
             await response.content.read(_BODY_BYTES_MAX)
             location = response.headers.get("Location")
@@ -143,7 +143,7 @@ class Handlers:
 
 
 def _headers(action: container_pb2.HTTPGetAction) -> CIMultiDict[str]:
-    """Return a request's headers: names are the same in any case, and may come more than once."""
+    """Return a request's headers: names are case-insensitive and may occur more than once."""
     headers: CIMultiDict[str] = CIMultiDict()
     for header in action.http_headers:
         headers.add(header.name.title(), header.value)
@@ -152,7 +152,7 @@ def _headers(action: container_pb2.HTTPGetAction) -> CIMultiDict[str]:
 
 
 async def until_event(asking: Coroutine[Any, Any, Answer], event: asyncio.Event) -> Answer | None:
-    """Return the answer, or nothing if the event comes first."""
+    """Return the answer, or None if the event comes first."""
     answer = asyncio.create_task(asking)
     stop = asyncio.create_task(event.wait())
     try:
@@ -160,7 +160,7 @@ async def until_event(asking: Coroutine[Any, Any, Answer], event: asyncio.Event)
         return answer.result() if answer.done() else None
     finally:
         stop.cancel()
-        answer.cancel()  # Changes nothing if it is done.
+        answer.cancel()  # Has no effect if the task is done.
 
 
 class UnknownPortError(Exception):
@@ -168,7 +168,7 @@ class UnknownPortError(Exception):
 
 
 def port_number(port: meta_pb2.IntOrString, container: container_pb2.Container) -> int:
-    """Return the number of a port given by number or by the name of a container's port.
+    """Return the port's number; it is given as a number or as the name of a container's port.
 
     Raises:
         UnknownPortError: The container has no port of that name.

@@ -1,7 +1,7 @@
-"""Runs the probes of one pod: one task per probe, bounded over the node.
+"""Running the probes of one pod: one task per probe, bounded over the node.
 
-Invariant: exactly the probes that the core named last are running; a verdict is
-told the moment it changes.
+Invariant: exactly the probes that the core named last are running; a verdict is reported the
+moment it changes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EAGER_FIRST_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProbeTask:
-    """What a probe needs to run; an adopted container was started by an earlier agent."""
+    """The inputs of a probe's task; an adopted container was started by an earlier agent."""
 
     key: ProbeKey
     probe: container_pb2.Probe
@@ -35,7 +35,7 @@ class ProbeTask:
 
 
 class ProbeSlots:
-    """Bounds how many probes ask at once on the node, and carries what they ask with."""
+    """The node's bound on probes that ask at once, and the handlers that they use."""
 
     def __init__(self, handlers: Handlers) -> None:
         self.handlers = handlers
@@ -61,13 +61,13 @@ class PodProbes:
 
     @property
     def verdicts(self) -> dict[ProbeKey, bool]:
-        """The probes that have decided."""
+        """The verdicts of the probes that have decided."""
         return {
             key: tally.verdict for key, tally in self._tallies.items() if tally.verdict is not None
         }
 
     def adopt(self, container_id: str, status: pod_pb2.PodStatus) -> None:
-        """Let a container that was ready before the agent's restart be so until a probe fails."""
+        """Keep a container ready that was ready before the agent's restart, until a probe fails."""
         for container in status.container_statuses:
             if container.container_id == f"podman://{container_id}" and container.started:
                 self._assume(ProbeKey(container_id, ProbeKind.STARTUP), True)
@@ -77,14 +77,14 @@ class PodProbes:
         self._tallies.setdefault(key, Tally(verdict=verdict))
 
     def run_exactly(self, wanted: dict[ProbeKey, ProbeTask]) -> None:
-        """Start and stop probes so that those wanted, and no others, run."""
+        """Start and stop probes so that exactly the wanted ones run."""
         for key in self._tasks.keys() - wanted.keys():
             self._tasks.pop(key).cancel()
         for key in wanted.keys() - self._tasks.keys():
             self._tasks[key] = asyncio.create_task(self._run(wanted[key]))
 
     def forget(self, container_id: str) -> None:
-        """Drop all that is known of one attempt."""
+        """Forget everything about one attempt."""
         for key in [key for key in self._tallies if key.container_id == container_id]:
             del self._tallies[key]
 
@@ -97,18 +97,18 @@ class PodProbes:
         period_s = float(probes.period_s(probe))
         await asyncio.sleep(first_probe_after_s(probe, task.running_for_s))
         if task.adopted:
-            # After a restart of the agent all probes of the node would else ask at once.
+            # Otherwise all probes of the node would ask at once after a restart of the agent.
             await asyncio.sleep(random.uniform(0.0, min(period_s, 5.0)))
         eager_s = _EAGER_FIRST_S
         while True:
             answer = await self._ask_once(task)
             pause_s = period_s
             if key.kind is ProbeKind.READINESS and not self.verdicts.get(key):
-                # Until it is ready, asking sooner brings traffic sooner and harms nobody:
-                # the failures of a probe whose verdict is "not ready" mean nothing more.
+                # Until a container is ready, asking sooner brings traffic sooner and harms nobody:
+                # further failures of a probe whose verdict is "not ready" change nothing.
                 pause_s, eager_s = min(eager_s, period_s), 2 * eager_s
             if not answer.success and pause_s >= period_s:
-                # Failures of eager questions are what starting looks like: not worth telling.
+                # Eager probes are expected to fail while a container starts: not worth reporting.
                 self._tell_failure(task, answer.message)
             await asyncio.sleep(pause_s)
 

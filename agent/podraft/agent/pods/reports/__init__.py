@@ -1,1 +1,1 @@
-"""What pods tell the API: their statuses, their Events, and what went wrong."""
+"""Reports of pods to the API: their statuses, their Events, and what went wrong."""

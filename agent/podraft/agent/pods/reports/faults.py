@@ -1,7 +1,7 @@
-"""What goes wrong with a pod's actions: told once in full, tried again ever more slowly.
+"""Faults of a pod's actions: reported once in full, retried ever more slowly.
 
-Invariant: a fault that stays costs one line for each try, and tries become rare; its trace
-is logged the first time only.
+Invariant: a lasting fault costs one line for each try, and tries become rare; its traceback is
+logged the first time only.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _MESSAGE_CHARACTERS_MAX = 1024
 
 
 class Faults:
-    """The actions of one pod that fail now."""
+    """The actions of one pod that fail at present."""
 
     def __init__(self, events: PodEvents) -> None:
         self._events = events
         self._counts: dict[str, int] = {}
 
     def happened(self, title: str, what: str, error: Exception) -> float:
-        """Tell that something failed; return how long to wait before the next try."""
+        """Report that something failed; return the seconds to wait before the next try."""
         count = self._counts[what] = self._counts.get(what, 0) + 1
         pause_s = backoff.doubled(_RETRY_FIRST_S, _RETRY_MAX_S, count)
         if isinstance(error, PodmanUnavailableError):
-            pause_s = _RETRY_FIRST_S  # It is started again by then, and the pod is not at fault.
+            pause_s = _RETRY_FIRST_S  # By then it runs again; the pod is not at fault.
         message = describe(error)
         if is_expected(error):
             _log.warning("pod %s: %s: %s; next try in %g s", title, what, message, pause_s)
@@ -50,17 +50,17 @@ class Faults:
 
 
 def is_expected(error: Exception) -> bool:
-    """Say whether the machine or the configuration refused; else it is a fault of ours."""
+    """Return whether the machine or the configuration refused; otherwise the fault is ours."""
     return isinstance(error, PodmanError | OSError | ConfigurationError)
 
 
 def describe(error: Exception) -> str:
-    """Return an error as a status may tell it: bounded, with its kind if that says more."""
+    """Return an error as text for a status: bounded, with its kind if that says more."""
     text = str(error) if is_expected(error) else f"{type(error).__name__}: {error}"
     return text[:_MESSAGE_CHARACTERS_MAX]
 
 
 def failed(before: Failure | None, reason: str, message: str) -> Failure:
-    """Return one more failure in a row, or the first for another reason."""
+    """Return a failure that counts one more in a row, or the first for another reason."""
     count = before.count + 1 if before is not None and before.reason == reason else 1
     return Failure(reason, message[:_MESSAGE_CHARACTERS_MAX], time.monotonic(), count)

@@ -1,7 +1,7 @@
-"""Telling the API what happened: statuses and final deletions, in batches.
+"""Writing to the API: statuses and final deletions, in batches.
 
-Invariant: the last status of a pod always arrives; of several that wait only the newest is
-sent, and one that the API holds already is not sent at all.
+Invariant: the last status of a pod always arrives; of several waiting ones only the newest is
+sent, and a status that the API already holds is not sent at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Sent:
 
 
 class StatusWriter:
-    """Coalesces the writes of all pods of the node into few commits."""
+    """A writer that combines the writes of all pods of the node into few commits."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class StatusWriter:
         self._wake = asyncio.Event()
 
     def put(self, stored: pod_pb2.Pod, status: pod_pb2.PodStatus) -> None:
-        """Make the API hold a status; ``stored`` is the pod as last seen there."""
+        """Request that the API hold a status; ``stored`` is the pod as last seen there."""
         uid = stored.metadata.uid
         sent = self._sent.get(uid)
         lagging = sent is not None and _revision(stored) < sent.revision
@@ -56,7 +56,7 @@ class StatusWriter:
             self._statuses.pop(uid, None)
             return
         pod = pod_pb2.Pod(metadata=stored.metadata, spec=stored.spec, status=status)
-        # The agent alone writes this status: no precondition but the identity.
+        # The agent alone writes this status, so the identity is the only precondition.
         pod.metadata.ClearField("resource_version")
         self._statuses[uid] = pod
         self._wake.set()
@@ -71,12 +71,12 @@ class StatusWriter:
         await future
 
     def forget(self, pod_uid: str) -> None:
-        """Drop what is known of a pod that is gone."""
+        """Forget what is known about a pod that is gone."""
         self._statuses.pop(pod_uid, None)
         self._sent.pop(pod_uid, None)
 
     async def run(self) -> None:
-        """Send what waits until cancelled."""
+        """Send waiting writes until cancelled."""
         pause_s = _RETRY_FIRST_S
         while True:
             await self._wake.wait()
@@ -111,7 +111,7 @@ class StatusWriter:
             raise
         except ApiError as error:
             if len(batch) > 1:
-                # One write of the batch is refused: find out which by sending them apart.
+                # One write of the batch is refused: send them separately to find out which.
                 for entry in batch:
                     await self._send([entry], statuses)
                 return

@@ -1,1 +1,1 @@
-"""What a pod's containers share: its network, its volumes and the objects these show."""
+"""The sandbox that a pod's containers share: network, volumes and the objects shown in them."""

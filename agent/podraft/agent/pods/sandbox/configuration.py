@@ -23,7 +23,7 @@ _Named = tuple[str, Reference]
 
 
 class ConfigurationCache:
-    """Holds what pods refer to; tells a pod's uid when one of its objects changes."""
+    """The objects that pods refer to; reports a pod's uid when one of its objects changes."""
 
     def __init__(self, client: Client, changed: Callable[[str], None]) -> None:
         self._client = client
@@ -34,7 +34,7 @@ class ConfigurationCache:
         self._tasks: dict[_Named, asyncio.Task[None]] = {}
 
     def follow(self, pod: pod_pb2.Pod) -> None:
-        """Watch what a pod names; nothing happens if that is so already."""
+        """Watch the objects that a pod names; do nothing if they are watched already."""
         namespace = pod.metadata.namespace
         wanted = frozenset((namespace, reference) for reference in references(pod.spec))
         self._set(pod.metadata.uid, wanted)
@@ -45,10 +45,10 @@ class ConfigurationCache:
         self._of_pod.pop(pod_uid, None)
 
     async def configuration(self, pod: pod_pb2.Pod) -> Configuration:
-        """Return a pod's objects as they are now; waits until each was looked up once.
+        """Return a pod's current objects, after each has been looked up at least once.
 
         Raises:
-            ConfigurationError: The API does not show one of them, for whatever reason.
+            ConfigurationError: The API does not show one of the objects, for any reason.
         """
         self.follow(pod)
         config_maps: dict[str, config_pb2.ConfigMap] = {}

@@ -1,6 +1,6 @@
 """Whether a pod is being taken down, and since when.
 
-Invariant: an end that has begun never stops; its moment is the first.
+Invariant: an end that has begun is never revoked; its moment is that of the first call.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 
 
 class Ending:
-    """A pod's end: asked for by the API, or because the API does not know the pod any more."""
+    """A pod's end: requested by the API, or due because the API no longer knows the pod."""
 
     def __init__(self) -> None:
         self.since_s: float | None = None

@@ -1,4 +1,4 @@
-"""What the sandboxes of all pods stand on: the node's network, volumes and configuration."""
+"""The common ground of all pods' sandboxes: the node's network, volumes and configuration."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Attachment(Protocol):
 
     @property
     def net_path(self) -> str:
-        """The network namespace."""
+        """The path of the network namespace."""
 
     @property
     def ipc_path(self) -> str:
-        """The IPC namespace."""
+        """The path of the IPC namespace."""
 
     @property
     def uts_path(self) -> str:
-        """The UTS namespace."""
+        """The path of the UTS namespace."""
 
     @property
     def address(self) -> str:
@@ -32,10 +32,10 @@ class Attachment(Protocol):
 
 
 class Network(Protocol):
-    """What pods need of the node's network."""
+    """The part of the node's network that pods need."""
 
     async def attach(self, pod_uid: str, hostname: str, *, host_network: bool) -> Attachment:
-        """Return the pod's attachment, making it if need be."""
+        """Return the pod's attachment, making it if necessary."""
 
     async def detach(self, pod_uid: str) -> None:
         """Release everything of a pod."""
@@ -46,7 +46,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The node's name and address, and what its sandboxes are made of."""
+    """The node's name and address, and the parts that its sandboxes are made of."""
 
     node_name: str
     node_address: str

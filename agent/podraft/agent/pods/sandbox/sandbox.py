@@ -1,6 +1,6 @@
-"""One pod's sandbox: its network, its volumes and its cgroups, from their making to their release.
+"""One pod's sandbox: its network, its volumes and its cgroups, from creation to release.
 
-Invariant: once released it stays so: no refresh of a volume writes below a folder that is gone.
+Invariant: a released sandbox stays released: no refresh of a volume writes below a removed folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNFORESEEN = "FailedCreatePodSandBox"
 
 
 class Sandbox:
-    """What the containers of one pod share; `attachment` is nothing until all is prepared."""
+    """What the containers of one pod share; `attachment` is None until everything is prepared."""
 
     def __init__(self, ground: Ground, uid: str, events: PodEvents, ending: Ending) -> None:
         self.attachment: Attachment | None = None
@@ -40,17 +40,17 @@ class Sandbox:
 
     @property
     def in_use(self) -> bool:
-        """Whether it is prepared and not released."""
+        """Whether the sandbox is prepared and not released."""
         return self.attachment is not None and not self.released
 
     def address(self, pod: pod_pb2.Pod) -> str:
-        """Return the pod's address as the node sees it; empty while there is none."""
+        """Return the pod's address as the node sees it, or an empty string if it has none."""
         if pod.spec.host_network:
             return self._ground.node_address
         return self.attachment.address if self.attachment else pod.status.pod_ip
 
     async def prepare(self, pod: pod_pb2.Pod) -> None:
-        """Attach the network and make the volumes; what the machine refuses becomes `failure`."""
+        """Attach the network and make the volumes; an error of the machine becomes `failure`."""
         ground = self._ground
         hostname = files.hostname(pod, ground.node_name)
         network, volumes = await asyncio.gather(
@@ -77,11 +77,11 @@ class Sandbox:
         self.failure = faults.failed(self.failure, _UNFORESEEN, message)
 
     def configuration_changed(self) -> None:
-        """Let the next try come at once: what was missing may be there now."""
+        """Allow the next try to come at once: what was missing may exist now."""
         self.failure = None
 
     async def refresh(self, pod: pod_pb2.Pod) -> None:
-        """Bring the volumes that show ConfigMaps and Secrets up to date, while the pod lives."""
+        """Bring the volumes that show ConfigMaps and Secrets up to date while the pod lives."""
         async with self._refreshing:
             if self.released or self._ending.begun.is_set():
                 return
@@ -89,7 +89,7 @@ class Sandbox:
             await asyncio.to_thread(self._ground.volumes.refresh, pod, configuration)
 
     async def release(self, pod: pod_pb2.Pod) -> None:
-        """Give back network, volumes and cgroups; a pod that is not deleted keeps its logs."""
+        """Release network, volumes and cgroups; a pod that is not deleted keeps its logs."""
         ground = self._ground
         await ground.network.detach(self._uid)
         ending = self._ending.since_s is not None
@@ -102,7 +102,7 @@ class Sandbox:
         self.attachment = None
 
     async def remove(self) -> None:
-        """Leave nothing on the disk: a pod that had ended kept its logs until now."""
+        """Remove everything from the disk; until now an ended pod has kept its logs."""
         await asyncio.to_thread(self._ground.volumes.remove, self._uid)
 
     async def _prepare_volumes(self, pod: pod_pb2.Pod) -> None:
