@@ -1,4 +1,4 @@
-"""The list of commands: what each is for and where its module is."""
+"""The list of commands: the purpose and the module of each."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ cli = Root(
 
 def main() -> None:
     """Run the command line of this process."""
-    # gRPC's own log would stand between a user and the one line that says what is wrong.
+    # gRPC's own log would hide the one line that tells the user what is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     cli.main(prog_name="podraft")

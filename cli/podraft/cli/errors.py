@@ -1,6 +1,6 @@
-"""Errors as a user reads them: a line or a few, never a traceback.
+"""Errors as a user reads them: one or a few lines, never a traceback.
 
-`CliError` is what a command raises when it cannot do what was asked.  Errors of
+A command raises `CliError` when it cannot do what was asked.  Errors of
 the SDK and of the codec become the same lines here, in one place.
 """
 
@@ -20,7 +20,7 @@ _SHOWN_MAX = 20
 
 
 class CliError(Exception):
-    """What went wrong, as lines for a user; `exit_code` is the process's."""
+    """An error as lines for a user; `exit_code` is the process's exit code."""
 
     def __init__(self, *lines: str, exit_code: int = FAILURE) -> None:
         self.lines = lines
@@ -29,19 +29,19 @@ class CliError(Exception):
 
 
 def usage(*lines: str) -> CliError:
-    """Return the error of a command line that cannot be meant so."""
+    """Return the error for a command line that makes no sense."""
     return CliError(*lines, exit_code=USAGE)
 
 
 def shorten(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return the first lines and how many more there are."""
+    """Return the first lines, then one that says how many more there are."""
     everything = tuple(lines)
     more = len(everything) - _SHOWN_MAX
     return (*everything[:_SHOWN_MAX], f"  … and {more} more") if more > 0 else everything
 
 
 def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
-    """Return the lines of an error that the API server, or the way to it, gave."""
+    """Return the lines for an error of the API server or of the connection to it."""
     from podraft.client import errors
 
     if isinstance(error, errors.UnavailableError) and error.tried:
@@ -57,7 +57,7 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
     if isinstance(error, errors.UnavailableError) and error.message.startswith("etcd "):
         return (f"the API server at {address} cannot use its store: {error.message}",)
     if isinstance(error, errors.UnavailableError):
-        # gRPC names the address a second time, and its own states.
+        # gRPC repeats the address and adds its own states.
         cause = error.message.rpartition(": ")[2] or "no answer"
         hint = "  check that podraft-server runs and that the server address in the config is right"
         lines = [f"cannot reach the API server at {address}: {cause}", hint]
@@ -75,7 +75,7 @@ def lines_of_api_error(error: ApiError, address: str) -> tuple[str, ...]:
     details = [f"{violation.field}: {violation.description}" for violation in error.violations]
     if len(details) == 1:
         return (details[0],)
-    # The server's message repeats what it found first; a list needs only a title.
+    # The server's message repeats its first violation; above a list a title is enough.
     repeated = error.violations[0].description in error.message
     title = "the API server refused it" if repeated else error.message
     return (title, *shorten(f"  {detail}" for detail in details))

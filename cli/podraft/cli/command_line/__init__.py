@@ -1,1 +1,1 @@
-"""How commands are declared and what their words mean: options, durations, targets."""
+"""How commands are declared and what their arguments mean: options, durations, targets."""

@@ -1,7 +1,7 @@
-"""How commands are declared: global options anywhere, loading on demand, clean ends.
+"""The declaration of commands: global options anywhere, loading on demand, clean ends.
 
-Invariants: a command's module is imported only when that command is named; every
-way a command can end gives its documented exit code and no traceback.
+Invariants: a command's module is imported only when that command is named; however
+a command ends, it gives its documented exit code and no traceback.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def settings_of(context: click.Context) -> Settings:
-    """Return the global options; made when first asked for."""
+    """Return the global options; create them on first use."""
     root = context.find_root()
     if root.obj is None:
         root.obj = Settings()
@@ -42,7 +42,7 @@ def _store(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 
 def complete_kinds(context: click.Context, parameter: click.Parameter, word: str) -> list[str]:
-    """Return the kinds that begin like a word: for the shell's completion."""
+    """Return the kinds that begin with ``word``, for the shell's completion."""
     from podraft.api import kinds
 
     return [known for known in sorted(kinds.BUILT_IN.words()) if known.startswith(word.lower())]
@@ -103,7 +103,7 @@ class Command(click.Command):
         self.epilog = self.epilog or 'See "podraft --help" for the options of every command.'
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; ``--wait=false`` and ``--watch=true`` mean what they mean to kubectl."""
+        """Parse arguments; ``--wait=false`` and ``--watch=true`` mean what they mean to kubectl."""
         flags = {
             name: parameter
             for parameter in self.params
@@ -114,7 +114,7 @@ class Command(click.Command):
 
 
 def _plain_flags(args: Sequence[str], flags: Mapping[str, click.Option]) -> Iterator[str]:
-    """Yield arguments with ``--flag=true`` and ``--flag=false`` as click spells them."""
+    """Yield arguments, with ``--flag=true`` and ``--flag=false`` rewritten as click spells them."""
     for index, argument in enumerate(args):
         if argument == "--":
             yield from args[index:]
@@ -150,7 +150,7 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Comm
 
 
 class Group(click.Group):
-    """A family of commands: ``rollout status``."""
+    """A family of commands, such as ``rollout status``."""
 
     command_class = Command
 
@@ -180,7 +180,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is, and its line in the list of commands."""
+    """A command's module, and its line in the list of commands."""
 
     module: str
     summary: str
@@ -193,7 +193,7 @@ class Entry:
 
 
 class Root(click.Group):
-    """The command itself: lists commands without importing them."""
+    """The root command, which lists commands without importing them."""
 
     def __init__(self, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(context_settings=_HELP, **attributes)
@@ -201,7 +201,7 @@ class Root(click.Group):
         self.params.extend(global_options(hidden=False))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, in the order of the list."""
+        """Return the commands' names, in the order of the list."""
         return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -216,7 +216,7 @@ class Root(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or suggest one that is spelt like it."""
+        """Find the command, or suggest a similar one."""
         name = args[0]
         if name not in self.entries and not name.startswith("-"):
             from difflib import get_close_matches
@@ -257,7 +257,7 @@ class Root(click.Group):
 
 
 def _end(run: Callable[[], Any]) -> int:
-    """Run, and return the exit code; say on standard error why it is not 0."""
+    """Run a command and return its exit code; print on standard error why it is not 0."""
     try:
         result = run()
         printing.finish()
@@ -281,7 +281,7 @@ def _end(run: Callable[[], Any]) -> int:
 
 
 def _our_fault(error: Exception) -> int:
-    """Print that podraft itself is wrong; where, only for those who ask for it."""
+    """Print that podraft itself has a fault; print the traceback only on request."""
     import os
 
     if os.environ.get("PODRAFT_TRACEBACK"):
@@ -300,7 +300,7 @@ def _complain(lines: Sequence[str]) -> None:
 
 
 def _lines_of(error: click.ClickException) -> list[str]:
-    """Return what click says of a command line, which may hold anything."""
+    """Return click's message about a command line, which may contain anything, as lines."""
     message = error.format_message().splitlines() or [""]
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return message

@@ -23,9 +23,9 @@ class Settings:
     verbosity: int = 0
 
     def coloured(self) -> bool:
-        """Return whether standard output is to be coloured."""
+        """Return whether to colour standard output."""
         return printing.coloured(self.colour)
 
     def live(self) -> bool:
-        """Return whether progress can be drawn over: a person looks at standard output."""
+        """Return whether progress can be redrawn: standard output is a terminal."""
         return printing.stdout_is_terminal() and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""What a command is about, as users write it: ``pods``, ``pod web``, ``svc/web,deploy/web``.
+"""A command's targets as users write them: ``pods``, ``pod web``, ``svc/web,deploy/web``.
 
 Pure: words in, kinds and names out.
 """
@@ -14,14 +14,14 @@ from podraft.cli.errors import CliError, usage
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind, and one name of it or (None) all."""
+    """A kind, and the name of one of its objects or None for all."""
 
     kind: kinds.AnyKind
     name: str | None = None
 
 
 def word_of(kind: kinds.AnyKind, name: str) -> str:
-    """Return what an object is called: ``pod/web-1`` or ``deployment.apps/web``."""
+    """Return an object's name with its kind: ``pod/web-1`` or ``deployment.apps/web``."""
     group = f".{kind.group}" if kind.group else ""
     return f"{kind.name.lower()}{group}/{name}"
 
@@ -30,7 +30,7 @@ def kind_of_word(word: str) -> kinds.AnyKind:
     """Return the kind that a word names.
 
     Raises:
-        CliError: There is none; the message suggests one that is spelt like it.
+        CliError: There is no such kind; the message suggests a similar word.
     """
     kind = kinds.BUILT_IN.by_word(word)
     if kind is not None:
@@ -43,10 +43,10 @@ def kind_of_word(word: str) -> kinds.AnyKind:
 
 
 def parse_targets(arguments: Sequence[str]) -> list[Target]:
-    """Return what ``KIND[,KIND] [NAME…]`` or ``KIND/NAME…`` means.
+    """Return the targets that ``KIND[,KIND] [NAME…]`` or ``KIND/NAME…`` means.
 
     Raises:
-        CliError: The words are no kinds, or the two forms are mixed.
+        CliError: A word is no kind, or the two forms are mixed.
     """
     if not arguments:
         raise usage('say which kind, for example "pods"; "podraft api-resources" lists them')
@@ -65,7 +65,7 @@ def one_target(argument: str, *also: str) -> Target:
     """Return the single object that ``KIND/NAME`` or ``KIND NAME`` means.
 
     Raises:
-        CliError: It is not one object.
+        CliError: The words do not mean one object.
     """
     targets = parse_targets((argument, *also))
     if len(targets) != 1 or targets[0].name is None:
@@ -85,10 +85,10 @@ def name_of(target: Target) -> str:
 
 
 def expect_kind(target: Target, allowed: Sequence[kinds.AnyKind], verb: str) -> None:
-    """Check that a command fits a kind.
+    """Check that a command fits the kind of a target.
 
     Raises:
-        CliError: It does not.
+        CliError: The command does not fit the target's kind.
     """
     if target.kind not in allowed:
         fitting = " or ".join(kind.name for kind in allowed)

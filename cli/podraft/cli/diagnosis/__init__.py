@@ -1,1 +1,1 @@
-"""Is the cluster well?  Asks every server, judges by rules."""
+"""The diagnosis of a cluster: every server is asked, and rules judge the answers."""

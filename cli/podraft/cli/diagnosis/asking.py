@@ -1,6 +1,6 @@
-"""Asking every server how it is.
+"""Asking every server for its diagnosis.
 
-Owns: which addresses are asked, and how the difference of clocks is measured.
+Owns: which addresses are asked, and how the difference between clocks is measured.
 
 Invariant: each server is asked by itself, under its own address, and none for longer than
 ``_SERVER_S``; one that does not answer is a finding, not an error.
@@ -27,7 +27,7 @@ _CLOCK_SAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What answers at one address."""
+    """The answer from one address."""
 
     address: str
     listing: member_pb2.ListMembersResponse | None
@@ -36,7 +36,7 @@ class _Found:
 
 
 async def examine(config: ClusterConfig, *, try_disks: bool) -> Examination:
-    """Ask all servers that are known, and those that they know of."""
+    """Ask all known servers, and those that they know of."""
     found = await _find(config, config.servers)
     listing = _best([each.listing for each in found])
     known = {each.address for each in found}
@@ -49,7 +49,7 @@ async def examine(config: ClusterConfig, *, try_disks: bool) -> Examination:
     found += await _find(config, dict.fromkeys(more))
     servers = _distinct(found)
     if try_disks:
-        # One after the other: members on one disk would measure each other.
+        # One after another: members on one disk would disturb each other's measurement.
         servers = [await _with_disk(config, server) for server in servers]
     nodes, problem = await _nodes(config, servers)
     names = {server.diagnosis.name for server in servers}
@@ -71,7 +71,7 @@ async def examine(config: ClusterConfig, *, try_disks: bool) -> Examination:
 def _best(
     listings: Iterable[member_pb2.ListMembersResponse | None],
 ) -> member_pb2.ListMembersResponse | None:
-    """Return what knows most: the leader's word of the latest term."""
+    """Return the listing that knows most: the leader's, of the latest term."""
     there = [listing for listing in listings if listing is not None]
 
     def knowledge(listing: member_pb2.ListMembersResponse) -> tuple[int, bool]:
@@ -92,7 +92,7 @@ async def _find(config: ClusterConfig, addresses: Iterable[str]) -> list[_Found]
 
 
 def _distinct(found: Sequence[_Found]) -> list[Answered]:
-    """Return each server once, whatever number of addresses it has."""
+    """Return each server once, however many addresses it has."""
     servers: dict[tuple[str, int, int], Answered] = {}
     for each in found:
         if each.answered is not None:
@@ -118,20 +118,20 @@ async def _ask(config: ClusterConfig, address: str) -> _Found:
 
 
 def _process(diagnosis: diagnosis_pb2.Diagnosis) -> tuple[str, int, int]:
-    """Return which server process has answered; several may be on one machine."""
+    """Return the identity of the answering server process; one machine may have several."""
     started = diagnosis.started_at
     return diagnosis.name, started.seconds, started.nanos
 
 
 def _problem(error: ApiError) -> str:
     if isinstance(error, UnavailableError):
-        # gRPC names the address again, and its own states.
+        # gRPC repeats the address and adds its own states.
         return error.message.rpartition(": ")[2] or "no answer"
     return error.message
 
 
 async def _diagnosed(client: Client, address: str) -> Answered:
-    """Ask some times: the quickest answer tells most of the clock."""
+    """Ask a server several times, as the quickest answer tells its clock best."""
     best: Answered | None = None
     for _ in range(_CLOCK_SAMPLES):
         began_ns, began_s = time.time_ns(), time.perf_counter()
@@ -159,7 +159,7 @@ async def _with_disk(config: ClusterConfig, server: Answered) -> Answered:
         only = replace(config, servers=(server.address,))
         async with Client(only, timeout_s=10.0, learn_servers=False) as client:
             diagnosis = await client.diagnosis.diagnose(try_disk=True)
-        # A client that has lost its server turns to another one.
+        # A client that has lost its server turns to another.
         problem = "" if _process(diagnosis) == _process(server.diagnosis) else "it has gone"
     except ApiError as error:
         problem = error.message
@@ -174,7 +174,7 @@ async def _with_disk(config: ClusterConfig, server: Answered) -> Answered:
 async def _nodes(
     config: ClusterConfig, servers: Sequence[Answered]
 ) -> tuple[list[node_pb2.Node] | None, str]:
-    """List the nodes where somebody can."""
+    """Return the nodes from a server that can list them, or None and the reason."""
     ready = [server.address for server in servers if not server.diagnosis.unready]
     if not ready:
         return None, "no server takes calls"

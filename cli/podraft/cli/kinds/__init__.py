@@ -1,7 +1,7 @@
-"""How the objects of each kind are told to people: one view per kind, all of them pure.
+"""How objects are described to people: one view per kind, all of them pure.
 
-Owns: which view a kind has.  Invariant: every kind has one, that of kinds which nobody wrote one
-for is the base.
+Owns: which view a kind has.  Invariant: every kind has a view; a kind without one of its
+own has the base view.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How ConfigMaps and Secrets are told: of a secret's values only how long they are."""
+"""The views of ConfigMaps and Secrets; of a secret's values they show only the length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podraft.cli.output.sections.templates import Pairs
 
 
 class ConfigMapView(View[config_pb2.ConfigMap]):
-    """A config map, with its values."""
+    """The view of a config map, with its values."""
 
     def body(
         self, config_map: config_pb2.ConfigMap, around: Surroundings, now_s: float
@@ -28,7 +28,7 @@ class ConfigMapView(View[config_pb2.ConfigMap]):
 
 
 class SecretView(View[config_pb2.Secret]):
-    """A secret, without its values."""
+    """The view of a secret, without its values."""
 
     def body(self, secret: config_pb2.Secret, around: Surroundings, now_s: float) -> list[str]:
         """Return the lines of a secret without its events."""

@@ -1,4 +1,4 @@
-"""How a Deployment is told: its rollout, its replica sets, what holds it up."""
+"""The view of a Deployment: its rollout, its replica sets, what holds it up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PODS_SHOWN = 3
 
 
 class DeploymentView(RunningView[deployment_pb2.Deployment]):
-    """A deployment: what its status says of the rollout, and what its pods say of themselves."""
+    """The view of a deployment: what its status says of the rollout, and the state of its pods."""
 
     describe_needs = frozenset({Need.EVENTS, Need.REPLICA_SETS})
     tells_of_pods = True
@@ -94,7 +94,7 @@ class DeploymentView(RunningView[deployment_pb2.Deployment]):
         return Explanation(lines, _word(state))
 
     def progress(self, deployment: deployment_pb2.Deployment, now_s: float) -> Progress:
-        """Return how far a deployment's rollout is."""
+        """Return how far a deployment's rollout has come."""
         return rollouts.progress(deployment)
 
 

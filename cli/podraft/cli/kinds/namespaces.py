@@ -1,4 +1,4 @@
-"""How a Namespace is told: what holds one that does not go."""
+"""The view of a Namespace: what keeps it from being deleted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from podraft.cli.plans import ending_namespaces
 
 
 class NamespaceView(View[namespace_pb2.Namespace]):
-    """A namespace: interesting when it is being deleted."""
+    """The view of a namespace, which has something to explain only while it is being deleted."""
 
     def body(
         self, namespace: namespace_pb2.Namespace, around: Surroundings, now_s: float
@@ -23,7 +23,7 @@ class NamespaceView(View[namespace_pb2.Namespace]):
         return block(pairs)
 
     def why_needs(self, namespace: namespace_pb2.Namespace) -> frozenset[Need]:
-        """Return what is needed to explain a namespace: of one that goes, what is in it."""
+        """Return what is needed to explain a namespace: its contents, if it is being deleted."""
         if is_deleting(namespace.metadata):
             return frozenset({Need.CONTENTS})
         return super().why_needs(namespace)
@@ -31,7 +31,7 @@ class NamespaceView(View[namespace_pb2.Namespace]):
     def why(
         self, namespace: namespace_pb2.Namespace, around: Surroundings, now_s: float
     ) -> Explanation:
-        """Return what holds a namespace that is being deleted."""
+        """Return what keeps a namespace from being deleted."""
         if not is_deleting(namespace.metadata):
             return super().why(namespace, around, now_s)
         found = ending_namespaces.reasons(namespace, around.contents, more=around.more_contents)

@@ -1,4 +1,4 @@
-"""How a Node is told: how it is, what runs on it and what that asks for."""
+"""The view of a Node: its state, the pods on it and the resources that they request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from podraft.cli.output.sections.templates import quantity_list
 
 
 class NodeView(View[node_pb2.Node]):
-    """A node: its own status, and the pods on it."""
+    """The view of a node: its own status, and the pods on it."""
 
     describe_needs = frozenset({Need.EVENTS, Need.NODE_PODS})
 

@@ -1,6 +1,6 @@
 """Why pods are not as they should be: objects in, sentences out.  Pure.
 
-Every sentence names what is so and, where it is known, what would change it.
+Every sentence names what is wrong and, where known, what would change it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def pod_reasons(
     record: scheduling_pb2.SchedulingRecord | None,
     now_s: float,
 ) -> list[str]:
-    """Return why a pod is not ready; nothing when it is well."""
+    """Return why a pod is not ready; an empty list when it is well."""
     if is_well(pod):
         return []
     reasons: list[str] = []
@@ -79,7 +79,7 @@ def _unscheduled(pod: pod_pb2.Pod, record: scheduling_pb2.SchedulingRecord | Non
 
 
 def _wishes(pod: pod_pb2.Pod, message: str) -> str:
-    """Return what the pod asks for of that which the nodes refused."""
+    """Return which of the pod's demands the nodes refused."""
     said = message.lower()
     requests = sorted(_requests(pod).items())
     wishes = [f"{name} {amount}" for name, amount in requests if f"insufficient {name}" in said]
@@ -99,7 +99,7 @@ def _requests(pod: pod_pb2.Pod) -> dict[str, str]:
 
 
 def crashed_containers(pod: pod_pb2.Pod) -> list[str]:
-    """Return the containers whose last words may say why the pod is not ready."""
+    """Return the containers whose last lines of output may say why the pod is not ready."""
     if is_well(pod) or not pod.spec.node_name:
         return []
     return [
@@ -196,7 +196,7 @@ def blocked_pods(
     records: Mapping[str, scheduling_pb2.SchedulingRecord],
     now_s: float,
 ) -> list[Blocked]:
-    """Return why pods are not ready, the commonest reason first."""
+    """Return why pods are not ready, the most common reason first."""
     by_reason: dict[str, list[str]] = {}
     for pod in pods:
         if is_deleting(pod.metadata):

@@ -1,4 +1,4 @@
-"""How a pod is told: where it is, how its containers are, why it is not ready."""
+"""The view of a pod: where it is, the state of its containers, why it is not ready."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from podraft.cli.plans.rollouts import Progress
 
 
 class PodView(RunningView[pod_pb2.Pod]):
-    """A pod: what the scheduler said of it matters as much as its own status."""
+    """The view of a pod; the scheduler's record matters as much as the pod's own status."""
 
     describe_needs = frozenset({Need.EVENTS, Need.RECORD})
 
@@ -78,7 +78,7 @@ class PodView(RunningView[pod_pb2.Pod]):
         return Explanation(lines, pod_words(pod, now_s).status, where)
 
     def progress(self, pod: pod_pb2.Pod, now_s: float) -> Progress:
-        """Return how far a pod is on its way to be ready."""
+        """Return how far a pod is on its way to being ready."""
         name, words = pod.metadata.name, pod_words(pod, now_s)
         if pod.status.phase == "Succeeded":
             return Progress(f'pod "{name}" completed', done=True)

@@ -1,4 +1,4 @@
-"""How EndpointSlices, Leases and Events are told: what podraft's own parts write."""
+"""The views of EndpointSlices, Leases and Events, which podraft's own parts write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podraft.cli.output.sections.layout import NONE, Below, block, table
 
 
 class EndpointSliceView(View[endpoint_slice_pb2.EndpointSlice]):
-    """An endpoint slice, with every endpoint."""
+    """The view of an endpoint slice, with every endpoint."""
 
     def body(
         self, endpoints: endpoint_slice_pb2.EndpointSlice, around: Surroundings, now_s: float
@@ -41,7 +41,7 @@ class EndpointSliceView(View[endpoint_slice_pb2.EndpointSlice]):
 
 
 class LeaseView(View[lease_pb2.Lease]):
-    """A lease: who holds it, and since when."""
+    """The view of a lease: who holds it, and since when."""
 
     def body(self, lease: lease_pb2.Lease, around: Surroundings, now_s: float) -> list[str]:
         """Return the lines of a lease without its events."""
@@ -58,7 +58,7 @@ class LeaseView(View[lease_pb2.Lease]):
 
 
 class EventView(View[event_pb2.Event]):
-    """An event, of which there are no events."""
+    """The view of an event, which has no events of its own."""
 
     def describe(self, event: event_pb2.Event, around: Surroundings, now_s: float) -> list[str]:
         """Return the lines of an event."""

@@ -1,4 +1,4 @@
-"""How a ReplicaSet is told."""
+"""The view of a ReplicaSet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podraft.cli.output.sections.templates import template_lines
 
 
 class ReplicaSetView(View[replica_set_pb2.ReplicaSet]):
-    """A replica set: what it keeps running."""
+    """The view of a replica set: what it keeps running."""
 
     def body(
         self, replica_set: replica_set_pb2.ReplicaSet, around: Surroundings, now_s: float

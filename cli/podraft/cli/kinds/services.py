@@ -1,4 +1,4 @@
-"""How a Service is told: who receives its traffic, and why others do not."""
+"""The view of a Service: which pods receive its traffic, and why others do not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from podraft.cli.output.sections.layout import NONE, block, indented, table
 
 
 class ServiceView(View[service_pb2.Service]):
-    """A service: its pods are those that its selector matches and its slices list."""
+    """The view of a service; its pods are those that its selector matches and its slices list."""
 
     describe_needs = frozenset({Need.EVENTS, Need.SLICES})
 

@@ -1,9 +1,9 @@
-"""How one kind is told: what describing and explaining need, and what they say.
+"""Views of a kind's objects: what describing and explaining them needs, and what they say.
 
-Owns: the view that every kind has, which those of single kinds make more of.  Pure: a view names
-what it needs to know around an object (`Need`), `sessions.around` reads it.
+Owns: the base view, which the views of single kinds extend.  Pure: a view names what it needs to
+know around an object (`Need`), `sessions.around` reads it.
 
-Invariant: a kind that nobody wrote a view for is described as YAML and explained as far as its
+Invariant: a kind without a view of its own is described as YAML, and explained as far as its
 conditions and events go.
 """
 
@@ -33,7 +33,7 @@ _EVENTS_SHOWN = 8
 
 
 class Need(Enum):
-    """What can be read around an object; of pods, a view needs one choice at most."""
+    """What can be read around an object; a view needs at most one selection of pods."""
 
     EVENTS = auto()
     REPLICA_SETS = auto()
@@ -49,11 +49,11 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What was read around an object; what its view did not need is empty.
+    """What was read around an object; fields that its view did not need are empty.
 
-    Replica sets come the oldest revision first.  `record` is why a pod is where it is, and
-    `pod_records` why those of `pods` are nowhere that have no node, by their names; `last_words`
-    are the last lines of containers that ended.  `contents` is some of what is in a namespace.
+    Replica sets are sorted with the oldest revision first.  `record` says why a pod is where it
+    is; `pod_records`, by pod name, why the pods without a node have none; `last_words` are the
+    last lines of containers that ended; `contents` are some of the objects in a namespace.
     """
 
     events: Sequence[Any] = ()
@@ -69,7 +69,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an object is as it is: a status word, what follows it on its line, and lines."""
+    """Why an object is as it is: a status word, the rest of its line, and further lines."""
 
     lines: Sequence[str]
     word: str = ""
@@ -77,12 +77,12 @@ class Explanation:
 
 
 class View(Generic[ObjectT]):
-    """How objects of a kind are told; of a kind without a view of its own, the base is used."""
+    """A view of a kind's objects; this base serves the kinds without a view of their own."""
 
     describe_needs: ClassVar[frozenset[Need]] = frozenset({Need.EVENTS})
 
     def describe(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> list[str]:
-        """Return the lines that show an object in full, with what happened to it."""
+        """Return the lines that show an object in full, with its events."""
         return self.body(obj, around, now_s) + common.events(around.events, now_s)
 
     def body(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> list[str]:
@@ -94,7 +94,7 @@ class View(Generic[ObjectT]):
         return frozenset({Need.EVENTS})
 
     def why(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> Explanation:
-        """Return why an object is in the state it is in."""
+        """Return why an object is in its present state."""
         return Explanation(_generic(obj) + latest_events(around.events, now_s))
 
     def held_by(self, obj: ObjectT, /) -> str:
@@ -103,14 +103,14 @@ class View(Generic[ObjectT]):
 
 
 class RunningView(View[ObjectT], ABC):
-    """The view of a kind whose objects run something, for which one can wait."""
+    """A view of a kind whose objects run something that a command can wait for."""
 
-    # Whether who waits is told how the pods are that the object selects.
+    # Whether waiting also shows the state of the pods that the object selects.
     tells_of_pods: ClassVar[bool] = False
 
     @abstractmethod
     def progress(self, obj: ObjectT, now_s: float, /) -> Progress:
-        """Return how far an object is on its way to run as it should."""
+        """Return how far an object is on its way to running as it should."""
 
 
 def _held_by(obj: Any) -> str:
@@ -125,7 +125,7 @@ def _held_by(obj: Any) -> str:
 
 
 def latest_events(events: Sequence[Any], now_s: float) -> list[str]:
-    """Return the lines that end an explanation: the last things that happened, if any did."""
+    """Return the lines that end an explanation: the latest events, if there are any."""
     if not events:
         return []
     latest = sorted(events, key=event_last_s)[-_EVENTS_SHOWN:]
@@ -133,12 +133,12 @@ def latest_events(events: Sequence[Any], now_s: float) -> list[str]:
 
 
 def bullets(reasons: Sequence[str]) -> list[str]:
-    """Return reasons as a list, each on one line."""
+    """Return the lines of a bulleted list of reasons."""
     return [f"  - {one_line(reason)}" for reason in reasons]
 
 
 def _generic(obj: Any) -> list[str]:
-    """Return what the metadata, the conditions and the taints of any object say."""
+    """Return what the metadata, conditions and taints of any object say."""
     lines: list[str] = []
     conditions = getattr(getattr(obj, "status", None), "conditions", ())
     if conditions:

@@ -1,1 +1,1 @@
-"""Reading manifests: from files and YAML or JSON to objects, each fault with its line."""
+"""Reading manifests: YAML or JSON files to objects, each fault with its line."""

@@ -1,4 +1,4 @@
-"""What the manifests of a command line declare: all of it, or nothing and every fault."""
+"""The objects that a command line's manifests declare: all of them, or none and every fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podraft.cli.output import printing
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The namespace that the user demands, and that of the objects which name none."""
+    """The namespace that the user demands, and the one for objects that name none."""
 
     namespace: str | None
     default_namespace: str
@@ -31,7 +31,7 @@ def read_items(
     """Return the objects of files; `nothing` says what has not happened if they are faulty.
 
     Raises:
-        CliError: Something in them is wrong, all of it named, or there is no object.
+        CliError: The files have faults, all of which are named, or declare no object.
     """
     reading = items.read(
         read_sources(names, recursive=recursive),

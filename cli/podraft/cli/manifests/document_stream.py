@@ -1,7 +1,7 @@
-"""The documents of a text: YAML, JSON, or both one after the other.
+"""The documents of a text: YAML, JSON, or a mixture.
 
-What begins like JSON and is JSON is read as JSON, whose escapes and tabs YAML does not have;
-several values may follow each other.  What only looks like it is YAML's flow style.
+JSON is read as JSON, because YAML lacks its escapes and tabs; several values may follow each
+other.  Text that only begins like JSON is YAML's flow style.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from podraft.cli.manifests import json_nodes, yaml_nodes
 from podraft.cli.manifests.nodes import Budget, Construction, ManifestError, Node
 
-# A line of its own that YAML can hold nowhere else: in a text of several lines it is indented.
+# A separator is a line of its own; inside YAML's multi-line texts it would be indented.
 _SEPARATOR = re.compile(r"^(?:---[ \t]*(?:[ \t]#[^\r\n]*)?|\.\.\.[ \t]*)\r?$", re.MULTILINE)
 _BEFORE_JSON = re.compile(r"(?:[ \t\r\n]|#[^\n]*\n)*")
 _LIKE_JSON = re.compile(r'[{\[]\s*["{\[}\]]')
@@ -22,22 +22,22 @@ _BOM = re.compile("^\ufeff", re.MULTILINE)
 
 
 def documents(text: str) -> Iterator[tuple[Node, int]]:
-    """Yield the documents of a text and the number of each one's nodes, empty ones left out.
+    """Yield each document of a text with its number of nodes; leave out empty documents.
 
     Raises:
         ManifestError: The text is neither YAML nor JSON.
     """
     if "\ufeff" in text:
-        text = _BOM.sub("", text)  # Files with one were put together.
+        text = _BOM.sub("", text)  # Files that begin with one were concatenated.
     if not text.endswith("\n"):
-        text += "\n"  # As kubectl does: what ends a block of lines is a line, too.
+        text += "\n"  # As kubectl does: the last line of a block is a complete line, too.
     lines = _Lines(text)
     yaml_begins = previous = 0
     for begin, end, next_begins in _chunks(text):
         at = _json_begins(text, begin, end)
         directed, previous = _DIRECTIVE.search(text, previous, begin), begin
         if at is None or directed:
-            continue  # Directives belong to what is behind their separator, and are YAML's.
+            continue  # Directives belong to the document after their separator, and are YAML's.
         yield from _yaml(text[yaml_begins:begin], lines.at(yaml_begins))
         yield from _json(text[at:end].rstrip(), lines.at(at))
         yaml_begins = next_begins
@@ -48,7 +48,7 @@ def values_in(text: str) -> list[Any]:
     """Return the values of all documents of a text.
 
     Raises:
-        ManifestError: The text is neither YAML nor JSON, or aliases make too much of it.
+        ManifestError: The text is neither YAML nor JSON, or its aliases expand too far.
     """
     budget = Budget.of(text)
     result = []
@@ -59,7 +59,7 @@ def values_in(text: str) -> list[Any]:
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int, int]]:
-    """Yield where what stands between separators begins and ends, and the next one begins."""
+    """Yield the start and end of each chunk between separators, and the start of the next."""
     begin = 0
     for separator in _SEPARATOR.finditer(text):
         yield begin, separator.start(), separator.end()
@@ -92,7 +92,7 @@ def _yaml(part: str, line: int) -> Iterator[tuple[Node, int]]:
 
 
 class _Lines:
-    """The lines of places in a text that are asked for in their order."""
+    """A look-up of the line numbers of places in a text, which must be asked for in order."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -100,7 +100,7 @@ class _Lines:
         self._line = 1
 
     def at(self, place: int) -> int:
-        """Return the line, from 1, of a place behind those asked for before."""
+        """Return the line, from 1, of a place that follows those asked for before."""
         self._line += self._text.count("\n", self._known, place)
         self._known = place
         return self._line

@@ -1,7 +1,7 @@
 """Reading manifests: text to objects, every fault with its file and line.
 
-Pure on text; `sources` does the reading of files.  Faults do not hide each other:
-all documents are read, and all that is wrong is reported at once.
+Pure; `sources` reads the files.  Faults do not hide each other: all documents are
+read, and all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ class Item:
 
     @property
     def word(self) -> str:
-        """``deployment.apps/web``."""
+        """The object as commands name it: ``deployment.apps/web``."""
         return word_of(self.kind, self.name)
 
     def at(self, path: str = "") -> str:
-        """Return ``file:line`` of a field, or of what is nearest above it."""
+        """Return ``file:line`` of a field, or of the nearest part above it."""
         return f"{self.source}:{line_at(self.lines, path, self.line)}"
 
 
 @dataclass(slots=True)
 class Reading:
-    """What was read: objects, faults (lines for a user) and warnings."""
+    """The result of reading: objects, faults (lines for a user) and warnings."""
 
     items: list[Item] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -85,8 +85,8 @@ def read(
 ) -> Reading:
     """Read ``(source, text)`` pairs.
 
-    `namespace` is what the user demanded: an object that says another is a fault.
-    Objects that say none get `namespace` or `default_namespace`.
+    `namespace` is what the user demanded: an object that names another is a fault.
+    Objects that name none get `namespace` or `default_namespace`.
     """
     reading = Reading()
     placing = _Placing(namespace, default_namespace, ignore_unsupported)
@@ -131,10 +131,10 @@ def _read_node(
 def _list_items(node: MappingNode) -> list[Node] | None:
     """Return the items of a ``List`` or ``PodList``; None for any other object.
 
-    Those of a ``PodList`` need not repeat what they are.
+    Items of a ``PodList`` need not repeat their ``apiVersion`` and ``kind``.
 
     Raises:
-        ManifestError: The items are no list.
+        ManifestError: The items are not a list.
     """
     kind, items = node.get("kind"), node.get("items")
     if not isinstance(kind, Scalar) or not str(kind.value).endswith("List"):
@@ -184,7 +184,7 @@ def _read_object(
         return
     kind = kinds.BUILT_IN.of(message)
     if not kind.namespaced and message.metadata.namespace:
-        # Tools that render manifests write it into every object, and kubectl does not mind.
+        # Tools that render manifests write it into every object, and kubectl accepts it.
         ignored = f"a {kind.name} belongs to no namespace, ignored"
         report([Violation("metadata.namespace", ignored)], reading.warnings)
         message.metadata.ClearField("namespace")
@@ -203,7 +203,7 @@ def _parse(value: dict[str, Any]) -> tuple[Any, InvalidObjectError | None]:
 
 
 def _title(value: Mapping[str, Any]) -> str:
-    """Return ``Deployment "web": `` for messages, or what of it is known."""
+    """Return ``Deployment "web": `` for messages, or as much of it as is known."""
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     kind = value.get("kind")

@@ -1,4 +1,4 @@
-"""JSON text to nodes: values one after the other, with or without breaks between them."""
+"""Conversion of JSON text to nodes; values follow each other with or without line breaks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DIGITS_MAX = 400
 
 
 class NotJsonError(Exception):
-    """The text is no JSON; it may be YAML.  `line` and `column` count from 1."""
+    """The text is not JSON, but may be YAML; `line` and `column` count from 1."""
 
     def __init__(self, line: int, column: int, message: str) -> None:
         self.line = line
@@ -36,11 +36,11 @@ class NotJsonError(Exception):
 
 
 def values(text: str, first_line: int = 1) -> list[tuple[Node, int]]:
-    """Return the values of a text, and the number of each one's nodes.
+    """Return each value of a text with its number of nodes.
 
     Raises:
-        NotJsonError: The text is no JSON.
-        ManifestError: It is, and too deep or too large.
+        NotJsonError: The text is not JSON.
+        ManifestError: The JSON is too deep or too large.
     """
     reader = _Reader(text, first_line)
     found = []
@@ -52,7 +52,7 @@ def values(text: str, first_line: int = 1) -> list[tuple[Node, int]]:
 
 @dataclass(slots=True)
 class _Reader:
-    """A place in the text, and the line that it is on."""
+    """A reader at a place in the text, with the number of its line."""
 
     text: str
     line: int
@@ -61,7 +61,7 @@ class _Reader:
     _counted_to: int = 0
 
     def at_end(self) -> bool:
-        """Skip white space; say whether nothing follows."""
+        """Skip white space; return whether the text ends there."""
         self._skip()
         return self.at == len(self.text)
 

@@ -1,10 +1,10 @@
-"""What manifests are read into: nodes that know their line, and the values they stand for.
+"""Nodes of manifests, which know their line, and the values that they stand for.
 
 `yaml_nodes` and `json_nodes` make the nodes.  A node may stand in several places (a YAML
-alias), but in none of those below itself.
+alias), but never below itself.
 
-Invariant: work is bounded for a whole text, whatever it repeats: `Budget` counts what aliases
-write again, in values and in characters.
+Invariant: the work for a whole text is bounded, whatever it repeats: `Budget` counts what
+aliases repeat, in values and in characters.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Path: TypeAlias = tuple[str | int, ...]
 
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
-# What aliases may add to a text.
+# How much aliases may add to a text.
 _REPEATED_VALUES_MAX = 100_000
 _REPEATED_CHARACTERS_MAX = 16 << 20
 MERGE = "<<"
 
 
 class ManifestError(Exception):
-    """A text is no manifest; `line` counts from 1."""
+    """A text is not a manifest; `line` counts from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         self.line = line
@@ -48,7 +48,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Key:
-    """The key of an entry; `merges`: it is YAML's ``<<``, and no text."""
+    """The key of an entry; `merges` marks YAML's ``<<``, which is not text."""
 
     line: int
     text: str
@@ -57,13 +57,13 @@ class Key:
 
 @dataclass(slots=True)
 class Mapping:
-    """Entries in the order of the text; a key may stand twice."""
+    """A mapping's entries in the order of the text; a key may occur twice."""
 
     line: int
     entries: list[tuple[Key, Node]] = field(default_factory=list)
 
     def get(self, key: str) -> Node | None:
-        """Return the value of a key, if it stands here."""
+        """Return the value of a key, or None if the mapping itself does not contain it."""
         return next((node for found, node in self.entries if found.text == key), None)
 
 
@@ -72,21 +72,21 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 @dataclass(slots=True)
 class Budget:
-    """How much of a text may still be turned into values."""
+    """The number of values and characters into which a text may still be turned."""
 
     values: int
     characters: int
 
     @classmethod
     def of(cls, text: str) -> Budget:
-        """Return what aliases may add to a text; the values of its own nodes come on top."""
+        """Return what aliases may add to a text; the values of its own nodes are added later."""
         return cls(_REPEATED_VALUES_MAX, len(text) + _REPEATED_CHARACTERS_MAX)
 
     def spend(self, line: int, characters: int = 0) -> None:
         """Count one more value.
 
         Raises:
-            ManifestError: It is one too many.
+            ManifestError: The value is one too many.
         """
         self.values -= 1
         self.characters -= characters
@@ -96,7 +96,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Construction:
-    """The values of one object, and the line on which each path begins."""
+    """The values of one object under construction, and the line on which each path begins."""
 
     budget: Budget
     lines: dict[Path, int] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Construction:
         """Return a node's value.
 
         Raises:
-            ManifestError: A key stands twice, or there is too much.
+            ManifestError: A key occurs twice, or the budget is exceeded.
         """
         if depth > MAX_DEPTH:
             raise ManifestError(node.line, f"nested more than {MAX_DEPTH} deep")
@@ -149,13 +149,13 @@ class Construction:
             self.budget.spend(part.line)
             if depth > MAX_DEPTH:
                 raise ManifestError(part.line, f"nested more than {MAX_DEPTH} deep")
-            # Of several, the first that has a key wins.
+            # Among several merged mappings, the first that has a key wins.
             result = {**self._mapping(part, path, depth + 1), **result}
         return result
 
 
 def _merge(key: Key, merged: dict[str, Any], result: dict[str, Any]) -> None:
-    """Add what ``<<`` brings; keys that follow in the mapping win over it."""
+    """Add the entries merged by ``<<``; the mapping's other keys override them."""
     for name, value in merged.items():
         if name in result and result[name] != value:
             raise ManifestError(

@@ -1,7 +1,7 @@
-"""Names of services where hosts are expected: what they cannot do without a cluster DNS.  Pure.
+"""Warnings about service names used as hosts, which need a cluster DNS.  Pure.
 
-Kubernetes resolves `api` and `api.shop.svc` inside of pods; podraft does not yet, and what is
-applied with such names is accepted, runs, and finds nobody.  Whoever applies it is told.
+Kubernetes resolves `api` and `api.shop.svc` inside pods; podraft does not yet.  A workload with
+these names is accepted and runs, but finds no host, so its author is warned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from podraft.cli.manifests.items import Item
 
 _LABEL = "[a-z0-9-]{1,63}"
 _QUALIFIED = re.compile(rf"(?<![\w.-])({_LABEL})\.{_LABEL}\.svc(?![\w-])")
-# A name behind a scheme or user, or before a port.
+# A name after a scheme or user, or before a port.
 _HOST = re.compile(rf"(//|@|^|[\s,;=\"'])({_LABEL})(:[0-9]{{1,5}}\b)?(?![\w.-])")
 _HOST_VARIABLE = re.compile(r"HOST|ADDR|URL|SERVER|SERVICE|ENDPOINT|UPSTREAM|BACKEND")
 _CHARACTERS_MAX = 1 << 16
@@ -24,7 +24,7 @@ _CHARACTERS_MAX = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text that a container reads; `variable`: the one whose value it is."""
+    """A text that a container reads; `variable` is the one whose value it is."""
 
     path: str
     text: str
@@ -32,7 +32,7 @@ class _Text:
 
 
 def warnings(items: Sequence[Item]) -> list[str]:
-    """Return a line for the first value that names a service as a host, if one does."""
+    """Return a line about the first value that names a service as a host, if there is one."""
     services = {item.name for item in items if item.kind is kinds.SERVICE}
     found = [
         (item, text.path, name)

@@ -1,4 +1,4 @@
-"""Where manifests come from: files, directories, standard input."""
+"""The sources of manifests: files, directories, standard input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_sources(names: Iterable[str], *, recursive: bool) -> list[tuple[str, st
     """Return ``(source, text)`` of every file that the names mean; ``-`` is standard input.
 
     Raises:
-        CliError: Something cannot be read, or a directory has no manifests.
+        CliError: A source cannot be read, or a directory has no manifests.
     """
     result: list[tuple[str, str]] = []
     for name in names:
@@ -54,7 +54,7 @@ def _text(path: Path) -> str:
 def _decoded(source: str, data: bytes) -> str:
     if len(data) > _BYTES_MAX:
         raise CliError(f"{source}: larger than {_BYTES_MAX >> 20} MiB")
-    # Windows' PowerShell writes UTF-16, and begins each text with a mark of which.
+    # Windows' PowerShell writes UTF-16 and begins each text with a byte order mark.
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         return data.decode(encoding)

@@ -1,13 +1,13 @@
-"""What a manifest says without meaning it: a server's bookkeeping, and fields at their defaults.
+"""Parts of a manifest that its author did not mean: bookkeeping, and fields at their defaults.
 
 Objects exported from a cluster (`kubectl get -o yaml`) carry both.  Pure.  Two rules:
 
-* A field that podraft does not have, empty or at a value that says what podraft does anyway
-  (for most: the one that Kubernetes gives it when it is left out), is left out.
+* A field that podraft does not have is left out if it is empty or if its value asks for what
+  podraft does anyway (for most fields, the value that Kubernetes gives them by default).
 * What a server writes (status, uid, managed fields, the address it chose for a Service,
   the token volume it added to a Pod) belongs to the cluster the object came from.
 
-Invariant: what a user can have meant stays, and is then read or refused by name.
+Invariant: everything that a user can have meant stays, and is then read or refused by name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOOKKEEPING = (
     "selfLink",
     "uid",
 )
-# Controllers and `apply` write these; taken over, they would tell lies of this cluster's object.
+# Controllers and `apply` write these; copied, they would be false for this cluster's object.
 _NOTES = (
     well_known.REVISION,
     well_known.REVISION_HISTORY,
@@ -35,8 +35,8 @@ _NOTES = (
 )
 _Unsaid: TypeAlias = Mapping[str, tuple[Any, ...]]
 
-# Fields that podraft does not have, each with the values that say what podraft does anyway.
-# Null and whatever is empty (``affinity: {}``, ``hostAliases: []``) say so of each of them.
+# Fields that podraft does not have, each with the values that ask for what podraft does anyway.
+# For each of them, null and empty values (``affinity: {}``, ``hostAliases: []``) do so as well.
 _POD: _Unsaid = {
     "affinity": (),
     "automountServiceAccountToken": (True, False),  # There are no tokens.
@@ -122,7 +122,7 @@ _TOKEN_VOLUME = "kube-api-access-"
 
 
 def without_unsaid(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object as its author meant it; `value` stays as it is."""
+    """Return an object as its author meant it; `value` is not changed."""
     result = dict(value)
     metadata, spec = value.get("metadata"), value.get("spec")
     exported = isinstance(metadata, Mapping) and bool(metadata.get("uid"))
@@ -226,7 +226,7 @@ def _drop(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _said(value: Mapping[str, Any], unsaid: _Unsaid) -> dict[str, Any]:
-    """Return a mapping without the fields that say what podraft does anyway."""
+    """Return a mapping without the fields that ask for what podraft does anyway."""
     return {
         name: item
         for name, item in value.items()
@@ -236,12 +236,12 @@ def _said(value: Mapping[str, Any], unsaid: _Unsaid) -> dict[str, Any]:
 
 
 def _is_empty(value: Any) -> bool:
-    """Return whether nothing is in a value, in a mapping not even further down."""
+    """Return whether a value is empty, or a mapping that holds only empty values."""
     if isinstance(value, Mapping):
         return all(_is_empty(item) for item in value.values())
     return value is None or value == "" or value == []
 
 
 def _same(one: Any, other: Any) -> bool:
-    # `False == 0` and `True == 1` to Python, but a boolean is not what a number's field expects.
+    # `False == 0` and `True == 1` in Python, but a number's field expects no boolean.
     return type(one) is type(other) and bool(one == other)

@@ -1,7 +1,7 @@
-"""YAML text to nodes, from the parser's events.
+"""Conversion of YAML text to nodes, from the parser's events.
 
-Composed here and not by the parser's library, whose composer recurses without a bound and
-refuses what YAML allows: an anchor that is defined again.
+Nodes are composed here because the library's composer recurses without a bound and refuses
+what YAML allows: an anchor that is defined again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from podraft.cli.manifests.nodes import (
 
 
 def documents(text: str, first_line: int = 1) -> Iterator[tuple[Node, int]]:
-    """Yield the documents of a text that begins on a line of its file, and each one's size.
+    """Yield each document of a text with its size; the text begins on line ``first_line``.
 
-    The size is the number of its nodes.  Empty documents are left out.
+    The size is the document's number of nodes.  Empty documents are left out.
 
     Raises:
-        ManifestError: The text is no YAML, or aliases, depth or size are beyond the bounds.
+        ManifestError: The text is not YAML, or its aliases, depth or size exceed the bounds.
     """
     parser = yaml.CSafeLoader(text)
     composer = _Composer(first_line)
@@ -60,7 +60,7 @@ def documents(text: str, first_line: int = 1) -> Iterator[tuple[Node, int]]:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come; of a mapping, the key that waits for its value."""
+    """A collection that has not ended yet and, in a mapping, the key that awaits its value."""
 
     node: Sequence | Mapping
     anchor: str | None
@@ -146,7 +146,7 @@ class _Composer:
             top.node.entries.append((top.key, node))
             top.key = None
         elif isinstance(node, Scalar) and isinstance(node.value, str):
-            top.key = Key(line, node.value)  # An alias of a text.
+            top.key = Key(line, node.value)  # The key is an alias of a text.
         else:
             raise ManifestError(line, "a key must be text")
 

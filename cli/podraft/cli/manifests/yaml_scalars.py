@@ -1,8 +1,9 @@
-"""What YAML's scalars and tags mean.  Pure.
+"""The meaning of YAML's scalars and tags.  Pure.
 
 They mean what they mean to kubectl: ``yes`` and ``on`` are booleans, ``0644`` is octal, ``1_000``
-and ``1e3`` are numbers; dates, ``12:30`` and ``=`` are text.  Only ``y`` and ``n`` are text here,
-as who writes ``app: y`` means it; to kubectl they are booleans, which a label cannot be.
+and ``1e3`` are numbers; dates, ``12:30`` and ``=`` are text.  Only ``y`` and ``n`` differ: they
+are text here, as the author of ``app: y`` means them; to kubectl they are booleans, which no label
+can be.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 _INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _OPEN_ENDED = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
-# Longer ones are no numbers of any field; reading them would take more than linear time.
+# No field holds longer numbers, and reading them would take more than linear time.
 _DIGITS_MAX = 400
 
 
 def scalar(text: str, tag: str | None, *, plain: bool, line: int) -> Any:
-    """Return the value of a scalar; `plain`: it stands without quotes.
+    """Return the value of a scalar; `plain` means that it has no quotes.
 
     Raises:
-        ManifestError: The tag is unknown, or the text is nothing of the kind.
+        ManifestError: The tag is unknown, or the text does not fit it.
     """
     if tag is None:
         return _plain(text, line) if plain else text
@@ -62,7 +63,7 @@ def key(text: str, tag: str | None, *, plain: bool, line: int) -> Key:
     """Return a mapping's key.
 
     Raises:
-        ManifestError: Without quotes it is another text, or none, to kubectl.
+        ManifestError: Without quotes, the key is another text, or not a text, to kubectl.
     """
     if (tag is None and plain and text == MERGE) or tag == f"{_TAG}merge":
         return Key(line, MERGE, merges=True)
@@ -121,5 +122,5 @@ def _integer(text: str) -> int | str:
         return sign * int(digits, 8)
     try:
         return sign * int(digits, 0)
-    except ValueError:  # Nothing stands after the prefix.
+    except ValueError:  # Nothing follows the prefix.
         return text

@@ -1,7 +1,7 @@
-"""Colour for status words, only where a person looks at a terminal.
+"""Colour for status words, only on a terminal.
 
-A text carries it as marks that nobody else can write, until `printing` makes terminal
-sequences of them: what objects say of themselves can then hold no sequence at all.
+A text carries colour as marks that nobody else can write, until `printing` turns them into
+terminal sequences: text from objects can therefore contain no sequence at all.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-# Unknown to whoever wrote what is shown.
+# Random, so that no author of shown text can know it.
 _SECRET = os.urandom(8).hex()
 _MARK = re.compile(f"⟦{_SECRET}:([0-9;]*)⟧")
 _GREEN, _YELLOW, _RED, _DIM, _BOLD = "32", "33", "31", "2", "1"

@@ -15,7 +15,7 @@ _STRING = "tag:yaml.org,2002:str"
 
 
 def document_of(objects: Sequence[Message], *, single: bool) -> dict[str, Any]:
-    """Return one object as itself, several as a ``List``."""
+    """Return the document of one object as itself, of several as a ``List``."""
     if single and len(objects) == 1:
         return codec.to_json(objects[0])
     return {
@@ -32,11 +32,11 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 
 def as_yaml(value: Mapping[str, Any]) -> str:
-    """Return block YAML with sorted keys; texts of several lines stay readable."""
+    """Return block YAML with sorted keys; multi-line texts stay readable."""
     import yaml
 
     class Dumper(yaml.CSafeDumper):
-        """Writes every value in full, without aliases."""
+        """A YAML dumper that writes every value in full, without aliases."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
@@ -45,7 +45,7 @@ def as_yaml(value: Mapping[str, Any]) -> str:
         style = "|" if "\n" in value else None
         # The stubs miss the types of the resolver, which both kinds of dumper have.
         resolved: Any = cast("Any", dumper).resolve(yaml.ScalarNode, value, (True, False))
-        # Without quotes it would be read as a number, a date or the like, or has no escapes.
+        # Unquoted, it would be read as a number, a date or the like, or could hold no escapes.
         if resolved != _STRING or not is_safe(value):
             style = '"'
         return dumper.represent_scalar(_STRING, value, style=style)

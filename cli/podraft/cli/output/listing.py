@@ -14,7 +14,7 @@ from podraft.cli.output import tables
 
 @dataclass(slots=True)
 class Listing:
-    """How objects are listed; it remembers the widths of the last table for `line`."""
+    """A format for lists of objects; `line` uses the remembered widths of the last table."""
 
     wide: bool = False
     with_namespace: bool = False
@@ -33,7 +33,7 @@ class Listing:
         return tables.render(headers, rows, self._painted(columns))
 
     def line(self, kind: kinds.AnyKind, obj: Any, now_s: float) -> str:
-        """Return one more line below the last table; the first brings the headers."""
+        """Return one more line below the last table; the first line comes with the headers."""
         if not self._widths:
             return self.table(kind, [obj], now_s)
         columns = self._columns(kind)

@@ -1,10 +1,10 @@
 """The one place that prints.
 
-Owns: this process's standard output and standard error as texts; `standard_streams` has them
-as bytes, for what containers write.
+Owns: this process's standard output and standard error as text; `standard_streams` has them
+as bytes, for the output of containers.
 
-Invariant: what reaches a terminal does nothing to it but colour, and only where podraft itself
-asks for it.  Data that goes on to a program arrives as it is.
+Invariant: output has no effect on a terminal but colour, and only where podraft itself asks for
+it.  Data for a program arrives unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from podraft.cli.output import colour
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines for a person; a line stays one, whatever is in it."""
+    """Print lines for a person; each stays one line, whatever it contains."""
     text("".join(f"{one_line(line)}\n" for line in lines), err=err)
 
 
@@ -30,34 +30,34 @@ def warn(line: str) -> None:
 
 
 def text(laid_out: str, *, err: bool = False) -> None:
-    """Print a text for a person as it is laid out: a table, a description."""
+    """Print a laid-out text for a person: a table, a description."""
     _write(sys.stderr if err else sys.stdout, colour.shown(visible(laid_out)))
 
 
 def data(document: str) -> None:
-    """Print a document for a program; a person who looks at it sees escapes where they are due."""
+    """Print a document for a program; on a terminal, escape what would act on it."""
     _write(sys.stdout, visible(document) if stdout_is_terminal() else document)
 
 
 def drawing(*, coloured: bool) -> Any:
-    """Return a console of rich on standard output, for what is drawn over."""
+    """Return a rich console on standard output, for output that is redrawn."""
     from rich.console import Console
 
     return Console(no_color=not coloured, highlight=False)
 
 
 def stdout_is_terminal() -> bool:
-    """Return whether a person looks at standard output."""
+    """Return whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def stderr_is_terminal() -> bool:
-    """Return whether a person looks at standard error."""
+    """Return whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def coloured(choice: str) -> bool:
-    """Return whether standard output is to be coloured: ``auto``, ``always`` or ``never``.
+    """Return whether to colour standard output; ``choice`` is ``auto``, ``always`` or ``never``.
 
     ``auto`` follows https://no-color.org and colours terminals only.
     """
@@ -69,10 +69,10 @@ def coloured(choice: str) -> bool:
 
 
 def finish() -> None:
-    """Hand on what is still buffered.
+    """Flush the buffered output.
 
     Raises:
-        BrokenPipeError: Nobody reads it any more.
+        BrokenPipeError: Nobody reads the output any more.
     """
     if sys.stdout is not None:
         sys.stdout.flush()
@@ -80,7 +80,7 @@ def finish() -> None:
 
 def reader_is_gone() -> int:
     """End quietly, as a tool in a pipe does; return the exit code."""
-    # What is still buffered would fail again when the interpreter flushes at exit.
+    # Buffered output would fail again when the interpreter flushes at exit.
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE
@@ -88,7 +88,7 @@ def reader_is_gone() -> int:
 
 def _write(stream: IO[str] | None, content: str) -> None:
     if stream is None:
-        return  # It was closed before we began.
+        return  # Standard output was closed before we began.
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(content.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()

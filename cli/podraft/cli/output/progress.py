@@ -1,4 +1,4 @@
-"""Progress of things that take time: drawn over on a terminal, one line per change elsewhere."""
+"""The progress of waits: redrawn on a terminal, one line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from podraft.cli.output import printing
 
 
 class ProgressView:
-    """Shows one sentence per thing waited for; use it as a context manager.
+    """A display of one sentence per object waited for; use it as a context manager.
 
-    A sentence that did not change is not shown again.
+    An unchanged sentence is not shown again.
     """
 
     def __init__(self, *, live: bool, coloured: bool) -> None:
@@ -44,7 +44,7 @@ class ProgressView:
             self._display.stop()
 
     def show(self, key: str, sentence: str, *, state: str = "waiting", detail: str = "") -> None:
-        """Show how one thing is; `state` is ``waiting``, ``done`` or ``failed``.
+        """Show the progress of one object; `state` is ``waiting``, ``done`` or ``failed``.
 
         `detail` changes often: it is drawn on a terminal and left out elsewhere.
         """

@@ -40,7 +40,7 @@ def render(
     coloured: frozenset[int] = frozenset(),
     indent: str = "",
 ) -> str:
-    """Return a whole table, each line ending in a newline; what is in a cell stays in it."""
+    """Return a whole table, each line ending in a newline; a cell's text stays in its cell."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = widths_of([*([headers] if headers else []), *rows])
     lines = [render_row(headers, widths)] if headers else []

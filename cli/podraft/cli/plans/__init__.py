@@ -1,1 +1,1 @@
-"""What commands decide, as pure functions: what to write, what differs, what is missing."""
+"""The decisions of commands, as pure functions: what to write, what differs, what is missing."""

@@ -1,11 +1,11 @@
-"""What ``apply`` notes in an object of what it applied: the fields' names, never their values.
+"""The note that ``apply`` leaves in an object: the applied fields' names, never their values.
 
-Pure.  The next ``apply`` removes what the note names and the manifest no longer says.  kubectl
-keeps the whole manifest for that, in an annotation, and so has no room for a manifest above
-256 KiB and shows a Secret's values to whoever may read annotations.  A note that kubectl, or an
-earlier podraft, left is understood until the next ``apply`` replaces it.
+Pure.  The next ``apply`` removes what the note names and the manifest no longer contains.  kubectl
+keeps the whole manifest in an annotation instead, so it has no room for a manifest above 256 KiB
+and shows a Secret's values to everybody who may read annotations.  A note by kubectl, or by an
+earlier podraft, is understood until the next ``apply`` replaces it.
 
-Invariant: reading never fails; of a note that makes no sense nothing is known.
+Invariant: reading never fails; a note that makes no sense counts as empty.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from google.protobuf.descriptor import Descriptor
 from podraft.api.codec import merging
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 
-# Annotations may have 256 KiB in sum, and the author has some of his own.
+# Annotations may have 256 KiB in sum, and the author needs room for others.
 MAX_NOTE_BYTES = 192 * 1024
 _PLAIN_MAX = 4096
 _READ_MAX = 16 << 20
 _COMPRESSED = "zlib:"
 _TYPE_META = ("apiVersion", "kind")
-# Stands for a value.
+# The placeholder for a value.
 _SAID = 1
 
 
 class NoteTooLargeError(Exception):
-    """There are more field names than a note has room for."""
+    """The field names do not fit into a note."""
 
 
 def note_of(value: Mapping[str, Any], message: Descriptor) -> str:
-    """Return the note of an object of a message type, in canonical JSON.
+    """Return the note for an object of a message type, in canonical JSON.
 
     Raises:
-        NoteTooLargeError: The names of its fields are too many or too long.
+        NoteTooLargeError: The field names are too many or too long.
     """
     text = json.dumps(fields_of(value, message), sort_keys=True, separators=(",", ":"))
     if len(text) <= _PLAIN_MAX:
@@ -51,7 +51,7 @@ def note_of(value: Mapping[str, Any], message: Descriptor) -> str:
 
 
 def fields_of(value: Mapping[str, Any], message: Descriptor) -> dict[str, Any]:
-    """Return an object with 1 in place of each value; elements of lists keep their keys."""
+    """Return an object with 1 in place of each value; list elements keep their keys."""
     return {
         key: _shape(item, merging.below(message, key))
         for key, item in value.items()
@@ -78,7 +78,7 @@ def _element_shape(element: Any, keys: merging.ListKeys, place: merging.Place) -
 
 
 def noted(annotations: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that were applied last, as ``fields_of`` or kubectl describe them."""
+    """Return the fields that were applied last, as ``fields_of`` or kubectl describes them."""
     text = annotations.get(APPLIED_FIELDS)
     if text is None:
         text = annotations.get(KUBECTL_LAST_APPLIED, "{}")

@@ -1,13 +1,13 @@
-"""What `apply` will do: manifests and live objects in, writes and words out.
+"""The plan of `apply`: manifests and live objects in, writes and words out.
 
-Pure.  An object that is not there is created; one that is there gets the merge
-patch between what was applied last (`applied` keeps the names of its fields), what
-is there now and what the manifest says.  Lists whose elements have a key are merged
-by that key first, as kubectl merges them: what defaulting, or the server, added to
-a container or a port is no difference.
+Pure.  An absent object is created; an existing one gets the merge patch between what
+was applied last (`applied` keeps the names of its fields), what is there now and what
+the manifest says.  Lists whose elements have a key are first merged by that key, as
+kubectl merges them: what defaulting, or the server, added to a container or a port
+is no difference.
 
-Invariants: a field that the manifest does not say any more goes, one that somebody
-else set stays, whatever their values are; applying the same again changes nothing.
+Invariants: a field that the manifest no longer contains is removed, and one that
+somebody else set stays, whatever their values; applying the same again changes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Outcome = Literal["created", "configured", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What happens to one object; nothing is written for an unchanged one."""
+    """The action on one object; nothing is written for an unchanged one."""
 
     item: Item
     outcome: Outcome
@@ -41,12 +41,12 @@ class Action:
 
 
 def plan(pairs: Iterable[tuple[Item, Any]]) -> list[Action]:
-    """Return what to do for each manifest and its live object (None: it is not there)."""
+    """Return what to do for each manifest and its live object (None: it does not exist)."""
     return [_created(item) if live is None else _changed(item, live) for item, live in pairs]
 
 
 def write_order(actions: Sequence[Action]) -> list[Action]:
-    """Return the actions that write, what others depend on first (namespaces, then config)."""
+    """Return the actions that write, dependencies first (namespaces, then configuration)."""
     order = {kind: index for index, kind in enumerate(kinds.BUILT_IN)}
     writing = [action for action in actions if action.write is not None]
     return sorted(writing, key=lambda action: order[action.item.kind])
@@ -64,13 +64,13 @@ def _created(item: Item) -> Action:
 def _changed(item: Item, live: Any) -> Action:
     present = item.kind.message()
     present.CopyFrom(live)
-    # What the wanted type forbids is neither taken over nor taken for said already: the server
-    # drops it with the type if the manifest does not say it, and refuses it, each time, if it does.
+    # Fields that the wanted type forbids are neither taken over nor counted as stated already: the
+    # # server drops them with the old type, and refuses them each time the manifest states them.
     drop_forbidden(item.kind, present, item.message)
     current = codec.to_json(present)
     patch = patch_for(item, current)
     if patch:
-        # Something differs, but perhaps only in how it is spelt.
+        # Something differs, but perhaps only in its spelling.
         wanted = item.kind.message()
         wanted.CopyFrom(item.message)
         spelling.keep_spelling(live, wanted)
@@ -84,7 +84,7 @@ def _changed(item: Item, live: Any) -> Action:
 def patch_for(
     item: Item, current: Mapping[str, Any], wanted: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the merge patch that brings a live object to its manifest; empty for none."""
+    """Return the merge patch that makes a live object match its manifest; empty if it does."""
     said = item.value if wanted is None else wanted
     annotations = current.get("metadata", {}).get("annotations", {})
     last = noted(annotations)
@@ -94,7 +94,7 @@ def patch_for(
     merged["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), **note}}
     patch = codec.three_way_merge_patch(last, current, merged)
     if KUBECTL_LAST_APPLIED in annotations:
-        # Its place is taken; of a Secret it even holds the values.
+        # podraft's own note replaces it; for a Secret it even holds the values.
         patch.setdefault("metadata", {}).setdefault("annotations", {})[KUBECTL_LAST_APPLIED] = None
     return patch
 
@@ -133,7 +133,7 @@ def _emptied(
     wanted: Mapping[str, Any],
     parent: Descriptor | merging.Place,
 ) -> dict[str, Any]:
-    """Return, empty, what was applied, is not said any more, and others have added to."""
+    """Return, emptied, the fields that are no longer stated but that others have added to."""
     result: dict[str, Any] = {}
     for key, said in before.items():
         present, place = current.get(key), merging.below(parent, key)
@@ -167,6 +167,6 @@ def _merged_list(last: Any, current: list[Any], wanted: list[Any], place: mergin
         completed = _merged(applied, here, element, place)
         patch = codec.three_way_merge_patch(applied, here, completed)
         result.append(codec.merge_patch(here, patch))
-    # What somebody else added stays; what was applied and is no longer declared goes.
+    # What somebody else added stays; what was applied and is no longer declared is removed.
     others = [element for key, element in present.items() if key not in mine and key not in before]
     return result + others

@@ -1,8 +1,8 @@
-"""What differs between two states of an object, field by field.  Pure.
+"""The differences between two states of an object, field by field.  Pure.
 
-Elements of lists that have a name are compared by name, so that an inserted container does
+List elements that have a name are compared by name, so that an inserted container does
 not make all that follow it look changed.  What the server keeps for itself (revision,
-generation) and what ``apply`` notes is no difference.
+generation) and the notes of ``apply`` are no difference.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOTHING: Final = "(none)"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field's change; a side that is None had no such field."""
+    """One field's change; a side is None if the field was absent there."""
 
     path: str
     before: str | None
@@ -38,14 +38,14 @@ class Difference:
 
 
 def cut(text: str | None, width: int) -> str:
-    """Return a value as it is shown."""
+    """Return a value as text for display, of at most ``width`` characters."""
     if text is None:
         return NOTHING
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def content(obj: Any, *, status: bool) -> dict[str, Any]:
-    """Return what of an object counts as its content; of none, nothing."""
+    """Return the part of an object that counts as its content; empty for no object."""
     if obj is None:
         return {}
     value = codec.to_json(obj)
@@ -64,13 +64,13 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
 
 
 def differences(before: Any, after: Any, *, status: bool) -> list[Difference]:
-    """Return the fields that differ between two objects (None: there is none)."""
+    """Return the fields that differ between two objects, either of which may be None."""
     after = respelt(before, after)
     return list(_walk("", content(before, status=status), content(after, status=status), 0))
 
 
 def respelt(before: Any, after: Any) -> Any:
-    """Return a copy of ``after`` in which what says the same has the spelling of ``before``."""
+    """Return a copy of ``after`` that spells unchanged values as ``before`` does."""
     if before is None or after is None:
         return after
     copy = type(after)()
@@ -108,7 +108,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _by_name(elements: Sequence[Any]) -> dict[str, Any] | None:
-    """Return elements by what names them; None: they are plain values, or nothing does."""
+    """Return elements by their names; None if they are plain values or have no names."""
     if not all(isinstance(element, Mapping) for element in elements):
         return None
     for field in _NAMES:
@@ -127,7 +127,7 @@ def _text(value: Any) -> str | None:
 
 
 def _hash_text(encoded: str) -> str:
-    """Return what stands for a Secret's value, never the value."""
+    """Return the hash that is shown in place of a Secret's value."""
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

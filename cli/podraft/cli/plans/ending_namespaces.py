@@ -1,6 +1,6 @@
 """Why a namespace that is being deleted is still there.  Pure.
 
-Every sentence names the object or the finalizer that holds it.
+Every sentence names an object or a finalizer that keeps the namespace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMED_MAX = 20
 
 
 def holding_conditions(namespace: namespace_pb2.Namespace) -> list[str]:
-    """Return what the namespace's conditions say of what is left inside."""
+    """Return what the namespace's conditions say about the objects that are left in it."""
     return [
         condition.message
         for condition in namespace.status.conditions
@@ -28,7 +28,7 @@ def holding_conditions(namespace: namespace_pb2.Namespace) -> list[str]:
 
 
 def reasons(namespace: namespace_pb2.Namespace, inside: Sequence[Any], *, more: bool) -> list[str]:
-    """Return what holds a namespace; ``inside`` is what is in it, not all of it with ``more``."""
+    """Return what keeps a namespace, given objects in it and whether there are ``more``."""
     held = [obj for obj in inside if obj.metadata.finalizers and is_deleting(obj.metadata)]
     ending = [obj for obj in inside if not obj.metadata.finalizers and is_deleting(obj.metadata)]
     waiting = [obj for obj in inside if not is_deleting(obj.metadata)]

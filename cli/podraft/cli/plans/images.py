@@ -1,4 +1,4 @@
-"""Which images a workload's containers get.  Pure."""
+"""The images that a workload's containers get.  Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from podraft.cli.errors import CliError, usage
 
 
 def images_of(assignments: Sequence[str]) -> dict[str, str]:
-    """Return images by container from ``CONTAINER=IMAGE`` words.
+    """Return the images by container, from ``CONTAINER=IMAGE`` words.
 
     Raises:
-        CliError: There is none, one is not complete, or a container has two.
+        CliError: There is no word, a word is incomplete, or a container has two images.
     """
     images: dict[str, str] = {}
     for assignment in assignments:
@@ -31,7 +31,7 @@ def with_images(workload: Any, images: Mapping[str, str]) -> Any:
     """Return a copy of a workload whose containers have other images.
 
     Raises:
-        CliError: It has no such container.
+        CliError: The workload has no such container.
     """
     changed = type(workload)()
     changed.CopyFrom(workload)

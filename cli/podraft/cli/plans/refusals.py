@@ -1,6 +1,6 @@
-"""Where in the manifests stands what the server refused.  Pure.
+"""The places in the manifests of what the server refused.  Pure.
 
-A commit's violations name its writes by number; users know files and lines.
+A commit's violations name its writes by number, but users know files and lines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from podraft.client.errors import ApiError
 def located(
     error: ApiError, writing: Sequence[Action], nothing: str = "nothing was applied"
 ) -> Exception:
-    """Return the error that names the file and line of each object which the server refused."""
+    """Return an error that names the file and line of each object that the server refused."""
     lines = []
     for violation in error.violations:
         match = re.match(r"writes\[(\d+)\]\.?(.*)", violation.field)
@@ -26,7 +26,7 @@ def located(
         item, path = writing[int(match[1])].item, _within_object(match[2])
         where = f"{path}: " if path else ""
         lines.append(f"  {item.at(path)}: {item.word}: {where}{violation.description}")
-    # What is no fault of a field, an object that is there already, is told of the write as a whole.
+    # A fault of no field, such as an object that exists already, is reported for the whole write.
     whole = re.match(r"writes\[(\d+)\]: (.*)", error.message or "", re.DOTALL)
     if not lines and whole is not None and int(whole[1]) < len(writing):
         item = writing[int(whole[1])].item
@@ -37,7 +37,7 @@ def located(
 
 
 def _within_object(path: str) -> str:
-    """Return a violation's path without the parts of the write that carried the object."""
+    """Return a violation's path without the parts of the write that contains the object."""
     for prefix in ("create.object.", "update.object.", "patch.request.merge_patch.", "patch."):
         path = path.removeprefix(prefix)
     return path

@@ -1,4 +1,4 @@
-"""What a Deployment's status means: done, under way, failed; its revisions.  Pure."""
+"""The meaning of a Deployment's status: done, under way, failed; its revisions.  Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podraft.api.objects.workloads import replicas, revision_of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far something is, in one sentence."""
+    """How far an operation has come, in one sentence."""
 
     message: str
     done: bool = False
@@ -22,12 +22,12 @@ class Progress:
 
     @property
     def short(self) -> str:
-        """What is missing, without saying again whose rollout it is."""
+        """The sentence without the name of the deployment."""
         return (self.message.partition("finish: ")[2] or self.message).removesuffix("...")
 
 
 def progress(deployment: deployment_pb2.Deployment) -> Progress:
-    """Return how far a deployment's rollout is, by the rules of ``kubectl rollout status``."""
+    """Return how far a rollout has come, by the rules of ``kubectl rollout status``."""
     name, status = deployment.metadata.name, deployment.status
     if deployment.metadata.generation > status.observed_generation:
         return Progress("Waiting for deployment spec update to be observed...")
@@ -63,7 +63,7 @@ def owned(
 def wanted_revision(
     replica_sets: Sequence[replica_set_pb2.ReplicaSet], revision: int
 ) -> replica_set_pb2.ReplicaSet | None:
-    """Return the ReplicaSet of a revision; with 0, the last but one."""
+    """Return the ReplicaSet of a revision; for 0, that of the last revision but one."""
     known = [replica_set for replica_set in replica_sets if revision_of(replica_set)]
     if revision == 0:
         return known[-2] if len(known) > 1 else None
@@ -73,7 +73,7 @@ def wanted_revision(
 def undo_patch(
     deployment: deployment_pb2.Deployment, replica_set: replica_set_pb2.ReplicaSet
 ) -> dict[str, Any]:
-    """Return the patch that gives a deployment the template of a revision; empty: it has it."""
+    """Return the patch that gives a deployment a ReplicaSet's template; empty if it has it."""
     template = type(replica_set.spec.template)()
     template.CopyFrom(replica_set.spec.template)
     template.metadata.labels.pop(well_known.TEMPLATE_HASH_LABEL, None)

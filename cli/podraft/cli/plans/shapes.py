@@ -1,4 +1,4 @@
-"""Which kinds a command fits, by what their messages have.  Pure.
+"""The kinds that a command fits, by the fields of their messages.  Pure.
 
 Invariant: a new kind needs no entry here.
 """
@@ -16,18 +16,18 @@ _TEMPLATE = pod_pb2.PodTemplateSpec.DESCRIPTOR.full_name
 
 
 def kinds_with(has: Callable[[kinds.AnyKind], bool]) -> tuple[kinds.AnyKind, ...]:
-    """Return the kinds that have something, by name."""
+    """Return the kinds for which ``has`` is true, sorted by name."""
     return tuple(sorted(filter(has, kinds.BUILT_IN), key=lambda kind: kind.name))
 
 
 def has_replicas(kind: kinds.AnyKind) -> bool:
-    """Return whether objects of a kind say how many pods there are to be."""
+    """Return whether objects of a kind say how many pods there should be."""
     spec = _spec(kind)
     return spec is not None and "replicas" in spec.fields_by_name
 
 
 def has_template(kind: kinds.AnyKind) -> bool:
-    """Return whether objects of a kind say what their pods are to be."""
+    """Return whether objects of a kind say what their pods should be."""
     spec = _spec(kind)
     field = spec.fields_by_name.get("template") if spec is not None else None
     template = field.message_type if field is not None else None

@@ -1,8 +1,8 @@
-"""What takes a change back: pure, from what was and what is to one commit's writes.
+"""Plans that undo a change: pure, from past and present objects to the writes of one commit.
 
-Invariants: only fields that the change touched are set back, so later changes of others
-stay; a field that was changed again since is a conflict; status is never touched; a value of
-a Secret that is not today's cannot come back.
+Invariants: only fields that the change touched are set back, so later changes of other
+fields stay; a field that was changed again since is a conflict; status is never touched; a
+former value of a Secret cannot be restored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from podraft.cli.plans.differences import Difference, cut, differences, respelt
 from podraft.client.calls import writes
 from podraft.client.calls.changes import ObjectChange
 
-# What controllers write on their own behalf; it follows from the rest.
+# Kinds that controllers write on their own behalf; they follow from the rest.
 BOOKKEEPING: Final = frozenset({REVISION})
 _OF_THIS_LIFE: Final = (
     "uid",
@@ -38,7 +38,7 @@ _ABSENT: Final = object()
 
 
 class UndoRefusedError(Exception):
-    """The change cannot be taken back; the lines say why."""
+    """The change cannot be undone; the lines say why."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -47,7 +47,7 @@ class UndoRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One object's way back; ``write`` None: it is there already."""
+    """One object's step back; ``write`` is None if the object is already as it was."""
 
     kind: AnyKind
     namespace: str
@@ -58,18 +58,18 @@ class Step:
 
     @property
     def word(self) -> str:
-        """Return the object as commands name it."""
+        """The object as commands name it."""
         return word_of(self.kind, self.name)
 
 
 def own_content(obj: Any) -> dict[str, Any]:
-    """Return what of an object its users declare: no status, no bookkeeping, no identity."""
+    """Return the part of an object that users declare: no status, bookkeeping or identity."""
     if obj is None:
         return {}
     value = codec.to_json(obj)
     value.pop("status", None)
     if kinds.BUILT_IN.of(obj) is kinds.POD:
-        value.get("spec", {}).pop("nodeName", None)  # The scheduler's word, not a user's.
+        value.get("spec", {}).pop("nodeName", None)  # Set by the scheduler, not by a user.
     metadata = value.pop("metadata", {})
     kept = {key: metadata[key] for key in ("labels", "annotations") if key in metadata}
     if "annotations" in kept:
@@ -80,7 +80,7 @@ def own_content(obj: Any) -> dict[str, Any]:
 
 
 def is_own_change(before: Any, after: Any) -> bool:
-    """Return whether a change is more than status and bookkeeping."""
+    """Return whether a change goes beyond status and bookkeeping."""
     if before is None or after is None:
         return True
     after = respelt(before, after)
@@ -90,12 +90,12 @@ def is_own_change(before: Any, after: Any) -> bool:
 def step(
     change: ObjectChange, live: Any, *, owners: Sequence[meta_pb2.OwnerReference], force: bool
 ) -> Step:
-    """Return how to take ``change`` back, given the object as it is (None: it is gone).
+    """Return the step that undoes ``change``, given the live object (None: it is gone).
 
-    ``owners`` are the former object's references to those owners that are still there.
+    ``owners`` are the former object's references to owners that still exist.
 
     Raises:
-        UndoRefusedError: It cannot be, or only with force.
+        UndoRefusedError: The change cannot be undone, or only with force.
     """
     if change.before is None:
         return _remove(change, live, force=force)
@@ -112,7 +112,7 @@ def step(
     now = own_content(respelt(change.after, live))
     _check_same_secret(change, live, force=force)
     if change.kind is kinds.SECRET:
-        # What is read now are values, what is known of then are hashes: not comparable.
+        # The live values and the past hashes cannot be compared.
         now, after = _hashless(now), _hashless(after)
     back = _narrowed(back, after, now)
     clashes = list(_clashes(back, after, now, ""))
@@ -183,7 +183,7 @@ def _patched(kind: AnyKind, back: dict[str, Any], live: Any) -> Step:
     if kind is kinds.SECRET and _sets_values(back):
         raise UndoRefusedError(_no_values(live))
     if kind is kinds.SECRET:
-        # What was applied then holds values of then; here it is only their hash.
+        # The old note of what was applied held that time's values, of which only hashes are known.
         back.get("metadata", {}).get("annotations", {}).pop(KUBECTL_LAST_APPLIED, None)
     merged = codec.merge_patch(codec.to_json(live), back)
     shown = differences(live, codec.parse(kind.message, merged), status=False)
@@ -203,7 +203,7 @@ def _patched(kind: AnyKind, back: dict[str, Any], live: Any) -> Step:
 def _clashes(
     back: Mapping[str, Any], after: Any, now: Any, path: str
 ) -> Iterable[tuple[str, Any, Any]]:
-    """Yield the fields that ``back`` sets and that are not any more as the change left them."""
+    """Yield the fields that ``back`` sets and that have changed since the undone change."""
     for key, value in back.items():
         inner = f"{path}.{key}" if path else key
         then = after.get(key, _ABSENT) if isinstance(after, Mapping) else _ABSENT
@@ -219,7 +219,7 @@ def _maybe_mapping(value: Any) -> bool:
 
 
 def _narrowed(back: Mapping[str, Any], after: Any, now: Any) -> dict[str, Any]:
-    """Return ``back`` such that of a mapping to remove only what the change brought goes."""
+    """Return ``back``, narrowed to remove from a mapping only what the change added."""
     result: dict[str, Any] = {}
     for key, value in back.items():
         then, here = after.get(key), now.get(key)

@@ -1,7 +1,7 @@
-"""What the server refused of an undo: which object, and what can be given up to have it.  Pure.
+"""Refusals of an undo: which object was refused, and what can be given up to restore it.  Pure.
 
-A Service that is made again asks for the addresses and ports that it had; somebody else may have
-them now.
+A Service that is created again asks for its old addresses and ports, which another Service may
+have by now.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def without_taken(
 ) -> list[commit_pb2.Write] | None:
     """Return the writes without the addresses and ports that others have.
 
-    None: that is not all that was refused, or there is nothing left to give up.
+    Return None if something else was refused too, or if nothing is left to give up.
     """
     kept = list(writes)
     changed = False
@@ -46,7 +46,7 @@ def without_taken(
 
 
 def _give_up(service: service_pb2.Service, port: str | None) -> bool:
-    """Clear the cluster IP, or one node port, of a service; return whether it had it."""
+    """Clear the cluster IP, or one node port, of a service; return whether it had one."""
     if port is None:
         had = bool(service.spec.cluster_ip)
         service.spec.ClearField("cluster_ip")
@@ -58,7 +58,7 @@ def _give_up(service: service_pb2.Service, port: str | None) -> bool:
 
 
 def located(error: InvalidError, steps: Sequence[Step]) -> Exception:
-    """Return the error that names each object which the server refused."""
+    """Return an error that names each object that the server refused."""
     writing = [step for step in steps if step.write is not None]
     lines = []
     for violation in error.violations:

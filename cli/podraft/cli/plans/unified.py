@@ -1,6 +1,6 @@
-"""What applying changes of an object, as a unified diff.  Pure.
+"""The changes that applying makes to an object, as a unified diff.  Pure.
 
-Invariant: no value of a Secret is told, only that it differs.
+Invariant: no value of a Secret is shown, only that it differs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def difference(word: str, before: Any, after: Any) -> list[str]:
 
 
 def _shown(obj: Any) -> dict[str, Any]:
-    """Return what of an object a user declares."""
+    """Return the part of an object that users declare."""
     return {} if obj is None else without_unsaid(codec.to_json(obj))
 
 
 def _hide_secrets(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Replace a Secret's values; that they differ is told."""
+    """Replace a Secret's values, in place, by words that show only whether they differ."""
     if "Secret" not in (old.get("kind"), new.get("kind")):
         return
     before, after = old.get("data", {}), new.get("data", {})

@@ -1,1 +1,1 @@
-"""Working with the API server: a connection, reads of now and of the past, waiting."""
+"""Working with the API server: a connection, reads of the present and the past, waiting."""

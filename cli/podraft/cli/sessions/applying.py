@@ -1,4 +1,4 @@
-"""Making what manifests declare so: read what is there, plan, commit.
+"""Applying manifests: read the live objects, plan, commit.
 
 Invariant: everything is written in one transaction, or nothing is.
 """
@@ -21,7 +21,7 @@ _TRIES_MAX = 4
 
 
 async def read_live(session: Session, items: Sequence[Item]) -> list[Any]:
-    """Return, for each object that is declared, what is there; None for nothing."""
+    """Return the live object of each declared one; None where there is none."""
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(item: Item) -> Any:
@@ -37,13 +37,13 @@ async def read_live(session: Session, items: Sequence[Item]) -> list[Any]:
 async def commit(
     session: Session, items: Sequence[Item], dry_run: str
 ) -> tuple[list[Action], dict[int, Any]]:
-    """Plan and write, in one transaction; plan anew when somebody else wrote in between.
+    """Plan and write in one transaction; plan anew when somebody else wrote in between.
 
-    Returns the actions and, by their numbers, the objects that are there now.
+    Return the actions and, by their numbers, the resulting objects.
 
     Raises:
         CliError: The server refused something; the message names the file and line.
-        ApiError: It refused all of it.
+        ApiError: The server refused the whole commit.
     """
     for attempt in range(1, _TRIES_MAX + 1):
         live = await read_live(session, items)

@@ -1,6 +1,6 @@
 """Reading what belongs to an object: its events, record, replica sets, endpoints, pods.
 
-Owns: how each `Need` of a view is read.  What does not depend on each other is read at once.
+Owns: how each `Need` of a view is read.  Independent reads run concurrently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from podraft.client.errors import NotFoundError
 _RECORDS_MAX = 20
 _CONTENTS_PER_KIND = 50
 
-# What is read of an object, as fields of its surroundings.
+# The reads around an object, as fields of its surroundings.
 _Parts: TypeAlias = dict[str, Any]
 
 
@@ -43,18 +43,18 @@ async def surroundings(session: Session, obj: Any, needs: Collection[Need]) -> S
 
 
 async def events_of(session: Session, obj: Any) -> list[Any]:
-    """Return what happened to an object."""
+    """Return an object's events."""
     kind, metadata = kinds.BUILT_IN.of(obj), obj.metadata
     selector = f"regarding.kind={kind.name},regarding.name={metadata.name}"
     found = await session.client.events.list(metadata.namespace, field_selector=selector)
-    # A node's events may carry its name as uid, as kubelet's do; of the others, only this one's.
+    # A node's events may carry its name as uid, as kubelet's do; others must have the object's uid.
     return [
         event for event in found.items if event.regarding.uid in ("", metadata.uid, metadata.name)
     ]
 
 
 async def record_of(session: Session, pod: Any) -> scheduling_pb2.SchedulingRecord | None:
-    """Return why a pod is where it is; None before the scheduler looked at it."""
+    """Return the record of why a pod is where it is; None before the scheduler looked at it."""
     try:
         return await session.client.scheduling_record(pod.metadata.namespace, pod.metadata.name)
     except NotFoundError:
@@ -78,7 +78,7 @@ async def pods_of(session: Session, workload: Any) -> list[Any]:
 
 
 async def _of_pods(session: Session, around: Surroundings) -> Surroundings:
-    """Add why pods are on no node, and what happened to the newest replica set."""
+    """Add why pods are on no node, and the events of the newest replica set."""
     records = await _pod_records(session, around.pods)
     newest = [await events_of(session, one) for one in around.replica_sets[-1:]]
     return replace(around, pod_records=records, events=[*around.events, *chain(*newest)])
@@ -87,7 +87,7 @@ async def _of_pods(session: Session, around: Surroundings) -> Surroundings:
 async def _pod_records(
     session: Session, pods: Sequence[Any]
 ) -> dict[str, scheduling_pb2.SchedulingRecord]:
-    """Return the scheduling records of pods that have no node, of the first ones."""
+    """Return the scheduling records of the first few pods without a node, by pod name."""
     pending = [pod for pod in pods if not pod.spec.node_name][:_RECORDS_MAX]
     records = await asyncio.gather(*(record_of(session, pod) for pod in pending))
     both = zip(pending, records, strict=True)

@@ -15,16 +15,16 @@ from podraft.cli.sessions.past import session_at
 
 
 def everything() -> list[Target]:
-    """Return what is compared when no objects are named: no records, which change all the time."""
+    """Return what to compare when no objects are named: all but the ever-changing records."""
     return [Target(kind) for kind in kinds.BUILT_IN if kind.order is not kinds.Order.RECORDS]
 
 
 async def lines_since(
     session: Session, at: str, targets: Sequence[Target], query: reading.Query, *, status: bool
 ) -> list[str]:
-    """Return a line for each object that was created or removed since, and for each field."""
+    """Return a line for each object created or removed since ``at``, and for each changed field."""
     then = await session_at(session, at, hash_secret_values=True)
-    # Of one revision, and Secrets by the same hashes as then.
+    # Read all at one revision, with Secrets hashed as in the past.
     now = await session_at(session, "", hash_secret_values=True)
     before = await reading.read(then, targets, query)
     after = await reading.read(now, targets, query)

@@ -1,4 +1,4 @@
-"""From a command to the API: configuration, one client, errors as users read them."""
+"""A command's connection to the API: configuration, one client, errors as users read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOREVER_S = 10 * 365 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client, and what the user said of where and how to work."""
+    """A client, and the user's settings for where and how to work."""
 
     client: Client
     settings: Settings
@@ -29,7 +29,7 @@ class Session:
     address: str
 
     def now_s(self) -> float:
-        """Return the time, for ages."""
+        """Return the time from which ages count, in seconds since the epoch."""
         return time.time()
 
 
@@ -37,7 +37,7 @@ def load_config(settings: Settings) -> config.ClusterConfig:
     """Return the configuration that the options choose.
 
     Raises:
-        CliError: It cannot be read.
+        CliError: The configuration cannot be read.
     """
     try:
         return config.load(settings.config, settings.context)
@@ -47,7 +47,7 @@ def load_config(settings: Settings) -> config.ClusterConfig:
 
 
 def namespace_of(settings: Settings) -> str:
-    """Return the namespace to work in: the one that the options or the configuration say.
+    """Return the namespace to work in, from the options or the configuration.
 
     Raises:
         CliError: The configuration cannot be read.
@@ -56,10 +56,10 @@ def namespace_of(settings: Settings) -> str:
 
 
 def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -> ResultT:
-    """Run what a command does with a connection and return its result.
+    """Run a command's function with a connection and return its result.
 
     Raises:
-        CliError: Whatever the API refused, as lines for a user.
+        CliError: The API refused or failed a call; the lines are for a user.
     """
     chosen = load_config(settings)
     address = ", ".join(chosen.servers)

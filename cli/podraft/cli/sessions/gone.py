@@ -15,18 +15,18 @@ from podraft.cli.output.progress import ProgressView
 from podraft.cli.sessions.connection import Session
 from podraft.cli.sessions.watching import states
 
-# Kind, namespace, name, uid: an object of the same name with another uid is a new one.
+# Kind, namespace, name and uid: an object of the same name with another uid is a new one.
 Goner: TypeAlias = tuple[kinds.AnyKind, str, str, str]
 
-# What takes longer than this is told, in pipes and logs, too.
+# A wait that takes longer than this is reported in pipes and logs, too.
 _SLOW_S = 3.0
 
 
 async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: float) -> None:
-    """Wait until none of the objects is there any more.
+    """Wait until none of the objects exists any more.
 
     Raises:
-        CliError: The time is over; the message says what is left, and what holds it.
+        CliError: The time is over; the message says what is left, and why.
     """
     groups: dict[tuple[kinds.AnyKind, str], dict[str, str]] = {}
     for kind, namespace, name, uid in goners:
@@ -52,7 +52,7 @@ async def wait_until_gone(session: Session, goners: Sequence[Goner], timeout_s: 
 
 
 async def _tell_when_slow(waits: Sequence[asyncio.Task[None]], left: dict[str, str]) -> None:
-    """Print once what is waited for where nobody sees it being drawn."""
+    """Print once which objects are left, for output on which progress is not drawn."""
     if not waits:
         return
     await asyncio.wait(waits, timeout=_SLOW_S)
@@ -97,7 +97,7 @@ def _show(
     view: ProgressView, kind: kinds.AnyKind, namespace: str, what: str, *, done: bool
 ) -> None:
     if not view.live:
-        return  # The lines "… deleted" have said it; what is slow is told once.
+        return  # The lines "… deleted" have said it; a slow wait is reported once.
     key = f"{kind.resource}/{namespace}"
     if done:
         view.show(key, f"{kind.resource} are gone", state="done")

@@ -1,6 +1,6 @@
-"""Reading what a container wrote last before it ended.
+"""Reading the last lines that a container wrote before it ended.
 
-Invariant: bounded in time and bytes; what cannot be had soon is left out.
+Invariant: bounded in time and bytes; lines that do not arrive soon are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BYTES_MAX = 16 * 1024
 
 
 async def last_words(session: Session, pod: Any, container: str) -> list[str]:
-    """Return the last lines of a container, of its run before this one if it runs again."""
+    """Return the last lines of a container; of its previous run, if it runs again."""
     request = pod_streams_pb2.StreamPodLogsRequest(
         namespace=pod.metadata.namespace,
         name=pod.metadata.name,
@@ -38,6 +38,6 @@ async def last_words(session: Session, pod: Any, container: str) -> list[str]:
                 if len(text) > _BYTES_MAX:
                     break
     *whole, rest = text[:_BYTES_MAX].split(b"\n")
-    # Only a newline ends a line of a container.
+    # Only a newline ends a container's line.
     raw = [*whole, rest] if rest else whole
     return [line.decode(errors="replace") for line in raw[-_LINES:]]

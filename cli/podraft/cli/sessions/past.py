@@ -1,4 +1,4 @@
-"""Sessions in the past: every read shows a moment, and ages are told as of then."""
+"""Sessions in the past: every read shows one moment, and ages are given as of then."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class PastSession(Session):
     then_s: float
 
     def now_s(self) -> float:
-        """Return the time of that moment."""
+        """Return the time of the session's moment, in seconds since the epoch."""
         return self.then_s
 
 
 async def session_at(session: Session, at: str, *, hash_secret_values: bool = False) -> PastSession:
-    """Return the session of a moment: a revision, an RFC 3339 time, a duration before now."""
+    """Return a session at a moment: a revision, an RFC 3339 time or a duration before now."""
     moment = await session.client.history.resolve(at)
     then = _asked_for(at) or moment.time
     return PastSession(
@@ -35,7 +35,7 @@ async def session_at(session: Session, at: str, *, hash_secret_values: bool = Fa
 
 
 def _asked_for(at: str) -> datetime | None:
-    """Return the time that was asked for, if it was one; the server has checked the text."""
+    """Return the moment as a time, if ``at`` gives one; the server has checked the text."""
     from podraft.api import times
 
     if not at or at.isdecimal():

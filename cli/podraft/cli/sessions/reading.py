@@ -1,4 +1,4 @@
-"""Reading what targets mean: some objects by name, or all of a kind that match."""
+"""Reading a command's targets: objects by name, or all matching objects of a kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which objects of a kind: where and which labels and fields."""
+    """A choice among a kind's objects: by namespace, labels and fields."""
 
     namespace: str
     label_selector: str = ""
@@ -26,13 +26,13 @@ class Query:
     all_namespaces: bool = False
 
     def scope(self, kind: kinds.AnyKind) -> str:
-        """Return the namespace to ask in; empty for all of them, and for kinds without one."""
+        """Return the namespace to read; empty for all namespaces and for kinds without one."""
         return "" if self.all_namespaces or not kind.namespaced else self.namespace
 
 
 @dataclass(slots=True)
 class Found:
-    """The objects of one kind, and the revision they were read at (of lists only)."""
+    """The objects of one kind, and the revision at which they were read (for lists only)."""
 
     kind: kinds.AnyKind
     objects: list[Any] = field(default_factory=list)
@@ -44,7 +44,7 @@ def check_query(targets: Sequence[Target], query: Query) -> None:
     """Check that names and selectors are not mixed.
 
     Raises:
-        CliError: They are.
+        CliError: They are mixed.
     """
     if any(target.name for target in targets):
         if query.label_selector or query.field_selector:
@@ -54,7 +54,7 @@ def check_query(targets: Sequence[Target], query: Query) -> None:
 
 
 async def read(session: Session, targets: Sequence[Target], query: Query) -> list[Found]:
-    """Return what the targets mean, by kind, in the order of the targets."""
+    """Return the objects that the targets mean, by kind, in the order of the targets."""
     check_query(targets, query)
     by_kind: dict[kinds.AnyKind, list[Target]] = {}
     for target in targets:
@@ -93,10 +93,10 @@ async def _read_kind(
 
 
 def complain_of_missing(found: Sequence[Found], where: str) -> None:
-    """Raise for the names that are not there, after what is there was shown.
+    """Raise an error for the names that were not found, after the found objects were shown.
 
     Raises:
-        CliError: Something was not found.
+        CliError: An object was not found.
     """
     missing = [
         f"{line} in namespace {where}" if one.kind.namespaced else line

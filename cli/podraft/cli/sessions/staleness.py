@@ -1,4 +1,4 @@
-"""Reads that may be old: what one server knows, and how old that is as far as it can be told."""
+"""Reads that may be stale: what one server knows and, as far as can be told, how old that is."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from podraft.client.errors import ApiError
 
 
 def stale_session(session: Session) -> Session:
-    """Return a session whose reads may be old."""
+    """Return a session whose reads may be stale."""
     return replace(session, client=session.client.stale())
 
 
 async def say_how_old(session: Session, found: Sequence[Found]) -> None:
-    """Print, beside the result, the last revision that the server had when it answered."""
+    """Print, beside the result, the server's last revision when it answered."""
     revisions = [one.resource_version for one in found if one.resource_version]
     if not revisions:
-        # Objects that were named do not say it; a list does.
+        # Reads of single objects do not tell the revision; a list does.
         listed = await session.client.resource(kinds.NAMESPACE).list(limit=1)
         revisions = [listed.resource_version]
     revision = min(revisions, key=int)
@@ -33,7 +33,7 @@ async def _made(session: Session, revision: str) -> str:
     try:
         moment = await session.client.history.resolve(revision)
     except ApiError:
-        return ""  # Not kept, or not for this user.
+        return ""  # The revision is not kept, or this user may not read it.
     if moment.time is None:
         return ""
     return f", made {human_duration(session.now_s() - moment.time.timestamp())} ago"

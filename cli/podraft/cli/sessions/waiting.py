@@ -1,7 +1,7 @@
-"""Waiting until what was asked for is so, and saying meanwhile what is missing.
+"""Waiting until objects run as asked, and showing meanwhile what is missing.
 
-Invariant: whoever waits ends when nothing is missing, when one thing cannot come right any more,
-or when the time is over; the error then names what was missing.
+Invariant: a wait ends when nothing is missing, when an object can no longer succeed, or when the
+time is over; the error then names what was missing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from podraft.cli.sessions.watching import Objects, states
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """One object that is waited for."""
+    """An object to wait for."""
 
     kind: kinds.AnyKind
     namespace: str
@@ -34,17 +34,17 @@ class Waited:
 
     @property
     def key(self) -> str:
-        """What it is called."""
+        """The object as commands name it."""
         return f"{self.kind.name.lower()}/{self.name}"
 
 
 async def wait_until_running(
     session: Session, waited: Sequence[Waited], timeout_s: float, *, min_revision: int = 0
 ) -> None:
-    """Wait until everything runs that runs something: rollouts are done, pods are ready.
+    """Wait until all objects that run something do so: rollouts are done, pods are ready.
 
     Raises:
-        CliError: One failed, or the time is over; the message says what was missing.
+        CliError: An object failed, or the time is over; the message says what was missing.
     """
     missing: dict[str, str] = {}
     settings = session.settings
@@ -66,7 +66,7 @@ async def wait_until_running(
 
 @dataclass(slots=True)
 class _Wait:
-    """Waiting for one object; `missing` holds what each object of the command lacks."""
+    """The wait for one object; `missing` holds what each object of the command lacks."""
 
     session: Session
     waited: Waited
@@ -80,7 +80,7 @@ class _Wait:
         """Wait until the object runs.
 
         Raises:
-            CliError: It failed, is gone, or another change has taken its place.
+            CliError: The object failed, is gone, or was changed again.
         """
         one, helper = self.waited, None
         tells_of_pods = self.told_by.tells_of_pods and self.session.settings.live()
@@ -105,7 +105,7 @@ class _Wait:
         """Show how far the object is, and return whether it runs.
 
         Raises:
-            CliError: It failed, or another change has taken its place.
+            CliError: The object failed, or was changed again.
         """
         key, revision = self.waited.key, revision_of(obj)
         state = self.told_by.progress(obj, self.session.now_s())
@@ -127,7 +127,7 @@ class _Wait:
         return False
 
     async def _keep_pods(self, workload: Any) -> None:
-        """Keep a copy of the pods that a workload selects, and show how they are."""
+        """Keep a copy of the pods that a workload selects, and show their states."""
         key = self.waited.key
         selector = selector_text(workload.spec.selector)
         pods = self.session.client.pods
@@ -139,7 +139,7 @@ class _Wait:
                 self.view.show(key, sentence, detail=self._summary())
 
     def _summary(self) -> str:
-        """Return how many pods are how: ``2 Running, 1 ImagePullBackOff``."""
+        """Return the number of pods in each state: ``2 Running, 1 ImagePullBackOff``."""
         now_s = self.session.now_s()
         counts = Counter(pod_words(pod, now_s).status for pod in self.pods.values())
         return ", ".join(f"{count} {word}" for word, count in counts.most_common(4))

@@ -1,7 +1,7 @@
-"""Watching objects from a command: resumed when the connection breaks, level-driven.
+"""Watches for commands: level-driven, and resumed when the connection breaks.
 
 Invariant: retries are bounded; a command that cannot reach the server for about
-half a minute ends with the server's address, not never.
+half a minute ends with an error that names the server's address.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ async def follow(
     field_selector: str = "",
     resource_version: str = "",
 ) -> AsyncIterator[list[WatchEvent[Any]]]:
-    """Yield batches of changes after a revision, again from where a lost connection ended.
+    """Yield batches of changes after a revision; resume where a lost connection ended.
 
     Raises:
         CompactedError: The server no longer knows the changes after the last one seen.
         UnavailableError: The server stayed away.
     """
     failures = 0
-    # Until a bookmark has ended the list, its last object's revision is nowhere to resume.
+    # Until a bookmark has ended the list, no revision of its objects is one to resume from.
     listed = bool(resource_version)
     while True:
         batches = resource.watch(
@@ -72,7 +72,7 @@ async def states(
 ) -> AsyncIterator[Objects]:
     """Yield all objects that match, first as they are now, then after every change.
 
-    The mapping is the same one each time, by namespace and name.
+    The objects are by namespace and name; the same mapping is yielded each time.
     """
     while True:
         objects: Objects = {}
@@ -86,11 +86,11 @@ async def states(
                 if synced:
                     yield objects
         except CompactedError:
-            continue  # Too much happened while the connection was down: look at all anew.
+            continue  # Too much happened while the connection was down: read everything anew.
 
 
 def _note(objects: Objects, event: WatchEvent[Any]) -> bool:
-    """Take in one change; say whether it was the bookmark that ends the present state."""
+    """Apply one change; return whether it was the bookmark that ends the present state."""
     metadata = event.object.metadata
     key = (metadata.namespace, metadata.name)
     if event.type == BOOKMARK:

@@ -1,4 +1,4 @@
-"""Which container of a pod a command is about."""
+"""The choice of a pod's container for a command."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from podraft.cli.output import printing
 
 
 def all_containers(pod: pod_pb2.Pod) -> list[str]:
-    """Return the names of a pod's containers, those that initialise it first."""
+    """Return the names of a pod's containers, init containers first."""
     return [c.name for c in (*pod.spec.init_containers, *pod.spec.containers)]
 
 
 def chosen_container(pod: pod_pb2.Pod, wanted: str | None) -> str:
-    """Return the container that was asked for, or the first one, and say so if there are more.
+    """Return the wanted container, or the first one with a message if there are more.
 
     Raises:
         CliError: The pod has no such container.

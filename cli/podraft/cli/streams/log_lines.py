@@ -1,4 +1,4 @@
-"""Lines of containers' output as they are printed: where they come from, and kept whole.
+"""Lines of containers' output for printing: kept whole, each with its origin.
 
 Invariant: nothing but a newline divides lines, and no byte of a line is changed; a line that
 is too long to keep is printed in pieces.
@@ -10,7 +10,7 @@ _LINE_BYTES_MAX = 1 << 18
 
 
 class LogLines:
-    """Gives each line of one container a head, and releases it when it is whole."""
+    """The lines of one container, each released with a head when it is complete."""
 
     def __init__(self, head: bytes) -> None:
         self._head = head
@@ -18,7 +18,7 @@ class LogLines:
         self._at_line_start = True
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; return what may be printed now."""
+        """Take new output; return what may be printed now."""
         end = data.rfind(b"\n") + 1
         shown = bytearray()
         if end:
@@ -32,12 +32,12 @@ class LogLines:
         return bytes(shown)
 
     def finish(self) -> bytes:
-        """Return the last line, if it has no end; another container's may follow it."""
+        """Return an unfinished last line, ended because another container's may follow."""
         rest = self._take()
         return rest + b"\n" if rest or not self._at_line_start else b""
 
     def _take(self) -> bytes:
-        """Return what has been kept, with heads."""
+        """Return the kept output, each line with its head."""
         text = bytes(self._begun)
         self._begun.clear()
         if not self._head or not text:

@@ -15,12 +15,12 @@ _CHUNK_BYTES = 32 * 1024
 
 
 def stdin_is_terminal() -> bool:
-    """Return whether somebody types; a shell's ``<&-`` leaves no standard input at all."""
+    """Return whether standard input is a terminal; after a shell's ``<&-`` there is none at all."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_stdin() -> bytes:
-    """Wait for input and return it; empty is its end, however it came."""
+    """Wait for input and return it; empty at its end, whatever the reason."""
     descriptor = _descriptor(sys.stdin)
     while descriptor is not None:
         try:
@@ -33,17 +33,17 @@ def read_stdin() -> bytes:
 
 
 def write_stdout(data: bytes) -> None:
-    """Write all of it to standard output.
+    """Write all of ``data`` to standard output.
 
     Raises:
-        BrokenPipeError: Nobody reads it any more.
-        OSError: It cannot be written.
+        BrokenPipeError: Nobody reads the output any more.
+        OSError: The data cannot be written.
     """
     _write(sys.stdout, data)
 
 
 def write_stderr(data: bytes) -> None:
-    """Write all of it to standard error; raises as `write_stdout` does."""
+    """Write all of ``data`` to standard error; raise as `write_stdout` does."""
     _write(sys.stderr, data)
 
 
@@ -61,5 +61,5 @@ def _write(stream: TextIO | None, data: bytes) -> None:
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
-    """Return a stream's descriptor; one that was closed before we began has none."""
+    """Return a stream's descriptor; None for a stream that was closed before we began."""
     return None if stream is None else stream.fileno()

@@ -1,6 +1,6 @@
-"""A command in a container and this process's terminal, joined.
+"""A command in a container, connected to this process's terminal.
 
-Invariant: however it ends, the terminal is again as it was.
+Invariant: however the command ends, the terminal's settings are restored.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from podraft.cli.streams.container_output import ContainerOutput
 from podraft.cli.streams.standard_streams import read_stdin, write_stderr, write_stdout
 from podraft.client.calls.client import Client
 
-# Pieces of input that the container has not taken yet; no more is read meanwhile.
+# The number of unsent pieces of input at which no more is read.
 _CHUNKS_MAX = 64
 
 
 class Execution:
-    """One command: its input from here, its output to here."""
+    """A command whose input and output are this process's."""
 
     def __init__(self, client: Client, *, with_stdin: bool, tty: bool) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class Execution:
             return await self._receive()
 
     async def _receive(self) -> int:
-        # With a terminal of its own the command may do with ours what it likes: it was given it.
+        # A command with a terminal may do what it likes with ours: the user gave it away.
         to_terminal = not self._tty and printing.stdout_is_terminal()
         stdout = ContainerOutput(write_stdout, to_terminal=to_terminal)
         to_terminal = not self._tty and printing.stderr_is_terminal()
@@ -101,10 +101,10 @@ class Execution:
                 try:
                     loop.call_soon_threadsafe(self._requests.put_nowait, request)
                 except RuntimeError:
-                    return  # The command has ended; what was typed after it is nobody's.
+                    return  # The command has ended; later input belongs to nobody.
 
-        # A daemon: neither waiting for somebody to type nor for a command that
-        # does not read can be interrupted when the command ends.
+        # A daemon thread: when the command ends, neither a wait for typed input nor one for
+        # # a command that does not read can be interrupted.
         threading.Thread(target=read, daemon=True, name="stdin").start()
 
 

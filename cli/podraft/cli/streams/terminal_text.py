@@ -1,6 +1,6 @@
-"""Containers' output for a terminal: text and colours pass, whatever else acts on it is shown.
+"""Containers' output for a terminal: text and colours pass, other sequences are made visible.
 
-Pure.  Invariant: however the bytes are cut into pieces, the same comes out, and at most one
+Pure.  Invariant: however the bytes are cut into pieces, the output is the same, and at most one
 unfinished sequence is kept back.
 """
 
@@ -13,7 +13,7 @@ from podraft.api.characters import UNSAFE, escape
 
 _COLOUR = r"\x1b\[[0-9;:]{0,32}m"
 _SEEN = re.compile(rf"({_COLOUR}|\r(?=\n))|[{UNSAFE}]")
-# What the next bytes may make a colour or a line end of.
+# A beginning that the next bytes may complete to a colour or a line end.
 _UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-9;:]{0,32})?|\r)\Z")
 _RESETS = ("\x1b[0m", "\x1b[m")
 
@@ -27,7 +27,7 @@ class TerminalText:
         self._colour = ""
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; return what may be shown now."""
+        """Take new output; return what may be shown now."""
         text = self._kept + self._decoder.decode(data)
         unfinished = _UNFINISHED.search(text, max(0, len(text) - 40))
         end = unfinished.start() if unfinished else len(text)

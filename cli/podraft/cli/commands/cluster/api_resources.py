@@ -1,4 +1,4 @@
-"""`api-resources`: the kinds of objects; needs no cluster."""
+"""`api-resources`: list the kinds of objects; no cluster is needed."""
 
 from __future__ import annotations
 

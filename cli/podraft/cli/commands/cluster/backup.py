@@ -1,4 +1,4 @@
-"""`backup`: a copy of the cluster's state in a file."""
+"""`backup`: copy the cluster's state to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cordon` and `uncordon`: whether new pods may come to a node."""
+"""`cordon` and `uncordon`: set whether new pods may be placed on a node."""
 
 from __future__ import annotations
 

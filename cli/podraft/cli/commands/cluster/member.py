@@ -1,4 +1,4 @@
-"""`member`: the servers that keep the state together."""
+"""`member`: manage the servers that together keep the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`token`: secrets with which nodes, and servers, join the cluster."""
+"""`token`: manage the secrets with which nodes and servers join the cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 token = Group("token", help="Create, list and delete tokens with which nodes, or servers, join.")
 
-# In a whole token, the second part of which is its id.
+# The second part of a whole token is its id.
 _DOTS = 3
 _HEADERS = ("ID", "FOR", "NAME", "USES LEFT", "EXPIRES IN")
 

@@ -1,4 +1,4 @@
-"""`version`: of this client and of the server."""
+"""`version`: show the versions of this client and of the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def version(settings: Settings, client_only: bool, output: str | None) -> None:
             "pythonVersion": platform.python_version(),
         }
     }
-    # What is known without a server is shown even when none answers.
+    # The client's own version is shown even when no server answers.
     if output is None:
         printing.say(f"Client version: {shown['clientVersion']['version']}")
     if not client_only:
@@ -64,7 +64,7 @@ def _server(settings: Settings) -> dict[str, str]:
 
 
 async def _history(session: Session) -> str:
-    """Return how far back one can look; nothing to who may not, or where none is kept."""
+    """Return how far back the history goes; empty if none is kept or the user may not see it."""
     from podraft.api.columns import ages
     from podraft.client.errors import ApiError
 

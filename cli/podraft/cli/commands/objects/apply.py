@@ -1,4 +1,4 @@
-"""`apply`: make objects as the manifests say, in one transaction."""
+"""`apply`: make objects match their manifests, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`create`: make objects that must not be there yet."""
+"""`create`: make objects that must not exist yet."""
 
 from __future__ import annotations
 

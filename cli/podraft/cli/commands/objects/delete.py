@@ -121,7 +121,7 @@ def _propagation(cascade: str) -> Any:
 
 
 def _from_files(session: Session, files: Sequence[str], *, recursive: bool) -> list[_Victim]:
-    """Return what manifests name, the last declared first: what depends on others goes first."""
+    """Return the objects that manifests name in reverse order, so that dependents go first."""
     from podraft.cli.errors import CliError, shorten
     from podraft.cli.manifests import items as manifests
     from podraft.cli.manifests.sources import read_sources
@@ -139,7 +139,7 @@ def _from_files(session: Session, files: Sequence[str], *, recursive: bool) -> l
 
 
 def _targets(arguments: Sequence[str], selector: str, *, everything: bool) -> list[Target]:
-    """Return what the words mean; deleting all of a kind must be said in so many words."""
+    """Return the targets of the arguments; deleting all of a kind must be asked for explicitly."""
     from podraft.cli.command_line.targets import parse_targets
     from podraft.cli.errors import usage
 
@@ -169,7 +169,7 @@ async def _chosen(session: Session, targets: Sequence[Target], query: Query) -> 
 async def _delete_all(
     session: Session, victims: Sequence[_Victim], how: _How, output: str | None
 ) -> tuple[list[tuple[_Victim, str]], list[_Victim]]:
-    """Delete; return what was there, with its uid, and what was not."""
+    """Delete the objects; return those that existed, with their uids, and those that did not."""
     from podraft.cli.command_line.targets import word_of
     from podraft.client.errors import NotFoundError
 

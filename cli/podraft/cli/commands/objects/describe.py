@@ -1,4 +1,4 @@
-"""`describe`: objects in full, with what happened to them."""
+"""`describe`: objects in full, with their events."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def diff(
         )
         lines = run(settings, body)
     except CliError as error:
-        # 1 means "different" to scripts, as it does for diff itself.
+        # 1 means "different" to scripts, as for diff itself.
         raise CliError(*error.lines, exit_code=_FAILED) from None
     from podraft.cli.output import colour
 

@@ -1,4 +1,4 @@
-"""`explain`: what kinds and fields mean, from the contract's comments; needs no cluster."""
+"""`explain`: the meaning of kinds and fields, from the contract's comments; no cluster needed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _tree(doc: FieldDoc, depth: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int) -> list[str]:
-    """Return paragraphs, each wrapped on its own; list items and indented lines stay lines."""
+    """Return the lines of paragraphs, each wrapped; list items and indented lines stay lines."""
     from textwrap import wrap
 
     blank = " " * indent

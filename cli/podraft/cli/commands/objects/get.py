@@ -89,7 +89,7 @@ def get(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is to be listed, as of when, and how; `selectors` are those of labels and of fields."""
+    """What to list, as of when, and how; `selectors` are those of labels and of fields."""
 
     targets: Sequence[Target]
     selectors: tuple[str, str]
@@ -107,7 +107,7 @@ class _Wanted:
 
 
 def _check(wanted: _Wanted) -> None:
-    """Raise for options that contradict each other."""
+    """Raise an error for options that contradict each other."""
     from podraft.cli.errors import usage
 
     if wanted.stale and (wanted.at or wanted.watch):
@@ -120,7 +120,7 @@ def _check(wanted: _Wanted) -> None:
 
 
 async def _get(session: Session, wanted: _Wanted, listing: Listing) -> None:
-    """Read, show, and watch if that is wanted."""
+    """Read and show the objects; watch them if that is wanted."""
     from podraft.cli.sessions import reading
 
     session = await _as_of(session, wanted)
@@ -144,11 +144,11 @@ async def _get(session: Session, wanted: _Wanted, listing: Listing) -> None:
 
 
 async def _as_of(session: Session, wanted: _Wanted) -> Session:
-    """Return a session that reads as of the moment that is wanted, or what one server knows."""
+    """Return a session that reads at the wanted moment, or what one server knows."""
     if wanted.at:
         from podraft.cli.sessions.past import session_at
 
-        # A table shows none of a Secret's values: their hashes serve as well.
+        # A table shows none of a Secret's values, so their hashes are enough.
         shows_values = wanted.output in ("yaml", "json")
         return await session_at(session, wanted.at, hash_secret_values=not shows_values)
     if wanted.stale:

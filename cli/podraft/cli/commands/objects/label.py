@@ -57,10 +57,10 @@ def annotate(
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], _Changes]:
-    """Return the words that name objects, and the changes: None removes a key.
+    """Return the words that name objects, and the changes, in which None removes a key.
 
     Raises:
-        CliError: There is no change, or one key is changed twice.
+        CliError: There is no change, or a key is changed twice.
     """
     from podraft.cli.errors import usage
 

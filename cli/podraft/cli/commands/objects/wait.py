@@ -1,4 +1,4 @@
-"""`wait`: until a condition of objects is so, or until they are gone."""
+"""`wait`: wait until objects meet a condition, or until they are gone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def parse_condition(what: str) -> tuple[str, str]:
     """Return the condition and status of ``condition=Ready=True``; empty for ``delete``.
 
     Raises:
-        CliError: It is neither.
+        CliError: The text is neither.
     """
     from podraft.cli.errors import usage
 
@@ -129,7 +129,7 @@ async def _wait_one(
 
 
 def _condition(obj: Any, name: str) -> tuple[str, str]:
-    """Return a condition's status and why it is so."""
+    """Return a condition's status and the reason for it."""
     conditions = getattr(getattr(obj, "status", None), "conditions", ())
     for condition in conditions:
         if condition.type.lower() == name.lower():

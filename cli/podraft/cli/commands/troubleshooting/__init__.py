@@ -1,1 +1,1 @@
-"""Commands that look closer: why, since when, what to do about it."""
+"""Commands that look closer: why something is so, since when, and what to do about it."""

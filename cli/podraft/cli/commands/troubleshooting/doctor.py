@@ -1,4 +1,4 @@
-"""`doctor`: is the cluster well?"""
+"""`doctor`: check whether the cluster is well."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _rows(
 
 
 def _changes(version: Any, older: Any, *, status: bool) -> list[str]:
-    """Return what a version changed, a field a line; nothing: only what is not asked for."""
+    """Return a line for each field that a version changed; status only if ``status`` is set."""
     from podraft.cli.plans.differences import differences
 
     if version.operation != "updated":

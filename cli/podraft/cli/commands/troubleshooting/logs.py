@@ -1,4 +1,4 @@
-"""`logs`: what containers wrote."""
+"""`logs`: print the output of containers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STREAMS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class _What:
-    """Which part of the logs is wanted, and how lines begin."""
+    """The wanted part of the logs, and how lines begin."""
 
     container: str | None
     all_containers: bool
@@ -105,7 +105,7 @@ def logs(
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why a container's output could not be printed; to have none yet is no error."""
+    """Why a container's output could not be printed; having none yet is no error."""
 
     pod: str
     container: str
@@ -116,7 +116,7 @@ class _Failure:
 async def _print_all(
     session: Session, streams: Sequence[tuple[Any, str]], what: _What
 ) -> list[_Failure]:
-    """Print what there is; return who has none, or could not be asked."""
+    """Print the output that there is; return the containers that have none or could not be read."""
     from podraft.client.errors import ApiError, FailedPreconditionError, NotFoundError
 
     failures = []
@@ -156,7 +156,7 @@ async def _pod(session: Session, argument: str) -> Any:
     pods = await around.pods_of(session, found)
     if not pods:
         raise CliError(f"{argument} has no pods")
-    # A running pod says more than one that has not started.
+    # A running pod has more to show than one that has not started.
     pods.sort(key=lambda pod: (pod.status.phase != "Running", pod.metadata.name))
     if len(pods) > 1:
         chosen = f"Found {len(pods)} pods, using pod/{pods[0].metadata.name}"
@@ -175,7 +175,7 @@ def _containers(pod: Any, what: _What) -> list[str]:
 async def _print(
     session: Session, pod: Any, container: str, what: _What, *, kept_whole: bool
 ) -> None:
-    """Print a container's output, byte by byte or, beside others', whole lines."""
+    """Print a container's output unchanged or, among others' output, in whole lines."""
     from podraft.api import times
     from podraft.api.core.v1 import pod_streams_pb2
     from podraft.cli.streams.container_output import ContainerOutput

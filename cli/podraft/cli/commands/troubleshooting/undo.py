@@ -110,7 +110,7 @@ def _title(session: Session, revision: int, user: str, time: Any) -> str:
 async def _carry_out(
     session: Session, changes: Sequence[ObjectChange], *, dry_run: bool, force: bool
 ) -> tuple[list[Step], str]:
-    """Plan and write; plan anew when somebody else wrote in between."""
+    """Plan and write the undo; plan anew when somebody else wrote in between."""
     from podraft.client.errors import AlreadyExistsError, ConflictError, NotFoundError
 
     for attempt in range(1, _TRIES_MAX + 1):
@@ -131,7 +131,7 @@ async def _carry_out(
 async def _commit(
     session: Session, steps: Sequence[Step], writes: Sequence[commit_pb2.Write], *, dry_run: bool
 ) -> str:
-    """Write, without the addresses and ports that others have now; return the revision."""
+    """Write, giving up addresses and ports that others have now; return the revision."""
     from podraft.cli.plans.undo_refusals import located, without_taken
     from podraft.client.errors import InvalidError
 
@@ -139,7 +139,7 @@ async def _commit(
         try:
             return (await session.client.commit(writes, dry_run=dry_run)).resource_version
         except InvalidError as error:
-            # The server may name one at a time; each round gives up at least one, so this ends.
+            # The server may name one at a time; each round gives up at least one, so the loop ends.
             kept = without_taken(writes, error)
             if kept is None:
                 raise located(error, steps) from None
@@ -176,7 +176,7 @@ async def _plan(session: Session, changes: Sequence[ObjectChange], *, force: boo
             raise result
         steps.append(result)
     order = {kind: index for index, kind in enumerate(BUILT_IN)}
-    # What others depend on comes first when it is made, and last when it goes.
+    # Dependencies come first when they are created, and last when they are deleted.
     return sorted(
         steps, key=lambda s: (order[s.kind], 0) if s.outcome != "deleted" else (99, -order[s.kind])
     )

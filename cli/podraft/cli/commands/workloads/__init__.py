@@ -1,1 +1,1 @@
-"""Commands about what runs: its images, its replicas, its rollouts."""
+"""Commands about workloads: their images, replicas and rollouts."""

@@ -216,7 +216,7 @@ def _retried(
     body: Callable[[Session], Awaitable[None]],
     run: Callable[[Settings, Callable[[Session], Awaitable[None]]], None],
 ) -> None:
-    """Run; once more for each time that somebody else wrote in between, up to a bound."""
+    """Run a command's body; run it again, up to a bound, when somebody else wrote in between."""
     from podraft.client.errors import ConflictError
 
     tries_max = 5

@@ -1,4 +1,4 @@
-"""`scale`: how many replicas run."""
+"""`scale`: set how many replicas run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`set image`: other images for the containers of a workload."""
+"""`set image`: change the images of a workload's containers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def image(settings: Settings, arguments: tuple[str, ...], dry_run: bool) -> None
             try:
                 return await change(session)
             except ConflictError:
-                continue  # Somebody else wrote in between: look again.
+                continue  # Somebody else wrote in between: read again.
         return await change(session)
 
     run(settings, body)

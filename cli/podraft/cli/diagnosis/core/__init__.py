@@ -1,1 +1,1 @@
-"""The rules by which a cluster is well: pure."""
+"""The rules that tell whether a cluster is well; pure."""

@@ -1,7 +1,7 @@
-"""What is to be said of the cluster as a whole.
+"""Findings about the cluster as a whole.
 
 Owns: the rules over all servers together: who is missing, who leads, whether states, versions and
-clocks agree, which timeouts suit; and those for nodes and for the asking user.
+clocks agree, which timeouts suit; and the rules for nodes and for the asking user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OWN_S_WARNING, _OWN_S_ERROR = 30 * 86400.0, 3 * 86400.0
 
 
 def findings(seen: Examination) -> list[Finding]:
-    """Return everything that is to be said, in the order in which it is to be read."""
+    """Return all findings, in the order in which they should be read."""
     result = [*_servers(seen)]
     for server in seen.answered:
         result += server_findings(server, seen.now_s)
@@ -193,7 +193,7 @@ def _round_trips(servers: Sequence[Answered]) -> Iterator[Finding]:
     grouped = [server for server in servers if server.diagnosis.HasField("group")]
     if not grouped:
         return
-    # Fewer say nothing of a 99th percentile: the servers have just been started.
+    # Fewer samples give no 99th percentile: the servers have just been started.
     ways = [
         (peer.round_trips.p99_seconds, f"{server.diagnosis.name} to {peer.name}")
         for server in grouped
@@ -233,7 +233,7 @@ def _elections(seen: Examination) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, server.subject, "elections", message, advice)
 
 
-# Nodes, and who asks.
+# Nodes, and the asking user.
 
 
 def _nodes(seen: Examination) -> Iterator[Finding]:

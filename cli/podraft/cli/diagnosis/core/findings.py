@@ -1,4 +1,4 @@
-"""What a diagnosis consists of: what was asked, and what follows from it.
+"""The parts of a diagnosis: what servers answered, and what follows from it.
 
 Owns: the records, and how durations and sizes are written.
 """
@@ -14,7 +14,7 @@ from podraft.api.core.v1 import node_pb2
 
 
 class Severity(IntEnum):
-    """How bad it is; also the command's exit code."""
+    """The severity of a finding; also the command's exit code."""
 
     OK = 0
     WARNING = 1
@@ -23,7 +23,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: of whom, what was looked at, what was found, what to do about it."""
+    """One line of the diagnosis: the subject, the check, the result, and what to do about it."""
 
     severity: Severity
     subject: str
@@ -36,7 +36,7 @@ class Finding:
 class Answered:
     """A server that was asked.
 
-    ``clock_ahead_s``: how far its clock is ahead of the asking machine's, give or take
+    ``clock_ahead_s`` is how far its clock is ahead of the asking machine's, give or take
     ``clock_error_s``.
     """
 
@@ -47,28 +47,28 @@ class Answered:
 
     @property
     def subject(self) -> str:
-        """How it is called in findings."""
+        """The server's name in findings."""
         return f"server {self.diagnosis.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """All that was asked, of one cluster."""
+    """All the answers of one cluster."""
 
     now_s: float
     client_version: str
-    # What the first server that answered knows of all; None: nobody answered.
+    # The best answer about all members; None: no server answered.
     listing: member_pb2.ListMembersResponse | None
     answered: Sequence[Answered]
-    # Addresses that were tried in vain, and why.
+    # The addresses that did not answer, and why.
     unanswered: Sequence[tuple[str, str]]
-    # None: they could not be read, for the reason in ``nodes_problem``.
+    # None if the nodes could not be read, for the reason in ``nodes_problem``.
     nodes: Sequence[node_pb2.Node] | None
     nodes_problem: str = ""
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for readers."""
+    """Return a duration in seconds as readable text."""
     size = abs(seconds)
     if size < 0.001:
         return f"{seconds * 1e6:.0f} us" if seconds else "0 ms"
@@ -78,7 +78,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes for readers."""
+    """Return a number of bytes as readable text."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.3g} {unit}"
@@ -87,7 +87,7 @@ def size(count: float) -> str:
 
 
 def days(seconds: float) -> str:
-    """Return a long duration for readers."""
+    """Return a long duration in seconds as readable text."""
     whole = int(abs(seconds) // 86400)
     if whole < 2:
         return f"{abs(seconds) / 3600:.0f} hours"

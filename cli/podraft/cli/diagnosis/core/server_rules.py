@@ -1,4 +1,4 @@
-"""What is to be said of one server.
+"""Findings about one server.
 
 Owns: the thresholds for disk, space, machine, clock and certificates, each with its reason.
 """
@@ -17,26 +17,26 @@ from podraft.cli.diagnosis.core.findings import (
     size,
 )
 
-# Of the election timeout: the server's own rule (``podraft.server.diagnosis.core.disk``).
+# A share of the election timeout: the server's own rule (``podraft.server.diagnosis.core.disk``).
 _SYNC_SHARE = 0.25
 _ELECTION_S_DEFAULT = 0.5
-# A history file may double while it is copied for a member, a log takes two segments more.
+# A history file may double while it is copied for a member; a log takes two more segments.
 _FREE_BYTES_WARNING, _FREE_BYTES_ERROR = 2 << 30, 256 << 20
 _FREE_SHARE_WARNING, _FREE_SHARE_ERROR = 0.10, 0.03
 _WAL_BYTES_WARNING = 4 << 30
 _MEMORY_SHARE_WARNING, _MEMORY_SHARE_ERROR = 0.10, 0.03
 _OPEN_FILES_SHARE, _OPEN_FILES_MIN = 0.8, 4096
-# Leases and history are told by clocks; certificates begin five minutes before they are made.
+# Leases and history depend on clocks; certificates are valid from five minutes before their making.
 _CLIENT_CLOCK_S_WARNING, _CLIENT_CLOCK_S_ERROR = 2.0, 240.0
 _DAY_S = 86400.0
-# The authority is never renewed by itself; it takes planning to replace it.
+# The authority is never renewed automatically, and replacing it takes planning.
 _CA_S_WARNING, _CA_S_ERROR = 180 * _DAY_S, 30 * _DAY_S
-# Servers renew the others when a third of their life is left.
+# Servers renew the other certificates when a third of their life is left.
 _RENEWED_SHARE, _CERTIFICATE_S_ERROR = 0.25, 2 * _DAY_S
 
 
 def server_findings(server: Answered, now_s: float) -> Iterator[Finding]:
-    """Yield what is to be said of one server that has answered."""
+    """Yield the findings about a server that has answered."""
     yield _readiness(server)
     yield from _disk(server)
     yield _space(server)
@@ -58,13 +58,13 @@ def _readiness(server: Answered) -> Finding:
 
 
 def election_s(server: Answered) -> float:
-    """Return the server's election timeout, the default if it knows none."""
+    """Return the server's election timeout in seconds, or the default if it names none."""
     return server.diagnosis.group.election_seconds or _ELECTION_S_DEFAULT
 
 
 def sync_p99_s(disk: DiskDiagnosis) -> float:
-    """Return the 99th percentile of syncs: of those tried and those of the log, the worse."""
-    # Few of the log's own say nothing of a percentile.
+    """Return the worse 99th percentile, in seconds, of the trial syncs and of the log's syncs."""
+    # A few syncs of the log give no percentile.
     own = disk.syncs.p99_seconds if disk.syncs.count >= 100 else 0.0
     return max(disk.tried.p99_seconds, own)
 
@@ -150,7 +150,7 @@ def _machine(server: Answered) -> Iterator[Finding]:
 
 
 def _budgets(server: Answered) -> Iterator[Finding]:
-    """Yield a finding for those who were refused more than a share, if anybody was."""
+    """Yield a finding about the callers that were refused for exceeding their budget, if any."""
     for budget in server.diagnosis.budgets:
         if budget.refused:
             yield Finding(

@@ -1,16 +1,16 @@
-"""Which timeouts suit the disks and the network that were measured.
+"""The timeouts that suit the measured disks and network.
 
 Owns: the rule.
 
-* A heartbeat less often than a round trip takes says nothing new: at least 1.5 round trips, and
-  0.1 s, because more often costs every member and buys nothing.
-* An election needs the candidate's own vote on its disk, a round trip, the voter's on its disk,
-  before the next follower loses patience: at least two syncs and two round trips, twice over, so
-  that one bad moment is not an election.
+** The heartbeat interval is at least 1.5 round trips, as a shorter one tells nothing new, and at
+  least 0.1 s, because more frequent ones cost every member and gain nothing.
+** An election needs the candidate's own vote on its disk, a round trip, and the voter's vote on its
+  disk before the next follower loses patience: at least two syncs and two round trips, twice
+  over, so that one bad moment does not cause an election.
 * Five heartbeats may be lost or late before anybody campaigns; and no less than 0.5 s, because
   a process that collects garbage or is paused by its machine is not dead.
 
-All by the 99th percentiles: what happens once in a hundred times happens every ten seconds.
+All use the 99th percentiles: what happens once in a hundred times happens every ten seconds.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ HEARTBEATS_PER_ELECTION = 5
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How often a leader shows itself, and how long the most impatient follower waits."""
+    """The heartbeat interval of a leader, and the time that the most impatient follower waits."""
 
     heartbeat_s: float
     election_s: float
 
 
 def needed(round_trip_s: float, sync_s: float) -> Timeouts:
-    """Return the shortest timeouts that suit what was measured (99th percentiles)."""
+    """Return the shortest timeouts that suit the measured 99th percentiles."""
     heartbeat_s = _rounded_up(max(HEARTBEAT_S_MIN, 1.5 * round_trip_s))
     election_s = _rounded_up(
         max(
@@ -45,5 +45,5 @@ def needed(round_trip_s: float, sync_s: float) -> Timeouts:
 
 
 def _rounded_up(seconds: float) -> float:
-    """Return the next tenth of a second."""
+    """Return a duration rounded up to a tenth of a second."""
     return math.ceil(round(seconds * 10, 6)) / 10

@@ -1,1 +1,1 @@
-"""What descriptions are built from: aligned pairs, tables, containers, conditions, events."""
+"""The parts of descriptions: aligned pairs, tables, containers, conditions, events."""

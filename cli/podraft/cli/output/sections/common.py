@@ -1,4 +1,4 @@
-"""What every description begins and ends with: metadata, conditions, events."""
+"""The beginning and end of every description: metadata, conditions, events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from podraft.cli.output.sections.templates import Pairs
 
 
 def metadata(value: meta_pb2.ObjectMeta, *, namespaced: bool) -> Pairs:
-    """Return the pairs that say which object it is."""
+    """Return the pairs that identify an object."""
     annotations = {key: text for key, text in value.annotations.items() if key not in APPLY_NOTES}
     pairs: Pairs = [("Name", value.name)]
     if namespaced:
@@ -47,7 +47,7 @@ def conditions(values: Sequence[Any]) -> Below:
 
 
 def events(values: Sequence[event_pb2.Event], now_s: float) -> list[str]:
-    """Return the lines that end a description: what happened, the latest last."""
+    """Return the lines that end a description: the events, the latest last."""
     if not values:
         return ["Events:  <none>"]
     rows = [

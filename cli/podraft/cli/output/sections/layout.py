@@ -13,7 +13,7 @@ NONE = "<none>"
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A value that stands below its key: lines that are laid out already."""
+    """A value that stands below its key, as lines that are already laid out."""
 
     lines: Sequence[str]
 
@@ -22,7 +22,7 @@ Value: TypeAlias = str | Sequence[str] | Below
 
 
 def block(pairs: Iterable[tuple[str, Value]]) -> list[str]:
-    """Return one line for each pair, more for values of several lines."""
+    """Return a line for each pair, or several for a value of several lines."""
     everything = list(pairs)
     aligned = [key for key, value in everything if not isinstance(value, Below)]
     width = max((len(key) + 3 for key in aligned), default=0)
@@ -40,12 +40,12 @@ def block(pairs: Iterable[tuple[str, Value]]) -> list[str]:
 
 
 def indented(lines: Iterable[str], by: int = 2) -> list[str]:
-    """Return lines, each moved to the right."""
+    """Return the lines, indented by ``by`` spaces."""
     return [f"{' ' * by}{line}" if line else line for line in lines]
 
 
 def mapping(values: Mapping[str, str], separator: str = "=") -> list[str]:
-    """Return a mapping's entries, sorted; ``<none>`` for an empty one."""
+    """Return a mapping's sorted entries, or ``<none>`` for an empty mapping."""
     return [f"{key}{separator}{values[key]}" for key in sorted(values)] or [NONE]
 
 

@@ -1,4 +1,4 @@
-"""A scheduling record as people read it: what was refused where, and who won why."""
+"""Scheduling records as people read them: why nodes were refused, and why one won."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NODES_SHOWN = 5
 
 
 def record_lines(record: scheduling_pb2.SchedulingRecord, now_s: float) -> list[str]:
-    """Return a record in full."""
+    """Return the lines that show a record in full."""
     pairs: Pairs = [
         ("Node", record.node_name or "none fits"),
         ("Decided", f"{ages.age(record.attempted_at, now_s)} ago, attempt {record.attempts or 1}"),

@@ -30,7 +30,7 @@ def containers(
     specs: Sequence[container_pb2.Container],
     state_of: Callable[[container_pb2.Container], Pairs] = lambda container: [],
 ) -> list[str]:
-    """Return the lines of containers; `state_of` adds what is known of a running one."""
+    """Return the lines of containers; `state_of` adds the state of a running one."""
     lines: list[str] = []
     for container in specs:
         lines.append(f"{container.name}:")
