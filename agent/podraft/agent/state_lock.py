@@ -1,6 +1,6 @@
-"""Who uses a state directory: one agent, or its cleanup, never both.
+"""The lock of a state directory: one agent uses it, or its cleanup, never both.
 
-The kernel keeps the lock and drops it when the process dies, however it does.
+The kernel keeps the lock and drops it when the process dies, however it dies.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The service proxy of one node: watches, decides, programs.
+"""The service proxy of one node: it watches, decides and programs the kernel.
 
-Changes only mark a service; what is programmed is derived from the informers' copies when
-its turn comes, so that any number of changes in a few milliseconds is one transaction.
+Changes only mark a service; what is programmed is derived from the informers' copies when the
+service's turn comes, so that any number of changes within a few milliseconds is one transaction.
 
 Invariant: the core's table and the kernel's are the same, or ``_intact`` is false and the
-kernel's is written anew.  When the proxy stops, the kernel's stays and keeps working.
+kernel's is written anew. When the proxy stops, the kernel's table stays and keeps working.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ResultT = TypeVar("ResultT")
 
 
 class ServiceClient(Protocol):
-    """What the proxy needs of the SDK's client."""
+    """The part of the SDK's client that the proxy needs."""
 
     @property
     def services(self) -> Watchable[Service]:
@@ -61,7 +61,7 @@ class ServiceClient(Protocol):
 
 
 class ServiceProxy:
-    """Keeps the node's nf_tables in step with services and endpoint slices.
+    """A proxy that keeps the node's nf_tables in step with services and endpoint slices.
 
     Raises:
         InvalidNetworkError: The pod network or the node's address is malformed.
@@ -119,7 +119,7 @@ class ServiceProxy:
         return ProxyKernel(self._pod_network, self._node_address)
 
     async def _round(self, kernel: ProxyKernel, executor: ThreadPoolExecutor) -> None:
-        """Bring the kernel to what is wanted now, in one transaction."""
+        """Bring the kernel to the state that is wanted now, in one transaction."""
         changed = {key: self._wanted(key) for key in self._dirty}
         self._dirty.clear()
         changes = self._table.update(changed)
@@ -155,12 +155,12 @@ class ServiceProxy:
         try:
             await _in(executor, partial(kernel.apply, changes.operations))
         except NftError as error:
-            # Nothing has changed, so the table was not what we left: it is written anew.
+            # Nothing had changed, so the table was not as we left it: write it anew.
             _log.warning("changing the table of services failed, writing it anew: %s", error)
             self._intact = False
 
     async def _next_change(self) -> None:
-        """Wait for changes, and a little longer for those that come with them."""
+        """Wait for changes, and a little longer for others that come with them."""
         if not self._intact:
             await asyncio.sleep(self._retry_s)
             self._retry_s = min(self._retry_s * 2, _RETRY_MAX_S)
@@ -177,7 +177,7 @@ class ServiceProxy:
             self._flows_wake.clear()
             changed = tuple(self._stale_flows)
             self._stale_flows.clear()
-            # What changed before this proxy ran, nobody has noted.
+            # Nobody has noted what changed before this proxy ran.
             offered = None if self._looked_at_all_flows else self._table.offered
             try:
                 await _in(executor, partial(_forget, StaleFlows(changed, offered)))

@@ -1,7 +1,7 @@
-"""The blocking side of the proxy: what it does to, and knows of, the kernel.
+"""The blocking side of the proxy: its work on the kernel, and its knowledge of it.
 
-Invariant: after `replace` or `apply` returned, the table is exactly what the given state says;
-when they raise, it is what it was.  A `ProxyKernel` belongs to one thread.
+Invariant: after `replace` or `apply` has returned, the table is exactly what the given state
+says; if they raise, the table is unchanged. A `ProxyKernel` belongs to one thread.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from podraft.agent.proxy.core import ruleset
 from podraft.agent.proxy.core.elements import Map, Operation
 from podraft.agent.proxy.core.table import ServiceTable
 
-# Services get routes in blocks of this size, only where the node has none.
+# Services get routes in blocks of this size, only where the node has no route.
 _ROUTE_PREFIX_LENGTH = 24
 
 
 class ProxyKernel:
-    """Writes the table and notices when somebody else changed it."""
+    """A writer of the table that notices when somebody else changed it."""
 
     def __init__(self, pod_network: IPv4Network, node_address: IPv4Address) -> None:
         self._pod_network = pod_network
@@ -53,7 +53,7 @@ class ProxyKernel:
         """Change the table, in one transaction.
 
         Raises:
-            NftError: The kernel refused: the table is not what it was thought to be.
+            NftError: The kernel refused: the table is not as it was thought to be.
         """
         batch = ruleset.update(self._pod_network, operations)
         self._connection.commit(batch)
@@ -62,9 +62,9 @@ class ProxyKernel:
             self._generation += 1
 
     def is_intact(self, table: ServiceTable) -> bool:
-        """Say whether the kernel still holds the table.
+        """Return whether the kernel still holds the table.
 
-        It costs next to nothing as long as nobody else changed any table of nf_tables.
+        The check costs next to nothing as long as nobody else has changed any table of nf_tables.
         """
         generation = self._connection.generation()
         if generation != self._generation:
@@ -74,7 +74,7 @@ class ProxyKernel:
         return True
 
     def holds(self, table: ServiceTable) -> bool:
-        """Compare the kernel's table with what it should be, element by element."""
+        """Return whether the kernel's table is as it should be, compared element by element."""
         expected: dict[Map, dict[Key, Value]] = defaultdict(dict)
         for (map_, key), value in table.contents():
             expected[map_][key] = ruleset.nft_value(map_, value)
@@ -89,7 +89,7 @@ class ProxyKernel:
             return False
 
     def ensure_routes(self, addresses: Iterable[IPv4Address]) -> None:
-        """Let the node itself reach services where it has no route, not even a default one.
+        """Add routes to services that the node itself cannot reach, not even by a default route.
 
         Raises:
             KernelError: The kernel refused.

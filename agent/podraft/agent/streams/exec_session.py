@@ -1,8 +1,8 @@
 """One interactive command: between a gRPC stream and the command's own streams.
 
-Invariant: bounded: at most one chunk is under way in each direction, so a slow reader
-slows the command down instead of filling memory.  Input that the command does not want is
-no failure: how the command ends is the command's to say.
+Invariant: at most one chunk is under way in each direction, so a slow reader slows the command
+down instead of filling memory. Input that the command does not want is not a failure: only the
+command itself decides how it ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def run(
 
     Raises:
         CommandError: The command cannot be started.
-        OSError: There are no more processes or descriptors.
+        OSError: No more processes or descriptors are available.
     """
     terminal = _size(start.size) if start.tty else None
     async with container_command.running(
@@ -40,7 +40,7 @@ async def run(
             yield pod_streams_pb2.ExecPodResponse(exit_code=command.exit_code())
         finally:
             feeding.cancel()
-            # However the caller's stream ended: nobody has input for the command any more.
+            # However the caller's stream ended, there is no more input for the command.
             await asyncio.gather(feeding, return_exceptions=True)
 
 
@@ -57,7 +57,7 @@ async def _feed(
                 case "resize":
                     command.resize(_size(request.resize))
     except OSError:
-        # The command reads no more.  Neither do we: what the caller goes on to send waits.
+        # The command no longer reads. Neither do we: further input from the caller waits.
         command.close_input()
 
 

@@ -1,7 +1,7 @@
-"""The files of one container's log: the rotated one and the current one.
+"""The files of one container's log: the rotated and the current one.
 
-Invariant: they are found as they were at one moment, whatever is rotated meanwhile; what was
-in a file that was open is not lost.
+Invariant: the files are found as they were at one moment, even if one is rotated meanwhile; the
+content of an open file is never lost.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ _TRIES = 10
 
 
 def open_all(path: Path) -> list[BinaryIO]:
-    """Open what there is, the oldest first."""
+    """Open the existing files, the oldest first."""
     files: list[BinaryIO] = []
     for _ in range(_TRIES):
         current, rotated = _open(path), _open(_rotated(path))
         files = [file for file in (rotated, current) if file is not None]
         if current is None or is_current(path, current):
             return files
-        # It was rotated after it was opened, and may now be there twice.
+        # The file was rotated after it was opened, and may now be listed twice.
         close_all(files)
     return []
 
 
 def next_after(path: Path, file: BinaryIO | None) -> BinaryIO | None:
-    """Open the file that goes on where one ends; nothing if there is none yet."""
+    """Open the file that continues where the given one ends; return None if there is none yet."""
     if file is None:
         return _open(path)
     if is_current(path, file):
@@ -38,12 +38,12 @@ def next_after(path: Path, file: BinaryIO | None) -> BinaryIO | None:
         if rotated is not None:
             rotated.close()
         return _open(path)
-    # It was rotated twice while its reader was busy.
+    # The log was rotated twice while its reader was busy.
     return rotated
 
 
 def is_current(path: Path, file: BinaryIO) -> bool:
-    """Say whether this is the file that is being written, or the last that there will be."""
+    """Return whether this file is being written, or is the last that there will be."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def is_current(path: Path, file: BinaryIO) -> bool:
 
 
 def close_all(files: list[BinaryIO]) -> None:
-    """Close files."""
+    """Close all the files."""
     for file in files:
         file.close()
 

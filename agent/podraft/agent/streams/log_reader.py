@@ -1,4 +1,4 @@
-"""Reading a container's log: all or its last lines, and following on.
+"""Reading a container's log, all of it or its last lines, and following it.
 
 Invariants: no record is delivered twice or left out by a rotation: the reader stays on the
 file that it has open until that is drained and replaced.  At most one chunk is in memory.
@@ -23,7 +23,7 @@ _FOLLOW_PAUSE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What of a log is asked for."""
+    """The parts of a log that are asked for."""
 
     follow: bool = False
     tail_lines: int | None = None
@@ -54,7 +54,7 @@ async def _chunks(path: Path, query: LogQuery, alive: Callable[[], bool]) -> Asy
             first, offset = await start_of_tail(files, query.tail_lines)
             for file in files[first : first + 1]:
                 file.seek(offset)
-        # Who does not follow gets what is there now, however fast the container writes.
+        # Without following, the reader gets what is there now, however fast the container writes.
         ends = [None if query.follow else os.fstat(file.fileno()).st_size for file in files]
         for file, end in zip(files[first:], ends[first:], strict=True):
             async for data in _rest_of(file, rendering, end):
@@ -71,16 +71,16 @@ async def _chunks(path: Path, query: LogQuery, alive: Callable[[], bool]) -> Asy
 async def _follow(
     path: Path, files: list[BinaryIO], rendering: Rendering, alive: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """Go on at the end of the last file; the files in the list are the caller's to close."""
+    """Yield what follows the end of the last file; the caller closes the files in the list."""
     while True:
         current = files[-1] if files else None
-        # Asked before reading: what is written before the end is read after it.
+        # Asked before reading: everything written before the end is then read after it.
         running = alive()
         replaced = current is None or not log_files.is_current(path, current)
         if current is not None:
             async for data in _rest_of(current, rendering):
                 yield data
-        # Only now: conmon writes to a file that was renamed until it has another one.
+        # Only now: conmon writes to a renamed file until it has opened another one.
         following = log_files.next_after(path, current) if replaced else None
         if following is not None:
             log_files.close_all(files)
@@ -95,7 +95,7 @@ async def _follow(
 async def _rest_of(
     file: BinaryIO, rendering: Rendering, end: int | None = None
 ) -> AsyncIterator[bytes]:
-    """Yield what is shown of a file's rest, as it is now or up to an offset."""
+    """Yield the visible text in the rest of a file, up to its present end or an offset."""
     left = _CHUNK_BYTES if end is None else max(end - file.tell(), 0)
     while data := file.read(min(left, _CHUNK_BYTES)):
         if end is not None:

@@ -1,4 +1,4 @@
-"""Where the last lines of a log begin, found from its end.
+"""Finding the place where the last lines of a log begin, starting from its end.
 
 Invariant: only whole blocks are read, each once, from the end until enough lines are found:
 neither a long log nor a long line costs memory.
@@ -17,14 +17,14 @@ _BLOCK_BYTES = 1 << 16
 
 
 class Start(NamedTuple):
-    """A place in the files of a log: which file, and the offset in it."""
+    """A place in a log: the file and the offset in it."""
 
     file: int
     offset: int
 
 
 async def start_of_tail(files: Sequence[BinaryIO], lines: int) -> Start:
-    """Return where the last lines begin; one without its end is a line, too."""
+    """Return the place where the last lines begin; an unfinished line counts, too."""
     wanted = lines
     unfinished = False
     seen = False
@@ -32,7 +32,7 @@ async def start_of_tail(files: Sequence[BinaryIO], lines: int) -> Start:
         async for end, head in _records_backwards(files[number]):
             if not seen:
                 seen, unfinished = True, head.partial
-                # The line that a partial record begins or goes on with is the last one.
+                # The last line is the one that a partial record begins or continues.
                 if unfinished:
                     wanted -= 1
                 if lines == 0:
@@ -46,10 +46,10 @@ async def start_of_tail(files: Sequence[BinaryIO], lines: int) -> Start:
 
 
 async def _records_backwards(file: BinaryIO) -> AsyncIterator[tuple[int, Head]]:
-    """Yield the complete records from the last to the first: where each ends, and its head."""
+    """Yield the complete records from the last to the first: the end of each, and its head."""
     descriptor = file.fileno()
     position = os.fstat(descriptor).st_size
-    end: int | None = None  # Of the record whose beginning is looked for.
+    end: int | None = None  # The end of the record whose beginning is being looked for.
     while position > 0:
         start = max(position - _BLOCK_BYTES, 0)
         block = os.pread(descriptor, position - start, start)
@@ -70,7 +70,7 @@ async def _records_backwards(file: BinaryIO) -> AsyncIterator[tuple[int, Head]]:
 
 
 def _head_at(descriptor: int, block: bytes, index: int, offset: int) -> Head | None:
-    """Return the head of a record, of which the block may hold only a part."""
+    """Return the head of a record, even if the block holds only a part of the head."""
     text = block[index : index + HEAD_BYTES]
     if len(text) < HEAD_BYTES:
         text = os.pread(descriptor, HEAD_BYTES, offset)

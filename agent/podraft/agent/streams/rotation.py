@@ -30,7 +30,7 @@ class OpenLog:
 
 
 def rotate(log: OpenLog, bytes_max: int = BYTES_MAX) -> bool:
-    """Rotate a log if it has grown too large; return whether it was.
+    """Rotate a log if it has grown too large; return whether it has been rotated.
 
     Raises:
         OSError: conmon is gone, or the disk refuses.
@@ -40,7 +40,7 @@ def rotate(log: OpenLog, bytes_max: int = BYTES_MAX) -> bool:
             return False
     except FileNotFoundError:
         return False
-    # Opening first: if conmon is gone, the log stays as it is.
+    # Open the pipe first: if conmon is gone, the log stays as it is.
     control = os.open(log.directory / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         log.path.replace(log.path.with_name(log.path.name + ".1"))
@@ -51,7 +51,7 @@ def rotate(log: OpenLog, bytes_max: int = BYTES_MAX) -> bool:
 
 
 async def keep_all_bounded(logs: Callable[[], Iterable[OpenLog]]) -> None:
-    """Rotate what has grown too large, again and again until cancelled."""
+    """Rotate logs that have grown too large, again and again until cancelled."""
     pause_s = PERIOD_S
     while True:
         await asyncio.sleep(pause_s)
@@ -59,10 +59,10 @@ async def keep_all_bounded(logs: Callable[[], Iterable[OpenLog]]) -> None:
 
 
 async def keep_bounded(logs: Iterable[OpenLog]) -> float:
-    """Rotate every log that is too large, now; return how long to wait before the next look.
+    """Rotate every log that is too large; return the seconds to wait before the next look.
 
-    A container that writes as fast as it can fills a disk in minutes: while any log was too
-    large, they are looked at much sooner.
+    A container that writes as fast as it can fills a disk in minutes: while any log is too
+    large, they are all looked at much sooner.
     """
     pause_s = PERIOD_S
     for log in logs:

@@ -1,8 +1,8 @@
 """``NodeAgentService``: logs and exec for the API server.
 
-Invariant: only an API server gets an answer: the servers' authority has signed its certificate,
-which says so.  Everybody else, other nodes and administrators included, is refused before
-anything is looked up.
+Invariant: only an API server gets an answer: its certificate is signed by the servers' authority
+and names it as the API server. Everybody else, other nodes and administrators included, is refused
+before anything is looked up.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from podraft.client.serving.strangers import StrangerLimits
 from podraft.internal.node.v1 import node_agent_pb2_grpc
 
 API_SERVER = "system:apiserver"
-# Each has a small process beside it.
+# Each command has a small process beside it.
 _COMMANDS_MAX = 64
-# The port can be reached from everywhere, from containers, too: whoever is silent there must take
-# neither the descriptors that pods are started with nor the place of an API server.
+# The port can be reached from everywhere, even from containers: a silent client must take neither
+# the descriptors that pods are started with nor the place of an API server.
 _CONNECTIONS_MAX = 1_024
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -44,27 +44,27 @@ _OPTIONS = (
 
 
 class ContainerLogs(NamedTuple):
-    """Where the log of a container's attempt is, and whether it is still written."""
+    """The location of an attempt's log, and whether it is still being written."""
 
     path: Path
     alive: Callable[[], bool]
 
 
 class Containers(Protocol):
-    """What the service asks of the pods of this node."""
+    """The questions that the service asks about the pods of this node."""
 
     def logs(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLogs:
         """Return the log of a container.
 
         Raises:
-            UnknownContainerError: There is none.
+            UnknownContainerError: There is no such pod or container.
         """
 
     def running(self, namespace: str, pod: str, container: str) -> RunningContainer:
         """Return a running container.
 
         Raises:
-            UnknownContainerError: There is none.
+            UnknownContainerError: There is no such pod or container, or it does not run.
         """
 
 
@@ -73,7 +73,7 @@ class UnknownContainerError(Exception):
 
 
 class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
-    """Serves logs and exec."""
+    """The service of logs and exec."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -147,7 +147,7 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
 
 
 def is_permitted(pem: bytes) -> bool:
-    """Say whether a verified client certificate is the API server's."""
+    """Return whether a verified client certificate is the API server's."""
     try:
         subject = x509.load_pem_x509_certificate(pem).subject
     except ValueError:
@@ -159,10 +159,10 @@ def is_permitted(pem: bytes) -> bool:
 def make_server(
     service: NodeAgentService, certificate: bytes, key: bytes, authority: bytes, address: str
 ) -> grpc.aio.Server:
-    """Return a server that demands a client certificate of the cluster; start it yourself.
+    """Return a server that demands a client certificate of the cluster; the caller starts it.
 
     Raises:
-        RuntimeError: The address cannot be listened on.
+        RuntimeError: The server cannot listen on the address.
     """
     credentials = grpc.ssl_server_credentials(
         [(key, certificate)], root_certificates=authority, require_client_auth=True

@@ -2,9 +2,9 @@
 
 Layout: ``<volume>/key -> ..data/key``, ``<volume>/..data -> ..<digest>.<random>``.
 
-Invariant: a reader sees either all files of the old payload or all of the
-new: one rename of the ``..data`` link makes the change.  No file is ever read back: the
-name of the directory says what is in it.
+Invariant: a reader sees either all files of the old payload or all of the new one: a single
+rename of the ``..data`` link makes the change. No file is ever read back: the name of the
+directory says what is in it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _DIGEST_CHARACTERS = 32
 def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
     """Make ``volume`` show exactly ``payload``; return whether anything changed.
 
-    ``group`` owns the files and may read them if it is set (fsGroup).
+    If ``group`` is set (fsGroup), it owns the files and may read them.
     """
     current = volume / _DATA
     previous = current.readlink().name if current.is_symlink() else None
     prefix = f"..{_digest(payload, group)}."
     if previous is not None and previous.startswith(prefix):
-        _link_names(volume, payload)  # A crash may have come between.
+        _link_names(volume, payload)  # A crash may have come in between.
         return False
     fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=volume))
     for path, file in payload.items():
@@ -40,7 +40,7 @@ def write(volume: Path, payload: Payload, group: int | None = None) -> bool:
         target.chmod(_mode(file.mode, group))
         if group is not None:
             os.chown(target, -1, group)
-    # Not before: a file has its mode only after it was written.
+    # Not before: a file has its mode only after it has been written.
     fresh.chmod(0o755)
     swap = volume / "..data_tmp"
     swap.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def _link_names(volume: Path, payload: Payload) -> None:
 
 
 def _remove_others(volume: Path, keep: str, previous: str | None) -> None:
-    """Remove earlier payloads, also those that a crash left half written."""
+    """Remove earlier payloads, including those that a crash left half-written."""
     for entry in volume.iterdir():
         stale = entry.name.startswith("..") and entry.name not in (_DATA, keep)
         if stale and entry.is_dir() and not entry.is_symlink():

@@ -1,9 +1,9 @@
-"""What of a pod's volumes one container sees, and where: a sub-path is pinned by a mount.
+"""The view that one container has of its pod's volumes: sub-paths are pinned by mounts.
 
 Owns: ``<pod>/subpaths/<container>/<n>``, the mount points of pinned sub-paths.
 
-Invariant: no path that a container may have changed is followed: the kernel resolves it
-inside its volume, and what it found is mounted by its descriptor.
+Invariant: no path that a container may have changed is followed: the kernel resolves the path
+inside its volume, and the result is mounted by its descriptor.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def container_mounts(
     """Return a container's volume mounts; ``root`` is the pod's directory.
 
     Raises:
-        ConfigurationError: A mount names no volume, a sub-path leads out of its volume, or
-            is none of the keys of a ConfigMap or Secret.
+        ConfigurationError: A mount names no volume, or a sub-path leads out of its volume or
+            is not a key of the ConfigMap or Secret.
         OSError: The disk refuses.
     """
     count = len(container.volume_mounts)
     if count > _MOUNTS_MAX:
-        # The kernel bounds the mounts of the whole node.
+        # The kernel limits the number of mounts of the whole node.
         raise ConfigurationError(
             f"container has {count} volumeMounts, at most {_MOUNTS_MAX} can be"
         )
@@ -66,8 +66,8 @@ def container_mounts(
 
 
 def _pin(target: Path, volume_path: Path, volume: volume_pb2.Volume, inside: str) -> Path | None:
-    """Mount what is at a sub-path now; nothing is returned for an optional key that is absent."""
-    # The attempt before this one had its own: what it shows may have been deleted since.
+    """Mount what is at a sub-path now; return None for an optional key that is absent."""
+    # The previous attempt had its own mount, which may show something deleted since.
     mounts.unmount_all(target)
     descriptor = _open(volume_path, volume.volume_source, inside)
     if descriptor is None:
@@ -108,7 +108,7 @@ def _open(volume_path: Path, source: volume_pb2.VolumeSource, inside: str) -> in
 
 
 def _make_mount_points(all_mounts: Iterable[Mount], writable_by_us: Iterable[Mount]) -> None:
-    """Make what mounts below a read-only volume are mounted on: the runtime could not."""
+    """Make the mount points below read-only volumes, since the runtime could not make them."""
     outer_ones = [mount for mount in writable_by_us if mount.read_only]
     for inner in all_mounts if outer_ones else ():
         path = PurePosixPath(inner.destination)

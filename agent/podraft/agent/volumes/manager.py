@@ -1,12 +1,12 @@
-"""Makes and removes the directories and mounts of pods.
+"""The directories and mounts of pods: making and removing them.
 
 Layout below the agent's state directory: ``pods/<uid>/volumes/<name>``,
 ``…/etc/<container>/<file>``, ``…/subpaths/<container>/<n>``,
 ``…/logs/<container>/<attempt>.log``.
 
-Invariant: everything of a pod is below its directory; `remove` leaves nothing,
-and no data is deleted through a mount (hostPath, subPath): mounts go first.
-What a container can write is never read.
+Invariant: everything of a pod is below its directory; `remove` leaves nothing, and no data is
+deleted through a mount (hostPath, subPath): mounts go first. Files that a container can write
+are never read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class VolumeManager:
         self._node_name = node_name
 
     def directory(self, pod_uid: str) -> Path:
-        """Return the directory that holds all of a pod."""
+        """Return the directory that holds everything of a pod."""
         return self._pods / pod_uid
 
     def log_path(self, pod_uid: str, container: str, attempt: int) -> Path:
@@ -55,11 +55,11 @@ class VolumeManager:
         return self.directory(pod_uid) / "logs" / container / f"{attempt}.log"
 
     def uids(self) -> list[str]:
-        """Return the pods that have anything here."""
+        """Return the uids of the pods that have anything here."""
         return [entry.name for entry in self._pods.iterdir()] if self._pods.is_dir() else []
 
     def prepare(self, pod: pod_pb2.Pod, configuration: Configuration) -> None:
-        """Make all volumes of a pod; made ones are brought up to date.
+        """Make all volumes of a pod; bring existing ones up to date.
 
         Raises:
             ConfigurationError: A ConfigMap, Secret, key or host path is not as the pod says.
@@ -76,9 +76,9 @@ class VolumeManager:
     def write_files(
         self, pod: pod_pb2.Pod, container: container_pb2.Container, address: str
     ) -> list[Mount]:
-        """Write a container's files below ``/etc`` anew and return their mounts.
+        """Write a container's files below ``/etc`` anew; return their mounts.
 
-        Each container has its own: it may write to them, and nobody reads what it wrote.
+        Each container has its own files: it may write to them, and nobody reads what it wrote.
         """
         etc = self.directory(pod.metadata.uid) / "etc" / container.name
         etc.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,8 @@ class VolumeManager:
             }
         contents["hostname"] = f"{name}\n".encode()
         for file, content in contents.items():
-            # Another file in its place: an attempt that still runs keeps the one that it has.
+            # A new file replaces the old one: an attempt that still runs keeps the file that it
+            # has.
             (etc / file).unlink(missing_ok=True)
             (etc / file).write_bytes(content)
         return [Mount(str(etc / file), f"/etc/{file}") for file in contents]
@@ -110,7 +111,7 @@ class VolumeManager:
     def refresh(self, pod: pod_pb2.Pod, configuration: Configuration) -> None:
         """Bring the configMap and secret volumes of a running pod up to date.
 
-        An object that is gone keeps its last content, as in Kubernetes.
+        A volume whose object is gone keeps its last content, as in Kubernetes.
         """
         root = self.directory(pod.metadata.uid) / "volumes"
         context = pod.spec.security_context
@@ -121,13 +122,13 @@ class VolumeManager:
                 atomic_writer.write(root / volume.name, content, group)
 
     def release(self, pod_uid: str) -> None:
-        """Take away the mounts and volumes of a pod, keep its logs."""
+        """Remove the mounts and volumes of a pod; keep its logs."""
         root = self.directory(pod_uid)
         _unmount_below(root)
         remove_trees(root / name for name in ("volumes", "etc", "subpaths"))
 
     def remove(self, pod_uid: str) -> None:
-        """Leave nothing of a pod."""
+        """Remove everything of a pod."""
         root = self.directory(pod_uid)
         _unmount_below(root)
         remove_trees([root])
@@ -152,7 +153,7 @@ class VolumeManager:
             return
         mode = 0o2777 if group is not None else 0o777
         if not path.is_dir():
-            # Finished, then shown: what a container makes of its mode later stays.
+            # Finished, then shown: later changes of the mode by a container persist.
             draft = path.with_name(f".{path.name}")
             draft.mkdir(exist_ok=True)
             if group is not None:
@@ -181,7 +182,7 @@ def _check_host_path(source: volume_pb2.HostPathVolumeSource) -> None:
 
 
 def _node_file(path: str) -> bytes:
-    """Return the beginning of a file of the node, which need not be text; nothing if absent."""
+    """Return the beginning of a node's file, as bytes: it need not be text; empty if absent."""
     try:
         with Path(path).open("rb") as file:
             return file.read(_NODE_FILE_BYTES_MAX)
@@ -195,15 +196,15 @@ def _unmount_below(root: Path) -> None:
 
 
 def remove_trees(paths: Iterable[Path]) -> None:
-    """Remove folders and all in them; what stays does not keep the pod, but is told."""
+    """Remove folders and everything in them; log what remains, which does not hold up the pod."""
     for path in trees_left(paths):
         _log.warning("%s cannot be removed", path)
 
 
 def trees_left(paths: Iterable[Path]) -> list[Path]:
-    """Remove folders and all in them; return those of which something stays.
+    """Remove folders and everything in them; return those that could not be removed completely.
 
-    Containers nest folders as deep as they like: Python would run out of stack and descriptors.
+    Containers nest folders as deeply as they like: Python would run out of stack and descriptors.
     """
     there = [path for path in paths if path.exists()]
     if there:

@@ -19,14 +19,14 @@ _MS_BIND = 4096
 _MS_REC = 16384
 _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
-# A mount that was made again and again lies on itself; what nobody made is not taken away.
+# A mount made repeatedly is stacked on itself; stacks beyond this are not ours to remove.
 _STACKED_MAX = 1000
 # How the kernel writes blanks, line ends and backslashes in paths.
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def mount_tmpfs(target: Path, size_bytes: int | None, mode: int, group: int | None = None) -> None:
-    """Mount memory at ``target``, unless something is mounted there already."""
+    """Mount a tmpfs at ``target``, unless something is mounted there already."""
     if target.is_mount():
         return
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
@@ -35,20 +35,20 @@ def mount_tmpfs(target: Path, size_bytes: int | None, mode: int, group: int | No
 
 
 def bind(descriptor: int, target: Path) -> None:
-    """Make what an open descriptor refers to appear at ``target`` as well."""
+    """Make the file or directory of an open descriptor appear at ``target`` as well."""
     _mount(f"/proc/self/fd/{descriptor}", target, None, _MS_BIND | _MS_REC, None)
 
 
 def unmount(target: Path) -> None:
-    """Take away what is mounted at ``target``, now for new users, later for present ones."""
+    """Unmount ``target``: now for new users, later for those who still use it."""
     if not _unmount(target):
         raise _failure(f"unmount {target}")
 
 
 def unmount_all(target: Path) -> None:
-    """Take away every mount at ``target``, one upon the other; none is no error.
+    """Remove every mount stacked at ``target``; it is no error if there is none.
 
-    Only the kernel knows them: a file's mount looks like the file, also when that is deleted.
+    Only the kernel knows the mounts: a file's mount looks like the file, even a deleted one.
     """
     for _ in range(_STACKED_MAX):
         if not _unmount(target):

@@ -36,10 +36,11 @@ class _OpenHow(ctypes.Structure):
 def open_inside(volume: Path, subpath: str, *, make: bool = True) -> int:
     """Return a descriptor of ``volume/subpath``; missing directories are made if ``make``.
 
-    They get the volume's mode, so that a container that is not root may write there, too.
+    The new directories get the volume's mode, so that a container that is not root may write
+    there, too.
 
     Raises:
-        ConfigurationError: The path leads out of the volume, or is none.
+        ConfigurationError: The path leads out of the volume, or is not a valid path.
         OSError: The path cannot be opened.
     """
     length = len(encoded(subpath, f"subPath {shown(subpath)}"))
@@ -65,8 +66,8 @@ def make_file_inside(volume: Path, inside: str) -> None:
     """Make an empty file, and the directories above it, unless something is there.
 
     Raises:
-        ConfigurationError: The path leads out of the volume, or is none.
-        OSError: It cannot be made.
+        ConfigurationError: The path leads out of the volume, or is not a valid path.
+        OSError: The file cannot be made.
     """
     path = PurePosixPath(inside)
     parent = open_inside(volume, str(path.parent))
@@ -92,7 +93,7 @@ def _open_or_make(root: int, path: PurePosixPath, inside: str) -> int:
 
 
 def _make(name: str, parent: int, mode: int) -> None:
-    """Make a directory that is used as the volume is: by whoever may use that."""
+    """Make a directory with exactly the given mode, that of its volume."""
     os.mkdir(name, 0o700, dir_fd=parent)
     made = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:

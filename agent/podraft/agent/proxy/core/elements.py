@@ -1,6 +1,6 @@
-"""The kernel's view: which maps there are, and what they hold for one frontend.
+"""The kernel's view: the maps, and their elements for one frontend.
 
-All services share these maps, so that the time of a change depends on that service alone:
+All services share these maps, so that the time of a change depends on its service alone:
 
 * ``SERVICES``: cluster address, protocol, port → how many endpoints (a chain of that size);
 * ``ENDPOINTS``: cluster address, protocol, port, index → endpoint;
@@ -22,7 +22,7 @@ from typing import TypeAlias
 from podraft.agent.proxy.core.frontends import Endpoint, Frontend
 
 Key: TypeAlias = tuple[IPv4Address | int, ...]
-# The number of endpoints, an endpoint, or nothing (a set's element).
+# The number of endpoints, an endpoint, or None (a set's element).
 Value: TypeAlias = int | Endpoint | None
 
 
@@ -39,7 +39,7 @@ class Map(enum.Enum):
     HAIRPINS = "hairpins"
 
 
-# The maps to which several frontends can give the same element.
+# The maps to which several frontends can contribute the same element.
 SHARED = (Map.CLUSTER_ADDRESSES, Map.HAIRPINS)
 
 Element: TypeAlias = tuple[Map, Key]
@@ -47,7 +47,7 @@ Element: TypeAlias = tuple[Map, Key]
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove an element, which is there."""
+    """Remove an element, which exists."""
 
     map: Map
     key: Key
@@ -55,7 +55,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Add an element, which is not there (any more)."""
+    """Add an element, which does not exist (any more)."""
 
     map: Map
     key: Key
@@ -64,7 +64,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class AddBalancer:
-    """Make the chain that chooses one of ``size`` endpoints, before elements lead to it."""
+    """Create the chain that chooses one of ``size`` endpoints, before elements lead to it."""
 
     node_port: bool
     size: int
@@ -81,7 +81,7 @@ def balancer_of(frontend: Frontend, placed: Sequence[Endpoint]) -> AddBalancer |
 def elements_of(
     frontend: Frontend, placed: Sequence[Endpoint], pod_network: IPv4Network
 ) -> Iterator[tuple[Element, Value]]:
-    """Yield all elements of a frontend whose endpoints have the given places."""
+    """Yield all elements of a frontend whose endpoints have the given indices."""
     if frontend.address is None:
         key: Key = (frontend.protocol, frontend.port)
         service, endpoints, rejected = (
@@ -105,9 +105,9 @@ def elements_of(
 
 
 def place(previous: Sequence[Endpoint], wanted: frozenset[Endpoint]) -> tuple[Endpoint, ...]:
-    """Give each endpoint an index below their number, moving as few as possible.
+    """Give each endpoint an index below their number, moving as few endpoints as possible.
 
-    Who stays keeps its index unless that is now too high; the others fill the holes.
+    Endpoints that stay keep their index unless it is now too high; the others fill the holes.
     """
     size = len(wanted)
     places: list[Endpoint | None] = [e if e in wanted else None for e in previous[:size]]

@@ -1,8 +1,8 @@
-"""Which tracked flows lead where they must not, or no longer.
+"""Stale flows: tracked flows that no longer lead to an endpoint of their frontend.
 
-A TCP connection ends with its endpoint.  Flows without connections stay translated as they
-were when they began, as long as packets come: to an endpoint that is gone, or, if there was
-none then, to the frontend's own address.
+A TCP connection ends with its endpoint. Flows without connections stay translated as they were
+when they began, as long as packets come: to an endpoint that is gone, or, if there was none
+then, to the frontend's own address.
 
 Invariant: a flow that reaches an endpoint which its frontend has is never stale.
 """
@@ -21,7 +21,7 @@ FLOW_PROTOCOLS = (UDP, SCTP)
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow: where its sender sends it, and who answers."""
+    """A flow: the destination that its sender uses, and the address that answers."""
 
     protocol: int
     destination: Endpoint
@@ -30,14 +30,14 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class StaleFlow:
-    """Flows to a frontend that got an endpoint which is gone, or none at all (None)."""
+    """Flows to a frontend that got an endpoint that is gone, or no endpoint at all (None)."""
 
     frontend: Frontend
     endpoint: Endpoint | None
 
 
 class StaleFlows:
-    """Judges flows by what has changed, and by what is offered now if that is given."""
+    """A judge of flows by the given changes, and by the present endpoints where they are given."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class StaleFlows:
         self._offered = offered or {}
 
     def holds(self, flow: Flow, node_addresses: Container[IPv4Address]) -> bool:
-        """Say whether a flow is stale on a node with these addresses."""
+        """Return whether a flow is stale on a node with these addresses."""
         return any(self._is_stale(frontend, flow) for frontend in _frontends(flow, node_addresses))
 
     def _is_stale(self, frontend: Frontend, flow: Flow) -> bool:
@@ -56,7 +56,7 @@ class StaleFlows:
         endpoints = self._offered.get(frontend)
         if endpoints is None:
             return StaleFlow(frontend, endpoint) in self._changed
-        # What found nobody is stale only where somebody is now.
+        # A flow that found no endpoint is stale only if there is one now.
         return bool(endpoints) if endpoint is None else endpoint not in endpoints
 
 

@@ -1,6 +1,6 @@
-"""What one service offers: where it is reached, and who answers there.
+"""The frontends and endpoints of one service.
 
-Invariant: a function of the service and its slices alone, in any order; equal inputs
+Invariant: the result depends on the service and its slices alone, in any order; equal inputs
 give equal outputs.
 """
 
@@ -29,7 +29,7 @@ class ServiceKey(NamedTuple):
 
 
 class Frontend(NamedTuple):
-    """Where clients connect: a cluster address, or any of the node's own (None)."""
+    """The place where clients connect: a cluster address, or any of the node's own (None)."""
 
     address: IPv4Address | None
     protocol: int
@@ -37,13 +37,13 @@ class Frontend(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """Who answers."""
+    """The place where a connection is answered."""
 
     address: IPv4Address
     port: int
 
 
-# A frontend without endpoints rejects.
+# A frontend without endpoints rejects connections.
 Frontends = Mapping[Frontend, frozenset[Endpoint]]
 
 NOTHING: Frontends = {}
@@ -63,8 +63,8 @@ def slice_owner(endpoint_slice: EndpointSlice) -> ServiceKey | None:
 def frontends_of(service: Service | None, slices: Iterable[EndpointSlice]) -> Frontends:
     """Return all frontends of a service with the endpoints that new connections go to.
 
-    Headless services and those of type ExternalName have none: their names resolve to
-    something else than an address of ours.
+    Headless services and those of type ExternalName have none: their names resolve to something
+    other than an address of ours.
     """
     if service is None or service.spec.type == "ExternalName":
         return NOTHING
@@ -76,7 +76,7 @@ def frontends_of(service: Service | None, slices: Iterable[EndpointSlice]) -> Fr
     for port in service.spec.ports:
         protocol = _PROTOCOLS.get(port.protocol)
         if protocol is None or not 0 < port.port < 1 << 16:
-            continue  # Admission refuses these; an unknown one must not stop the others.
+            continue  # Admission refuses these; an unknown protocol must not stop the others.
         endpoints = _endpoints_of(service, port, protocol, known)
         for address in addresses:
             found[Frontend(address, protocol, port.port)] = endpoints
@@ -93,10 +93,10 @@ def _cluster_addresses(service: Service) -> list[IPv4Address]:
 def _endpoints_of(
     service: Service, port: ServicePort, protocol: int, slices: Iterable[EndpointSlice]
 ) -> frozenset[Endpoint]:
-    """Choose the ready endpoints, or, where there is none, those that still serve.
+    """Return the ready endpoints or, if there are none, those that still serve.
 
-    A pod that is being deleted may be the last that can answer: it gets connections
-    only as long as nobody else is there.
+    A pod that is being deleted may be the last that can answer: it gets connections only as long
+    as there is no other.
     """
     ready: set[Endpoint] = set()
     draining: set[Endpoint] = set()
@@ -114,7 +114,7 @@ def _endpoints_of(
 
 
 def _port_numbers(endpoint_slice: EndpointSlice, port: ServicePort, protocol: int) -> Iterator[int]:
-    """Yield the slice's numbers for a port of the service: the one of the same name."""
+    """Yield the slice's numbers for a port of the service: those of the port with the same name."""
     for candidate in endpoint_slice.ports:
         if candidate.name != port.name or _PROTOCOLS.get(candidate.protocol) != protocol:
             continue

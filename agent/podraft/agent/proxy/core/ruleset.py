@@ -1,12 +1,13 @@
-"""The proxy's table in nf_tables: chains and maps, and operations turned into a batch.
+"""The proxy's table in nf_tables: chains and maps, and batches made from operations.
 
-Owns the table ``podraft_services``.  A new connection to a service's address meets, in this
+Owns the table ``podraft_services``. A new connection to a service's address meets, in this
 order: ``reject-early`` (no endpoint: refused at once), the nat chains (a map lookup leads to the
 chain for that number of endpoints, which looks up a random one), ``reject-late`` (an address of
-a service, but no port of it), and ``leaving``, which masquerades what would not find its way back.
+a service, but no port of it), and ``leaving``, which masquerades connections whose answers would
+not find their way back.
 
-Invariant: masquerading happens only where it is needed: a pod's connection to itself, and
-a connection from elsewhere than this node that leaves it for an endpoint on another.
+Invariant: only two kinds of connections are masqueraded: a pod's connection to itself, and a
+connection from elsewhere than this node that leaves it for an endpoint on another.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ SPECS = {
 
 
 def replacement(pod_network: IPv4Network, operations: Iterable[Operation]) -> Batch:
-    """Return the batch that puts a new table in the place of whatever was there."""
+    """Return the batch that replaces any existing table with a new one."""
     batch = Batch(TABLE)
     batch.replace_table()
     for spec in SPECS.values():
@@ -162,7 +163,7 @@ def _add_masquerading(batch: Batch, pod_network: IPv4Network) -> None:
     )
     batch.add_rule(chain, ex.mark_is_clear(MASQUERADE_MARK), ex.verdict(VerdictCode.RETURN))
     batch.add_rule(chain, ex.clear_mark(MASQUERADE_MARK))
-    # An endpoint on this node answers by way of this node, which translates the answer back.
+    # An endpoint on this node answers through this node, which translates the answer back.
     batch.add_rule(chain, ex.destination_in(pod_network), ex.verdict(VerdictCode.RETURN))
     batch.add_rule(chain, ex.masquerade())
 
@@ -206,5 +207,5 @@ def _node_frontend() -> bytes:
 
 
 def _to_node() -> bytes:
-    """Leave the rule unless the packet goes to one of the node's addresses but loopback."""
+    """Leave the rule unless the packet goes to one of the node's addresses other than loopback."""
     return ex.destination_is_local() + ex.destination_in(_LOOPBACK, inverted=True)

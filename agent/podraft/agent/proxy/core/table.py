@@ -1,11 +1,11 @@
-"""The state of the whole table: what is programmed, and the way to what is wanted.
+"""The state of the whole table: what is programmed, and how to get to what is wanted.
 
 `ServiceTable.update` takes the new frontends of the services that changed and returns
 the operations that bring the kernel there; applied in order to a model of the maps they give
 exactly `ServiceTable.contents`.  The work grows with the changed services, not with all.
 
-Invariant: no operation touches an element that is already as it should be, and none adds
-an element before the old one of the same key is gone.
+Invariant: no operation touches an element that is already as it should be, and no element is
+added before the old one with the same key is gone.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from podraft.agent.proxy.core.frontends import Endpoint, Frontend, Frontends, Se
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one round has to carry out."""
+    """The changes that one round has to carry out."""
 
     operations: tuple[Operation, ...] = ()
     stale_flows: tuple[StaleFlow, ...] = ()
 
 
 class ServiceTable:
-    """The frontends of all services, and the elements that they have in the kernel."""
+    """The frontends of all services, and their elements in the kernel."""
 
     def __init__(self, pod_network: IPv4Network) -> None:
         self._pod_network = pod_network
@@ -51,7 +51,7 @@ class ServiceTable:
         self._balancers: set[AddBalancer] = set()
 
     def update(self, changed: Mapping[ServiceKey, Frontends]) -> Changes:
-        """Take over the new frontends of some services; none for a service that is gone."""
+        """Take over the new frontends of some services; a service that is gone has none."""
         touched: set[Frontend] = set()
         for key, frontends in changed.items():
             touched |= self._claim(key, frontends)
@@ -96,7 +96,7 @@ class ServiceTable:
             yield element, None
 
     def rebuild(self) -> tuple[Operation, ...]:
-        """Return the operations that fill an empty table, with no chain that nobody needs."""
+        """Return the operations that fill an empty table, without unneeded chains."""
         self._balancers = {
             needed
             for frontend, placed in self._placed.items()
@@ -107,7 +107,7 @@ class ServiceTable:
 
     @property
     def cluster_addresses(self) -> Iterable[IPv4Address]:
-        """The addresses that services are reached at."""
+        """The addresses at which services are reached."""
         return {f.address for f in self._placed if f.address is not None}
 
     @property
@@ -116,7 +116,7 @@ class ServiceTable:
         return {frontend: frozenset(placed) for frontend, placed in self._placed.items()}
 
     def _claim(self, key: ServiceKey, frontends: Frontends) -> set[Frontend]:
-        """Replace a service's claims; return the frontends that may change by that."""
+        """Replace a service's claims; return the frontends that may change as a result."""
         before = self._by_service.pop(key, {})
         if frontends:
             self._by_service[key] = frontends

@@ -1,7 +1,7 @@
 """The format of container log files: ``<time> <stream> <P|F> <text>``, one record per line.
 
-Invariants: all here is pure; the text is bytes that only a newline divides, and comes out as
-it went in; memory stays bounded, however long a record, or a line of many records, is.
+Invariants: everything here is pure; the text is bytes that only a newline divides, and comes out
+as it went in; memory stays bounded, however long a record, or a line of many records, is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-# A record as conmon writes it is shorter; of a longer one the text is passed on in pieces.
+# conmon's records are shorter; the text of a longer record is passed on in pieces.
 RECORD_BYTES_MAX: Final = 1 << 16
 # Enough for the time, the stream and the tag, which come first.
 HEAD_BYTES: Final = 128
@@ -18,7 +18,7 @@ HEAD_BYTES: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a record's text; a partial record (``P``) goes on in the next."""
+    """The head before a record's text; a partial record (``P``) continues in the next one."""
 
     time: bytes
     partial: bool
@@ -26,7 +26,7 @@ class Head:
 
 
 def head_of(record: bytes) -> Head | None:
-    """Return the head of a record that begins here, or nothing if it is none."""
+    """Return the head of a record that begins here, or None if it is not a record."""
     time, _, rest = record[:HEAD_BYTES].partition(b" ")
     stream, _, rest = rest.partition(b" ")
     tags, _, _ = rest.partition(b" ")
@@ -50,9 +50,9 @@ def time_s(time: bytes) -> float:
 
 
 class Rendering:
-    """Turns the contents of log files, in whatever pieces they come, into what a reader sees.
+    """A rendering of log files, which arrive in pieces of any size, into the text for a reader.
 
-    A line's first record says when the line was written, and whether it is too old.
+    A line's first record says when the line was written, and thereby whether it is too old.
     """
 
     def __init__(self, *, timestamps: bool = False, since_s: float = 0.0) -> None:
@@ -98,9 +98,9 @@ class Rendering:
         self._at_line_start = not head.partial
 
     def _pass_on(self, text: bytes, shown: bytearray) -> None:
-        """Show a piece of a record whose end is far."""
+        """Show a piece of a record whose end has not come yet."""
         if self._within is None:
-            # What is no record is passed over like one that nobody wants to see.
+            # Text that is not a record is skipped, like a record that nobody wants to see.
             head = head_of(text)
             if head is None:
                 self._begun = text[:HEAD_BYTES]

@@ -1,1 +1,1 @@
-"""Which files a pod's volumes and ``/etc`` hold: pure functions."""
+"""The files in a pod's volumes and in ``/etc``: pure functions."""

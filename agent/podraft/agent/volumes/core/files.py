@@ -8,7 +8,7 @@ _HOSTNAME_MAX = 63
 
 
 def hostname(pod: pod_pb2.Pod, node_name: str) -> str:
-    """Return a pod's host name: its own, else its name; the node's on the node's network."""
+    """Return a pod's host name: its own, else its name; on the node's network, the node's."""
     if pod.spec.host_network:
         return node_name
     return (pod.spec.hostname or pod.metadata.name)[:_HOSTNAME_MAX].rstrip("-.")
@@ -27,7 +27,7 @@ def hosts(address: str, name: str) -> str:
 def resolv_conf(node: bytes) -> bytes:
     """Return a pod's resolver configuration from the node's.
 
-    A stub resolver on the node's loopback is out of a pod's reach and left out.
+    A stub resolver on the node's loopback is left out: pods cannot reach it.
     """
     kept = []
     for line in node.split(b"\n"):

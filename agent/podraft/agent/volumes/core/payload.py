@@ -1,4 +1,4 @@
-"""Which files a configMap or secret volume holds: a pure function of the object and the volume.
+"""The files of a configMap or secret volume: a pure function of the object and the volume.
 
 Invariant: no path of a payload leaves the volume.
 """
@@ -43,10 +43,10 @@ def content(
     *,
     missing_is_error: bool = False,
 ) -> Payload | None:
-    """Return the files of a volume; nothing if it is of another kind, or its object is missing.
+    """Return a volume's files; None for another kind of volume or a missing object.
 
     Raises:
-        ConfigurationError: Something is missing, and that is an error.
+        ConfigurationError: Something is missing, and ``missing_is_error`` is set.
     """
     try:
         if source.HasField("config_map"):
