@@ -1,8 +1,8 @@
-"""What each identity may do: one pure function.
+"""The rights of each identity: one pure function.
 
 Owns: podraft's built-in roles (masters, scheduler, controllers, nodes).
-Invariant: what no rule allows is denied, with a reason that says who, what
-and, where a rule exists, which condition failed.
+Invariant: a call that no rule allows is denied, with a reason that names the caller, the
+call and, where a rule exists, the condition that failed.
 
 A node's agent runs on a machine that may be broken into; it can therefore read
 and change only what its own pods need.
@@ -49,7 +49,7 @@ _WRITE: Final = frozenset({"create", "update", "patch", "delete"})
 _SCHEDULER_READS: Final = (kinds.POD, kinds.NODE, kinds.NAMESPACE, kinds.SERVICE, kinds.REPLICA_SET)
 _NODE_READS: Final = (kinds.NODE, kinds.SERVICE, kinds.ENDPOINT_SLICE)
 _FOR_EVERYONE: Final = frozenset({("get", VERSION), ("list", MEMBERS)})
-# What an agent may say of its own node below the prefixes that are the administrator's.
+# The labels of its own node that an agent may set below the administrator's prefixes.
 _NODE_LABELS: Final = frozenset(
     {
         well_known.HOSTNAME_LABEL,
@@ -67,7 +67,7 @@ _NODE_LABEL_FREE_DOMAINS: Final = ("node.kubernetes.io", "kubelet.kubernetes.io"
 
 
 class Unseen(Enum):
-    """Stands for an object at which nobody has looked yet."""
+    """The type of `UNSEEN`, which stands for an object that nobody has looked at yet."""
 
     UNSEEN = "unseen"
 
@@ -81,11 +81,12 @@ class Attributes:
 
     ``verb`` create with sub-resource ``binding`` binds a pod.  ``object`` is what
     would be stored (for a patch: the result), ``stored`` what is stored now;
-    both None for reads.  Lists and watches carry their ``field_selector``.
+    both are None for reads.  Lists and watches carry their ``field_selector``.
     ``kind`` None: a call on the cluster (version, join tokens, certificates).
 
-    What is ``UNSEEN`` is not known yet: a call is denied if it would be whatever that is, so
-    that who may not make it learns nothing of what is stored, and costs nothing.
+    An ``UNSEEN`` object is not known yet: a call is denied if it would be denied whatever the
+    object is, so that a caller without the right learns nothing of what is stored, and costs
+    nothing.
     """
 
     verb: Verb
@@ -99,7 +100,7 @@ class Attributes:
 
 
 class Lookup(Protocol):
-    """What the rules must know of the cluster's state."""
+    """The facts that the rules need of the cluster's state."""
 
     def pods_on_node(self, node: str) -> Iterable[Pod]:
         """Return the pods that are bound to ``node``, in all namespaces."""
@@ -110,7 +111,7 @@ def authorize(identity: Identity, attributes: Attributes, lookup: Lookup) -> str
     if identity.is_admin:
         return None
     if attributes.kind is None and (attributes.verb, attributes.subresource) in _FOR_EVERYONE:
-        return None  # Everyone whom the authority knows may ask what it talks to, and who else.
+        return None  # Every certified caller may ask for the version and for its own rights.
     denial = _denial(identity, attributes, lookup)
     return None if denial is None else f"{_sentence(identity, attributes)}{denial}"
 
@@ -190,7 +191,7 @@ def _node(node: str, attributes: Attributes, lookup: Lookup) -> str | None:
 def _node_event(node: str, attributes: Attributes) -> str | None:
     if attributes.verb not in _CHANGES or attributes.subresource:
         return ""
-    # Whether there is an Event of somebody else is not told.
+    # An agent is not told whether an Event of somebody else exists.
     absent = attributes.stored is None and attributes.verb != "create"
     met = (attributes.stored, attributes.object)
     if absent or any(isinstance(e, Event) and e.reporting_instance != node for e in met):
@@ -252,7 +253,7 @@ def _node_lease(node: str, attributes: Attributes) -> str | None:
 
 
 def _holding(attributes: Attributes, what: str) -> str | None:
-    """Deny what could hold the deletion of somebody else's object: by an owner, by a finalizer."""
+    """Deny an owner or a finalizer that could hold up the deletion of somebody else's object."""
     new, stored = attributes.object, attributes.stored
     if not isinstance(new, Message):
         return None
@@ -281,9 +282,9 @@ def _node_configuration(node: str, attributes: Attributes, lookup: Lookup) -> st
 
 
 def selected(field_selector: str, field: str) -> str | None:
-    """Return the one value that ``field_selector`` demands of ``field``, if it does.
+    """Return the one value that ``field_selector`` demands of ``field``; None if it demands none.
 
-    Terms are a conjunction, so one equality is enough, whatever else is there.
+    Terms are a conjunction, so one equality is enough, whatever the other terms are.
     """
     for term in field_selector.split(","):
         key, operator, value = term.partition("=")

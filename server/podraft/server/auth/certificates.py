@@ -3,13 +3,13 @@
 Owns: the roles, each with an authority of its own, and the names in their certificates.
 
     servers   API servers and members: what agents and clients trust; ``ca.pem``, made once
-    nodes     agents: what the API trusts for calls of nodes, and dials agents by
+    nodes     agents: what the API trusts for calls of nodes, and for dialling agents
     clients   users, and the components of the control plane
 
 Invariants: nobody trusts one role's authority for another role, so no name that a node asks for
 makes it a server, and no error in signing nodes makes an administrator.  All keys are derived from
-the servers' key, which only servers hold: wherever that one is, all servers agree on all of them.
-What is served besides goes by names with an underscore, which no node, host or address has.
+the servers' key, which only servers hold: servers that share it agree on all of them.
+Other certificates serve under names with an underscore, which no node, host or address has.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ from podraft.server.auth.signing_requests import (
     read_request,
 )
 
-# By which clients from before there were roles check a server.
+# The name by which clients from before there were roles check a server.
 _OLDER_SERVER_NAME: Final = "podraft-server"
-# An authority of this name has signed nodes and users, too.
+# An authority of this name has also signed nodes and users.
 _OLDER_NAME: Final = "podraft-ca-"
 _NAME: Final = "podraft-servers-"
 _SERIAL_DIGITS: Final = 20
-# Of a key's fingerprint: a name's part holds at most 63.
+# The length of a key's fingerprint in a name, whose parts hold at most 63 characters.
 _KEY_DIGITS: Final = 40
 
 
@@ -88,7 +88,7 @@ class CertificateAuthority:
         self._servers = servers
 
     def _derived(self, role: Role, servers: x509.Certificate) -> Issuer:
-        """Return the authority of one role: the same key and name wherever it is derived."""
+        """Return the authority of one role, with the same key and name wherever it is derived."""
         secret = self._secret(f"podraft authority of {role.value}".encode(), 48)
         # 128 bits more than the order has: no value is noticeably more likely than another.
         order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -124,7 +124,7 @@ class CertificateAuthority:
         """Return the authority in ``pair``.
 
         Raises:
-            ValueError: It is no authority's certificate with its EC key.
+            ValueError: ``pair`` is not an authority's certificate with its EC key.
 
         """
         certificate = x509.load_pem_x509_certificate(pair.certificate)
@@ -140,7 +140,7 @@ class CertificateAuthority:
 
     @property
     def node_trust(self) -> bytes:
-        """The nodes' authority, PEM: what an agent is believed by."""
+        """The nodes' authority, PEM: what an agent's certificate is checked against."""
         return self._issuers[Role.NODE].pem
 
     @property
@@ -155,24 +155,24 @@ class CertificateAuthority:
     def signed_all_roles(self) -> bool:
         """Whether the servers' authority is from when it was the only one.
 
-        What it has signed for nodes and users stays good until it expires.
+        What it has signed for nodes and users stays valid until it expires.
         """
         names = self._servers.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return any(str(name.value).startswith(_OLDER_NAME) for name in names)
 
     @property
     def valid_until(self) -> datetime.datetime:
-        """When the authority's own certificate ends, and all that it signed."""
+        """The end of the authority's own certificate, and of all that it signed."""
         return self._servers.certificate.not_valid_after_utc
 
     @property
     def key_pair(self) -> KeyPair:
-        """Certificate and key: what `load` takes."""
+        """The certificate and its key, as `load` takes them."""
         return KeyPair(self.certificate, encoded_key(self._key))
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate's DER encoding, hexadecimal: what join tokens carry."""
+        """The SHA-256 of the certificate's DER encoding, hexadecimal, as join tokens carry it."""
         der = self._servers.certificate.public_bytes(serialization.Encoding.DER)
         return hashlib.sha256(der).hexdigest()
 
@@ -181,7 +181,7 @@ class CertificateAuthority:
         return self._issuers[role]
 
     def issuer_of(self, certificate: x509.Certificate) -> Role | None:
-        """Return whose authority signed ``certificate``; None: none of this cluster."""
+        """Return the role whose authority signed ``certificate``; None if none of ours did."""
         for role, issuer in self._issuers.items():
             if issuer.issued(certificate):
                 return role
@@ -190,7 +190,7 @@ class CertificateAuthority:
     def issue_server(self, names: Sequence[str], now: datetime.datetime) -> KeyPair:
         """Return a serving certificate for ``names`` (DNS names and IP addresses).
 
-        It always serves under the names by which clients check it, whatever its address.
+        It always includes the names by which clients check a server, whatever its address.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._servers.sign(
@@ -209,13 +209,13 @@ class CertificateAuthority:
         now: datetime.datetime,
         lifetime: datetime.timedelta = CLIENT_LIFETIME,
     ) -> KeyPair:
-        """Return a new key and a client certificate that says ``identity``, by its role."""
+        """Return a new key and a client certificate for ``identity``, by its role's authority."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(identity, key.public_key(), now, lifetime)
         return KeyPair(certificate, encoded_key(key))
 
     def issue_member(self, member_name: str, now: datetime.datetime) -> KeyPair:
-        """Return what a member of the control plane shows to the others: client and server."""
+        """Return the certificate of a control-plane member, for client and server, with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         identity = member_identity(member_name)
         serves = (member_server_name(member_name),)
@@ -246,10 +246,10 @@ class CertificateAuthority:
         now: datetime.datetime,
         lifetime: datetime.timedelta = NODE_LIFETIME,
     ) -> bytes:
-        """Return a node's certificate (PEM), as client and as server: see `node_server_name`.
+        """Return a node's certificate (PEM), for client and server: see `node_server_name`.
 
         Raises:
-            CertificateRequestError: As in `sign_client`, or the name can be no node's.
+            CertificateRequestError: As in `sign_client`, or the name cannot be a node's.
 
         """
         problem = check_node_name(node_name)
@@ -269,7 +269,7 @@ class CertificateAuthority:
         *,
         serves: tuple[str, ...] = (),
     ) -> bytes:
-        """Return a certificate of the authority of the identity's role."""
+        """Return a certificate signed by the authority of the identity's role."""
         if len(identity.user) > COMMON_NAME_LENGTH_MAX:
             raise CertificateRequestError(
                 f"the name {identity.user!r} has {len(identity.user)} characters; "
@@ -285,10 +285,10 @@ def member_server_name(member_name: str) -> str:
 
 
 def node_server_name(node_name: str, key: str = "") -> str:
-    """Return the DNS name in a node's certificate, or its other one, which says its key, too.
+    """Return the DNS name in a node's certificate; with ``key``, the other one, which includes it.
 
-    What follows a node's name begins with an underscore, which no node's name has: or a node
-    could be called like another one's key and name.
+    The suffix of a node's name begins with an underscore, which no node's name has: otherwise a
+    node could have the name that stands for another node with its key.
     """
     of_key = f"._k{key[:_KEY_DIGITS]}" if key else ""
     return f"{node_name}{of_key}._nodes.podraft"

@@ -1,4 +1,4 @@
-"""What a verified client certificate says about its holder.
+"""The identity that a verified client certificate states.
 
 Invariant: only a certificate that TLS has already verified against the cluster's authorities is
 given to `from_certificate`; nothing here checks signatures (`recognition` does).
@@ -25,7 +25,7 @@ def parsed(pem: bytes) -> x509.Certificate:
     """Return a certificate (PEM; the first, if it is a chain).
 
     Raises:
-        IdentityError: It is none.
+        IdentityError: ``pem`` is no certificate.
     """
     try:
         return x509.load_pem_x509_certificate(pem)
@@ -34,10 +34,10 @@ def parsed(pem: bytes) -> x509.Certificate:
 
 
 def identity_in(certificate: x509.Certificate) -> Identity:
-    """Return the identity that a verified certificate says.
+    """Return the identity that a verified certificate states.
 
     Raises:
-        IdentityError: It has no common name or several, or is malformed.
+        IdentityError: The certificate has no common name or several, or is malformed.
     """
     try:
         subject = certificate.subject

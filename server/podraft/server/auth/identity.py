@@ -1,4 +1,4 @@
-"""Identities: who somebody is to the cluster.
+"""Identities: the users and groups of the cluster.
 
 Owns: the names of podraft's users and groups, and the role that each identity belongs to.
 `certified` reads identities from certificates.
@@ -28,11 +28,11 @@ _NODE_NAME_LENGTH_MAX = COMMON_NAME_LENGTH_MAX - len(NODE_PREFIX)
 
 
 class IdentityError(ValueError):
-    """A certificate does not prove an identity; the message says why."""
+    """The error of a certificate that does not prove an identity; the message says why."""
 
 
 class Role(enum.Enum):
-    """What somebody is to the cluster; each has an authority of its own."""
+    """The role of an identity in the cluster; each role has an authority of its own."""
 
     SERVER = "servers"
     NODE = "nodes"
@@ -53,7 +53,7 @@ class Identity:
 
     @property
     def role(self) -> Role:
-        """Whose authority certifies the identity: whatever sounds like a role's is of that role."""
+        """The role whose authority certifies the identity, decided by the names that it uses."""
         if NODES in self.groups or self.user.startswith(NODE_PREFIX):
             return Role.NODE
         if MEMBERS in self.groups or self.user.startswith(MEMBER_PREFIX):

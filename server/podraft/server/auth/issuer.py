@@ -35,7 +35,7 @@ class Issuer:
 
     @cached_property
     def pem(self) -> bytes:
-        """The certificate, PEM: what trusts this authority holds it."""
+        """The certificate, PEM, which is held by everything that trusts this authority."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def issued(self, certificate: x509.Certificate) -> bool:
@@ -56,7 +56,7 @@ class Issuer:
         serves: tuple[str, ...],
         is_client: bool,
     ) -> bytes:
-        """Return a certificate (PEM) that says ``identity`` and serves under names, if any."""
+        """Return a certificate (PEM) for ``identity`` that serves under the names, if any."""
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH] if is_client else []
         usages += [ExtendedKeyUsageOID.SERVER_AUTH] if serves else []
         serial = x509.random_serial_number()
@@ -84,7 +84,7 @@ def self_signed(
     begins: datetime.datetime,
     ends: datetime.datetime,
 ) -> Issuer:
-    """Return the authority ``name``, which nobody but itself vouches for."""
+    """Return the authority ``name``, signed by nobody but itself."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (

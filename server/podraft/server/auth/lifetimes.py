@@ -1,4 +1,4 @@
-"""How long certificates are valid, by what they are for."""
+"""The lifetimes of certificates, by their purpose."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The registry of nodes: which key may speak for which name.
 
 Owns: the stored form of a node's entry and what follows from it.  Invariants: a name has one key at
-a time; a name that was removed is remembered for longer than any certificate of it is valid, so
-that what nobody has heard of is new, not removed.  Pure: time is passed in.
+a time; a removed name is remembered for longer than any of its certificates is valid, so
+that a name without an entry is new, not removed.  Pure: time is passed in.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class NodeRecord:
 
     @classmethod
     def decode(cls, stored: bytes) -> NodeRecord:
-        """Return what `encode` made."""
+        """Return the record that `encode` stored."""
         entry = json.loads(stored)
         return cls(entry.get("key", ""), entry.get("older", False), entry.get("removedAt", 0))
 
@@ -55,12 +55,12 @@ class NodeRecord:
 
 
 def key_of(name: str) -> bytes:
-    """Return where the entry of ``name`` is stored."""
+    """Return the key in the store of the entry of ``name``."""
     return PREFIX + name.encode()
 
 
 def name_of(key: bytes) -> str:
-    """Return whose entry is stored at ``key``."""
+    """Return the name whose entry is stored at ``key``."""
     return key[len(PREFIX) :].decode()
 
 
@@ -72,7 +72,7 @@ def removed(now_s: float) -> NodeRecord:
 def why_not_joining(
     name: str, key: str, record: NodeRecord | None, *, node_exists: bool, named: bool
 ) -> str:
-    """Return why ``key`` may not join as ``name``; empty: it may.
+    """Return why ``key`` may not join as ``name``; empty if it may.
 
     ``named``: the token is for this name, so an administrator means just this machine.
     """

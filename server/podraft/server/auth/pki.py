@@ -1,9 +1,9 @@
-"""The cluster's keys on disk: made on the first start, used again ever after.
+"""The cluster's keys on disk, made on the first start and used again afterwards.
 
 Owns: the files below the PKI directory.  Invariants: a file holds a private key
 *and* its certificate, is readable by its owner only, and is replaced atomically
 and durably, so a crash leaves either the old pair or the new one; the
-authority is made once and never replaced, because agents trust exactly it.
+authority is made once and never replaced, because agents trust exactly that one.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.DOTA
 
 
 class PkiError(Exception):
-    """A file of the PKI is damaged or an address unusable; the message says which."""
+    """The error of a damaged file or an unusable address; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """All that the control plane's processes need to speak TLS."""
+    """All the certificates and keys that the control plane's processes need for TLS."""
 
     authority: CertificateAuthority
     server: KeyPair
@@ -57,11 +57,11 @@ class Pki:
 
     @property
     def renewal_due(self) -> datetime.datetime:
-        """When the first of these certificates has only a third of its life left."""
+        """The time at which the first of these certificates has only a third of its life left."""
         return min(due(pair.certificate) for pair in (self.server, *self.clients.values()))
 
     def config(self, component: str, servers: Sequence[str]) -> ClusterConfig:
-        """Return how ``component`` (a key of `COMPONENTS`) reaches the API at ``servers``."""
+        """Return the configuration of ``component`` (a key of `COMPONENTS`) for ``servers``."""
         pair = self.clients[component]
         return ClusterConfig(
             servers=tuple(servers),
@@ -74,13 +74,13 @@ class Pki:
 def ensure_pki(
     directory: Path, *, addresses: Sequence[str], now: datetime.datetime | None = None
 ) -> Pki:
-    """Return the cluster's PKI, making what is missing or soon expires.
+    """Return the cluster's PKI, after making what is missing or soon expires.
 
     The server's certificate is made anew when it does not hold all of
     ``addresses``.  Safe to call again at any time, from several processes.
 
     Raises:
-        PkiError: A file is damaged, or an address is none.  Nothing is overwritten then.
+        PkiError: A file is damaged, or an address is invalid.  Nothing is overwritten then.
         OSError: The directory cannot be written.
 
     """
@@ -109,7 +109,7 @@ def read_authority(directory: Path) -> CertificateAuthority | None:
     """Return the authority that ``directory`` holds, None if it holds none.
 
     Raises:
-        PkiError: Its file is damaged.
+        PkiError: The authority's file is damaged.
     """
     path = directory / "ca.pem"
     pair = _read(path)
@@ -117,7 +117,7 @@ def read_authority(directory: Path) -> CertificateAuthority | None:
 
 
 def keep_authority(directory: Path, pair: KeyPair) -> None:
-    """Let ``directory`` hold the authority in ``pair``, which another server has handed over.
+    """Store in ``directory`` the authority in ``pair``, which another server has handed over.
 
     Raises:
         PkiError: It holds another one, or ``pair`` is none.  Nothing is overwritten.
@@ -138,7 +138,7 @@ def server_names(addresses: Sequence[str]) -> tuple[str, ...]:
     """Return every name that the server's certificate holds, each once.
 
     Raises:
-        PkiError: An address can be in no certificate.
+        PkiError: An address cannot be in a certificate.
 
     """
     for address in addresses:
@@ -178,7 +178,7 @@ def _ensure_client(
 def _usable(
     pair: KeyPair, authority: CertificateAuthority, role: Role, now: datetime.datetime
 ) -> bool:
-    """Return whether ``pair`` is of our role's authority and more than a third of its life left."""
+    """Return whether our role's authority issued ``pair``, and a third of its life is left."""
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     if authority.issuer_of(certificate) is not role:
         return False
@@ -186,7 +186,7 @@ def _usable(
 
 
 def due(pem: bytes) -> datetime.datetime:
-    """Return when a certificate has only a third of its life left."""
+    """Return the time at which a certificate has only a third of its life left."""
     certificate = x509.load_pem_x509_certificate(pem)
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return ends - (ends - begins) / 3
@@ -222,7 +222,7 @@ def _write(path: Path, pair: KeyPair) -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Hold the directory: two servers that start at once must not make two authorities."""
+    """Lock the directory: two servers that start at once must not make two authorities."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""What a client's certificate proves: who signed it decides, not only what it says.
+"""The identity that a client's certificate proves: its signer decides, not only its text.
 
 Invariant: a role's identities come from that role's authority only.  The one exception is an
 authority from before there were roles, which has signed for all of them.
@@ -20,9 +20,9 @@ from podraft.server.auth.signing_requests import key_fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An identity, whose authority says so, for which key (its fingerprint), and until when.
+    """A proven identity, with the fingerprint of its key and the end of its validity.
 
-    ``node``: the identity's node, as it is asked for at every call; None: it is none.
+    ``node``: the identity's node, as it is needed at every call; None: it is no node.
     """
 
     identity: Identity
@@ -33,12 +33,12 @@ class Proof:
 
     @property
     def is_older(self) -> bool:
-        """Whether it is from before there were roles."""
+        """Whether the certificate is from before there were roles."""
         return self.signed_by is not self.identity.role
 
 
 def recognized(certificate: x509.Certificate, authority: CertificateAuthority) -> Proof:
-    """Return what a certificate proves, which TLS has verified.
+    """Return what a certificate proves that TLS has verified.
 
     Raises:
         IdentityError: It proves nothing; the message says why.

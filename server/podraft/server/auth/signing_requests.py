@@ -1,6 +1,6 @@
-"""What is read of a signing request: its public key, and that its sender holds the private one.
+"""Signing requests, of which only the public key and the proof of the private one are read.
 
-Invariant: nothing else of it, neither subject nor extensions, is ever looked at.
+Invariant: nothing else of a request, neither subject nor extensions, is ever looked at.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EC_BITS_MIN: Final = 256
 
 
 class CertificateRequestError(ValueError):
-    """A signing request cannot be honoured; the message says why."""
+    """The error of a signing request that cannot be honoured; the message says why."""
 
 
 def new_request(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -53,7 +53,7 @@ def read_request(request: bytes) -> SubjectKey:
         raise CertificateRequestError("not a certificate signing request (PKCS #10)") from error
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
         raise CertificateRequestError("the key must be an elliptic-curve, Ed25519 or RSA key")
-    # Before its signature is checked, which takes ever longer with the size.
+    # Checked before the signature, which takes ever longer as the request grows.
     if isinstance(key, rsa.RSAPublicKey) and not _RSA_BITS_MIN <= key.key_size <= _RSA_BITS_MAX:
         raise CertificateRequestError(
             f"an RSA key needs at least {_RSA_BITS_MIN} bits, at most {_RSA_BITS_MAX}; "
@@ -73,7 +73,7 @@ def read_request(request: bytes) -> SubjectKey:
 
 
 def key_fingerprint(key: SubjectKey) -> str:
-    """Return SHA-256 of a public key's DER encoding, hexadecimal: the same in all encodings."""
+    """Return the SHA-256 of a public key's DER encoding, hexadecimal: the same in all encodings."""
     der = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

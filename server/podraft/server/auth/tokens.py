@@ -1,10 +1,10 @@
 """Join tokens: what a new machine shows, once, to become a node or a member.
 
-Owns: the token's text and its stored form, with what it was used for.  Invariants: the secret is
-stored only as a hash; the text carries the authority's fingerprint, so that whoever
-joins can check the server before it sends the token; a token of one kind is
-none of the other; it is good for as many machines as it says and no more, yet each of these may
-ask again; pure, time and randomness are passed in.
+Owns: the token's text and its stored form, with its uses.  Invariants: the secret is
+stored only as a hash; the text carries the authority's fingerprint, so that a joining
+machine can check the server before it sends the token; a token of one kind is invalid
+as the other; it serves as many machines as it says and no more, yet each of these may
+ask again; pure: time and randomness are passed in.
 
 The text is ``<kind>.<id>.<secret>.<SHA-256 of the authority's DER, hex>``.
 """
@@ -30,14 +30,14 @@ _TEXT = re.compile(r"(podraft1m?)\.([0-9a-f]{12})\.([0-9a-f]{40})\.([0-9a-f]{64}
 
 
 class TokenError(ValueError):
-    """A token is malformed, unknown, wrong or expired; the message says which."""
+    """The error of a malformed, unknown, wrong or expired token; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """What a token lets a machine become.
+    """The kind of a token: what it lets a machine become.
 
-    ``prefix`` begins its text, ``command`` makes one, ``key_prefix`` is where they are stored.
+    ``prefix`` begins its text, ``command`` makes one, ``key_prefix`` begins its key in the store.
     """
 
     prefix: str
@@ -47,7 +47,7 @@ class TokenKind:
 
 
 NODE: Final = TokenKind("podraft1", "a node", "podraft token create", b"_cluster/tokens/")
-# It brings the cluster's keys with it: a node's token must never do that.
+# A member token brings the cluster's keys with it: a node's token must never do that.
 MEMBER: Final = TokenKind(
     "podraft1m", "a server", "podraft token create --member", b"_cluster/membertokens/"
 )
@@ -89,7 +89,7 @@ def make_token(
 ) -> NewToken:
     """Return the token that ``random`` makes, for the authority with ``fingerprint``.
 
-    ``name``: the only one under which it may be used; empty: any.  ``uses``: by how many machines.
+    ``name``: the only name it may be used under; empty: any.  ``uses``: the number of machines.
 
     Raises:
         TokenError: The lifetime is not between one second and ninety days.
@@ -150,7 +150,7 @@ def check_token(text: str, stored: bytes | None, now_s: float, kind: TokenKind =
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """What a stored member token says of its use: who has used it (empty: nobody)."""
+    """The use of a stored member token: the machine that has used it (empty: none)."""
 
     name: str
     used_by: bytes
@@ -158,24 +158,24 @@ class TokenUse:
 
 
 def use_of(stored: bytes) -> TokenUse:
-    """Return what is stored of a token's use."""
+    """Return the stored use of a token."""
     entry = json.loads(stored)
     used_by = bytes.fromhex(entry.get("usedBy", ""))
     return TokenUse(entry.get("name", ""), used_by, entry.get("memberId", 0))
 
 
 def used(stored: bytes, by: bytes, member_id: int) -> bytes:
-    """Return what is stored of a token once it was used by ``by``, for good."""
+    """Return the stored form of a token after ``by`` has used it, for good."""
     return json.dumps(json.loads(stored) | {"usedBy": by.hex(), "memberId": member_id}).encode()
 
 
 def used_by_node(stored: bytes, name: str, key: str) -> bytes:
-    """Return what is stored of a node's token once ``name`` has joined with ``key``.
+    """Return the stored form of a node's token after ``name`` has joined with ``key``.
 
-    The same, if exactly these have joined with it before.
+    It is unchanged if exactly these have joined with the token before.
 
     Raises:
-        TokenError: The token is for another name, or as many as it is for have joined with it.
+        TokenError: The token is for another name, or all of its uses are taken.
     """
     entry = json.loads(stored)
     wanted = entry.get("name", name)
@@ -192,7 +192,7 @@ def used_by_node(stored: bytes, name: str, key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What may be told of a stored token: everything but its secret."""
+    """The facts of a stored token that may be told: everything but its secret."""
 
     id: str
     kind: TokenKind
@@ -203,10 +203,10 @@ class TokenFacts:
 
 
 def facts_of(key: bytes, stored: bytes, kind: TokenKind) -> TokenFacts:
-    """Return what may be told of the token that is stored at ``key``."""
+    """Return the public facts of the token that is stored at ``key``."""
     entry = json.loads(stored)
     uses = entry.get("uses", 1)
-    # A member's token names the one who has used it, a node's all of them.
+    # A member's token names the one machine that has used it, a node's all of them.
     used_by = entry.get("usedBy", [])
     count = len(used_by) if isinstance(used_by, list) else 1
     return TokenFacts(
@@ -220,10 +220,10 @@ def facts_of(key: bytes, stored: bytes, kind: TokenKind) -> TokenFacts:
 
 
 def key_of(token_id: str, kind: TokenKind) -> bytes:
-    """Return where a token is stored.
+    """Return the key at which a token is stored.
 
     Raises:
-        TokenError: It is no token's id.
+        TokenError: ``token_id`` is no token's id.
     """
     if not _ID.fullmatch(token_id):
         raise TokenError("expected a token's id: 12 hexadecimal digits, the token's second part")

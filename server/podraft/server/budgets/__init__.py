@@ -1,1 +1,1 @@
-"""What each caller may take of a server, and what all of them together may."""
+"""Budgets: what each caller may take of a server, and what all of them together may."""

@@ -1,9 +1,9 @@
 """Budgets: what one identity may take of a server at once, and what all of a role may in sum.
 
-Owns: the counting.  No clock (moments are arguments), no socket, no waiting: whoever asks is told
+Owns: the counting.  No clock (moments are arguments), no socket, no waiting: a caller is told
 what is exceeded, or how long to wait.
 
-Invariants: what is taken is given back exactly once by whoever took it; a role has its own sum, so
+Invariants: what is taken is given back exactly once, by the taker; a role has its own sum, so
 that no node, nor all of them, can take what administrators, scheduler and controllers need.
 """
 
@@ -15,17 +15,17 @@ from enum import Enum, StrEnum
 from typing import Final
 
 _MIB: Final = 1024 * 1024
-# Holders that hold nothing are forgotten beyond so many.
+# Beyond this number, holders that hold nothing are forgotten.
 _HOLDERS_MAX: Final = 8_192
 # A call that would have to wait longer for its turn is refused.
 _WAIT_S_MAX: Final = 5.0
 _RETRY_S: Final = 1.0
-# What was is read from the disk, for each reader anew.
+# The past is read from the disk, for each reader anew.
 _PAST_AT_ONCE: Final = 4
 
 
 class Resource(StrEnum):
-    """What is counted; the values are what callers are told."""
+    """The resources that are counted; callers are told their values."""
 
     CONNECTIONS = "connections"
     CALLS = "calls at once"
@@ -40,7 +40,7 @@ class Resource(StrEnum):
 
 
 class Role(Enum):
-    """Who shares a sum."""
+    """The identities that share a sum."""
 
     ADMINISTRATORS = "administrators"
     COMPONENTS = "components"
@@ -50,7 +50,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So much per second in the long run (0: no bound), and so much at once after a pause."""
+    """A rate per second in the long run (0: no bound), and a burst allowed after a pause."""
 
     per_s: float
     burst: float
@@ -61,7 +61,7 @@ NO_BOUND: Final = Rate(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be held at once, of each resource; how fast calls may come, and new Events.
+    """The bounds of each resource at once, and of the rates of calls and of new Events.
 
     A call costs one, and one more for each KiB of its request.
     """
@@ -73,7 +73,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RoleLimits:
-    """What each identity of a role may take, and what all of them may in sum."""
+    """The limits of each identity of a role, and those of all of them in sum."""
 
     each: Limits
     in_sum: Mapping[Resource, int]
@@ -88,14 +88,14 @@ def _at_once(
         Resource.WATCHES: watches,
         Resource.STREAMS: streams,
         Resource.RECEIVING: receiving,
-        # Whoever does not take large lists keeps nobody's watch waiting.
+        # Large answers count separately: callers slow to read them keep nobody's watch waiting.
         Resource.ANSWERS: answers * _MIB,
         Resource.LARGE_ANSWERS: answers * _MIB,
         Resource.PAST: _PAST_AT_ONCE,
     }
 
 
-# A request that is being received may take 8 MiB, an answer lies in memory twice until it is sent.
+# A request that is being received may take 8 MiB; an answer is in memory twice until it is sent.
 # A node has one connection and watches its pods, services, slices, and each ConfigMap and Secret
 # that its pods mention.
 LIMITS: Final[Mapping[Role, RoleLimits]] = {
@@ -108,7 +108,7 @@ LIMITS: Final[Mapping[Role, RoleLimits]] = {
         _at_once(256, 4_096, 2_048, 64, 16, 32),
     ),
     Role.OTHERS: RoleLimits(
-        # Events live for an hour: of one node there are never more than some 9,000.
+        # Events live for an hour: there are never more than some 9,000 of one node.
         Limits(_at_once(8, 128, 1_024, 16, 4, 8), Rate(200.0, 400.0), Rate(2.0, 2_000.0)),
         _at_once(16_384, 4_096, 20_000, 256, 12, 32),
     ),
@@ -120,7 +120,7 @@ LIMITS: Final[Mapping[Role, RoleLimits]] = {
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """What is refused: more of ``resource`` than ``limit``; trying again may help after a while."""
+    """A refusal of more of ``resource`` than ``limit``; trying again may help after a while."""
 
     resource: Resource
     limit: int
@@ -140,13 +140,13 @@ class _Sum:
 
 
 class _Bucket:
-    """Says when the next one may come."""
+    """A bucket that knows when the next call may come."""
 
     __slots__ = ("_rate", "_ready_s")
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        # When the next one may come, if there was no pause; in the past: there was one.
+        # The time of the next call if there was no pause; in the past if there was one.
         self._ready_s = float("-inf")
 
     def wait_s(self, now_s: float) -> float:
@@ -160,7 +160,7 @@ class _Bucket:
 
 
 class Holder:
-    """One identity, and what it has taken."""
+    """One identity, and the resources that it has taken."""
 
     __slots__ = ("_calls", "_events", "_limits", "_sum", "name", "used")
 
@@ -174,19 +174,19 @@ class Holder:
 
     @property
     def role(self) -> Role:
-        """Whose sum it shares."""
+        """The role whose sum the holder shares."""
         return self._sum.role
 
     @property
     def idle(self) -> bool:
-        """Whether it holds nothing."""
+        """Whether the holder holds nothing."""
         return not any(self.used.values())
 
     def take(self, resource: Resource, amount: int = 1) -> Exceeded | None:
-        """Take ``amount``, or nothing and be told why.
+        """Take ``amount``; return what is exceeded, and take nothing, if it is too much.
 
-        Who holds none of a resource may take any amount that the role has left, and if nobody of
-        the role holds any, any amount: what is large has to pass, but alone.
+        A holder without any of a resource may take any amount that the role has left, and if nobody
+        of the role holds any, any amount: what is large has to pass, but alone.
         """
         total = self._sum
         mine, ours = self.used[resource], total.used[resource]
@@ -200,7 +200,7 @@ class Holder:
         return None
 
     def fits(self, resource: Resource, amount: int) -> bool:
-        """Say whether ``take`` would take it."""
+        """Return whether ``take`` would take ``amount``."""
         total = self._sum
         mine, ours = self.used[resource], total.used[resource]
         return (not mine or mine + amount <= self._limits.at_once[resource]) and (
@@ -208,12 +208,12 @@ class Holder:
         )
 
     def give_back(self, resource: Resource, amount: int = 1) -> None:
-        """Give back what was taken."""
+        """Give back ``amount`` of what was taken."""
         self.used[resource] -= amount
         self._sum.used[resource] -= amount
 
     def charge(self, cost: float, now_s: float) -> float | Exceeded:
-        """Count a call; return after how many seconds it may go on."""
+        """Count a call; return the seconds after which it may go on, or what is exceeded."""
         if not self._limits.calls.per_s:
             return 0.0
         wait_s = self._calls.wait_s(now_s)
@@ -223,7 +223,7 @@ class Holder:
         return wait_s
 
     def charge_event(self, now_s: float) -> Exceeded | None:
-        """Count a new Event, or be told that it is one too many."""
+        """Count a new Event; return what is exceeded if it is one too many."""
         wait_s = self._events.wait_s(now_s)
         if wait_s > 0:
             return Exceeded(Resource.EVENTS, int(self._limits.events.per_s), self.name, wait_s)
@@ -234,26 +234,26 @@ class Holder:
         """Count a refusal."""
         self._sum.refused[resource] += 1
 
-    # Connections are counted as they are found out; who has too many is told at its next call.
+    # Connections are counted when they are noticed; one too many is refused at its next call.
 
     def connected(self) -> bool:
-        """Count a connection more; return whether it is one too many."""
+        """Count one more connection; return whether it is one too many."""
         self.used[Resource.CONNECTIONS] += 1
         self._sum.used[Resource.CONNECTIONS] += 1
         return self.used[Resource.CONNECTIONS] > self._limits.at_once[Resource.CONNECTIONS]
 
     def disconnected(self) -> None:
-        """Count one less."""
+        """Count one connection less."""
         self.give_back(Resource.CONNECTIONS)
 
     def too_many_connections(self) -> Exceeded:
-        """Return what is exceeded if there is one too many."""
+        """Return the refusal of one connection too many."""
         return Exceeded(Resource.CONNECTIONS, self._limits.at_once[Resource.CONNECTIONS], self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a role has taken of a resource, what it may, and how often more was refused."""
+    """The use of a resource by a role: taken, allowed, and how often more was refused."""
 
     role: Role
     resource: Resource
@@ -280,7 +280,7 @@ class Budgets:
         return found
 
     def uses(self) -> list[Use]:
-        """Return what is used and refused."""
+        """Return the uses and refusals of all roles."""
         return [
             Use(role, resource, each.used[resource], limit, each.refused[resource])
             for role, each in self._sums.items()

@@ -1,1 +1,1 @@
-"""This process and those that it starts: what they log, and how they end."""
+"""This process and its children: how they log, and how they end."""

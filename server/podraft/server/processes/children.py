@@ -1,7 +1,7 @@
 """Child processes: the components that are clients of the API.
 
-Owns: starting them, starting them again when they end, ending them.  Invariants: a
-child does not outlive its parent, however that dies; restarts are spaced by a bounded
+Owns: starting the children, restarting them when they end, ending them.  Invariants: a
+child does not outlive its parent, however the parent dies; restarts are spaced by a bounded
 back-off.
 """
 
@@ -52,13 +52,13 @@ class Supervisor:
         self._tasks = [asyncio.create_task(self._keep(command)) for command in self._commands]
 
     async def stop(self) -> None:
-        """End all children: politely, then not."""
+        """End all children: politely at first, then by force."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def restart(self, name: str) -> None:
-        """End one child, if it runs, so that it starts again and reads its files anew."""
+        """End a child, if it runs, so that it starts again and reads its files anew."""
         process = self._processes.get(name)
         if process is not None and process.returncode is None:
             self._restarting.add(name)
@@ -71,7 +71,7 @@ class Supervisor:
             try:
                 status = await self._run(command)
             except OSError as error:
-                # No descriptor, no memory: both come back.
+                # The machine lacks descriptors or memory, which both come back.
                 _LOG.error("the %s cannot be started: %s", command.name, error)
                 status = -1
             if command.name in self._restarting:
@@ -120,19 +120,19 @@ def self_command(name: str, arguments: Sequence[str]) -> Command:
 
 
 def environment_of_child() -> dict[str, str]:
-    """Return the environment of a process that follows this one and needs to know nothing."""
+    """Return the environment of a process that follows this one and needs no settings from it."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
     return {**kept, _PARENT: str(os.getpid())}
 
 
 def follow_parent(keep: int = 2) -> None:
-    """Die when the parent does, and have nothing open of it; called first thing in a child.
+    """Die with the parent, and close what was inherited from it; called first in a child.
 
-    Of the parent's descriptors stay the standard ones and ``keep``.  Libraries in C leave theirs to
-    every child, the store's files among them.
+    Only the standard descriptors and ``keep`` stay open: C libraries leave theirs to every child,
+    the store's files among them.
 
-    The kernel's signal is asked for here rather than between fork and exec, where
-    little is safe; a parent that died meanwhile is noticed by its pid.
+    The kernel's signal is requested here rather than between fork and exec, where
+    little is safe; the death of a parent meanwhile is noticed by its pid.
     """
     expected = os.environ.pop(_PARENT, "")
     if not expected:
@@ -142,5 +142,5 @@ def follow_parent(keep: int = 2) -> None:
         sys.exit(1)
     for descriptor in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
         if descriptor > 2 and descriptor != keep:
-            with contextlib.suppress(OSError):  # It was what the directory was read by.
+            with contextlib.suppress(OSError):  # The descriptor by which the directory was read.
                 os.close(descriptor)

@@ -1,8 +1,8 @@
 """The server's log: one line per record, ``key=value`` after the message.
 
-Owns: the format, and which logger says what.  Invariant: one record is one line, except
-for tracebacks, whose lines are indented below theirs; what others said in it does nothing to
-the terminal of who reads it.
+Owns: the format, and the log level.  Invariant: one record is one line, except
+for tracebacks, whose lines are indented below theirs; text from others in a record cannot affect
+the terminal of its reader.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LineFormatter(logging.Formatter):
 
 
 def configure(component: str, level: str) -> None:
-    """Let all loggers of the process write to the standard error stream."""
+    """Make all loggers of the process write to the standard error stream."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(component))
     root = logging.getLogger()

@@ -1,6 +1,6 @@
 """The API's gRPC port.
 
-Owns: gRPC's options, which methods there are, and what the health service says.  Invariant: on
+Owns: gRPC's options, the list of methods, and what the health service says.  Invariant: on
 stop, calls in flight get a bounded time to end.
 """
 
@@ -23,22 +23,22 @@ from podraft.server.rpc.serving import ListenError, ServingCertificate
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _HEALTH_EVERY_S: Final = 1.0
 OPTIONS: Final = (
-    # Two servers on one port would each get some of the connections.
+    # Two servers that share one port would each get some of the connections.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-    # A list without a limit is as large as what it lists.
+    # A list without a limit is as large as the objects in it.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_concurrent_streams", 4_096),
-    # Without a handshake, without HTTP/2's settings, without calls: each has its time.
+    # A connection has a bounded time for its handshake, for HTTP/2's settings, and without calls.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.settings_timeout", 10_000),
     ("grpc.max_connection_idle_ms", 600_000),
-    # What a stream may send before somebody reads it, and how many calls may wait to be seen.
+    # The bytes that a stream may send before they are read, and the calls that may wait to be seen.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 16 * 1024),
     ("grpc.server.max_pending_requests", 4_000),
     ("grpc.server.max_pending_requests_hard_limit", 8_000),
-    # Agents and informers ping through idle watches; that is welcome.
+    # Agents and informers keep idle watches alive with pings, which are welcome.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -47,7 +47,7 @@ OPTIONS: Final = (
 
 
 class GrpcServer:
-    """Serves ``methods``; ``unready`` says why this server should get no calls, or nothing."""
+    """Serves ``methods``; ``unready`` returns why this server should get no calls, or nothing."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class GrpcServer:
         self.port = 0
 
     def listen(self, address: str) -> None:
-        """Take the port; nobody is answered yet.
+        """Take the port, without answering calls yet.
 
         Raises:
-            ListenError: It is taken or the address is not this machine's.
+            ListenError: The port is taken or the address is not this machine's.
         """
         try:
             port = self._server.add_secure_port(address, self._serving.credentials())
@@ -86,25 +86,25 @@ class GrpcServer:
         self.port = port
 
     async def start(self) -> None:
-        """Answer."""
+        """Begin to answer calls."""
         await self._server.start()
         self._callers.gate.connections.start((self.port,))
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         self._telling = asyncio.create_task(self._tell_health())
 
     async def refuse_new_calls(self) -> None:
-        """Say that calls should go elsewhere, and look after connections no more."""
+        """Tell clients that calls should go elsewhere, and stop looking after connections."""
         if self._telling is not None:
             self._telling.cancel()
         await self._health.enter_graceful_shutdown()
         await self._callers.gate.connections.stop()
 
     async def stop(self, grace_s: float) -> None:
-        """Give calls in flight ``grace_s`` seconds."""
+        """Stop, after giving calls in flight ``grace_s`` seconds."""
         await self._server.stop(grace_s)
 
     async def _tell_health(self) -> None:
-        """Let the health service say what ``unready`` says."""
+        """Update the health service from ``unready``."""
         status = health_pb2.HealthCheckResponse
         while True:
             await asyncio.sleep(_HEALTH_EVERY_S)
@@ -113,6 +113,6 @@ class GrpcServer:
 
 
 def _service_names(methods: Methods) -> tuple[str, ...]:
-    """Return the services that reflection tells of."""
+    """Return the names of the services that reflection lists."""
     own = dict.fromkeys(method.split("/")[1] for method in methods)
     return (*own, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -1,6 +1,6 @@
-"""The certificate that the servers show, replaced while they run.
+"""The serving certificate of the servers, replaced while they run.
 
-Owns: what a TLS handshake is answered with.  Invariant: connections that are open keep theirs.
+Owns: the certificate of a TLS handshake.  Invariant: open connections keep theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ListenError(Exception):
-    """A port cannot be listened on; the message names it."""
+    """The error of a port that cannot be listened on; the message names it."""
 
 
 class ServingCertificate:
@@ -32,15 +32,15 @@ class ServingCertificate:
             _LOG.info("the server's certificate was renewed")
 
     def pair(self) -> tuple[bytes, bytes]:
-        """Return the key, and the certificate with its chain; PEM.
+        """Return the key, and the certificate with its chain; both PEM.
 
-        The chain ends with the CA: who joins checks it against the token's fingerprint.
+        The chain ends with the CA: a joining machine checks it against the token's fingerprint.
         """
         server = self._pki.server
         return server.key, server.certificate + self._pki.certificate_authority
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return the credentials of a port whose clients must show a certificate, too."""
+        """Return the credentials of a port whose clients must also show a certificate."""
         return renewable_credentials(
             lambda: self._pki, lambda _: self._configuration(), mutual=True
         )

@@ -1,1 +1,1 @@
-"""Calls as gRPC brings them: who makes one, what it holds, how it is refused."""
+"""Calls as gRPC brings them: their callers, what they hold, and their refusals."""

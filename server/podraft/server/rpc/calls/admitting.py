@@ -1,11 +1,11 @@
-"""Letting calls in: each within the budget of whoever makes it, before its message is read.
+"""Letting calls in: each within its caller's budget, before its message is read.
 
 Owns: what a call holds from its first byte to the last one of its answer, and the waiting for it.
 
 Invariants: nothing of a message is received before its caller has a place for it, so what callers
 send and do not finish is bounded by budgets and not by connections; an answer waits for room before
 it is composed, and counts until it was sent; what a call holds is given back when it ends, however
-it ends.  Who does not send or take its bytes in time loses its connection.
+it ends.  A peer that does not send or take its bytes in time loses its connection.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls.statuses import Context
 from podraft.server.rpc.calls.statuses import send as send_message
 
-# Answers below this are not counted: their number is, as calls and watches.
+# The bytes of smaller answers are not counted: these are bounded by their calls and watches.
 SMALL_BYTES: Final = 16 * 1024
 _LARGE_BYTES: Final = 1024 * 1024
 _BYTES_PER_COST: Final = 1024
-# How long the bytes of a request, or of an answer, may be on their way: for the first one, and
-# what is added for their number.  A peer that stands still has its connection ended.
+# How long the bytes of a request or an answer may take: in all for the first one, and per second
+# for the rest.  A peer that stands still has its connection ended.
 _ON_THE_WAY_S: Final = 20.0
 _BYTES_PER_S: Final = 128 * 1024
-# If others wait for its room.
+# The same while other calls wait for the room.
 _ON_THE_WAY_WANTED_S: Final = 5.0
 _BYTES_PER_S_WANTED: Final = 4 * 1024 * 1024
 _ROOM_S_MAX: Final = 30.0
-# A caller that is refused waits a little for the answer, or it would ask again at once: so that one
-# caller's refusals are about so many a second.  Who has that many waiting is disconnected.
+# A refused caller waits a little for the answer, or it would ask again at once: this bounds one
+# caller's refusals per second.  A caller with too many waiting refusals is disconnected.
 _REFUSAL_S: Final = 0.25
 _REFUSAL_S_MAX: Final = 10.0
 _REFUSALS_PER_S: Final = 32
 _REFUSALS_MAX: Final = 2_048
-# Connections beyond a caller's limit wait for their refusal like calls; beyond so many more, not.
+# Connections beyond a caller's limit wait for their refusal like calls, up to so many more.
 _CONNECTIONS_TOLERATED: Final = 256
 
 
 class Call:
-    """What one call holds; ended by gRPC, whatever becomes of it."""
+    """The resources that one call holds; ended by gRPC, whatever becomes of it."""
 
     __slots__ = (
         "_gate",
@@ -73,7 +73,7 @@ class Call:
         """Return the request's message, as soon as there is a place for it.
 
         Raises:
-            RefusedError: It will not come.
+            RefusedError: No message came, or no place became free in time.
         """
         gate, holder = self._gate, self.holder
         exceeded = holder.take(Resource.RECEIVING)
@@ -91,10 +91,10 @@ class Call:
         return message
 
     async def charge(self, request_bytes: int = 0) -> None:
-        """Wait for the turn of a call with a request of so many bytes; few have to.
+        """Wait for the turn of a call with a request of ``request_bytes``; few calls have to.
 
         Raises:
-            RefusedError: It comes too late.
+            RefusedError: The turn comes too late.
         """
         wait = self.holder.charge(1 + request_bytes // _BYTES_PER_COST, self._gate.now_s())
         if isinstance(wait, Exceeded):
@@ -103,7 +103,7 @@ class Call:
             await asyncio.sleep(wait)
 
     async def hold(self, resource: Resource) -> None:
-        """Take one of ``resource``, as soon as there is one, until the call ends."""
+        """Take one of ``resource`` as soon as there is one, and keep it until the call ends."""
         exceeded = self.holder.take(resource)
         if exceeded is not None:
             await self._gate.wait_for(self, exceeded, 1)
@@ -143,7 +143,7 @@ class Call:
             self._gate.give_back(self.holder, self._room_of, room)
 
     def stands_still(self, size: int, now_s: float, *, wanted: bool) -> bool:
-        """Say whether the peer has had more than enough time for ``size`` bytes."""
+        """Return whether the peer has had more than enough time for ``size`` bytes."""
         if wanted:
             given_s = _ON_THE_WAY_WANTED_S + size / _BYTES_PER_S_WANTED
         else:
@@ -151,7 +151,7 @@ class Call:
         return now_s - self._moving_since_s > given_s
 
     def end(self, _: Context) -> None:
-        """Give everything back."""
+        """Give back all that the call holds."""
         self._release()
         for resource in self._held:
             self._gate.give_back(self.holder, resource, 1)
@@ -169,7 +169,7 @@ class _Waiting:
 
 
 class Gate:
-    """Lets calls in; lives on the loop."""
+    """The gate that lets calls in; lives on the loop."""
 
     def __init__(
         self,
@@ -181,19 +181,19 @@ class Gate:
         self.connections = connections or Connections()
         self.connections.looked = self.end_who_stands_still
         self.now_s = now_s
-        # Calls whose peer has to send or take bytes now, and how many are known of.
+        # The calls whose peer has to send or take bytes now, with the number of bytes.
         self.moving: dict[Call, int] = {}
-        # Who waits for a resource of a role, by holder, the newest last.
+        # The waiting calls for a resource of a role, by holder, the newest last.
         self._waiting: dict[tuple[Role, Resource], dict[Holder, deque[_Waiting]]] = {}
         self._refusing: dict[object, int] = {}
-        # How many connections were ended because their peer stood still, or would not listen.
+        # The number of connections ended because their peer stood still, or would not listen.
         self.ended = 0
 
     def enter(self, context: Context, holder: Holder, resource: Resource = Resource.CALLS) -> Call:
         """Let a call in.
 
         Raises:
-            RefusedError: Its caller has too many already.
+            RefusedError: Its caller has too many calls already.
         """
         call = Call(self, context, holder, resource)
         if self.connections.recognize(call.peer, holder):
@@ -210,7 +210,7 @@ class Gate:
         return call
 
     async def pause(self, context: Context) -> None:
-        """Let a caller wait for its refusal, the longer the more it has to wait for."""
+        """Delay a caller's refusal, the longer the more of its refusals wait."""
         peer = context.peer()
         owner = self.connections.owner(peer)
         waiting = self._refusing.get(owner, 0)
@@ -257,18 +257,18 @@ class Gate:
             raise
 
     def give_back(self, holder: Holder, resource: Resource, amount: int) -> None:
-        """Give back what a call held; whoever waits for it gets it."""
+        """Give back what a call held; calls that wait for it get it."""
         holder.give_back(resource, amount)
-        # Hardly ever does anybody wait.
+        # Calls hardly ever wait.
         if self._waiting and (queues := self._waiting.get((holder.role, resource))):
             for each in list(queues):
                 self._grant(each, queues)
 
     @staticmethod
     def _forget(waiting: _Waiting, holder: Holder, queues: dict[Holder, deque[_Waiting]]) -> None:
-        """Let nobody wait any more for what was cancelled."""
+        """Remove a cancelled call from the queue."""
         queue = queues.get(holder)
-        # Whoever gave something back since then may have dropped it already.
+        # The call may have been removed already when something was given back since then.
         if queue is None or waiting not in queue:
             return
         queue.remove(waiting)
@@ -277,9 +277,9 @@ class Gate:
 
     @staticmethod
     def _grant(holder: Holder, queues: dict[Holder, deque[_Waiting]]) -> None:
-        """Give those of a holder who wait what there is."""
+        """Give the free amount to the waiting calls of a holder."""
         queue = queues[holder]
-        # The newest first: if many stand still, whoever comes now need not stand behind them.
+        # The newest first: if many stand still, new calls need not stand behind them.
         while queue and holder.fits(queue[-1].resource, queue[-1].amount):
             waiting = queue.pop()
             if not waiting.granted.done():

@@ -1,4 +1,4 @@
-"""Who calls: the certificate of the connection.
+"""The caller of a call, proved by the connection's certificate.
 
 Invariants: every RPC on the API port goes through here; a connection without a certificate of the
 cluster never gets so far.
@@ -18,7 +18,7 @@ from podraft.server.rpc.calls.admitting import Gate
 
 
 class Callers:
-    """Callers of this port: who they are, what they hold, and which of their streams are open."""
+    """The callers of this port: their identities, what they hold, and their open streams."""
 
     def __init__(self, recognizer: Recognizer, live: LiveRights, gate: Gate) -> None:
         self._recognizer = recognizer
@@ -27,7 +27,7 @@ class Callers:
         self.gate = gate
 
     def of(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
-        """Return who makes the call, if it may make calls now.
+        """Return the caller that makes the call, if it may make calls now.
 
         Raises:
             RefusedError: The connection carries no certificate that is good now.

@@ -1,4 +1,4 @@
-"""Methods: how a call gets from gRPC to a function, and its answer back.
+"""Methods: the way of a call from gRPC to a function, and of its answer back.
 
 Owns: the table from a method's path to its handler, and the boundary at which every failure
 becomes a status.  Invariants: requests arrive as typed messages, answers leave as bytes; a call is
@@ -27,14 +27,14 @@ from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.statuses import Context
 
 Unary: TypeAlias = "Callable[[Any, Caller], Awaitable[Answer]]"
-# Serves a stream, of whose requests none has been read.
+# A function that serves a stream, of whose requests none has been read.
 Stream: TypeAlias = "Callable[[Caller, Call, AsyncIterator[bytes]], Awaitable[None]]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Methods: TypeAlias = "dict[str, Handler]"
 
 
 class MethodTable(grpc.GenericRpcHandler):
-    """Finds the handler of a method by its full path; what nobody serves has one, too."""
+    """Finds the handler of a method by its full path; unknown methods have one, too."""
 
     def __init__(self, methods: Methods, callers: Callers) -> None:
         self._methods = methods
@@ -46,7 +46,7 @@ class MethodTable(grpc.GenericRpcHandler):
 
 
 def _unknown_method(callers: Callers) -> Handler:
-    """Return what refuses calls that nobody serves: by itself gRPC would, outside of budgets."""
+    """Return a handler that refuses unknown methods; gRPC itself would do so outside of budgets."""
     gate, counts = callers.gate, calls.of_method("unknown")
 
     async def handle(_: object, context: Context) -> bytes:
@@ -67,7 +67,7 @@ def _unknown_method(callers: Callers) -> Handler:
 def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Unary]]) -> Methods:
     """Return handlers that recognize the caller and answer with the functions' bytes."""
     return {
-        # To clients it is unary; as a stream, its message is read when there is a place for it.
+        # Clients see a unary method; as a stream, its message is read only when there is a place.
         method: grpc.stream_unary_rpc_method_handler(
             _handler(callers, calls.of_method(method), request, function),
             request_deserializer=None,
@@ -118,7 +118,7 @@ async def _composed(answer: Answer, call: Call) -> bytes:
 
 
 def stream_method(callers: Callers, resource: Resource, serve: Stream) -> Handler:
-    """Return the handler of a stream that takes one of ``resource`` while it lasts."""
+    """Return the handler of a stream that holds one of ``resource`` while it lasts."""
     gate = callers.gate
 
     async def handle(requests: AsyncIterator[bytes], context: Context) -> None:

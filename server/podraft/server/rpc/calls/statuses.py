@@ -1,7 +1,7 @@
 """Refusals as gRPC statuses, with machine-readable details (``google.rpc``).
 
 Owns: the translation of the registry's codes, violations and retries.  Invariant: what is cut
-because gRPC bounds it is still counted in the message.
+to fit gRPC's bounds is still counted in the message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.failures import translate
 
 # gRPC refuses trailers above 8 KiB in sum.  It writes details in base64, and each byte of a message
-# that is no printable ASCII as three.
+# that is not printable ASCII as three bytes.
 _VIOLATIONS_BYTES_MAX: Final = 2560
 _FIELD_BYTES_MAX: Final = 512
 _DESCRIPTION_BYTES_MAX: Final = 2048
@@ -33,7 +33,7 @@ NUMBER_OF: Final[dict[Code, int]] = {code: STATUS_OF[code].value[0] for code in 
 
 
 class CallerLeftError(Exception):
-    """The caller ended the call; there is nobody to answer."""
+    """The error of a caller that has ended the call; there is nobody to answer."""
 
 
 async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> None:
@@ -45,12 +45,12 @@ async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> 
     try:
         await context.write(response)
     except grpc.aio.InternalError:
-        # What gRPC raises when the call was cancelled while a message was on its way.
+        # gRPC raises this when the call was cancelled while a message was on its way.
         raise CallerLeftError from None
 
 
 def words(refusal: RefusedError) -> tuple[str, bytes]:
-    """Return what is told besides the code: a message, and an encoded Status or nothing."""
+    """Return the refusal besides its code: a message, and an encoded Status or nothing."""
     message = _cut(refusal.message, _MESSAGE_WRITTEN_MAX, written=True)
     if not refusal.violations and refusal.retry_s is None:
         return message, b""
@@ -85,7 +85,7 @@ async def abort_as(
     try:
         await context.abort(code, message, trailers)
     except grpc.aio.InternalError:
-        # There is nobody to tell it any more.
+        # The caller has left already.
         raise asyncio.CancelledError from None
     raise AssertionError("an aborted call goes on")
 
@@ -104,7 +104,7 @@ def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadReques
 
 
 def _cut(text: str, size: int, *, written: bool = False) -> str:
-    """Return as much of ``text`` as fits into ``size`` bytes; ``written``: as gRPC writes it."""
+    """Return as much of ``text`` as fits into ``size`` bytes; ``written``: in gRPC's encoding."""
     encoded = text[:size].encode()
     if not written:
         return encoded[:size].decode(errors="ignore")

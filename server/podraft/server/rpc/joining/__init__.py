@@ -1,1 +1,1 @@
-"""The join port: its process, and who joins there."""
+"""The join port: its process, and the machines that join there."""

@@ -1,10 +1,10 @@
-"""The join port: the one at which anybody may knock.
+"""The join port, open to callers without a certificate.
 
-Owns: when it is open, its process while it is (``port_process``), and the answers to who knocks.
+Owns: when the port is open, its process meanwhile (``port_process``), and the answers to callers.
 
-Invariants: it is open only while somebody could join, that is, while a token is valid, and a little
-longer for who did not get the answer; while it is closed there is no process; whatever becomes of
-the process, it asks for no more at once, nor more often, than all who knock may.
+Invariants: the port is open only while somebody could join, that is, while a token is valid, and a
+little longer for callers that did not get the answer; while it is closed there is no process; even
+a captured process asks for no more at once, nor more often, than all callers together may.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _LINGER_S: Final = 120.0
 _START_S_MAX: Final = 30.0
 _STOP_S_MAX: Final = 5.0
 _AGAIN_S: Final = 5.0
-# A server that joins waits for the group.
+# A joining server waits for the group.
 _ANSWER_S_MAX: Final = 60.0
 
-# Answers a request from a peer (gRPC's words); what it raises becomes a status.
+# Answers a request from a peer (in gRPC's notation); an exception becomes a status.
 Answer: TypeAlias = Callable[[bytes, str], Awaitable[bytes]]
 
 
 class JoinDoor:
-    """Opens and closes the port, and answers; lives on the loop."""
+    """Opens and closes the port, and answers its calls; lives on the loop."""
 
     def __init__(
         self,
@@ -73,22 +73,22 @@ class JoinDoor:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody who knocks is heard."""
+        """Whether the port is open."""
         return self._process is not None and not self._process.ended
 
     async def start(self) -> None:
         """Choose the port, and keep it open while there is a token.
 
         Raises:
-            ListenError: It is taken or the address is not this machine's.
+            ListenError: The port is taken or the address is not this machine's.
         """
-        # Found out now, and not when somebody wants to join.
+        # A taken port is found out now, and not when somebody wants to join.
         self.port = await asyncio.to_thread(_free_port, self._host, self.port)
         await self.look()
         self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
-        """Close it for good."""
+        """Close the port for good."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -102,7 +102,7 @@ class JoinDoor:
             self._process.show(self._certificate)
 
     async def look(self) -> None:
-        """Open or close the port, as the tokens are."""
+        """Open the port if there is a valid token, else close it."""
         async with self._looking:
             now_s = self._clock()
             if await self._somebody_may_join():
@@ -161,7 +161,7 @@ class JoinDoor:
     async def _answer(self, knock: FromPort.Knock) -> ToPort.Answer:
         answer = ToPort.Answer(id=knock.id)
         try:
-            # Counted here, too: the port's process may be anybody's by now.
+            # Counted here, too: an attacker may control the port's process by now.
             wait = self._holder.charge(1, time.monotonic())
             if isinstance(wait, Exceeded):
                 raise over_budget(self._holder, wait)
@@ -200,7 +200,7 @@ class _Process:
     async def start(
         cls, address: str, answer: Callable[[FromPort.Knock], Awaitable[ToPort.Answer]]
     ) -> _Process:
-        """Start it; it does not listen yet."""
+        """Start the process; it does not listen yet."""
         ours, theirs = socket.socketpair()
         with theirs:
             command = (
@@ -224,21 +224,21 @@ class _Process:
 
     @property
     def ended(self) -> bool:
-        """Whether it serves nobody any more."""
+        """Whether the process serves nobody any more."""
         return self._process.returncode is not None or (
             self._reading is not None and self._reading.done()
         )
 
     def show(self, certificate: ServingCertificate) -> None:
-        """Let the port show a certificate."""
+        """Give the port a certificate to show."""
         key, chain = certificate.pair()
         self._link.write(ToPort(certificate=ToPort.Certificate(key=key, chain=chain)))
 
     async def open(self, certificate: ServingCertificate) -> None:
-        """Return when the port is open.
+        """Open the port, and return when it is open.
 
         Raises:
-            ListenError: It will not be.
+            ListenError: The process cannot open it.
         """
         self.show(certificate)
         said = None
@@ -250,7 +250,7 @@ class _Process:
         self._reading = asyncio.create_task(self._read())
 
     async def end(self) -> None:
-        """End it: politely, then not."""
+        """End the process: politely at first, then by force."""
         if self._reading is not None:
             self._reading.cancel()
         for task in self._answering:

@@ -1,7 +1,7 @@
-"""What the process of the join port and the API server say to each other.
+"""The messages between the process of the join port and the API server.
 
-Owns: messages on a pair of sockets, each after its length.  Invariant: neither end reads more at
-once than the largest message has, whatever the other one sends.
+Owns: messages on a pair of sockets, each preceded by its length.  Invariant: neither end reads
+more at once than the largest message has, whatever the other end sends.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from google.protobuf.message import DecodeError, Message
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-# All that can be called at the port.
+# The methods that can be called at the port.
 JOIN_NODE: Final = "/podraft.api.cluster.v1.JoinService/JoinNode"
 JOIN_MEMBER: Final = "/podraft.api.cluster.v1.JoinService/JoinMember"
-# How many calls may wait for their answers.
+# The number of calls that may wait for their answers.
 CALLS_MAX: Final = 64
-# An answer to a member has all members of the group.
+# The answer to a new member lists all members of the group.
 _BYTES_MAX: Final = 1024 * 1024
 _LENGTH_BYTES: Final = 4
 
 
 class LinkError(Exception):
-    """The other end says what it never would."""
+    """The error of a message that the other end never sends if it is sound."""
 
 
 class Link:
-    """One end."""
+    """One end of the pair of sockets."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def read(self, kind: type[MessageT]) -> MessageT | None:
-        """Return the next message; None: the other end has gone.
+        """Return the next message; None if the other end has gone.
 
         Raises:
-            LinkError: It is none.
+            LinkError: The bytes are no valid message.
         """
         try:
             size = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
@@ -51,10 +51,10 @@ class Link:
             raise LinkError(f"a message that is none: {error}") from None
 
     def write(self, message: Any) -> None:
-        """Send a message; there are never more under way than calls."""
+        """Send a message; no more are ever under way than there are calls."""
         data = message.SerializeToString()
         self._writer.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
 
     def close(self) -> None:
-        """Let the other end know that there is no more."""
+        """Close the connection, so that the other end knows that nothing more comes."""
         self._writer.close()

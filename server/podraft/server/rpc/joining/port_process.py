@@ -1,10 +1,10 @@
-"""The process that listens where machines join, and passes on what they ask.
+"""The process that listens where machines join, and passes on their requests.
 
-Owns: TLS, HTTP/2 and gRPC with whoever has no certificate.  Invariants: it has the server's
-certificate with its key and nothing else of the cluster: no store, no token, no authority's key;
-started by root it becomes nobody as soon as it listens; whatever is done to it costs others at
-most its own low share of a processor; a connection has one call, a request is small and is not
-read before there is a place for it; all who knock share one budget.
+Owns: TLS, HTTP/2 and gRPC with callers without a certificate.  Invariants: the process has the
+server's certificate with its key and nothing else of the cluster: no store, no token, no
+authority's key; started by root, it becomes an unprivileged user as soon as it listens; an attack
+on it costs others at most its own low share of a processor; a connection has one call, a request is
+small and is not read before there is a place for it; all callers share one budget.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NICE: Final = 10
 _NOBODY: Final = 65_534
 _DESCRIPTORS: Final = 1_024
 _GRACE_S: Final = 1.0
-# A signing request with a token has two KiB, a server's addresses some more.
+# A signing request with a token takes two KiB, a server's addresses some more.
 _REQUEST_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
@@ -72,11 +72,11 @@ class JoinPort:
         self._holder: Holder = self._gate.budgets.holder(Role.STRANGERS, "whoever wants to join")
 
     async def run(self, address: str) -> None:
-        """Listen, until the API server wants no more.
+        """Listen until the API server closes the link.
 
         Raises:
             OSError: The address is taken or not this machine's.
-            LinkError: The API server says what it never would.
+            LinkError: The API server sends an invalid message.
         """
         said = await self._api.read(ToPort)
         if said is None:
@@ -111,7 +111,7 @@ class JoinPort:
         return renewable_credentials(lambda: self._certificate, _configuration, mutual=False)
 
     async def handle(self, method: str, context: Context) -> bytes:
-        """Answer a call as the API server does."""
+        """Answer a call as the API server answers it."""
         try:
             call = self._gate.enter(context, self._holder)
             request = await call.receive()
@@ -153,13 +153,13 @@ class _Methods(grpc.GenericRpcHandler):
             async def handle(_: object, context: Context) -> bytes:
                 return await port.handle(method, context)
 
-            # To clients it is unary; as a stream, its message is read when there is a place.
+            # Clients see a unary method; as a stream, its message is read when there is a place.
             return grpc.stream_unary_rpc_method_handler(handle)
 
         self._handlers = {method: handler(method) for method in (link.JOIN_NODE, link.JOIN_MEMBER)}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Return the handler of a call; None: there is no such method."""
+        """Return the handler of a call; None if there is no such method."""
         return self._handlers.get(str(handler_call_details.method))
 
 
@@ -170,7 +170,7 @@ def _configuration(certificate: ToPort.Certificate) -> grpc.ServerCertificateCon
 
 
 def _become_nobody() -> None:
-    """Give up what root may; a process of another user keeps what it has."""
+    """Give up the rights of root; a process of another user keeps what it has."""
     os.chdir("/")
     if os.geteuid() != 0:
         return
@@ -179,19 +179,19 @@ def _become_nobody() -> None:
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
     except OSError as error:
-        # A root that has lost this right, as in some containers, has little else.
+        # A root that has lost this right, as in some containers, has few others.
         _LOG.warning("the process of the join port stays root: %s", error.strerror)
 
 
 async def _run(descriptor: int, address: str) -> None:
-    # Made of what is imported already: who has become nobody may be unable to read more.
+    # Only modules that are imported already: an unprivileged user may be unable to read more.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor))
     await JoinPort(Link(reader, writer)).run(address)
 
 
 def main() -> None:
-    """Run; started by the API server only."""
+    """Run the process; started by the API server only."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--descriptor", type=int, required=True)
     parser.add_argument("--listen", required=True)

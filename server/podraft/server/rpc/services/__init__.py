@@ -1,1 +1,1 @@
-"""The services: which method is which call of the registry."""
+"""The services: the map from their methods to calls of the registry."""

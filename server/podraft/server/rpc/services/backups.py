@@ -1,6 +1,6 @@
 """The backup service: a copy of the state, streamed while the cluster works.
 
-Owns: the one method and how many may run at once.  Invariant: only administrators get a
+Owns: the one method, and how many backups may run at once.  Invariant: only administrators get a
 copy, because it holds every Secret.
 """
 
@@ -37,7 +37,7 @@ _AT_ONCE_MAX: Final = 2
 class BackupService:
     """Streams backups of ``datastore``, whose keys ``keys`` wraps.
 
-    ``refusal`` says why it has none, if it has none.
+    ``refusal`` says why there are no backups, if there are none.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BackupService:
     def methods(self, callers: Callers) -> Methods:
         """Return the service's handlers."""
 
-        # The request says nothing, so it is not read.
+        # The request is empty, so it is not read.
         async def serve(caller: Caller, call: Call, _: AsyncIterator[bytes]) -> None:
             attributes = Attributes("get", None, subresource=_BACKUPS)
             caller(attributes)
@@ -75,7 +75,7 @@ class BackupService:
             self._running -= 1
 
     async def _stream(self, call: Call) -> None:
-        # Linearizable on every engine, unlike the revision that this process knows of.
+        # Linearizable on every engine, unlike the revision that this process has seen.
         revision = (await self._datastore.range(b"_", limit=1)).revision
         cluster_id = uuid.UUID(self._cluster_id).bytes
         facts = BackupFacts(cluster_id, revision, wall_clock_ms())

@@ -1,4 +1,4 @@
-"""Commit, and what concerns the cluster as a whole: version, join tokens, certificates.
+"""Commit, and the calls about the cluster as a whole: version, join tokens, certificates.
 
 Owns: the methods of ``CommitService``, the handlers of ``ClusterService``.  Invariants: a
 certificate's subject is what the server knows of the caller, and its key the one that the caller
@@ -41,7 +41,7 @@ _CLUSTER: Final = "/podraft.api.cluster.v1.ClusterService/"
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What `GetVersion` tells."""
+    """The answer of `GetVersion`."""
 
     version: str
     cluster_id: str
@@ -124,7 +124,7 @@ class ClusterService:
         token = await join_tokens.create_join_token(
             self._datastore, self._authority, lifetime_s, name=name, uses=uses
         )
-        # Somebody wants to join at once.
+        # A machine is likely to join at once.
         await self._door.look()
         return token.SerializeToString()
 

@@ -1,7 +1,7 @@
-"""The diagnosis service: how this server is.
+"""The diagnosis service: the health of this server.
 
-Owns: the one method, and that only one disk trial runs at a time.  Invariant: only administrators
-get an answer.
+Owns: the one method, and the rule that only one disk trial runs at a time.  Invariant: only
+administrators get an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"
 
 
 class DiagnosisService:
-    """Measures ``patient``; ``disk_slow`` tells what the server thinks of its disk."""
+    """Measures ``patient``; ``disk_slow`` returns what the server thinks of its disk."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""``HistoryService``: which of its methods is which question to the history."""
+"""``HistoryService``: the map from its methods to the questions of the history."""
 
 from __future__ import annotations
 

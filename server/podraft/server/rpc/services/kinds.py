@@ -1,6 +1,6 @@
 """The kinds' gRPC services, all by one implementation.
 
-Owns: which method of a kind's service is which call of the registry.
+Owns: the map from the methods of a kind's service to calls of the registry.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _unary(
 
 
 def _written(writer: Writer, operation: Callable[[Any], Operation]) -> Unary:
-    """Return what carries out the operation that a request means."""
+    """Return a handler that carries out the operation which a request means."""
     write = writer.write
 
     async def written(request: Any, caller: Caller) -> bytes:

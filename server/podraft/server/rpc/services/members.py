@@ -1,7 +1,7 @@
-"""The servers that keep the state, for whoever asks, and their changes, for administrators.
+"""The servers that keep the state: listed for every caller, changed for administrators.
 
-Owns: the handlers of ``MemberService``.  Invariant: listing asks nobody else, so that it answers
-even while there is no leader.
+Owns: the handlers of ``MemberService``.  Invariant: listing asks no other server, so that it
+answers even while there is no leader.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SERVICE: Final = "/podraft.api.cluster.v1.MemberService/"
 
 
 class MemberService:
-    """Lists and changes the servers; ``look`` returns what this one knows of them.
+    """Lists and changes the servers; ``look`` returns what this server knows of them.
 
     ``administration`` is None where there is no group.
     """
@@ -94,7 +94,7 @@ class MemberService:
         made = await create_join_token(
             self._datastore, self._authority, lifetime_s, tokens.MEMBER, request.name
         )
-        # Somebody wants to join at once.
+        # A machine is likely to join at once.
         await self._door.look()
         token = member_pb2.MemberToken(
             token=made.token, expires_at=made.expires_at, join_address=self._join_address()

@@ -1,6 +1,6 @@
-"""What pods can do besides being stored: be bound, be explained, be reached.
+"""The methods of pods besides storing them: binding, explaining, logs and exec.
 
-Owns: which of ``PodService``'s own methods is which call.
+Owns: the map from ``PodService``'s own methods to calls.
 """
 
 from __future__ import annotations

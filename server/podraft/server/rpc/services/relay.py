@@ -1,7 +1,7 @@
 """Logs and exec: relayed between a caller and the agent of the pod's node.
 
-Owns: the connections to agents and the streams through them.  Invariants: what an
-agent answers is passed on message by message, so a slow caller slows the
+Owns: the connections to agents and the streams through them.  Invariants: an agent's
+answers are passed on message by message, so a slow caller slows the
 container's output down instead of filling the server's memory; bytes are not
 decoded on the way; a caller that leaves ends the agent's call.
 """
@@ -48,7 +48,7 @@ class Relay:
         self._agents = agents
         self._callers = callers
         self._pki = pki
-        # By the number of the certificate that they were made with, too: see ``use``.
+        # The key includes the generation of the certificate that was used: see ``use``.
         self._channels: dict[tuple[int, Target], grpc.aio.Channel] = {}
         self._certificates = 0
 
@@ -97,7 +97,7 @@ class Relay:
             await _pass_on(method(forwarded()), call, target)
 
     def use(self, pki: Pki) -> None:
-        """Make new connections with the certificate of ``pki``; the old ones grow out of use."""
+        """Make new connections with the certificate of ``pki``; the old ones fall out of use."""
         if pki.clients["apiserver"] != self._pki.clients["apiserver"]:
             self._certificates += 1
         self._pki = pki
@@ -160,7 +160,7 @@ async def _first(call: Call) -> ExecPodRequest:
 
 
 async def _pass_on(answers: Any, call: Call, target: Target) -> None:
-    """Send what the agent answers to the caller, as fast as the caller takes it."""
+    """Send the agent's answers to the caller, as fast as the caller takes them."""
     try:
         async for response in answers:
             await call.send(response)

@@ -1,8 +1,8 @@
 """gRPC's own services, health and reflection, answered like ours.
 
 Owns: their handlers, made of the libraries' servicers.  Invariant: a request that encodes no
-message is refused as one that is invalid, and what a library has not implemented is not there; by
-themselves they answer both with a traceback in the log.
+message is refused as invalid, and a method that a library has not implemented as unknown; by
+themselves the libraries answer both with a traceback in the log.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOT_IMPLEMENTED: Final = frozenset({"/grpc.health.v1.Health/List"})
 def standard_methods(
     servicer: health.aio.HealthServicer, service_names: tuple[str, ...]
 ) -> Methods:
-    """Return the handlers of both services; reflection tells of ``service_names``."""
+    """Return the handlers of both services; reflection lists ``service_names``."""
     handlers = _Handlers()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, handlers)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
@@ -42,7 +42,7 @@ def standard_methods(
 
 
 def within_budgets(callers: Callers, handlers: Methods) -> Methods:
-    """Return handlers that let a call in within its caller's budget, before they read of it."""
+    """Return handlers that admit a call within its caller's budget, before they read from it."""
     gate = callers.gate
 
     async def enter(context: Any, resource: Resource) -> Call:
@@ -85,13 +85,13 @@ def within_budgets(callers: Callers, handlers: Methods) -> Methods:
 
 
 class _Handlers:
-    """Takes the place of the server to which generated code adds its handlers."""
+    """A stand-in for the server to which generated code adds its handlers."""
 
     def __init__(self) -> None:
         self.methods: Methods = {}
 
     def add_generic_rpc_handlers(self, _: object) -> None:
-        """Ignore them: the same ones come with their names."""
+        """Ignore these handlers: the same ones come with their names."""
 
     def add_registered_method_handlers(self, service: str, handlers: Methods) -> None:
         for name, handler in handlers.items():
