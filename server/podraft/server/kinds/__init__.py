@@ -1,7 +1,7 @@
-"""The kinds: one room for each says all that the server must know of it.
+"""The kinds: one room for each, with all that the server must know of it.
 
-`rules` is what a room can say, `rooms` finds it, `objects` and `deletion` go through the steps;
-a kind's own rules are in ``<group>/<kind>.py``.  Everything here is pure: from (kind, stored
+`rules` defines the parts of a room, `rooms` finds it, `objects` and `deletion` go through the
+steps; a kind's own rules are in ``<group>/<kind>.py``.  Everything here is pure: from (kind, stored
 object, proposed object, now) to an object, or ``InvalidObjectError`` with all that is wrong.
 """
 

@@ -1,9 +1,9 @@
-"""Deletion: removed at once, or marked and removed when nothing holds it any more.
+"""Deletion: an object is removed at once, or marked and removed when nothing holds it any more.
 
-Owns: grace periods, finalizers and propagation to dependents.  What a kind adds (a pod's grace
-period, a namespace's emptying) its room says.
+Owns: grace periods, finalizers and propagation to dependents.  The room of a kind adds its own
+rules (a pod's grace period, a namespace's emptying).
 
-Invariant: an object that is marked stays until nothing holds it; one that takes its time to go
+Invariant: a marked object stays until nothing holds it; one that takes its time to go
 (a pod), also until it is deleted again with a grace period of 0.
 """
 
@@ -28,12 +28,12 @@ from podraft.server.kinds.rules import Rules
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Nothing holds the object: it goes now."""
+    """The decision that an object which nothing holds is removed now."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkDeleting(Generic[ObjectT]):
-    """The object stays for now, as ``object``; equal to the stored one if nothing is new."""
+    """The decision to keep the object, as ``object``; equal to the stored one if nothing is new."""
 
     object: ObjectT
 
@@ -48,7 +48,7 @@ def prepare_delete(
     *,
     now: datetime,
 ) -> Deletion[ObjectT]:
-    """Return what deleting ``stored`` does; preconditions are the caller's.
+    """Return the effect of deleting ``stored``; preconditions are the caller's to check.
 
     A second deletion can shorten a grace period, never lengthen it.
 
@@ -84,7 +84,7 @@ def prepare_delete(
 
 
 def is_gone(kind: Kind[ObjectT], stored: ObjectT) -> bool:
-    """Say whether an object that is being deleted must be removed, as nothing holds it now."""
+    """Return whether an object that is being deleted must be removed now: nothing holds it."""
     metadata, rules = cast("Object", stored).metadata, rules_of(kind)
     if not is_deleting(metadata) or _is_held(rules, stored):
         return False
@@ -116,7 +116,7 @@ def _propagate(metadata: meta_pb2.ObjectMeta, policy: requests_pb2.PropagationPo
 
 
 def _asked_at(metadata: meta_pb2.ObjectMeta, now: datetime) -> datetime:
-    """Return when the deletion was first asked for: now at the latest, whatever is stored."""
+    """Return when the deletion was first requested: now at the latest, whatever is stored."""
     try:
         grace = timedelta(seconds=metadata.deletion_grace_period_seconds)
         return min(times.datetime_of(metadata.deletion_timestamp) - grace, now)

@@ -1,10 +1,10 @@
-"""What an object of a kind takes part in besides itself, as its room says it.
+"""The hooks by which an object takes part in more than itself, as its kind's room declares.
 
 Owns: the shape of the hooks by which the registry's planner works for any kind: what an object
 holds alone among all (`Claims`), which others a rule must look at (`Neighbours`), what the server
 keeps beside an object (`Companion`), and what only today's readers may learn (`Secrecy`).
 
-Invariant: a hook decides, the planner reads and writes; what a hook is given is all that it knows.
+Invariant: a hook decides, the planner reads and writes; a hook knows only its arguments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class AddressRanges:
-    """Where services get their addresses and node ports from."""
+    """The ranges from which services get their addresses and node ports."""
 
     service_cidr: str
     node_ports: range
@@ -32,11 +32,11 @@ class AddressRanges:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is there to choose from.
+    """The choices that an assignment has.
 
     Attributes:
         ranges: The cluster's ranges.
-        is_taken: Whether somebody holds what a key claims, or asks for it.
+        is_taken: Whether another object holds what a key claims, or asks for it.
         start: Where the search for something free begins; any number.
     """
 
@@ -47,7 +47,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Assignment(Generic[ObjectT]):
-    """The object with what it was given; the keys that it claims and releases with that."""
+    """The object with its assigned fields; the keys that it claims and releases with that."""
 
     object: ObjectT
     claim: tuple[bytes, ...]
@@ -56,22 +56,22 @@ class Assignment(Generic[ObjectT]):
 
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[ObjectT]):
-    """What each object of a kind holds alone: addresses, ports.  A key stands for each.
+    """The claims of a kind's objects to what only one may hold: addresses, ports; each has a key.
 
     The keys are written in the object's own transaction, guarded at what was read, so two objects
-    never hold the same.  Whether what an object asks for is another's is seen at the end of the
-    transaction: its writes may exchange what they hold.
+    never hold the same.  Whether another object holds what an object asks for is seen at the end
+    of the transaction: its writes may exchange what they hold.
 
     Attributes:
-        prefixes: What all keys begin with.
+        prefixes: The prefixes of all keys.
         held: Return the keys that a valid object holds.
         field_of: Return the field of an object that holds what a key claims.
-        asked: Return the keys of what an object asks for by itself, whether valid or not.  None:
+        asked: Return the keys that an object asks for itself, whether valid or not.  None:
             as ``held``.
         assign: Return the new object, valid, with all that it needs, given the stored one.
             Raises ``InvalidObjectError``: what it asks for is out of range, or nothing is free.
             None: objects hold what they ask for, and nothing is chosen for them.
-        part: The field of the object that everything follows from; while it stays, all stays.
+        part: The field of the object from which everything follows; while it stays, all stays.
     """
 
     prefixes: tuple[bytes, ...]
@@ -82,7 +82,7 @@ class Claims(Generic[ObjectT]):
     part: str = "spec"
 
     def asked_by(self, proposed: ObjectT) -> tuple[bytes, ...]:
-        """Return the keys of what an object asks for by itself, whether valid or not."""
+        """Return the keys that an object asks for itself, whether valid or not."""
         return self.held(proposed) if self.asked is None else self.asked(proposed)
 
     def assigned(
@@ -114,11 +114,11 @@ class Neighbours(Generic[ObjectT]):
     """A rule that depends on other objects, as they are when the transaction takes effect.
 
     Attributes:
-        of: Return what the rule looks at, given the stored object (None: it is made) and the new
+        of: Return what the rule looks at, given the stored object (None: it is created) and the new
             one; nothing: the rule does not apply.
-        check: Judge the new object, given what was found, in the same order; None: no such object.
+        check: Check the new object, given what was found, in the same order; None: no such object.
         guarded: Whether the write must fail if what was looked at has changed meanwhile.  Without
-            that, what the rule reads of its neighbours must be what never changes.
+            that, the rule may read only those fields of its neighbours that never change.
     """
 
     of: Callable[[ObjectT | None, ObjectT], tuple[Neighbour, ...]]
@@ -135,9 +135,9 @@ class Companion:
     """A record that the server keeps beside each object of a kind, and that ends with it.
 
     Attributes:
-        key: Return where it is, by the object's namespace and name.
+        key: Return the record's key, by the object's namespace and name.
         ends_when_asked: It ends with the call that deletes the object, whatever holds that back.
-        left: Return what stands there afterwards, by the present time; None: nothing.
+        left: Return what is stored there afterwards, by the present time; None: nothing.
         is_alone: Return whether a stored record can be ended where there is no object.  None: none
             can.
     """
@@ -148,13 +148,13 @@ class Companion:
     is_alone: Callable[[bytes], bool] | None = None
 
 
-# From a value's name within the object, and the value, to what stands for it.
+# From a value's name within the object, and the value, to its stand-in.
 Hashed: TypeAlias = Callable[[str, bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Secrecy(Generic[ObjectT]):
-    """What of an object only those may learn who may read it today.
+    """The parts of an object that only those may learn who may read it today.
 
     Attributes:
         hidden: Return a copy that shows a hash in place of each value.

@@ -1,4 +1,4 @@
-"""Object metadata: what the server sets, what may change, what must hold.
+"""Object metadata: the fields that the server sets, those that may change, and their rules.
 
 Owns: names made of ``generateName``, identity and timestamps at creation, the
 fields that updates keep, and the rules of labels, annotations, owners and finalizers.
@@ -37,7 +37,7 @@ def next_generation(generation: int) -> int:
 def set_at_creation(
     metadata: meta_pb2.ObjectMeta, kind: AnyKind, now: datetime, uid: str, name_suffix: str
 ) -> None:
-    """Give a new object its identity; whatever the user said of these fields is dropped."""
+    """Give a new object its identity, and drop whatever the user said of these fields."""
     if not metadata.name and metadata.generate_name:
         metadata.name = metadata.generate_name[:MAX_GENERATED_BASE] + name_suffix
     metadata.uid = uid
@@ -106,7 +106,7 @@ def check_metadata(
 
 
 def check_template_metadata(metadata: meta_pb2.ObjectMeta, field: str, report: Report) -> None:
-    """Check labels and annotations: all that a pod template's metadata is used for."""
+    """Check labels and annotations, the only parts of a pod template's metadata that are used."""
     if metadata.labels:
         check_labels(metadata.labels, f"{field}.labels", report)
     if metadata.annotations:

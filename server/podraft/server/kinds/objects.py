@@ -2,7 +2,7 @@
 
 Owns: the order of the steps that every kind's room (`rules`) takes part in.
 
-Invariant: the caller's messages are never changed; what is returned is valid.
+Invariant: the caller's messages are never changed; the returned object is valid.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.kinds.rules import Rules
 
-# What a store is meant for; larger things belong into images and volumes.
+# The size of objects that a store is meant for; larger things belong in images and volumes.
 MAX_OBJECT_BYTES = 1536 * 1024
 
 STATUS = "status"
@@ -82,7 +82,7 @@ def prepare_update(
     """Return the object to store for an update of ``stored``; equal to it if nothing changes.
 
     ``known`` are the kinds that owners may be of.
-    With ``patch``, ``proposed`` is ``stored`` changed by it: what it says is known then.
+    With ``patch``, ``proposed`` is ``stored`` changed by it, so all that it says was meant.
 
     The main resource keeps the stored status, ``status`` keeps all but the
     status.  Whether ``proposed`` was made from ``stored`` (uid, resourceVersion)
@@ -131,12 +131,12 @@ def _check(
 
 
 def _forgive(report: Report, check_stored: Callable[[Report], None]) -> None:
-    """Drop the faults that the stored object has, too: they are older than the rule.
+    """Drop the faults that the stored object also has: they are older than the rule.
 
-    Otherwise nobody could label such an object, mend a part of it or take a finalizer away.
+    Otherwise nobody could label such an object, repair a part of it or take a finalizer away.
     """
     known = Report()
-    with contextlib.suppress(InvalidObjectError):  # So many that the check was ended.
+    with contextlib.suppress(InvalidObjectError):  # There were too many faults to go on.
         check_stored(known)
     report.violations = [v for v in report.violations if v not in known.violations]
 

@@ -4,7 +4,7 @@ Owns: how a violation is worded when a value is missing, is not one of a few, or
 lies out of a range.
 
 Invariant: a check adds to the report, so that one answer names every fault; it raises only what
-the report itself raises, when there are too many to be of use.
+the report itself raises when there are too many faults to be of use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IPV4 = re.compile(rf"{_IPV4_PART}(?:\.{_IPV4_PART}){{3}}")
 
 
 class Report(Faults):
-    """What has been found wrong with one object, in the order found."""
+    """The faults of one object, in the order in which they were found."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class Report(Faults):
         self.add(field, "is required")
 
     def name(self, field: str, value: str, problem: str | None) -> None:
-        """Note what ``names`` says of a name, or that it is missing."""
+        """Note what is wrong with a name according to ``names``, or that it is missing."""
         if not value:
             self.required(field)
         elif problem is not None:
@@ -45,7 +45,7 @@ class Report(Faults):
             )
 
     def no_nul(self, field: str, value: str) -> None:
-        """Note a text that ends early for the kernel: arguments, variables and paths cannot."""
+        """Note a NUL, which would end an argument, a variable or a path early for the kernel."""
         if "\0" in value:
             self.add(field, f"must not contain a NUL character, is {shown(value)}")
 
@@ -91,7 +91,7 @@ def check_count_or_percent(value: meta_pb2.IntOrString, field: str, report: Repo
 
 
 def check_quantity(quantity: meta_pb2.Quantity, field: str, report: Report) -> bool:
-    """Check a quantity that may not be negative; say whether it is usable."""
+    """Check a quantity that may not be negative; return whether it is usable."""
     try:
         if not quantities.is_negative(quantity):
             return True
@@ -102,5 +102,5 @@ def check_quantity(quantity: meta_pb2.Quantity, field: str, report: Report) -> b
 
 
 def is_ipv4(text: str) -> bool:
-    """Say whether a text is an IPv4 address in its only canonical form."""
+    """Return whether a text is an IPv4 address in its only canonical form."""
     return _IPV4.fullmatch(text) is not None

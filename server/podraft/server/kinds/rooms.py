@@ -1,4 +1,4 @@
-"""Which room a kind has: the module ``kinds/<group>/<kind>.py``, found by the kind's names.
+"""The room of a kind: the module ``kinds/<group>/<kind>.py``, found by the kind's names.
 
 Owns: the way from a kind to its rules.  ``apps/v1`` Deployment, of the package
 ``podraft.api.apps.v1``, has the room ``apps/deployment.py``; a kind without a room has the rules
@@ -19,13 +19,13 @@ from podraft.api.kinds import AnyKind, Kind
 from podraft.server.kinds.hooks import ObjectT
 from podraft.server.kinds.rules import Rules
 
-# More kinds than a cluster has: the rest would be found anew each time.
+# More kinds than a cluster has; the room of any further kind would be found anew each time.
 _REMEMBERED: Final = 1024
 _PLAIN: Final[Rules[Any]] = Rules()
 
 
 def load(known: Iterable[AnyKind]) -> None:
-    """Find the rooms of kinds now: no call waits for one later, or is the first to meet a fault.
+    """Find the rooms of kinds now, so that no call waits for one or is the first to meet a fault.
 
     Raises:
         TypeError: A room has no rules.
@@ -42,7 +42,7 @@ def rules_of(kind: Kind[ObjectT]) -> Rules[ObjectT]:
 @lru_cache(maxsize=_REMEMBERED)
 def _rules_of(kind: AnyKind) -> Rules[Any]:
     if kind.custom:
-        return _PLAIN  # It was declared by a user, who writes no modules.
+        return _PLAIN  # The kind was declared by a user, who writes no modules.
     group, room = module_of(kind).rsplit(".", 1)
     if find_spec(group) is None or find_spec(f"{group}.{room}") is None:
         return _PLAIN

@@ -1,11 +1,11 @@
-"""What the server must know of one kind: its rules, each a step or a hook with a name.
+"""The server's knowledge of one kind: its rules, each a step or a hook with a name.
 
 Owns: the shape of a room.  A room (``kinds/<group>/<kind>.py``) is one `Rules`, called ``RULES``;
 what it leaves out is as it is for every kind.  The framework (`objects`, `deletion`) and the
-registry go by it; no other code of the API server asks which kind an object is of.
+registry follow it; no other code of the API server asks which kind an object is of.
 
-Invariant: every step is pure.  Those that change a message get the server's own copy; all others
-only look.
+Invariant: every step is pure.  Steps that change a message get the server's own copy; all others
+only read.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ class Rules(Generic[ObjectT]):
     * ``leave``: remove what a whole update took over from the stored object although its new
       type forbids it.
     * ``keep``: restore from the stored object what an update does not mention.
-    * ``default``: fill in what the object does not say.
-    * ``check_name``, ``check``: judge the object by itself.
-    * ``check_change``: judge the difference between the stored object and the new one.
-    * ``begin``: set what the server says of a new, valid object.
-    * ``check_status``: judge an update of the status.
+    * ``default``: fill in the fields that the object leaves out.
+    * ``check_name``, ``check``: check the object by itself.
+    * ``check_change``: check the difference between the stored object and the new one.
+    * ``begin``: set the server's part of a new, valid object.
+    * ``check_status``: check an update of the status.
 
-    ``status_at_creation``: whoever makes the object may say its status along with it.
+    ``status_at_creation``: the maker of the object may set its status along with it.
     ``keeps_spelling``: a quantity of the spec that is only written differently stays as stored.
 
     Deleting:
 
-    * ``check_delete``: judge whether the object may be deleted at all.
-    * ``grace_s``: return how long it may take to go, in seconds, of the stored object, the call's
+    * ``check_delete``: check whether the object may be deleted at all.
+    * ``grace_s``: return the seconds that it may take to go, given the stored object, the call's
       options, and whether it was marked before.  None: objects of the kind go at once.
     * ``is_held``: return whether something besides finalizers keeps it from going.
-    * ``mark``: set what the server says of an object that is being deleted from now on.
+    * ``mark``: set the server's part of an object that is being deleted from now on.
 
     Taking part, see `hooks`:
 
     * ``claims``: what the object holds alone, such as an address.
     * ``neighbours``: which other objects a rule must look at.
     * ``companions``: what the server keeps beside the object, until it goes.
-    * ``secrecy``: what of the object the past must not tell.  None: nothing.
+    * ``secrecy``: what of the object history must not show.  None: nothing.
     * ``metered``: making one counts in its maker's budget of events, as there is no end of them.
     """
 

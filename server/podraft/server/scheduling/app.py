@@ -1,6 +1,6 @@
 """The scheduler's process: watches nodes and pods, decides in the core, commits.
 
-Owns: the table's truth (what informers show, plus what was decided and is being
+Owns: the table's content (what informers show, plus decisions that are being
 stored) and the pipeline.  Invariants: a pod that was decided counts on its node
 until the informer confirms it or the API refuses it, so the next batch never
 uses its room; at most `_COMMITS_MAX` batches are being stored at once; only the
@@ -67,8 +67,8 @@ async def run(config: ClusterConfig, *, identity: str | None = None) -> None:
 def _claim_identity(config: ClusterConfig, claim: socket.socket) -> str:
     """Return an identity that this process alone has as long as ``claim`` is open.
 
-    It is the same after a restart.  The kernel keeps the claim, an abstract
-    socket, and drops it when the process dies, however it does.
+    The identity is the same after a restart.  The kernel keeps the claim, an abstract
+    socket, and drops it when the process dies, however it dies.
     """
     host = socket.gethostname()
     installation = hashlib.sha256(config.client_certificate).hexdigest()[:12]
@@ -87,7 +87,7 @@ async def _lead(config: ClusterConfig, options: ElectionOptions) -> None:
                     SchedulerProcess(client, options.identity).run
                 )
             except LeadershipLostError as error:
-                # What was known may be old: everything is listed anew under the next Lease.
+                # The old state may be stale: everything is listed anew under the next Lease.
                 _LOG.warning("%s", error)
 
 
@@ -119,7 +119,7 @@ class SchedulerProcess:
             await self._pods.synced()
             await self._schedule(tasks)
 
-    # What happened
+    # Events
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
         if new is None:
@@ -170,7 +170,7 @@ class SchedulerProcess:
         self._queue.wake()
         self._work.set()
 
-    # What is done about it
+    # Decisions
 
     async def _schedule(self, tasks: asyncio.TaskGroup) -> None:
         last_batch_s = 0.0
@@ -188,7 +188,7 @@ class SchedulerProcess:
                 await asyncio.sleep(0)  # A batch without a write must not starve the informers.
 
     async def _until_due(self) -> None:
-        """Wait until a pod is to be tried."""
+        """Wait until a pod is due to be tried."""
         while (due_s := self._queue.next_due_s()) is None or due_s > time.monotonic():
             self._work.clear()
             timeout_s = None if due_s is None else due_s - time.monotonic()
@@ -199,7 +199,7 @@ class SchedulerProcess:
                 return
 
     def _decide(self) -> list[Binding]:
-        """Decide one batch; return what of it is to be stored."""
+        """Decide one batch; return the bindings to store."""
         now_s = time.monotonic()
         entries = self._queue.take(_BATCH_MAX, now_s)
         decisions = self._scheduler.schedule([entry.pod for entry in entries])

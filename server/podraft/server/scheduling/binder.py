@@ -1,6 +1,6 @@
 """Storing decisions: many pods in one transaction, past the ones that fail.
 
-Owns: what happens to a batch whose transaction the API refuses.  Invariant: every
+Owns: the treatment of a batch whose transaction the API refuses.  Invariant: every
 decision of a batch is stored or reported as dropped, whatever happens; while
 the outcome is unknown the same writes are sent again, which is harmless because
 binding a pod to the node that it already has changes nothing.
@@ -39,7 +39,7 @@ async def store(
     commit: Callable[[Sequence[Write]], Awaitable[object]],
     dropped: Callable[[Binding, ApiError], None],
 ) -> None:
-    """Commit ``bindings``, all at once if possible, reporting the ones that cannot be.
+    """Commit ``bindings``, all at once if possible, and report those that fail.
 
     Returns when each is stored or dropped; waits as long as the API is away.
     """
@@ -65,9 +65,9 @@ async def store(
 def _without_offender(
     batch: list[Binding], error: ApiError, dropped: Callable[[Binding, ApiError], None]
 ) -> list[list[Binding]]:
-    """Return what to commit instead of a refused ``batch``, the last first.
+    """Return the batches to commit instead of a refused ``batch``, the last one first.
 
-    What precedes the offender was found good, so it goes alone: however many
+    The writes before the offender were found good, so they go alone: however many
     offenders there are, a write is tried a few times at most.
     """
     index = _offender(error, len(batch))

@@ -1,8 +1,8 @@
-"""Telling users where pods were put, and why not, as Events.
+"""Events that tell users where pods were placed, and why not.
 
-Owns: which decisions become Events.  Invariant: scheduling comes first: telling never
-waits, and of a flood of pods only the first of each second are told of, for an Event is a
-write that costs as much as the binding that it tells of.  Nothing is lost by that: every
+Owns: which decisions become Events.  Invariant: scheduling comes first: recording never
+waits, and in a flood of pods only the first of each second get Events, for an Event is a
+write that costs as much as the binding that it reports.  Nothing is lost by that: every
 decision's reasons are in the pod's scheduling record.
 """
 
@@ -19,7 +19,7 @@ PER_SECOND_MAX: Final = 50
 
 
 class Recorder(Protocol):
-    """What is needed of the event recorder."""
+    """The method of the event recorder that is needed here."""
 
     def record(
         self, regarding: Message, type_: Literal["Normal", "Warning"], reason: str, note: str
@@ -28,9 +28,9 @@ class Recorder(Protocol):
 
 
 class DecisionEvents:
-    """Tells of stored decisions, at most `PER_SECOND_MAX` of them in a second.
+    """Records stored decisions as Events, at most `PER_SECOND_MAX` of them in a second.
 
-    A failure comes here only when its message is to be stored, which is when it changed.
+    A failure comes here only when its message is to be stored, that is, when it changed.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -39,7 +39,7 @@ class DecisionEvents:
         self._told = 0
 
     def tell(self, decision: Decision, now_s: float) -> None:
-        """Tell of one decision that the API has stored."""
+        """Record one decision that the API has stored."""
         if int(now_s) != self._second:
             self._second, self._told = int(now_s), 0
         self._told += 1

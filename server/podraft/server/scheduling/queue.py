@@ -1,6 +1,6 @@
 """The pods that wait for a node.
 
-Owns: in which order and when pods are tried.  Invariants: a pod is in exactly one
+Owns: the order and the times in which pods are tried.  Invariants: a pod is in exactly one
 of three states (ready, waiting for its back-off or a change, taken by a batch);
 ready pods are tried first come, first served; at most one entry per pod, so the
 queue never holds more than the cluster does.  Pure: the time is passed in.
@@ -22,12 +22,12 @@ _Due: TypeAlias = "tuple[float, int, Entry]"
 
 BACKOFF_INITIAL_S: Final = 1.0
 BACKOFF_MAX_S: Final = 10.0
-# A reason is stored at once when it is the first, then no more often than this.
+# The first reason is stored at once, later ones no more often than this.
 _REPORT_INTERVAL_S: Final = 5.0
 
 
 class State(enum.Enum):
-    """Where an entry is."""
+    """The state of an entry."""
 
     READY = enum.auto()
     WAITING = enum.auto()
@@ -47,12 +47,12 @@ class Entry:
 
     @property
     def key(self) -> Key:
-        """Namespace and name."""
+        """The pod's namespace and name."""
         return (self.pod.namespace, self.pod.name)
 
 
 class PendingQueue:
-    """First come, first served, with back-off for what fits nowhere."""
+    """The pending pods: first come, first served, with back-off for those that fit nowhere."""
 
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
@@ -66,11 +66,11 @@ class PendingQueue:
         return len(self._entries)
 
     def has(self, entry: Entry) -> bool:
-        """Return whether ``entry`` was not discarded or replaced meanwhile."""
+        """Return whether ``entry`` is still in the queue, neither discarded nor replaced."""
         return self._entries.get(entry.key) is entry
 
     def add(self, pod: PendingPod) -> bool:
-        """Add a pod, or take over its changed spec; return whether it is to be tried now."""
+        """Add a pod, or update its spec; return whether it is to be tried now."""
         entry = self._entries.get((pod.namespace, pod.name))
         if entry is None or entry.pod.uid != pod.uid:
             entry = Entry(pod)
@@ -85,7 +85,7 @@ class PendingQueue:
         return entry.state is State.READY
 
     def discard(self, key: Key) -> None:
-        """Forget a pod: it has a node or is gone."""
+        """Forget a pod that has a node or is gone."""
         self._entries.pop(key, None)
 
     def wake(self) -> None:
@@ -93,7 +93,7 @@ class PendingQueue:
         self._woken = True
 
     def take(self, limit: int, now_s: float) -> list[Entry]:
-        """Return up to ``limit`` pods that are to be tried now."""
+        """Return up to ``limit`` pods that are to be tried now, and mark them as taken."""
         self._ripen(now_s)
         taken: list[Entry] = []
         while self._ready and len(taken) < limit:
@@ -105,13 +105,13 @@ class PendingQueue:
         return taken
 
     def next_due_s(self) -> float | None:
-        """Return when `take` may have something; None: not before something is added."""
+        """Return when `take` may return something; None: not before something is added."""
         if self._ready or (self._woken and self._waiting):
             return 0.0
         return min((heap[0][0] for heap in (self._waiting, self._refused) if heap), default=None)
 
     def fail(self, entry: Entry, message: str, now_s: float) -> bool:
-        """Let a taken pod that fits nowhere wait; return whether ``message`` is to be stored."""
+        """Delay a taken pod that fits nowhere; return whether ``message`` is to be stored."""
         if not self._wait(entry, self._waiting, now_s) or message == entry.reported:
             return False
         if entry.reported and now_s < entry.reported_at_s + _REPORT_INTERVAL_S:
@@ -120,7 +120,7 @@ class PendingQueue:
         return True
 
     def refuse(self, entry: Entry, now_s: float) -> None:
-        """Let a taken pod wait whose node the API refused; no change but time brings it back."""
+        """Delay a taken pod whose node the API refused; only time, and no change, ends the wait."""
         self._wait(entry, self._refused, now_s)
 
     def _wait(self, entry: Entry, heap: list[_Due], now_s: float) -> bool:

@@ -1,1 +1,1 @@
-"""The rooms of apps: what keeps pods of a template running."""
+"""The rooms of apps: the kinds that keep pods of a template running."""

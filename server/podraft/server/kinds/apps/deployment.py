@@ -23,7 +23,7 @@ _DEFAULT_SHARE: Final = IntOrString(type=1, str_val="25%")
 
 
 def _default(deployment: Deployment) -> None:
-    """Fill in what a Deployment does not say."""
+    """Fill in the fields that a Deployment leaves out."""
     spec = deployment.spec
     if not spec.HasField("replicas"):
         spec.replicas = workloads.DEFAULT_REPLICAS
@@ -87,7 +87,7 @@ def _is_zero(value: IntOrString) -> bool:
 
 
 def _leave(stored: Deployment, deployment: Deployment) -> None:
-    """Let a rolling update's bounds go with the strategy, where a whole update only read them."""
+    """Remove a rolling update's bounds along with the strategy if a whole update kept them."""
     new = deployment.spec.strategy
     was_read = new.rolling_update == stored.spec.strategy.rolling_update
     if ROLLING_UPDATE.forbids(new.type) and stored.spec.strategy.type != new.type and was_read:

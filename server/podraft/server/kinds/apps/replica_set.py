@@ -18,7 +18,7 @@ from podraft.server.kinds.shared.conditions import check_conditions
 
 
 def _default(replica_set: ReplicaSet) -> None:
-    """Fill in what a ReplicaSet does not say."""
+    """Fill in the fields that a ReplicaSet leaves out."""
     spec = replica_set.spec
     if not spec.HasField("replicas"):
         spec.replicas = DEFAULT_REPLICAS

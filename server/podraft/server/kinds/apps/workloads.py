@@ -1,4 +1,4 @@
-"""What all kinds have in common that keep pods of a template running.
+"""The common parts of all kinds that keep pods of a template running.
 
 Owns: the number of pods, the selector that must match the template and never changes, and the
 counts of a status.
@@ -19,7 +19,7 @@ Workload: TypeAlias = ReplicaSet | Deployment
 
 
 def check_workload(workload: Workload, report: Report) -> None:
-    """Check what all workloads have: a number of pods, a selector and a template."""
+    """Check the common fields: a number of pods, a selector and a template."""
     spec = workload.spec
     report.at_least("spec.replicas", spec.replicas, 0)
     report.at_least("spec.minReadySeconds", spec.min_ready_seconds, 0)
@@ -47,7 +47,7 @@ def _check_selector(
 
 
 def check_selector_change(stored: Workload, workload: Workload, report: Report) -> None:
-    """Check that the selector is the one that the pods were made for."""
+    """Check that the selector is still the one for which the pods were made."""
     if stored.spec.selector != workload.spec.selector:
         report.add("spec.selector", "cannot be changed: make a new object under another name")
 

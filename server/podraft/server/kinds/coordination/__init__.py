@@ -1,1 +1,1 @@
-"""The rooms of coordination: who holds what."""
+"""The rooms of coordination: Leases."""

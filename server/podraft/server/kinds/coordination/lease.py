@@ -1,4 +1,4 @@
-"""Leases: who holds what, since when and for how long."""
+"""Leases: their holders, since when and for how long."""
 
 from __future__ import annotations
 

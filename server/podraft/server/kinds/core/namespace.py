@@ -48,11 +48,11 @@ def _check(namespace: Namespace, report: Report) -> None:
 
 
 def _keep(stored: Namespace, namespace: Namespace) -> None:
-    """Keep the finalizers until the namespace is deleted: only then they can go."""
+    """Keep the finalizers until the namespace is deleted: only then may they be removed."""
     if not is_deleting(stored.metadata):
         added = [f for f in namespace.spec.finalizers if f not in stored.spec.finalizers]
         namespace.spec.CopyFrom(stored.spec)
-        namespace.spec.finalizers.extend(added)  # They are refused, and not dropped in silence.
+        namespace.spec.finalizers.extend(added)  # Refused by a check, not dropped in silence.
 
 
 def _check_change(stored: Namespace, namespace: Namespace, report: Report) -> None:
@@ -79,7 +79,7 @@ def _is_held(namespace: Namespace) -> bool:
 
 
 def _mark(namespace: Namespace) -> None:
-    """Say in the phase why nothing can be created in the namespace any more."""
+    """Set the phase that says why nothing can be created in the namespace any more."""
     namespace.status.phase = "Terminating"
 
 

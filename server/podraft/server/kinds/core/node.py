@@ -1,6 +1,6 @@
 """Nodes: the range of their pods' addresses, taints, and what a machine says of itself.
 
-Owns: that a machine whose node is deleted is that node no more.
+Owns: the rule that a machine whose node is deleted is that node no more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAME_TYPES: Final = ("Hostname", "InternalDNS", "ExternalDNS")
 
 
 def _default(node: Node) -> None:
-    """Let ``podCIDR`` and ``podCIDRs`` say the same."""
+    """Fill in ``podCIDR`` and ``podCIDRs`` from each other."""
     spec = node.spec
     if spec.pod_cidr and not spec.pod_cidrs:
         spec.pod_cidrs.append(spec.pod_cidr)
@@ -83,7 +83,7 @@ def _check_taints(taints: Iterable[Taint], report: Report) -> None:
 
 
 def _keep(stored: Node, node: Node) -> None:
-    """Keep the range that an update does not mention."""
+    """Keep the range if an update does not mention it."""
     if stored.spec.pod_cidr and not node.spec.pod_cidr and not node.spec.pod_cidrs:
         node.spec.pod_cidr = stored.spec.pod_cidr
 
@@ -96,7 +96,7 @@ def _check_change(stored: Node, node: Node, report: Report) -> None:
 
 
 def _check_status(node: Node, report: Report) -> None:
-    """Check what a node says of itself."""
+    """Check the status that a node writes of itself."""
     status = node.status
     for field, amounts in (("capacity", status.capacity), ("allocatable", status.allocatable)):
         path = f"status.{field}"
@@ -130,19 +130,20 @@ def _record_key(_: str, name: str) -> bytes:
 
 
 def _left(now: datetime) -> bytes:
-    """Return what lets nobody be the node any more until it joins anew."""
+    """Return the record that keeps every machine from being the node until one joins anew."""
     return node_records.removed(now.timestamp()).encode()
 
 
 def _is_joined(record: bytes) -> bool:
-    """Return whether a machine has joined under a name: it can be put out without a Node."""
+    """Return whether a machine has joined under a name and can be expelled without a Node."""
     return bool(NodeRecord.decode(record).key)
 
 
-# It ends at once, whatever finalizers hold the node back: the machine's certificates end with it.
+# The record ends at once, whatever finalizers hold the node back: the machine's certificates
+# end with it.
 _RECORD: Final = Companion(_record_key, ends_when_asked=True, left=_left, is_alone=_is_joined)
 
-# An agent registers its node together with what it says of it.
+# An agent creates its node together with the node's status.
 RULES: Final[Rules[Node]] = Rules(
     keep=_keep,
     default=_default,

@@ -1,6 +1,6 @@
-"""Secrets: known types, keys, sizes and immutability; and what the past may tell of them.
+"""Secrets: known types, keys, sizes and immutability; and what history may show of them.
 
-Owns: where in a Secret its values are, and when two states of it hold the same.
+Owns: the places of the values in a Secret, and when two states of it hold the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from podraft.server.kinds.shared.data import check_immutable, check_keys, check_
 
 DEFAULT_TYPE: Final = "Opaque"
 
-# Which keys a Secret of a known type must have: all of them, or one of them.
+# The keys that a Secret of a known type must have: all of them, or one of them.
 _REQUIRED_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
@@ -29,7 +29,7 @@ _JSON_KEYS: Final = (".dockerconfigjson", ".dockercfg")
 
 
 def _default(secret: Secret) -> None:
-    """Fold ``stringData`` into ``data``; it is a way of writing, never of reading."""
+    """Fold ``stringData`` into ``data``; it is for writing only, never for reading."""
     if not secret.type:
         secret.type = DEFAULT_TYPE
     for key, text in secret.string_data.items():
@@ -72,7 +72,7 @@ def _hidden(secret: Secret, hashed: Hashed) -> Secret:
         copy.data[key] = hashed(key, value)
     copy.ClearField("string_data")
     annotations = copy.metadata.annotations
-    # What ``kubectl apply`` noted of the object holds its values, too.
+    # The annotation of ``kubectl apply`` also holds the values.
     if KUBECTL_LAST_APPLIED in annotations:
         applied = annotations[KUBECTL_LAST_APPLIED].encode()
         annotations[KUBECTL_LAST_APPLIED] = hashed(KUBECTL_LAST_APPLIED, applied).decode()

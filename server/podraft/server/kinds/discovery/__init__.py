@@ -1,1 +1,1 @@
-"""The rooms of discovery: what is behind a Service."""
+"""The rooms of discovery: the endpoints of Services."""

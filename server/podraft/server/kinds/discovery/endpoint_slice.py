@@ -21,7 +21,7 @@ MAX_PORTS: Final = 100
 
 
 def _default(endpoint_slice: EndpointSlice) -> None:
-    """Fill in what a port does not say."""
+    """Fill in the fields that a port leaves out."""
     for port in endpoint_slice.ports:
         if not port.protocol:
             port.protocol = TCP
@@ -81,7 +81,7 @@ def _is_address(address: str, address_type: str) -> bool:
 
 
 def _is_ipv6(address: str) -> bool:
-    # The longest one: IPv4 at its end.
+    # The longest form of IPv6, which ends in an IPv4 address.
     return len(address) <= 45 and _is_ipv6_cached(address)
 
 

@@ -1,1 +1,1 @@
-"""The rooms of events: what happened."""
+"""The rooms of events."""

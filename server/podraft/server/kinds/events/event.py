@@ -18,7 +18,7 @@ MAX_REFERENCE_WORD: Final = 1024
 
 
 def _default(event: Event) -> None:
-    """Fill in the type, and the time: an event happened when it was first written."""
+    """Fill in the type, and the time: by default, an event happened when it was first written."""
     if not event.type:
         event.type = "Normal"
     if not event.event_time.HasField("seconds"):

@@ -1,1 +1,1 @@
-"""What the rooms of several kinds have in common."""
+"""The common parts of the rooms of several kinds."""

@@ -16,11 +16,11 @@ _RESERVED: Final = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("2
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is an IPv4 address, quickly for those that were asked about before."""
+    """Return whether a text is an IPv4 address; quick for texts that were asked about before."""
     return len(text) <= _LONGEST and _is_ipv4(text)
 
 
-# Of short texts only: what is remembered stays small.
+# Only short texts are remembered, so that the cache stays small.
 _is_ipv4 = lru_cache(maxsize=16_384)(is_ipv4)
 
 
@@ -31,7 +31,7 @@ def problem(text: str) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def special(text: str) -> str | None:
-    """Return why nobody else can reach an address, of either family; None if that may be."""
+    """Return why other machines cannot reach an address, of either family; None if they may."""
     address = ipaddress.ip_address(text)
     for what, holds in (
         ("a loopback address", address.is_loopback),

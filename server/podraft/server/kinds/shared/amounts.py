@@ -22,7 +22,7 @@ def check_amounts(
     report: Report,
     standard: Set[str] = CONTAINER_RESOURCES,
 ) -> bool:
-    """Check the resources of one map; say whether all amounts are usable."""
+    """Check the resources of one map; return whether all amounts are usable."""
     usable = True
     for name, amount in amounts.items():
         if name not in standard and not name.startswith("hugepages-"):

@@ -3,7 +3,7 @@
 Owns: the types, ranges and sizes of what the statuses of many kinds have in common.
 
 Invariant: what passes can be shown, added up and planned with; a machine that was broken
-into can lie in its own status, but can neither bloat it nor make anyone stumble over it.
+into can lie in its own status, but can neither bloat it nor make any reader stumble over it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from podraft.server.kinds.report import Report
 MAX_CONDITIONS: Final = 64
 MAX_MESSAGE: Final = 32 * 1024
 MAX_REASON: Final = 1024
-# Names of images, runtimes, releases: whatever a machine says of itself in a word or two.
+# Names of images, runtimes, releases: what a machine says of itself in a word or two.
 MAX_WORD: Final = 4096
 _MAX_TYPE: Final = 316
 _STATUSES: Final = ("True", "False", "Unknown")
@@ -27,7 +27,7 @@ _USUAL_TYPES: Final = frozenset(("PodScheduled", "Initialized", "ContainersReady
 
 
 class Condition(Protocol):
-    """What the conditions of all kinds have in common."""
+    """The common fields of the conditions of all kinds."""
 
     type: str
     status: str
@@ -36,7 +36,7 @@ class Condition(Protocol):
 
     @property
     def last_transition_time(self) -> meta_pb2.Time:
-        """When the status last changed."""
+        """The time at which the status last changed."""
 
 
 def check_conditions(conditions: Sequence[Condition], report: Report, *, short: bool) -> None:
@@ -74,7 +74,7 @@ def _check_condition(condition: Condition, path: str, seen: set[str], report: Re
 
 
 def check_words(field: str, reason: str, message: str, report: Report) -> None:
-    """Check that the reason and the message of a state are no longer than may be."""
+    """Check that the reason and the message of a state are not too long."""
     if len(reason) > MAX_REASON:
         check_length(reason, MAX_REASON, f"{field}.reason", report)
     if len(message) > MAX_MESSAGE:
@@ -94,7 +94,7 @@ def check_time(time: meta_pb2.Time | meta_pb2.MicroTime, field: str, report: Rep
 
 
 def has_at_most(most: int, found: Collection[object], field: str, report: Report) -> bool:
-    """Check that a list has at most ``most`` elements; return whether it has."""
+    """Check that a list has at most ``most`` elements; return whether that is so."""
     if len(found) > most:
         report.add(field, f"must be at most {most}, are {len(found)}")
     return len(found) <= most

@@ -1,4 +1,4 @@
-"""The data of ConfigMaps and Secrets: their keys, their size, and that immutable ones stay."""
+"""The data of ConfigMaps and Secrets: their keys, their size and their immutability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_keys(keys: Iterable[str], field: str, report: Report) -> None:
 
 
 def check_size(size: int, field: str, report: Report) -> None:
-    """Check that all values together are no larger than may be, in bytes."""
+    """Check that all values together are not too large, in bytes."""
     if size > MAX_DATA_BYTES:
         report.add(field, f"must be at most {MAX_DATA_BYTES} bytes in sum, is {size}")
 
@@ -31,7 +31,7 @@ def check_size(size: int, field: str, report: Report) -> None:
 def check_immutable(
     stored: Config, proposed: Config, changed: Mapping[str, bool], report: Report
 ) -> None:
-    """Check that an immutable object stays so; ``changed`` says which of its fields would not."""
+    """Check that an immutable object stays so; ``changed`` says which fields would differ."""
     if not stored.immutable:
         return
     if not proposed.immutable:

@@ -1,8 +1,8 @@
-"""What a pod asks of a node, read from its spec.
+"""The demands of a pod on a node, read from its spec.
 
-Owns: the profile that pods of one template share, and what a pod counts as in
-scores.  Invariant: equal specs give the same `Profile` object's worth
-of constraints, so whatever is computed for a profile holds for all its pods.
+Owns: the profile that pods of one template share, and the amounts of a pod in
+scores.  Invariant: equal specs give profiles with equal constraints, so a result
+computed for a profile holds for all its pods.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from podraft.api.objects import amounts
 from podraft.api.objects.amounts import CPU, MEMORY, PODS
 from podraft.api.objects.owners import controller_of
 
-# What a pod without requests counts as when nodes are scored (never when they are filtered):
-# without it all such pods would look free and pile up on one node.
+# The amounts of a pod without requests when nodes are scored (never when they are filtered):
+# without them all such pods would look free and pile up on one node.
 _CPU_SCORED_DEFAULT: Final = 100
 _MEMORY_SCORED_DEFAULT: Final = 200 << 20
 _PROFILES_MAX: Final = 4096
-# No machine has so much; with it no sum of the table's 64-bit integers overflows.
+# No machine has so much; with this bound no sum of the table's 64-bit integers overflows.
 AMOUNT_MAX: Final = 1 << 52
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Requests by resource (CPU in thousandths), and what is counted in scores."""
+    """Requests by resource (CPU in thousandths), and the amounts that count in scores."""
 
     requests: tuple[tuple[str, int], ...]
     cpu_scored: int
@@ -37,7 +37,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """All of a pod's spec that the choice of a node depends on; compared by identity."""
+    """The parts of a pod's spec that the choice of a node depends on; compared by identity."""
 
     demand: Demand
     node_selector: tuple[tuple[str, str], ...]
@@ -65,7 +65,7 @@ class Profiles:
         self._by_spec: dict[bytes, Profile] = {}
 
     def pending(self, pod: Pod) -> PendingPod:
-        """Return ``pod`` as the core takes it.
+        """Return ``pod`` in the form that the core takes.
 
         Raises:
             InvalidQuantityError: A request is no quantity.
@@ -109,7 +109,7 @@ def controller_key(pod: Pod) -> str:
 
 
 def demand_of(spec: PodSpec) -> Demand:
-    """Return what a pod asks for, and what it counts as in scores.
+    """Return the requests of a pod, and the amounts that count in scores.
 
     Raises:
         InvalidQuantityError: A request is no quantity.
@@ -137,6 +137,6 @@ def _sum_scored(containers: Iterable[Container], resource: str, default: int) ->
     total = 0
     for container in containers:
         requests = container.resources.requests
-        # Reading an absent key of a message map would add it: objects are shared, never changed.
+        # Reading an absent key of a message map would add it; objects are shared, never changed.
         total += amount_of(resource, requests[resource].string) if resource in requests else default
     return total

@@ -81,7 +81,7 @@ class Evaluation:
         self._position = table.position
 
     def rejections(self) -> tuple[Rejection, ...]:
-        """Return what every filter refused, in the filters' order."""
+        """Return the nodes that each filter refused, in the filters' order."""
         if int(np.count_nonzero(self.fits)) == self._suitable_count:
             return self._rejections
         return (*self._rejections, *self._lacking())
@@ -100,7 +100,7 @@ class Evaluation:
         self._update(_ALL)
 
     def _filter(self, remaining: Mask) -> Iterator[Rejection]:
-        """Take out of ``remaining`` what the filters refuse that do not look at resources."""
+        """Remove from ``remaining`` the nodes refused by filters that do not look at resources."""
         for name, reason, refused in self._refusals():
             hit = remaining & refused
             if hit.any():
@@ -119,7 +119,7 @@ class Evaluation:
             yield "NodeSelector", "node(s) didn't match Pod's node affinity/selector", ~matching
 
     def _hard_taints(self) -> Iterator[tuple[str, str, Mask]]:
-        """Yield who has which taint that is not tolerated; its effects are one reason."""
+        """Yield the nodes with each untolerated hard taint; its effects are one reason."""
         masks: dict[tuple[str, str], Mask] = {}
         for taint, mask in self._table.taints.items():
             hard = taint.effect in (NO_SCHEDULE, NO_EXECUTE)
@@ -130,7 +130,7 @@ class Evaluation:
             yield "TaintToleration", f"node(s) had untolerated taint {{{key}: {value}}}", mask
 
     def _lacking(self) -> Iterator[Rejection]:
-        """Yield what nodes lack that only resources rule out; a node may lack several."""
+        """Yield the resources that the other nodes lack; a node may lack several."""
         free = self._table.free
         for index, name, amount in self._requests:
             hit = self._suitable & (free[index] < amount)
@@ -155,7 +155,7 @@ class Evaluation:
         return 100.0 - counts * (100.0 / most) if most else counts + 100.0
 
     def _update(self, rows: Rows) -> None:
-        """Compute the rows that changed; all of it is elementwise."""
+        """Compute the rows that changed; all operations are elementwise."""
         table, demand = self._table, self._profile.demand
         fits = self._suitable[rows].copy()
         for index, _, amount in self._requests:

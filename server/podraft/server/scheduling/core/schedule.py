@@ -22,13 +22,13 @@ from podraft.server.scheduling.core.table import NodeTable, Scores
 
 _SCORES_MAX: Final = 5
 _EVALUATIONS_MAX: Final = 32
-# Scores closer than this are the same: their sums' last digits depend on history.
+# Scores closer than this are equal: the last digits of their sums depend on history.
 _EPSILON: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where a pod goes (None: no node can take it now) and why; the record is shared."""
+    """The node of a pod (None: no node can take it now) and the reasons; the record is shared."""
 
     pod: PendingPod
     node: str | None
@@ -36,16 +36,16 @@ class Decision:
 
 
 class Scheduler:
-    """Schedules pods on a table, keeping what it computed for profiles it has seen."""
+    """Schedules pods on a table, and keeps the results for the profiles that it has seen."""
 
     def __init__(self, table: NodeTable) -> None:
         self.table = table
         self._evaluations: dict[Profile, Evaluation] = {}
-        # The last failure of a profile stands as long as nothing changes.
+        # The last failure of a profile holds as long as nothing changes.
         self._failures: dict[Profile, tuple[tuple[int, int], SchedulingRecord]] = {}
 
     def schedule(self, pods: Sequence[PendingPod]) -> list[Decision]:
-        """Decide each pod in turn; those that found a node are placed on the table."""
+        """Decide each pod in turn, and place on the table those that found a node."""
         return [self._decide(pod) for pod in pods]
 
     def _decide(self, pod: PendingPod) -> Decision:
@@ -110,7 +110,7 @@ class Scheduler:
 
 
 def message_of(nodes: int, rejections: Sequence[Rejection]) -> str:
-    """Return Kubernetes' sentence for a pod that fits no node; the commonest reason first."""
+    """Return Kubernetes' sentence for a pod that fits no node, the commonest reason first."""
     if not nodes:
         return "no nodes are available to schedule pods"
     ordered = sorted(rejections, key=lambda rejection: (-rejection.nodes, rejection.reason))
@@ -119,7 +119,7 @@ def message_of(nodes: int, rejections: Sequence[Rejection]) -> str:
 
 
 def _spread(table: NodeTable, owner: str) -> Scores | None:
-    """Return 100 for nodes without a pod of the owner, 0 for the one with most of them."""
+    """Return 100 for nodes without a pod of the owner, 0 for the node with most of them."""
     counts = table.owner_counts(owner) if owner else None
     if counts is None:
         return None

@@ -1,6 +1,6 @@
 """The state of all nodes at once, as numpy arrays.
 
-Owns: which row is which node, what each has and what its pods ask for.
+Owns: the row of each node, its resources and the demands of its pods.
 Invariants: ``free`` is always allocatable minus the sum of the demands placed
 on the row; a pod is placed at most once; rows of nodes that left are used
 again; every change of a row's sums is in the log of changes, every change of
@@ -39,13 +39,13 @@ _ROWS_MIN: Final = 64
 _LOG_MAX: Final = 65_536
 _LABEL_MASKS_MAX: Final = 512
 _OWNER_COUNTS_MAX: Final = 64
-# 1 / nothing: any use of what a node does not have is more than all of it.
+# 1 / nothing: any use of a resource that a node does not have is more than all of it.
 _INVERSE_OF_NOTHING: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a pod counts, and as how much."""
+    """The row on which a pod counts, and the amounts."""
 
     node: str
     demand: Demand
@@ -54,7 +54,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What filters look at in a node."""
+    """The properties of a node that filters look at."""
 
     labels: Mapping[str, str]
     taints: frozenset[TaintKey]
@@ -85,7 +85,7 @@ class NodeTable:
         self.allocatable: Amounts = np.zeros((0, rows), np.int64)
         self.free: Amounts = np.zeros((0, rows), np.int64)
         self.scored: Scores = np.zeros((2, rows), np.float64)
-        """Sums of what pods count as in scores: CPU in thousandths, memory in bytes."""
+        """Sums of the pods' amounts in scores: CPU in thousandths, memory in bytes."""
         self.inverse: Scores = np.zeros((2, rows), np.float64)
         """1 / allocatable CPU and memory; huge for a node that has none."""
         for name in (CPU, MEMORY, EPHEMERAL_STORAGE, PODS):
@@ -153,10 +153,10 @@ class NodeTable:
         return True
 
     def placement(self, uid: str) -> Placement | None:
-        """Return where a pod counts."""
+        """Return the placement of a pod; None if it does not count."""
         return self._placements.get(uid)
 
-    # What the evaluation reads
+    # Reads of the evaluation
 
     @property
     def position(self) -> int:
@@ -184,7 +184,7 @@ class NodeTable:
         return row if row is not None and self.present[row] else None
 
     def label_mask(self, key: str, value: str) -> Mask:
-        """Return which nodes carry a label; made when first asked for, then kept."""
+        """Return which nodes carry a label; the mask is made at the first question, then kept."""
         mask = self._label_masks.get((key, value))
         if mask is None:
             if len(self._label_masks) >= _LABEL_MASKS_MAX:
@@ -214,11 +214,11 @@ class NodeTable:
         """Yield every pod that counts, by uid."""
         yield from self._placements.items()
 
-    # Inside
+    # Internals
 
     def _allocatable(self, node: Node) -> Amounts:
         stated = {
-            # One less than the most that a pod can ask for: that much never fits.
+            # One less than the largest request of a pod, so that this much never fits.
             name: min(amount_of(name, quantity.string), AMOUNT_MAX - 1)
             for name, quantity in node.status.allocatable.items()
         }
@@ -307,7 +307,7 @@ class NodeTable:
         self.taints = {taint: _doubled(mask) for taint, mask in self.taints.items()}
         self._label_masks = {label: _doubled(mask) for label, mask in self._label_masks.items()}
         self._owner_counts.clear()
-        self.generation += 1  # Whatever was computed has too few rows.
+        self.generation += 1  # Earlier results have too few rows.
 
 
 def _doubled(array: npt.NDArray[ScalarT]) -> npt.NDArray[ScalarT]:

@@ -1,4 +1,4 @@
-"""A node's taints, as the scheduler counts them: keys that nodes share."""
+"""The taints of a node as the scheduler counts them: keys that nodes share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podraft.api.objects.taints import NO_SCHEDULE
 
 
 class TaintKey(NamedTuple):
-    """A taint's identity; its order is the order in which reasons name taints."""
+    """The identity of a taint; its order is the order in which reasons name taints."""
 
     key: str
     value: str
@@ -24,10 +24,10 @@ UNSCHEDULABLE: Final = TaintKey(well_known.UNSCHEDULABLE_TAINT, "", NO_SCHEDULE)
 
 
 def taints_of(node: Node) -> Iterator[TaintKey]:
-    """Yield a node's taints; one that does not report itself ready has `NOT_READY` too.
+    """Yield a node's taints; a node that does not report itself ready has `NOT_READY` too.
 
-    The taint is also what the node's controller writes, but later: a node that
-    has just said it is not ready is out of the choice at once.
+    The node's controller writes the same taint, but later: a node that
+    has just reported that it is not ready is out of the choice at once.
     """
     for taint in node.spec.taints:
         yield TaintKey(taint.key, taint.value, taint.effect)

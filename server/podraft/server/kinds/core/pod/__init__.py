@@ -1,4 +1,4 @@
-"""Pods: containers, volumes, probes, resources; what a pod may become, and where it may be."""
+"""Pods: containers, volumes, probes, resources; their allowed changes and addresses."""
 
 from podraft.server.kinds.core.pod.room import RULES
 

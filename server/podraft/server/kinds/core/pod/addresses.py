@@ -1,6 +1,6 @@
-"""Which addresses a pod can have: of the network that its node was given, or its node's own.
+"""The addresses that a pod can have: of the network given to its node, or its node's own.
 
-Owns: the rule, for who writes a pod's status and for who makes endpoints of it.
+Owns: the rule, both for writes of a pod's status and for making endpoints of it.
 
 Invariant: no status turns somebody else's address (another node's pod, a machine, the
 node's own loopback, a Service) into an endpoint.
@@ -30,7 +30,7 @@ class _Address(Protocol):
 
 
 def check_addresses(status: PodStatus, report: Report) -> None:
-    """Check the addresses of a status by themselves."""
+    """Check the addresses of a status without looking at other objects."""
     pod_ip, host_ip = status.pod_ip, status.host_ip
     if pod_ip and (found := problem(pod_ip)) is not None:
         report.add("status.podIP", f"{shown(pod_ip)} {found}")
@@ -75,15 +75,15 @@ def _check_place(
         report.add(field, f"must be in {cidr}, the range of node {name}, is {shown(address)}")
 
 
-# A guard would let every heartbeat of the node refuse its pods' statuses; the range of a node
-# never changes.
+# With a guard, every heartbeat of the node could refuse its pods' statuses, and the range of a
+# node never changes.
 PLACE: Final[Neighbours[Pod]] = Neighbours(_node_of, _check_place, guarded=False)
 
 
 def is_usable(pod: Pod, node: Node | None) -> bool:
-    """Say whether traffic may be sent to the address that a pod's status holds.
+    """Return whether traffic may be sent to the address that a pod's status holds.
 
-    A node that is not known, or has no range yet, is no reason against it: the address was
+    An unknown node, or one without a range yet, does not forbid it: the address was
     checked when it was written.
     """
     address = pod.status.pod_ip

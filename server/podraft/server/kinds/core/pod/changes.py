@@ -1,4 +1,4 @@
-"""Changes of a pod: what an update keeps, and the few fields that it may change."""
+"""Changes of a pod: the fields that an update keeps, and the few that it may change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from podraft.server.kinds.report import Report
 
 
 def keep(stored: pod_pb2.Pod, pod: pod_pb2.Pod) -> None:
-    """Restore what the server added at creation and a manifest applied again does not say."""
+    """Restore the fields that the server set at creation and that a reapplied manifest omits."""
     if not pod.spec.node_name and stored.spec.node_name:
         pod.spec.node_name = stored.spec.node_name
     _keep_policies(stored.spec.containers, pod.spec.containers)
@@ -19,7 +19,7 @@ def keep(stored: pod_pb2.Pod, pod: pod_pb2.Pod) -> None:
 def _keep_policies(
     stored: Iterable[container_pb2.Container], proposed: Iterable[container_pb2.Container]
 ) -> None:
-    """Keep the pull policies that followed from the images that the pod was made with."""
+    """Keep the pull policies that were derived from the original images of the pod."""
     known = {container.name: container.image_pull_policy for container in stored}
     for container in proposed:
         if not container.image_pull_policy and known.get(container.name):
@@ -27,7 +27,7 @@ def _keep_policies(
 
 
 def check_change(stored: pod_pb2.Pod, pod: pod_pb2.Pod, report: Report) -> None:
-    """Check that only what may change of a pod has changed."""
+    """Check that an update changes only the fields of a pod that may change."""
     if stored.spec == pod.spec:
         return
     for name in ("containers", "init_containers"):

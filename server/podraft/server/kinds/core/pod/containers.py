@@ -50,7 +50,7 @@ def derive_container(container: container_pb2.Container) -> None:
 
 
 def default_container(container: container_pb2.Container) -> None:
-    """Fill in what a container does not say and nobody else decides."""
+    """Fill in the fields that a container leaves out and nobody else decides."""
     for port in container.ports:
         if not port.protocol:
             port.protocol = TCP
@@ -136,7 +136,7 @@ def _check_watched(
 
 
 def _check_initial(container: container_pb2.Container, field: str, report: Report) -> None:
-    """Check that a container which runs to its end has nothing that needs it to stay."""
+    """Check that a container which runs to its end has no fields for one that stays."""
     for name, is_set in (
         ("livenessProbe", container.HasField("liveness_probe")),
         ("readinessProbe", container.HasField("readiness_probe")),

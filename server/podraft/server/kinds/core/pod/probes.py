@@ -17,7 +17,7 @@ _SCHEMES = ("HTTP", "HTTPS")
 
 
 def default_probe(probe: container_pb2.Probe) -> None:
-    """Fill in what a probe does not say; zero means not said, as in Kubernetes."""
+    """Fill in the fields that a probe leaves out; zero counts as left out, as in Kubernetes."""
     probe.timeout_seconds = probes.timeout_s(probe)
     probe.period_seconds = probes.period_s(probe)
     probe.success_threshold = probes.successes(probe)

@@ -9,7 +9,7 @@ from podraft.server.kinds.shared.amounts import check_amounts
 
 
 def derive_requests(resources: container_pb2.ResourceRequirements) -> None:
-    """Request what is limited, unless the request is given."""
+    """Set each missing request to its limit."""
     for name, limit in resources.limits.items():
         if name not in resources.requests:
             resources.requests[name].string = limit.string
@@ -21,7 +21,7 @@ def check_resources(
     """Check names and amounts, and that no request exceeds its limit."""
     limits, requests = resources.limits, resources.requests
     usable = check_amounts(limits, f"{field}.limits", report)
-    # A request that was taken over from its limit has been judged with it.
+    # A request that was taken over from its limit has been checked along with it.
     own = {
         name: request
         for name, request in requests.items()

@@ -1,4 +1,4 @@
-"""Pods: what replicas have in common is worked out once, and what may run has time to stop.
+"""Pods: what replicas share is worked out once, and a pod that may run has time to stop.
 
 Owns: the status that a pod starts with, and how long its deletion may take.
 """
@@ -29,7 +29,7 @@ from podraft.server.kinds.rules import Rules
 
 
 def _default(pod: Pod) -> None:
-    """Fill in what a pod does not say."""
+    """Fill in the fields that a pod leaves out."""
     encoded = pod.spec.SerializeToString()
     if len(encoded) <= REMEMBERED_BYTES:
         pod.spec.CopyFrom(_whole(encoded))
@@ -40,7 +40,7 @@ def _default(pod: Pod) -> None:
 
 @lru_cache(maxsize=REMEMBERED)
 def _whole(encoded: bytes) -> PodSpec:
-    """Return the whole spec of a pod; it is everybody's, not to be changed."""
+    """Return the whole spec of a pod; it is shared, so it must not be changed."""
     spec = PodSpec.FromString(encoded)
     default_spec(spec)
     derive_spec(spec)
@@ -53,9 +53,9 @@ def _check(pod: Pod, report: Report) -> None:
 
 
 def _begin(pod: Pod) -> None:
-    """Give a new, valid pod the status that it starts with.
+    """Give a new, valid pod its initial status.
 
-    It gets no tolerations: a pod stays on a lost node only as long as it says.
+    It gets no tolerations: a pod stays on a lost node only as long as its spec says.
     """
     pod.status.phase = "Pending"
     encoded = pod.spec.SerializeToString()
@@ -69,7 +69,7 @@ def _qos_class(encoded: bytes) -> str:
 
 
 def _grace_s(pod: Pod, options: DeleteOptions, marked: bool) -> int:
-    """Return how long the pod may take to go; only one that may run has something to stop."""
+    """Return the seconds that the pod may take to go; 0 unless it may run."""
     if not pod.spec.node_name or is_finished(pod):
         return 0
     if options.HasField("grace_period_seconds"):
@@ -80,7 +80,7 @@ def _grace_s(pod: Pod, options: DeleteOptions, marked: bool) -> int:
 
 
 def scheduling_record_key(namespace: str, name: str) -> bytes:
-    """Return where it stands why a pod is where it is, or why it could not be placed."""
+    """Return the key of the record that says why a pod is where it is, or is not placed."""
     return f"_scheduling/{namespace}/{name}".encode()
 
 

@@ -1,4 +1,4 @@
-"""The spec of a pod or of a pod template: what it does not say, and what it must be.
+"""The spec of a pod or of a pod template: its defaults and its rules.
 
 Owns: everything above its containers and volumes.
 """
@@ -26,14 +26,14 @@ from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
 from podraft.server.kinds.report import Report, check_labels
 
 MAX_CONTAINERS: Final = 64
-# Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so much
-# is remembered, of specs that are no longer than usual.
+# Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so many
+# are remembered, of specs that are no longer than usual.
 REMEMBERED: Final = 256
 REMEMBERED_BYTES: Final = 4096
 
 
 def default_spec(spec: pod_pb2.PodSpec) -> None:
-    """Fill in what the spec of a pod or template does not say."""
+    """Fill in the fields that the spec of a pod or template leaves out."""
     if not spec.restart_policy:
         spec.restart_policy = RESTART_ALWAYS
     if not spec.HasField("termination_grace_period_seconds"):
@@ -55,7 +55,7 @@ def default_spec(spec: pod_pb2.PodSpec) -> None:
 def derive_spec(spec: pod_pb2.PodSpec) -> None:
     """Fill in what follows from other fields of a pod's spec.
 
-    Not in templates: there it would stay when the field that it follows from changes, and
+    Not done in templates: there the derived field would stay when its source changes, and
     contradict it.  A pod's own fields hardly change.
     """
     for container in spec.containers:
@@ -74,7 +74,7 @@ def check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
 @lru_cache(maxsize=REMEMBERED)
 def _is_right(encoded: bytes) -> bool:
     report = Report()
-    with contextlib.suppress(InvalidObjectError):  # So many faults that the check was ended.
+    with contextlib.suppress(InvalidObjectError):  # There were too many faults to go on.
         _check_spec(pod_pb2.PodSpec.FromString(encoded), "spec", report)
     return not report.violations
 

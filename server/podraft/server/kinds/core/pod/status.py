@@ -26,7 +26,7 @@ _PHASES: Final = ("", *PHASES)
 
 
 def check_status(pod: Pod, report: Report) -> None:
-    """Check a Pod's status: on the way of every start and every probe's change, so quickly."""
+    """Check a Pod's status quickly: it is written at every start and every probe's change."""
     status = pod.status
     short = status.ByteSize() <= MAX_REASON
     if status.phase not in _PHASES:

@@ -1,4 +1,4 @@
-"""Pod templates: what the pods are made of that a controller keeps running."""
+"""Pod templates: the form of the pods that a controller keeps running."""
 
 from __future__ import annotations
 

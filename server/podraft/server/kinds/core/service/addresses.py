@@ -2,8 +2,8 @@
 
 Owns: the choice of a free address or port, and the keys that claim them.  The
 claims are written in the service's own transaction, each guarded at what was
-read, so two services can never hold the same one.  Whether what a service asks
-for is another's is seen at the end of the transaction, not here.
+read, so two services can never hold the same one.  Whether another service holds
+what a service asks for is seen at the end of the transaction, not here.
 
 Invariant: the choice is deterministic: from ``start`` on, upwards, around once.
 """
@@ -26,7 +26,7 @@ _ADDRESSES: Final = b"_addresses/"
 _NODE_PORTS: Final = b"_nodeports/"
 # The first addresses of a large range are left to services that ask for a certain one.
 RESERVED_FOR_CHOICE = 16
-# A range this full is as good as exhausted; looking on would hold up every other write.
+# A range this full is as good as exhausted; a longer search would hold up every other write.
 MAX_PROBES = 65_536
 
 
@@ -51,7 +51,7 @@ def claimed_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
 
 
 def asked_keys(service: service_pb2.Service) -> tuple[bytes, ...]:
-    """Return the keys of what a service asks for by itself, whether admitted or not."""
+    """Return the keys that a service asks for itself, whether admitted or not."""
     spec = service.spec
     address = spec.cluster_ip or (spec.cluster_ips[0] if spec.cluster_ips else "")
     keys = [] if address in ("", HEADLESS) else [address_key(address)]
@@ -74,8 +74,8 @@ def assign(
 ) -> Assignment[service_pb2.Service]:
     """Return ``service``, admitted before, with an address and node ports where it needs them.
 
-    What ``stored`` holds already is free for it to keep, and what the service asks for is
-    claimed: whether somebody else has it at the end, only the end shows.
+    It may keep what ``stored`` holds already, and it claims what it asks for: only the end of the
+    transaction shows whether another service holds that.
 
     Raises:
         InvalidObjectError: A chosen one is out of range, or the range is exhausted.
@@ -153,7 +153,7 @@ def _assign_node_ports(
     start: int,
     report: Report,
 ) -> None:
-    """Settle the ports that were asked for first, so that none of them is given away."""
+    """Settle the requested ports first, so that none of them is given away."""
     low, high = node_port_range[0], node_port_range[-1]
     for index, port in enumerate(spec.ports):
         if not port.node_port:

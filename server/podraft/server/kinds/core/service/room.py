@@ -1,4 +1,4 @@
-"""Services: the rules of a spec, and what a Service holds."""
+"""Services: the rules of a spec, and the addresses and ports that a Service holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services: defaults, rules, and what an update keeps.
+"""Services: defaults, rules, and the fields that an update keeps.
 
 Addresses and node ports are handed out by ``service_addresses``, later, in the
 transaction that stores the service.
@@ -20,7 +20,7 @@ MAX_PORTS = 250
 
 
 def default(service: service_pb2.Service) -> None:
-    """Fill in what a Service does not say."""
+    """Fill in the fields that a Service leaves out."""
     spec = service.spec
     if not spec.type:
         spec.type = "ClusterIP"
@@ -115,7 +115,7 @@ def _check_node_port(
 def keep(stored: service_pb2.Service, service: service_pb2.Service) -> None:
     """Keep the address and node ports that an update does not mention.
 
-    A manifest applied again says nothing of them, and its clients know them.
+    A reapplied manifest does not mention them, but the service's clients know them.
     """
     old, new = stored.spec, service.spec
     if not new.cluster_ip and not new.cluster_ips and old.cluster_ip:
@@ -131,9 +131,9 @@ def keep(stored: service_pb2.Service, service: service_pb2.Service) -> None:
 
 
 def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
-    """Let the node ports of a whole update go with the type, unless it asks for others.
+    """Remove the node ports of a whole update along with the type, unless it asks for others.
 
-    Who reads a service, changes its type and writes it whole has not said what he only read.
+    A client that reads a service, changes its type and writes it whole did not choose the ports.
     """
     if stored.spec.type != "NodePort" or not NODE_PORTS.forbids(service.spec.type):
         return
@@ -144,7 +144,7 @@ def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
 
 
 def check_change(stored: service_pb2.Service, service: service_pb2.Service, report: Report) -> None:
-    """Check that the address, which clients may have kept, stays."""
+    """Check that the address stays, because clients may have kept it."""
     before, after = stored.spec.cluster_ip, service.spec.cluster_ip
     if before and before != after:
         report.add("spec.clusterIP", f"cannot be changed: it is {before}, got {shown(after)}")
