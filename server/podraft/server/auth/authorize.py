@@ -111,7 +111,7 @@ def authorize(identity: Identity, attributes: Attributes, lookup: Lookup) -> str
     if identity.is_admin:
         return None
     if attributes.kind is None and (attributes.verb, attributes.subresource) in _FOR_EVERYONE:
-        return None  # Every certified caller may ask for the version and for its own rights.
+        return None  # Every certified caller may ask for the version and the members.
     denial = _denial(identity, attributes, lookup)
     return None if denial is None else f"{_sentence(identity, attributes)}{denial}"
 

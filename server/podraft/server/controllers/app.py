@@ -70,7 +70,7 @@ async def _lead(
 
 
 async def _ensure_namespace(client: Client) -> None:
-    """Make the namespace of the election's Lease, waiting for a server as long as it takes."""
+    """Create the namespace of the election's Lease; wait for a server as long as it takes."""
     namespace = namespace_pb2.Namespace()
     namespace.metadata.name = well_known.SYSTEM_NAMESPACE
     backoff = Backoff(max_s=2.0)

@@ -77,7 +77,7 @@ class Caches:
         return self.informer(kind).list()
 
     def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
-        """Return the objects of a kind that an index holds under ``value``; of none, nothing."""
+        """Return the objects of a kind that an index holds under ``value``, possibly none."""
         if index == BY_NAMESPACE and not kind.namespaced:
             return ()
         return self.informer(kind).by_index(index, value)
@@ -108,7 +108,7 @@ def _event_times(event: event_pb2.Event) -> event_pb2.Event:
     return kept
 
 
-# No controller reads what is in these: their memory can be saved.
+# No controller reads these fields, so their memory can be saved.
 _TRANSFORMS: dict[AnyKind, Callable[[Any], Any]] = {
     CONFIG_MAP: _metadata_only,
     SECRET: _metadata_only,

@@ -30,5 +30,5 @@ _ROOMS = (
 
 
 def controllers(options: ControllerOptions, known: KnownKinds) -> tuple[Controller[Any], ...]:
-    """Return all controllers, woken by objects of the kinds that are known."""
+    """Return all controllers, triggered by objects of the known kinds."""
     return tuple(room.controller(options, known) for room in _ROOMS)

@@ -37,9 +37,9 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 _log = logging.getLogger(__name__)
 
 COMMIT_MAX = 500
-# How long a plan's own writes are waited for; only a write that changed nothing takes longer.
+# The time that a plan's own writes are waited for; only one that changed nothing takes longer.
 _OWN_WRITES_S = 5.0
-# When an owner turned out to exist, the cache is given this time to learn of it.
+# When an owner turns out to exist, the cache is given this time to learn of it.
 _LAG_S = 0.25
 _ABSENT_MAX = 4096
 
@@ -115,7 +115,7 @@ class _Loop(Generic[KeyT]):
         await self._queue.run(self._handle, workers=self.controller.workers)
 
     async def _handle(self, key: KeyT) -> float | None:
-        """Plan one key and carry the plan out; return when to plan it again.
+        """Plan one key and carry the plan out; return the seconds until the next plan, if any.
 
         Raises:
             ApiError: A write was refused; the queue tries again after a pause.
@@ -185,7 +185,7 @@ class _Loop(Generic[KeyT]):
 
 
 def kind_of(write: commit_pb2.Write, known: KnownKinds) -> AnyKind | None:
-    """Return the kind that a write writes."""
+    """Return the kind of the object that a write is about."""
     match write.WhichOneof("operation"):
         case "create":
             return known.by_message_name(write.create.object.type_url.rpartition("/")[2])

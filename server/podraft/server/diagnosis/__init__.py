@@ -1,4 +1,4 @@
-"""How well this server is: its disk, its machine, its certificates.
+"""The health of this server: its disk, its machine, its certificates.
 
-Knows the store and the keys, not the API above it.
+This package knows the store and the keys, not the API above it.
 """

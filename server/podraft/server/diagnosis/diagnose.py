@@ -1,7 +1,7 @@
 """One server's diagnosis: what it measures of itself, in the contract's words.
 
-Owns: the composition.  Invariant: it measures this server only, asks nobody else, and needs no
-leader.
+Owns: the composition.  Invariant: the diagnosis measures this server only, asks no other, and
+needs no leader.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from podraft.server.store.measurements import (
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is diagnosed.  ``store`` is None if the state is kept elsewhere."""
+    """The parts of the server to diagnose.  ``store`` is None if the state is kept elsewhere."""
 
     data_dir: Path
     version: str
     started_at: datetime
     store: MeasuredStore | None
-    # Tells of certificates that lie in no file: their names, and PEM.
+    # Returns the certificates that are in no file: their names, and PEM.
     certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
 
 
 async def diagnose(patient: Patient, *, disk: bool, disk_slow: bool) -> diagnosis_pb2.Diagnosis:
-    """Measure; ``disk`` also tries the disk, which takes up to three seconds."""
+    """Return the measurements; ``disk`` also tries the disk, which takes up to three seconds."""
     measured = patient.store.measurements() if patient.store is not None else None
     group = measured.group if measured is not None else None
     result = diagnosis_pb2.Diagnosis(
@@ -124,7 +124,7 @@ def _certificates(patient: Patient) -> Iterator[diagnosis_pb2.CertificateDiagnos
 
 
 def certificate_diagnosis(name: str, pem: bytes) -> diagnosis_pb2.CertificateDiagnosis | None:
-    """Return how long a certificate is valid; None if it is none."""
+    """Return the validity of a certificate; None if ``pem`` is none."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Trying how long a disk takes to keep a small write.
+"""A trial of how long a disk takes to keep a small write.
 
-Owns: one file beside the store, which is there during the trial only.  Invariant: bounded in
+Owns: one file beside the store, which exists during the trial only.  Invariant: bounded in
 writes, bytes and time; blocks, so it is called in a thread.
 """
 
@@ -21,12 +21,12 @@ _TRIAL_S: Final = 2.5
 
 @dataclass(frozen=True, slots=True)
 class DiskTrial:
-    """How long each write took to be durable, in seconds; the longest last."""
+    """The seconds that each write took to be durable, the longest last."""
 
     durations_s: tuple[float, ...]
 
     def quantile_s(self, fraction: float) -> float:
-        """Return a quantile; 0 if nothing was tried."""
+        """Return a quantile in seconds; 0 if nothing was tried."""
         if not self.durations_s:
             return 0.0
         return self.durations_s[min(len(self.durations_s) - 1, int(fraction * len(self)))]
@@ -36,10 +36,10 @@ class DiskTrial:
 
 
 def try_disk(directory: Path) -> DiskTrial:
-    """Write as the log does, and measure.
+    """Write as the log does, and return the measured times.
 
     Raises:
-        OSError: The disk does not take it.
+        OSError: The disk cannot be written.
     """
     path = directory / _NAME
     path.unlink(missing_ok=True)

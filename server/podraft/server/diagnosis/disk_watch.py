@@ -1,8 +1,8 @@
-"""Warning of a slow disk before it costs the leadership, and giving that away in time.
+"""The watch that warns of a slow disk, and gives the leadership away before the disk costs it.
 
 Owns: the task that looks at the log's latencies.  Invariants: it warns when the disk becomes slow
 and again every ten minutes while it stays so, not more often; it gives the leadership away only to
-a member that says that its own disk is well, and not twice in five minutes.
+a member that reports its own disk as well, and not twice in five minutes.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _NEVER: Final = float("-inf")
 
 
 class Leadership(Protocol):
-    """What a member does about its own disk."""
+    """The actions of a member on the state of its own disk."""
 
     def tell_disk(self, *, slow: bool) -> None:
-        """Let the other members know how this one's disk is."""
+        """Tell the other members whether this one's disk is slow."""
 
     async def hand_over(self) -> bool:
-        """Let a member lead whose disk is well; returns whether one does."""
+        """Let a member lead whose disk is well; return whether one does."""
 
 
 @dataclass(slots=True)
 class _Since:
-    """When what began or was last done."""
+    """The times at which states began or actions were last taken."""
 
     warned_s: float = _NEVER
     stalled_s: float | None = None
@@ -44,7 +44,7 @@ class _Since:
 
 
 class DiskWatch:
-    """Lives on the loop.  ``leadership`` is None where there is nobody to give it to."""
+    """The watch of the disk; lives on the loop.  ``leadership`` is None without a group."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class DiskWatch:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """Look no further."""
+        """Stop watching."""
         self._task.cancel()
 
     async def _run(self) -> None:

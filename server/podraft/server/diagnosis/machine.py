@@ -1,6 +1,6 @@
-"""What the kernel tells of the machine and of this process.
+"""The kernel's figures of the machine and of this process.
 
-Owns: reading it from ``/proc``.  Invariant: what cannot be read is 0, which means "not known".
+Owns: reading them from ``/proc``.  Invariant: a figure that cannot be read is 0: "not known".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PROC: Final = Path("/proc")
 
 
 def machine_diagnosis() -> diagnosis_pb2.MachineDiagnosis:
-    """Return how much the machine has, and what this process takes of it."""
+    """Return the machine's resources, and what this process takes of them."""
     memory = _sizes(_PROC / "meminfo")
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     result = diagnosis_pb2.MachineDiagnosis(

@@ -1,1 +1,1 @@
-"""What Prometheus is told, and whether the server is well."""
+"""Metrics for Prometheus, and the health of the server."""

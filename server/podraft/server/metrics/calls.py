@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to one method's calls."""
+    """The counts of one method's calls."""
 
     by_code: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0

@@ -1,9 +1,9 @@
-"""What the API server tells Prometheus, and whether it is well.
+"""The API server's metrics for Prometheus, and its health.
 
 Owns: the API's metrics, and the port that serves all of them:
 
     /metrics    for Prometheus
-    /healthz    200 while the event loop turns: whoever gets no answer may restart the process
+    /healthz    200 while the event loop turns: without an answer, the process may be restarted
     /readyz     200 while this server should get calls, else 503 and why
 
 Invariants: a scrape reads plain counters that are kept anyway; what belongs to the event loop is
@@ -45,36 +45,36 @@ ResultT = TypeVar("ResultT")
 # Longer than a loaded loop takes for a turn, shorter than a load balancer waits.
 _LOOP_S: Final = 3.0
 _CONNECTIONS_MAX: Final = 32
-# How long a connection may neither send nor take anything.
+# The seconds for which a connection may neither send nor take anything.
 _SILENT_S: Final = 10.0
 
 
 class Measured(Protocol):
-    """What is measured besides the calls."""
+    """The measurements besides those of the calls."""
 
     @property
     def revision(self) -> int:
         """The store's revision."""
 
     def watchers(self) -> dict[str, int]:
-        """Return how many watch each resource."""
+        """Return the number of watchers of each resource."""
 
     def measurements(self) -> StoreMeasurements | None:
-        """Return what the store tells of itself; None if it is an external one."""
+        """Return the measurements of the store; None if it is an external one."""
 
     @property
     def disk_slow(self) -> bool:
         """Whether the log's disk is too slow."""
 
     def unready(self) -> str:
-        """Return why this server should get no calls now; empty: it should."""
+        """Return why this server should get no calls now; empty if it should get them."""
 
     def budget_uses(self) -> list[Use]:
-        """Return what callers have taken, and what they were refused."""
+        """Return what callers have taken of their budgets, and what they were refused."""
 
 
 class _Ask:
-    """Calls functions on the event loop, for threads."""
+    """Calls functions on the event loop from other threads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -98,7 +98,7 @@ class ApiCollector(Collector):
         self._ask = ask
 
     def describe(self) -> Iterator[Metric]:
-        """Tell nothing beforehand: asked on the loop, ``collect`` would wait for itself."""
+        """Describe nothing beforehand: called on the loop, ``collect`` would wait for itself."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -196,7 +196,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(*arguments)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve one more connection; beyond what may be, the oldest one ends."""
+        """Serve one more connection; end the oldest one if there are too many."""
         with self._changing:
             self._open[request] = None
             if len(self._open) > _CONNECTIONS_MAX:
@@ -213,12 +213,12 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of who leaves, or is silent for too long."""
+        """Log nothing of a client that leaves, or is silent for too long."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
     def server_bind(self) -> None:
-        """Bind, and do not ask DNS for a name, as the library would: that may take very long."""
+        """Bind without asking DNS for a name, as the library would: that may take very long."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
@@ -228,11 +228,11 @@ class _QuietHandler(WSGIRequestHandler):
     timeout = _SILENT_S
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - The library's name.
-        """Say nothing of each request."""
+        """Log nothing of each request."""
 
 
 def serve(host: str, port: int, measured: Measured) -> None:
-    """Serve the pages from threads of their own; called on the loop which ``measured`` lives on.
+    """Serve the pages from separate threads; called on the loop on which ``measured`` lives.
 
     Raises:
         OSError: The port is taken.

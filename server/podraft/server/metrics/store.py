@@ -1,6 +1,6 @@
-"""What the store tells Prometheus: log, disk, and a member's part in its group.
+"""The store's metrics for Prometheus: log, disk, and a member's part in its group.
 
-Owns: these metrics' names and units.  Invariant: pure; whoever scrapes brings the measurements.
+Owns: these metrics' names and units.  Invariant: pure; the caller brings the measurements.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PEER = ("peer",)
 
 
 def store_metrics(store: StoreMeasurements, *, disk_slow: bool) -> Iterator[Metric]:
-    """Yield what is told of any store that this server keeps itself."""
+    """Yield the metrics of any store that this server keeps itself."""
     fsync = HistogramMetricFamily(
         "podraft_wal_fsync_duration_seconds",
         "Seconds until a batch of the log is durable (write and fdatasync).",

@@ -1,1 +1,1 @@
-"""How a server starts: its arguments, its store, its services; and what is done instead."""
+"""The start of a server: its arguments, its store, its services; and its offline commands."""

@@ -1,6 +1,6 @@
 """The API server: the registry behind its ports.
 
-Owns: which services there are, and the order of start and stop.  Invariant: nothing is served
+Owns: the list of services, and the order of start and stop.  Invariant: nothing is served
 before the caches follow the store.
 """
 
@@ -46,7 +46,7 @@ from podraft.server.store.measurements import StoreMeasurements
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the API is served, and what the cluster is."""
+    """The addresses at which the API is served, and the facts of the cluster."""
 
     known: Registry
     listen: str
@@ -80,7 +80,7 @@ class ApiServer:
         self._grpc = GrpcServer(self._methods(), self._callers, self._serving, self.unready)
 
     async def start(self) -> None:
-        """Serve.
+        """Begin to serve.
 
         Raises:
             ListenError: A port is taken or an address is not this machine's.
@@ -91,7 +91,7 @@ class ApiServer:
         await self._grpc.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
+        """Stop: refuse new calls, end the watches, give calls in flight ``grace_s`` seconds."""
         if self._disk is not None:
             self._disk.stop()
         await self._grpc.refuse_new_calls()
@@ -103,16 +103,16 @@ class ApiServer:
 
     @property
     def port(self) -> int:
-        """Where the API is served."""
+        """The port at which the API is served."""
         return self._grpc.port
 
     @property
     def join_port(self) -> int:
-        """Where machines join, while there is a token."""
+        """The port at which machines join, while there is a token."""
         return self._door.port
 
     async def look_at_tokens(self) -> None:
-        """Let those in to whom a token was just given."""
+        """Open the join port if a token was just created."""
         await self._door.look()
 
     def use(self, pki: Pki) -> None:
@@ -121,7 +121,7 @@ class ApiServer:
         self._door.renew()
         self._relay.use(pki)
 
-    # What is measured.
+    # Measurements
 
     @property
     def revision(self) -> int:
@@ -134,22 +134,22 @@ class ApiServer:
         return self._disk is not None and self._disk.slow
 
     def unready(self) -> str:
-        """Return why this server should get no calls now; empty: it should."""
+        """Return why this server should get no calls now; empty if it should get them."""
         return self._store.measured.unready() if self._store.measured is not None else ""
 
     def measurements(self) -> StoreMeasurements | None:
-        """Return what the store tells of itself; None if it is an external one."""
+        """Return the measurements of the store; None if it is an external one."""
         return self._store.measured.measurements() if self._store.measured is not None else None
 
     def watchers(self) -> dict[str, int]:
-        """Return how many watch each resource."""
+        """Return the number of watchers of each resource."""
         return self._registry.caches.watcher_counts()
 
     def budget_uses(self) -> list[Use]:
-        """Return what callers have taken, and what they were refused."""
+        """Return what callers have taken of their budgets, and what they were refused."""
         return self._registry.budgets.uses()
 
-    # The services.
+    # Services
 
     def _methods(self) -> Methods:
         registry, callers, settings = self._registry, self._callers, self._settings

@@ -1,6 +1,6 @@
-"""What may stand behind the flags of ``podraft-server``.
+"""The values of the flags of ``podraft-server``.
 
-Owns: the check of each value.  Each function takes a flag's text and returns what it means, or
+Owns: the check of each value.  Each function takes a flag's text and returns its value, or
 raises ``argparse.ArgumentTypeError``, which names the text and what was expected.
 """
 
@@ -23,7 +23,7 @@ def split_address(address: str) -> tuple[str, int]:
     """Return the host and port of ``host:port`` or ``[v6]:port``.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: ``address`` has neither form.
     """
     host, colon, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -42,7 +42,7 @@ def address(text: str) -> str:
 
 
 def name(text: str) -> str:
-    """Return ``text`` if a member may be called so."""
+    """Return ``text`` if it can be a member's name."""
     if not MEMBER_NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r}: expected at most 32 lower-case letters, digits and '-'"
@@ -86,7 +86,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def history_hours(text: str) -> float:
-    """Return how many hours of history are kept."""
+    """Return the hours for which history is kept."""
     try:
         hours = float(text)
     except ValueError:
@@ -103,7 +103,7 @@ def heartbeat_seconds(text: str) -> float:
 
 
 def election_seconds(text: str) -> float:
-    """Return the seconds that a leader may be silent."""
+    """Return the seconds for which a leader may be silent."""
     return _seconds(text, 0.1, 60.0)
 
 
@@ -118,14 +118,14 @@ def _seconds(text: str, least: float, most: float) -> float:
 
 
 def history_revisions(text: str) -> int:
-    """Return how many revisions are kept."""
+    """Return the number of revisions that are kept."""
     if not (text.isascii() and text.isdecimal()) or not 1000 <= int(text) <= 100_000_000:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 1000 to 100000000")
     return int(text)
 
 
 def history_mebibytes(text: str) -> int:
-    """Return how many mebibytes are kept."""
+    """Return the number of mebibytes that are kept."""
     if not (text.isascii() and text.isdecimal()) or not 64 <= int(text) <= 1_048_576:
         raise argparse.ArgumentTypeError(f"{text!r}: expected 64 to 1048576")
     return int(text)

@@ -25,12 +25,12 @@ HEARTBEATS_PER_ELECTION: Final = 5
 
 
 class StartError(Exception):
-    """The server cannot start; the message says why, in one line."""
+    """The error of a server that cannot start; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the command line said."""
+    """The checked command line."""
 
     data_dir: Path
     listen: str
@@ -62,12 +62,12 @@ class Arguments:
 
     @property
     def keys(self) -> KeyEncryption:
-        """What wraps the data keys."""
+        """The encryption that wraps the data keys."""
         return key_encryption(self.data_dir, self.encryption_key_file, self.encryption_key_command)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
-    """Return the checked command line; on a mistake the process ends with status 2."""
+    """Return the checked command line; end the process with status 2 on a mistake."""
     parser = _parser()
     given = parser.parse_args(arguments)
     components = values.COMPONENTS if given.components == ["all"] else tuple(given.components)

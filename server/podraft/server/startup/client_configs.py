@@ -1,8 +1,8 @@
-"""The files that tell clients of this machine where the API is and who they are.
+"""The files that tell clients on this machine where the API is and who they are.
 
 Owns: ``admin.conf``, the copy that ``--admin-config`` names, and one file for each component.
 
-Invariants: a file is replaced whole, and only its owner can read it; the admin's names this
+Invariants: a file is replaced whole, and only its owner can read it; the admin's file names this
 server first, then every other member that is known.
 """
 
@@ -29,7 +29,7 @@ _LOOK_EVERY_S: Final = 2.0
 
 
 class ClientConfigs:
-    """The files; ``look`` tells of the servers that keep the state."""
+    """The configuration files; ``look`` returns the servers that keep the state."""
 
     def __init__(self, given: Arguments, pki: Pki, port: int, look: LookAtGroup) -> None:
         self._given = given
@@ -39,12 +39,12 @@ class ClientConfigs:
         self._others: tuple[str, ...] = ()
 
     def write(self) -> None:
-        """Write them all."""
+        """Write all files."""
         given, pki, port = self._given, self._pki, self._port
         host, _ = split_address(given.listen)
         local = _join(_ANY_ADDRESS.get(host, host), port)
         for component in (argument_values.SCHEDULER, argument_values.CONTROLLERS):
-            # They live and die with this server; those who run for long learn of the others.
+            # The components live and die with this server; long-running ones learn of the others.
             text = client_config.dump(pki.config(component, (local,)))
             write_private(config_path(given, component), text.encode())
         advertised = given.advertise_addresses[:1]
@@ -57,12 +57,12 @@ class ClientConfigs:
             write_private(given.admin_config, text.encode())
 
     def use(self, pki: Pki) -> None:
-        """Write them with other certificates."""
+        """Write the files again with the certificates of ``pki``."""
         self._pki = pki
         self.write()
 
     async def follow_members(self) -> None:
-        """Keep the list of servers up to date, for ever."""
+        """Keep the list of servers in the files up to date, for ever."""
         while True:
             others = self._addresses()
             if others != self._others:
@@ -84,7 +84,7 @@ class ClientConfigs:
 
 
 def config_path(given: Arguments, component: str) -> Path:
-    """Return where a component's configuration is."""
+    """Return the path of a component's configuration."""
     return given.data_dir / f"{component}.conf"
 
 

@@ -1,7 +1,7 @@
 """The process of API and store, with the scheduler and the controllers as its children.
 
-Owns: the order in which the control plane comes up and goes down.  Invariants:
-children start when the API answers and end before it does; a store that failed ends the
+Owns: the order in which the control plane starts and stops.  Invariants:
+children start when the API answers and end before it does; a failed store ends the
 process, so that recovery from disk decides what is true.
 """
 
@@ -55,9 +55,9 @@ _GRACE_S: Final = 3.0
 _BACKED_UP_ELSEWHERE: Final = (
     "the state is kept in etcd: make the backup with `etcdctl snapshot save FILE`"
 )
-# Whatever is called meanwhile waits for a look through young objects: 50,000 of them took 40 ms,
-# and what they reach 280 ms under attack.  Few at a time cost less in sum, too, as they are still
-# in the cache.  The second generation stays small; all objects are looked through hardly ever.
+# A collection of young objects delays all calls: 50,000 of them took 40 ms, and what they reach
+# 280 ms under attack.  Collecting few at a time also costs less in sum, as they are still in the
+# cache.  The second generation stays small; a full collection happens hardly ever.
 _GC_THRESHOLDS: Final = (5_000, 4, 12_500)
 
 
@@ -173,7 +173,7 @@ async def _keep_renewing(
     supervisor: children.Supervisor,
     configs: ClientConfigs,
 ) -> None:
-    """Renew certificates in time; what uses them gets the new ones."""
+    """Renew certificates in time, and pass the new ones to their users."""
 
     async def use(old: Pki, new: Pki) -> None:
         api.use(new)
@@ -192,7 +192,7 @@ async def _keep_renewing(
 
 
 def _look_at_group(given: Arguments, store: OpenedStore) -> LookAtGroup:
-    """Return what tells of the servers that keep the state."""
+    """Return the function that looks up the servers that keep the state."""
     if store.member is not None:
         return store.member.look
     addresses = member_start.api_addresses(given, split_address(given.listen)[1])
@@ -216,7 +216,7 @@ async def _until_stopped_or_failed(stop: asyncio.Event, store: OpenedStore) -> N
 
 @contextmanager
 def _start_errors(given: Arguments) -> Iterator[None]:
-    """Turn what can go wrong on a start into a line that says it."""
+    """Turn the expected errors of a start into one line that explains them."""
     try:
         yield
     except (PkiError, UnsafeDirectoryError, StoreOpenError, StoreFailedError, ListenError) as error:
@@ -252,7 +252,7 @@ def _serve_metrics(address: str, api: ApiServer) -> None:
 
 
 def tune_memory() -> None:
-    """Leave out of garbage collection what lives as long as the process."""
+    """Exclude objects that live as long as the process from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)

@@ -6,9 +6,9 @@ which both reach the disk.
     note an incarnation -> check the authority against the token -> ask -> authority's file
     -> ``member.json``: from now on the directory is a member, whatever happens
 
-Invariants: the token goes only over a connection that the authority which it names has certified;
+Invariants: the token goes only over a connection certified by the authority that it names;
 the authority's key comes back over the same.  After a crash at any point the same command goes
-on: who asks again with the noted incarnation gets the same place.
+on: a server that asks again with the noted incarnation gets the same place.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 
 MEMBER_PORT: Final = 7447
 _TIMEOUT_S: Final = 30.0
-# While the group has no leader: about two minutes.
+# The time for which a joining server bears a group without leader: about two minutes.
 _ATTEMPTS: Final = 60
 _PAUSE_S: Final = 2.0
 
@@ -54,7 +54,7 @@ async def join(given: Arguments, stop: asyncio.Event) -> None:
     """Become a member, unless the data directory is one already.
 
     Raises:
-        StartError: The token, the server or the data directory is not what it should be.
+        StartError: The token, the server or the data directory cannot be used for this.
         PkiError: The authority's file cannot be used.
     """
     directory = store_directory(given)
@@ -84,7 +84,7 @@ async def join(given: Arguments, stop: asyncio.Event) -> None:
 
 
 def _check_empty(given: Arguments, token: ParsedToken) -> None:
-    """Refuse before the token is used up."""
+    """Refuse a directory that is not empty, before the token is used up."""
     directory = store_directory(given)
     if any((directory / name).exists() for name in ("wal", "raft", "history.lmdb")):
         raise StartError(
@@ -107,7 +107,7 @@ async def _authority(given: Arguments, token: ParsedToken) -> bytes:
 
 
 def _noted_incarnation(path: Path) -> bytes:
-    """Return the incarnation with which this server has asked, or will ask, for its place."""
+    """Return the incarnation with which this server asks for its place, now and after a crash."""
     with contextlib.suppress(FileNotFoundError):
         noted = path.read_bytes()
         if len(noted) == INCARNATION_BYTES:
@@ -118,7 +118,7 @@ def _noted_incarnation(path: Path) -> bytes:
 
 
 def _own_host(given: Arguments) -> str:
-    """Return the address of this machine that the others can reach, as far as one can tell."""
+    """Return the address of this machine that the others can most probably reach."""
     if given.member_address:
         return given.member_address.rpartition(":")[0]
     host, port = split_address(given.join)
@@ -133,7 +133,7 @@ def _own_host(given: Arguments) -> str:
 async def _ask(
     server: str, authority: bytes, request: member_pb2.JoinMemberRequest, stop: asyncio.Event
 ) -> member_pb2.JoinMemberResponse | None:
-    """Ask until there is an answer; None if this process is to stop."""
+    """Ask until there is an answer; return None if this process is to stop."""
     credentials = grpc.ssl_channel_credentials(root_certificates=authority)
     options = (("grpc.ssl_target_name_override", SERVER_NAME), ("grpc.enable_http_proxy", 0))
     async with grpc.aio.secure_channel(server, credentials, options=options) as channel:
@@ -172,7 +172,7 @@ def _keep(
         incarnation=request.incarnation,
         joined=True,
     )
-    # What an earlier life of this directory served does not count any more.
+    # That this directory served in an earlier life does not count any more.
     (given.data_dir / ADMIN_FILE).unlink(missing_ok=True)
     member_identity.create(store_directory(given), identity)
     others = ", ".join(peer.name for peer in known if peer.id != me.id)

@@ -1,6 +1,6 @@
-"""The flags that say what wraps the data keys, for every command that opens the data.
+"""The flags for the encryption that wraps the data keys, for every command that opens the data.
 
-Owns: ``--encryption-key-file``, ``--encryption-key-command``, and where the file is by default.
+Owns: ``--encryption-key-file``, ``--encryption-key-command``, and the default path of the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DATA_DIR_DEFAULT: Final = Path("/var/lib/podraft/server")
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags."""
+    """Add the flags to ``parser``."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--encryption-key-file",
@@ -49,7 +49,7 @@ def _command(text: str) -> tuple[str, ...]:
 def key_encryption(
     data_dir: Path, key_file: Path | None, key_command: tuple[str, ...] | None = None
 ) -> KeyEncryption:
-    """Return what wraps the data keys of the server in ``data_dir``."""
+    """Return the encryption that wraps the data keys of the server in ``data_dir``."""
     # Imported late: clients of the API need no cryptography of this kind.
     from podraft.server.encryption.key_command import KeyCommand
     from podraft.server.encryption.key_file import KeyFile, beside

@@ -1,6 +1,6 @@
 """A server that has run before, and whose state is gone.
 
-Owns: how that is recognised: the administrator's configuration is written when a server serves for
+Owns: the recognition of this: the administrator's configuration is written when a server serves for
 the first time, and then its state exists.  Invariant: nothing is made where something was lost.
 """
 

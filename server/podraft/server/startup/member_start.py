@@ -1,4 +1,4 @@
-"""How this server becomes, and stays, a member of a group of servers that keep the state together.
+"""The start of a member of a group of servers that keep the state together.
 
 Owns: which member a data directory is, and what follows from the command line for it:
 
@@ -51,7 +51,7 @@ _TELL_EVERY_S: Final = 1.0
 
 
 def is_member(given: Arguments) -> bool:
-    """Return whether this server is, or is to be, a member of a group.
+    """Return whether this server is, or is to become, a member of a group.
 
     Raises:
         StoreOpenError: The data directory does not say it clearly.
@@ -76,7 +76,7 @@ def check_authority(given: Arguments) -> None:
 
 
 async def open_member(given: Arguments, pki: Pki, stop: asyncio.Event) -> RaftDatastore:
-    """Take part in the group; return when this member knows what was committed, or is stopped.
+    """Take part in the group; return when this member has caught up, or is stopped.
 
     Raises:
         StartError: The command line does not fit the data directory.
@@ -121,7 +121,7 @@ async def _take_part(store: RaftDatastore, identity: MemberIdentity) -> None:
 
 
 def _tell_progress() -> Callable[[int], None]:
-    """Return what says now and then how much is still missing."""
+    """Return a function that logs now and then how much is still missing."""
     told_s = 0.0
 
     def tell(lag: int) -> None:
@@ -157,11 +157,11 @@ def _config(
     )
 
 
-# Which member this is.
+# The member's identity
 
 
 def _identity(given: Arguments, authority: CertificateAuthority) -> MemberIdentity:
-    """Return which member the data directory is, making it one if it is none."""
+    """Return the member that the data directory is, after making it one if it is none."""
     directory = store_directory(given)
     identity = member_identity.load(directory)
     if identity is None:
@@ -215,7 +215,7 @@ def member_name(given: Arguments) -> str:
     """Return the name on the command line, else the machine's.
 
     Raises:
-        StartError: The machine's name can be no member's.
+        StartError: The machine's name cannot be a member's.
     """
     name = given.member_name or socket.gethostname().partition(".")[0].lower()
     if not MEMBER_NAME.fullmatch(name):
@@ -224,9 +224,9 @@ def member_name(given: Arguments) -> str:
 
 
 def api_addresses(given: Arguments, port: int, host: str = "") -> tuple[str, ...]:
-    """Return where clients reach the API; nothing, if that cannot be known.
+    """Return the addresses at which clients reach the API; none if they cannot be known.
 
-    ``host``: where this machine is reached, if nothing better is said.
+    ``host``: the address of this machine if the command line gives no better one.
     """
     listens = given.listen.rpartition(":")[0]
     usual = listens if listens not in ("0.0.0.0", "[::]") else host
@@ -238,12 +238,12 @@ def api_addresses(given: Arguments, port: int, host: str = "") -> tuple[str, ...
 
 
 def listen_everywhere(address: str) -> str:
-    """Return where to listen if nothing else is said."""
+    """Return the address on which to listen unless the command line gives one."""
     return f"[::]:{split_address(address)[1]}"
 
 
 def _moved(given: Arguments, identity: MemberIdentity) -> MemberIdentity:
-    """Return the identity at the addresses that the command line tells, if it does."""
+    """Return the identity with the addresses of the command line, if it gives any."""
     address = given.member_address or dict(given.members).get(identity.name, identity.address)
     listen = identity.listen
     if given.member_listen:
@@ -257,7 +257,7 @@ def _moved(given: Arguments, identity: MemberIdentity) -> MemberIdentity:
 
 
 def store_directory(given: Arguments) -> Path:
-    """Return where this server keeps the state."""
+    """Return the directory in which this server keeps the state."""
     return given.data_dir / "store"
 
 
@@ -266,7 +266,7 @@ def _store_options(given: Arguments) -> StoreOptions:
 
 
 def _number(cluster_id: bytes, name: str) -> int:
-    """Return a founder's number: above 0, below 2**63, the same wherever it is asked for."""
+    """Return a founder's number: above 0, below 2**63, the same on every server."""
     digest = hashlib.sha256(cluster_id + name.encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1 | 1
 

@@ -1,6 +1,6 @@
-"""What a server has when its store is open, in one shape whichever store it is.
+"""An open store, in one shape whichever store it is.
 
-Owns: the record, and how each store fills it.  What a store does not offer is None there: callers
+Owns: the record, and how each store fills it.  Features that a store lacks are None there: callers
 use what is there and never ask what a store is.
 
 Invariant: everything in one record is of the same store, and ends with ``datastore.close``.
@@ -30,7 +30,7 @@ class OpenedStore:
     """An open store and what it offers beyond reads, transactions and watches.
 
     ``failed`` returns the error that stopped the store, when that happens.
-    ``past``: who changed what, and when.  ``applied_reads``: reads that ask no other member.
+    ``past``: the history of changes.  ``applied_reads``: reads that ask no other member.
     ``measured``: what this server measures of the store that it keeps itself.
     ``member``: this server's part in the group that keeps the state.
     """
@@ -46,19 +46,19 @@ class OpenedStore:
 
     @property
     def stale_reads(self) -> Reads:
-        """Reads that need nobody else, and may be old."""
+        """Reads that ask no other member, and may be stale."""
         return self.applied_reads.applied if self.applied_reads else self.datastore
 
 
 def of_embedded(store: EmbeddedDatastore) -> OpenedStore:
-    """Return what the store of one data directory offers."""
+    """Return the record of the store of one data directory."""
     return OpenedStore(
         store, store.cluster_id, StoreMode.SINGLE, store.failed, past=store.past, measured=store
     )
 
 
 def of_member(store: RaftDatastore) -> OpenedStore:
-    """Return what a member of a group offers."""
+    """Return the record of a member of a group."""
     return OpenedStore(
         store,
         store.cluster_id,
@@ -72,5 +72,5 @@ def of_member(store: RaftDatastore) -> OpenedStore:
 
 
 def of_etcd(store: EtcdDatastore) -> OpenedStore:
-    """Return what a store on etcd offers."""
+    """Return the record of a store on etcd."""
     return OpenedStore(store, store.cluster_id, StoreMode.EXTERNAL, store.failed)

@@ -1,6 +1,6 @@
 """The registry of one server, put together.
 
-Owns: which of its parts knows which.  Every transport is given these parts.
+Owns: how its parts are connected.  Every transport is given these parts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from podraft.server.startup.opened_store import OpenedStore
 
 @dataclass(frozen=True, slots=True)
 class RegistryParts:
-    """What transports translate to."""
+    """The parts of the registry that transports translate to."""
 
     caches: Caches
     budgets: Budgets
@@ -84,7 +84,7 @@ def put_together(
 
 
 async def start(parts: RegistryParts, store: OpenedStore) -> None:
-    """Make what every cluster begins with, and follow the store."""
+    """Create what every cluster begins with, and follow the store."""
     await _ensure_namespaces(parts)
     await parts.nodes.start()
     parts.nodes.observers.append(parts.live.node_changed)
@@ -94,7 +94,7 @@ async def start(parts: RegistryParts, store: OpenedStore) -> None:
 
 
 async def _ensure_namespaces(parts: RegistryParts) -> None:
-    """Create the namespaces that every cluster has, if they are not there."""
+    """Create the namespaces that every cluster has, if they do not exist."""
     identity = Identity(API_SERVER, frozenset({MASTERS}))
     caller = Caller(identity, parts.caches.pods_by_node)
     for name in well_known.OWN_NAMESPACES:

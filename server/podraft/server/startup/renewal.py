@@ -1,7 +1,7 @@
-"""Certificates are renewed while the server runs, and reach whoever uses them.
+"""The renewal of certificates while the server runs, and their way to their users.
 
 Owns: when to look, and who is told.  Invariants: a certificate is renewed when a third of its life
-is left, so that two thirds of a failing server's time remain to notice; what cannot be renewed
+is left, which is the time to notice that renewing fails; a certificate that cannot be renewed
 stays in use and is complained about; a failure is tried again, not more often than every minute.
 """
 
@@ -27,7 +27,7 @@ Use: TypeAlias = Callable[[Pki, Pki], Awaitable[None]]
 
 
 async def keep_renewing(pki: Pki, renew: Callable[[], Pki], use: Use) -> None:
-    """Renew for ever what ``renew``, which may block, finds too old.
+    """Renew for ever the certificates that ``renew``, which may block, finds too old.
 
     ``use`` is called whenever something was renewed.
     """
@@ -49,7 +49,7 @@ async def keep_renewing_member(
     name: str,
     use: Callable[[KeyPair], None],
 ) -> None:
-    """Renew for ever what a member shows to the others; it lies in no file."""
+    """Renew for ever the certificate that a member shows to the others; it is in no file."""
     while True:
         due_s = (due(certificate) - datetime.now(UTC)).total_seconds()
         await _wait(due(certificate), min(max(due_s, 0.0), _LOOK_EVERY_S))
@@ -61,7 +61,7 @@ async def keep_renewing_member(
 
 
 async def _wait(due_at: datetime, pause_s: float) -> None:
-    """Pause, or less if the wall's clock is set forward to where something is due."""
+    """Wait ``pause_s`` seconds, or less if the wall clock is set forward to ``due_at``."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + pause_s
     was_due = due_at <= datetime.now(UTC)
@@ -72,7 +72,7 @@ async def _wait(due_at: datetime, pause_s: float) -> None:
 
 
 def _pause_s(due_at: datetime, now: datetime) -> float:
-    """Return when to look again: when something is due, within bounds."""
+    """Return the seconds until the next look: when something is due, within bounds."""
     due_s = (due_at - now).total_seconds()
     if due_s <= 0:
         # It was due already and could not be done.

@@ -1,7 +1,7 @@
 """The join token that a server writes to a file when it starts, for the machine beside it.
 
-Invariant: however often it starts, at most one such token is valid; that there can be none is no
-reason not to start.
+Invariant: however often the server starts, at most one such token is valid; a token that cannot be
+made does not prevent the start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 async def write(path: Path, datastore: Datastore, authority: CertificateAuthority) -> None:
-    """Replace the token at ``path``, and in the store, by a new one.
+    """Replace the token at ``path``, and in the store, with a new one.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,1 +1,1 @@
-"""What a controller is: what it sees, what it returns, what wakes it; and what several share."""
+"""The parts of a controller: what it sees, returns and is woken by; and what several share."""

@@ -1,4 +1,4 @@
-"""What a controller declares: its planner, what wakes it, what it finds objects by.
+"""The declaration of a controller: its planner, its triggers, its indexes.
 
 Owns: the options of all controllers.
 """
@@ -18,18 +18,18 @@ from podraft.server.controllers.core.plan import Plan, Snapshot
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-# Old and new object (None: absent), to the keys that the change concerns.
+# From the old and new object (None: absent) to the keys that the change concerns.
 Trigger = Callable[[Snapshot, Any, Any], Iterable[KeyT]]
 
 
 @dataclass(frozen=True, slots=True)
 class Controller(Generic[KeyT]):
-    """A planner and what wakes it.
+    """A planner and its triggers.
 
-    ``pace_s``: how soon a key may be planned again after a plan; changes in between are
-    looked at together.  ``subject`` is the object that a plan's refusal is told of, with
+    ``pace_s``: the seconds between two plans of a key; changes in between are
+    handled together.  ``subject`` returns the object that gets the Event of a plan's refusal, with
     ``failure`` as the reason.  ``initial_keys`` are planned once at the start.  ``indexes`` are
-    those that the planner asks for beside what every kind has.
+    those that the planner needs besides what every kind has.
     """
 
     name: str
@@ -54,7 +54,7 @@ def declared(controllers: Iterable[Controller[Any]]) -> dict[AnyKind, Indexes]:
 
 @dataclass(frozen=True, slots=True)
 class ControllerOptions:
-    """What an operator may set."""
+    """The settings of an operator."""
 
     pod_cidr: str = "10.244.0.0/16"
     node_prefix: int = 24

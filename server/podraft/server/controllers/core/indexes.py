@@ -1,4 +1,4 @@
-"""By what planners find objects, apart from their names.
+"""The indexes by which planners find objects, apart from their names.
 
 Owns: the indexes that every kind has.  A controller declares those that it alone needs.
 """
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.objects import owners
 
-# Under which values an index holds an object, by the index' name.
+# The values under which an index holds an object, by the index' name.
 Indexes: TypeAlias = Mapping[str, Callable[[Any], Iterable[str]]]
 
 # Objects of any namespaced kind, by namespace.

@@ -37,9 +37,9 @@ def time_of(now: Now) -> meta_pb2.Time:
 
 
 def selector_of(selector: meta_pb2.LabelSelector) -> LabelSelector:
-    """Return a workload's compiled selector; one that makes no sense selects nothing.
+    """Return a workload's compiled selector; an invalid one selects nothing.
 
-    Only an object that was stored before the rules can have such a one.
+    Only an object that was stored before the rules can have an invalid one.
     """
     try:
         return label_selector_of(selector)
@@ -48,7 +48,7 @@ def selector_of(selector: meta_pb2.LabelSelector) -> LabelSelector:
 
 
 def available_in_s(pod: pod_pb2.Pod, min_ready_s: int, now: Now) -> float | None:
-    """Return in how many seconds a pod will have been ready for long enough.
+    """Return the seconds until a pod will have been ready for long enough.
 
     0: it is available; None: it is not even ready.
     """

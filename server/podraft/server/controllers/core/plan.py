@@ -1,4 +1,4 @@
-"""What planners see and return.
+"""The input and output of planners.
 
 Owns: the snapshot that they read and the plan that they return.
 
@@ -20,7 +20,7 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 
 class ObjectKey(NamedTuple):
-    """Which object a controller looks at."""
+    """The name of the object that a controller looks at."""
 
     namespace: str
     name: str
@@ -31,7 +31,7 @@ class Snapshot(Protocol):
 
     @property
     def known(self) -> KnownKinds:
-        """The kinds that there are."""
+        """The kinds that exist."""
 
     def get(self, kind: Kind[ObjectT], name: str, namespace: str = "") -> ObjectT | None:
         """Return one object, or None."""
@@ -45,13 +45,13 @@ class Snapshot(Protocol):
     def changed_at(self, kind: AnyKind, name: str, namespace: str = "") -> float | None:
         """Return when an object was last seen to change, by the steady clock of ``now``.
 
-        Only for Leases; None if it is not there.
+        Only for Leases; None if it does not exist.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event to tell users of; ``regarding`` is the object that it happened to."""
+    """An event to report to users; ``regarding`` is the object that it happened to."""
 
     regarding: Message
     type: Literal["Normal", "Warning"]
@@ -71,11 +71,11 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What brings one key nearer to its wish.
+    """The next step of one key towards its declared state.
 
-    ``writes`` are committed together, then ``events`` told.  ``absent`` is checked against
+    ``writes`` are committed together, then ``events`` recorded.  ``absent`` is checked against
     the API server first, because another informer may lag behind and the writes cannot
-    be undone.  ``requeue_after_s``: when time alone may change the plan.
+    be undone.  ``requeue_after_s``: the seconds after which time alone may change the plan.
     """
 
     writes: tuple[commit_pb2.Write, ...] = ()

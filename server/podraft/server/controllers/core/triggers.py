@@ -1,4 +1,4 @@
-"""Which change of which object concerns which keys: what the triggers of several controllers share.
+"""Triggers that several controllers share: which change of which object concerns which keys.
 
 Invariant: a trigger may name too many keys, never too few.  What it leaves out (a change of
 a field that the planner does not read) is left out because thousands of pods' changes
@@ -23,12 +23,12 @@ def key_of(obj: Any) -> ObjectKey:
 
 
 def subject(kind: AnyKind) -> Callable[[Snapshot, ObjectKey], Any]:
-    """Return what finds the object of a key."""
+    """Return a function that finds the object of a key."""
     return lambda snapshot, key: snapshot.get(kind, key.name, key.namespace)
 
 
 def itself(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
-    """Wake a controller for the very object that changed."""
+    """Yield the key of the very object that changed."""
     yield key_of(new or old)
 
 

@@ -1,4 +1,4 @@
-"""The controllers, a room for each: ``plan`` decides, ``controller`` declares what wakes it.
+"""The controllers, a room for each: ``plan`` decides, ``controller`` declares the triggers.
 
 ``plan(snapshot, key, now) -> Plan`` is a pure function of its arguments and knows no other
 controller.  Called again with an unchanged snapshot it returns the same plan, so nothing is lost

@@ -1,1 +1,1 @@
-"""Rules of what is well: pure."""
+"""The rules of health: pure."""

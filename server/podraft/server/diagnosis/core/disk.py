@@ -1,11 +1,11 @@
-"""When a disk is too slow for a leader.
+"""The rules that tell when a disk is too slow for a leader.
 
-Owns: the rules and their hysteresis: when to warn, when to let another member lead.
+Owns: the rules and their hysteresis: when to warn, when to hand over the leadership.
 
 A candidate's vote for itself and a voter's answer must be durable one after the other, before the
-next follower loses patience: two syncs and a round trip within an election timeout.  And whoever
-waits for a write waits for a sync on a majority's disks.  So a sync should take a small part of
-the election timeout.
+next follower loses patience: two syncs and a round trip within an election timeout.  And every
+caller that waits for a write waits for a sync on a majority's disks.  So a sync should take a small
+part of the election timeout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PERCENT = 0.01
 _SLOW_SYNCS_MIN = 3
 
 
-# A leader waits so long with a stalling disk, and so long after it has handed over: the moment's
+# A leader waits so long with a stalling disk, and so long after it has handed over: a moment's
 # trouble (a snapshot, a neighbour on the same disk) is no reason, and leadership must not wander.
 HAND_OVER_AFTER_S = 5.0
 HAND_OVER_AGAIN_S = 300.0
@@ -33,7 +33,7 @@ HAND_OVER_AGAIN_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class DiskObservation:
-    """The syncs of the last minute by duration (as ``Latencies`` count), and what goes on now.
+    """The syncs of the last minute by duration (as ``Latencies`` count), and the one going on now.
 
     ``median_s``: of the last ten to twenty seconds; 0 if there were none.
     """
@@ -44,7 +44,7 @@ class DiskObservation:
 
 
 def slow_after_s(election_s: float) -> float:
-    """Return from which duration on a sync is slow."""
+    """Return the duration in seconds from which on a sync is slow."""
     return SLOW_SHARE * election_s
 
 
@@ -52,7 +52,7 @@ def is_slow(observed: DiskObservation, election_s: float, *, was_slow: bool) -> 
     """Return whether the disk is slow; a slow one is well only when it is clearly quicker."""
     share = WELL_SHARE if was_slow else SLOW_SHARE
     limit_s = share * election_s
-    # The one that hangs is slow only if it is so without doubt.
+    # A sync that still hangs is slow only if that is beyond doubt.
     if observed.waiting_s >= max(limit_s, election_s):
         return True
     slow = count_above(observed.counts, limit_s)
@@ -60,14 +60,14 @@ def is_slow(observed: DiskObservation, election_s: float, *, was_slow: bool) -> 
 
 
 def stalls(observed: DiskObservation, election_s: float) -> bool:
-    """Return whether not some writes but most have to wait for the disk."""
+    """Return whether most writes, and not only some, have to wait for the disk."""
     return observed.waiting_s >= election_s or observed.median_s >= slow_after_s(election_s)
 
 
 def should_hand_over(*, leads: bool, stalled_s: float, handed_over_s: float) -> bool:
     """Return whether a leader should let another member lead, if one is well.
 
-    ``stalled_s``: for how long its disk has stalled; ``handed_over_s``: how long ago it, or this
-    rule, was last given up.
+    ``stalled_s``: the seconds for which its disk has stalled; ``handed_over_s``: the seconds
+    since the last attempt to hand over.
     """
     return leads and stalled_s >= HAND_OVER_AFTER_S and handed_over_s >= HAND_OVER_AGAIN_S

@@ -1,1 +1,1 @@
-"""What is done with a data directory while no server runs on it."""
+"""The commands that work on a data directory instead of serving it."""

@@ -76,7 +76,7 @@ def _rotate(given: argparse.Namespace) -> None:
 
 
 def _wait(store: Path) -> None:
-    """Return when nothing needs an old key, telling now and then how far that is.
+    """Return when nothing needs an old key; print the progress now and then.
 
     Raises:
         EncryptionError: The server has ended before that.

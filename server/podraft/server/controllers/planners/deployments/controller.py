@@ -1,4 +1,4 @@
-"""What wakes the Deployment controller."""
+"""The triggers of the Deployment controller."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _owning(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
 
 
 def _waiting_for_the_end(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
-    """Yield a Recreate that may have waited for the end of its last old pod."""
+    """Yield a Recreate Deployment that may have waited for the end of its last old pod."""
     if new is None or (is_finished(new) and old is not None):
         for key in controllers_of(REPLICA_SET, old):
             owner = snapshot.get(REPLICA_SET, key.name, key.namespace)

@@ -51,14 +51,14 @@ class History:
 
     @property
     def all(self) -> tuple[replica_set_pb2.ReplicaSet, ...]:
-        """All of them, the current one first."""
+        """All replica sets, the current one first."""
         return (self.new, *self.old) if self.new is not None else self.old
 
 
 def history_of(
     deployment: deployment_pb2.Deployment, owned: Sequence[replica_set_pb2.ReplicaSet]
 ) -> History:
-    """Tell the current template's replica set (the oldest, if several) from the others."""
+    """Separate the current template's replica set (the oldest, if several) from the others."""
     ordered = objects.oldest_first(owned)
     new = _find(deployment.spec.template, ordered, _without_hash)
     if new is None:
@@ -82,7 +82,7 @@ def _without_hash(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
 
 
 def _comparable(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
-    """Return what the pods of a template will be, whoever says it and however it is spelt."""
+    """Return the template in one form, whoever set its fields and however they are spelt."""
     whole = _without_hash(template)
     default_spec(whole.spec)
     derive_spec(whole.spec)
@@ -136,7 +136,7 @@ def replica_set_name(deployment: deployment_pb2.Deployment, name_hash: str) -> s
 
 
 def annotations_of(deployment: deployment_pb2.Deployment, revision: int) -> dict[str, str]:
-    """Return what the current replica set carries: the Deployment's annotations, its revision."""
+    """Return the annotations of the current replica set: the Deployment's, and its revision."""
     copied = {
         key: value
         for key, value in deployment.metadata.annotations.items()

@@ -29,7 +29,7 @@ from podraft.server.controllers.planners.deployments.scaling import Bounds
 
 @dataclass(slots=True)
 class _Pass:
-    """What one pass has decided so far."""
+    """The decisions of one pass so far."""
 
     deployment: deployment_pb2.Deployment
     bounds: Bounds
@@ -57,7 +57,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     history = histories.history_of(deployment, _claim(snapshot, work))
     ending = is_deleting(deployment.metadata) or _is_ending(snapshot, key.namespace)
     if not ending and not work.writes:
-        # Ownership first: what is claimed changes the numbers.
+        # Ownership comes first: a claimed replica set changes the numbers.
         _advance(snapshot, work, history)
         _write_replica_sets(work, history)
     again_s = _write_deployment(work, history, now)
@@ -131,7 +131,7 @@ def _roll(snapshot: Snapshot, work: _Pass, history: History) -> None:
         return
     size = rollout.new_size(history, work.bounds)
     if size != history.new.spec.replicas:
-        # One direction a step: what shrinks next is decided on what this step brought about.
+        # One direction per step: what shrinks next is decided on the result of this step.
         work.sizes[history.new.metadata.name] = size
         return
     work.sizes = rollout.old_sizes(history, work.bounds)
@@ -149,7 +149,7 @@ def _recreate(snapshot: Snapshot, work: _Pass, history: History) -> None:
 
 
 def _has_old_pods(snapshot: Snapshot, history: History) -> bool:
-    """Say whether a pod of an older template still runs, terminating ones included."""
+    """Return whether a pod of an older template still runs, terminating ones included."""
     return any(
         not is_finished(pod)
         for old in history.old
@@ -220,13 +220,13 @@ def _tell_size(work: _Pass, replica_set: replica_set_pb2.ReplicaSet, size: int) 
 
 
 def _write_deployment(work: _Pass, history: History, now: Now) -> float | None:
-    """Write the revision, or else the status; return when the deadline has to be looked at."""
+    """Write the revision, or else the status; return the seconds until the deadline's check."""
     deployment = work.deployment
     observed = status.status_of(
         deployment, history, work.bounds, status.Step(work.created, work.collisions), now
     )
     revision = _revision(work, history)
-    # A new replica set is told of at once; its revision follows in the next pass.
+    # A new replica set is reported at once; its revision follows in the next pass.
     if revision and deployment.metadata.annotations.get(well_known.REVISION) != revision:
         annotation = {"metadata": {"annotations": {well_known.REVISION: revision}}}
         metadata = deployment.metadata

@@ -41,7 +41,7 @@ def old_sizes(history: History, bounds: Bounds) -> dict[str, int]:
 
 
 def _available(replica_set: replica_set_pb2.ReplicaSet) -> int:
-    """Return how many pods are available and are not about to be deleted."""
+    """Return the number of pods that are available and are not about to be deleted."""
     return min(replica_set.status.available_replicas, replica_set.spec.replicas)
 
 

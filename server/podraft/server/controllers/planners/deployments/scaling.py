@@ -17,13 +17,13 @@ from podraft.server.controllers.core import objects
 from podraft.server.controllers.planners.deployments.history import History
 
 _DEFAULT_PERCENT = "25"
-# As admission has it: longer ones are from before that rule.
+# The bound of admission: longer ones are from before that rule.
 _DIGITS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far a rollout may deviate from the wanted number of pods."""
+    """The bounds by which a rollout may deviate from the wanted number of pods."""
 
     replicas: int
     max_surge: int
@@ -71,7 +71,7 @@ def _resolve(
 
 
 def is_scaling(deployment: deployment_pb2.Deployment, history: History) -> bool:
-    """Say whether ``spec.replicas`` changed since the replica sets were last sized."""
+    """Return whether ``spec.replicas`` changed since the replica sets were last sized."""
     wanted = bounds_of(deployment).replicas
     for replica_set in history.all:
         if replica_set.spec.replicas:
@@ -109,7 +109,7 @@ def _active_or_latest(history: History) -> replica_set_pb2.ReplicaSet | None:
 
 
 def _is_saturated(new: replica_set_pb2.ReplicaSet | None, replicas: int) -> bool:
-    """Say whether the current replica set has and runs all the pods that are wanted."""
+    """Return whether the current replica set has and runs all the pods that are wanted."""
     return (
         new is not None
         and new.spec.replicas == replicas
@@ -132,7 +132,7 @@ def _proportional(
         sizes[replica_set.metadata.name] = replica_set.spec.replicas + share
         added += share
     if ordered:
-        # What rounding left over goes to the largest.
+        # The remainder of rounding goes to the largest.
         largest = ordered[0].metadata.name
         sizes[largest] = max(0, sizes[largest] + to_add - added)
     return sizes

@@ -1,4 +1,4 @@
-"""What is observed of a Deployment: counts, and whether it is available and progresses.
+"""The observed state of a Deployment: counts, and whether it is available and progresses.
 
 Owns: the status and its conditions; the words are Kubernetes'.
 """
@@ -24,7 +24,7 @@ TIMED_OUT = "ProgressDeadlineExceeded"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What this pass did that the conditions tell of."""
+    """The actions of this pass that the conditions report."""
 
     created: str = ""
     collisions: int = 0
@@ -66,7 +66,7 @@ def _counts(
 def is_complete(
     deployment: deployment_pb2.Deployment, status: deployment_pb2.DeploymentStatus, replicas: int
 ) -> bool:
-    """Say whether all wanted pods, and only they, run the current template."""
+    """Return whether all wanted pods, and only they, run the current template."""
     return (
         status.updated_replicas == replicas
         and status.replicas == replicas
@@ -81,7 +81,7 @@ def deadline_in_s(
     replicas: int,
     now: Now,
 ) -> float | None:
-    """Return when a rollout that does not move must be called stuck, if ever."""
+    """Return the seconds after which a rollout that does not move is stuck; None if never."""
     progressing = conditions.find(status.conditions, "Progressing")
     if (
         progressing is None
@@ -151,7 +151,7 @@ def _set_progressing(
 
 
 def _moved(before: deployment_pb2.DeploymentStatus, after: deployment_pb2.DeploymentStatus) -> bool:
-    """Say whether anything came nearer to the wish since the last status."""
+    """Return whether anything came nearer to the spec since the last status."""
     return (
         after.updated_replicas > before.updated_replicas
         or after.replicas - after.updated_replicas < before.replicas - before.updated_replicas

@@ -1,1 +1,1 @@
-"""The EndpointSlice controller: which addresses answer for a Service."""
+"""The EndpointSlice controller: the addresses that answer for a Service."""

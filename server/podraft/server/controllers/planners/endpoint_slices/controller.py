@@ -1,4 +1,4 @@
-"""What wakes the EndpointSlice controller, and how it finds the slices of a Service."""
+"""The triggers of the EndpointSlice controller, and how it finds the slices of a Service."""
 
 from __future__ import annotations
 

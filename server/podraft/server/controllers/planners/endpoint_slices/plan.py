@@ -42,7 +42,7 @@ Endpoint: TypeAlias = endpoint_slice_pb2.Endpoint
 
 
 def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
-    """Return what brings one Service's slices in line with its pods."""
+    """Return the writes that bring one Service's slices in line with its pods."""
     service = snapshot.get(SERVICE, key.name, key.namespace)
     namespace = snapshot.get(NAMESPACE, key.namespace)
     if (
@@ -51,7 +51,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         or is_deleting(service.metadata)
         or (namespace is not None and is_deleting(namespace.metadata))
     ):
-        # A Service that is gone takes its slices along: it owns them.
+        # A deleted Service takes its slices along: it owns them.
         return Plan()
     existing = [
         found
@@ -66,7 +66,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
 def _wanted_endpoints(
     snapshot: Snapshot, service: service_pb2.Service
 ) -> dict[Ports, dict[str, Endpoint]]:
-    """Return the endpoints by ports, then by address; whose address cannot be has none."""
+    """Return the endpoints by ports, then by address, without pods whose address is invalid."""
     selector = exact_selector(service.spec.selector)
     wanted: dict[Ports, dict[str, Endpoint]] = {}
     for pod in snapshot.by_index(POD, BY_NAMESPACE, service.metadata.namespace):
@@ -80,7 +80,7 @@ def _wanted_endpoints(
         if ports is None:
             continue
         endpoints = wanted.setdefault(ports, {})
-        # An address is given again when its pod ends: the one that stays has it.
+        # A pod's address is given again when the pod ends: the pod that stays has it.
         if pod.status.pod_ip not in endpoints or not is_deleting(pod.metadata):
             endpoints[pod.status.pod_ip] = _endpoint(service, pod)
     return wanted
@@ -119,7 +119,7 @@ def _endpoint(service: service_pb2.Service, pod: pod_pb2.Pod) -> Endpoint:
 
 @dataclass(slots=True)
 class _Draft:
-    """One existing slice and what it is to contain."""
+    """One existing slice and its new content."""
 
     stored: Slice
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -167,7 +167,7 @@ def _reconcile_ports(
     existing: Sequence[Slice],
     wanted: dict[str, Endpoint],
 ) -> list[commit_pb2.Write]:
-    """Keep endpoints where they are, drop what is gone, place what is new."""
+    """Keep endpoints where they are, drop those that are gone, place new ones."""
     drafts, left = _keep(existing, dict(wanted))
     new = [left[address] for address in sorted(left)]
     # Slices that are written anyway are filled first, then the fullest that have room.
@@ -227,7 +227,7 @@ def _make(service: service_pb2.Service, ports: Ports, endpoints: Sequence[Endpoi
 
 
 def _mark(service: service_pb2.Service, made: Slice) -> None:
-    """Make ``made`` say to whom it belongs."""
+    """Label ``made`` with the Service that it belongs to."""
     labels = made.metadata.labels
     labels[well_known.SERVICE_NAME_LABEL] = service.metadata.name
     labels[well_known.SLICE_MANAGER_LABEL] = MANAGER

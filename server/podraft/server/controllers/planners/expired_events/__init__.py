@@ -1,1 +1,1 @@
-"""The controller of Events: they are forgotten after a while."""
+"""The controller of Events, which are removed after a while."""

@@ -1,4 +1,4 @@
-"""What wakes the controller of Events."""
+"""The triggers of the controller of Events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Events' decisions: what happened is told for some time, then forgotten.
+"""The decisions about Events: they are kept for some time, then removed.
 
 Owns: removing Events that were last observed too long ago.
 """
@@ -13,17 +13,17 @@ from podraft.api.moments import Now
 from podraft.client.calls import writes
 from podraft.server.controllers.core.plan import Plan, Snapshot
 
-# All events are one key.
+# All events have one key.
 KEY = "events"
 WRITES_MAX = 500
-# Expired events leave in batches rather than one by one.
+# Expired events are removed in batches rather than one by one.
 _BATCH_S = 30.0
-# So far ahead of this one another machine's clock may be.
+# Another machine's clock may be ahead of this one by so much.
 _SKEW_S = 300.0
 
 
 def plan(snapshot: Snapshot, key: str, now: Now, ttl_s: float) -> Plan:
-    """Remove the events that are older than ``ttl_s``; come again when the next one is."""
+    """Remove the events that are older than ``ttl_s``; plan again when the next one is."""
     planned: list[commit_pb2.Write] = []
     soonest: float | None = None
     for event in snapshot.list(EVENT):
@@ -42,10 +42,10 @@ def plan(snapshot: Snapshot, key: str, now: Now, ttl_s: float) -> Plan:
 
 
 def unheard_of_for_s(event: event_pb2.Event, now: Now) -> float:
-    """Return how long ago the event, or the last one of its series, happened.
+    """Return the seconds since the event, or the last one of its series, happened.
 
-    Its writer's times are believed up to ``now`` and a little more: it could otherwise let
-    an event stay for ever.
+    Its writer's times are believed up to ``now`` and a little more: otherwise the writer could
+    make an event stay for ever.
     """
     said = (event.series.last_observed_time, event.event_time)
     believed = (s for time in said if (s := times.seconds_of(time)) <= now.wall_s + _SKEW_S)

@@ -1,1 +1,1 @@
-"""The controller of finished pods: they are remembered, but not without bound."""
+"""The controller of finished pods, which are kept up to a bound."""

@@ -1,4 +1,4 @@
-"""What wakes the controller of finished pods."""
+"""The triggers of the controller of finished pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The finished pods' decisions: pods that ended are remembered, but not without bound.
+"""The decisions about finished pods: they are kept, but not without bound.
 
 Owns: removing the oldest finished pods beyond a number.
 """
@@ -13,7 +13,7 @@ from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.plan import Plan, Snapshot
 
-# All finished pods are one key.
+# All finished pods have one key.
 KEY = "pods"
 WRITES_MAX = 500
 

@@ -1,1 +1,1 @@
-"""The garbage collector: what nobody owns any more goes."""
+"""The garbage collector: objects that nobody owns any more are removed."""

@@ -1,4 +1,4 @@
-"""What wakes the garbage collector."""
+"""The triggers of the garbage collector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def controller(options: ControllerOptions, known: KnownKinds) -> Controller[Owne
 
 
 def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterator[OwnerKey]:
-    """Yield owners that vanish or wait, and owners that an object names but that are not there."""
+    """Yield owners that vanish or wait, and missing owners that an object names."""
     current = new if new is not None else old
     metadata = current.metadata
     own = owners.key_of(kind, current)
@@ -37,7 +37,7 @@ def _owner_keys(kind: AnyKind, snapshot: Snapshot, old: Any, new: Any) -> Iterat
         yield own
     named = set(owners.named_keys(kind, metadata, snapshot.known))
     if old is not None and new is not None:
-        # One that it no longer names may have waited for it.
+        # An owner that the object no longer names may have waited for it.
         named.update(owners.named_keys(kind, old.metadata, snapshot.known))
     for owner_key in named:
         if wants_attention(snapshot, owner_key):

@@ -1,11 +1,11 @@
-"""The garbage collector's decisions: what nobody owns any more goes.
+"""The garbage collector's decisions: objects that nobody owns any more are removed.
 
-Owns: what follows from the end of an owner: deleting its dependents (background), waiting
+Owns: the effects of the end of an owner: deleting its dependents (background), waiting
 for them first (foreground), or releasing them (orphan).
 
-Invariants: an object with an owner that exists is never deleted; that an owner does not
-exist is checked against the API server before anything is deleted for it; an owner is its
-whole key, so a reference that names it wrongly concerns the object that holds it only.
+Invariants: an object with an owner that exists is never deleted; the absence of an owner
+is checked against the API server before anything is deleted for it; an owner is its
+whole key, so a wrong reference concerns only the object that holds it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OWN = requests_pb2.PROPAGATION_POLICY_UNSPECIFIED
 
 
 def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
-    """Return what becomes of the dependents of one owner, and of the owner that waits for them."""
+    """Return the plan for the dependents of one owner, and for the owner that waits for them."""
     kind = snapshot.known.by_manifest(key.api_version, key.kind)
     if kind is None:
         return Plan()
@@ -53,14 +53,14 @@ def plan(snapshot: Snapshot, key: OwnerKey, now: Now) -> Plan:
 
 
 def _find(snapshot: Snapshot, key: OwnerKey) -> Any:
-    """Return the very object that a key means; None if there is none."""
+    """Return the very object that a key means; None if it does not exist."""
     kind = snapshot.known.by_manifest(key.api_version, key.kind)
     owner = snapshot.get(kind, key.name, key.namespace) if kind is not None else None
     return owner if owner is not None and owner.metadata.uid == key.uid else None
 
 
 def wants_attention(snapshot: Snapshot, key: OwnerKey) -> bool:
-    """Say whether an owner is gone, or is going and waits for its dependents."""
+    """Return whether an owner is gone, or is going and waits for its dependents."""
     owner = _find(snapshot, key)
     return owner is None or is_deleting(owner.metadata)
 
@@ -81,10 +81,10 @@ class _Partings:
 def _part(
     snapshot: Snapshot, key: OwnerKey, dependents: Sequence[Any], *, is_awaited: bool
 ) -> _Partings:
-    """Delete the dependents of an owner that goes; one with another owner only forgets it.
+    """Delete the dependents of an owner that goes; one with another owner only loses this one.
 
-    What is being deleted already is passed over first, however many they are: what holds
-    them must not hold the rest.
+    Dependents that are being deleted already are passed over first, however many they are: what
+    holds them must not hold the rest.
     """
     partings = _Partings()
     for dependent in dependents:
@@ -107,7 +107,7 @@ def _part(
 def _claims_for_deletion(
     snapshot: Snapshot, leaving: OwnerKey, dependent: Any
 ) -> set[Absent] | None:
-    """Return which other owners must be absent for a dependent to go; None: one keeps it."""
+    """Return the other owners that must be absent for a dependent to go; None: one keeps it."""
     claims: set[Absent] = set()
     metadata, known = dependent.metadata, snapshot.known
     for reference in metadata.owner_references:
@@ -172,10 +172,10 @@ def _blocks(dependent: Any, key: OwnerKey) -> bool:
 
 
 def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
-    """Say whether an object has dependents that its own foreground deletion would wait for.
+    """Return whether an object has dependents that its own foreground deletion would wait for.
 
-    One that waits for its dependents itself does not count: who owns each other in a circle
-    would wait for ever.
+    A dependent that waits for its own dependents does not count: objects that own each other in
+    a circle would wait for ever.
     """
     key = key_of(snapshot.known.of(owner), owner)
     return any(
@@ -185,7 +185,7 @@ def _is_blocked(snapshot: Snapshot, owner: Any) -> bool:
 
 
 def _waits_for(dependent: Any, owner: Any, known: KnownKinds) -> bool:
-    """Say whether a dependent waits for its own owner to go: the two would wait for ever."""
+    """Return whether a dependent waits for its own owner to go: the two would wait for ever."""
     key = key_of(known.of(dependent), dependent)
     return _waits_for_dependents(dependent) and _blocks(owner, key)
 
@@ -193,7 +193,7 @@ def _waits_for(dependent: Any, owner: Any, known: KnownKinds) -> bool:
 def _deletion(
     kind: AnyKind, dependent: Any, propagation: requests_pb2.PropagationPolicy
 ) -> commit_pb2.Write:
-    """Delete; whoever waits for a dependent waits for the dependents of that, too."""
+    """Delete a dependent; an owner that waits for it also waits for its dependents."""
     metadata = dependent.metadata
     return writes.delete(
         kind,

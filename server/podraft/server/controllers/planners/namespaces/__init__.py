@@ -1,1 +1,1 @@
-"""The Namespace controller: a namespace that is deleted is emptied first."""
+"""The Namespace controller: a deleted namespace is emptied before it goes."""

@@ -1,4 +1,4 @@
-"""What wakes the Namespace controller."""
+"""The triggers of the Namespace controller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from podraft.server.controllers.planners.namespaces.plan import plan
 
 
 def controller(options: ControllerOptions, known: KnownKinds) -> Controller[ObjectKey]:
-    """Return the controller, which what happens in a namespace wakes, too."""
+    """Return the controller, which changes inside a namespace also trigger."""
     inside = {kind: _ending_namespace for kind in known if kind.namespaced}
     return Controller("namespaces", plan, {NAMESPACE: itself, **inside}, pace_s=0.1)
 

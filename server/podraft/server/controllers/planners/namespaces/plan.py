@@ -2,7 +2,7 @@
 
 Owns: deleting what is inside, then the finalizer `kubernetes`.
 
-Invariant: the finalizer goes only when no object is left inside; pods get the time that
+Invariant: the finalizer is removed only when no object is left inside; pods get the time that
 they may take to end.
 """
 
@@ -25,17 +25,17 @@ from podraft.server.controllers.core.plan import Absent, ObjectKey, Plan, Snapsh
 CONTENT = "NamespaceContentRemaining"
 FINALIZERS = "NamespaceFinalizersRemaining"
 DELETIONS_MAX = 500
-# What a condition tells: so many names of each kind, so many finalizers, so much text.
+# The bounds of a condition: names of each kind, finalizers, length of the text.
 _NAMED: Final = 5
 _SIZES: Final = (5, 10, 100, 1000, 10_000, 100_000)
 _FINALIZERS_NAMED: Final = 10
 _TEXT_MAX: Final = 1024
-# Objects that are still written inside are looked for so often.
+# The seconds between two searches for objects that are still written inside.
 _AGAIN_S = 5.0
 
 
 def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
-    """Return what brings a namespace whose deletion was asked for nearer to its end."""
+    """Return the next step of a namespace towards its requested end."""
     namespace = snapshot.get(NAMESPACE, key.name)
     if (
         namespace is None
@@ -110,7 +110,7 @@ def _status(
 
 
 def _by_finalizer(inside: dict[AnyKind, Sequence[Any]]) -> dict[str, list[str]]:
-    """Return which objects, as ``resource/name``, each finalizer holds."""
+    """Return the objects, as ``resource/name``, that each finalizer holds."""
     holding: dict[str, list[str]] = {}
     for kind, found in inside.items():
         for obj in found:
@@ -122,9 +122,9 @@ def _by_finalizer(inside: dict[AnyKind, Sequence[Any]]) -> dict[str, list[str]]:
 
 
 def _counted(found: Sequence[Any]) -> str:
-    """Return how many, and which if they are few.
+    """Return how many objects there are, and which if they are few.
 
-    Large numbers are told by their size only: a status per deleted pod would cost more than
+    Large numbers are given by their size only: a status per deleted pod would cost more than
     it tells.
     """
     if len(found) > _NAMED:

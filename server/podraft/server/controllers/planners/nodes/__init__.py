@@ -1,1 +1,1 @@
-"""The Node controller: a node that is silent is tainted, and its pods are evicted."""
+"""The Node controller: a silent node is tainted, and its pods are evicted."""

@@ -1,4 +1,4 @@
-"""What wakes the Node controller, and how it finds the pods of a node."""
+"""The triggers of the Node controller, and how it finds the pods of a node."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ Owns: the Ready condition of nodes whose Lease is not renewed, the taints that f
 the Ready condition, the eviction of pods that do not tolerate them, and the removal of
 pods whose node is gone.
 
-Invariants: when no node at all renews its Lease, nothing is evicted, for then it is rather
-this side that is cut off; a pod on a node that may come back is asked to end, never
-forgotten.  Times are this process' own: what counts is when a Lease was seen to change.
+Invariants: when no node at all renews its Lease, nothing is evicted, for then this side is
+more likely cut off; a pod on a node that may come back is asked to end, never
+removed.  Times are this process' own: what counts is when a Lease was seen to change.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _REASON = "NodeStatusUnknown"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much silence is borne.
+    """The bounds of silence.
 
-    ``grace_s``: how long a Lease may stay unrenewed.  ``not_ready_toleration_s``: how long
-    a pod that says nothing of it stays on a node whose agent lives but is not ready (on
+    ``grace_s``: the seconds that a Lease may stay unrenewed.  ``not_ready_toleration_s``: the
+    seconds that a pod without a toleration stays on a node whose agent lives but is not ready (on
     an unreachable node it does not stay at all).
     """
 
@@ -66,13 +66,13 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now, options: Options) -> Plan
 def _silent_in_s(
     snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options
 ) -> float | None:
-    """Return in how many seconds the node has been silent for too long; None: it never spoke."""
+    """Return the seconds until the node has been silent for too long; None: it never spoke."""
     renewed = snapshot.changed_at(LEASE, node.metadata.name, NODE_LEASE_NAMESPACE)
     if renewed is None:
         heartbeat = nodes.ready_condition(node)
         if heartbeat is None:
             return None
-        # It has a status but no Lease: its own time of the last status has to do.
+        # The node has a status but no Lease: the time that it gave in its last status has to do.
         renewed = now.moment_s(times.seconds_of(heartbeat.last_heartbeat_time))
     return renewed + options.grace_s - now.steady_s
 
@@ -83,7 +83,7 @@ def _is_given_up(node: node_pb2.Node) -> bool:
 
 
 def _lose(node: node_pb2.Node, now: Now) -> Plan:
-    """Say that nothing is known of the node any more."""
+    """Set the conditions of a node of which nothing is known any more."""
     changed = objects.copied(node)
     known = {c.type for c in node.status.conditions if c.status != conditions.UNKNOWN}
     if nodes.ready_condition(node) is None:
@@ -118,7 +118,7 @@ def _force(pod: pod_pb2.Pod) -> commit_pb2.Write:
 
 
 def _taint(snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options) -> Plan | None:
-    """Bring the node's taints in line with its Ready condition; None if they are."""
+    """Bring the node's taints in line with its Ready condition; return None if they are."""
     wanted = None if nodes.is_ready(node) else NOT_READY_TAINT
     if _is_given_up(node):
         wanted = UNREACHABLE_TAINT
@@ -139,7 +139,7 @@ def _taint(snapshot: Snapshot, node: node_pb2.Node, now: Now, options: Options) 
 
 
 def _anyone_alive(snapshot: Snapshot, now: Now, options: Options) -> bool:
-    """Say whether at least one node spoke lately."""
+    """Return whether at least one node spoke lately."""
     for node in snapshot.list(NODE):
         silent_in_s = _silent_in_s(snapshot, node, now, options)
         if silent_in_s is not None and silent_in_s > 0:
@@ -148,9 +148,9 @@ def _anyone_alive(snapshot: Snapshot, now: Now, options: Options) -> bool:
 
 
 def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: Now, options: Options) -> Plan:
-    """Ask the pods to end that do not tolerate the node's taints any longer.
+    """Ask the pods that do not tolerate the node's taints any longer to end.
 
-    The pods of an unreachable node are told unready first, so that nobody sends them requests.
+    The pods of an unreachable node are marked unready first, so that nobody sends them requests.
     """
     taints = [taint for taint in node.spec.taints if taint.effect == NO_EXECUTE]
     if not taints:
@@ -181,7 +181,7 @@ def _evict(node: node_pb2.Node, pods: Sequence[pod_pb2.Pod], now: Now, options: 
 def _tolerated_for_s(
     pod: pod_pb2.Pod, taints: Sequence[node_pb2.Taint], now: Now, options: Options
 ) -> float | None:
-    """Return how long the pod may stay; None: for ever."""
+    """Return the seconds that the pod may stay; None: for ever."""
     shortest: float | None = None
     for taint in taints:
         matching = [t for t in pod.spec.tolerations if tolerates(t, taint)]

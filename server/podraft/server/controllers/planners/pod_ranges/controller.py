@@ -1,4 +1,4 @@
-"""What wakes the pod range controller."""
+"""The triggers of the pod range controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pod address ranges' decisions: each node gets a part of the cluster's range.
+"""The decisions about pod address ranges: each node gets a part of the cluster's range.
 
 Owns: ``spec.podCIDR`` of nodes.  One plan serves all nodes, so that no two nodes are ever
 given the same range.
@@ -18,7 +18,7 @@ from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.plan import Happening, Plan, Snapshot
 
-# All nodes are one key.
+# All nodes have one key.
 KEY = "nodes"
 WRITES_MAX = 500
 
@@ -62,7 +62,7 @@ def plan(snapshot: Snapshot, key: str, now: Now, options: Options) -> Plan:
 
 
 def _free(taken: set[str], options: Options) -> Iterator[str]:
-    """Yield the ranges that overlap none that is taken, whatever size those have."""
+    """Yield the ranges that overlap no taken one, whatever the size of those."""
     used = [network for text in taken if (network := _network(text)) is not None]
     for candidate in options.cluster.subnets(new_prefix=options.node_prefix):
         if str(candidate) not in taken and not any(candidate.overlaps(other) for other in used):

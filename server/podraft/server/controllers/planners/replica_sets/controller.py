@@ -1,4 +1,4 @@
-"""What wakes the ReplicaSet controller."""
+"""The triggers of the ReplicaSet controller."""
 
 from __future__ import annotations
 

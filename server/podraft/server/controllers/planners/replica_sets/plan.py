@@ -27,21 +27,21 @@ from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, BY_OWNER
 from podraft.server.controllers.core.plan import Happening, ObjectKey, Plan, Snapshot
 
-# So many pods are created or deleted in one plan; more follow in the next.
+# The number of pods created or deleted in one plan; more follow in the next.
 BURST_MAX = 1000
 _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class _Claims:
-    """The pods of one ReplicaSet, and the writes that make them so."""
+    """The pods of one ReplicaSet, and the writes that claim or release them."""
 
     pods: list[pod_pb2.Pod]
     writes: list[commit_pb2.Write]
 
 
 def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
-    """Return what brings one ReplicaSet's pods and status nearer to its spec."""
+    """Return the next step of one ReplicaSet's pods and status towards its spec."""
     replica_set = snapshot.get(REPLICA_SET, key.name, key.namespace)
     if replica_set is None:
         return Plan()
@@ -67,7 +67,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
 
 
 def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
-    """Say whether the namespace accepts no new pods and its old ones go anyway."""
+    """Return whether the namespace accepts no new pods and its old ones go anyway."""
     found = snapshot.get(NAMESPACE, namespace)
     return found is not None and is_deleting(found.metadata)
 
@@ -182,7 +182,7 @@ def _status(
     active: Sequence[pod_pb2.Pod],
     now: Now,
 ) -> tuple[replica_set_pb2.ReplicaSetStatus, float | None]:
-    """Return the status and in how many seconds a ready pod becomes available."""
+    """Return the status, and the seconds until the next ready pod becomes available."""
     template_labels = dict(replica_set.spec.template.metadata.labels)
     ready = available = labeled = 0
     soonest_s: float | None = None
