@@ -1,10 +1,10 @@
-"""Changing who belongs to the group, and who leads it.
+"""Changes of the group's membership, and of its leader.
 
 Owns: membership changes (one member at a time, learners first) and the transfer of leadership.
 
 Invariants: a change is in force from the moment it is in a log, so at most one may be uncommitted,
-and none may begin before the leader has committed an entry of its term: else two majorities
-that share no voter could exist.  Nobody votes before it has nearly everything.
+and none may begin before the leader has committed an entry of its term: otherwise two majorities
+without a common voter could exist.  No member becomes a voter before it has nearly everything.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def changed_membership(membership: Membership, change: Change) -> Membership | N
 
 
 class Changes:
-    """The leader's part in changes."""
+    """The leader's part in changes of membership and leadership."""
 
     def __init__(self, member: Member, replication: Replication) -> None:
         self._member = member
@@ -60,7 +60,7 @@ class Changes:
         self._transfer_id = 0
 
     def proposed(self, event: ChangeProposed) -> None:
-        """Append a changed membership, or say why not."""
+        """Append the changed membership, or refuse the change with a reason."""
         member = self._member
         changed = changed_membership(member.log.membership, event.change)
         reason = self._obstacle(event.change, changed)
@@ -88,16 +88,16 @@ class Changes:
         return None
 
     def may_begin(self) -> bool:
-        """Whether no change of an earlier term can be in force unknown to this leader."""
+        """Return whether no change of an earlier term can be in force unknown to this leader."""
         return self._member.term_committed
 
     def pending(self) -> bool:
-        """Whether a change is uncommitted."""
+        """Return whether a change is uncommitted."""
         log = self._member.log
         return log.membership_index > log.commit
 
     def caught_up(self, learner: MemberId) -> bool:
-        """Whether the learner is alive and lacks little."""
+        """Return whether the learner is alive and lacks few entries."""
         member = self._member
         progress = member.peers.get(learner)
         return (
@@ -108,7 +108,7 @@ class Changes:
         )
 
     def committed(self) -> bool:
-        """Let go of removed members; returns whether the leader must step down."""
+        """Drop removed members; return whether the leader must step down."""
         member, log = self._member, self._member.log
         if self.pending():
             return False
@@ -129,7 +129,7 @@ class Changes:
     # Transfer of leadership.
 
     def transfer(self, event: TransferLeadership) -> None:
-        """Take no more proposals, let ``target`` catch up, tell it to campaign."""
+        """Take no more proposals, bring ``target`` up to date, and tell it to campaign."""
         member = self._member
         reason = None
         if member.role is not Role.LEADER:
@@ -157,7 +157,7 @@ class Changes:
             member.send_now(CampaignNow(member.id, follower, member.term))
 
     def give_up_transfer(self) -> None:
-        """An election timeout has passed and this member still leads."""
+        """End a transfer after an election timeout in which this member has kept leading."""
         member = self._member
         if member.transfer_target != NOBODY:
             member.transfer_target = NOBODY

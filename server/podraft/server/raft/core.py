@@ -1,11 +1,11 @@
 """One member's consensus: events in, effects out.
 
 Owns: the dispatch of events and messages to the parts, the comparison of terms, the clock's tick,
-what follows from a new commit index.
+and the consequences of a new commit index.
 
 Invariants: ``step`` is deterministic given the random source; the effects of a step are carried out
-as ``effects.Effects`` says before anything that depends on them.  After an
-``InvariantViolatedError`` the member is done: its shell stops the process.
+as ``effects.Effects`` prescribes before anything that depends on them.  After an
+``InvariantViolatedError`` the member is finished: its shell stops the process.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a member finds on its disk when it starts.
+    """The state that a member finds on its disk when it starts.
 
     A new group begins with the same ``mark`` of index 0 on every voter; a member that joins one
-    begins with a mark of nobody.  ``applied``: what the state machine has durably beyond the mark.
+    begins with a mark without members.  ``applied``: the index up to which the state machine has
+    entries beyond the mark durably.
     """
 
     mark: SnapshotMark
@@ -103,7 +104,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a core is composed of."""
+    """The classes of the parts that a core is composed of."""
 
     log: type[RaftLog] = RaftLog
     election: type[Election] = Election
@@ -135,7 +136,7 @@ class RaftCore:
         self._changes = changes = parts.changes(member, replication)
         self._election = election = parts.election(member, replication.lead, self._abdicate)
         self._heartbeat_ticks = 0
-        # By exact type: quicker than a chain of instance tests.
+        # By exact type: faster than a chain of isinstance tests.
         self._events: dict[type, Callable[[Any], None]] = {
             Tick: self._tick,
             AnnounceCommit: self._announce,
@@ -176,7 +177,7 @@ class RaftCore:
         self.membership = self._known_membership()
 
     def step(self, event: Event) -> Effects:
-        """Take one event; return what the shell owes for it.
+        """Handle one event; return the effects that the shell must carry out.
 
         Raises:
             InvariantViolatedError: The member must stop.
@@ -199,13 +200,13 @@ class RaftCore:
         log = self._log
         return KnownMembership(log.membership, log.membership_index, log.committed_membership)
 
-    # What the shell may ask.
+    # Queries by the shell.
 
     @property
     def unannounced(self) -> bool:
         """Whether ``AnnounceCommit`` is wanted some milliseconds from now.
 
-        Without it followers learn with the next entries or heartbeat what is committed.
+        Without it followers learn of the commit only with the next entries or heartbeat.
         """
         return self._replication.unannounced
 
@@ -224,7 +225,7 @@ class RaftCore:
 
     @property
     def status(self) -> Status:
-        """How this member sees itself and, as a leader, the others."""
+        """This member's view of itself and, as a leader, of the others."""
         member, log = self._member, self._log
         return Status(
             member.id,
@@ -255,7 +256,7 @@ class RaftCore:
             member.elapsed_ticks = 0
             self._changes.give_up_transfer()
             if not self._majority_heard():
-                # Whoever needs a leader must find that there is none here.
+                # Members that need a leader must find out that there is none here.
                 self._election.follow(member.term, NOBODY)
                 return
         self._heartbeat_ticks += 1
@@ -296,7 +297,7 @@ class RaftCore:
 
     def _leader_committed(self, before: int) -> None:
         log = self._log
-        # A new leader's first entry, and a change, which may remove the one who is told.
+        # A new leader's first entry, and a change, which may remove the member that is told.
         urgent = (
             log.term_at(before) != self._member.term or before < log.membership_index <= log.commit
         )
@@ -360,7 +361,7 @@ class RaftCore:
                 self._election.follow(message.term, leader)
         elif message.term < member.term:
             if asks and message.pre:
-                # Whoever is behind learns the term, or it would ask forever.
+                # A sender that is behind learns the term; otherwise it would ask forever.
                 member.send_now(
                     Vote(member.id, message.sender, member.term, granted=False, pre=True)
                 )

@@ -1,4 +1,4 @@
-"""What the shell owes the core after a step.
+"""The effects that the shell must carry out after a step of the core.
 
 Owns: ``Effects`` and its parts; the order in which they are carried out is the contract that
 safety rests on.
@@ -14,12 +14,12 @@ from podraft.server.values import value
 
 @value
 class Write:
-    """What must reach the disk, parts in field order; writes in the order of ``sequence``.
+    """A write to the disk, its parts in field order; writes go in the order of ``sequence``.
 
     A crash may leave any prefix of the writes that were not yet reported ``Persisted``.
 
     ``snapshot`` replaces log and state machine by the data received with it.
-    ``entries`` are consecutive; the first one replaces whatever the log has from its index on.
+    ``entries`` are consecutive; the first one replaces everything in the log from its index on.
     """
 
     sequence: int
@@ -38,7 +38,7 @@ class ReadReady:
 
 @value
 class Refused:
-    """A proposal, read, change or transfer did not and will not happen."""
+    """A proposal, read, change or transfer that did not and will not happen."""
 
     id: int
     reason: Refusal
@@ -46,9 +46,9 @@ class Refused:
 
 @value
 class SendSnapshot:
-    """Send ``to`` the newest snapshot.
+    """A request to send ``to`` the newest snapshot.
 
-    It goes as an ``InstallSnapshot`` of ``term``; how that ended, ``SnapshotSent`` tells.
+    It goes as an ``InstallSnapshot`` of ``term``; ``SnapshotSent`` reports how that ended.
     """
 
     to: MemberId
@@ -57,17 +57,17 @@ class SendSnapshot:
 
 @value
 class Effects:
-    """What the shell owes the core after one step, in field order.
+    """The effects of one step, which the shell carries out in field order.
 
     ``messages_now`` may leave at once, even before anything of ``write`` is durable: a leader's
     entries go to its followers while its own disk works.
-    ``write`` goes to the disk; the shell tells ``Persisted`` when it is durable.
+    ``write`` goes to the disk; the shell reports ``Persisted`` when it is durable.
     ``messages_after_persist`` leave when this write and all earlier ones are durable: a vote
     or an acknowledgement that a crash could undo is a lie.  Without a ``write`` they still wait for
     earlier ones.
-    ``committed`` are durable here and on a majority: apply them in order, each once, then
-    tell ``Applied``.  After a ``write.snapshot`` they continue behind it.
-    ``reads``, ``refused``: answers to what was asked for.
+    ``committed`` entries are durable here and on a majority: apply them in order, each once, then
+    report ``Applied``.  After a ``write.snapshot`` they continue behind it.
+    ``reads``, ``refused``: answers to requests.
     ``snapshots`` are to be sent in the background.
     """
 

@@ -1,14 +1,14 @@
-"""Who leads.
+"""Elections of the leader.
 
-Owns: campaigns, votes, the steps between roles.
+Owns: campaigns, votes, the transitions between roles.
 
     follower --patience ends--> pre-candidate --would win--> candidate --wins--> leader
         ^                            |                          |                 |
         +--- a leader's message, a later term, a lost election, no majority heard ---+
 
-Invariants: a member votes once in a term, for a log as complete as its own, and says so only when
-the vote is durable; its own vote, too, counts only then.  While a leader is heard of, nobody
-helps to depose it, unless it asks for that itself.
+Invariants: a member votes once in a term, for a log as complete as its own, and announces its vote
+only when that is durable; its vote for itself, too, counts only then.  While members hear from a
+leader, none of them helps to depose it, unless the leader itself asks for that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Election:
         self._votes: dict[MemberId, bool] = {}
         self._transfer = False
 
-    # Steps between roles.
+    # Transitions between roles.
 
     def follow(self, term: int, leader: MemberId) -> None:
         """Become a follower, of ``leader`` if it is known."""
@@ -52,7 +52,7 @@ class Election:
             self._abdicate()
 
     def patience_ended(self) -> None:
-        """Ask around whether an election would be won, before disturbing anybody with one."""
+        """Ask the others whether an election would be won, before disturbing them with one."""
         member = self._member
         member.reset_patience()
         member.leader = NOBODY
@@ -70,19 +70,19 @@ class Election:
         member.reset_patience()
         member.role = Role.CANDIDATE
         member.leader = NOBODY
-        # The own vote counts when it is durable, see ``persisted``.
+        # This member's own vote counts when it is durable; see ``persisted``.
         self._votes = {}
         self._transfer = transfer
         self._ask(pre=False)
 
     def ask_again(self) -> None:
-        """Ask who has not answered: it may have been too early for it, or not connected yet."""
+        """Ask the voters that have not answered; perhaps it was too early, or they were offline."""
         role = self._member.role
         if role in (Role.PRE_CANDIDATE, Role.CANDIDATE):
             self._ask(pre=role is Role.PRE_CANDIDATE)
 
     def persisted(self) -> None:
-        """Count the own vote when it is durable."""
+        """Count this member's own vote once it is durable."""
         member = self._member
         if (
             member.role is Role.CANDIDATE
@@ -103,7 +103,7 @@ class Election:
             if pre:
                 member.send_now(ask)
             else:
-                # Who wins by others' votes alone must not vote once more after a crash.
+                # A member that wins by others' votes alone must not vote again after a crash.
                 member.send_after_persist(ask)
 
     def _count(self) -> None:
@@ -122,7 +122,7 @@ class Election:
     # Messages.
 
     def protects_leader(self, ask: AskVote) -> bool:
-        """Whether a campaign is ignored because a leader is alive."""
+        """Return whether a campaign is ignored because a leader is alive."""
         member = self._member
         return (
             not ask.transfer
@@ -131,14 +131,14 @@ class Election:
         )
 
     def asked(self, ask: AskVote) -> None:
-        """Vote, or say whether one would."""
+        """Answer with a vote or, in a pre-vote, with whether this member would grant one."""
         member = self._member
         free = member.vote == ask.sender or (member.vote == NOBODY and member.leader == NOBODY)
         if ask.pre:
             free = free or ask.term > member.term
         granted = free and self.log_suffices(ask)
         if ask.pre:
-            # A promise of nothing: neither the term nor the vote changes.
+            # The answer promises nothing: neither the term nor the vote changes.
             term = ask.term if granted else member.term
             member.send_now(Vote(member.id, ask.sender, term, granted, pre=True))
             return
@@ -148,11 +148,11 @@ class Election:
         member.send_after_persist(Vote(member.id, ask.sender, member.term, granted))
 
     def log_suffices(self, ask: AskVote) -> bool:
-        """Whether the candidate's log has all that may be committed, as far as is known here."""
+        """Return whether the candidate's log has all that, as known here, may be committed."""
         return self._member.log.is_up_to_date(ask.last_index, ask.last_term)
 
     def answered(self, vote: Vote) -> None:
-        """Count a vote of the campaign that is going on."""
+        """Count a vote of the current campaign."""
         member = self._member
         if vote.pre:
             current = member.role is Role.PRE_CANDIDATE and (
@@ -165,6 +165,6 @@ class Election:
             self._count()
 
     def told_to_campaign(self, _: CampaignNow) -> None:
-        """The leader hands over: no patience, no pre-vote."""
+        """Campaign at once, without a pre-vote, because the leader hands over."""
         if self._member.is_voter and self._member.role is Role.FOLLOWER:
             self.campaign(transfer=True)

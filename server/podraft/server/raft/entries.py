@@ -1,11 +1,11 @@
-"""What a log consists of: entries, the durable facts beside them, who belongs to the group.
+"""The content of a log: entries, the durable facts beside them, the group's membership.
 
 Owns: the vocabulary of the log and the binary form of a membership (little-endian):
 
     version u8 | voters u16 | learners u16 | member ids u64 each | context (version 2 only)
 
-Invariants: the ids of a ``Membership`` are sorted, so equal memberships have equal bytes; nobody is
-voter and learner at once.
+Invariants: the ids of a ``Membership`` are sorted, so equal memberships have equal bytes; no member
+is voter and learner at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MEMBERSHIP_VERSIONS = (1, 2)
 
 
 class EntryKind(IntEnum):
-    """What an entry's payload is."""
+    """The kind of an entry's payload."""
 
     COMMAND = 1  # For the state machine above.
     EMPTY = 2  # A leader's first entry: it commits what earlier terms left.
@@ -35,9 +35,9 @@ class EntryKind(IntEnum):
 
 @value
 class Entry:
-    """One position of the log.  ``index`` and ``term`` together say everything before it, too.
+    """One entry of the log.  ``index`` and ``term`` together also determine all entries before it.
 
-    ``proposal`` is how its proposer recognises it; 0 if nobody waits for it.
+    ``proposal`` is the id by which its proposer recognises it; 0 if nobody waits for it.
     """
 
     index: int
@@ -49,7 +49,7 @@ class Entry:
 
 @value
 class HardState:
-    """What a member must not forget: its term, and whom it voted for in it (0: nobody)."""
+    """The facts that a member must not forget: its term, and its vote in that term (0: none)."""
 
     term: int = 0
     vote: MemberId = NOBODY
@@ -60,10 +60,10 @@ INITIAL_HARD_STATE = HardState()
 
 @value
 class Membership:
-    """Who replicates the log; only voters count in majorities.
+    """The members that replicate the log; only voters count in majorities.
 
-    ``context`` is what the shell wants to know of the members (where to reach them): it changes
-    together with them, and means nothing here.
+    ``context`` is the shell's knowledge of the members (where to reach them): it changes
+    together with them, and is opaque here.
     """
 
     voters: tuple[MemberId, ...]
@@ -82,7 +82,7 @@ class Membership:
 
     @property
     def members(self) -> tuple[MemberId, ...]:
-        """Everybody who gets entries."""
+        """All members that get entries."""
         return (*self.voters, *self.learners)
 
     def encode(self) -> bytes:
@@ -94,14 +94,14 @@ class Membership:
 
 
 class MembershipFormatError(Exception):
-    """Bytes that are no membership of a known version."""
+    """Bytes that are not a membership of a known version."""
 
 
 def decode_membership(payload: bytes) -> Membership:
-    """Return what ``Membership.encode`` wrote.
+    """Return the membership that ``Membership.encode`` wrote.
 
     Raises:
-        MembershipFormatError: It wrote something else.
+        MembershipFormatError: ``payload`` is not an encoded membership.
     """
     if len(payload) < _MEMBERSHIP.size:
         raise MembershipFormatError(f"a membership of {len(payload)} bytes is cut off")
@@ -118,9 +118,9 @@ def decode_membership(payload: bytes) -> Membership:
 
 @value
 class SnapshotMark:
-    """Where in the log a snapshot of the state machine was taken.
+    """The place in the log at which a snapshot of the state machine was taken.
 
-    It stands for every entry up to ``index``, whose term and membership it therefore carries.
+    It replaces every entry up to ``index``, so it carries that entry's term and membership.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""What a member does when it meets the impossible: it stops.
+"""Stopping a member that meets the impossible.
 
 Owns: ``InvariantViolatedError`` and ``ensure``.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 
 class InvariantViolatedError(Exception):
-    """Something happened that a correct group never does; the member must stop, not diverge."""
+    """Something happened that never does in a correct group; the member must stop, not diverge."""
 
 
 def ensure(holds: bool, problem: str) -> None:
     """Stop the member, by an exception, unless ``holds``.
 
     Raises:
-        InvariantViolatedError: It does not hold.
+        InvariantViolatedError: The condition does not hold.
     """
     if not holds:
         raise InvariantViolatedError(problem)

@@ -1,4 +1,4 @@
-"""What happens to a member, as its shell tells the core.
+"""The events of a member, as its shell reports them to the core.
 
 Owns: the events except ``Received``, whose messages are built from these (see ``core.Event``).
 """
@@ -13,7 +13,7 @@ from podraft.server.values import value
 
 
 class Refusal(Enum):
-    """Why something asked for will not happen; it may be asked for again."""
+    """The reason why a request will not be carried out; it may be repeated."""
 
     NO_LEADER = "no leader is known"
     NOT_LEADER = "this member does not lead"
@@ -47,7 +47,7 @@ class AnnounceCommit:
 
 @value
 class Proposed:
-    """Commands wait to be ordered."""
+    """Commands are waiting to be ordered."""
 
     proposals: tuple[Proposal, ...]
 
@@ -75,16 +75,16 @@ class Compacted:
 
 @value
 class ReadsRequested:
-    """Somebody wants linearizable reads; ``ids`` come back in ``Effects.reads`` or refused."""
+    """Linearizable reads are requested; ``ids`` come back in ``Effects.reads`` or refused."""
 
     ids: tuple[int, ...]
 
 
 @value
 class AddLearner:
-    """Replicate to a new member that does not count yet.
+    """A change that adds a member which gets entries but does not vote yet.
 
-    Here and below ``context`` takes the place of the membership's; None leaves it as it is.
+    Here and below ``context`` replaces the membership's context; None leaves it unchanged.
     """
 
     member: MemberId
@@ -93,7 +93,7 @@ class AddLearner:
 
 @value
 class Promote:
-    """Let a learner that has caught up vote."""
+    """A change that makes a learner which has caught up a voter."""
 
     member: MemberId
     context: bytes | None = None
@@ -101,7 +101,7 @@ class Promote:
 
 @value
 class Remove:
-    """Let a voter or learner go.  A leader that removes itself steps down when it is committed."""
+    """A change that removes a voter or learner; a removed leader steps down on its commit."""
 
     member: MemberId
     context: bytes | None = None
@@ -109,7 +109,7 @@ class Remove:
 
 @value
 class Describe:
-    """Change nothing but the context."""
+    """A change of nothing but the context."""
 
     context: bytes
 
@@ -119,7 +119,7 @@ Change: TypeAlias = AddLearner | Promote | Remove | Describe
 
 @value
 class ChangeProposed:
-    """Change the membership by one member; only the leader takes it."""
+    """A change of the membership by one member is requested; only the leader takes it."""
 
     id: int
     change: Change
@@ -127,7 +127,7 @@ class ChangeProposed:
 
 @value
 class TransferLeadership:
-    """Make ``target`` the leader.  Given up after an election timeout; only the leader takes it."""
+    """``target`` is to lead; given up after an election timeout.  Only the leader takes it."""
 
     id: int
     target: MemberId

@@ -2,7 +2,7 @@
 
 Owns: the entries behind the last compaction, in memory, and how far they are handed to the disk
 (``written``), durable (``persisted``), committed (``commit``), handed to the state machine
-(``delivered``) and applied; which membership is in force.
+(``delivered``) and applied; the membership in force.
 
 Invariants: ``start <= applied <= delivered <= commit <= last_index``; an entry is delivered only
 when it is durable here; a committed entry is never replaced; terms never fall along the log.  A
@@ -23,16 +23,16 @@ from podraft.server.raft.entries import (
 )
 from podraft.server.raft.errors import ensure
 
-# What an entry takes in a message besides its payload.
+# The bytes that an entry takes in a message besides its payload.
 ENTRY_BYTES = 32
 
 
 class RaftLog:
-    """Entries ``start + 1`` to ``last_index``; what came before is in a snapshot."""
+    """Entries ``start + 1`` to ``last_index``; earlier ones are in a snapshot."""
 
     def __init__(self, mark: SnapshotMark, entries: Sequence[Entry] = (), applied: int = 0) -> None:
         self._entries: list[Entry] = []
-        # Writes on their way to the disk: their sequence, and up to where they prove the log.
+        # Writes on their way to the disk: their sequence, and the index up to which they prove it.
         self._writing: deque[tuple[int, int]] = deque()
         self._set_start(mark)
         self._extend(entries)
@@ -65,7 +65,7 @@ class RaftLog:
         return self._entries[index - self.start - 1]
 
     def slice(self, first: int, last: int, bytes_max: int) -> tuple[Entry, ...]:
-        """Return entries from ``first`` to at most ``last``: as many as fit, but at least one."""
+        """Return entries from ``first`` to at most ``last``: as many as fit, and at least one."""
         entries = self._entries[first - self.start - 1 : last - self.start]
         size = 0
         for count, entry in enumerate(entries):
@@ -75,13 +75,14 @@ class RaftLog:
         return tuple(entries)
 
     def is_up_to_date(self, last_index: int, last_term: int) -> bool:
-        """Whether a log that ends so holds everything that this one may have committed."""
+        """Return whether a log with that end holds everything that this one may have committed."""
         return (last_term, last_index) >= (self.last_term, self.last_index)
 
     def last_index_up_to_term(self, index: int, term: int) -> tuple[int, int]:
         """Return the last position up to ``index`` whose term is at most ``term``, and its term.
 
-        The start of the log, if there is none: where two logs may be equal at the highest.
+        Return the log's start if there is none.  It is the highest index up to which this log may
+        equal another one.
         """
         index = min(index, self.last_index)
         while index > self.start and self._entries[index - self.start - 1].term > term:
@@ -90,13 +91,12 @@ class RaftLog:
 
     @property
     def membership_index(self) -> int:
-        """Where the membership in force stands."""
+        """The index of the membership in force."""
         return self._memberships[-1][0]
 
     @property
     def previous_membership(self) -> Membership | None:
-        """What was in force before the newest membership, if that one is not committed."""
-        # The one at the start is committed, so there is another one before.
+        """The membership in force before the newest one, None if that one is committed."""
         if self.membership_index > self.commit:
             return self._memberships[-2][1]
         return None
@@ -130,10 +130,10 @@ class RaftLog:
         self._extend(entries)
 
     def merge(self, previous_index: int, previous_term: int, entries: Sequence[Entry]) -> bool:
-        """Take a leader's entries that follow ``previous_index``; False if that does not match.
+        """Merge a leader's entries that follow ``previous_index``; False if that does not match.
 
-        What is equal already stays, even behind the last of ``entries``: the message may be an
-        old one.  From the first difference on, the leader is right.
+        Equal entries stay, and so do those behind the last of ``entries``: the message may be an
+        old one.  From the first difference on, the leader's entries replace this log's.
         """
         if self.term_at(previous_index) != previous_term:
             return False
@@ -153,7 +153,7 @@ class RaftLog:
         self.last_term = self.term_at(index - 1) or 0
         self.written = min(self.written, index - 1)
         self.persisted = min(self.persisted, index - 1)
-        # A write that is under way says nothing of what replaces its entries.
+        # A write under way proves nothing about the entries that replace its own.
         self._writing = deque((number, min(end, index - 1)) for number, end in self._writing)
         while self._memberships[-1][0] >= index:
             self._memberships.pop()
@@ -162,7 +162,7 @@ class RaftLog:
     # Progress.
 
     def commit_to(self, index: int) -> bool:
-        """Commit up to ``index``; returns whether that is news."""
+        """Commit entries up to ``index``; return whether any are newly committed."""
         if index <= self.commit:
             return False
         ensure(index <= self.last_index, f"{index} is committed, the log ends at {self.last_index}")
@@ -171,23 +171,23 @@ class RaftLog:
 
     @property
     def unwritten(self) -> bool:
-        """Whether the disk was not given everything yet."""
+        """Whether some entries were not handed to the disk yet."""
         return self.written != self.last_index
 
     def take_unwritten(self, sequence: int) -> tuple[Entry, ...]:
-        """Return the entries that the disk was not given yet; write ``sequence`` has them now."""
+        """Return the entries not handed to the disk yet; they now belong to write ``sequence``."""
         entries = tuple(self._entries[self.written - self.start :])
         self.written = self.last_index
         self._writing.append((sequence, self.last_index))
         return entries
 
     def writes_persisted(self, sequence: int) -> None:
-        """Every write up to ``sequence`` is durable."""
+        """Learn that every write up to ``sequence`` is durable."""
         while self._writing and self._writing[0][0] <= sequence:
             self.persisted = max(self.persisted, self._writing.popleft()[1])
 
     def take_deliverable(self, ahead_max: int) -> tuple[Entry, ...]:
-        """Return committed, durable entries for the state machine, bounded by what it owes."""
+        """Return committed, durable entries to apply, up to ``ahead_max`` beyond ``applied``."""
         end = min(self.commit, self.persisted, self.applied + ahead_max)
         if end <= self.delivered:
             return ()
@@ -196,7 +196,7 @@ class RaftLog:
         return entries
 
     def applied_to(self, index: int) -> None:
-        """The state machine has taken everything up to ``index``."""
+        """Learn that the state machine has applied everything up to ``index``."""
         ensure(index <= self.delivered, f"{index} is applied, {self.delivered} was delivered")
         self.applied = max(self.applied, index)
 
@@ -212,9 +212,9 @@ class RaftLog:
         self._memberships = [(index, mark.membership), *later]
 
     def restore(self, mark: SnapshotMark) -> None:
-        """Replace everything by a snapshot that is ahead of what is committed here."""
+        """Replace all entries by a snapshot that is ahead of what is committed here."""
         ensure(mark.index > self.commit, f"a snapshot of {mark.index} behind {self.commit}")
         self._set_start(mark)
-        # Durable only when its own write is; earlier ones prove nothing any more.
+        # It is durable only when its own write is; earlier writes prove nothing any more.
         self.persisted = 0
         self._writing = deque((number, 0) for number, _ in self._writing)

@@ -1,6 +1,6 @@
-"""What all parts of one member's consensus share.
+"""The state that all parts of one member's consensus share.
 
-Owns: its identity, role, term and vote, what it knows of the leader, its clock, and the outbox in
+Owns: its identity, role, term and vote, its knowledge of the leader, its clock, and the outbox in
 which the parts collect the effects of a step.
 
 Invariants: the term never falls; within a term the vote is given once.
@@ -21,7 +21,7 @@ from podraft.server.raft.progress import Progress
 
 
 class Role(Enum):
-    """What a member does in its term.  A learner is a follower that is no voter."""
+    """A member's role in its term.  A learner is a follower that is no voter."""
 
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre-candidate"
@@ -66,7 +66,7 @@ class Member:
         self._snapshots: list[SendSnapshot] = []
         self.reset_patience()
 
-    # Who I am.
+    # Identity.
 
     @property
     def is_voter(self) -> bool:
@@ -75,11 +75,11 @@ class Member:
 
     @property
     def term_committed(self) -> bool:
-        """Whether an entry of this term is committed: only then a leader knows what is."""
+        """Whether an entry of this term is committed: only then a leader knows the commit index."""
         return self.log.term_at(self.log.commit) == self.term
 
     def reset_patience(self) -> None:
-        """Begin to wait anew, for a random time, so that candidates seldom meet."""
+        """Restart the wait for a leader, for a random time, so that candidates seldom compete."""
         election = self.options.election_ticks
         self.elapsed_ticks = 0
         self.patience_ticks = election + self._random.randrange(election)
@@ -97,23 +97,23 @@ class Member:
     # The outbox.
 
     def send_now(self, message: Message) -> None:
-        """Send what claims nothing of this member's disk."""
+        """Send a message that claims nothing about this member's disk."""
         self._now.append(message)
 
     def send_after_persist(self, message: Message) -> None:
-        """Send what claims that something is durable here."""
+        """Send, after all writes, a message which claims that something is durable here."""
         self._after.append(message)
 
     def refuse(self, ids: tuple[int, ...], reason: Refusal) -> None:
-        """Answer what this member's shell asked for."""
+        """Refuse requests of this member's shell."""
         self._refused.extend([Refused(id_, reason) for id_ in ids])
 
     def send_snapshot(self, to: MemberId) -> None:
-        """Ask the shell to send one."""
+        """Ask the shell to send a snapshot to member ``to``."""
         self._snapshots.append(SendSnapshot(to, self.term))
 
     def install(self, mark: SnapshotMark) -> None:
-        """Replace log and state machine."""
+        """Replace log and state machine by the snapshot at ``mark``."""
         self.log.restore(mark)
         self._snapshot = mark
 
@@ -125,7 +125,7 @@ class Member:
             self.persisted_hard_state = self._hard_states.pop(0)[1]
 
     def take_effects(self) -> Effects:
-        """Return what this step owes, and begin the next one."""
+        """Return the effects of this step, and begin the next one."""
         log = self.log
         write = self._take_write()
         committed: tuple[Entry, ...] = ()

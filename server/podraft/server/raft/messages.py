@@ -1,7 +1,7 @@
-"""What members say to each other.
+"""The messages between members.
 
-Owns: the messages.  ``term`` is the sender's term, except in a pre-vote, which speaks of the term
-that it would campaign in; requests that any term may make (``Forward``, ``AskRead`` and their
+Owns: the messages.  ``term`` is the sender's term, except in a pre-vote, where it is the term
+that the sender would campaign in; requests valid in any term (``Forward``, ``AskRead`` and their
 answers) do not change terms.
 
 Invariant: every message may be lost, doubled, delayed and overtaken; nothing in them
@@ -20,9 +20,9 @@ from podraft.server.values import value
 
 @value
 class AskVote:
-    """A candidate asks for a vote, a pre-candidate (``pre``) whether it would get one.
+    """A candidate's request for a vote; a pre-candidate (``pre``) asks whether it would get one.
 
-    ``transfer``: the leader itself wishes it, so voters need not protect it.
+    ``transfer``: the leader itself wants the election, so voters need not protect it.
     """
 
     sender: MemberId
@@ -47,7 +47,7 @@ class Vote:
 
 @value
 class Append:
-    """The leader's entries that follow ``previous_index``, and how far it has committed."""
+    """The leader's entries that follow ``previous_index``, and its commit index."""
 
     sender: MemberId
     to: MemberId
@@ -60,9 +60,9 @@ class Append:
 
 @value
 class CommitNews:
-    """How far the leader has committed; what it has sent ends at ``previous_index``.
+    """The leader's commit index; the entries that it has sent end at ``previous_index``.
 
-    It is answered only if that is not so.
+    It is answered only by a follower whose log does not match there.
     """
 
     sender: MemberId
@@ -75,7 +75,7 @@ class CommitNews:
 
 @value
 class Appended:
-    """The follower's log equals the leader's up to ``match``, durably."""
+    """The answer that the follower's log equals the leader's up to ``match``, durably."""
 
     sender: MemberId
     to: MemberId
@@ -85,9 +85,9 @@ class Appended:
 
 @value
 class AppendRefused:
-    """The follower has no entry at ``previous_index`` with the leader's term.
+    """The answer that the follower has no entry at ``previous_index`` with the leader's term.
 
-    The logs may be equal at ``hint_index`` at the highest, where the follower's term is
+    The logs may be equal up to ``hint_index`` at most, where the follower's term is
     ``hint_term``.  From a later term (an answer to a deposed leader) only ``term`` matters.
     """
 
@@ -101,7 +101,7 @@ class AppendRefused:
 
 @value
 class Heartbeat:
-    """The leader is there.  ``commit`` never exceeds what the receiver is known to have."""
+    """The leader's sign of life; ``commit`` never exceeds what the receiver is known to have."""
 
     sender: MemberId
     to: MemberId
@@ -112,7 +112,7 @@ class Heartbeat:
 
 @value
 class HeartbeatAnswer:
-    """The sender knew no later leader when it got round ``round``."""
+    """The answer that the sender knew no later leader when it received round ``round``."""
 
     sender: MemberId
     to: MemberId
@@ -124,7 +124,7 @@ class HeartbeatAnswer:
 class InstallSnapshot:
     """The leader's state machine as of ``mark``.
 
-    Its shell sends it with the data; the receiver's shell passes it on when it has them all.
+    The leader's shell sends it with the data; the receiver's shell passes it on when all has come.
     """
 
     sender: MemberId
@@ -144,7 +144,7 @@ class CampaignNow:
 
 @value
 class Forward:
-    """Proposals for the leader.  One may arrive twice: what makes it take effect once is above."""
+    """Proposals for the leader.  One may arrive twice: layers above make it take effect once."""
 
     sender: MemberId
     to: MemberId
@@ -153,10 +153,10 @@ class Forward:
 
 @value
 class Declined:
-    """These proposals or reads will not happen.
+    """A refusal of proposals or reads.
 
-    Of proposals that is certain only where the network does not double messages: another copy of
-    the ``Forward`` may have been taken.
+    For proposals it is certain only where the network does not duplicate messages: another copy of
+    the ``Forward`` may have been accepted.
     """
 
     sender: MemberId
@@ -167,7 +167,7 @@ class Declined:
 
 @value
 class AskRead:
-    """A follower asks from which index on its state machine may answer reads."""
+    """A follower's question from which applied index on it may answer reads."""
 
     sender: MemberId
     to: MemberId
@@ -176,7 +176,7 @@ class AskRead:
 
 @value
 class ReadAnswer:
-    """Everything committed when the reads were asked for is at or below ``index``."""
+    """The answer that everything committed when the reads were requested is up to ``index``."""
 
     sender: MemberId
     to: MemberId

@@ -1,6 +1,6 @@
-"""How patient and how greedy a member is.
+"""The periods and bounds of a member's consensus.
 
-Owns: ``RaftOptions``.  Times are counted in ticks; what a tick lasts is the shell's business.
+Owns: ``RaftOptions``.  Times are counted in ticks; the shell decides how long a tick lasts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class RandomSource(Protocol):
-    """Where randomness comes from; ``random.Random`` is one."""
+    """A source of randomness; ``random.Random`` is one."""
 
     def randrange(self, stop: int, /) -> int:
         """Return a number from 0 to ``stop - 1``."""
@@ -18,10 +18,10 @@ class RandomSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RaftOptions:
-    """Every bound of the core.
+    """The bounds of the core.
 
-    A follower campaigns after ``election_ticks`` to twice as many ticks without its leader, at
-    random.  ``promotion_lag_max``: how many entries a learner may lack when it is promoted.
+    A follower campaigns after a random time without its leader, ``election_ticks`` to twice as
+    many ticks.  ``promotion_lag_max``: how many entries a learner may lack when it is promoted.
     """
 
     election_ticks: int = 10

@@ -1,6 +1,6 @@
-"""What a leader knows of one follower's log.
+"""A leader's knowledge of one follower's log.
 
-Owns: up to where it is equal (``match``), what to send next, and how much may be under way.
+Owns: up to where the logs are equal (``match``), what to send next, and how much may be under way.
 
 Invariants: ``match < next``; at most ``in_flight_max`` messages with entries are unanswered, one
 while probing, none while a snapshot is on its way.
@@ -13,7 +13,7 @@ from enum import Enum
 
 
 class Pace(Enum):
-    """How entries are sent to a follower."""
+    """The way in which entries are sent to a follower."""
 
     PROBE = "probe"  # One message at a time, until it is known where the logs are equal.
     REPLICATE = "replicate"  # Pipelined, hoping for the best.
@@ -43,7 +43,7 @@ class Progress:
         self.paused = False
         self.active = True
         self.round = 0
-        # The commit index that it was told last.
+        # The commit index that the follower was told last.
         self.told = 0
         self.in_flight_max = in_flight_max
         self._in_flight: deque[int] = deque()
@@ -57,7 +57,7 @@ class Progress:
         return self.pace is Pace.PROBE and not self.paused
 
     def sent(self, last_index: int, *, entries: bool) -> None:
-        """A message up to ``last_index`` has left."""
+        """Learn that a message with entries up to ``last_index`` was sent."""
         if self.pace is Pace.PROBE:
             self.paused = True
         elif entries:
@@ -65,11 +65,11 @@ class Progress:
             self._in_flight.append(last_index)
 
     def proposed(self, index: int) -> None:
-        """Entries that end at ``index`` are its proposals: it waits for their commit."""
+        """Learn that the entries up to ``index`` are the follower's: it waits for their commit."""
         self._proposed.append(index)
 
     def awaits(self, commit: int) -> bool:
-        """Whether some of its proposals are committed now, for the first time."""
+        """Return whether ``commit`` newly covers some of the follower's proposals."""
         proposed = self._proposed
         awaited = bool(proposed) and proposed[0] <= commit
         while proposed and proposed[0] <= commit:
@@ -77,7 +77,7 @@ class Progress:
         return awaited
 
     def matched(self, index: int) -> None:
-        """The follower has everything up to ``index``."""
+        """Learn that the follower has everything up to ``index``."""
         in_flight = self._in_flight
         while in_flight and in_flight[0] <= index:
             in_flight.popleft()
@@ -85,14 +85,14 @@ class Progress:
         self.match = max(self.match, index)
 
     def replicate(self) -> None:
-        """It is known where the logs are equal: pipeline."""
+        """Pipeline entries: it is known where the logs are equal."""
         self.pace = Pace.REPLICATE
         self.paused = False
         self.next = self.match + 1
         self._in_flight.clear()
 
     def probe(self, next_index: int = 0) -> None:
-        """Something was lost, or a snapshot went out: feel for the follower's end again."""
+        """Probe for the end of the follower's log: a message was lost, or a snapshot was sent."""
         self.pace = Pace.PROBE
         self.paused = False
         self.next = max(next_index, self.match + 1)
@@ -104,9 +104,9 @@ class Progress:
         self._in_flight.clear()
 
     def refused(self, previous_index: int, candidate: int) -> bool:
-        """The follower has not the leader's entry at ``previous_index``; perhaps at ``candidate``.
+        """Learn that the follower lacks the entry at ``previous_index``, and try ``candidate``.
 
-        Returns whether the refusal is news: old ones change nothing.
+        Return whether the refusal is news: old ones change nothing.
         """
         if self.pace is Pace.SNAPSHOT or previous_index <= self.match:
             return False

@@ -1,10 +1,10 @@
-"""How commands get into the log.
+"""The way of commands into the log.
 
 Owns: the decision to append, forward or refuse proposals.
 
-Invariant: a proposal that this member refuses is in no log because of it; a forwarded one may be
-lost, or arrive twice where the network doubles messages, so whoever repeats it must make it take
-effect once.
+Invariant: this member brings no proposal that it refuses into any log; a forwarded one may be
+lost, or arrive twice where the network duplicates messages, so a proposer that repeats it must
+make it take effect once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Proposals:
             member.refuse(_ids(event.proposals), reason)
 
     def forwarded(self, message: Forward) -> None:
-        """Take commands from another member; they are not passed on once more."""
+        """Take commands from another member, without passing them on."""
         reason = self._append(message.proposals)
         if reason is None:
             self._replication.proposed_by(message.sender)
@@ -43,7 +43,7 @@ class Proposals:
             member.send_now(Declined(member.id, message.sender, ids, reason))
 
     def declined(self, message: Declined) -> None:
-        """The leader did not take what this member has forwarded."""
+        """Refuse the forwarded commands that the leader did not take."""
         self._member.refuse(message.ids, message.reason)
 
     def _append(self, proposals: tuple[Proposal, ...]) -> Refusal | None:

@@ -1,6 +1,6 @@
 """The arithmetic of majorities.
 
-Owns: how many are enough.  Invariant: any two majorities of one membership, and of two
+Owns: how many votes are enough.  Invariant: any two majorities of one membership, and of two
 memberships that differ by one voter, share a voter.
 """
 
@@ -17,7 +17,7 @@ def majority(voters: int) -> int:
 
 
 def agreed_index(voters: Sequence[MemberId], matches: Mapping[MemberId, int]) -> int:
-    """Return the highest index which a majority of ``voters`` has; absent voters have nothing."""
+    """Return the highest index that a majority of ``voters`` has; absent voters have nothing."""
     if not voters:
         return 0
     indexes = sorted([matches.get(voter, 0) for voter in voters])

@@ -1,10 +1,10 @@
 """Linearizable reads without writing to the log (ReadIndex).
 
-Owns: reads that wait for the proof that this leader is still one.
+Owns: reads that wait for proof that this leader still leads.
 
-A read asked for now must see everything committed now.  The leader notes its commit index, then
-lets a majority answer a heartbeat round that began after that: no later leader existed when
-the read came.  Reads that come while a round is under way share the next one.
+A read requested now must see everything committed now.  The leader notes its commit index, then
+has a majority answer a heartbeat round that began after that: this proves that no later leader
+existed when the read came.  Reads that come while a round is under way share the next one.
 
 Invariants: no clock is trusted; before it has committed an entry of its own term, a leader does
 not know what is committed and confirms nothing.
@@ -26,7 +26,7 @@ from podraft.server.raft.replication import Replication
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Reads of one member; ``round`` is the first whose confirmation proves them."""
+    """The waiting reads of one member; ``round`` is the first whose confirmation proves them."""
 
     origin: MemberId
     ids: tuple[int, ...]
@@ -63,7 +63,7 @@ class Reads:
             self._decline(message.sender, message.ids, Refusal.NOT_LEADER)
 
     def answered(self, message: ReadAnswer) -> None:
-        """The leader has proved the reads of this follower."""
+        """Answer this follower's reads, which the leader has proved."""
         self._member.reads.extend([ReadReady(id_, message.index) for id_ in message.ids])
 
     def _take(self, origin: MemberId, ids: tuple[int, ...]) -> None:
@@ -79,11 +79,11 @@ class Reads:
             self.begin_round()
 
     def knows_commit(self) -> bool:
-        """Whether the leader's commit index covers all that earlier leaders acknowledged."""
+        """Return whether the leader's commit index covers all that earlier leaders acknowledged."""
         return self._member.term_committed
 
     def begin_round(self) -> None:
-        """Begin a heartbeat round which proves every read that waits."""
+        """Begin a heartbeat round that proves every waiting read."""
         self._replication.heartbeat()
         number = self._replication.round
         for origin, ids, index in self._next:
@@ -102,7 +102,7 @@ class Reads:
             self.begin_round()
 
     def confirmed_round(self) -> int:
-        """Return the last round which a majority has answered."""
+        """Return the last round that a majority has answered."""
         member = self._member
         rounds = {peer: progress.round for peer, progress in member.peers.items()}
         rounds[member.id] = self._replication.round
@@ -113,21 +113,21 @@ class Reads:
         if waiting.origin == member.id:
             member.reads.extend([ReadReady(id_, waiting.index) for id_ in waiting.ids])
         else:
-            # Its state must get so far, too.
+            # The follower's state must get that far, too.
             self._replication.announce_to(waiting.origin)
             member.send_now(ReadAnswer(member.id, waiting.origin, waiting.ids, waiting.index))
 
     def committed(self) -> None:
-        """The leader has committed something: reads may have waited for that."""
+        """Serve the reads that waited for the leader's first commit of its term."""
         if self._early and self.knows_commit():
             commit = self._member.log.commit
             self._next.extend([(origin, ids, commit) for origin, ids in self._early])
             self._early.clear()
-            # Nothing is being proved: before this commit every read was early.
+            # No round is under way: before this commit every read was early.
             self.begin_round()
 
     def abandon(self) -> None:
-        """The leadership is lost, and with it every proof."""
+        """Refuse the waiting reads: the leadership is lost, and with it every proof."""
         waiting = [
             *self._early,
             *((origin, ids) for origin, ids, _ in self._next),

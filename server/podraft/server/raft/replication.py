@@ -1,11 +1,11 @@
-"""Bringing every log to equality with the leader's, and committing.
+"""Making every log equal to the leader's, and committing.
 
-Owns: appends and their answers on both sides, heartbeats, flow control, snapshots for those who are
-too far behind, the leader's commit index.
+Owns: appends and their answers on both sides, heartbeats, flow control, snapshots for members that
+are too far behind, the leader's commit index.
 
-Invariants: a leader never changes its log but at the end.  A follower acknowledges what is durable,
+Invariants: a leader only ever appends to its log.  A follower acknowledges what is durable,
 and only as far as the message proves equality.  An entry is committed by counting only if it is of
-the leader's term; earlier ones with it.
+the leader's term; earlier entries are committed with it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Replication:
         self._log = member.log
         self._uncommitted_bytes = 0
         self.round = 0
-        # Whether something was committed that perhaps not all followers were told of.
+        # Whether something was committed of which perhaps not all followers were told.
         self.unannounced = False
 
     # The leader's log.
 
     def lead(self) -> None:
-        """Begin a leadership: nothing is known of the others' logs."""
+        """Begin to lead, knowing nothing of the others' logs."""
         member, log = self._member, self._log
         member.peers = {}
         self.round += 1
@@ -65,7 +65,7 @@ class Replication:
             member.peers[peer] = Progress(self._log.last_index + 1, options.in_flight_max)
 
     def overloaded(self, proposals: Sequence[Proposal]) -> bool:
-        """Whether so much is uncommitted that these must be refused."""
+        """Return whether so much is uncommitted that ``proposals`` must be refused."""
         options, log = self._member.options, self._log
         size = sum(len(proposal.payload) for proposal in proposals)
         uncommitted = log.last_index - log.commit
@@ -88,7 +88,7 @@ class Replication:
         self.broadcast()
 
     def proposed_by(self, peer: MemberId) -> None:
-        """What was appended just now, ``peer`` waits for."""
+        """Learn that ``peer`` waits for the entries appended just now."""
         progress = self._member.peers.get(peer)
         if progress is not None:
             progress.proposed(self._log.last_index)
@@ -101,7 +101,7 @@ class Replication:
             self._send(peer, progress)
 
     def _send(self, peer: MemberId, progress: Progress) -> bool:
-        """Fill the pipeline to ``peer``; returns whether there was anything to send."""
+        """Fill the pipeline to ``peer``; return whether there was anything to send."""
         sent = False
         log = self._log
         while progress.may_send and progress.next <= log.last_index:
@@ -110,7 +110,7 @@ class Replication:
         return sent
 
     def _send_append(self, peer: MemberId, progress: Progress, last: int) -> None:
-        """Send entries up to ``last``, as many as fit in a message; a snapshot if it must be."""
+        """Send entries up to ``last``, as many as fit in a message, or a snapshot if need be."""
         member, log = self._member, self._log
         previous = progress.next - 1
         previous_term = log.term_at(previous)
@@ -126,10 +126,10 @@ class Replication:
         )
 
     def committed(self, *, urgent: bool) -> None:
-        """Something was committed: who waits for it is told now, the others soon.
+        """Tell the members that wait for the new commit index now, and the others soon.
 
-        Soon is with the next entries, by ``AnnounceCommit``, or by a heartbeat.  ``urgent``:
-        all wait for it.
+        Soon means with the next entries, by ``AnnounceCommit``, or by a heartbeat.  ``urgent``:
+        all members wait for it.
         """
         self.unannounced = True
         commit = self._log.commit
@@ -138,13 +138,13 @@ class Replication:
                 self.announce_to(peer)
 
     def announce(self) -> None:
-        """Tell the commit index to whoever was not told by other messages."""
+        """Tell the commit index to the members that have not learnt it from other messages."""
         self.unannounced = False
         for peer in self._member.peers:
             self.announce_to(peer)
 
     def announce_to(self, peer: MemberId) -> None:
-        """Tell ``peer`` the commit index, unless it was told."""
+        """Tell ``peer`` the commit index, unless it was told already."""
         member, log = self._member, self._log
         progress = member.peers.get(peer)
         if progress is None or progress.told >= log.commit or progress.pace is not Pace.REPLICATE:
@@ -158,7 +158,7 @@ class Replication:
             )
 
     def heartbeat(self) -> None:
-        """Tell everybody that the leader is there, and begin a round of answers."""
+        """Tell all members that the leader is alive, and begin a round of answers."""
         member, commit = self._member, self._log.commit
         self.round += 1
         for peer, progress in member.peers.items():
@@ -169,7 +169,7 @@ class Replication:
     # The followers' answers.
 
     def appended(self, answer: Appended) -> None:
-        """A follower has more."""
+        """Learn that a follower has more entries."""
         progress = self._member.peers.get(answer.sender)
         if progress is None:
             return
@@ -185,7 +185,7 @@ class Replication:
         self._send(answer.sender, progress)
 
     def append_refused(self, answer: AppendRefused) -> None:
-        """A follower's log is different or ends before: try where it says."""
+        """Retry at the index that a follower suggests, as its log differs or ends earlier."""
         progress = self._member.peers.get(answer.sender)
         if progress is None:
             return
@@ -195,7 +195,7 @@ class Replication:
             self._send_probe(answer.sender, progress)
 
     def heartbeat_answered(self, answer: HeartbeatAnswer) -> None:
-        """A follower is there; find out what it lacks if something may have been lost."""
+        """Learn that a follower is alive; find out what it lacks if messages may have been lost."""
         progress = self._member.peers.get(answer.sender)
         if progress is None:
             return
@@ -207,24 +207,24 @@ class Replication:
 
     def _send_probe(self, peer: MemberId, progress: Progress) -> None:
         if not self._send(peer, progress) and progress.pace is not Pace.SNAPSHOT:
-            # Nothing new to send, or the pipeline is full: its refusal tells what was lost.
+            # Nothing new to send, or the pipeline is full: its refusal shows what was lost.
             self._send_append(peer, progress, progress.next - 1)
 
     def snapshot_sent(self, report: SnapshotSent) -> None:
-        """The shell's attempt has ended; what the follower has now, a probe tells."""
+        """Probe the follower, as the shell's attempt to send a snapshot has ended."""
         progress = self._member.peers.get(report.to)
         if progress is None or progress.pace is not Pace.SNAPSHOT:
             return
         mark = report.mark
         progress.probe(mark.index + 1 if mark is not None else 0)
-        # A heartbeat's answer is the next occasion: it may take time to install.
+        # Wait for a heartbeat's answer: the follower may take time to install the snapshot.
         progress.paused = True
 
     def advance_commit(self) -> None:
         """Commit what a majority has, if that ends with an entry of this term."""
         member, log = self._member, self._log
         matches = {peer: progress.match for peer, progress in member.peers.items()}
-        # The own copy counts like any other: when it is durable.
+        # The leader's own copy counts like any other: when it is durable.
         matches[member.id] = log.persisted
         index = agreed_index(log.membership.voters, matches)
         if self.may_commit(index):
@@ -234,13 +234,13 @@ class Replication:
             log.commit_to(index)
 
     def may_commit(self, index: int) -> bool:
-        """Whether an entry which a majority has is committed by that (the paper's 5.4.2)."""
+        """Return whether an entry that a majority has is thereby committed (the paper's 5.4.2)."""
         return index > self._log.commit and self._log.term_at(index) == self._member.term
 
     # The follower's side.
 
     def append_received(self, message: Append) -> None:
-        """Take the leader's entries, or say where the logs may be equal."""
+        """Merge the leader's entries, or answer where the logs may be equal."""
         member, log = self._member, self._log
         ensure(member.role is Role.FOLLOWER, f"two leaders in term {member.term}")
         previous, previous_term, entries = (
@@ -249,7 +249,7 @@ class Replication:
             message.entries,
         )
         if previous < log.commit:
-            # What is committed is equal everywhere: only the rest of an old message is looked at.
+            # Committed entries are equal everywhere: look only at the rest of an old message.
             entries = entries[log.commit - previous :]
             previous, previous_term = log.commit, log.term_at(log.commit) or 0
         if log.merge(previous, previous_term, entries):
@@ -267,7 +267,7 @@ class Replication:
         )
 
     def commit_news_received(self, message: CommitNews) -> None:
-        """Learn how far the leader has committed, or say that something of its log was lost."""
+        """Learn the leader's commit index, or report that some of its entries were lost."""
         log, previous, previous_term = self._log, message.previous_index, message.previous_term
         if previous <= log.commit:
             return
@@ -277,7 +277,7 @@ class Replication:
             self._refuse(message.sender, previous, previous_term)
 
     def learn_commit(self, commit: int, proven: int) -> None:
-        """Believe the leader's commit index as far as the logs are proven equal."""
+        """Accept the leader's commit index as far as the logs are proven equal."""
         self._log.commit_to(min(commit, proven))
 
     def _acknowledge(self, leader: MemberId, match: int) -> None:
@@ -285,7 +285,7 @@ class Replication:
         member.send_after_persist(Appended(member.id, leader, member.term, match))
 
     def heartbeat_received(self, message: Heartbeat) -> None:
-        """Answer at once: it says nothing of the disk."""
+        """Answer at once, as the answer claims nothing about the disk."""
         member = self._member
         self._log.commit_to(message.commit)
         member.send_now(HeartbeatAnswer(member.id, message.sender, member.term, message.round))
@@ -295,7 +295,7 @@ class Replication:
         log, mark = self._log, message.mark
         if mark.index > log.commit:
             if log.term_at(mark.index) == mark.term:
-                # Everything in it is in the log already.
+                # The log already holds everything in it.
                 log.commit_to(mark.index)
             else:
                 self._member.install(mark)

@@ -1,6 +1,6 @@
-"""What a core tells of itself.
+"""A core's report on itself.
 
-Owns: the records in which it does; nobody outside of ``raft`` looks at its log or its member.
+Owns: the records of it; no code outside of ``raft`` looks at a core's log or its member.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from podraft.server.raft.member import Role
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an operator wants to see."""
+    """The facts about a member that an operator wants to see."""
 
     id: MemberId
     role: Role
@@ -28,7 +28,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Who leads in ``term``, as far as a member knows: perhaps nobody, perhaps itself."""
+    """The leader in ``term``, as far as a member knows: perhaps none, perhaps itself."""
 
     term: int
     leader: MemberId
@@ -36,7 +36,7 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True)
 class KnownMembership:
-    """Which membership is in force, from the entry at ``index`` on, and which is certain to stay.
+    """The membership in force, from the entry at ``index`` on, and the one that is certain to stay.
 
     ``certain`` is the same record as ``in_force`` once that is committed.
     """
@@ -47,15 +47,15 @@ class KnownMembership:
 
     @property
     def is_certain(self) -> bool:
-        """Whether what is in force stays in the log."""
+        """Whether the membership in force is certain to stay in the log."""
         return self.certain is self.in_force
 
 
 class Fate(Enum):
-    """What has become of an entry that was once appended."""
+    """The fate of an entry that was once appended."""
 
     OPEN = "open"
     COMMITTED = "committed"
     REPLACED = "replaced"
-    # A snapshot has taken the place of it, or of what had replaced it.
+    # A snapshot has replaced the entry, or what had replaced it.
     UNKNOWN = "unknown"
