@@ -1,4 +1,4 @@
-"""What must hold in every run, looked at from outside all members.
+"""The properties that must hold in every run, seen from outside all members.
 
 Owns: election safety, log matching, leader completeness, state machine safety (the names are the
 paper's), and the canonical history against which clients and watchers are checked.
@@ -15,13 +15,14 @@ from simulation.world import SimulationFailedError
 
 
 class GroupChecks:
-    """Sees every entry, leader, commit and application of all members."""
+    """The checks of every entry, leader, commit and application of all members."""
 
     def __init__(self) -> None:
         self._leaders: dict[int, tuple[int, int]] = {}
         self._entries: dict[tuple[int, int], tuple[bytes, int]] = {}
         self._committed_terms: list[int] = [0]
-        # The term of whoever committed it: leaders of earlier terms who win later may lack it.
+        # The term of the leader that committed the entry: leaders of earlier terms who win later
+        # may lack it.
         self._committed_in: list[int] = [0]
         self._applied: list[Entry | None] = [None]
         self.effective: list[bytes] = []
@@ -34,7 +35,7 @@ class GroupChecks:
         return len(self._committed_terms) - 1
 
     def elected(self, member: int, life: int, term: int, log: RaftLog) -> None:
-        """Election safety and leader completeness."""
+        """Check election safety and leader completeness."""
         leader = self._leaders.setdefault(term, (member, life))
         if leader != (member, life):
             raise SimulationFailedError(
@@ -49,7 +50,7 @@ class GroupChecks:
                 )
 
     def appended(self, member: int, entries: Sequence[Entry], previous_term: int) -> None:
-        """Log matching, by induction: equal index and term mean equal entry and predecessor."""
+        """Check log matching by induction: equal index and term imply equal entry and past."""
         for entry in entries:
             key, facts = (entry.index, entry.term), (entry.payload, previous_term)
             known = self._entries.setdefault(key, facts)
@@ -61,7 +62,7 @@ class GroupChecks:
             previous_term = entry.term
 
     def committed_to(self, member: int, its_term: int, log: RaftLog, first: int) -> None:
-        """State machine safety, at the moment of commitment."""
+        """Check state machine safety at the moment of commitment."""
         terms = self._committed_terms
         for index in range(max(first, log.start), log.commit + 1):
             term = log.term_at(index) or 0
@@ -77,7 +78,7 @@ class GroupChecks:
                 )
 
     def applied(self, member: int, entry: Entry, events: tuple[Event, ...], digest: int) -> None:
-        """State machine safety, at the moment of application; all states there are equal."""
+        """Check state machine safety at the moment of application; all states there are equal."""
         applied = self._applied
         if entry.index == len(applied):
             applied.append(entry)

@@ -1,4 +1,4 @@
-"""Clients: what they ask, what they are told, and whether that can be true.
+"""Clients: their requests, the answers that they get, and whether those can be true.
 
 Owns: the workload (puts, deletes, compare-and-set, transactions over two keys, reads), retries with
 the same request number on other members, the history, and its checks.
@@ -36,7 +36,7 @@ from simulation.machine import Answer, Request, decode_request, encode_request
 from simulation.simulated_member import SimulatedMember
 from simulation.world import SimulationFailedError, World
 
-# What a member says of a call: an outcome, what a read found, or why there is neither.
+# A member's answer to a call: an outcome, what a read found, or why there is neither.
 _Told: TypeAlias = Answer | Record | Exception | None
 
 KEYS = tuple(b"r/%d" % number for number in range(5))
@@ -44,10 +44,10 @@ KEYS = tuple(b"r/%d" % number for number in range(5))
 
 @dataclass(slots=True)
 class Call:
-    """One operation of a client; ``transaction`` None: a read of ``key``.
+    """One operation of a client; if ``transaction`` is None, a read of ``key``.
 
-    ``revision`` -1: never answered.  ``plain``: without a request id, so it is proposed once only;
-    ``undone``: it was said not to have happened, nor to happen ever.
+    ``revision`` -1: never answered. ``plain``: without a request id, so it is proposed only
+    once; ``undone``: the client was told that it has not happened and never will.
     """
 
     client: int
@@ -78,7 +78,7 @@ class Habits:
 
 
 class Client:
-    """Asks one thing at a time."""
+    """A client that asks one thing at a time."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Client:
         self._random = world.random(f"client {number}")
         self._requests = 0
         self._values = number << 20
-        self._known: dict[bytes, tuple[int, int]] = {}  # Last seen (value, revision) by key.
+        self._known: dict[bytes, tuple[int, int]] = {}  # The last (value, revision) seen, by key.
         self._member: SimulatedMember | None = None
         self._call: Call | None = None
         self._attempt = 0
@@ -236,7 +236,7 @@ def _written_to(call: Call, revision: int) -> tuple[int, int]:
 
 
 def check_history(history: list[Call], checks: GroupChecks) -> int:
-    """Check everything that clients were told; returns how many searches gave no verdict."""
+    """Check everything that clients were told; return how many searches gave no verdict."""
     requests = [
         decode_request(entry.payload)
         for entry in checks.entries_applied
@@ -268,7 +268,7 @@ def check_history(history: list[Call], checks: GroupChecks) -> int:
 def _check_plain(
     history: list[Call], requests: list[Request], proposed: set[tuple[int, int]]
 ) -> None:
-    """What cannot be recognised when it comes again must not; what is told as undone is so."""
+    """Check that plain requests come once at most, and that those told as undone never happened."""
     counts = Counter(
         (request.client, request.number) for request in requests if not request.repeatable
     )
@@ -284,7 +284,7 @@ def _check_plain(
 
 
 def _check_revisions(history: list[Call], checks: GroupChecks) -> None:
-    """Revisions are a witness of the order over all keys: they never run against real time."""
+    """Check that revisions, which witness the order over all keys, never contradict real time."""
     answered = [call for call in history if call.revision >= 0]
     moments = sorted(
         [(call.end_s, 1, number) for number, call in enumerate(answered)]
@@ -328,7 +328,7 @@ def _operations(history: list[Call], key: bytes, happened: set[tuple[int, int]])
                 )
             continue
         if call.revision < 0 and (call.client, call.number) not in happened:
-            continue  # Never answered, and the log tells that it had no effect.
+            continue  # Never answered, and the log shows that it had no effect.
         for write in transaction.writes:
             if write.key != key:
                 continue

@@ -13,7 +13,7 @@ from simulation.simulation import Result
 
 @pytest.fixture
 def simulate() -> Callable[..., Result]:
-    """Runs a seed; a property that does not hold fails the test with the trace."""
+    """Return a function that runs a seed and fails the test with the trace if a property breaks."""
 
     def simulated(seed: int, profile: Profile | None = None) -> Result:
         result = run_one(None, profile, seed)

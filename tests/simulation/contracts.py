@@ -1,10 +1,10 @@
-"""What a core owes its shell, checked at every step of every member.
+"""The obligations of a core to its shell, checked at every step of every member.
 
-Owns: the order "persist, then send": a vote, a campaign or an acknowledgement leaves only when the
-disk holds what it claims; what the core believes durable is; the membership in force is the newest
-one in the log; nothing is forgotten that the state does not hold or that somebody needs; a change
-of the group is said to be done when it is.  The properties of `checks` follow from these, or from
-what they protect, but show a broken one seldom.
+Owns: the order "persist, then send": a vote, a campaign or an acknowledgement leaves only when
+the disk holds what it claims; what the core believes durable is durable; the membership in force
+is the newest one in the log; nothing is forgotten that the state does not hold or that somebody
+needs; a change of the group is reported as done only when it is. The properties of `checks`
+follow from these, or from what they protect, but seldom reveal that one of these is broken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from simulation.world import SimulationFailedError
 
 
 def check_sent(message: Message, disk: Disk) -> None:
-    """Fail if ``message`` claims of its sender's ``disk`` what is not durable there."""
+    """Fail if ``message`` makes a claim about its sender's ``disk`` that is not durable there."""
     kind = type(message)
     if kind is Vote:
         assert isinstance(message, Vote)
@@ -67,7 +67,7 @@ def check_durability(core: RaftCore, disk: Disk) -> None:
 
 
 def check_membership(member: int, log: RaftLog) -> None:
-    """Fail if another membership is in force than the newest one in the log."""
+    """Fail if the membership in force is not the newest one in the log."""
     for index in range(log.last_index, log.start, -1):
         entry = log.entry(index)
         if entry.kind is EntryKind.MEMBERSHIP:
@@ -86,7 +86,7 @@ def check_membership(member: int, log: RaftLog) -> None:
 def check_compaction(
     member: int, mark: SnapshotMark, disk: Disk, pins: Mapping[int, int], kept_from: int
 ) -> None:
-    """Fail if the log forgets what the state does not hold, or what a pin keeps in bounds."""
+    """Fail if the log forgets what the state does not hold, or what a pin keeps within bounds."""
     if mark.index > disk.image.index:
         raise SimulationFailedError(
             f"member {member} forgets entries up to {mark.index}, its state holds"
@@ -101,7 +101,7 @@ def check_compaction(
 def check_settled(
     change: Change, error: Exception | None, core: RaftCore, refused: list[bytes]
 ) -> None:
-    """Fail if ``change`` is told as done without being committed; note what is told as undone."""
+    """Fail if ``change`` is reported as done but not committed; note changes reported as undone."""
     membership = core.membership.certain
     if error is not None:
         if isinstance(error, ChangeRefusedError) and isinstance(change, Describe):

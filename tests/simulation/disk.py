@@ -1,8 +1,8 @@
 """A member's disk.
 
-Owns: what is durable of its log and its state, which are two files, and what a crash leaves of the
-records that were not: any prefix of them, the last of which may be torn and is then cut off, as the
-log's repair does it.
+Owns: the durable part of a member's log and its state, which are two files, and what a crash
+leaves of the records that were not durable: any prefix of them, the last of which may be torn
+and is then cut off, as the log's repair does it.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ class Disk:
         self.hard_state = HardState()
         self.entries: list[Entry] = []
         self.pending: list[Write | CompactLog] = []
-        # What the state's file says of the snapshot that it came as.
+        # The snapshot that the state came as, according to the state's file.
         self._installed: SnapshotMark | None = None
 
     def write(self, records: Write | CompactLog) -> None:
-        """Into the page cache: durable when synced."""
+        """Write records to the page cache: they become durable when synced."""
         self.pending.append(records)
 
     def sync(self, count: int) -> None:
-        """Make the oldest ``count`` pending ones durable."""
+        """Make the oldest ``count`` pending records durable."""
         for records in self.pending[:count]:
             self._keep(records, _count(records))
         del self.pending[:count]
 
     def crash(self, random: Random) -> None:
-        """Lose what was not synced, except for a random prefix of it."""
+        """Lose everything that was not synced, except for a random prefix of it."""
         total = sum(_count(records) for records in self.pending)
         left = random.randint(0, total) if random.random() < 0.5 else 0
         for records in self.pending:
@@ -52,7 +52,7 @@ class Disk:
         self.pending.clear()
 
     def _keep(self, records: Write | CompactLog, left: int) -> None:
-        """Keep the first ``left`` records; if it is a base, a hard state comes before or after."""
+        """Keep the first ``left`` records; the hard state of a base comes before or after it."""
         if isinstance(records, CompactLog):
             self.hard_state = records.hard_state
             if left > 1:
@@ -66,7 +66,7 @@ class Disk:
             self._replace(records.entries[: left - 2])
 
     def _rebase(self, mark: SnapshotMark) -> None:
-        """Let the log begin behind ``mark``: entries behind it stay if they continue it."""
+        """Make the log begin behind ``mark``: entries behind it stay if they continue it."""
         offset = mark.index - self.start.index
         if 0 < offset <= len(self.entries) and self.entries[offset - 1].term == mark.term:
             del self.entries[:offset]
@@ -81,7 +81,7 @@ class Disk:
         del self.entries[offset:]
         self.entries.extend(entries)
 
-    # The state's file: what is put there is durable at once.
+    # The state's file: its content is durable at once.
 
     def save(self, image: Image) -> None:
         """Keep a later state of the state machine."""
@@ -92,10 +92,10 @@ class Disk:
         self.image, self._installed = image, mark
 
     def restored(self) -> Restored:
-        """Return what a member finds that starts."""
+        """Return what a starting member finds."""
         installed = self._installed
         if installed is not None and installed.index > self.start.index:
-            # The state was replaced by a snapshot; the log was to be told next.
+            # A snapshot had replaced the state; the log was still to be told.
             self._rebase(installed)
         last_index = self.start.index + len(self.entries)
         if not self.start.index <= self.image.index <= last_index:

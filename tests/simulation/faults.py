@@ -1,6 +1,6 @@
-"""What goes wrong, and when.
+"""Faults: what goes wrong, and when.
 
-Owns: the plan of faults of a run: which kinds it has at all, and their order and place; and the
+Owns: a run's plan of faults: which kinds occur at all, and their order and place; and the
 administrator, who changes members and leaders in the middle of it.
 """
 
@@ -27,18 +27,18 @@ MEMBERS_MAX = 7
 
 
 class Profile(Enum):
-    """What a run is mainly about."""
+    """The main subject of a run."""
 
     MIXTURE = "mixture"  # Some of everything.
     CHURN = "churn"  # Leaders come and go before they have committed much.
     CHANGES = "changes"  # Members come and go; every new leader begins with a change.
     SLEEP = "sleep"  # Leaders are replaced while they sleep, and wake up.
-    READS = "reads"  # Many read, over links on which answers take long and overtake each other.
-    DISKS = "disks"  # A write takes many elections; leaders fall when a log was just cut.
+    READS = "reads"  # Many reads, over links on which answers are slow and overtake each other.
+    DISKS = "disks"  # A write takes many elections; leaders fall when a log has just been cut.
 
 
 class Faults:
-    """Does something bad now and then, until it is stopped."""
+    """A source of faults that does something bad now and then, until it is stopped."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -115,7 +115,7 @@ class Faults:
         self._plan()
 
     def stop(self) -> None:
-        """Make everything well, for good."""
+        """End all faults, for good."""
         self.stopped = True
         self._network.block(())
         self._network.weather = CALM
@@ -139,7 +139,7 @@ class Faults:
         leaders = [member for member in self._simulation.members.values() if member.leads]
         return self._random.choice(leaders) if leaders else self._any()
 
-    # Faults: each says what it did.
+    # Faults: each returns a description of what it did.
 
     def _kill(self, member: SimulatedMember) -> None:
         if member.alive:
@@ -236,26 +236,26 @@ class Faults:
         return f"{member.id} is stopped for a while"
 
     def _strike_soon(self, leader: SimulatedMember) -> None:
-        """A leader falls between its election and its first commits."""
+        """Strike a leader between its election and its first commits."""
         random = self._random.random
         if random() < 0.7:
             delay = random() * 6 * self._network.weather.delay_max_s if random() < 0.5 else 0.0
             self._world.after(delay, self._strike_leader, leader, leader.life)
 
     def _strike_now(self, leader: SimulatedMember) -> None:
-        """A leader falls when it has just committed something and nobody knows."""
+        """Strike a leader that has just committed something, before anybody knows."""
         if self._random.random() < 0.3:
             self._world.after(0.0, self._strike_leader, leader, leader.life)
 
     def _strike_after_truncation(self, follower: SimulatedMember) -> None:
-        """A log was cut: who has that on its way to the disk is to lead, or crashes, or both."""
+        """Make a follower that is still syncing a cut of its log lead, or crash, or both."""
         random = self._random.random
         if self.stopped or random() < 0.3:
             return
         follower.sync_s = self._random.choice((0.002, 0.2, 1.0, 3.0))
         leader = self._leader()
         if leader is not follower and random() < 0.7:
-            # The follower may have got more entries by then, or only the cut.
+            # By then the follower may have received more entries, or only the cut.
             self._world.after(0.2 * random() ** 2, self._strike_leader, leader, leader.life)
         if random() < 0.3:
             self._world.after(2.0 * random() ** 2, self._kill, follower)
@@ -271,7 +271,7 @@ class Faults:
     # The administrator.
 
     def _change_at_once(self, leader: SimulatedMember) -> None:
-        """Change the members the moment somebody leads."""
+        """Change the members the moment a leader is elected."""
         if not self.stopped and leader.core is not None:
             members = leader.core.membership.in_force
             candidates = [member for member in members.voters if len(members.voters) > 3]
@@ -306,7 +306,8 @@ class Faults:
         if learners and random < 0.6:
             return Promote(self._random.choice(learners))
         if random > 0.95:
-            # Members tell where they are: no other members, but a change like any other.
+            # Members report their addresses: the members stay the same, but it is a change like any
+            # other.
             return Describe(b"%d" % self._simulation.shared.new_id())
         if len(self._simulation.members) < MEMBERS_MAX and random < 0.7:
             return AddLearner(self._simulation.add_member())

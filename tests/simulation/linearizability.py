@@ -1,4 +1,4 @@
-"""Is a history of one register linearizable?  After Wing and Gong, with Lowe's memory.
+"""The check whether a register's history is linearizable: Wing and Gong, with Lowe's memory.
 
 Owns: the search for an order of the operations that respects real time and explains every
 answer.  Registers are independent, so each is searched alone; the search is bounded.
@@ -12,12 +12,12 @@ from enum import Enum
 from math import inf
 
 ABSENT = 0
-# What a refused compare-and-set met, if all that it was told is that this was not what it wanted.
+# The value that a refused compare-and-set met, if it only learned that it was not the wanted one.
 UNKNOWN = -1
 
 
 class Act(Enum):
-    """What an operation does to a register."""
+    """The effects that an operation can have on a register."""
 
     READ = "read"  # ``seen`` is its answer.
     WRITE = "write"  # Makes it ``value``.
@@ -38,11 +38,11 @@ class Operation:
 
 
 class SearchTooLongError(Exception):
-    """The bound was reached without a verdict."""
+    """The search reached its bound without a verdict."""
 
 
 def _after(operation: Operation, state: int) -> int | None:
-    """The register's next value; None if the operation cannot have happened in ``state``."""
+    """Return the register's next value, or None if the operation is impossible in ``state``."""
     act = operation.act
     if act is Act.WRITE:
         return operation.value
@@ -54,10 +54,10 @@ def _after(operation: Operation, state: int) -> int | None:
 
 
 def is_linearizable(operations: Sequence[Operation], steps_max: int = 200_000) -> bool:
-    """Whether some order explains everything.
+    """Return whether some order explains the whole history.
 
     Raises:
-        SearchTooLongError: It would take more than ``steps_max`` steps to tell.
+        SearchTooLongError: A verdict would take more than ``steps_max`` steps.
     """
     ordered = sorted(operations, key=lambda operation: (operation.start_s, operation.end_s))
     total = len(ordered)
@@ -65,7 +65,7 @@ def is_linearizable(operations: Sequence[Operation], steps_max: int = 200_000) -
     for number, operation in enumerate(ordered):
         if operation.end_s != inf:
             answered |= 1 << number
-    # A state of the search: which operations are in the order already, and the value then.
+    # A state of the search: which operations are already in the order, and the value after them.
     seen = {(0, ABSENT)}
     stack = [(0, ABSENT, 0)]
     steps = 0
@@ -75,7 +75,7 @@ def is_linearizable(operations: Sequence[Operation], steps_max: int = 200_000) -
             return True
         while first < total and done >> first & 1:
             first += 1
-        # Whatever starts after the earliest end among the open ones cannot come next.
+        # An operation that starts after the earliest end among the open ones cannot come next.
         horizon = inf
         for number in range(first, total):
             operation = ordered[number]

@@ -1,8 +1,8 @@
 """The replicated state machine: the store's real keyspace and commands, and sessions above them.
 
-Owns: the format of a simulated command: which client's which request it is, then the store's
-own command.  A request that was repeated takes effect once: each client's last outcome is kept,
-and tells what the store's own memory of requests must say on every member, also after snapshots.
+Owns: the format of a simulated command: its client and request number, then the store's own
+command. A repeated request takes effect once: each client's last outcome is kept, and shows what
+the store's own memory of requests must say on every member, also after snapshots.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REQUEST = Struct("<II")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A client's transaction; ``number`` grows."""
+    """A client's transaction; its ``number`` grows with every request."""
 
     client: int
     number: int
@@ -37,7 +37,7 @@ class Request:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it takes effect once, however often it comes."""
+        """Whether the request takes effect once, however often it comes."""
         return bool(self.transaction.request)
 
 
@@ -53,7 +53,7 @@ _decoded: dict[bytes, Request] = {}
 
 
 def decode_request(payload: bytes) -> Request:
-    """All members decode the same bytes: the last results are kept."""
+    """Decode a request; all members decode the same bytes, so the last results are kept."""
     request = _decoded.get(payload)
     if request is None:
         client, number = _REQUEST.unpack_from(payload)
@@ -66,11 +66,11 @@ def decode_request(payload: bytes) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client learns; ``revision`` is where the store was then.  None: a stale request."""
+    """An answer to a client, with the store's revision then; no outcome means a stale request."""
 
     outcome: Outcome | None
     revision: int
-    # Whether this is the revision that the request took.
+    # Whether the request itself created this revision.
     effective: bool = False
 
 
@@ -125,7 +125,7 @@ class Machine:
         return Answer(outcome, self.revision, bool(events)), events
 
     def _check_repeated(self, request: Request, first: Answer) -> None:
-        """The store itself must know a repeated transaction that had an effect."""
+        """Check that the store itself recognises a repeated transaction that had an effect."""
         if first.effective:
             again = self.keyspace.apply(request.transaction, self.revision + 1)
             if again != (Repeated(first.revision), ()):
@@ -140,7 +140,7 @@ class Machine:
             self.compacted = revision
 
     def events_after(self, revision: int, limit: int) -> list[tuple[Event, ...]]:
-        """The events of up to ``limit`` revisions after ``revision``."""
+        """Return the events of up to ``limit`` revisions after ``revision``."""
         if revision < self.compacted:
             raise RevisionCompactedError(revision, self.compacted)
         skipped = revision - self.compacted

@@ -14,7 +14,7 @@ from simulation.world import World
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How bad the network is; probabilities are per message."""
+    """The quality of the network; probabilities are per message."""
 
     delay_min_s: float = 0.001
     delay_max_s: float = 0.006
@@ -27,7 +27,7 @@ CALM = Weather()
 
 
 class Network:
-    """Delivers messages, or not."""
+    """A network that delivers messages, or does not."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Network:
         self._cut = cut
         self.weather = CALM
         self.blocked: frozenset[tuple[int, int]] = frozenset()
-        # Whether proposals on their way to the leader are doubled, too: streams do not do that.
+        # Whether proposals on their way to the leader are duplicated, too: streams do not do that.
         self.doubles_forwards = False
 
     def send(self, message: Message, attachment: object = None) -> bool:
-        """Return False if ``message`` is known not to arrive.
+        """Send a message; return False if it is known not to arrive.
 
         An attachment (a snapshot's data) arrives with its message or not at all.
         """
@@ -70,12 +70,12 @@ class Network:
         return True
 
     def _arrive(self, message: Message, attachment: object) -> None:
-        # A link that was cut meanwhile delivers nothing of what was on it.
+        # A link that was cut meanwhile delivers none of the messages that were on it.
         if (message.sender, message.to) not in self.blocked:
             self._deliver(message, attachment)
 
     def block(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Cut these links only; sooner or later most senders notice."""
+        """Cut only these links; most senders notice sooner or later."""
         before, self.blocked = self.blocked, frozenset(pairs)
         for sender, to in sorted(self.blocked - before):
             if self._links.random() < 0.7:

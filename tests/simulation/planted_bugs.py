@@ -1,8 +1,8 @@
 """Known mistakes, each planted into one part of the core, to show that the simulator finds them.
 
-Owns: those of the consensus, and the table of all.  Each is the product's core composed with a part
-that is wrong in one place, or a consensus that hands on its effects wrongly; the product itself has
-no switch for them.
+Owns: the mistakes in the consensus, and the table of all mistakes. Each is the product's core
+composed with a part that is wrong in one place, or a consensus that hands on its effects
+wrongly; the product itself has no switch for them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ForgetsVote(RaftCore):
 
 
 class _ForgetsTerm(RaftCore):
-    """Neither term nor vote are persisted."""
+    """Neither term nor vote is persisted."""
 
     def step(self, event: Event) -> Effects:
         effects = super().step(event)
@@ -70,7 +70,7 @@ class _VotesBeforeSync(RaftCore):
 
 
 class _TruncatesButBelievesDurable(RaftLog):
-    """What was cut off still counts as durable, whatever takes its place."""
+    """Entries that were cut off still count as durable, whatever takes their place."""
 
     def truncate(self, index: int) -> None:
         persisted = self.persisted
@@ -79,7 +79,7 @@ class _TruncatesButBelievesDurable(RaftLog):
 
 
 class _ProvesReplacedEntries(RaftLog):
-    """A write under way proves the entries that have replaced those in it."""
+    """A write under way is taken to prove the entries that have replaced its own."""
 
     def truncate(self, index: int) -> None:
         writing = self._writing
@@ -104,7 +104,7 @@ class _CommitsOlderTerms(Replication):
 
 
 class _CountsUnsyncedCopy(Replication):
-    """The leader counts its own copy before it is durable."""
+    """The leader counts its own copy before that is durable."""
 
     def advance_commit(self) -> None:
         persisted, self._log.persisted = self._log.persisted, self._log.last_index
@@ -113,7 +113,7 @@ class _CountsUnsyncedCopy(Replication):
 
 
 class _CountsLearners(Replication):
-    """Learners count when a majority is looked for."""
+    """Learners count towards a majority."""
 
     def advance_commit(self) -> None:
         log, member = self._log, self._member
@@ -126,8 +126,8 @@ class _CountsLearners(Replication):
 class _HintsAtCommit(RaftLog):
     """No mistake, only slow: a refusal sends the leader back to what is committed.
 
-    With exact hints the first entry that follows is the first difference, and some mistakes cannot
-    show; with this one they can.
+    With exact hints the first entry that follows is the first difference, which hides some
+    mistakes; with this hint they show.
     """
 
     def last_index_up_to_term(self, index: int, term: int) -> tuple[int, int]:
@@ -180,7 +180,7 @@ class _RestoresAnything(RaftLog):
 
 
 class _TruncatesOnOverlap(RaftLog):
-    """An old message cuts off what came after it."""
+    """An old message cuts off entries that came after it."""
 
     def merge(self, previous_index: int, previous_term: int, entries: Sequence[Entry]) -> bool:
         matches = self.term_at(previous_index) == previous_term
@@ -190,7 +190,7 @@ class _TruncatesOnOverlap(RaftLog):
 
 
 class _VotesForAnyLog(Election):
-    """The candidate's log is not looked at."""
+    """Votes are given without looking at the candidate's log."""
 
     def log_suffices(self, ask: AskVote) -> bool:
         return True
@@ -213,7 +213,7 @@ class _ReadsWithoutMajority(Reads):
 
 
 class _ReadsBeforeTermCommitted(Reads):
-    """A new leader takes its commit index for the group's."""
+    """A new leader takes its own commit index for the group's."""
 
     def knows_commit(self) -> bool:
         return True
@@ -227,7 +227,7 @@ class _ChangesBeforeTermCommitted(Changes):
 
 
 class _ChangesTwice(Changes):
-    """A second change begins while the first is not committed."""
+    """A second change begins before the first is committed."""
 
     def pending(self) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Known mistakes around the consensus: in what a member's core decides beside it.
+"""Known mistakes around the consensus: in the other decisions of a member's core.
 
 Owns: the bugs.  Each is the product's core composed with a part that is wrong in one place.
 """
@@ -25,7 +25,7 @@ class _WaitsForNoWrite(Persisting):
 
 
 class _WaitsForAnEarlierWrite(Persisting):
-    """Messages leave when the write before theirs is durable."""
+    """Messages leave when the write before their own is durable."""
 
     def may_leave(self, sequence: int) -> bool:
         return super().may_leave(sequence - 1)
@@ -39,7 +39,7 @@ class _WritesBehindMissingState(Persisting):
 
 
 class _AppliesSkippedEntries(Applying):
-    """What waited to be applied is, although a snapshot has replaced it."""
+    """Entries that wait to be applied are applied although a snapshot has replaced them."""
 
     def replace(self) -> None:
         waiting = list(self._deliverable)
@@ -48,14 +48,14 @@ class _AppliesSkippedEntries(Applying):
 
 
 class _ServesTooEarly(ReadBarriers):
-    """Readers go on when the question is answered, whatever is applied."""
+    """Readers go on once the question is answered, even if too little is applied."""
 
     def reached(self, index: int) -> bool:
         return True
 
 
 class _JoinsTooLate(ReadBarriers):
-    """Readers join those for whom the question was asked already."""
+    """Readers join earlier ones for whom the question has already been asked."""
 
     @property
     def joinable(self) -> object | None:
@@ -63,28 +63,28 @@ class _JoinsTooLate(ReadBarriers):
 
 
 class _TakesAnyAnswer(ReadBarriers):
-    """The answer to an earlier question, for earlier readers, is taken for this one's."""
+    """The answer to an earlier question is taken for the answer to this one."""
 
     def ready(self, number: int, index: int) -> None:
         super().ready(self._asking_id, index)
 
 
 class _ForgetsWhatIsPinned(Compaction):
-    """Entries are forgotten that a follower needs behind its snapshot."""
+    """Entries that a follower needs behind its snapshot are forgotten."""
 
     def pin(self, member: int, index: int) -> None:
         pass
 
 
 class _ForgetsWhatIsNotStored(Compaction):
-    """Entries are forgotten that the state machine has applied, not yet made durable."""
+    """Entries that the state machine has applied but not yet made durable are forgotten."""
 
     def limit(self, stored: int, applied: int) -> int:
         return super().limit(applied, applied)
 
 
 class _AcknowledgesOldTerms(OwnProposals):
-    """Whatever is applied is taken for the oldest proposal of an earlier term."""
+    """Any applied command is taken for the oldest proposal of an earlier term."""
 
     def committed(self, number: int) -> Command | None:
         command = super().committed(number)
@@ -96,21 +96,21 @@ class _AcknowledgesOldTerms(OwnProposals):
 
 
 class _RepeatsEverything(OwnProposals):
-    """What may have arrived is offered again, although it takes effect as often as it comes."""
+    """Every command that may have arrived is repeated, even if it takes effect each time."""
 
     def may_repeat(self, command: Command, *, local: bool) -> bool:
         return True
 
 
 class _CallsUnknownUndone(OwnProposals):
-    """A command that may yet take effect is said to be undone."""
+    """A command that may yet take effect is reported as undone."""
 
     def unknown(self, why: str) -> Exception:
         return NoLeaderError(why)
 
 
 class _BelievesSnapshots(GroupChanges):
-    """A change is told as done because a snapshot has taken the place of its entry."""
+    """A change is reported as done because a snapshot has replaced its entry."""
 
     def fate(self, index: int, term: int) -> Fate:
         fate = super().fate(index, term)

@@ -17,7 +17,7 @@ from simulation.simulation import Result, run
 
 
 def run_one(bug: str | None, profile: Profile | None, seed: int) -> Result:
-    """One run, of the core as it is or with a planted bug."""
+    """Run one seed, with the core as it is or with a planted bug."""
     if bug is None:
         return run(seed, profile=profile)
     return run(seed, PLANTED_BUGS[bug], profile)
@@ -31,10 +31,10 @@ def run_seeds(
     processes: int = 0,
     budget_s: float = float("inf"),
 ) -> Iterator[Result]:
-    """Yield results as they come; begin no more when the budget is spent."""
+    """Yield results as they come; begin no new runs once the budget is spent."""
     work = partial(run_one, bug, profile)
     deadline = time.monotonic() + budget_s
-    # Fresh processes: nothing of this one, threads least of all, can leak into a run.
+    # Fresh processes: nothing from this one, least of all its threads, can leak into a run.
     with get_context("spawn").Pool(processes or os.cpu_count() or 1) as pool:
         for result in pool.imap_unordered(work, seeds, chunksize=4):
             yield result
@@ -43,7 +43,7 @@ def run_seeds(
 
 
 def explain(result: Result, profile: Profile | None = None) -> str:
-    """Say what failed, how to see it again, and what happened before."""
+    """Return what failed, how to see it again, and what happened before."""
     suffix = f" --profile {profile.value}" if profile is not None else ""
     again = f"./dev sim --seeds 1 --first-seed {result.seed}{suffix}"
     lines = "\n".join(f"    {line}" for line in result.trace)

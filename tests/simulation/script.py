@@ -1,7 +1,7 @@
-"""Scripts that drive a group by hand: command, then the trace of effects that it has.
+"""Scripts that drive a group by hand: commands, each followed by the trace of its effects.
 
 Owns: the commands and the form of the trace.  A script is a text of blocks: a command line, a line
-``----``, the expected trace, an empty line.  Randomness is none: patience is always the shortest.
+``----``, the expected trace, an empty line.  Nothing is random: patience is always the shortest.
 
     group 1 2 3          members with ids; the last may be written +4: it knows nobody
     tick ID [COUNT]      propose ID TEXT         read ID NUMBER       persist ID
@@ -67,14 +67,14 @@ _CHANGES: dict[str, type[AddLearner | Promote | Remove]] = {
 
 
 class LeastRandom:
-    """Always the smallest number."""
+    """A random source that always returns the smallest number."""
 
     def randrange(self, stop: int, /) -> int:
         return 0
 
 
 class _Host:
-    """A member, its disk, and what waits for the disk."""
+    """A member, its disk, and the work that waits for the disk."""
 
     def __init__(self, identity: int, mark: SnapshotMark, options: RaftOptions) -> None:
         self.id = identity
@@ -101,7 +101,7 @@ class _Host:
 
 
 class Script:
-    """Carries out commands and returns their traces."""
+    """A script that carries out commands and returns their traces."""
 
     def __init__(self, options: RaftOptions | None = None) -> None:
         self._options = options or RaftOptions(
@@ -168,7 +168,7 @@ class Script:
             self._deliveries(name, first, second, (*numbers, 0, 0, 0)[2])
 
     def _lead(self, identity: int) -> None:
-        """Elect without a trace: every member's patience with the last leader has ended."""
+        """Elect without a trace, once every member's patience with the last leader has ended."""
         for other in self.hosts:
             if other != identity:
                 for _ in range(self._options.election_ticks):
@@ -350,7 +350,7 @@ def describe(message: Message) -> str:
 
 
 def rewritten(text: str) -> str:
-    """Return the script with the traces which its commands have now."""
+    """Return the script with the traces that its commands have now."""
     script = Script()
     blocks = []
     for block in text.strip().split("\n\n"):

@@ -1,6 +1,6 @@
-"""What all members of a run have in common.
+"""The things that all members of a run have in common.
 
-Owns: the run's options and dice, the hooks of its faults, and what is counted over all members.
+Owns: the run's options and dice, the hooks of its faults, and the counts over all members.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Shared:
-    """The world of the members, and how each of them is made."""
+    """The members' world, and the parameters that each of them is made with."""
 
     world: World
     network: Network
@@ -33,13 +33,13 @@ class Shared:
     options: MemberOptions
     bounds: BatchBounds
     random: Random
-    sync_crash: float  # How probably a crash meets the moment around a sync.
+    sync_crash: float  # The probability of a crash around a sync.
     snapshot_entries: int
     kept_revisions: int
-    gather_s: float = 0.0  # How long company is waited for, at most.
-    install_s: float = 0.0  # How long putting a snapshot in the place of the state takes, at most.
-    fullness: float = 0.0  # How probably the state machine takes no more for a while.
-    # How probably a sync stalls, and for how long at most: elections take part of a second.
+    gather_s: float = 0.0  # How long a batch waits for company, at most.
+    install_s: float = 0.0  # How long replacing the state by a snapshot takes, at most.
+    fullness: float = 0.0  # The probability that the state machine takes no more for a while.
+    # The probability that a sync stalls, and for how long at most: elections take part of a second.
     stalls: float = 0.0
     stall_max_s: float = 3.0
     truncated: Callable[[SimulatedMember], None] | None = None
@@ -48,9 +48,9 @@ class Shared:
     next_id: int = 0
     starts: int = 0
     installed: int = 0
-    # How many commands got an error in place of an outcome.
+    # The number of commands that got an error in place of an outcome.
     unanswered: int = 0
-    # What changes of the group wrote that are said not to have happened.
+    # The contexts of changes to the group that were reported as not having happened.
     refused_contexts: list[bytes] = field(default_factory=list)
 
     def new_id(self) -> int:
@@ -59,7 +59,7 @@ class Shared:
 
 
 def member_options(random: Random, raft: RaftOptions, kept_entries: int) -> MemberOptions:
-    """Draw how patient and how greedy the members of a run are beside their consensus."""
+    """Draw the patience and greed of a run's members, apart from their consensus."""
     return MemberOptions(
         raft=raft,
         answer_s=random.choice((0.5, 1.0, 2.0)),

@@ -1,7 +1,7 @@
 """A member: the real core, driven by a simulated shell.
 
-Owns: the carrying out of effects in their order, group commit on the simulated disk, snapshots,
-crashes between any two of these, pauses, restarts.
+Owns: carrying out effects in their order, group commit on the simulated disk, snapshots, crashes
+between any two of these, pauses, restarts.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from support.raft_inspection import consensus_of
 
 TICK_S = 0.05
 _TICKED = Ticked()
-# What can change what a core believes durable.
+# The events that can change what a core believes durable.
 _ABOUT_DURABILITY = (Received, Durable, Installed)
 
 WriteDone = Callable[[Answer | Exception], None]
@@ -82,14 +82,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readers:
-    """Clients that read together."""
+    """Clients that wait for the same read."""
 
     waiting: list[tuple[bytes, ReadDone]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Administrator:
-    """Who waits for a change of the group (None: a transfer)."""
+    """The administrator who waits for a change of the group (None: a transfer)."""
 
     change: Change | None
 
@@ -104,7 +104,7 @@ class SimulatedMember:
         self.disk = Disk(mark, Image())
         self.tick_s = TICK_S
         self.sync_s = 0.002
-        # A shell that does not is slower to tell its followers, nothing more.
+        # A shell that does not announce is slower to tell its followers, nothing more.
         self.announces = identity % 2 == 1
         self.life = 0
         self.paused_until = 0.0
@@ -159,14 +159,14 @@ class SimulatedMember:
         log = self._consensus._log
         self._commit_seen = log.commit
         self._written_to = log.last_index
-        # The term of each entry as it was written last.
+        # The term of each entry as last written.
         self._terms = {index: log.term_at(index) for index in range(log.start, log.last_index + 1)}
         self._leadership = self._consensus.leadership
         # Records that are being synced, and those that wait; the newest write's sequence.
         self._syncing = 0
         self._queued = 0
         self._sequence = 0
-        # How many more messages leave before a crash; -1: there is none.
+        # How many more messages leave before a crash; -1: no crash is planned.
         self._messages_left = -1
         self._events: deque[MemberEvent] = deque()
         self._handling = False
@@ -187,14 +187,14 @@ class SimulatedMember:
         self.paused_until = self.shared.world.now + duration_s
 
     def _suspended(self, action: Callable[..., None], *arguments: object) -> bool:
-        """While stopped, everything waits; it all happens when the process continues."""
+        """Postpone an action while the process is stopped; return whether it was postponed."""
         world = self.shared.world
         if world.now >= self.paused_until:
             return False
         world.after(self.paused_until - world.now, action, *arguments)
         return True
 
-    # What happens to the member.
+    # Events that happen to the member.
 
     def _tick(self, life: int) -> None:
         if life != self.life or self.core is None or self._suspended(self._tick, life):
@@ -214,13 +214,13 @@ class SimulatedMember:
         self._handle(Received(message))
 
     def write(self, payload: bytes, done: WriteDone) -> None:
-        """Propose; no answer at all is possible, too."""
+        """Propose a transaction; there may be no answer at all."""
         if self.core is None or self._suspended(self.write, payload, done):
             return
         self._handle(Submitted((Asked(payload, decode_request(payload).transaction, done),)))
 
     def read(self, key: bytes, done: ReadDone) -> None:
-        """A linearizable read; ``done(None, -1)``: it failed."""
+        """Read linearizably; ``done(None, -1)`` reports a failure."""
         if self.core is None or self._suspended(self.read, key, done):
             return
         readers = self.core.joinable_readers
@@ -242,7 +242,7 @@ class SimulatedMember:
         self._report(self.life, LinkLost(peer))
 
     def _report(self, life: int, event: MemberEvent) -> None:
-        """Something that was begun in ``life`` has ended, or its time has come."""
+        """Handle the end of something begun in ``life``, or the arrival of its time."""
         if life != self.life or self.core is None or self._suspended(self._report, life, event):
             return
         self._handle(event)
@@ -285,7 +285,7 @@ class SimulatedMember:
                 return
 
     def _leader_changed(self) -> None:
-        """Check whoever begins to lead, and tell those who wait for such moments."""
+        """Check a new leader, and tell those who wait for such moments."""
         shared, leadership = self.shared, self._consensus.leadership
         self._leadership = leadership
         if leadership.leader == self.id:
@@ -295,7 +295,7 @@ class SimulatedMember:
                 shared.world.after(0.0, shared.elected, self)
 
     def _committed(self) -> None:
-        """Check what is committed now, as above."""
+        """Check newly committed entries, and tell those who wait for such moments."""
         shared, log = self.shared, self._consensus._log
         shared.checks.committed_to(self.id, self._leadership.term, log, self._commit_seen + 1)
         self._commit_seen = log.commit
@@ -339,7 +339,7 @@ class SimulatedMember:
         self._queue(effect)
 
     def _kept_for_pins(self) -> int:
-        """From where on entries that somebody needs must be kept."""
+        """Return the index from which entries that somebody needs must be kept."""
         return self.machine.index - 10 * self.shared.options.kept_entries
 
     def _queue(self, records: Write | CompactLog) -> None:
@@ -347,7 +347,7 @@ class SimulatedMember:
         self._queued += 1
 
     def _look_for_truncation(self, write: Write) -> None:
-        """Entries that were handed to the disk before are replaced."""
+        """Notice writes that replace entries handed to the disk before."""
         first = write.entries[0].index
         replaced = first <= self._written_to and write.snapshot is None
         self._written_to = write.entries[-1].index
@@ -373,7 +373,7 @@ class SimulatedMember:
         if life != self.life or self.core is None or self._suspended(self._synced, life, sequence):
             return
         if self.shared.sync_crash and self.shared.random.random() < self.shared.sync_crash:
-            # Before the sync, or after it with none, some or all of the messages sent.
+            # Crash before the sync, or after it with none, some or all of the messages sent.
             self._messages_left = self.shared.random.randrange(4) - 1
             if self._messages_left < 0:
                 self._crash_and_restart()

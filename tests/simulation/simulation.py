@@ -1,6 +1,6 @@
 """One run: a group, its clients and watchers, faults, then peace, then the verdict.
 
-Owns: the composition of a run from its seed, its phases, and the checks of its end.
+Owns: the composition of a run from its seed, its phases, and the final checks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from simulation.world import SimulationFailedError, World
 FAULTS_S = 20.0
 # Elections take one to two virtual seconds; a snapshot and some retries may come on top.
 PEACE_S = 12.0
-# What a seed draws from: rare combinations of disks and changes want more runs than the others.
+# The profiles that a seed draws from: rare combinations of disks and changes need more runs.
 _PROFILES = (*[Profile.MIXTURE] * 3, *Profile, Profile.CHANGES, Profile.DISKS)
 _SIZES = {
     Profile.MIXTURE: (3, 3, 3, 4, 5, 5, 7),
@@ -39,7 +39,7 @@ _SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """How often what is worth trying has happened."""
+    """How often the events worth testing have happened."""
 
     elections: int
     crashes: int
@@ -51,7 +51,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run was like; ``failure`` None: everything held."""
+    """The result of a run; if ``failure`` is None, everything held."""
 
     seed: int
     failure: str | None
@@ -66,7 +66,7 @@ class Result:
 
 
 class Simulation:
-    """Everything of one run."""
+    """One whole run."""
 
     def __init__(
         self, seed: int, parts: MemberParts = STANDARD_MEMBER_PARTS, profile: Profile | None = None
@@ -143,7 +143,7 @@ class Simulation:
             member.receive(message, attachment)
 
     def add_member(self) -> int:
-        """Start a member that knows nobody; it has never been there before."""
+        """Start a new member that knows nobody and has never been there before."""
         number = max(self.members) + 1
         mark = SnapshotMark(0, 0, Membership(()))
         self.members[number] = SimulatedMember(number, mark, self.shared)
@@ -152,7 +152,7 @@ class Simulation:
     # Phases.
 
     def run(self) -> int:
-        """Faults, then peace, then the verdict; returns how many searches gave none."""
+        """Run faults, then peace, then the verdict; return how many searches gave no verdict."""
         self.world.run_until(FAULTS_S)
         self.faults.stop()
         self._await_progress()
@@ -163,9 +163,9 @@ class Simulation:
         return check_history(self.history, self.checks)
 
     def _await_progress(self) -> None:
-        """Once faults stop, every client gets answers and all members become equal."""
+        """Check that, once faults stop, every client gets answers and all members become equal."""
         world = self.world
-        # Removed members may not know it; clients go on with those that count.
+        # Removed members may not know of it; clients go on with the members that count.
         deadline = world.now + PEACE_S
         answered = [client.answered for client in self.clients]
         while any(
@@ -193,7 +193,7 @@ class Simulation:
         )
 
     def _retire_removed(self) -> None:
-        """The administrator switches off who is no member any more."""
+        """Switch off, as the administrator, those who are no longer members."""
         leader = self._leader()
         if leader is None or leader.core is None:
             return
@@ -235,7 +235,7 @@ class Simulation:
             raise SimulationFailedError(f"the members' states differ: {hashes}")
 
     def _check_refused_changes(self) -> None:
-        """What was said not to have changed the group has not."""
+        """Check that changes reported as not having happened did not happen."""
         for entry in self.checks.entries_applied:
             if entry.kind is EntryKind.MEMBERSHIP:
                 context = decode_membership(entry.payload).context
@@ -262,7 +262,7 @@ class Simulation:
         )
 
     def digest(self) -> str:
-        """What two runs of one seed must have in common."""
+        """Return the digest that two runs of one seed must have in common."""
         facts = (self.world.now, self.world.steps, self.history, self.checks.entries_applied)
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
@@ -273,9 +273,9 @@ def run(
     profile: Profile | None = None,
     trace_lines: int = 60,
 ) -> Result:
-    """Run one seed; never raises for a property that does not hold, but says so.
+    """Run one seed; report a property that does not hold in the result instead of raising.
 
-    Without a ``profile`` the seed decides on it, too.
+    Without a ``profile`` the seed decides on the profile, too.
     """
     failure = None
     undecided = 0

@@ -8,7 +8,7 @@ from simulation.faults import Profile
 from simulation.planted_bugs import PLANTED_BUGS
 from simulation.runner import run_one
 
-# Where each is looked for.  The first seeds of these are three to forty times as many as it takes.
+# The profile to look for each bug in. The bound is three to forty times as many seeds as it takes.
 SEEDS_MAX = 400
 PROFILES = {
     "older term committed by counting": Profile.CHURN,
@@ -35,7 +35,7 @@ def test_the_planted_bug_is_found(bug: str, capsys: pytest.CaptureFixture[str]) 
         if failure is not None:
             with capsys.disabled():
                 print(f"\n{bug}: seed {seed}, {failure[:110]}")
-            # The same seed says nothing of the core without the bug.
+            # The core without the bug passes with the same seed.
             assert run_one(None, profile, seed).failure is None
             return
     pytest.fail(f"{SEEDS_MAX} seeds did not find: {bug}")

@@ -1,4 +1,4 @@
-"""Groups under every fault keep every property, and a seed tells all of a run."""
+"""Groups under every fault keep every property, and a seed determines a whole run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulation.simulation import Events, Result
 
 SEEDS = 2_000
 BUDGET_S = 240.0
-# However busy the machine is, so many runs say something.
+# Even on a busy machine, this many runs are enough to be meaningful.
 SEEDS_MIN = 100
 
 
@@ -35,11 +35,11 @@ def test_every_property_holds_in_every_run(capsys: pytest.CaptureFixture[str]) -
         print(f"\n{len(results)} simulated groups, {rate:.1f}/s")
     assert len(results) >= SEEDS_MIN
     assert sum(result.operations for result in results) > 100 * len(results)
-    # What is rare in one run is not in many: else the properties above would say little.
+    # What is rare in one run occurs in many: otherwise the properties above would mean little.
     for event in fields(Events):
         total = sum(getattr(result.events, event.name) for result in results)
         assert total > len(results), f"only {total} {event.name} in {len(results)} runs"
-    # The bound of the search is there for planted bugs; here it decides.
+    # The bound of the search is there for planted bugs; here the search decides.
     assert sum(result.undecided for result in results) <= len(results) / 50
 
 

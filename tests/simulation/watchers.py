@@ -1,4 +1,4 @@
-"""Watchers: they follow one member, then another, and must miss and repeat nothing.
+"""Watchers: they follow one member, then another, and must neither miss nor repeat anything.
 
 Owns: the properties of watches: ordered, unique, atomic (a revision as a whole), reliable (no gap),
 resumable on another member, also from a bookmark (a revision at which nothing below its prefix
@@ -16,7 +16,7 @@ from simulation.world import SimulationFailedError, World
 
 
 class Watcher:
-    """Keeps a copy of the records by events alone, except where history is gone."""
+    """A watcher that copies the records by events alone, except where history is gone."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Watcher:
 
     def _poll(self) -> None:
         random = self._random.random
-        # Now and then it is away for so long that its revision is compacted.
+        # Now and then the watcher is away for so long that its revision is compacted.
         pause = 3.0 if random() < 0.01 else 0.15 * random()
         self._world.after(pause, self._poll)
         member = self._member
@@ -73,7 +73,7 @@ class Watcher:
             mine = [event for event in events if event.key.startswith(self._prefix)]
             if mine:
                 self._notice(mine)
-        # The bookmark: up to here nothing more will come.
+        # The bookmark promises that nothing more will come up to here.
         self.revision += len(batches)
         self._compare()
 

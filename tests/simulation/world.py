@@ -1,7 +1,7 @@
 """Virtual time.
 
-Owns: the clock and the queue of what will happen.  Invariant: what is due at the same time
-happens in the order in which it was planned.
+Owns: the clock and the queue of future events. Invariant: events that are due at the same time
+happen in the order in which they were planned.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class World:
         self._planned = 0
 
     def random(self, purpose: str) -> Random:
-        """A source of its own per purpose: one more draw here moves nothing there."""
+        """Return a random source of its own per purpose: an extra draw here moves nothing there."""
         return Random(f"{self.seed}/{purpose}")
 
     def after(self, delay_s: float, action: Callable[..., None], *arguments: Any) -> None:
