@@ -17,7 +17,7 @@ from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2
 
-# Drawing a whole object takes its time; a failure prints what makes it again.
+# Drawing a whole object takes its time; a failure prints how to draw it again.
 SETTINGS = settings(
     max_examples=20,
     deadline=None,
@@ -57,7 +57,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 
 def fill(draw: st.DrawFn, message: Any, required: bool = False) -> bool:
-    """Set some fields; say whether any is set, as an empty inline message has no JSON."""
+    """Set some fields; return whether any is set, as an empty inline message has no JSON."""
     for field in message.DESCRIPTOR.fields:
         if not draw(st.booleans()) and not required:
             continue
@@ -97,7 +97,7 @@ def set_map(draw: st.DrawFn, entries: Any, value_field: FieldDescriptor) -> None
 
 @st.composite
 def objects(draw: st.DrawFn, kind: AnyKind | None = None) -> Any:
-    """Draw an object of one kind, or of any."""
+    """Draw an object of the given kind, or of any kind."""
     chosen = kind if kind is not None else draw(st.sampled_from([*kinds.BUILT_IN]))
     message = chosen.message()
     fill(draw, message)
@@ -105,7 +105,7 @@ def objects(draw: st.DrawFn, kind: AnyKind | None = None) -> Any:
 
 
 def damaged(draw: st.DrawFn, message: Any) -> Any:
-    """Let a client speak protobuf that no codec has seen: any text is a quantity there."""
+    """Damage a message as a client could that no codec has checked: any text as a quantity."""
     if message.DESCRIPTOR.name == "Quantity":
         message.string = draw(st.text(max_size=6))
     elif message.DESCRIPTOR.name in ("Time", "MicroTime"):

@@ -1,6 +1,6 @@
-"""Somebody who asks small questions, in a process of its own: how long does the slowest take?
+"""A process that asks small questions and measures how long the slowest answer takes.
 
-Run as a module with a configuration file: asks until its standard input ends, then prints the
+Run as a module with a configuration file: it asks until its standard input ends, then prints the
 longest time in seconds.
 """
 
@@ -20,7 +20,7 @@ from podraft.client.connecting.config import load
 
 @contextmanager
 def asking(config: Path) -> Iterator[list[float]]:
-    """Ask while the context lasts; then the list has what the slowest answer took, in seconds."""
+    """Ask during the context; afterwards the list holds the slowest answer's time in seconds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "support.asker", str(config)],
         cwd=Path(__file__).parents[1],

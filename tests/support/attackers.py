@@ -1,7 +1,7 @@
-"""What an attacker has: certificates that he came by, and servers that pretend to be others.
+"""An attacker's means: certificates that he came by, and servers that pretend to be others.
 
 Owns: joining as a node by hand, credentials of any name from an authority's key, and an impostor
-that shows a certificate and notes every call that anybody makes to it.
+that shows a certificate and records every call that anybody makes to it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def join_through(
     name: str,
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> KeyPair:
-    """Join by a connection that is there; otherwise as ``join_node``."""
+    """Join over an existing connection; otherwise the same as ``join_node``."""
     key = key or new_key()
     call = channel.unary_unary(
         JOIN_NODE,
@@ -72,7 +72,7 @@ def join_through(
     request = cluster_pb2.JoinNodeRequest(
         token=token, node_name=name, certificate_signing_request=new_request(key)
     )
-    # The port opens soon after there is a token, not with it.
+    # The port opens soon after a token exists, not at the same moment.
     answer: cluster_pb2.Certificate = call(request, timeout=60, wait_for_ready=True)
     return KeyPair(answer.certificate, encoded_key(key))
 
@@ -85,7 +85,7 @@ def code_of(error: BaseException) -> grpc.StatusCode:
 
 
 def as_identity(config: ClusterConfig, pair: KeyPair) -> ClusterConfig:
-    """Return how the holder of ``pair`` reaches the cluster of ``config``."""
+    """Return the configuration of ``config``'s cluster for the holder of ``pair``."""
     return ClusterConfig(config.servers, config.certificate_authority, pair.certificate, pair.key)
 
 
@@ -96,7 +96,7 @@ def node_pair(
     lifetime: datetime.timedelta = datetime.timedelta(days=1),
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> KeyPair:
-    """Return a node's certificate as a join would sign it, for any time."""
+    """Return a node's certificate as a join would sign it, for any period."""
     key = key or new_key()
     at = now or datetime.datetime.now(datetime.UTC)
     signed = authority.sign_node(new_request(key), name, at, lifetime)
@@ -104,7 +104,7 @@ def node_pair(
 
 
 def older_authority(now: datetime.datetime | None = None) -> CertificateAuthority:
-    """Return an authority as clusters have it that began when there was one for all roles."""
+    """Return an authority like those of clusters founded when there was one for all roles."""
     at = now or datetime.datetime.now(datetime.UTC)
     begins, ends = at - datetime.timedelta(days=1), at + datetime.timedelta(days=3650)
     serial = x509.random_serial_number()
@@ -119,7 +119,7 @@ def older_pair(
     *,
     is_client: bool = True,
 ) -> KeyPair:
-    """Return what an authority for all roles has signed in its time."""
+    """Return a certificate as an authority for all roles used to sign it."""
     pair = authority.key_pair
     signing = serialization.load_pem_private_key(pair.key, None)
     assert isinstance(signing, ec.EllipticCurvePrivateKey)
@@ -133,13 +133,13 @@ def older_pair(
 
 
 def older_node_pair(authority: CertificateAuthority, name: str) -> KeyPair:
-    """Return a node's certificate as it was: it serves under whatever name the node has."""
+    """Return a node's certificate of the older kind: it serves under whatever name the node has."""
     return older_pair(authority, node_identity(name), (name,))
 
 
 @dataclass
 class Impostor:
-    """A server that shows a certificate which it should not be believed by."""
+    """A server that shows a certificate by which nobody should believe it."""
 
     port: int
     calls: list[tuple[str, bytes]] = field(default_factory=list)
@@ -150,7 +150,7 @@ class Impostor:
 
 
 class _Noting(grpc.GenericRpcHandler):
-    """Notes the first message of every call, and answers with nothing, once or for ever."""
+    """A handler that records the first message of every call and returns an empty answer."""
 
     def __init__(self, calls: list[tuple[str, bytes]], endless: bool) -> None:
         self._calls = calls
@@ -172,7 +172,7 @@ class _Noting(grpc.GenericRpcHandler):
 def impostor(
     pair: KeyPair, public_authority: bytes, *, endless: bool = False
 ) -> Iterator[Impostor]:
-    """Run a server that shows ``pair``, and the authority's certificate, which everybody has.
+    """Run a server that shows ``pair`` and the authority's certificate, which everybody has.
 
     ``endless``: its answers do not end by themselves.
     """

@@ -26,7 +26,7 @@ from podraft.server.auth.pki import ensure_pki
 from podraft.server.auth.signing_requests import new_request
 from support.cli_server import CliServer
 
-# What the container `main` wrote before it was restarted; `side` never was.
+# The output of the container `main` before its restart; `side` has never been restarted.
 PREVIOUS = b"\xff\x85 one\rtwo\x0b\0\r\n\x1b[31m\n\xe2\x80\xa8no end \n\n" + bytes(range(256))
 
 
@@ -73,7 +73,7 @@ async def _with_pipes(
                 if request.stdin_closed:
                     break
                 process.stdin.write(request.stdin)
-                with contextlib.suppress(ConnectionError):  # It need not want all of it.
+                with contextlib.suppress(ConnectionError):  # It need not read all of it.
                     await process.stdin.drain()
         process.stdin.close()
 
@@ -102,7 +102,7 @@ async def _with_terminal(
                 os.write(ours, request.stdin)
 
     feeding = asyncio.create_task(feed())
-    with contextlib.suppress(OSError):  # A terminal whose last user is gone reads as an error.
+    with contextlib.suppress(OSError):  # Reading fails once the last user is gone.
         while data := await asyncio.to_thread(os.read, ours, 65536):
             await answers.put(pod_streams_pb2.ExecPodResponse(stdout=data))
     feeding.cancel()

@@ -16,7 +16,7 @@ from local_cluster.server_process import ServerProcess
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -59,7 +59,7 @@ class CliServer:
         return result.out
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command that goes on."""
+        """Start a command that keeps running."""
         return subprocess.Popen(
             [*COMMAND, *arguments],
             stdout=subprocess.PIPE,
@@ -74,6 +74,6 @@ COMMAND = (sys.executable, "-c", "from podraft.cli.app import main; main()")
 
 @contextlib.contextmanager
 def cli_server(components: str = "api") -> Iterator[CliServer]:
-    """Run a server until the end of the block, in a directory of its own."""
+    """Run a server in a directory of its own until the end of the block."""
     with server_process.running(components=components) as process:
         yield CliServer(process)

@@ -1,8 +1,8 @@
-"""A small cluster in memory, with a clock of its own, for trying planners.
+"""A small cluster in memory, with a clock of its own, for testing planners.
 
-Owns: objects, the effect of plans' writes on them, and pods that start, fail and end as
-the test says.  Every commit is checked as the API would: a stale resourceVersion, an
-absent object or a taken name fails it as a whole.
+Owns: objects, the effect of plans' writes on them, and pods that start, fail and end as the test
+says. Every commit is checked as the API would check it: a stale resourceVersion, an absent
+object or a taken name fails it as a whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ START = 1_700_000_000.0
 
 
 class RefusedError(Exception):
-    """A write that the API would refuse; nothing of its commit took effect."""
+    """The API would refuse the write; nothing of its commit took effect."""
 
 
 class World:
@@ -58,7 +58,8 @@ class World:
         return [obj for key, obj in self.objects.items() if key[0] == kind.resource]
 
     def by_index(self, kind: Kind[ObjectT], index: str, value: str) -> Sequence[ObjectT]:
-        # As the caches: what is neither common nor declared by a controller cannot be asked for.
+        # As in the caches: an index that is neither common nor declared by a controller is an
+        # error.
         values = {**common(kind, self.known), **self._indexes.get(kind, {})}[index]
         return [obj for obj in self.list(kind) if value in values(obj)]
 
@@ -86,7 +87,7 @@ class World:
         return cast("ObjectT", stored)
 
     def change(self, obj: ObjectT, change: Callable[[Any], None]) -> ObjectT:
-        """Change an object's newest version; a change of its spec is a new generation."""
+        """Change an object's newest version; a change of its spec makes a new generation."""
         kind = BUILT_IN.of(obj)
         metadata: Any = obj.metadata  # type: ignore[attr-defined]  # every kind has it
         key = _key(kind, metadata.namespace, metadata.name)
@@ -95,7 +96,7 @@ class World:
         return cast("ObjectT", self._store(key, changed))
 
     def delete(self, obj: Any, grace_s: int | None = None) -> None:
-        """Delete: a pod on a node is only marked, unless there is no grace."""
+        """Delete an object; a pod on a node is only marked, unless there is no grace period."""
         key = _key(BUILT_IN.of(obj), obj.metadata.namespace, obj.metadata.name)
         stored = self.objects[key]
         graceful = isinstance(stored, pod_pb2.Pod) and stored.spec.node_name and grace_s != 0
@@ -108,7 +109,7 @@ class World:
             self._put(key, marked)
 
     def commit(self, plan: Plan) -> None:
-        """Carry out a plan, whole or not at all."""
+        """Carry out a plan as a whole or not at all."""
         before, revision = dict(self.objects), self.revision
         try:
             for write in plan.writes:
@@ -200,7 +201,7 @@ class World:
         self.change(pod, lambda p: setattr(p.spec, "node_name", node))
 
     def set_ready(self, pod: pod_pb2.Pod, ready: bool) -> None:
-        """Let a pod run, ready or not."""
+        """Make a pod run, ready or not."""
 
         def change(p: pod_pb2.Pod) -> None:
             p.status.phase = "Running"

@@ -1,7 +1,7 @@
 """A TCP proxy before a server that loses answers: it cuts connections at random points.
 
-What the client sends arrives; of what the server says, so many bytes arrive and no more.  Some
-connections are not cut but fall silent, as those to a machine that is gone.
+Everything that the client sends arrives; of the server's answers, only a number of bytes. Some
+connections are not cut but fall silent, like those to a machine that is gone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from random import Random
 
 
 class CuttingProxy:
-    """Passes each connection on until its time has come."""
+    """A proxy that passes each connection on until its time has come."""
 
     def __init__(self, address: str, random: Random, *, silent: float = 0.05) -> None:
         self._host, _, port = address.rpartition(":")
@@ -21,11 +21,11 @@ class CuttingProxy:
         self._connections: set[asyncio.Task[None]] = set()
         self.cut = 0
         self.silenced = 0
-        # From now on nothing is cut any more.
+        # From now on nothing is cut.
         self.calm = False
 
     async def start(self) -> str:
-        """Listen; return the address."""
+        """Begin to listen; return the address."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
@@ -52,7 +52,7 @@ class CuttingProxy:
                 up.cancel()
                 down.cancel()
         except (OSError, asyncio.CancelledError):
-            pass  # The other side left, or the test ends.
+            pass  # The other side left, or the test is ending.
         finally:
             for each in (writer, far_writer):
                 if each is not None:

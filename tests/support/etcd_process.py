@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 class EtcdProcess:
-    """One etcd; `kill` and `start` again to try what clients make of it."""
+    """An etcd process; `kill` it and `start` it again to see how clients cope."""
 
     def __init__(
         self, directory: Path, arguments: Sequence[str] = (), scheme: str = "http"
@@ -53,9 +53,9 @@ class EtcdProcess:
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
         command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
         command += [f"--initial-cluster=only={peer}", "--log-level=error"]
-        # Health is asked for without TLS, whatever clients must use.
+        # The health check does without TLS, whatever clients must use.
         command += [f"--listen-metrics-urls=http://127.0.0.1:{self.health_port}"]
-        # Alone it needs nobody's vote: a short timeout only starts it sooner.
+        # A single member needs no other's vote: a short timeout only makes it start sooner.
         command += ["--heartbeat-interval=10", "--election-timeout=50", *self.arguments]
         with (self.directory / "etcd.log").open("ab") as log:
             environment = {**os.environ, "ETCD_UNSUPPORTED_ARCH": os.uname().machine}
@@ -81,7 +81,7 @@ class EtcdProcess:
 
 @contextmanager
 def running(arguments: Sequence[str] = (), scheme: str = "http") -> Iterator[EtcdProcess]:
-    """An etcd that runs as long as the context; its data goes with it."""
+    """Run an etcd for the length of a context; its data is removed with it."""
     if shutil.which("etcd") is None:
         pytest.skip(MISSING)
     with tempfile.TemporaryDirectory(prefix="pt-etcd-") as directory:
@@ -95,7 +95,7 @@ def running(arguments: Sequence[str] = (), scheme: str = "http") -> Iterator[Etc
 
 @contextmanager
 def running_cluster(size: int = 3, directory: str | None = None) -> Iterator[list[EtcdProcess]]:
-    """Members of one etcd cluster; their data is below ``directory``, and goes with them."""
+    """Run the members of one etcd cluster; their data is below ``directory``, removed with them."""
     if shutil.which("etcd") is None:
         pytest.skip(MISSING)
     with tempfile.TemporaryDirectory(prefix="pt-etcd-", dir=directory) as data:

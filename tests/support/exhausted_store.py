@@ -1,4 +1,4 @@
-"""A store in a process that has no descriptor left: run with a directory, as a program."""
+"""A store in a process without a free descriptor: a program, run with a directory."""
 
 import asyncio
 import os

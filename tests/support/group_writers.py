@@ -1,4 +1,4 @@
-"""Clients that write while a group of servers is changed, and what is asked of it then."""
+"""Clients that write while a group of servers changes, and questions to the group meanwhile."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def names_at(server: Server) -> set[str]:
 
 
 class Writers:
-    """Clients that write unique objects, wherever a server answers, while the group changes."""
+    """Clients that write unique objects to any server that answers while the group changes."""
 
     def __init__(self, group: GrowingGroup, count: int = 3) -> None:
         self._group = group
@@ -77,7 +77,7 @@ class Writers:
             await client.close()
 
     async def more(self, count: int = 30) -> None:
-        """Return when so many more writes were acknowledged."""
+        """Wait until ``count`` more writes have been acknowledged."""
         target = len(self.acknowledged) + count
 
         def reached() -> bool:

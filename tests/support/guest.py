@@ -23,7 +23,7 @@ _PODRAFT = Path(sys.executable).parent / "podraft"
 
 
 class Load:
-    """Constant HTTP load: several callers, one call after the other each."""
+    """Constant HTTP load: several callers, each making one call after the other."""
 
     def __init__(self, url: str, callers: int = 4) -> None:
         self.answers: list[str] = []
@@ -35,12 +35,12 @@ class Load:
         ]
 
     def start(self) -> None:
-        """Begin to call."""
+        """Start the callers."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End, once the calls under way have their answers."""
+        """Stop once the calls under way have their answers."""
         self._ended.set()
         for thread in self._threads:
             thread.join(30)
@@ -79,7 +79,7 @@ class Guest:
         return result
 
     def objects(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return what ``podraft get … -o json`` lists."""
+        """Return the objects that ``podraft get … -o json`` lists."""
         document = json.loads(self.podraft("get", *arguments, "-o", "json").stdout)
         items: list[dict[str, Any]] = document.get("items", [document])
         return items
@@ -97,7 +97,7 @@ class Guest:
 
     @contextlib.contextmanager
     def under_load(self) -> Iterator[Load]:
-        """Call the application all the while."""
+        """Call the application continuously for the length of a block."""
         load = Load(self.url)
         load.start()
         try:
@@ -108,7 +108,7 @@ class Guest:
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return the guestbook's running containers by id, as Podman lists them.
 
-        Waits for a Podman service that is just being started again.
+        Waits for a Podman service that is just being restarted.
         """
 
         def look() -> tuple[list[dict[str, Any]]] | None:
@@ -169,7 +169,7 @@ class Guest:
         )
 
     def answers_from(self, pods: int, version: str, *, within_s: float = 60.0) -> set[str]:
-        """Wait until that many pods of that version, and no others, answer in turn."""
+        """Wait until that many pods of that version, and no others, answer in turn; return them."""
 
         def look() -> set[str]:
             answers = [self.call() for _ in range(pods * 8)]

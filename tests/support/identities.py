@@ -1,4 +1,4 @@
-"""Everyone who can speak to a server, and raw calls as any of them."""
+"""Everyone who can talk to a server, and raw calls as any of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NODE, OTHER_NODE, STRANGER = "node-a", "node-b", "ann"
 
 @dataclass(frozen=True)
 class Answer:
-    """How a call ended: its status, its message or what is wrong, and the bytes that came."""
+    """The end of a call: its status, its message or what is wrong, and the bytes that came."""
 
     code: grpc.StatusCode
     details: str = ""
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def told(self) -> bytes:
-        """All that the caller learns."""
+        """Everything that the caller learns."""
         return self.details.encode() + self.data + self.trailers
 
 
@@ -59,7 +59,7 @@ class Speaker:
     async def stream(
         self, method: str, *requests: Message | bytes, count: int = 1, timeout_s: float = 30
     ) -> Answer:
-        """Make a call that streams both ways; return after ``count`` messages, or its end."""
+        """Make a call that streams both ways; return after ``count`` messages, or at its end."""
         encoded = [r if isinstance(r, bytes) else r.SerializeToString() for r in requests]
         made: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
         made = self.channel.stream_stream(method)
@@ -86,7 +86,7 @@ def _refused(error: grpc.aio.AioRpcError) -> Answer:
 
 
 def everyone(server: ServerProcess, directory: Path) -> dict[str, ClusterConfig]:
-    """Return each identity's configuration: nodes that joined, components, who may nothing."""
+    """Return each identity's configuration: joined nodes, components, and one without rights."""
     configs = {name: server.config(name) for name in ("admin", "scheduler", "controllers")}
     for name in (NODE, OTHER_NODE):
         configs[name] = asyncio.run(_joined(server, directory / name, name))

@@ -1,6 +1,6 @@
-"""A member in a process of its own, without an API, that writes all the time until it is killed.
+"""A member in a process of its own, without an API, that writes continuously until it is killed.
 
-Owns: the process, and what it reports: each acknowledged write, and in the end what it has.
+Owns: the process and its reports: each acknowledged write, and its contents at the end.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Contents = tuple[int, list[tuple[bytes, bytes, int]]]
 
 @dataclass
 class Acknowledged:
-    """What clients were told, of all members and lives: the revision of every key."""
+    """The answers to clients, over all members and lives: the revision of every key."""
 
     revisions: dict[bytes, int] = field(default_factory=dict)
     lives: int = 0
 
 
 class MemberProcess:
-    """One member; ``start`` after ``kill`` is its next life."""
+    """One member; a ``start`` after a ``kill`` begins its next life."""
 
     def __init__(self, config: MemberConfig, acknowledged: Acknowledged) -> None:
         self._config = config
@@ -48,7 +48,7 @@ class MemberProcess:
 
     @property
     def log(self) -> str:
-        """What it said in all its lives."""
+        """The member's output in all its lives."""
         return self._config.directory.with_suffix(".log").read_text()
 
     def start(self) -> None:
@@ -72,9 +72,9 @@ class MemberProcess:
                         self._contents.append((contents[0], contents[1]))
 
     def kill(self) -> str:
-        """End it without any warning; return what it said last if it had ended by itself.
+        """Kill the member without warning; return its last output if it had ended by itself.
 
-        What it had acknowledged before is known afterwards.
+        Everything that it had acknowledged before is known afterwards.
         """
         if self._process is None or self._process.pid is None or self._listener is None:
             return ""
@@ -87,12 +87,12 @@ class MemberProcess:
         return said
 
     def finish_writing(self) -> None:
-        """Let it write no more, and tell what it has."""
+        """Make the member stop writing and report its contents."""
         self._pipe.send("finish")
 
     @property
     def contents(self) -> Contents | None:
-        """What it has, once it has told."""
+        """The member's contents, once it has reported them."""
         return self._contents[-1] if self._contents else None
 
 
@@ -113,7 +113,7 @@ async def _serve(config: MemberConfig, life: int, pipe: Connection) -> None:
     await asyncio.wait((writing, failing), return_when=asyncio.FIRST_COMPLETED)
     if failing.done():
         logging.error("the member failed: %s", failing.result())
-        # As a server does: it ends at once, whatever its threads are doing.
+        # As in a server: it ends at once, whatever its threads are doing.
         os._exit(1)
     writing.result()
 
@@ -126,7 +126,7 @@ async def _write_and_tell(store: RaftDatastore, life: int, pipe: Connection) -> 
     )
     asyncio.get_running_loop().remove_reader(pipe.fileno())
     while True:
-        # Elsewhere: on the loop the member lives on.
+        # Elsewhere: the member lives on the loop.
         await asyncio.to_thread(pipe.recv)
         pipe.send(("contents", *await _contents(store)))
 

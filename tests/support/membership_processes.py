@@ -28,7 +28,7 @@ class GrowingGroup:
     addresses: dict[str, str] = field(default_factory=dict)
 
     def alone(self, name: str) -> Server:
-        """Start a server that keeps the state alone."""
+        """Start a server that keeps the state on its own."""
         server = self.servers[name] = Server(name, self.directory / name, ())
         server.start()
         return server
@@ -39,7 +39,7 @@ class GrowingGroup:
         return self.addresses[name]
 
     def first(self, name: str) -> Server:
-        """Start a server that is the first member of a group, from now on without arguments."""
+        """Start a server as the first member of a group; its later starts need no arguments."""
         server = self.servers.get(name) or Server(name, self.directory / name, ())
         self.servers[name] = server
         server.arguments = (f"--member-name={name}", f"--member-address={self.address(name)}")
@@ -56,7 +56,7 @@ class GrowingGroup:
         )
 
     def joined(self, name: str, at: Server) -> Server:
-        """Let one more server join, from then on without arguments."""
+        """Start one more server that joins the group; its later starts need no arguments."""
         token = ask(at, lambda client: client.members.add(name)).token
         server = self.servers[name] = Server(name, self.directory / name, ())
         server.arguments = self.join_arguments(name, at, token)
@@ -65,7 +65,7 @@ class GrowingGroup:
         return server
 
     def grown(self, *names: str) -> None:
-        """Have a group of these members."""
+        """Form a group of these members."""
         first = self.first(names[0])
         for name in names[1:]:
             self.joined(name, first)
@@ -85,7 +85,7 @@ class GrowingGroup:
 
 
 def ask(server: Server, call: Callable[[Client], Awaitable[ResultT]]) -> ResultT:
-    """Return what one server answers, and no other in its place."""
+    """Return the answer of exactly this server, never of another in its place."""
 
     async def main() -> ResultT:
         async with Client(server.config(), timeout_s=30.0) as client:

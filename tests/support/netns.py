@@ -1,4 +1,4 @@
-"""Network namespaces for tests: made, entered by the calling thread, and taken away again.
+"""Network namespaces for tests: made, entered by the calling thread, and removed again.
 
 Names begin with ``pt-`` and hold the process id, so that runs do not meet.
 """
@@ -35,7 +35,7 @@ class Namespace:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Move the calling thread inside; threads it starts meanwhile are inside as well."""
+        """Move the calling thread inside; threads that it starts meanwhile are inside as well."""
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         inside = os.open(self.path, os.O_RDONLY)
         try:
@@ -51,7 +51,7 @@ class Namespace:
 
 @contextlib.contextmanager
 def namespace(label: str = "node") -> Iterator[Namespace]:
-    """Make a namespace with its loopback interface up, and remove it in the end."""
+    """Make a namespace with its loopback interface up, and remove it at the end."""
     made = Namespace(f"pt-{label}-{os.getpid()}-{next(_numbers)}")
     subprocess.run(["ip", "netns", "add", made.name], check=True)
     try:
@@ -64,7 +64,7 @@ def namespace(label: str = "node") -> Iterator[Namespace]:
 def connect(
     left: Namespace, left_address: str, right: Namespace, right_address: str, name: str = "eth0"
 ) -> None:
-    """Join two namespaces by a veth pair; addresses are given with their prefix length."""
+    """Connect two namespaces by a veth pair; addresses are given with their prefix length."""
     left.run("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", right.name)
     for end, address in ((left, left_address), (right, right_address)):
         end.run("ip", "address", "add", address, "dev", name)

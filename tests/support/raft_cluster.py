@@ -25,7 +25,7 @@ QUICK = MemberOptions(tick_s=0.02, raft=RaftOptions(election_ticks=15))
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports which nobody uses."""
+    """Return ports that nobody uses."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -49,7 +49,7 @@ def credentials(authority: CertificateAuthority, name: str) -> MemberCredentials
 
 @dataclass
 class RaftCluster:
-    """The members; those that run are in ``stores``."""
+    """The members of a group; those that run are in ``stores``."""
 
     directory: Path
     options: MemberOptions = QUICK
@@ -98,7 +98,7 @@ class RaftCluster:
 
     @property
     def leader(self) -> int:
-        """The leader of the latest term, 0 if there is none."""
+        """The leader of the latest term, or 0 if there is none."""
         leaders = [
             (store.member.status.term, number)
             for number, store in self.stores.items()

@@ -1,6 +1,6 @@
 """One Raft core, driven by hand.
 
-Owns: a member with a given log, and the few steps that most tests of it begin with.
+Owns: a member with a given log, and the few steps with which most of its tests begin.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def member(
     membership: Membership = THREE,
     options: RaftOptions = OPTIONS,
 ) -> RaftCore:
-    """Member 1 with a durable log of these terms."""
+    """Return member 1 with a durable log of these terms."""
     mark = SnapshotMark(0, 0, membership)
     hard_state = HardState(max(term, *terms, 0), vote)
     return RaftCore(1, Restored(mark, hard_state, entries(*terms)), options, LeastRandom())
@@ -59,7 +59,7 @@ def persist(core: RaftCore, effects: Effects) -> Effects:
 
 
 def elect(core: RaftCore) -> Effects:
-    """Let the member win its election; its own entry is not durable yet."""
+    """Make the member win its election; its own entry is not durable yet."""
     ticks(core, 5)
     voters = core._log.membership.voters
     for voter in voters[1:]:
@@ -75,7 +75,7 @@ def elect(core: RaftCore) -> Effects:
 
 
 def appended(core: RaftCore, match: int, *followers: int) -> list[Message]:
-    """Let the followers have everything up to ``match``; return what the leader sends then."""
+    """Acknowledge entries up to ``match`` for the followers; return the leader's messages."""
     sent: list[Message] = []
     for follower in followers:
         effects = core.step(Received(Appended(follower, 1, core._member.term, match)))

@@ -1,4 +1,4 @@
-"""Looking into a core from outside, which only tests do."""
+"""Looking into a core from outside, as only tests do."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ QUICK = MemberOptions(tick_s=0.01, raft=RaftOptions(election_ticks=10), answer_s
 
 
 class LocalMember:
-    """A driver with its applied state, without the datastore's front."""
+    """A driver with its applied state, without the datastore around it."""
 
     def __init__(self, group: LocalGroup, identity: int) -> None:
         self.identity = identity
@@ -127,7 +127,7 @@ class LocalGroup:
 
     @property
     def leader(self) -> int:
-        """The leader of the latest term, 0 if there is none."""
+        """The leader of the latest term, or 0 if there is none."""
         leaders = [
             (member.driver.status.term, identity)
             for identity, member in self.members.items()

@@ -30,7 +30,7 @@ class Server(ServerProcess):
 
     @property
     def term_led(self) -> int:
-        """The last term in which this server said that it leads, 0 if it never did."""
+        """The last term in which this server reported that it leads, or 0 if it never did."""
         terms = _LEADS.findall(self.log())
         return int(terms[-1]) if terms else 0
 

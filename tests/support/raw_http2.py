@@ -1,4 +1,4 @@
-"""A gRPC client of the worst kind: it sends what it likes, and reads only when it is told to.
+"""A gRPC client of the worst kind: it sends what it likes, and reads only when told to.
 
 Owns: as much of HTTP/2 as an attacker needs, on a blocking socket: frames, headers without
 compression, and gRPC's message prefix.
@@ -24,7 +24,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def message(body: bytes, claimed: int | None = None) -> bytes:
-    """Return a gRPC message; ``claimed`` is its length as its prefix says it."""
+    """Return a gRPC message; ``claimed`` is the length in its prefix."""
     return struct.pack(">BI", 0, len(body) if claimed is None else claimed) + body
 
 
@@ -40,7 +40,7 @@ def tls_context(authority: bytes, certificate: bytes = b"", key: bytes = b"") ->
 
 
 class RawConnection:
-    """One connection; as a context it is closed at the end."""
+    """One connection; used as a context, it is closed at the end."""
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
         plain = socket.create_connection(address, timeout=10)
@@ -52,7 +52,7 @@ class RawConnection:
         self._next_stream = 1
 
     def begin(self, path: bytes, data: bytes = b"", *, end: bool = False) -> int:
-        """Begin a call, send ``data`` and no more; return its stream."""
+        """Begin a call and send only ``data``; return the call's stream."""
         stream = self._next_stream
         self._next_stream += 2
         headers = b"".join(
@@ -79,11 +79,11 @@ class RawConnection:
             self.socket.sendall(frame(DATA, 0, stream, data[start : start + 16_384]))
 
     def allow(self, size: int) -> None:
-        """Let the server send so much more."""
+        """Allow the server to send ``size`` more bytes."""
         self.socket.sendall(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", size)))
 
     def frames(self, timeout_s: float) -> list[tuple[int, int, bytes]]:
-        """Return the frames that come until none has come for ``timeout_s``, or the end."""
+        """Return frames until none has come for ``timeout_s`` or the connection has ended."""
         self.socket.settimeout(timeout_s)
         received, found = b"", []
         try:
@@ -101,7 +101,7 @@ class RawConnection:
         return found
 
     def is_closed(self) -> bool:
-        """Say whether the server has ended the connection; what it sent is dropped."""
+        """Return whether the server has closed the connection; pending data is dropped."""
         return is_closed(self.socket)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class RawConnection:
 
 
 def is_closed(connected: socket.socket) -> bool:
-    """Say whether the other end has closed a socket; what it sent is dropped."""
+    """Return whether the other end has closed a socket; pending data is dropped."""
     connected.setblocking(False)
     try:
         while connected.recv(65_536):
@@ -135,7 +135,7 @@ def _literal(name: bytes, value: bytes) -> bytes:
 
 
 def _length(number: int) -> bytes:
-    """Return a length of seven bits' prefix."""
+    """Return the encoding of a length with a prefix of seven bits."""
     if number < 127:
         return bytes((number,))
     out, number = bytearray((127,)), number - 127

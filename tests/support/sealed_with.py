@@ -1,4 +1,4 @@
-"""Which data keys the files of a closed data directory need."""
+"""The data keys that the files of a closed data directory need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import lmdb
 
 
 def keys_in_use(directory: Path) -> set[bytes]:
-    """Return the ids of all data keys with which an entry of history or log is sealed."""
+    """Return the ids of all data keys with which an entry of the history or the log is sealed."""
     return _in_history(directory / "history.lmdb") | _in_logs(directory)
 
 

@@ -1,4 +1,4 @@
-"""Keys for tests of what lies on a disk."""
+"""Keys for tests of files on a disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from podraft.server.encryption.key_file import beside
 from podraft.server.encryption.key_ring import RING_FILE, KeyRing
 from podraft.server.encryption.sealing import Sealer, new_data_key
 
-# For files that a test makes and reads itself.
+# For files that a test writes and reads itself.
 SEALER = Sealer(new_data_key())
 
 

@@ -1,4 +1,4 @@
-"""Looking for a secret in every file, in the forms in which it could lie there."""
+"""Searching every file for a secret, in all forms in which it could be stored."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def forms(secret: bytes) -> list[bytes]:
-    """Return ``secret`` raw, in hex, and what base64 makes of its inside at every offset."""
+    """Return ``secret`` raw, in hex, and the base64 of its inside at every offset."""
     found = [secret, secret.hex().encode(), secret.hex().upper().encode()]
     for shift in range(3):
-        # Only the groups of three that the secret fills alone: what surrounds it is not known.
+        # Only groups of three bytes within the secret: its surroundings are not known.
         inside = secret[shift : shift + (len(secret) - shift) // 3 * 3]
         found += [base64.b64encode(inside), base64.urlsafe_b64encode(inside)]
     return found

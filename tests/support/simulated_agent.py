@@ -1,11 +1,11 @@
 """Agents of many nodes in one task, without containers.
 
-Owns: what agents tell the API: nodes, leases, the statuses and the end of pods.  A pod
-that is bound to a simulated node runs and is ready after ``start_s``; one that is being
-deleted ends after ``stop_s``.  All nodes' writes leave in common batches, so that
-thousands of pods cost little more than their writes do.
+Owns: the reports of agents to the API: nodes, leases, the statuses and the end of pods. A pod
+that is bound to a simulated node runs and is ready after ``start_s``; one that is being deleted
+ends after ``stop_s``. The writes of all nodes leave in common batches, so that thousands of pods
+cost little more than their writes do.
 
-Deterministic: addresses follow from the order in which a node got its pods, nothing is random.
+Deterministic: addresses follow from the order in which a node got its pods; nothing is random.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BATCH_MAX = 250
 
 
 def is_broken(pod: pod_pb2.Pod) -> bool:
-    """Say whether a pod's image can never be pulled: its name contains ``broken``."""
+    """Return whether a pod's image can never be pulled: its name contains ``broken``."""
     return any("broken" in container.image for container in pod.spec.containers)
 
 
@@ -76,7 +76,7 @@ class SimulatedNodes:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[SimulatedNodes]:
-        """Register the nodes and be their agents inside the block."""
+        """Register the nodes and act as their agents inside the block."""
         await self.register()
         task = asyncio.create_task(self.run())
         try:
@@ -96,14 +96,14 @@ class SimulatedNodes:
             await self._client.commit(planned, omit_objects=True)
 
     async def run(self) -> None:
-        """Be the agents, until cancelled."""
+        """Act as the agents until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._informer.run())
             group.create_task(self._renew_leases())
             group.create_task(self._write())
 
     async def recover(self, name: str) -> None:
-        """Let a silent node's agent come back: it renews, reports, and looks at its pods."""
+        """End the silence of a node's agent: it renews, reports, and looks at its pods."""
         self.silent.discard(name)
         lease = {"spec": {"renewTime": _timestamp()}}
         await self._client.leases.patch(name, lease, well_known.NODE_LEASE_NAMESPACE)
@@ -172,7 +172,7 @@ class SimulatedNodes:
                 await self._commit([write for write in made if write is not None])
 
     async def _commit(self, batch: Sequence[commit_pb2.Write]) -> None:
-        """Write all; when one is refused (a pod that is gone), the others on their own."""
+        """Write the whole batch; if one write is refused (a pod is gone), write each on its own."""
         if not batch:
             return
         try:
@@ -183,7 +183,7 @@ class SimulatedNodes:
                 await self._commit(batch[:middle])
                 await self._commit(batch[middle:])
             elif isinstance(error, UnavailableError):
-                # As an agent would, try until the server is back.
+                # Retry, as an agent would, until the server is back.
                 await asyncio.sleep(0.2)
                 await self._commit(batch)
 

@@ -1,6 +1,6 @@
 """A file system of its own, so small that it can be filled; needs root.
 
-Owns: the mount, and the file that takes the room.
+Owns: the mount, and the file that takes up the room.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SmallDisk:
         return status.f_bavail * status.f_frsize
 
     def fill(self, left_bytes: int = 0) -> None:
-        """Take all room but ``left_bytes``, in spite of others that take some meanwhile."""
+        """Take all room but ``left_bytes``, even if others take or free some meanwhile."""
         descriptor = os.open(self._ballast, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             end = os.fstat(descriptor).st_size
@@ -46,11 +46,11 @@ class SmallDisk:
             os.close(descriptor)
 
     def free(self) -> None:
-        """Give the room back."""
+        """Release the room that was taken."""
         self._ballast.unlink(missing_ok=True)
 
     def unmount(self) -> None:
-        # A file may still be mapped for a moment by a process that has just been killed.
+        # A process that was just killed may still map a file for a moment.
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
 

@@ -1,6 +1,6 @@
-"""Clients that use a cluster all the time, and notice whatever a client should not notice.
+"""Clients that use a cluster continuously, and notice everything that no client should notice.
 
-Every operation that fails, takes effect twice, or reads less than was acknowledged is an error:
+An operation that fails, takes effect twice, or reads less than was acknowledged is an error:
 retries are the SDK's business.
 """
 
@@ -37,13 +37,13 @@ def config_map(name: str, value: int, namespace: str = NAMESPACE) -> config_pb2.
 
 @dataclass(slots=True)
 class Book:
-    """What the clients did and saw."""
+    """A record of what the clients did and saw."""
 
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     created: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     operations: Counter[str] = field(default_factory=Counter)
-    # When each operation ended, and how long it took.
+    # The end of each operation, and how long it took.
     taken: list[tuple[float, float]] = field(default_factory=list)
     reconnected: int = 0
     leading: set[str] = field(default_factory=set)
@@ -59,7 +59,7 @@ class Book:
 
 
 async def create(client: Client, worker: str, book: Book) -> None:
-    """Create objects one after the other: one that is there already was created twice."""
+    """Create objects one after the other: an object that exists already was created twice."""
     number = 0
     while not book.stop.is_set():
         name = f"{worker}-{number}"
@@ -74,7 +74,7 @@ async def create(client: Client, worker: str, book: Book) -> None:
 
 
 async def count(client: Client, worker: str, book: Book) -> None:
-    """Count up in an object of one's own: nobody else writes it, so a conflict is an echo."""
+    """Count up in an object that nobody else writes, so that a conflict is an echo."""
     held = await client.config_maps.create(config_map(worker, 0))
     value = 0
     while not book.stop.is_set():
@@ -102,7 +102,7 @@ async def count(client: Client, worker: str, book: Book) -> None:
 async def commit(
     client: Client, worker: str, value: int, version: str, book: Book
 ) -> config_pb2.ConfigMap:
-    """Count, and make and remove a witness, in one transaction each."""
+    """Count, and create and remove a witness, in one transaction each."""
     witness = f"{worker}-witness-{value}"
     patch = {"data": {"value": str(value)}}
     response = await client.commit(
@@ -118,7 +118,7 @@ async def commit(
 
 
 async def read(client: Client, worker: str, book: Book) -> None:
-    """Read what somebody counts: never less than was acknowledged before."""
+    """Read another client's count: never less than was acknowledged before."""
     while not book.stop.is_set():
         for name, known in list(book.counts.items()):
             began = time.monotonic()
@@ -129,7 +129,7 @@ async def read(client: Client, worker: str, book: Book) -> None:
 
 
 async def watch(client: Client, start: str, book: Book) -> list[str]:
-    """Follow all changes, resuming wherever they break off, until the last one."""
+    """Follow all changes up to the last one, resuming wherever the watch breaks off."""
     seen: list[str] = []
     version = start
     while not (seen and seen[-1].endswith(f" {LAST}")):
@@ -151,7 +151,7 @@ async def watch(client: Client, start: str, book: Book) -> list[str]:
 
 
 async def stand_for_election(client: Client, worker: str, book: Book) -> None:
-    """Lead now and then; while one leads, nobody else does."""
+    """Lead now and then; while this client leads, nobody else does."""
     options = ElectionOptions("steady", worker, NAMESPACE)
 
     async def lead() -> None:
@@ -182,7 +182,7 @@ async def _expire(stop: asyncio.Event, patience: asyncio.Timeout) -> None:
 
 
 class SteadyLoad:
-    """The clients, each with its own connection, all beginning at another server."""
+    """The clients, each with its own connection, beginning at the next server in turn."""
 
     def __init__(self, config: ClusterConfig, book: Book) -> None:
         self._config = config
@@ -227,7 +227,7 @@ class SteadyLoad:
                 self._tasks.append(asyncio.create_task(doing))
 
     def _inform(self, old: config_pb2.ConfigMap | None, new: config_pb2.ConfigMap | None) -> None:
-        """Every object's revisions come in order, each once."""
+        """Check that every object's revisions come in order, each once."""
         shown = new or old
         assert shown is not None
         name, revision = shown.metadata.name, int(shown.metadata.resource_version)
@@ -236,7 +236,7 @@ class SteadyLoad:
             self._informed[name] = revision
 
     def done_more(self, before: Counter[str], operations: int) -> bool:
-        """Whether each client has done so many more than ``before``; raises what one raised."""
+        """Return whether each client has done ``operations`` more; raise any client's error."""
         for task in (*self._tasks, *self._watches, *self._candidates):
             if task.done():
                 task.result()
@@ -244,12 +244,12 @@ class SteadyLoad:
         return len(done) == len(self._tasks) and min(done.values()) >= operations
 
     async def goes_on(self, operations: int) -> None:
-        """Wait until each client has done so many more operations."""
+        """Wait until each client has done ``operations`` more."""
         before = self.book.operations.copy()
         await eventually_async(lambda: self.done_more(before, operations), within_s=40)
 
     async def finish(self) -> None:
-        """Stop, and check that everything happened once and everybody saw it once, in order."""
+        """Stop; check that everything happened once and everybody saw it once, in order."""
         self.book.stop.set()
         await asyncio.gather(*self._tasks, *self._candidates)
         listed = await self._clients[0].config_maps.list(NAMESPACE)

@@ -1,8 +1,8 @@
-"""A disk that loses what was not synced.
+"""A disk that loses everything that was not synced.
 
-Owns: copies of one directory's files as they were at their last ``fsync`` or
-``fdatasync``, and of its names as they were when the directory itself was synced.
-``lose_power`` makes a directory of just that.
+Owns: copies of one directory's files as they were at their last ``fsync`` or ``fdatasync``, and
+of its names as they were when the directory itself was last synced. ``lose_power`` makes a
+directory of just that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class DurableCopy:
-    """Follows the syncs of one directory; install it before the directory is used."""
+    """A copy that follows the syncs of one directory; install it before the directory is used."""
 
     def __init__(self, directory: Path, monkeypatch: Any) -> None:
         self._directory = directory
@@ -36,7 +36,7 @@ class DurableCopy:
         return synced
 
     def lose_power(self, target: Path) -> None:
-        """Make ``target`` what a disk has after a power loss now."""
+        """Make ``target`` the directory that a disk would hold after a power loss now."""
         target.mkdir()
         for name, inode in self._names.items():
             (target / name).write_bytes(self._contents.get(inode, b""))

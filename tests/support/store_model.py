@@ -1,4 +1,4 @@
-"""A model of the store in twenty lines, and random transactions to try a store against it."""
+"""A model of the store in twenty lines, and random transactions to test a store against it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from podraft.server.state.revisions import revision_suffix
 
 @dataclass
 class Model:
-    """What every key should be, at every revision."""
+    """The expected value of every key, at every revision."""
 
     states: list[dict[bytes, Record]] = field(default_factory=lambda: [{}])
 
@@ -28,7 +28,7 @@ class Model:
         return len(self.states) - 1
 
     def transact(self, transaction: Transaction) -> tuple[bool, int]:
-        """Return whether the guards hold, and the revision after."""
+        """Return whether the guards hold, and the revision afterwards."""
         state = dict(self.states[-1])
         for guard in transaction.guards:
             found = state.get(guard.key)
@@ -53,7 +53,7 @@ class Model:
         return [state[key] for key in sorted(state) if key.startswith(prefix)]
 
     def changes(self, prefix: bytes, revision: int) -> dict[bytes, Record | None]:
-        """Return what ``revision`` changed below ``prefix``: None is a deletion."""
+        """Return the changes of ``revision`` below ``prefix``; None is a deletion."""
         before, after = self.states[revision - 1], self.states[revision]
         return {
             key: after.get(key)
@@ -83,7 +83,7 @@ def random_transaction(random: Random, model: Model, keys: list[bytes]) -> Trans
 def check_watched(
     model: Model, prefix: bytes, start: int, batches: list[EventBatch], *, through: int
 ) -> None:
-    """Assert that ``batches`` are every change below ``prefix`` in (start, through], in order."""
+    """Assert that ``batches`` hold every change below ``prefix`` in (start, through], in order."""
     reached = start
     for batch in batches:
         assert batch.revision >= reached, "revisions go backwards"

@@ -1,8 +1,8 @@
-"""A process that writes to a store until it is killed, and says what was acknowledged.
+"""A process that writes to a store until it is killed, and reports what was acknowledged.
 
 Every proposer counts: transaction n creates ``u/<proposer>/<n>`` and moves the counter
-``c/<proposer>`` from n-1 to n under a guard.  So whatever was recovered can be
-checked exactly: a counter of n, all keys up to n, none above.
+``c/<proposer>`` from n-1 to n under a guard. So the recovered state can be checked exactly: a
+counter of n, all keys up to n, none above.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from podraft.server.store.options import StoreOptions
 from podraft.server.store.sealing import resealing
 
 PROPOSERS = 6
-# Segments and commits so small that kills hit their making and removal.
+# Segments and commits are so small that kills hit their creation and removal.
 OPTIONS = StoreOptions(
     segment_bytes=16 * 1024,
     history_flush_interval_s=0.004,
@@ -47,11 +47,11 @@ def write_until_killed(directory: str, pipe: Connection) -> None:
 
 
 def write_until_disk_fails(directory: str, pipe: Connection, part: str) -> None:
-    """Like the above, but soon no file of the log or the history may grow; report the errors."""
+    """Do the same, but soon stop the log's or history's files from growing; report the errors."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     path = Path(directory)
     if part == "log":
-        # The history is not written in this time.
+        # The history is not written during this time.
         options = replace(OPTIONS, segment_bytes=256 * 1024, history_flush_interval_s=100.0)
         asyncio.run(_write(path, pipe, options, lambda: 128 * 1024))
     else:
@@ -60,7 +60,7 @@ def write_until_disk_fails(directory: str, pipe: Connection, part: str) -> None:
 
 
 def rotate_until_killed(directory: str, pipe: Connection) -> None:
-    """Like ``write_until_killed``, while keys are rotated as often as that goes."""
+    """Do the same as ``write_until_killed``, while keys are rotated as often as possible."""
     resealing._LOOK_EVERY_S = resealing._PAUSE_S = 0.001  # type: ignore[misc]
     resealing._ENTRIES_PER_STEP = 50  # type: ignore[misc]
     path = Path(directory)
@@ -74,7 +74,7 @@ def rotate_until_killed(directory: str, pipe: Connection) -> None:
 
 
 async def _rotate(directory: Path) -> None:
-    """Want a rotation whenever the one before is done."""
+    """Request a rotation whenever the previous one is done."""
     wanted, progress = directory / resealing.WANTED_FILE, directory / resealing.PROGRESS_FILE
     while True:
         if not wanted.exists() and not progress.exists() and (directory / RING_FILE).exists():

@@ -1,4 +1,4 @@
-"""Processes that are killed: started by a fork, heard of through a pipe until their end."""
+"""Processes to be killed: started by a fork, heard through a pipe until their end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def forking() -> Iterator[ForkServerContext]:
-    """Processes fork from one that has imported everything: starting one takes milliseconds."""
+    """Provide a context that forks processes from a preloaded one, within milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["support.store_torture"])
     yield context
@@ -24,7 +24,7 @@ def forking() -> Iterator[ForkServerContext]:
 def start(
     context: ForkServerContext, target: Any, *arguments: Any
 ) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    """Start ``target``, whose second argument is the pipe that is returned."""
+    """Start ``target``; its second argument is the other end of the returned pipe."""
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(arguments[0], writer, *arguments[1:]))
     process.start()
@@ -33,7 +33,7 @@ def start(
 
 
 def drain(pipe: Connection) -> list[Any]:
-    """Read all messages up to the process' end; one cut off by the kill was not sent."""
+    """Read all messages until the process ends; one cut off by the kill was not sent."""
     messages = []
     try:
         while True:

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: what tests do in place of sleeping."""
+"""Waiting for a condition with a deadline: tests do this instead of sleeping."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def eventually_async(
 async def eventually_async(
     condition: Callable[[], ResultT | Awaitable[ResultT]], *, within_s: float = 30.0
 ) -> ResultT:
-    """Like `eventually`, for conditions that are looked at from an event loop."""
+    """Do the same as `eventually`, for conditions that are checked from an event loop."""
     deadline = time.monotonic() + within_s
     pause_s = 0.002
     while True:

@@ -23,7 +23,7 @@ def requests(container: Container) -> dict[str, Fraction]:
 
 
 def effective(pod: Pod, defaults: dict[str, Fraction]) -> dict[str, Fraction]:
-    """Return the larger of the sum of the containers and of each init container."""
+    """Return the containers' total per resource, or an init container's amount where larger."""
     total: dict[str, Fraction] = {}
     for container in pod.spec.containers:
         asked = defaults | requests(container)
@@ -64,7 +64,7 @@ class SlowCluster:
         return has - sum(effective(pod, {}).get(resource, Fraction(0)) for pod in self.on(node))
 
     def reasons(self, pod: Pod, name: str) -> list[str]:
-        """Return why the node cannot take the pod; all reasons of the first filter that refuses."""
+        """Return why the node cannot take the pod: all reasons of the first filter that refuses."""
         node, tolerations = self.nodes[name], list(pod.spec.tolerations)
         unschedulable = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
         if node.spec.unschedulable and not tolerates(tolerations, *unschedulable):
