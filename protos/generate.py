@@ -47,7 +47,7 @@ def generate(root: Path) -> None:
 
 
 def write_what_follows(root: Path) -> None:
-    """Write what follows from the registry of kinds, for which their messages are compiled first.
+    """Write the files that follow from the registry of kinds, after compiling the kinds' messages.
 
     Raises:
         SystemExit: A contract does not compile, or the registry cannot be read.
@@ -73,7 +73,7 @@ def _compile(root: Path, sources: Iterable[Path], *arguments: str) -> None:
 
 
 def _plugin_path(beside_python: Path) -> str:
-    """Return the generator of service stubs; a build environment has it on its PATH only."""
+    """Return the generator of service stubs, which a build environment has only on its PATH."""
     import shutil
 
     found = shutil.which("protoc-gen-mypy_grpc")
@@ -85,7 +85,7 @@ def _plugin_path(beside_python: Path) -> str:
 
 
 class ProtoBuildHook(BuildHookInterface[BuilderConfig]):
-    """Generates the code at every build, editable ones included."""
+    """A build hook that generates the code at every build, editable ones included."""
 
     PLUGIN_NAME = "custom"
 

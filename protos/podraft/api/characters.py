@@ -1,14 +1,14 @@
-"""Characters that do something to a terminal, or to how a line is read, made visible.  Pure.
+"""Making visible the characters that affect a terminal or how a line is read.  Pure.
 
-What nodes, containers and other users wrote is shown to whoever asks: it must not move his
-cursor, set his window's title, hide a part of itself, or turn the order of letters around.
+Text by nodes, containers and other users is shown to anybody who asks for it: it must not move
+the cursor, set the window's title, hide a part of itself, or reverse the order of letters.
 """
 
 from __future__ import annotations
 
 import re
 
-# Control characters but line feed and tab; everything that Unicode calls a format character
+# Control characters except line feed and tab; everything that Unicode calls a format character
 # (bidirectional controls, zero-width ones, tags), fillers without a width, line and paragraph
 # separators, and halves of surrogate pairs.
 UNSAFE = (
@@ -22,32 +22,32 @@ _BREAK = re.compile(r"[\r\n\t]+")
 
 
 def is_safe(text: str) -> bool:
-    """Say whether nothing in a text needs an escape."""
+    """Return whether nothing in a text needs an escape."""
     return _ANY_UNSAFE.search(text) is None
 
 
 def visible(text: str) -> str:
-    """Return a text of lines with escapes in place of what does something."""
+    """Return a text of lines with escapes in place of the active characters."""
     return _ANY_UNSAFE.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
-    """Return a text as a part of one line: breaks and tabs become blanks, the rest is visible."""
+    """Return a text as part of one line: breaks and tabs become blanks, the rest is visible."""
     return visible(_BREAK.sub(" ", text))
 
 
 def in_json(document: str) -> str:
-    """Return the same JSON, with JSON's own escapes for what does something to a terminal."""
+    """Return the same JSON, with JSON's own escapes for characters that affect a terminal."""
     return _ANY_UNSAFE.sub(_json_escape, document)
 
 
 def in_yaml(document: str) -> str:
-    """Return the same YAML; whatever needs an escape must stand in double quotes."""
+    """Return the same YAML with escapes; text that needs them must be in double quotes."""
     return _ANY_UNSAFE.sub(_escaped, document)
 
 
 def escape(character: str) -> str:
-    """Return what is shown in place of a character; of a byte that was no text, the byte."""
+    """Return the escape shown for a character; for a byte that was not text, the byte's."""
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:
         number -= 0xDC00

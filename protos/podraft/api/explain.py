@@ -1,10 +1,10 @@
-"""What each field means: the contract's own comments, found by JSON path.
+"""The meaning of each field: the contract's own comments, found by JSON path.
 
-Owns: the way from ``pod.spec.containers`` to the comments that stand in the
-``.proto`` files, which the build packs with the descriptors.
+Owns: the way from ``pod.spec.containers`` to the comments in the ``.proto``
+files, which the build packs with the descriptors.
 
-Invariant: what is listed is exactly what the codec reads: the same JSON names,
-with inlined messages dissolved into their parents.
+Invariant: the listed fields are exactly those that the codec reads, with the same
+JSON names; inlined messages dissolve into their parents.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: "string",
     FieldDescriptor.CPPTYPE_ENUM: "string",
 }
-# JSON writes these messages as a text or a number: their inside is nobody's business.
+# JSON writes these messages as a string or a number, so their fields are not shown.
 _OPAQUE = frozenset(
     f"podraft.api.meta.v1.{name}" for name in ("Time", "MicroTime", "Quantity", "IntOrString")
 )
@@ -42,9 +42,9 @@ _KIND = "Which kind of object this is."
 
 @dataclass(frozen=True, slots=True)
 class FieldDoc:
-    """One field, or a whole kind.
+    """The documentation of one field or of a whole kind.
 
-    ``type`` is what a manifest holds (``string``, ``[]Container``,
+    ``type`` is the type in a manifest (``string``, ``[]Container``,
     ``map[string]Quantity``); ``comment`` is the field's own, ``type_comment``
     that of the message it holds.
     """
@@ -56,7 +56,7 @@ class FieldDoc:
     children: tuple[FieldDoc, ...]
 
     def child(self, name: str) -> FieldDoc | None:
-        """Return the field of this name."""
+        """Return the field of this name, or None."""
         return next((child for child in self.children if child.name == name), None)
 
 
@@ -76,7 +76,7 @@ def explain(path: str) -> tuple[AnyKind, FieldDoc]:
 
 
 def explain_field(kind: AnyKind, path: str = "") -> FieldDoc:
-    """Return the field of a kind at a path of JSON names; of the empty path, the kind itself.
+    """Return the field of a kind at a path of JSON names; for the empty path, the kind itself.
 
     Raises:
         InvalidObjectError: There is no such field.
@@ -151,13 +151,13 @@ _MESSAGE, _NESTED, _FIELD, _SERVICE, _METHOD, _ENUM, _VALUE = 4, 3, 2, 6, 2, 5, 
 
 
 def comment_of(full_name: str) -> str:
-    """Return the comment of a message, field, enum, value, service or method; empty if none."""
+    """Return the comment of a message, field, enum, value, service or method; empty if absent."""
     return _comments().get(full_name, "")
 
 
 @cache
 def _comments() -> dict[str, str]:
-    """Read every comment of the contract, by the full name of what it stands before."""
+    """Return every comment of the contract, by the full name of the element that it precedes."""
     data = resources.files("podraft.api").joinpath("descriptors.binpb").read_bytes()
     found: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(data).file:
@@ -202,5 +202,5 @@ def _cleaned(comment: str) -> str:
 
 
 def all_comments() -> dict[str, str]:
-    """Return the comment of every element of the contract; an empty one is missing."""
+    """Return the comment of every element of the contract; an empty text means none."""
     return dict(_comments())

@@ -1,11 +1,11 @@
-"""One moment as two clocks tell it: the wall's, which is written, and a steady one, which measures.
+"""Moments by two clocks: the wall clock, for writing, and a steady one, for measuring.
 
-The wall's clock is set, and steps.  A duration is never the difference of two of its stamps:
-a stamp that was stored is first turned into a moment of the steady clock, with the steps
-that this process has seen in mind.
+The wall clock is set, and steps.  A duration is never the difference of two of its stamps: a
+stored stamp is first converted to a moment of the steady clock, taking into account the steps
+that this process has seen.
 
 Invariant: pure; a stamp's moment is never later than now, so that nobody waits for longer
-than he was told to, whatever a clock says.
+than asked, whatever a clock says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from math import inf
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """A time without steps: the wall's stamps in it, and how far the wall was ahead."""
+    """A period without steps: its wall-clock stamps, and how far that clock was ahead."""
 
     begin_s: float
     end_s: float
@@ -32,10 +32,10 @@ class Era:
 class Now:
     """The present moment.
 
-    ``wall_s`` is written into objects, in seconds since the epoch.  ``steady_s`` is measured
-    with; only differences of it mean something.  ``past`` holds the eras before the last
-    step of the wall's clock, the latest first; ``first_seen`` says when this process first
-    met a stamp that none of its own clocks has shown yet.
+    ``wall_s``, in seconds since the epoch, is written into objects.  ``steady_s`` is for
+    measuring; only its differences have a meaning.  ``past`` holds the eras before the last
+    step of the wall clock, the latest first; ``first_seen`` says when this process first saw
+    a stamp that none of its own clocks has shown yet.
     """
 
     wall_s: float
@@ -50,7 +50,7 @@ class Now:
         return cls(seconds, seconds)
 
     def moment_s(self, stamp_s: float) -> float:
-        """Return when, by the steady clock, a stored stamp was written; now at the latest."""
+        """Return when, by the steady clock, a stored stamp was written; never later than now."""
         for era in (Era(self.since_s, self.wall_s, self.wall_s - self.steady_s), *self.past):
             if era.begin_s <= stamp_s <= era.end_s:
                 return min(era.moment_s(stamp_s), self.steady_s)
@@ -58,5 +58,5 @@ class Now:
         return self.steady_s if self.first_seen is None else self.first_seen(stamp_s)
 
     def age_s(self, stamp_s: float) -> float:
-        """Return how long ago a stored stamp was written; never negative."""
+        """Return how many seconds ago a stored stamp was written; never negative."""
         return self.steady_s - self.moment_s(stamp_s)

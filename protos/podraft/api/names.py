@@ -1,7 +1,7 @@
 """The grammars of names, labels and keys.
 
-Owns: what each kind of name may look like.  Every function returns what is
-wrong with a text, as a sentence that says what is expected, or None.
+Owns: what each kind of name may look like.  Every function returns None for a
+valid text, else a sentence that says what is expected.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _QUALIFIED_RULE = (
 
 
 def dns_label(text: str) -> str | None:
-    """Check a DNS label: namespaces, containers, volumes."""
+    """Check a DNS label: the name of a namespace, container or volume."""
     if not 0 < len(text) <= 63:
         return f"must be 1 to 63 characters, is {len(text)}"
     return None if _LABEL.fullmatch(text) else _LABEL_RULE
 
 
 def dns_label_1035(text: str) -> str | None:
-    """Check a DNS label that starts with a letter: services."""
+    """Check a DNS label that starts with a letter: the name of a service."""
     if not 0 < len(text) <= 63:
         return f"must be 1 to 63 characters, is {len(text)}"
     if _LABEL_1035.fullmatch(text):
@@ -48,15 +48,15 @@ def dns_label_1035(text: str) -> str | None:
 
 
 def dns_subdomain(text: str) -> str | None:
-    """Check a DNS subdomain: the name of most objects."""
+    """Check a DNS subdomain: the name of most other objects."""
     if not 0 < len(text) <= 253:
         return f"must be 1 to 253 characters, is {len(text)}"
     return None if _SUBDOMAIN.fullmatch(text) else _SUBDOMAIN_RULE
 
 
 def qualified(text: str) -> str | None:
-    """Check a qualified name: ``name`` or ``example.com/name``; keys of labels and the like."""
-    # No right one is longer, and the texts that are remembered stay small.
+    """Check a qualified name, such as a label's key: ``name`` or ``example.com/name``."""
+    # No valid name is longer, and the cached texts stay small.
     return (_qualified_cached if len(text) <= 253 + 1 + 63 else _qualified)(text)
 
 
@@ -126,7 +126,7 @@ def environment_variable(text: str) -> str | None:
 
 
 def api_version(text: str) -> str | None:
-    """Check ``v1`` or ``group/v1``."""
+    """Check an API version: ``v1`` or ``group/v1``."""
     group, slash, version = text.rpartition("/")
     if slash and (problem := dns_subdomain(group)):
         return f"its group before '/' {problem}"

@@ -3,7 +3,7 @@
 Owns: the grammar of Kubernetes' quantities (a decimal number with a decimal SI
 suffix, a binary suffix or an exponent), its canonical form and its rounding.
 
-Invariant: no float is ever involved.  What cannot be exact rounds up, as a
+Invariant: no float is ever involved.  Inexact results are rounded up, as a
 request for a resource must never be counted as less than it is.
 """
 
@@ -33,7 +33,7 @@ _EXPECTED = 'expected a number with an optional suffix, such as "500m", "1.5" or
 
 
 class InvalidQuantityError(ValueError):
-    """The text is no quantity, or one beyond 2^63 - 1; the message says which."""
+    """The text is not a quantity, or exceeds 2^63 - 1; the message says which."""
 
 
 class _Parsed(NamedTuple):
@@ -42,7 +42,7 @@ class _Parsed(NamedTuple):
 
 
 def _parse(text: str) -> _Parsed:
-    # Texts that are too long are no quantities: what is remembered stays small.
+    # Longer texts are not quantities, so the cache stays small.
     if len(text) > _MAX_LENGTH:
         raise InvalidQuantityError(_EXPECTED)
     return _parse_cached(text)
@@ -79,10 +79,10 @@ def _text(quantity: meta_pb2.Quantity | str) -> str:
 
 
 def milli(quantity: meta_pb2.Quantity | str) -> int:
-    """Return a quantity in thousandths, rounded up: what CPU is counted in.
+    """Return a quantity in thousandths, rounded up, as CPU is counted.
 
     Raises:
-        InvalidQuantityError: The text is no quantity.
+        InvalidQuantityError: The text is not a quantity.
 
     """
     return -(-_parse(_text(quantity)).nano // 10**6)
@@ -92,17 +92,17 @@ def whole(quantity: meta_pb2.Quantity | str) -> int:
     """Return a quantity in units, rounded up: bytes, or a number of pods.
 
     Raises:
-        InvalidQuantityError: The text is no quantity.
+        InvalidQuantityError: The text is not a quantity.
 
     """
     return -(-_parse(_text(quantity)).nano // _NANO)
 
 
 def nano(quantity: meta_pb2.Quantity | str) -> int:
-    """Return a quantity in billionths: equal for two spellings of one value, and only then.
+    """Return a quantity in billionths, equal for two texts exactly if they mean the same value.
 
     Raises:
-        InvalidQuantityError: The text is no quantity.
+        InvalidQuantityError: The text is not a quantity.
 
     """
     return _parse(_text(quantity)).nano
@@ -115,12 +115,12 @@ def compare(first: meta_pb2.Quantity | str, second: meta_pb2.Quantity | str) -> 
 
 
 def is_negative(quantity: meta_pb2.Quantity | str) -> bool:
-    """Say whether a quantity is below zero."""
+    """Return whether a quantity is below zero."""
     return nano(quantity) < 0
 
 
 def is_whole(quantity: meta_pb2.Quantity | str) -> bool:
-    """Say whether a quantity has no fraction."""
+    """Return whether a quantity has no fraction."""
     return _parse(_text(quantity)).nano % _NANO == 0
 
 
@@ -131,7 +131,7 @@ def canonical(text: str) -> str:
     a binary quantity below 1Ki or with a fraction becomes a decimal one.
 
     Raises:
-        InvalidQuantityError: The text is no quantity.
+        InvalidQuantityError: The text is not a quantity.
 
     """
     nano, family = _parse(text)
@@ -162,10 +162,10 @@ def format_bytes(units: int) -> str:
 
 
 def of(text: str) -> meta_pb2.Quantity:
-    """Return the message of a quantity, in its canonical form.
+    """Return the message for a quantity, in its canonical form.
 
     Raises:
-        InvalidQuantityError: The text is no quantity.
+        InvalidQuantityError: The text is not a quantity.
 
     """
     return meta_pb2.Quantity(string=canonical(text))

@@ -1,9 +1,9 @@
-"""Points in time and spans of it: messages, RFC 3339 text, ages and durations.
+"""Points and spans of time: messages, RFC 3339 text, ages and durations.
 
 Owns: the two spellings of time in the contract.  ``Time`` has whole seconds
 (``2026-01-02T03:04:05Z``), ``MicroTime`` microseconds.  Both are UTC.
 
-Invariant: nothing here reads a clock; who needs "now" passes it.
+Invariant: nothing here reads a clock; callers pass the present time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from podraft.api.meta.v1 import meta_pb2
 
 
 class Timestamp(Protocol):
-    """`Time` and `MicroTime` of the contract."""
+    """A `Time` or `MicroTime` of the contract."""
 
     @property
     def seconds(self) -> int:
@@ -39,10 +39,10 @@ _UNIT_S = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Return the moment, in UTC, that an RFC 3339 text says.
+    """Return the moment, in UTC, that an RFC 3339 text names.
 
     Raises:
-        ValueError: The text is no RFC 3339 time; the message says what is expected.
+        ValueError: The text is not an RFC 3339 time; the message says what is expected.
 
     """
     match = _RFC3339.fullmatch(text)
@@ -51,7 +51,7 @@ def parse_rfc3339(text: str) -> datetime:
             raise ValueError(text)
         fraction = match[1] or ""
         text = text.upper()
-        if len(fraction) > 7:  # datetime holds microseconds: the rest is cut, not rounded.
+        if len(fraction) > 7:  # datetime holds microseconds: the rest is dropped, not rounded.
             text = text.replace(fraction, fraction[:7], 1)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -59,7 +59,7 @@ def parse_rfc3339(text: str) -> datetime:
 
 
 def is_time(time: meta_pb2.Time | meta_pb2.MicroTime) -> bool:
-    """Say whether a message holds a moment that RFC 3339 can write."""
+    """Return whether a message holds a moment that RFC 3339 can express."""
     return _FIRST_S <= time.seconds <= _LAST_S and 0 <= time.nanos < 1_000_000_000
 
 
@@ -69,12 +69,12 @@ def seconds_of(time: Timestamp) -> float:
 
 
 def time_at(seconds: float) -> meta_pb2.Time:
-    """Return the ``Time`` of a moment in seconds since the epoch; fractions are cut."""
+    """Return the ``Time`` of a moment in seconds since the epoch; fractions are dropped."""
     return meta_pb2.Time(seconds=int(seconds))
 
 
 def time_of(moment: datetime) -> meta_pb2.Time:
-    """Return the ``Time`` of an aware datetime; fractions of a second are cut."""
+    """Return the ``Time`` of an aware datetime; fractions of a second are dropped."""
     return meta_pb2.Time(seconds=_seconds(moment))
 
 
@@ -89,9 +89,9 @@ def _seconds(moment: datetime) -> int:
 
 
 def datetime_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> datetime:
-    """Return the moment, in UTC, that a message says; an unset one is 1970.
+    """Return the moment, in UTC, that a message holds; an unset one is in 1970.
 
-    Messages can hold seconds beyond the years 1 to 9999: they count as the nearest moment within.
+    A moment outside of the years 1 to 9999 counts as the nearest one within.
     """
     try:
         return _EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
@@ -100,12 +100,12 @@ def datetime_of(time: meta_pb2.Time | meta_pb2.MicroTime) -> datetime:
 
 
 def format_time(time: meta_pb2.Time) -> str:
-    """Return ``2026-01-02T03:04:05Z``."""
+    """Return a time as text: ``2026-01-02T03:04:05Z``."""
     return _zulu(datetime_of(time).isoformat(timespec="seconds"))
 
 
 def format_micro_time(time: meta_pb2.MicroTime) -> str:
-    """Return ``2026-01-02T03:04:05.000006Z``."""
+    """Return a time as text: ``2026-01-02T03:04:05.000006Z``."""
     return _zulu(datetime_of(time).isoformat(timespec="microseconds"))
 
 
@@ -116,7 +116,7 @@ def _zulu(text: str) -> str:
 def format_age(age: timedelta) -> str:
     """Return a short age as kubectl prints it: ``45s``, ``5m30s``, ``3d4h``, ``2y10d``.
 
-    Two units at most, and the second only while it still says something.
+    The age has at most two units, the second only while it matters.
     """
     seconds = int(age.total_seconds())
     if seconds < 0:
@@ -149,7 +149,7 @@ def parse_duration_s(text: str) -> float:
     """Return the seconds of ``90s``, ``1h30m``, ``250ms``, ``2d`` or a bare ``0``.
 
     Raises:
-        ValueError: The text is no duration; the message says what is expected.
+        ValueError: The text is not a duration; the message says what is expected.
 
     """
     if text == "0":

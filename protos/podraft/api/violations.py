@@ -1,4 +1,4 @@
-"""What is wrong with an object: the field, and what was expected of it.
+"""The faults of an object: the field, and what was expected of it.
 
 Owns: the violation record and the error that carries one or more of them.
 The codec, the selectors and admission raise it; the API server turns it into
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-# An object with more faults than these is not understood better by reading on.
+# Reading on does not help to understand an object with more faults than this.
 MAX_VIOLATIONS = 100
 
 
@@ -32,7 +32,7 @@ class Violation:
 class InvalidObjectError(Exception):
     """An object breaks at least one rule; ``violations`` says which, in the order found.
 
-    ``more``: they are not all, as nobody looked further.
+    ``more`` means that there may be others, as the search ended.
     """
 
     def __init__(self, violations: Iterable[Violation], *, more: bool = False) -> None:
@@ -46,12 +46,12 @@ class InvalidObjectError(Exception):
 
     @classmethod
     def of(cls, field: str, description: str) -> InvalidObjectError:
-        """Return the error of a single violation."""
+        """Return the error for a single violation."""
         return cls((Violation(field, description),))
 
 
 class Faults:
-    """What has been found wrong so far: whoever looks for faults adds to it.
+    """The faults found so far, to which checks add.
 
     Invariant: with the fault after ``MAX_VIOLATIONS`` the search ends, so that an object costs no
     more however much of it is wrong.
@@ -66,7 +66,7 @@ class Faults:
         """Note one fault.
 
         Raises:
-            InvalidObjectError: There are enough.
+            InvalidObjectError: The limit is exceeded.
         """
         if len(self.violations) >= MAX_VIOLATIONS:
             raise InvalidObjectError(self.violations, more=True)
@@ -76,16 +76,16 @@ class Faults:
         """End the search.
 
         Raises:
-            InvalidObjectError: Something was found; with all of it.
+            InvalidObjectError: Faults were found; the error holds all of them.
         """
         if self.violations:
             raise InvalidObjectError(self.violations)
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return ``value`` as a message quotes it: short, on one line, text in double quotes."""
+    """Return ``value`` as messages quote it: short, on one line, text in double quotes."""
     if isinstance(value, int) and value.bit_length() > 8 * limit:
-        return f"a number of {value.bit_length()} bits"  # Python does not write the largest ones.
+        return f"a number of {value.bit_length()} bits"  # Python refuses to write the largest ones.
     text = str(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"

@@ -1,11 +1,11 @@
 """The codec: objects of the contract as Kubernetes writes them in JSON and YAML.
 
-Owns: the way between a manifest's mapping and a message: ``apiVersion`` and
-``kind``, lists, bounded JSON text.  Fields are ``write``'s and
-``read``'s business, merge patches ``merge_patches``'.
+Owns: the conversion between a manifest's mapping and a message: ``apiVersion``
+and ``kind``, lists, bounded JSON text.  ``write`` and ``read`` handle fields,
+``merge_patches`` merge patches.
 
-Invariants: nothing of a manifest is dropped silently (what a message has no
-field for is a violation); reading what was written gives the same message.
+Invariants: no part of a manifest is dropped silently (a value without a field in
+the message is a violation); reading what was written gives the same message.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ __all__ = [
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-# Kubernetes' limit for a request, too: more is no manifest but a file in the wrong place.
+# Also Kubernetes' limit for a request: a larger text is not a manifest but a misplaced file.
 MAX_JSON_BYTES = 3 * 1024 * 1024
-# Twice of what an object may have: parsing cannot be interrupted, and takes longest for these.
+# Twice what an object may have: parsing cannot be interrupted, and its time grows with these.
 MAX_JSON_VALUES = 50_000
-# Shorter text is parsed quickly, whatever it says.
+# Shorter text is parsed quickly, whatever it contains.
 _COUNTED_JSON_BYTES = 128 * 1024
 _NUMBER_CHARACTERS_MAX = 400
 
@@ -50,7 +50,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 def to_json(message: Message, known: KnownKinds = BUILT_IN) -> dict[str, Any]:
-    """Return the JSON object of a message; an object or list of a kind says which it is."""
+    """Return the JSON object of a message; an object or list of a kind includes its ``kind``."""
     full_name = message.DESCRIPTOR.full_name
     kind = known.by_message_name(full_name)
     if kind is not None:
@@ -68,7 +68,7 @@ def from_json(manifest: Mapping[str, Any], known: KnownKinds = BUILT_IN) -> Mess
     """Return the object or list that a manifest describes.
 
     Raises:
-        InvalidObjectError: With all faults found, or the one that its kind is unknown.
+        InvalidObjectError: The manifest has faults, all of which it names, or an unknown kind.
 
     """
     return parse(_message_type(manifest, known), manifest, known=known)
@@ -96,10 +96,10 @@ def parse(
     values_max: int = MAX_VALUES,
     known: KnownKinds = BUILT_IN,
 ) -> MessageT:
-    """Return the message that a JSON object describes; ``path`` begins the fields of violations.
+    """Return the message that a JSON object describes; violations' fields begin with ``path``.
 
     Raises:
-        InvalidObjectError: With the faults found, or it has more than ``values_max`` values.
+        InvalidObjectError: The object has faults, or more than ``values_max`` values.
 
     """
     message = message_type()
@@ -119,10 +119,10 @@ def parse(
 
 
 def decode_json(data: bytes | str) -> dict[str, Any]:
-    """Return the JSON object in ``data``; duplicate keys and excess of size or depth are faults.
+    """Return the JSON object in ``data``; duplicate keys, excessive size and depth are faults.
 
     Raises:
-        InvalidObjectError: The text is no such JSON object.
+        InvalidObjectError: The text is not a valid JSON object.
 
     """
     if len(data) > MAX_JSON_BYTES:
@@ -147,11 +147,11 @@ def decode_json(data: bytes | str) -> dict[str, Any]:
 
 
 def _values_at_most(data: bytes | str) -> int:
-    """Return how many values a JSON text has at most; what stands in its strings is none."""
+    """Return an upper bound of a JSON text's number of values; text in strings does not count."""
     text = data if isinstance(data, bytes) else data.encode(errors="replace")
     text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     strings = text.count(b'"') // 2
-    if strings > 2 * MAX_JSON_VALUES:  # A value has one key at most.
+    if strings > 2 * MAX_JSON_VALUES:  # A value has at most one key.
         return strings // 2
     outside = b"".join(text.split(b'"')[::2])
     return 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
@@ -169,7 +169,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _bounded(number: str) -> str:
-    # Reading digits takes ever longer with their number, and no field holds so many.
+    # Reading digits takes more than linear time, and no field holds so many.
     if len(number) > _NUMBER_CHARACTERS_MAX:
         raise ValueError(f"a number of {len(number)} characters: no field holds it")
     return number
@@ -180,7 +180,7 @@ def _no_constant(name: str) -> None:
 
 
 def _listed(full_name: str, known: KnownKinds) -> AnyKind | None:
-    """Return the kind whose list a message is; None if it is none."""
+    """Return the kind whose list a message is; None if it is not a list."""
     name = full_name.removesuffix("List")
     return known.by_message_name(name) if name != full_name else None
 

@@ -1,4 +1,4 @@
-"""JSON merge patches (RFC 7386): apply one, make one, make the one of ``apply``.
+"""JSON merge patches (RFC 7386): applying one, making one, making the one of ``apply``.
 
 Owns: the three functions on plain JSON values.  None of them changes its
 arguments; results may share parts with them.
@@ -18,7 +18,7 @@ MAX_DEPTH = 64
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """Return ``target`` changed as ``patch`` says: null removes, objects merge, all else replaces.
+    """Return ``target`` with ``patch`` applied: null removes, objects merge, all else replaces.
 
     Raises:
         InvalidObjectError: The patch is nested deeper than ``MAX_DEPTH``.
@@ -41,7 +41,7 @@ def _merge(target: Any, patch: Any, depth: int) -> Any:
 
 
 def create_merge_patch(original: Mapping[str, Any], modified: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the smallest patch that makes ``modified`` of ``original``; empty when they are equal.
+    """Return the smallest patch that turns ``original`` into ``modified``; empty if they are equal.
 
     Raises:
         InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
@@ -73,9 +73,9 @@ def three_way_merge_patch(
 ) -> dict[str, Any]:
     """Return the patch that ``apply`` sends.
 
-    It sets what ``modified`` says and ``current`` does not have, removes what
-    was applied last time and is no longer said, and leaves alone what others
-    (defaulting, controllers) added.
+    It sets the fields of ``modified`` that ``current`` lacks, removes those that
+    were applied last time and are no longer stated, and leaves alone those that
+    others (defaulting, controllers) added.
 
     Raises:
         InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
@@ -107,7 +107,7 @@ def _three_way(
 
 
 def _same(first: Any, second: Any, depth: int) -> bool:
-    """Compare JSON values; to JSON, unlike Python, true is not 1."""
+    """Return whether two JSON values are equal; unlike in Python, true is not 1."""
     if isinstance(first, str):
         return bool(first == second)
     _check_depth(depth)

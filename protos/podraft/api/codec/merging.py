@@ -1,9 +1,9 @@
-"""How the values of a field are merged, as the contract's options say.
+"""Merging rules for the values of a field, as the contract's options state them.
 
 Owns: reading those options (``api/meta/v1/options.proto``) from descriptors: by which keys the
-elements of a list are told apart, which fields are maps, what an element may be one of.
+elements of a list are told apart, which fields are maps, whether an element holds one of several.
 
-Invariant: pure; nothing is known here of any field by its name.
+Invariant: pure; no field is known here by its name.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from podraft.api.codec.write import is_inline
 from podraft.api.meta.v1 import options_pb2
 
-# Where a JSON value is in the contract; None: nowhere, or in a map.
+# A JSON value's field in the contract; None: it has none, or is in a map.
 Place: TypeAlias = FieldDescriptor | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListKeys:
-    """What tells a list's elements apart.
+    """The key that tells a list's elements apart.
 
-    ``fields``: the fields of the key, each with the value that leaving it out means; none for a
-    set, whose elements are their own keys.
+    ``fields`` are the key's fields, each with its default value; a set has none, as its
+    elements are their own keys.
     """
 
     fields: tuple[tuple[str, str | None], ...]
@@ -47,7 +47,7 @@ class ListKeys:
         return tuple(str(element.get(name, default)) for name, default in self.fields)
 
     def index(self, elements: Sequence[Any]) -> dict[Hashable, Any] | None:
-        """Return the elements by their keys; None when one has none, or two share one."""
+        """Return the elements by their keys; None if one has no key or two share one."""
         result: dict[Hashable, Any] = {}
         for element in elements:
             key = self.of(element)
@@ -58,7 +58,7 @@ class ListKeys:
 
 
 def below(place: Descriptor | Place, name: str) -> Place:
-    """Return the field that a JSON name means below a message, or a field of message type."""
+    """Return the field that a JSON name means in a message, or in a field of message type."""
     if isinstance(place, FieldDescriptor):
         place = None if is_map(place) else place.message_type
     return _fields(place).get(name) if place is not None else None
@@ -72,7 +72,7 @@ def is_map(place: Place) -> bool:
 
 @cache
 def list_keys(place: Place) -> ListKeys | None:
-    """Return what tells a list's elements apart; None if the list is one value."""
+    """Return the key that tells a list's elements apart; None if the list is a single value."""
     if place is None:
         return None
     merge: options_pb2.Merge = place.GetOptions().Extensions[cast("Any", options_pb2.merge)]
@@ -95,7 +95,7 @@ def _default(place: Place) -> str | None:
 
 @cache
 def _fields(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
-    """Return a message's fields by their JSON names, those of embedded messages among them."""
+    """Return a message's fields by their JSON names, including those of embedded messages."""
     result: dict[str, FieldDescriptor] = {}
     for field in descriptor.fields:
         if is_inline(field):

@@ -1,11 +1,11 @@
-"""A merge patch on a stored object, whose other parts need not make sense.
+"""A merge patch on a stored object, whose other parts need not be valid.
 
-Owns: what of an object goes through JSON when it is patched: only what the patch names.  What an
-older version, or a hand in the store, has left elsewhere in it stays byte for byte, and neither
-keeps a controller from adopting the object nor a person from labelling or scaling it.
+Owns: which part of a patched object goes through JSON: only what the patch names.  Whatever an
+older version, or a manual edit of the store, left elsewhere in it stays byte for byte, and
+prevents neither a controller from adopting the object nor a person from labelling or scaling it.
 
-Invariant: of an object that can be written as JSON and read again, the result is what the patch
-makes of its JSON.
+Invariant: for an object that can be written as JSON and read again, the result equals its JSON
+with the patch applied.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MessageT = TypeVar("MessageT", bound=Message)
 def patched(
     stored: MessageT, changes: Mapping[str, Any], *, values_max: int = MAX_VALUES
 ) -> MessageT:
-    """Return the object that a merge patch makes of ``stored``.
+    """Return ``stored`` with a merge patch applied.
 
     Raises:
-        InvalidObjectError: The patch, or what it names in the object, makes no sense, or has more
-            than ``values_max`` values.
+        InvalidObjectError: The patch, or what it names in the object, is invalid or has more than
+        ``values_max`` values.
 
     """
     named, rest = type(stored)(), type(stored)()
@@ -66,7 +66,7 @@ def _move_named(rest: Any, named: Any, changes: Mapping[str, Any]) -> None:
 
 
 def _has_fields(field: Any) -> bool:
-    """Say whether a field is an object with fields, not a list, a map or a single value."""
+    """Return whether a field is an object with fields, not a list, a map or a single value."""
     return (
         field.message_type is not None
         and not field.is_repeated

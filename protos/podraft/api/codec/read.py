@@ -1,10 +1,10 @@
-"""Kubernetes' JSON objects to protobuf messages, with every fault named.
+"""Conversion of Kubernetes' JSON objects to protobuf messages, with every fault named.
 
 Owns: the reading half of the codec: one table of fields per message, made once
-from its descriptor.  Single values are ``values``' business.
+from its descriptor.  ``values`` converts single values.
 
-Invariants: a faulty field never hides another fault, until there are too many to be of use; work
-is bounded by ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
+Invariants: a faulty field never hides another fault, up to a useful number of faults; work is
+bounded by ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from podraft.api.codec.write import is_inline
 from podraft.api.violations import Faults
 
 MAX_VALUES = 1_000_000
-# A longer list of what is known hides the fault that it stands behind.
+# A longer list of known names would hide the fault that precedes it.
 _KNOWN_SHOWN_MAX = 8
 _HINTS_MAX = 5
 _HINTED_LENGTH_MAX = 64
 
 
 class Report(Faults):
-    """What has been found wrong so far, and how much has been read."""
+    """The faults found so far, and the number of values read."""
 
     __slots__ = ("_hints", "_values", "_values_max")
 
@@ -51,7 +51,7 @@ class Report(Faults):
         self._hints = 0
 
     def admit(self, count: int, path: str) -> bool:
-        """Count ``count`` more values; False when the object is too large to read on."""
+        """Count ``count`` more values; return False when the object is too large to read on."""
         self._values += count
         if self._values > self._values_max:
             self.add(path, f"the object has more than {self._values_max} values")
@@ -61,7 +61,7 @@ class Report(Faults):
     def hint(self, name: str, known: Iterable[str]) -> str | None:
         """Return the known name that a wrong one resembles most, for the first few wrong ones.
 
-        To look for it costs far more than to find the fault.
+        The search costs far more than finding the fault does.
         """
         if self._hints >= _HINTS_MAX or len(name) > _HINTED_LENGTH_MAX:
             return None
@@ -76,7 +76,7 @@ TYPE_META = frozenset(("apiVersion", "kind"))
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The fields of one message by JSON name; ``partial``: Kubernetes has more than these."""
+    """The fields of a message by JSON name; ``partial`` means that Kubernetes has more fields."""
 
     fields: Mapping[str, ReadField]
     partial: bool
@@ -122,7 +122,7 @@ def _table(descriptor: Descriptor) -> _Table:
 
 
 def known_fields(descriptor: Descriptor) -> frozenset[str]:
-    """Return the JSON names that a message type is read from."""
+    """Return the JSON names of the fields that a message type has."""
     return frozenset(_table(descriptor).fields)
 
 
@@ -259,7 +259,7 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
             try:
                 key = to_text(key)
                 if entry is None:
-                    # A key without a value is there, as it is to Kubernetes; its value is empty.
+                    # A key without a value is present with an empty value, as in Kubernetes.
                     entry = empty
                 if convert is not None:
                     target[key] = convert(entry)
@@ -274,5 +274,5 @@ def _map_reader(item: FieldDescriptor) -> ReadField:
 def _reason(fault: ValueError) -> str:
     if isinstance(fault, FaultError | quantities.InvalidQuantityError):
         return str(fault)
-    # Protobuf refuses text that is no UTF-8: lone surrogates of a JSON escape.
+    # Protobuf refuses text that is not UTF-8, such as lone surrogates from a JSON escape.
     return "expected text, got characters that UTF-8 cannot encode"

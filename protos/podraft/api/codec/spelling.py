@@ -1,11 +1,11 @@
-"""One value, several spellings: `1` and `1000m`, `1Gi` and `1024Mi`, an empty text and none.
+"""Different spellings of one value: `1` and `1000m`, `1Gi` and `1024Mi`, an empty text and none.
 
-Owns: which spellings mean the same in an object, for all who compare: the server, which
-takes a change of spelling for no change, and the Deployment controller, which rolls nothing
-out for it.
+Owns: which spellings in an object mean the same, for the two that compare objects: the server,
+to which a change of spelling is no change, and the Deployment controller, which starts no
+rollout for one.
 
-Invariant: what is not known to mean the same differs.  A false that overrules a true
-elsewhere, a user 0, an empty volume say something; a read-only false says nothing.
+Invariant: values that are not known to mean the same differ.  A false that overrides a true
+elsewhere, a user 0 and an empty volume have a meaning; a read-only false has none.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from google.protobuf.message import Message
 from podraft.api import quantities
 from podraft.api.meta.v1 import meta_pb2
 
-# A field's descriptor: the runtime's own type differs from the one that it is documented as.
+# A field's descriptor: its type at run time differs from the documented one.
 Field: TypeAlias = Any
 
-# Numbers and booleans that say nothing when they are zero.  Texts never say anything then.
+# Numbers and booleans that mean nothing when they are zero.  An empty text never has a meaning.
 _PLAIN: Final = frozenset(
     (
         "host_network",
@@ -40,7 +40,7 @@ _PLAIN: Final = frozenset(
         "node_port",
     )
 )
-# Messages that say nothing when nothing is in them.
+# Messages that mean nothing when they are empty.
 _CONTAINERS_OF_FIELDS: Final = frozenset(
     ("ResourceRequirements", "SecurityContext", "PodSecurityContext", "Lifecycle", "ObjectMeta")
 )
@@ -48,7 +48,7 @@ _PERCENT_DIGITS_MAX: Final = 9
 
 
 def respell(message: Message) -> None:
-    """Give all of a message, in place, the one spelling that comparisons and hashes need."""
+    """Rewrite a message, in place, in the one spelling that comparisons and hashes need."""
     if _respell_value(message):
         return
     for field, value in message.ListFields():
@@ -63,9 +63,9 @@ def respell(message: Message) -> None:
 
 
 def keep_spelling(stored: Message, proposed: Message) -> None:
-    """Let ``proposed`` keep, in place, the spelling of what it says like ``stored``.
+    """Give equal values in ``proposed``, in place, the spelling that they have in ``stored``.
 
-    Only what differs is looked at, so that an equal or a very different pair costs little.
+    Only differing parts are examined, so that an equal or a very different pair costs little.
     """
     for each in _spelt_fields(proposed.DESCRIPTOR):
         name = each.name
@@ -85,7 +85,7 @@ def keep_spelling(stored: Message, proposed: Message) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _SpeltField:
-    """A field that may have several spellings; to ask its descriptor each time is dear."""
+    """A field that may have several spellings; it saves asking the slow descriptor each time."""
 
     field: Field
     name: str
@@ -115,7 +115,7 @@ def _keep_child(old: Any, new: Any) -> None:
 
 
 def _keep_presence(stored: Message, proposed: Message, each: _SpeltField) -> None:
-    """Let a field that one of the two does not have be absent, or there, as it is stored."""
+    """Make an empty field of ``proposed`` present or absent, as it is in ``stored``."""
     name = each.name
     is_stored = stored.HasField(name)
     if is_stored == proposed.HasField(name):
@@ -134,7 +134,7 @@ def _keep_presence(stored: Message, proposed: Message, each: _SpeltField) -> Non
 
 
 def _pairs(field: Field, before: Any, after: Any) -> Iterator[tuple[Message, Message]]:
-    """Pair the entries of maps by key, elements that have a name by it, others by position."""
+    """Pair map entries by key, named elements by name, and others by position."""
     if _is_map(field):
         if field.message_type.fields_by_name["value"].message_type is not None:
             yield from ((before[key], after[key]) for key in after if key in before)
@@ -149,13 +149,13 @@ _VALUES = (meta_pb2.Quantity, meta_pb2.IntOrString, meta_pb2.Time, meta_pb2.Micr
 
 
 def _respell_value(message: Message) -> bool:
-    """Respell a message that is one value; say whether it is one."""
+    """Respell a message that is a single value; return whether it is one."""
     match message:
         case meta_pb2.Quantity():
             try:
                 message.string = f"{quantities.nano(message)}n"
             except quantities.InvalidQuantityError:
-                return True  # Whatever it is, it is equal to itself only.
+                return True  # An invalid text equals only itself.
         case meta_pb2.IntOrString() if message.type == 1:
             digits = message.str_val.removesuffix("%")
             message.ClearField("int_val")

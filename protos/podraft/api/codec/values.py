@@ -1,7 +1,7 @@
-"""Single values of Kubernetes' JSON: which are right for a field, and what they become.
+"""Single values of Kubernetes' JSON: which a field accepts, and what they become.
 
-Owns: the conversion of scalars and of the messages that JSON writes as a text
-or a number, and the words for a value of the wrong type.
+Owns: the conversion of scalars and of the messages that JSON writes as a string
+or a number, and the description of a value of the wrong type.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Fill: TypeAlias = Callable[[Any, Any], None]
 
 
 class FaultError(ValueError):
-    """One value is wrong; the message says what was expected."""
+    """A value is wrong; the message says what was expected."""
 
 
 def described(value: object) -> str:
-    """Return a JSON value as a message names it: its type, then a short form of it."""
+    """Return a JSON value as error messages describe it: its type, then its short form."""
     match value:
         case None:
             return "null"
@@ -55,7 +55,7 @@ def to_text(value: object) -> str:
     """Return a value that must be text.
 
     Raises:
-        FaultError: It is something else.
+        FaultError: The value is something else.
     """
     if isinstance(value, str):
         return value
@@ -102,7 +102,7 @@ def _binary(value: object) -> bytes:
         # Manifests wrap long lines, and Go's decoder skips the line breaks too.
         return base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
-        # The value may be a secret that someone forgot to encode: it is not repeated.
+        # Do not repeat the value: it may be a secret that someone forgot to encode.
         raise FaultError("expected base64, got other text (stringData takes plain text)") from None
 
 
@@ -137,7 +137,7 @@ def converter(item: FieldDescriptor) -> Convert:
             raise TypeError(f"{item.full_name}: its type has no reader")
 
 
-# ---- Messages that JSON writes as a text or a number ------------------------------------------
+# ---- Messages that JSON writes as a string or a number ----------------------------------------
 
 
 def _fill_time(target: meta_pb2.Time, value: object) -> None:
@@ -149,7 +149,7 @@ def _fill_micro_time(target: meta_pb2.MicroTime, value: object) -> None:
 
 
 def _moment(value: object) -> datetime.datetime:
-    if isinstance(value, datetime.datetime):  # YAML readers recognise dates on their own.
+    if isinstance(value, datetime.datetime):  # YAML readers turn dates into objects on their own.
         return value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
     if not isinstance(value, str):
         raise FaultError(f"expected RFC 3339 time, got {described(value)}")

@@ -1,9 +1,9 @@
-"""Protobuf messages to Kubernetes' JSON objects.
+"""Conversion of protobuf messages to Kubernetes' JSON objects.
 
 Owns: the writing half of the codec: one table of fields per message, made once
 from its descriptor.
 
-Invariant: what is set is written, what is unset is not; an explicit zero,
+Invariant: set fields are written, unset ones are not; an explicit zero,
 ``false``, empty text or empty message survives.
 """
 
@@ -30,7 +30,7 @@ def write(message: Message) -> dict[str, Any]:
 
 @cache
 def message_encoder(descriptor: Descriptor) -> Encode:
-    """Return the encoder of one message type; special types become texts and numbers."""
+    """Return the encoder of a message type; special types become strings and numbers."""
     special = _SPECIAL.get(descriptor.full_name)
     if special is not None:
         return special
@@ -87,7 +87,7 @@ def _single(field: FieldDescriptor) -> Encode | None:
 
 
 def is_inline(field: FieldDescriptor) -> bool:
-    """Say whether a field's own fields stand in its parent's JSON object."""
+    """Return whether a field's own fields stand in its parent's JSON object."""
     return bool(field.GetOptions().Extensions[cast("Any", options_pb2.inline)])
 
 

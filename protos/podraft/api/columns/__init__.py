@@ -1,9 +1,9 @@
 """The table that lists a kind's objects: the same in the CLI, the server and every gateway.
 
-Owns: which table a kind has; the modules beside this one hold those of one API group each.
+Owns: which table a kind has; each module beside this one holds the tables of one API group.
 
-Invariants: everything here is pure; every kind has a table, one that nobody wrote any for shows
-names and ages.
+Invariants: everything here is pure; every kind has a table, and a kind without one of its own
+shows names and ages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Durations and times as people read them; the same words as kubectl."""
+"""Durations and times as people read them, in the same words as kubectl."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ UNKNOWN = "<unknown>"
 
 
 def human_duration(duration_s: float) -> str:
-    """Return a duration with two units at most: ``4m10s``, ``3h5m``, ``12d``."""
+    """Return a duration with at most two units: ``4m10s``, ``3h5m``, ``12d``."""
     if int(duration_s) < -1:
-        return "<invalid>"  # The clocks of two machines disagree.
+        return "<invalid>"  # Negative: the clocks of two machines disagree.
     return times.format_age(timedelta(seconds=duration_s))
 
 
 def age(time: times.Timestamp, now_s: float) -> str:
-    """Return how long ago a time was."""
+    """Return how long ago a time was, as text."""
     then_s = times.seconds_of(time)
     return human_duration(now_s - then_s) if then_s else UNKNOWN
 

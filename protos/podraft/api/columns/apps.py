@@ -1,4 +1,4 @@
-"""The tables of the group ``apps``: what keeps pods running."""
+"""The tables of the group ``apps``, whose objects keep pods running."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a table of objects consists of: columns, and what most kinds have in common.
+"""The parts of a table of objects: columns, and those that most kinds share.
 
-Each column is a pure function of an object and the time it is.  Headers, order and words are
-kubectl's, so that eyes and scripts need not learn new ones.
+Each column is a pure function of an object and the present time.  Headers, order and words are
+kubectl's, so that people and scripts need not learn new ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSET: Final = "<unset>"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `wide` ones are shown to those who ask for more, `is_status` tells how it is."""
+    """A column; `wide` ones are shown only on request, `is_status` marks the object's state."""
 
     header: str
     value: Callable[[Any, float], str]
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The columns of a kind, and what its objects are sorted by: None leaves them as they come."""
+    """The columns of a kind, and the sort key of its objects; None keeps the given order."""
 
     columns: tuple[Column, ...]
     order: Callable[[Any], float] | None = None

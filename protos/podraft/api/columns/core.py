@@ -1,4 +1,4 @@
-"""The tables of the core group: what runs, where, what is configured and how it is reached."""
+"""The tables of the core group: what runs and where, its configuration, and how it is reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the group ``discovery.k8s.io``: where a service's traffic goes."""
+"""The tables of the group ``discovery.k8s.io``, which show where a service's traffic goes."""
 
 from __future__ import annotations
 

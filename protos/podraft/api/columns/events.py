@@ -13,7 +13,7 @@ from podraft.api.events.v1 import event_pb2
 
 
 def event_last_s(event: event_pb2.Event) -> float:
-    """Return when an event was seen last, in seconds since the epoch."""
+    """Return when an event was last seen, in seconds since the epoch."""
     last = times.seconds_of(event.series.last_observed_time)
     return (
         last
@@ -23,7 +23,7 @@ def event_last_s(event: event_pb2.Event) -> float:
 
 
 def event_first_s(event: event_pb2.Event) -> float:
-    """Return when an event was seen first, in seconds since the epoch."""
+    """Return when an event was first seen, in seconds since the epoch."""
     return times.seconds_of(event.event_time) or times.seconds_of(event.metadata.creation_timestamp)
 
 

@@ -1,8 +1,8 @@
-"""The one word that says how a pod is, computed as kubectl computes it.
+"""The word for a pod's state, computed as kubectl computes it.
 
-The rules follow what users of kubectl know: the first init container that is
-not done gives ``Init:…``; otherwise the first container with something to say
-wins; a pod being deleted is ``Terminating`` whatever its containers say.
+The rules are those that users of kubectl know: the first init container that is
+not done gives ``Init:…``; otherwise the first container with a reason wins; a
+pod being deleted is ``Terminating``, whatever the state of its containers.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _restarts(containers: list[pod_pb2.ContainerStatus], now_s: float) -> str:
     ended = [
         times.seconds_of(c.last_state.terminated.finished_at)
         for c in containers
-        # A container that never started has no time of its end, or the zero of all times.
+        # A container that never started has no finishing time, or the zero time.
         if c.last_state.terminated.finished_at.seconds > 0
     ]
     if count and ended:

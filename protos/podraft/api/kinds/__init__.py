@@ -6,7 +6,7 @@ by such a registry.
 
 Invariants: a kind's gRPC service has exactly the one shape that
 ``tests/architecture/test_contract.py`` states, derived from the names here; ``BUILT_IN`` is for
-tools that can know no other kinds, a server passes on the registry that it was started with.
+tools that cannot know other kinds, while a server passes on the registry that it started with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The kinds of the core group.
 
-Owns: their entries.  Invariant: they are in the order in which they are created where
-``Order`` leaves it open.
+Owns: their entries.  Invariant: the entries are in the order of creation where ``Order``
+leaves it open.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""One kind of object: what every part of podraft must know of it, and what follows from that.
+"""One kind of object: what every part of podraft must know about it, and what follows from that.
 
 Owns: the names that manifests, keys, commands and gRPC methods use for a kind.
 
-Invariants: what the message's descriptor says is never said again; nothing is looked up before
-it is asked for, so kinds can be read before the code of their services is generated.
+Invariants: nothing that the message's descriptor states is repeated; nothing is looked up before
+it is needed, so kinds can be read before the code of their services is generated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERBS: Final = ("create", "get", "list", "watch", "update", "patch", "delete")
 
 
 class Object(Protocol):
-    """What every stored object has: its metadata as field 1."""
+    """A stored object, which has its metadata as field 1."""
 
     @property
     def metadata(self) -> meta_pb2.ObjectMeta:
@@ -35,10 +35,10 @@ class Object(Protocol):
 
 
 class Order(IntEnum):
-    """When the objects of a kind are created, among others; they are deleted the other way round.
+    """The classes of the order in which objects are created; deletion reverses it.
 
-    What others live in or refer to comes first. Kinds of one class keep the order in which the
-    registry got them.
+    Objects that others live in or refer to come first. Kinds of one class keep the order in which
+    the registry got them.
     """
 
     NAMESPACES = 0
@@ -46,7 +46,7 @@ class Order(IntEnum):
     CONFIG = 20
     NETWORK = 30
     WORKLOADS = 40
-    # What controllers and agents write of their own accord.
+    # Objects that controllers and agents write by themselves.
     RECORDS = 50
 
 
@@ -55,9 +55,9 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method that a kind's gRPC service has beyond the shape of all; `comment` says what it does.
+    """A method of a kind's gRPC service beyond the common ones; `comment` says what it does.
 
-    ``client_streams`` and ``server_streams`` say of which side there are many messages.
+    ``client_streams`` and ``server_streams`` say which sides send many messages.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class TypedField:
-    """A field that an object may have only with some values of its type.
+    """A field that an object may have only when its type has certain values.
 
     Attributes:
         type: The path of the type: ``spec.type``.
-        field: The path of the field; it may go through a list.
-        forbidden_with: The values of the type with which it must not be set; "": none is said.
+        field: The path of the field; it may lead through a list.
+        forbidden_with: The types with which the field must not be set; "" is an absent type.
     """
 
     type: str
@@ -95,15 +95,15 @@ class Kind(Generic[ObjectT]):
         message: The objects' message; its name is the kind's.
         api_version: What manifests say: ``v1``, ``apps/v1``.
         resource: The plural that keys, rights and commands use: ``pods``.
-        short_names: What commands accept besides: ``po``.
+        short_names: Further names that commands accept: ``po``.
         namespaced: Whether the objects live in namespaces.
-        order: When the objects are created, among those of other kinds.
+        order: When the objects are created, relative to those of other kinds.
         subresources: The parts and actions that have rights of their own: ``status``, ``binding``.
-        verbs: What can be done with the objects, of ``VERBS``.
+        verbs: The operations on the objects, from ``VERBS``.
         categories: The words that name several kinds at once: ``all``.
         selectable_fields: The paths that field selectors may name.
-        extra_methods: What its gRPC service can do besides.
-        typed_fields: The fields that go with a type.
+        extra_methods: Further methods of its gRPC service.
+        typed_fields: The fields that depend on a type.
         custom: Whether the kind was declared by a user while the cluster ran.
     """
 
@@ -123,7 +123,7 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def name(self) -> str:
-        """What manifests call the kind: ``Pod``."""
+        """The kind's name in manifests: ``Pod``."""
         return self.message.DESCRIPTOR.name
 
     @cached_property
@@ -133,7 +133,7 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def group_resource(self) -> str:
-        """The resource with its group, as no other kind has it: ``pods``, ``deployments.apps``."""
+        """The resource with its group, unique to the kind: ``pods``, ``deployments.apps``."""
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
     @cached_property
@@ -155,7 +155,7 @@ class Kind(Generic[ObjectT]):
     def plural_name(self) -> str:
         """The plural that gRPC methods use: ``Pods``, ``NetworkPolicies``.
 
-        It has the name's capitals and the resource's ending.
+        It combines the name's capitals with the resource's ending.
         """
         pairs = zip(self.name, self.resource, strict=False)
         same = takewhile(lambda pair: pair[0].lower() == pair[1], pairs)
@@ -164,7 +164,7 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def list_message(self) -> type[Message]:
-        """``PodList`` and the like, which stands in the file of the objects' message."""
+        """The type of lists, such as ``PodList``, from the file of the objects' message."""
         return _message_in(self.message.DESCRIPTOR.file, f"{self.name}List")
 
     @cached_property
@@ -179,17 +179,17 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def create_request(self) -> type[Message]:
-        """``CreatePodRequest`` and the like."""
+        """The type of create requests, such as ``CreatePodRequest``."""
         return self._of_service(f"Create{self.name}Request")
 
     @cached_property
     def update_request(self) -> type[Message]:
-        """``UpdatePodRequest`` and the like."""
+        """The type of update requests, such as ``UpdatePodRequest``."""
         return self._of_service(f"Update{self.name}Request")
 
     @cached_property
     def watch_response(self) -> type[Message]:
-        """``WatchPodsResponse`` and the like."""
+        """The type of watch responses, such as ``WatchPodsResponse``."""
         return self._of_service(f"Watch{self.plural_name}Response")
 
     def _of_service(self, name: str) -> type[Message]:

@@ -1,6 +1,6 @@
 """The kinds of ``discovery.k8s.io``, ``coordination.k8s.io`` and ``events.k8s.io``.
 
-Owns: their entries.  Invariant: controllers and agents write these of their own accord; a user's
+Owns: their entries.  Invariant: controllers and agents write these objects by themselves; users'
 manifests do without them.
 """
 

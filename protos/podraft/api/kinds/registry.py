@@ -1,11 +1,11 @@
-"""The registry of kinds: which there are, by each of the names that they go by.
+"""The registry of kinds: the known kinds, by each of their names.
 
-Owns: the look-ups, and telling of kinds that come and go.
+Owns: the look-ups, and the notices of kinds that come and go.
 
 Invariants: a manifest's names, a group's resource and a message mean one kind each; a word means
-the kind of the core group first, then one that is built in, then the one that was added first;
-whoever looks up or iterates while a kind comes or goes, in whatever thread, sees the kinds
-before or after, never a part of the change.
+the kind of the core group first, then a built-in one, then the one that was added first; a look-up
+or iteration in any thread while a kind comes or goes sees the kinds before or after the change,
+never a part of it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from podraft.api.kinds.kind import AnyKind
 
 
 class KnownKinds:
-    """Kinds by their names; iterated in the order in which their objects are created."""
+    """The known kinds by their names, iterated in the order in which their objects are created."""
 
     def __init__(self, kinds: Iterable[AnyKind] = ()) -> None:
         """Take the kinds that are known from the start.
 
         Raises:
-            ValueError: Two of them have a name that only one may have.
+            ValueError: Two kinds share a name that must be unique.
         """
         self._index = _Index.of(tuple(kinds))
 
@@ -51,7 +51,7 @@ class KnownKinds:
         return self._index.by_word.get(word.lower())
 
     def by_group_resource(self, group_resource: str) -> AnyKind | None:
-        """Return the kind of a resource in its group, as keys begin: ``deployments.apps``."""
+        """Return the kind of a resource with its group, as keys begin: ``deployments.apps``."""
         return self._index.by_group_resource.get(group_resource)
 
     def by_message_name(self, full_name: str) -> AnyKind | None:
@@ -62,7 +62,7 @@ class KnownKinds:
         """Return the kind of an object.
 
         Raises:
-            KeyError: The message is no stored kind.
+            KeyError: The message is not of a stored kind.
         """
         return self._index.by_message[message.DESCRIPTOR.full_name]
 
@@ -76,7 +76,7 @@ class KnownKinds:
 
 
 class Change(NamedTuple):
-    """A kind that has come (``is_known``) or gone."""
+    """A notice that a kind has come (``is_known``) or gone."""
 
     kind: AnyKind
     is_known: bool
@@ -86,13 +86,13 @@ Observer: TypeAlias = Callable[[Change], None]
 
 
 class Registry(KnownKinds):
-    """Kinds that come and go."""
+    """A registry of kinds that come and go."""
 
     def __init__(self, kinds: Iterable[AnyKind] = ()) -> None:
         """Begin with ``kinds``.
 
         Raises:
-            ValueError: Two of them have a name that only one may have.
+            ValueError: Two kinds share a name that must be unique.
         """
         super().__init__(kinds)
         self._observers: list[Observer] = []
@@ -101,7 +101,7 @@ class Registry(KnownKinds):
         """Make a kind known.
 
         Raises:
-            ValueError: It is known already, or another one has its names.
+            ValueError: The kind is known already, or another one has one of its names.
         """
         self._index = _Index.of((*self._index.added, kind))
         self._tell(Change(kind, is_known=True))
@@ -110,7 +110,7 @@ class Registry(KnownKinds):
         """Forget a kind.
 
         Raises:
-            ValueError: It is not known.
+            ValueError: The kind is not known.
         """
         if kind not in self:
             raise ValueError(f"{kind} is not known")
@@ -118,7 +118,7 @@ class Registry(KnownKinds):
         self._tell(Change(kind, is_known=False))
 
     def observe(self, observer: Observer) -> Callable[[], None]:
-        """Call ``observer`` after every change, in its thread; return what ends that."""
+        """Call ``observer`` after every change, in its thread; return a function that stops it."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
@@ -145,11 +145,11 @@ class _Index:
             _enter(index.by_manifest, (kind.api_version, kind.name), kind)
             _enter(index.by_group_resource, kind.group_resource, kind)
             _enter(index.by_message, kind.message_name, kind)
-        # Sorting keeps the order in which they were added among equals.
+        # Among equals, sorting keeps the order of addition.
         for kind in sorted(kinds, key=lambda kind: (kind.group != "", kind.custom)):
             for word in _words(kind):
                 index.by_word.setdefault(word, kind)
-        # What only one kind can mean is not hidden by another kind's short name.
+        # A name that only one kind can have is not hidden by another kind's short name.
         index.by_word.update(index.by_group_resource)
         return index
 

@@ -1,1 +1,1 @@
-"""What objects say, worked out once for all parts of podraft: pure functions."""
+"""The meaning of objects, worked out once for all parts of podraft: pure functions."""

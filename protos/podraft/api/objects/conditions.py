@@ -1,4 +1,4 @@
-"""The conditions in an object's status: found by type, true or not, set.
+"""The conditions in an object's status: finding, testing and setting them.
 
 Owns: when a condition holds, and when its transition time changes.
 
@@ -21,7 +21,7 @@ UNKNOWN: Final = "Unknown"
 
 
 class Condition(Protocol):
-    """What the conditions of all kinds have in common."""
+    """A condition, by the fields that the conditions of all kinds share."""
 
     type: str
     status: str
@@ -37,7 +37,7 @@ ConditionT = TypeVar("ConditionT", bound=Condition)
 
 
 def find(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
-    """Return the condition of one type, if it is there."""
+    """Return the condition of one type, or None if it is absent."""
     for found in conditions:
         if found.type == type_:
             return found
@@ -45,13 +45,13 @@ def find(conditions: Iterable[ConditionT], type_: str) -> ConditionT | None:
 
 
 def is_true(conditions: Iterable[Condition], type_: str) -> bool:
-    """Say whether a condition is there and holds."""
+    """Return whether a condition is present and true."""
     found = find(conditions, type_)
     return found is not None and found.status == TRUE
 
 
 def transition_time(before: Condition | None, status: str, now: meta_pb2.Time) -> meta_pb2.Time:
-    """Return when a condition got the status that it has now; ``before`` is what was stored."""
+    """Return when a condition got its present status; ``before`` is the stored condition."""
     if before is None or before.status != status or not before.last_transition_time.ByteSize():
         return now
     return before.last_transition_time
@@ -66,7 +66,7 @@ def set_condition(
     reason: str = "",
     message: str = "",
 ) -> bool:
-    """Set one condition, adding it if need be; say whether that changed anything."""
+    """Set one condition, adding it if need be; return whether that changed anything."""
     found = find(conditions, type_)
     if found is None:
         found = conditions.add(type=type_)
@@ -75,7 +75,7 @@ def set_condition(
     found.last_transition_time.CopyFrom(transition_time(found, status, now))
     found.status = status
     for field, text in (("reason", reason), ("message", message)):
-        # What has nothing to say is absent, not empty.
+        # An empty field is absent, not set to an empty text.
         if text:
             setattr(found, field, text)
         else:

@@ -1,6 +1,6 @@
-"""The end of objects: whether it has begun, and how long a pod may take for it.
+"""The deletion of objects: whether it has begun, and how long a pod's may take.
 
-Owns: the grace period of a pod that says none, and the longest that there is.
+Owns: the default grace period of a pod, and the longest one.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ MAX_GRACE_S: Final = 10 * 365 * 86_400
 
 
 def is_deleting(metadata: meta_pb2.ObjectMeta) -> bool:
-    """Say whether the object's deletion has begun."""
+    """Return whether the object's deletion has begun."""
     return metadata.HasField("deletion_timestamp")
 
 
 def spec_grace_s(spec: pod_pb2.PodSpec) -> int:
-    """Return how many seconds the containers of a pod have to end by themselves."""
+    """Return how many seconds a pod's containers have to end by themselves, by its spec."""
     if not spec.HasField("termination_grace_period_seconds"):
         return DEFAULT_GRACE_S
     return min(max(spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
 
 
 def grace_s(pod: pod_pb2.Pod) -> int:
-    """Return the seconds that a pod has: those that its deletion gave, else those of its spec."""
+    """Return a pod's grace period in seconds: that of its deletion, else that of its spec."""
     metadata = pod.metadata
     if metadata.HasField("deletion_grace_period_seconds"):
         return metadata.deletion_grace_period_seconds

@@ -1,4 +1,4 @@
-"""When a container's image is pulled, if the container does not say.
+"""The pull policy of containers that name none.
 
 Owns: the pull policies, and which one an image's name implies.
 """
@@ -14,7 +14,7 @@ PULL_POLICIES: Final = (ALWAYS, IF_NOT_PRESENT, NEVER)
 
 
 def implied_pull_policy(image: str) -> str:
-    """Return the policy of an image that says none: a tag that moves is pulled each time."""
+    """Return the policy that an image's name implies: a tag that can move is pulled each time."""
     repository, digest, _ = image.partition("@")
     _, has_tag, tag = repository.rpartition("/")[2].partition(":")
     if (has_tag and tag != "latest") or (digest and not has_tag):

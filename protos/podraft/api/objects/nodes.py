@@ -1,4 +1,4 @@
-"""How a node is: what its Ready condition says, and where it is reached."""
+"""The state of a node: its Ready condition, and its addresses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ INTERNAL_IP: Final = "InternalIP"
 
 
 def ready_condition(node: node_pb2.Node) -> node_pb2.NodeCondition | None:
-    """Return the node's Ready condition."""
+    """Return the node's Ready condition, or None if it has none."""
     return conditions.find(node.status.conditions, READY)
 
 
 def is_ready(node: node_pb2.Node) -> bool:
-    """Say whether pods may be placed on the node."""
+    """Return whether the node's Ready condition holds."""
     return conditions.is_true(node.status.conditions, READY)
 
 

@@ -1,10 +1,10 @@
-"""Who owns an object: the whole identity of an owner, never its uid alone.
+"""The owners of an object, by their whole identity, never by the uid alone.
 
 Owns: how an owner reference is resolved: to a kind, a namespace, a name and a uid.
 
-Invariant: a namespaced owner is in its dependent's own namespace, and nothing that is in no
-namespace has one.  A reference that names a living uid beside a wrong kind, name or
-namespace therefore names an owner that does not exist, and concerns its writer only.
+Invariant: a namespaced owner is in its dependent's own namespace, and an object in no namespace
+has no namespaced owner.  A reference with a living uid but a wrong kind, name or namespace
+therefore names an owner that does not exist, and affects only the object that holds it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from podraft.api.meta.v1 import meta_pb2
 
 
 class OwnerKey(NamedTuple):
-    """An object that others name as their owner, whether it exists or not."""
+    """The key of an object that others name as their owner, whether it exists or not."""
 
     api_version: str
     kind: str
@@ -28,11 +28,11 @@ class OwnerKey(NamedTuple):
     @property
     def text(self) -> str:
         """The key as one text, for indexes."""
-        # A name in a reference can hold any character, but none of a real object holds this one.
+        # A reference may name any characters, but no real object's name contains this one.
         return "\n".join(self)
 
     def is_meant_by(self, reference: meta_pb2.OwnerReference) -> bool:
-        """Say whether a reference of an object that may name this owner means it."""
+        """Return whether a reference means this owner; its object must be one that may name it."""
         return (
             reference.uid == self.uid
             and reference.name == self.name
@@ -41,11 +41,11 @@ class OwnerKey(NamedTuple):
         )
 
     def may_own_in(self, namespace: str) -> bool:
-        """Say whether an object of ``namespace`` (empty: of none) may name this owner."""
+        """Return whether an object in ``namespace`` (empty: in none) may name this owner."""
         return not self.namespace or self.namespace == namespace
 
     def controls(self, metadata: meta_pb2.ObjectMeta) -> bool:
-        """Say whether this owner is the one that manages an object."""
+        """Return whether this owner is the one that manages an object."""
         return self.may_own_in(metadata.namespace) and any(
             reference.controller and self.is_meant_by(reference)
             for reference in metadata.owner_references
@@ -61,10 +61,9 @@ def key_of(kind: AnyKind, owner: Object) -> OwnerKey:
 def named_key(
     dependent: AnyKind, namespace: str, reference: meta_pb2.OwnerReference, known: KnownKinds
 ) -> OwnerKey | None:
-    """Return the owner that a reference means; None if no owner can be meant.
+    """Return the owner that a reference means; None if it cannot mean one.
 
-    That is so for a kind that is not known, and for a namespaced owner of an object that
-    is in no namespace.
+    That is so for an unknown kind, and for a namespaced owner of an object in no namespace.
     """
     owner = known.by_manifest(reference.api_version, reference.kind)
     if owner is None or (owner.namespaced and not dependent.namespaced):
@@ -81,7 +80,7 @@ def named_key(
 def named_keys(
     kind: AnyKind, metadata: meta_pb2.ObjectMeta, known: KnownKinds
 ) -> Iterator[OwnerKey]:
-    """Yield the owners that an object names, but those that cannot be."""
+    """Yield the owners that an object names, except those that cannot exist."""
     for reference in metadata.owner_references:
         key = named_key(kind, metadata.namespace, reference, known)
         if key is not None:
@@ -89,7 +88,7 @@ def named_keys(
 
 
 def names_kind(reference: meta_pb2.OwnerReference, kind: AnyKind) -> bool:
-    """Say whether a reference says that the owner is of a kind."""
+    """Return whether a reference names an owner of a kind."""
     return reference.api_version == kind.api_version and reference.kind == kind.name
 
 
@@ -102,7 +101,7 @@ def controller_of(metadata: meta_pb2.ObjectMeta) -> meta_pb2.OwnerReference | No
 
 
 def controller_reference(kind: AnyKind, owner: Object) -> meta_pb2.OwnerReference:
-    """Return what an object that ``owner`` manages carries."""
+    """Return the reference to ``owner`` that the objects it manages carry."""
     return meta_pb2.OwnerReference(
         api_version=kind.api_version,
         kind=kind.name,
@@ -114,7 +113,7 @@ def controller_reference(kind: AnyKind, owner: Object) -> meta_pb2.OwnerReferenc
 
 
 def references_without(metadata: meta_pb2.ObjectMeta, owner: OwnerKey) -> list[dict[str, object]]:
-    """Return the owner references but those to ``owner``, as a merge patch writes them."""
+    """Return the owner references except those to ``owner``, as JSON for a merge patch."""
     return [
         reference_json(reference)
         for reference in metadata.owner_references
@@ -123,7 +122,7 @@ def references_without(metadata: meta_pb2.ObjectMeta, owner: OwnerKey) -> list[d
 
 
 def reference_json(reference: meta_pb2.OwnerReference) -> dict[str, object]:
-    """Return an owner reference as JSON has it."""
+    """Return an owner reference as JSON."""
     body: dict[str, object] = {
         "apiVersion": reference.api_version,
         "kind": reference.kind,

@@ -1,6 +1,6 @@
-"""How a pod is: ended, one of its owner's replicas, ready for requests.
+"""The state of a pod: finished, one of its owner's replicas, ready for requests.
 
-Owns: which phases are the last, and what a pod means that names no restart policy.
+Owns: which phases are final, and the default restart policy.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ DEFAULT_SCHEDULER: Final = "default-scheduler"
 
 
 def restart_policy(spec: pod_pb2.PodSpec) -> str:
-    """Return when the containers of a pod are started again; always, if it does not say."""
+    """Return a pod's restart policy; Always if it names none."""
     return spec.restart_policy or RESTART_ALWAYS
 
 
 def is_finished(pod: pod_pb2.Pod) -> bool:
-    """Say whether all of a pod's containers ended for good."""
+    """Return whether all of a pod's containers have ended for good."""
     return pod.status.phase in FINAL_PHASES
 
 
 def is_active(pod: pod_pb2.Pod) -> bool:
-    """Say whether a pod counts as one of its owner's replicas."""
+    """Return whether a pod counts as one of its owner's replicas."""
     return not is_finished(pod) and not is_deleting(pod.metadata)
 
 
 def ready_condition(pod: pod_pb2.Pod) -> pod_pb2.PodCondition | None:
-    """Return the pod's Ready condition."""
+    """Return the pod's Ready condition, or None if it has none."""
     return conditions.find(pod.status.conditions, READY)
 
 
 def is_ready(pod: pod_pb2.Pod) -> bool:
-    """Say whether a pod may get traffic."""
+    """Return whether a pod may get traffic."""
     return conditions.is_true(pod.status.conditions, READY)

@@ -1,4 +1,4 @@
-"""Ports that are given by a number or by a container port's name.
+"""Ports given by number or by a container port's name.
 
 Invariant: the ``type`` of an ``IntOrString`` decides which of the two it is, as in Kubernetes.
 """
@@ -17,27 +17,27 @@ _TEXT: Final = 1
 
 
 class Port(Protocol):
-    """What has a protocol: a container's port, a Service's, an endpoint's."""
+    """A port with a protocol: a container's, a Service's or an endpoint's."""
 
     @property
     def protocol(self) -> str:
-        """Its protocol; empty if it says none."""
+        """The port's protocol; empty if it names none."""
 
 
 def protocol_of(port: Port) -> str:
-    """Return a port's protocol; one that says none is of TCP."""
+    """Return a port's protocol; TCP if it names none."""
     return port.protocol or TCP
 
 
 def is_named(port: meta_pb2.IntOrString) -> bool:
-    """Say whether a port is given by its name."""
+    """Return whether a port is given by name."""
     return port.type == _TEXT
 
 
 def number_of(
     ports: Iterable[container_pb2.ContainerPort], name: str, protocol: str = ""
 ) -> int | None:
-    """Return the number of the first port with a name and, if one is given, a protocol."""
+    """Return the number of the first port with this name and, if given, protocol, or None."""
     for port in ports:
         if port.name == name and protocol in ("", protocol_of(port)):
             return port.container_port
@@ -45,7 +45,7 @@ def number_of(
 
 
 def target_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None:
-    """Return where a pod takes what a Service's port gets; None: it has no such port."""
+    """Return the pod's port number for a Service's port; None if the pod has no such port."""
     target = port.target_port
     if not is_named(target):
         return target.int_val or port.port
@@ -54,6 +54,6 @@ def target_number(port: service_pb2.ServicePort, pod: pod_pb2.Pod) -> int | None
 
 
 def target_text(port: service_pb2.ServicePort) -> str:
-    """Return a Service's target port as it is written: a number, or the name of one."""
+    """Return a Service's target port as written: a number or a port's name."""
     target = port.target_port
     return target.str_val if is_named(target) else str(target.int_val or port.port)

@@ -1,4 +1,4 @@
-"""What a probe that leaves something unsaid means.
+"""The defaults of fields that a probe leaves out.
 
 Owns: the defaults of probes and of the requests that they and hooks make.
 """
@@ -18,30 +18,30 @@ DEFAULT_PATH: Final = "/"
 
 
 def timeout_s(probe: container_pb2.Probe) -> int:
-    """Return for how many seconds one attempt is waited for."""
+    """Return the timeout of one attempt, in seconds."""
     return probe.timeout_seconds or DEFAULT_TIMEOUT_S
 
 
 def period_s(probe: container_pb2.Probe) -> int:
-    """Return how many seconds pass from one attempt to the next."""
+    """Return the time from one attempt to the next, in seconds."""
     return probe.period_seconds or DEFAULT_PERIOD_S
 
 
 def successes(probe: container_pb2.Probe) -> int:
-    """Return after how many successes in a row the verdict is good."""
+    """Return how many successes in a row make the verdict good."""
     return probe.success_threshold or DEFAULT_SUCCESSES
 
 
 def failures(probe: container_pb2.Probe) -> int:
-    """Return after how many failures in a row the verdict is bad."""
+    """Return how many failures in a row make the verdict bad."""
     return probe.failure_threshold or DEFAULT_FAILURES
 
 
 def scheme(action: container_pb2.HTTPGetAction) -> str:
-    """Return the scheme of a request: ``HTTP`` or ``HTTPS``."""
+    """Return the scheme of the request: ``HTTP`` or ``HTTPS``."""
     return action.scheme or DEFAULT_SCHEME
 
 
 def path(action: container_pb2.HTTPGetAction) -> str:
-    """Return the path that a request asks for."""
+    """Return the path of the request."""
     return action.path or DEFAULT_PATH

@@ -1,7 +1,7 @@
-"""Which ConfigMaps and Secrets a pod names: what its node reads, watches and may see.
+"""The ConfigMaps and Secrets that a pod names, which its node reads, watches and may see.
 
-Invariant: one answer for the agent, which reads them, and for the rights of its node: what a pod
-names anywhere in its spec, and nothing else.
+Invariant: the agent, which reads them, and the rights of its node use the same answer: all that a
+pod names anywhere in its spec, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from podraft.api.core.v1 import pod_pb2
 
 
 class Reference(NamedTuple):
-    """One object that a pod names, in the pod's namespace."""
+    """A reference by a pod to an object in its namespace."""
 
     kind: Literal["ConfigMap", "Secret"]
     name: str

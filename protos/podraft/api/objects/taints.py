@@ -1,6 +1,6 @@
 """Taints and tolerations, as Kubernetes matches them.
 
-Owns: what a taint's effects are called, and which toleration means which taint.
+Owns: the names of a taint's effects, and which toleration matches which taint.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ OPERATORS: Final = (EQUAL, EXISTS)
 
 
 class Taint(Protocol):
-    """What identifies a taint."""
+    """A taint, by the fields that identify it."""
 
     @property
     def key(self) -> str:
-        """Its name."""
+        """The taint's name."""
 
     @property
     def value(self) -> str:
-        """Its value; often empty."""
+        """The taint's value; often empty."""
 
     @property
     def effect(self) -> str:
-        """What it does to pods that do not tolerate it."""
+        """The taint's effect on pods that do not tolerate it."""
 
 
 def tolerates(toleration: pod_pb2.Toleration, taint: Taint) -> bool:
-    """Say whether a toleration means a taint; one without a key and with ``Exists`` means all."""
+    """Return whether a toleration matches a taint; ``Exists`` without a key matches every taint."""
     if toleration.effect and toleration.effect != taint.effect:
         return False
     match toleration.operator:
@@ -45,10 +45,10 @@ def tolerates(toleration: pod_pb2.Toleration, taint: Taint) -> bool:
             return not toleration.key or toleration.key == taint.key
         case "" | "Equal":
             return toleration.key == taint.key and toleration.value == taint.value
-        case _:  # A newer version's; what it means is not known, so it lets nothing through.
+        case _:  # A newer version's operator: its meaning is unknown, so it tolerates nothing.
             return False
 
 
 def is_tolerated(taint: Taint, tolerations: Iterable[pod_pb2.Toleration]) -> bool:
-    """Say whether any of the tolerations means the taint."""
+    """Return whether any of the tolerations matches the taint."""
     return any(tolerates(toleration, taint) for toleration in tolerations)

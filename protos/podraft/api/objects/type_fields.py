@@ -1,10 +1,10 @@
-"""Fields that an object may have only with some values of its type, of any kind.
+"""Fields that an object, of any kind, may have only when its type has certain values.
 
 Owns: how they are found and removed, for the server, which drops them with the type that they
-belonged to, and for ``apply``, which does not take them over from the live object.  Which they
-are, a kind's entry says.
+belonged to, and for ``apply``, which does not take them over from the live object.  A kind's
+entry lists them.
 
-Invariant: what somebody says is never dropped here; it is refused by admission, each time.
+Invariant: a field that a user states is never dropped here; admission refuses it, each time.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def drop_forbidden(kind: AnyKind, obj: Any, wanted: Any) -> None:
 
 
 def drop_unsaid(kind: AnyKind, obj: Any, patch: Mapping[str, Any]) -> None:
-    """Remove, in place, what the type of a patched object forbids and the patch does not say.
+    """Remove, in place, what a patched object's type forbids and the patch does not state.
 
-    A list is one value to a merge patch: one that says the ports says their node ports.
+    A list is one value to a merge patch: a patch with the ports states their node ports.
     """
     for typed in kind.typed_fields:
         if typed.forbids(_value(obj, typed.type)):
@@ -41,13 +41,13 @@ def drop_unsaid(kind: AnyKind, obj: Any, patch: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _fields(descriptor: Descriptor, path: str) -> tuple[FieldDescriptor, ...]:
-    """Return the fields of a path of JSON names."""
+    """Return the fields along a path of JSON names."""
     return tuple(_found(descriptor, path.split(".")))
 
 
 def _found(descriptor: Descriptor | None, names: Sequence[str]) -> Iterator[FieldDescriptor]:
     for name in names:
-        assert descriptor is not None  # A test has every entry's paths lead to a field.
+        assert descriptor is not None  # A test checks that every entry's paths lead to a field.
         field = next(field for field in descriptor.fields if field.json_name == name)
         yield field
         descriptor = field.message_type

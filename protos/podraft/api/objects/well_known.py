@@ -1,6 +1,6 @@
-"""The names that mean something to several parts: namespaces, labels, annotations, taints.
+"""The names that several parts understand: namespaces, labels, annotations, taints.
 
-Owns: each such name, once.  A name that only one module reads may stay there.
+Owns: each of these names, once.  A name that only one module reads may stay there.
 
 Invariant: a name here is Kubernetes' own wherever Kubernetes has one for the same thing, so that
 manifests and habits stay true; podraft's own stand below ``podraft.io``.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-# Namespaces: where things are that name none, the cluster's own things, the nodes' Leases.
+# Namespaces: for objects that name none, for the cluster's own objects, for the nodes' Leases.
 DEFAULT_NAMESPACE: Final = "default"
 SYSTEM_NAMESPACE: Final = "podraft-system"
 NODE_LEASE_NAMESPACE: Final = "kube-node-lease"
@@ -18,7 +18,7 @@ OWN_NAMESPACES: Final = (DEFAULT_NAMESPACE, SYSTEM_NAMESPACE, NODE_LEASE_NAMESPA
 # Manifests written for Kubernetes put a cluster's own workloads into `kube-system`.
 PROTECTED_NAMESPACES: Final = frozenset((*OWN_NAMESPACES, "kube-system"))
 
-# Finalizers.  The last is a namespace's, in its spec: it goes when the namespace is empty.
+# Finalizers.  The last is in a namespace's spec, and is removed when the namespace is empty.
 FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 ORPHAN_FINALIZER: Final = "orphan"
 NAMESPACE_FINALIZER: Final = "kubernetes"
@@ -30,7 +30,7 @@ SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SLICE_MANAGER_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
 
-# Labels of nodes; manifests in use still select by the two old names.
+# Labels of nodes; existing manifests still select by the two old names.
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 OS_LABEL: Final = "kubernetes.io/os"
 ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
@@ -46,15 +46,15 @@ NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
 
-# Annotations that controllers write, or obey.
+# Annotations that controllers write or obey.
 REVISION: Final = "deployment.kubernetes.io/revision"
 REVISION_HISTORY: Final = "deployment.kubernetes.io/revision-history"
 DESIRED_REPLICAS: Final = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS: Final = "deployment.kubernetes.io/max-replicas"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
-# Annotations that commands write.  Of `apply`: kubectl notes the manifest as a whole, podraft its
-# fields' names.
+# Annotations that commands write.  `apply` of kubectl notes the whole manifest, that of podraft
+# # its fields' names.
 CHANGE_CAUSE: Final = "kubernetes.io/change-cause"
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 KUBECTL_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"

@@ -1,4 +1,4 @@
-"""What a workload that leaves something unsaid means, and which revision it is at.
+"""The defaults of fields that a workload leaves out, and the revision that it is at.
 
 Owns: the defaults of replicas, history and deadline; how a revision is read from its annotation.
 """
@@ -17,7 +17,7 @@ DEFAULT_PROGRESS_DEADLINE_S: Final = 600
 
 
 class Replicated(Protocol):
-    """A spec that says how many pods there are to be."""
+    """A spec that says how many pods there should be."""
 
     replicas: int
 
@@ -31,23 +31,23 @@ def replicas(spec: Replicated) -> int:
 
 
 def history_limit(spec: deployment_pb2.DeploymentSpec) -> int:
-    """Return how many replica sets of former templates are remembered."""
+    """Return how many replica sets of former templates are kept."""
     said = spec.HasField("revision_history_limit")
     return spec.revision_history_limit if said else DEFAULT_HISTORY_LIMIT
 
 
 def progress_deadline_s(spec: deployment_pb2.DeploymentSpec) -> int:
-    """Return for how many seconds a rollout may stand still before it counts as failed."""
+    """Return how many seconds a rollout may make no progress before it counts as failed."""
     said = spec.HasField("progress_deadline_seconds")
     return spec.progress_deadline_seconds if said else DEFAULT_PROGRESS_DEADLINE_S
 
 
 def revision_of(obj: deployment_pb2.Deployment | replica_set_pb2.ReplicaSet) -> int:
-    """Return the revision that an object is, or was last current, at; 0 if it says none."""
+    """Return the revision at which an object is, or last was, current; 0 if it names none."""
     return number(obj.metadata.annotations, REVISION) or 0
 
 
 def number(annotations: Mapping[str, str], key: str) -> int | None:
-    """Return an annotation that is a number; None if it is absent or something else."""
+    """Return the number in an annotation; None if it is absent or not a number."""
     text = annotations.get(key, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

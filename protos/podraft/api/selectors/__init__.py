@@ -1,1 +1,1 @@
-"""Selectors: which objects a list, a watch or a workload means, by labels or by fields."""
+"""Selectors of the objects that a list, a watch or a workload means, by labels or by fields."""

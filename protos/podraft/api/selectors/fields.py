@@ -1,8 +1,8 @@
-"""Field selectors: which objects of a kind a list or a watch means by their fields.
+"""Field selectors, by which a list or a watch chooses objects of a kind.
 
 Owns: selectors from text, compiled once and matched many times; how a field is compared.
 
-Invariants: a selector that was made is valid; matching never fails, and reads each field once.
+Invariants: every existing selector is valid; matching never fails, and reads each field once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FieldSelector:
     """A conjunction of conditions on fields; with none it matches everything."""
 
     requirements: tuple[FieldRequirement, ...] = ()
-    # For each field: what it must equal (None: nothing certain), and what it must not.
+    # For each field: its getter, the allowed values (None: any) and the forbidden ones.
     _by_path: dict[str, tuple[Getter, frozenset[str] | None, frozenset[str]]] = field(
         init=False, repr=False, compare=False
     )
@@ -56,9 +56,9 @@ class FieldSelector:
         object.__setattr__(self, "_by_path", by_path)
 
     def matches(self, message: Message) -> bool:
-        """Say whether an object of the selector's kind satisfies every condition.
+        """Return whether an object of the selector's kind satisfies every condition.
 
-        Each field is read once, however many conditions there are on it.
+        Each field is read once, however many conditions it has.
         """
         for get, allowed, forbidden in self._by_path.values():
             value = get(message)
@@ -68,11 +68,11 @@ class FieldSelector:
 
     @property
     def is_everything(self) -> bool:
-        """Say whether every object matches, so that the check can be skipped."""
+        """Whether every object matches, so that the check can be skipped."""
         return not self.requirements
 
     def required(self, path: str) -> str | None:
-        """Return the value that ``path`` must equal, if the selector demands one."""
+        """Return the value that ``path`` must equal, or None if the selector demands none."""
         for term in self.requirements:
             if term.path == path and term.equal:
                 return term.value
@@ -85,7 +85,7 @@ class FieldSelector:
 
 
 def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector") -> FieldSelector:
-    """Return the selector that a text such as ``spec.nodeName=n1,status.phase!=Running`` says.
+    """Return the selector for a text such as ``spec.nodeName=n1,status.phase!=Running``.
 
     Raises:
         InvalidObjectError: The text is malformed, or the kind has no such selectable field.
@@ -118,7 +118,7 @@ def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector")
 
 
 def field_value(kind: AnyKind, message: Message, path: str) -> str:
-    """Return a scalar field as selectors see it: unset is empty, a bool ``true`` or ``false``.
+    """Return a scalar field as selectors see it: empty if unset, a bool as ``true`` or ``false``.
 
     Raises:
         KeyError: The kind has no such scalar field.
@@ -129,7 +129,7 @@ def field_value(kind: AnyKind, message: Message, path: str) -> str:
 
 @lru_cache(maxsize=512)
 def _getter(descriptor: Descriptor, path: str) -> Getter:
-    """Compile a path of JSON names into attribute reads; protobuf reads defaults when unset."""
+    """Compile a path of JSON names into attribute reads; unset fields give their defaults."""
     attributes: list[str] = []
     current: Descriptor | None = descriptor
     field: FieldDescriptor | None = None

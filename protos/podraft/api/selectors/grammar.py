@@ -1,10 +1,10 @@
-"""The grammar of selectors' text: terms between commas, and what one term compares.
+"""The grammar of selectors' text: terms between commas, and the comparison in each term.
 
-Owns: cutting text into terms and terms into operands, and how much of it there may be; what
-operands may be is the business of `labels` and `fields`.
+Owns: cutting text into terms and terms into operands, and the bounds on both; `labels` and
+`fields` decide what operands may be.
 
-Invariant: time is linear in the text, whatever it says: each character is looked at a fixed
-number of times, and nothing is tried twice.
+Invariant: time is linear in the length of any text: each character is examined a fixed number
+of times, and nothing is tried twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from podraft.api.violations import InvalidObjectError
 MAX_SELECTOR_LENGTH = 16 * 1024
 MAX_REQUIREMENTS = 256
 
-# What an operand consists of: one repeat and nothing else, so that matching cannot go back.
+# The form of an operand: one repeat and nothing else, so that matching cannot backtrack.
 _OPERAND = re.compile(r"[^\s,=!()]+")
 
 
@@ -26,24 +26,24 @@ def check_length(text: str, field: str) -> None:
     """Check that a selector's text is not too long.
 
     Raises:
-        InvalidObjectError: It is.
+        InvalidObjectError: The text is too long.
     """
     if len(text) > MAX_SELECTOR_LENGTH:
         raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
 
 
 def too_many(field: str) -> InvalidObjectError:
-    """Return the error of a selector that has more requirements than it may have."""
+    """Return the error for a selector with too many requirements."""
     return InvalidObjectError.of(field, f"must have at most {MAX_REQUIREMENTS} requirements")
 
 
 def is_operand(text: str) -> bool:
-    """Say whether ``text`` can be a key or a value: not empty, no blanks, none of ``,=!()``."""
+    """Return whether ``text`` can be a key or value: not empty, no blanks, none of ``,=!()``."""
     return _OPERAND.fullmatch(text) is not None
 
 
 def terms(text: str) -> Iterator[str]:
-    """Yield what stands between the commas of ``text``; a pair of parentheses is not divided."""
+    """Yield the terms between the commas of ``text``; commas in parentheses do not divide."""
     within: list[str] = []
     for part in text.split(","):
         if within or "(" in part:
@@ -57,9 +57,9 @@ def terms(text: str) -> Iterator[str]:
 
 
 def comparison(term: str) -> tuple[str, bool, str] | None:
-    """Return the operands of ``a=b``, ``a==b`` or ``a!=b``, and whether they are to be equal.
+    """Return the operands of ``a=b``, ``a==b`` or ``a!=b``, and whether they must be equal.
 
-    None: the term compares nothing.
+    Return None for any other term.
     """
     left, sign, right = term.partition("=")
     if not sign:
@@ -73,9 +73,9 @@ def comparison(term: str) -> tuple[str, bool, str] | None:
 
 
 def membership(term: str) -> tuple[str, bool, list[str]] | None:
-    """Return the key and values of ``a in (b,c)`` or ``a notin (b,c)``, and whether it is in.
+    """Return the key and values of ``a in (b,c)`` or ``a notin (b,c)``, and whether it is ``in``.
 
-    None: the term is no such one.
+    Return None for any other term.
     """
     head, opening, rest = term.partition("(")
     words = head.split()

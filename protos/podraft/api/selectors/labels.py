@@ -1,8 +1,8 @@
-"""Label selectors: which objects a list, a watch or a workload means by their labels.
+"""Label selectors, by which a list, a watch or a workload chooses objects.
 
 Owns: selectors from text and from messages, compiled once and matched many times.
 
-Invariants: a selector that was made is valid; matching never fails, and costs little however many
+Invariants: every existing selector is valid; matching never fails, and costs little however many
 terms there are.
 """
 
@@ -36,7 +36,7 @@ class Requirement:
     values: frozenset[str] = frozenset()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether the condition holds; an absent label satisfies ``NotIn``."""
+        """Return whether the condition holds; an absent label satisfies ``NotIn``."""
         match self.operator:
             case "In":
                 return labels.get(self.key) in self.values
@@ -63,7 +63,7 @@ class Requirement:
 
 
 class _KeyCondition(NamedTuple):
-    """What all requirements on one label say together."""
+    """The combined requirements on one label."""
 
     # None: any value will do.
     allowed: frozenset[str] | None
@@ -96,7 +96,7 @@ class LabelSelector:
     """A conjunction of requirements; with none it matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
-    # An absent selector of a workload matches nothing, which no requirement can say.
+    # An absent selector of a workload matches nothing, which no requirement can express.
     never: bool = False
     _conditions: dict[str, _KeyCondition] = field(init=False, repr=False, compare=False)
     # How many of the conditions demand a label's presence.
@@ -109,10 +109,10 @@ class LabelSelector:
         object.__setattr__(self, "_present", present)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether ``labels`` satisfy every requirement.
+        """Return whether ``labels`` satisfy every requirement.
 
-        It takes as long as the fewer of the two are many: hundreds of requirements cost an
-        object with a few labels no more than a few would.
+        The time grows with the smaller of the two numbers: on an object with a few labels,
+        hundreds of requirements cost no more than a few.
         """
         if self.never:
             return False
@@ -129,7 +129,7 @@ class LabelSelector:
         return True
 
     def _matches_each(self, labels: Mapping[str, str]) -> bool:
-        """Match label by label: most conditions are on labels that are not there."""
+        """Match label by label, as most conditions are on labels that are absent."""
         demanded = self._present
         for key, value in labels.items():
             if (condition := self._conditions.get(key)) is None:
@@ -142,14 +142,14 @@ class LabelSelector:
 
     @property
     def is_everything(self) -> bool:
-        """Say whether every object matches, so that the check can be skipped."""
+        """Whether every object matches, so that the check can be skipped."""
         return not self.never and not self.requirements
 
     def __str__(self) -> str:
         return "<none>" if self.never else ",".join(map(str, self.requirements))
 
 
-# So many lookups cost less than to go through an object's labels.
+# This many look-ups cost less than going through an object's labels.
 _FEW = 4
 
 EVERYTHING = LabelSelector()
@@ -159,15 +159,15 @@ _EXPECTED = (
     "expected key=value, key!=value, key in (a,b), key notin (a,b), key or !key, "
     "separated by commas"
 )
-# A longer text is parsed each time: what is kept for others to use again stays small.
+# A longer text is parsed each time, so that the cache stays small.
 _CACHED_LENGTH = 512
 
 
 def parse_label_selector(text: str, field: str = "labelSelector") -> LabelSelector:
-    """Return the selector that a text such as ``a=b,c!=d,e in (x,y),!f`` says.
+    """Return the selector for a text such as ``a=b,c!=d,e in (x,y),!f``.
 
     Raises:
-        InvalidObjectError: The text is malformed, or a key or value is no label.
+        InvalidObjectError: The text is malformed, or a key or value is not valid in a label.
 
     """
     grammar.check_length(text, field)
@@ -197,7 +197,7 @@ _parse_cached = lru_cache(maxsize=1024)(_parse_labels)
 
 
 def _requirement_of(term: str) -> Requirement | None:
-    """Return what one term of a label selector says; None: it is malformed."""
+    """Return the requirement of one term of a label selector; None if the term is malformed."""
     is_operand = grammar.is_operand
     if is_operand(term):
         return Requirement(term, "Exists")
@@ -227,9 +227,9 @@ def _check_requirements(requirements: list[Requirement], field: str) -> None:
 
 
 def exact_selector(labels: Mapping[str, str]) -> LabelSelector:
-    """Return the selector of objects that carry all of ``labels``; of none, nothing.
+    """Return the selector of objects that carry all of ``labels``; no labels match nothing.
 
-    This is what a Service's selector means.
+    A Service's selector has this meaning.
     """
     if not labels:
         return NOTHING
@@ -260,7 +260,7 @@ def label_selector_of(message: meta_pb2.LabelSelector, field: str = "selector") 
 
 
 def check_label_selector(message: meta_pb2.LabelSelector, field: str, faults: Faults) -> None:
-    """Note what is wrong with a workload's selector."""
+    """Add the faults of a workload's selector to ``faults``."""
     for key, value in message.match_labels.items():
         if problem := names.label_key(key):
             faults.add(f"{field}.matchLabels", f"key {shown(key)} {problem}")
