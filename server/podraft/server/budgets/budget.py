@@ -25,7 +25,7 @@ _PAST_AT_ONCE: Final = 4
 
 
 class Resource(StrEnum):
-    """The resources that are counted; callers are told their values."""
+    """The resources that are counted; the values are the words that callers see."""
 
     CONNECTIONS = "connections"
     CALLS = "calls at once"

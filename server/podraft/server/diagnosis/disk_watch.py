@@ -31,7 +31,7 @@ class Leadership(Protocol):
         """Tell the other members whether this one's disk is slow."""
 
     async def hand_over(self) -> bool:
-        """Let a member lead whose disk is well; return whether one does."""
+        """Hand the leadership to a member whose disk is well; return whether one took it."""
 
 
 @dataclass(slots=True)

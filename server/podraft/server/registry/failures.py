@@ -1,4 +1,4 @@
-"""What callers are told of exceptions that are no refusals.
+"""The translation of all other exceptions to refusals.
 
 Owns: the table from the objects' and the store's exceptions to refusals.  Invariant: an unexpected
 exception reaches the log with its traceback and the caller with an id only.

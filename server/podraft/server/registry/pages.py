@@ -63,7 +63,7 @@ class Continuation:
         """Return the continuation that `encode` sealed with the same ``key``.
 
         Raises:
-            RefusedError: ``text`` is no such token.
+            RefusedError: ``text`` was not sealed with ``key``.
         """
         try:
             if len(text) > _TOKEN_BYTES_MAX:

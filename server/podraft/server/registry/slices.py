@@ -141,7 +141,7 @@ class Work:
         return time.perf_counter() - self._entered_s >= self._slice_s
 
     async def pause(self) -> None:
-        """Let others run; called inside.
+        """Yield to other calls; called inside.
 
         Raises:
             OverBudgetError: The call has had its processor time.
@@ -153,7 +153,7 @@ class Work:
             self.__enter__()
 
     async def rest(self) -> None:
-        """Let others run if the slice is over; called outside.
+        """Yield to other calls if the slice is over; called outside.
 
         Raises:
             OverBudgetError: The call has had its processor time.

@@ -1,7 +1,7 @@
-"""What callers are told of their budgets.
+"""Refusals of calls that exceed a budget.
 
-Owns: the refusal of a call that exceeds a budget.  It knows nothing else of callers, so that the
-join port's process, which knows no caller at all, can use it.
+Owns: their words.  The module knows nothing else of callers, so that the join port's process, which
+knows no caller at all, can use it.
 """
 
 from __future__ import annotations

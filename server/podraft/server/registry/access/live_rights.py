@@ -1,4 +1,4 @@
-"""Streams end with the right to them.
+"""The end of streams whose callers lose the right to them.
 
 Owns: which streams are open on whose behalf, and when each is checked again: when a node's entry
 in the registry changes, when the last pod that names an object leaves a node, when a certificate
@@ -70,7 +70,7 @@ class LiveRights:
 
     @contextmanager
     def held(self, caller: Caller, attributes: Attributes, reaches: str = "") -> Iterator[None]:
-        """End what the present task does inside as soon as ``caller`` may not do it any more.
+        """End the present task's work inside as soon as ``caller`` may not do it any more.
 
         ``reaches``: a node that serves the stream, and whose removal also ends it.
 

@@ -55,7 +55,7 @@ class NodeRegistry:
         self._datastore = datastore
         self._entries: dict[str, _Entry] = {}
         self._revision = 0
-        # What the store itself has refused, at the revision of the entry that it had then.
+        # The refusals by the store itself, at the revision that the entry had then.
         self._refused: dict[tuple[str, str], int] = {}
         self._confirming: dict[str, asyncio.Task[None]] = {}
         self._following: asyncio.Task[None] | None = None

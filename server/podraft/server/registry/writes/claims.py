@@ -1,4 +1,4 @@
-"""The claims of objects to what only one may hold, such as addresses, within one plan.
+"""Claims of objects to what only one may hold, such as addresses, within one plan.
 
 Owns: the holders when all of the plan's writes have taken effect: the store's claims, less what
 the plan releases, plus what it claims.  Invariants: only the end state counts, so objects

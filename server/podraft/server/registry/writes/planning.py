@@ -154,8 +154,8 @@ class Planner:
     ) -> Entry:
         """Return the object that a write names, if the caller may know of it.
 
-        The call's names have been checked already; here the owner of the object decides, before the
-        caller is told that it is absent, or how it differs from what the call expects.
+        The call's names have been checked already; this check depends on the object itself, and
+        comes before the caller is told that it is absent, or differs from what the call expects.
         """
         entry = await self._entry(kind, target_key(kind, namespace, name))
         self._check(verb, kind, namespace, name, subresource, stored=entry.message)

@@ -79,7 +79,7 @@ async def identified(
         raise invalid(
             "requestId", f"expected {REQUEST_BYTES} random bytes or none, got {len(request_id)}"
         )
-    # The id is the digest's key: one found on a disk is no help in guessing a Secret's value.
+    # The id is the digest's key: nobody can test guesses of a Secret on a digest from a disk.
     digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
     if len(operations) == 1:
         digest.update(_told(operations[0]))

@@ -23,12 +23,12 @@ from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.rpc.calls.statuses import Context
 from podraft.server.rpc.calls.statuses import send as send_message
 
-# The bytes of smaller answers are not counted: these are bounded by their calls and watches.
+# Smaller answers are not counted by bytes: the limits of calls and watches bound their number.
 SMALL_BYTES: Final = 16 * 1024
 _LARGE_BYTES: Final = 1024 * 1024
 _BYTES_PER_COST: Final = 1024
-# How long the bytes of a request or an answer may take: in all for the first one, and per second
-# for the rest.  A peer that stands still has its connection ended.
+# The time in which the bytes of a request or an answer must arrive: a fixed part, and more by their
+# number.  A peer that stands still has its connection ended.
 _ON_THE_WAY_S: Final = 20.0
 _BYTES_PER_S: Final = 128 * 1024
 # The same while other calls wait for the room.
@@ -190,7 +190,7 @@ class Gate:
         self.ended = 0
 
     def enter(self, context: Context, holder: Holder, resource: Resource = Resource.CALLS) -> Call:
-        """Let a call in.
+        """Admit a call.
 
         Raises:
             RefusedError: Its caller has too many calls already.

@@ -39,7 +39,7 @@ _ALL: Final = slice(None)
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """How many nodes one filter refused for one reason, and a few of them."""
+    """The number of nodes that one filter refused for one reason, and a few of them."""
 
     filter: str
     reason: str

@@ -1,4 +1,4 @@
-"""How many replicas each replica set should have in a rollout's next step.
+"""The number of replicas that each replica set should have in a rollout's next step.
 
 Owns: RollingUpdate's two rules, as Kubernetes has them: the new replica set grows as far
 as the surge allows; old ones shrink, unhealthy pods first, as far as availability allows.

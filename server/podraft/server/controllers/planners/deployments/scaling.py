@@ -1,4 +1,4 @@
-"""How many replicas each replica set should have while only the total changes.
+"""The number of replicas that each replica set should have while only the total changes.
 
 Owns: the bounds (surge, unavailable) and the proportional distribution of a new total
 over the replica sets of a rollout in progress, as Kubernetes does it.
