@@ -73,7 +73,7 @@ class KeyPair:
 
 
 class CertificateAuthority:
-    """Signs the cluster's certificates; immutable, safe to share."""
+    """The authority that signs the cluster's certificates; immutable, safe to share."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         if certificate.public_key() != key.public_key():

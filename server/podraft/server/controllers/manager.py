@@ -45,7 +45,7 @@ _ABSENT_MAX = 4096
 
 
 class Manager:
-    """Runs controllers over shared caches."""
+    """The runner of all controllers over shared caches."""
 
     def __init__(
         self,

@@ -74,7 +74,7 @@ class Measured(Protocol):
 
 
 class _Ask:
-    """Calls functions on the event loop from other threads."""
+    """A way for other threads to call functions on the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -91,7 +91,7 @@ class _Ask:
 
 
 class ApiCollector(Collector):
-    """Reads the counters when it is scraped."""
+    """A collector that reads the counters when it is scraped."""
 
     def __init__(self, measured: Measured, ask: _Ask) -> None:
         self._measured = measured

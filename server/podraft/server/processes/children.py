@@ -39,7 +39,7 @@ class Command:
 
 
 class Supervisor:
-    """Keeps one child process per command running."""
+    """The supervisor that keeps one child process per command running."""
 
     def __init__(self, commands: Sequence[Command]) -> None:
         self._commands = commands

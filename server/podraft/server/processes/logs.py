@@ -17,7 +17,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record as ``time level component message``."""
+    """A formatter of records as ``time level component message``."""
 
     def __init__(self, component: str) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ OPTIONS: Final = (
 
 
 class GrpcServer:
-    """Serves ``methods``; ``unready`` returns why this server should get no calls, or nothing."""
+    """The server of ``methods``; ``unready`` returns why it should get no calls, or nothing."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class Recorder(Protocol):
 
 
 class DecisionEvents:
-    """Records stored decisions as Events, at most `PER_SECOND_MAX` of them in a second.
+    """The recorder of stored decisions as Events, at most `PER_SECOND_MAX` in a second.
 
     A failure comes here only when its message is to be stored, that is, when it changed.
     """

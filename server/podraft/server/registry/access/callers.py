@@ -20,7 +20,7 @@ from podraft.server.state.commands import AUTHOR_BYTES_MAX
 
 
 class Authorizer(Protocol):
-    """Decides whether the caller may make a call."""
+    """The decision whether the caller may make a call."""
 
     @property
     def unrestricted(self) -> bool:
@@ -75,7 +75,7 @@ class Caller:
         """Return if the caller may make the call.
 
         Raises:
-            RefusedError: It may not.
+            RefusedError: The caller may not make it.
         """
         denial = authorize(self.identity, attributes, self._lookup)
         if denial is not None:

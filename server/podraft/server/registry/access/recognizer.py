@@ -24,7 +24,7 @@ _CACHE_MAX: Final = 4096
 
 
 class Recognizer:
-    """Recognizes callers; parsed certificates are remembered, as agents call all the time."""
+    """A recognizer of callers; it remembers parsed certificates, as agents call all the time."""
 
     def __init__(
         self,

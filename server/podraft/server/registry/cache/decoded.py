@@ -48,7 +48,7 @@ class DecodedBytes:
 
 
 class DecodedObjects:
-    """Decodes one kind's stored values, each at most once while it stays here."""
+    """The decoded values of one kind; each is decoded at most once while it stays here."""
 
     def __init__(self, kind: AnyKind, shared: DecodedBytes) -> None:
         self.size = 0

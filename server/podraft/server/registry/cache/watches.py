@@ -32,7 +32,7 @@ _FEW_EVENTS: Final = 32
 
 
 class Watches:
-    """Serves every watch of the API server."""
+    """All watches of the API server."""
 
     def __init__(self, datastore: Datastore, caches: Caches) -> None:
         self._datastore = datastore

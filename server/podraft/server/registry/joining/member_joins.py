@@ -47,7 +47,7 @@ _ATTEMPTS: Final = 3
 
 
 class MemberJoins:
-    """Turns a valid member token into a place in the group."""
+    """The exchange of a valid member token for a place in the group."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ _ATTEMPTS: Final = 5
 
 
 class NodeJoins:
-    """Turns a valid token into a node's certificate; asks for no client certificate."""
+    """The exchange of a valid token for a node's certificate, without a client certificate."""
 
     def __init__(
         self,

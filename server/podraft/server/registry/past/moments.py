@@ -50,7 +50,7 @@ def now_ms() -> int:
 
 
 class Moments:
-    """Finds the revision that was the newest at a moment."""
+    """The way from a moment to the revision that was the newest then."""
 
     def __init__(self, datastore: Datastore, past: Past | None) -> None:
         self._datastore = datastore

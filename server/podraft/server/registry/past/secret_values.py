@@ -20,7 +20,7 @@ _HASH_CHARACTERS: Final = 16
 
 
 class SecretHashes:
-    """Replaces values by hashes, which are the same on every member of a cluster."""
+    """The hashes in place of values; they are the same on every member of a cluster."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key

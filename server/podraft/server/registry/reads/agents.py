@@ -38,7 +38,7 @@ class Target:
 
 
 class Agents:
-    """Finds the agents."""
+    """The agents, found by the pods on their nodes."""
 
     def __init__(self, datastore: Datastore, caches: Caches, nodes: NodeRegistry) -> None:
         self._datastore = datastore

@@ -28,7 +28,7 @@ from podraft.server.state.reads import Reads
 
 
 class ObjectReads:
-    """Reads objects of all kinds.
+    """Reads of objects of all kinds.
 
     ``stale_reads`` ask no other member and may be old; ``tokens_key`` seals the tokens of lists.
     """

@@ -17,7 +17,7 @@ from podraft.server.state.datastore import Datastore
 
 
 class SchedulingRecords:
-    """Reads the records."""
+    """Reads of scheduling records."""
 
     def __init__(self, datastore: Datastore, past_reads: PastReads) -> None:
         self._datastore = datastore

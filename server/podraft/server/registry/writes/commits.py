@@ -23,7 +23,7 @@ _TYPE_URL: Final = "type.googleapis.com/"
 
 
 class Commits:
-    """Carries out commits."""
+    """The executor of commits."""
 
     def __init__(self, writer: Writer, known: KnownKinds, turns: Turns) -> None:
         self._writer = writer

@@ -56,7 +56,7 @@ _LARGE_BYTES: Final = 128 * 1024
 
 
 class Planner:
-    """Plans one list of writes; used once.
+    """The planner of one list of writes; used once.
 
     If its call has an id, generated names follow from the id: they are the same in a retry.
     """

@@ -53,7 +53,7 @@ class Outcome:
 
 
 class Writer:
-    """Carries out lists of writes, each as one transaction.
+    """The executor of lists of writes, each as one transaction.
 
     ``applied_reads`` are cheaper to plan on than the store, where every read asks other members.
     """

@@ -34,7 +34,7 @@ Methods: TypeAlias = "dict[str, Handler]"
 
 
 class MethodTable(grpc.GenericRpcHandler):
-    """Finds the handler of a method by its full path; unknown methods have one, too."""
+    """The handlers of methods by full path; unknown methods have one, too."""
 
     def __init__(self, methods: Methods, callers: Callers) -> None:
         self._methods = methods

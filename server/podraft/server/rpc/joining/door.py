@@ -47,7 +47,7 @@ Answer: TypeAlias = Callable[[bytes, str], Awaitable[bytes]]
 
 
 class JoinDoor:
-    """Opens and closes the port, and answers its calls; lives on the loop."""
+    """The port's opening and closing, and the answers to its calls; lives on the loop."""
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class JoinPort:
-    """Serves the port while the API server is at the other end of ``api``."""
+    """The port, served while the API server is at the other end of ``api``."""
 
     def __init__(self, api: Link) -> None:
         self._api = api

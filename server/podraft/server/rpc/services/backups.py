@@ -35,7 +35,7 @@ _AT_ONCE_MAX: Final = 2
 
 
 class BackupService:
-    """Streams backups of ``datastore``, whose keys ``keys`` wraps.
+    """Streamed backups of ``datastore``, whose keys ``keys`` wraps.
 
     ``refusal`` says why there are no backups, if there are none.
     """

@@ -23,7 +23,7 @@ _METHOD: Final = "/podraft.api.cluster.v1.DiagnosisService/Diagnose"
 
 
 class DiagnosisService:
-    """Measures ``patient``; ``disk_slow`` returns what the server thinks of its disk."""
+    """The diagnosis of ``patient``; ``disk_slow`` returns what the server thinks of its disk."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ _SERVICE: Final = "/podraft.api.cluster.v1.MemberService/"
 
 
 class MemberService:
-    """Lists and changes the servers; ``look`` returns what this server knows of them.
+    """The list of the servers, and its changes; ``look`` returns what this server knows of them.
 
     ``administration`` is None where there is no group.
     """

@@ -37,7 +37,7 @@ _START_S_MAX: Final = 30.0
 
 
 class Relay:
-    """Relays to the agents; keeps a bounded number of connections open."""
+    """The relay to the agents, with a bounded number of open connections."""
 
     def __init__(
         self,

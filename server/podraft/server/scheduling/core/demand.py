@@ -56,7 +56,7 @@ class PendingPod:
 
 
 class Profiles:
-    """Finds the profile of a spec; pods of one template share it.
+    """The profiles of specs; pods of one template share one.
 
     Bounded: the profile that was made first is forgotten first.
     """

@@ -36,7 +36,7 @@ class Decision:
 
 
 class Scheduler:
-    """Schedules pods on a table, and keeps the results for the profiles that it has seen."""
+    """A scheduler of pods on a table; it keeps the results for the profiles that it has seen."""
 
     def __init__(self, table: NodeTable) -> None:
         self.table = table
