@@ -31,7 +31,7 @@ class Authorizer(Protocol):
         """The caller's name, as history keeps it."""
 
     def __call__(self, attributes: Attributes) -> None:
-        """Return if the caller may make the call.
+        """Check that the caller may make the call.
 
         Raises:
             RefusedError: The caller may not make it.
@@ -72,7 +72,7 @@ class Caller:
         self._lookup = lookup
 
     def __call__(self, attributes: Attributes) -> None:
-        """Return if the caller may make the call.
+        """Check that the caller may make the call.
 
         Raises:
             RefusedError: The caller may not make it.

@@ -79,7 +79,7 @@ class NodeRegistry:
         return entry.record if entry is not None else None
 
     def check(self, proof: Proof) -> None:
-        """Return if the node of ``proof`` is registered with its key.
+        """Check that the node of ``proof`` is registered with its key.
 
         Raises:
             RefusedError: It is not, or the store must be asked first.

@@ -53,7 +53,7 @@ class Recognizer:
         return caller
 
     def check(self, caller: Caller) -> None:
-        """Return if the caller's certificate is still good.
+        """Check that the caller's certificate is still good.
 
         Raises:
             RefusedError: It is not.

@@ -72,7 +72,7 @@ class Watches:
                 raise self._caches.closing
             if self._caches.of(selection.kind) is not cache:
                 raise no_kind(selection.kind)
-            # No await between the last look at the cache and this: no gap.
+            # There is no await between the last look at the cache and this, so there is no gap.
             watcher = Watcher(selection, start)
             cache.attach(watcher)
             while True:

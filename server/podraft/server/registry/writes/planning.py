@@ -180,7 +180,7 @@ class Planner:
         made: Message | Unseen = UNSEEN,
         stored: Message | Unseen | None = UNSEEN,
     ) -> None:
-        """Return if the caller may make the call, as far as it has been looked at.
+        """Check that the caller may make the call, as far as it has been looked at.
 
         Raises:
             RefusedError: The caller may not make it.

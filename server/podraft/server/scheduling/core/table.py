@@ -218,7 +218,7 @@ class NodeTable:
 
     def _allocatable(self, node: Node) -> Amounts:
         stated = {
-            # One less than the largest request of a pod, so that this much never fits.
+            # One less than the largest request of a pod, so that the largest never fits.
             name: min(amount_of(name, quantity.string), AMOUNT_MAX - 1)
             for name, quantity in node.status.allocatable.items()
         }

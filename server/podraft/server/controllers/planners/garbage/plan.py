@@ -30,7 +30,7 @@ WRITES_MAX = 500
 # Each claim is a question to the API server: an object may name many owners.
 CLAIMS_MAX = 500
 _FOREGROUND = requests_pb2.PROPAGATION_POLICY_FOREGROUND
-# In the background, unless the object itself says otherwise.
+# Dependents are deleted in the background, unless the object itself says otherwise.
 _OWN = requests_pb2.PROPAGATION_POLICY_UNSPECIFIED
 
 
