@@ -172,7 +172,7 @@ class SimulatedNodes:
                 await self._commit([write for write in made if write is not None])
 
     async def _commit(self, batch: Sequence[commit_pb2.Write]) -> None:
-        """Write the whole batch; if one write is refused (a pod is gone), write each on its own."""
+        """Write the batch as a whole; if it is refused (a pod is gone), write its halves apart."""
         if not batch:
             return
         try:

@@ -1,4 +1,4 @@
-"""``podraft-agent``: one process that is a node for as long as it runs.
+"""``podraft-agent``: one process, which makes its machine a node while it runs.
 
 Invariant: stopping the agent, for whatever reason, leaves containers, network and volumes as
 they are; the next start finds them again.

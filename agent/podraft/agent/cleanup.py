@@ -1,6 +1,6 @@
-"""``podraft-agent cleanup``: take the agent and everything of its pods off this machine.
+"""``podraft-agent cleanup``: removing the agent and everything of its pods from this machine.
 
-Owns: the order in which things go: containers, mounts and namespaces, cgroups, routes
+Owns: the order of removal: containers, mounts and namespaces, cgroups, routes
 and rules, then the state directory with images and identity.  Runs in the network
 namespace that the agent ran in; running it twice is fine.
 

@@ -3,7 +3,7 @@
 The OCI runtime starts it with our pipes as its standard streams, or with a terminal whose
 other side we get.  Podman's own exec is not used: when the command does not read its input,
 Podman writes complaints of its own among the command's output and loses some of it; and it
-leaves the command behind when the caller goes (ADR 3).
+leaves the command running when the caller goes (ADR 3).
 
 Invariant: the exit code is the command's own, whatever became of its input; everything it wrote
 before its end is read before the end is reported; leaving the context ends the command.

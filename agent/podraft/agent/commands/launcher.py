@@ -1,4 +1,4 @@
-"""A program of its own: starts a command in a container, and tells how it ended.
+"""A separate program that starts a command in a container and reports how it ended.
 
 ``launcher.py REPORT LIFELINE PID-FILE RUNTIME…``: RUNTIME is the call of an OCI runtime that
 leaves the command behind and writes its process id to PID-FILE. The command gets this process's

@@ -92,4 +92,4 @@ def _flow(protocol: int, entry: Any) -> TrackedFlow | None:
             answering_port=reply.sport,
         )
     except AddressValueError:
-        return None  # An IPv6 flow is none of ours.
+        return None  # An IPv6 flow is not ours.

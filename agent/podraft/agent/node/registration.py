@@ -88,7 +88,7 @@ class Registration:
             await self._seen.wait()
 
     async def removed(self) -> str:
-        """Wait until the cluster says that this machine is no longer its node; return why."""
+        """Wait until the cluster says that it has removed this machine; return why."""
         await self._removed.wait()
         return self._removal
 

@@ -10,7 +10,7 @@ from podraft.client.errors import ApiError, UnauthenticatedError
 
 
 class RemovedError(Exception):
-    """The cluster says that this machine is no longer its node; the message is the cluster's."""
+    """The cluster says that this machine is no node of it any more; the message is its own."""
 
 
 def is_removal(error: ApiError) -> bool:

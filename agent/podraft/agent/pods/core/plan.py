@@ -151,7 +151,7 @@ def _finish(view: PodView) -> Iterator[Action]:
 
 
 def _terminate(view: PodView, since_s: float) -> Iterator[Action]:
-    """End a deleted pod: stop everything, release everything, then let the API forget the pod."""
+    """End a deleted pod: stop everything, release everything, then delete the pod from the API."""
     yield from _kill_all(view, since_s + grace_s(view.pod), "pod deleted")
     if not _quiet(view):
         return

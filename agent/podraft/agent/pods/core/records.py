@@ -189,7 +189,7 @@ class ReleaseSandbox:
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Let the API forget the pod: nothing of it is left here."""
+    """Delete the pod from the API: nothing of it is left here."""
 
     @property
     def key(self) -> str:

@@ -62,7 +62,7 @@ class StatusWriter:
         self._wake.set()
 
     async def delete(self, pod: pod_pb2.Pod) -> None:
-        """Let the API forget a pod of which nothing is left here."""
+        """Delete a pod from the API: nothing of it is left here."""
         uid = pod.metadata.uid
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._statuses.pop(uid, None)
