@@ -34,7 +34,7 @@ VALUE = os.urandom(1024)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one turn of one store measured."""
+    """The measurements of one turn of one store."""
 
     cpu_us: float
     p50_ms: float
@@ -42,7 +42,7 @@ class Round:
 
 
 async def turn(store: Datastore, name: bytes, writers: int, seconds: float) -> Round:
-    """Let ``writers`` create keys, each one after the other."""
+    """Measure ``writers`` writers that each create one key after another."""
     latencies: list[float] = []
     deadline = time.perf_counter() + seconds
 
@@ -73,7 +73,7 @@ def line(label: str, rounds: Sequence[Round]) -> str:
 
 
 def report(title: str, results: Mapping[str, Sequence[Round]]) -> None:
-    """Print the medians, and how they compare round by round."""
+    """Print the medians, and their comparison round by round."""
     print(title)
     for label, measured in results.items():
         print(f"  {line(label, measured)}")
@@ -84,7 +84,7 @@ def report(title: str, results: Mapping[str, Sequence[Round]]) -> None:
 
 
 async def measure(directory: Path, rounds: int, seconds: float) -> None:
-    """Let the stores take turns and print what they took."""
+    """Measure the stores in turns and print the results."""
     alone = await EmbeddedDatastore.open(directory / "alone")
     cluster = RaftCluster(directory / "group", options=MemberOptions(), size=1)
     await cluster.start_all()
@@ -101,7 +101,7 @@ async def measure(directory: Path, rounds: int, seconds: float) -> None:
 
 
 def api_turn(running: Server, kind: str, writers: int, seconds: float, prefix: str) -> Round:
-    """Let ``writers`` create ConfigMaps through the API."""
+    """Measure ``writers`` writers that create ConfigMaps through the API."""
     job = {"job": "create", "kind": kind, "clients": writers, "seconds": seconds, "prefix": prefix}
     begin = running.cpu_seconds()
     measured = result(spawn(running, job))
@@ -114,7 +114,7 @@ def api_turn(running: Server, kind: str, writers: int, seconds: float, prefix: s
 
 
 def measure_api(directory: Path, rounds: int, seconds: float) -> None:
-    """Let two servers take turns and print what they took."""
+    """Measure two servers in turns and print the results."""
     (port,) = free_ports(1)
     founder = (f"--member-address=127.0.0.1:{port}", "--member-name=one")
     with (
@@ -135,7 +135,7 @@ def measure_api(directory: Path, rounds: int, seconds: float) -> None:
 
 
 def main() -> None:
-    """Run all."""
+    """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=1.0)

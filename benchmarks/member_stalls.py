@@ -40,7 +40,7 @@ _PROBE_S = 0.001
 
 @dataclass
 class Measured:
-    """Times of writes and of the loop's absences, in seconds."""
+    """Durations of writes and of the loop's absences, in seconds."""
 
     writes_s: list[float] = field(default_factory=list)
     away_s: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Member:
         self._process.join()
 
     def restart(self) -> float:
-        """Start again; return how long it took until the state was loaded, imports included."""
+        """Start again; return the seconds until the state was loaded, imports included."""
         began = time.perf_counter()
         self._start()
         self.ask("opened")
@@ -213,7 +213,7 @@ def _measure(directory: Path, objects: int) -> None:
         began = time.perf_counter()
         _wait_for(follower)
         caught_up = time.perf_counter() - began
-        # What follows a snapshot, too: its copy leaves, the log is compacted.
+        # Include what follows a snapshot: its copy is sent, the log is compacted.
         time.sleep(14)
         return f"restart {took:.2f} s, caught up {caught_up:.2f} s later"
 

@@ -1,6 +1,6 @@
-"""How long the service proxy needs for its rules: everything anew, and one change.
+"""The time that the service proxy needs for its rules: for all of them, and for one change.
 
-Needs root; works in a network namespace of its own thread, which ends with it.
+Needs root.  The network namespace belongs to the measuring thread and ends with it.
 
     python benchmarks/proxy_rules.py [--json FILE]
 """
@@ -48,14 +48,14 @@ def key(number: int) -> ServiceKey:
 
 
 def timed_ms(work: Callable[[], object]) -> float:
-    """Return how long some work takes."""
+    """Return how many milliseconds some work takes."""
     begun = time.perf_counter()
     work()
     return (time.perf_counter() - begun) * 1000
 
 
 def measure(services: int) -> dict[str, float]:
-    """Return the times in milliseconds for a number of services."""
+    """Return the times in milliseconds for ``services`` services."""
     table = ServiceTable(PODS)
     kernel = ProxyKernel(PODS, IPv4Address("127.0.0.1"))
     wanted = {key(n): {frontend(n): endpoints(n)} for n in range(services)}

@@ -1,4 +1,4 @@
-"""How many pods per second the scheduler's core decides, records included.
+"""The number of pods per second that the scheduler's core decides, records included.
 
 .venv/bin/python benchmarks/scheduling_core.py [NODES ...]
 """
@@ -20,7 +20,7 @@ BATCH = 256
 
 
 def make_node(index: int, uniform: bool) -> Node:
-    """Return a ready node; sizes differ unless ``uniform``."""
+    """Return a ready node; nodes' sizes differ unless ``uniform``."""
     node = Node()
     node.metadata.name = f"node-{index:05}"
     node.metadata.labels["zone"] = f"z{index % 3}"

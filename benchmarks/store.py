@@ -26,7 +26,7 @@ VALUE = os.urandom(1024)
 
 
 def fdatasync_ms(directory: Path) -> float:
-    """Return the median time of a 1 KiB write made durable."""
+    """Return the median time, in milliseconds, of a durable write of 1 KiB."""
     path = directory / "probe"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
     os.posix_fallocate(descriptor, 0, 1 << 20)
@@ -43,7 +43,7 @@ def fdatasync_ms(directory: Path) -> float:
 
 
 async def measure_writes(store: EmbeddedDatastore, proposers: int, seconds: float) -> str:
-    """Let ``proposers`` create keys one after the other; return the line of results."""
+    """Create keys from ``proposers`` writers at once; return the line of results."""
     latencies: list[float] = []
     deadline = time.perf_counter() + seconds
 
@@ -91,7 +91,7 @@ async def fill(store: EmbeddedDatastore, objects: int) -> float:
 
 
 async def restart(directory: Path, options: StoreOptions, label: str) -> None:
-    """Open the store and say how long it took."""
+    """Open the store and print how long that took."""
     gc.collect()
     process = psutil.Process()
     before = process.memory_info().rss
@@ -128,7 +128,7 @@ async def fill_benchmark(directory: Path, objects: int) -> None:
 
 
 def main() -> None:
-    """Run all."""
+    """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)

@@ -53,7 +53,7 @@ from support.waiting import eventually, eventually_async
 _PAUSE_S = 0.02
 _LARGE = 14, 750_000
 _NICE = 5
-# What the attackers count.
+# The attackers' counters.
 _CALLS, _REFUSED, _CONNECTED = range(3)
 
 
@@ -67,7 +67,7 @@ def config_map(name: str, size: int = 200) -> ConfigMap:
 
 @dataclass(slots=True)
 class Told:
-    """What the administrator saw."""
+    """The administrator's measurements."""
 
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Told:
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
-        """Note how long a call takes, also one that fails."""
+        """Record how long a call takes, even if it fails."""
         began_s = time.perf_counter()
         try:
             yield
@@ -94,7 +94,7 @@ class Told:
 
 
 async def administer(config: ClusterConfig, prefix: str, seconds: float) -> Told:
-    """Create, read back and watch for so long."""
+    """Create, read back and watch for ``seconds``."""
     told = Told()
     async with Client(config) as client:
 
@@ -138,7 +138,7 @@ async def administer(config: ClusterConfig, prefix: str, seconds: float) -> Told
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is attacked, and with what."""
+    """The target of the attack, and the credentials for it."""
 
     port: int
     join_port: int
@@ -153,19 +153,19 @@ class Target:
         """Connect to the API.
 
         Raises:
-            OSError: It did not go well.
+            OSError: The connection failed.
         """
         self.counts[_CONNECTED] += 1
         return RawConnection(("127.0.0.1", self.port), context)
 
 
 def context_of(config: ClusterConfig) -> ssl.SSLContext:
-    """Return what connects with the certificate of ``config``."""
+    """Return a TLS context with the certificate of ``config``."""
     return tls_context(config.certificate_authority, config.client_certificate, config.client_key)
 
 
 def attack(target: Target) -> None:
-    """Do everything at once, until the process is killed."""
+    """Run all attacks at once, until the process is killed."""
     os.nice(_NICE)
     for job in (silent, slow_readers, token_holder):
         threading.Thread(target=job, args=(target,), daemon=True).start()
@@ -173,11 +173,11 @@ def attack(target: Target) -> None:
 
 
 def silent(target: Target) -> None:
-    """Keep many connections open that say nothing, and open others for those that end."""
+    """Keep many silent connections open, and replace those that end."""
     held: list[socket.socket] = []
     while True:
         held = [each for each in held if not is_closed(each)]
-        # All at once at first, then a tenth of them each second.
+        # Open all at once at first, then a tenth of them each second.
         wanted = min(target.silent, len(held) + target.silent // 10) if held else target.silent
         while len(held) < wanted:
             try:
@@ -189,7 +189,7 @@ def silent(target: Target) -> None:
 
 
 def slow_readers(target: Target) -> None:
-    """Ask for large lists and watches, and take nothing of them."""
+    """Ask for large lists and watches, and read nothing of the answers."""
     context = context_of(target.admin)
     listing = message(requests_pb2.ListRequest(namespace="default").SerializeToString())
     held: list[RawConnection] = []
@@ -247,7 +247,7 @@ async def flood(target: Target) -> None:
     async with grpc.aio.secure_channel(
         f"127.0.0.1:{target.port}", credentials, options=options
     ) as channel:
-        # Before this node has too many connections.
+        # Connect before this node has too many connections.
         await channel.channel_ready()
         first: Any = channel.unary_unary(kinds.SERVICE.method("List"))
         await first(listing())
@@ -260,7 +260,7 @@ async def flood(target: Target) -> None:
 
 
 def unfinished(target: Target) -> None:
-    """Begin large requests with the node's certificate, on many connections, and end none."""
+    """Begin large requests with the node's certificate, on many connections, and finish none."""
     context = context_of(target.node)
     create = kinds.EVENT.method("Create").encode()
     held: list[RawConnection] = []
@@ -311,7 +311,7 @@ def token_holder(target: Target) -> None:
 def target_of(
     server: ServerProcess, given: argparse.Namespace, counts: MutableSequence[int]
 ) -> Target:
-    """Return what is attacked."""
+    """Return the target of the attack."""
     config = server.config()
 
     async def token() -> str:
@@ -335,13 +335,13 @@ def target_of(
 
 
 def processor_s(process: psutil.Process) -> float:
-    """Return how much of a processor a process has used."""
+    """Return how many seconds of processor time a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 async def fill(config: ClusterConfig) -> None:
-    """Make a kind of 10 MiB."""
+    """Create ConfigMaps of 10 MiB in sum."""
     number, size = _LARGE
     async with Client(config) as client:
         for index in range(number):
@@ -349,14 +349,14 @@ async def fill(config: ClusterConfig) -> None:
 
 
 async def names(config: ClusterConfig) -> set[str]:
-    """Return what is there, page by page."""
+    """Return the names of the existing objects, read page by page."""
     async with Client(config) as client:
         listed = await client.config_maps.list("default")
     return {each.metadata.name for each in listed.items}
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--silent", type=int, default=2_000)
     parser.add_argument("--readers", type=int, default=200)

@@ -1,7 +1,7 @@
-"""Ask for known holes in the releases that podraft is developed with, and in the oldest admitted.
+"""Auditing the releases that podraft is developed with, and the oldest allowed, for known holes.
 
-Owns: running pip-audit on requirement files and saying what it found.  Invariants: a hole that the
-index tells of fails the run; an index that tells nothing is reported, never taken for a clean one.
+Owns: running pip-audit on requirement files and reporting its findings.  Invariants: a known hole
+fails the run; an index that does not answer is reported, never taken for a clean one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(files: list[str]) -> int:
 
 
 def _audited(file: str) -> list[dict[str, Any]] | None:
-    """Return what pip-audit says of each package; None if it could ask nobody."""
+    """Return pip-audit's report on each package; None if it could reach no index."""
     try:
         run = subprocess.run(
             [*_COMMAND, "--requirement", file],

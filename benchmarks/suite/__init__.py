@@ -1,6 +1,6 @@
-"""`./dev bench`: what podraft does per second, and how long one waits for it.
+"""`./dev bench`: podraft's throughput and latencies.
 
 Every figure comes from real processes: a `podraft-server` of its own, client
-processes beside it, for pods a real Podman.  Machines are noisy: compare medians
-of runs on the same machine, never a figure with one from elsewhere.
+processes beside it and, for pods, a real Podman.  Machines are noisy: compare medians
+of runs on the same machine, never figures from different machines.
 """

@@ -16,7 +16,7 @@ _SECTIONS = ("api", "cluster", "pods", "members")
 
 
 def main() -> int:
-    """Measure; return 0 whatever the figures are."""
+    """Measure; return 0, whatever the figures are."""
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(_SECTIONS)}")

@@ -1,4 +1,4 @@
-"""The API server: creates, lists, watches, by client processes over mTLS."""
+"""The API server: creates, lists and watches by client processes over mutual TLS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def spawn(running: Server, job: dict[str, Any]) -> subprocess.Popen[str]:
 
 
 def result(child: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what a load generator printed last."""
+    """Return the result that a load generator printed last."""
     output, _ = child.communicate(timeout=300)
     if child.returncode != 0:
         raise RuntimeError("a load generator failed; see above")
@@ -68,7 +68,7 @@ def lists() -> Iterator[Figure]:
 
 
 def watches() -> Iterator[Figure]:
-    """Measure the time from sending a create to 50 watchers having seen it."""
+    """Measure the time from sending a create until 50 watchers have seen it."""
     with server() as running:
         events, rate = 300, 30
         watchers = [

@@ -1,7 +1,7 @@
 """Many clients in one process, each sending its next call when the last one is answered.
 
-By callbacks instead of a thread or a coroutine for each client: that takes a third
-less of the processors, which the server needs too.
+Callbacks, instead of a thread or coroutine for each client, take a third less of the
+processors, which the server needs too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a loop ends: after so many seconds, or so many calls."""
+    """The limits of a loop: a number of seconds, or of calls."""
 
     seconds: float
     total: int
@@ -32,7 +32,7 @@ class Limits:
 
 
 class ClosedLoop:
-    """Calls ``method`` with ``request(1)``, ``request(2)``, …; keeps the latencies in seconds."""
+    """A loop that calls ``method`` with ``request(1)``, … and keeps the latencies in seconds."""
 
     def __init__(self, method: Unary, request: Callable[[int], bytes], limits: Limits) -> None:
         self._method, self._request, self._total = method, request, limits.total
@@ -44,7 +44,7 @@ class ClosedLoop:
         self.latencies: list[float] = []
 
     def run(self, clients: int) -> dict[str, Any]:
-        """Return what was measured when all clients have had their last answer.
+        """Run until all clients have had their last answer; return the measurements.
 
         Raises:
             grpc.RpcError: A call failed.

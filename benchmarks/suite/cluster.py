@@ -125,7 +125,7 @@ def deployments() -> Iterator[Figure]:
 
 
 def rest() -> Iterator[Figure]:
-    """Measure what the control plane takes when nothing happens."""
+    """Measure what the control plane uses when nothing happens."""
     with server("all") as running:
         time.sleep(5)  # Leader election and first lists are over by then.
         megabytes = [running.resident_megabytes()]

@@ -14,8 +14,8 @@ from pathlib import Path
 class Figure:
     """One measured number.
 
-    ``goal`` is a least value if ``higher_is_better``, else a greatest one; None
-    if there is no goal.  ``samples`` are the single values behind a median.
+    ``goal`` is a minimum if ``higher_is_better``, else a maximum; None if there
+    is no goal.  ``samples`` are the single values behind a median.
     """
 
     section: str
@@ -43,7 +43,7 @@ def percentile(values: Sequence[float], fraction: float) -> float:
 def median_figure(
     section: str, name: str, samples: Sequence[float], unit: str, goal: float | None = None
 ) -> Figure:
-    """Return the median of several runs of which less is better."""
+    """Return the median of several runs, of which less is better, as a figure."""
     return Figure(section, name, statistics.median(samples), unit, goal, samples=tuple(samples))
 
 
@@ -64,7 +64,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def write_json(figures: Sequence[Figure], path: Path) -> None:
-    """Write the figures and the machine that they are from."""
+    """Write the figures, and the machine that they come from, to a file."""
     machine = {"python": platform.python_version(), "kernel": platform.release()}
     document = {"machine": machine, "figures": [asdict(figure) for figure in figures]}
     path.write_text(json.dumps(document, indent=2) + "\n")

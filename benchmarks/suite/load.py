@@ -1,9 +1,9 @@
-"""A load generator: one process, many concurrent clients.  Started by the sections.
+"""A load generator, which the sections start: one process, many concurrent clients.
 
 usage: python -m suite.load CONFIG JOB, where JOB is a JSON object; prints a JSON object.
 
 Requests are encoded once per shape and sent as bytes, so that the generator
-takes as little as it can of a machine that it shares with the server.
+takes as little as possible of the machine that it shares with the server.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Job = dict[str, Any]
 
 
 def connection(path: str, job: Job) -> tuple[str, grpc.ChannelCredentials, list[tuple[str, Any]]]:
-    """Return address, credentials and options for a channel to the job's server."""
+    """Return the address, credentials and options for a channel to the job's server."""
     config = client_config.load(Path(path))
     credentials = grpc.ssl_channel_credentials(
         config.certificate_authority, config.client_key, config.client_certificate
@@ -58,7 +58,7 @@ def config_map(name: str) -> config_pb2.ConfigMap:
 
 
 def pod(name: str) -> pod_pb2.Pod:
-    """Return a usual pod: a container with ports, environment, requests and probes."""
+    """Return a typical pod: a container with ports, environment, requests and probes."""
     result = pod_pb2.Pod()
     result.metadata.name, result.metadata.namespace = name, "default"
     result.metadata.labels.update({"app": "bench", "tier": "web"})
@@ -76,7 +76,7 @@ def pod(name: str) -> pod_pb2.Pod:
 
 def _create_request(kind: kinds.AnyKind, name: str) -> bytes:
     obj = config_map(name) if kind is kinds.CONFIG_MAP else pod(name)
-    # As the SDK sends it.
+    # Encode it as the SDK does.
     options = write_options()
     return kind.create_request(**{kind.field: obj, "options": options}).SerializeToString()
 
@@ -96,7 +96,7 @@ def create(path: str, job: Job) -> Job:
 
 
 def get(path: str, job: Job) -> Job:
-    """Get one ConfigMap, which is created first, as fast as the server answers."""
+    """Create one ConfigMap, then get it as fast as the server answers."""
     kind, name = kinds.CONFIG_MAP, job["prefix"]
     address, credentials, options = connection(path, job)
     request = requests_pb2.GetRequest(namespace="default", name=name).SerializeToString()
@@ -122,7 +122,7 @@ async def list_pods(channel: grpc.aio.Channel, job: Job) -> Job:
 
 
 async def watch(channel: grpc.aio.Channel, job: Job) -> Job:
-    """Watch ConfigMaps as several watchers; measure from the time in each object's data."""
+    """Watch ConfigMaps as several watchers; measure delays from the time in each object's data."""
     method: _WatchCall = channel.unary_stream(
         kinds.CONFIG_MAP.method("Watch"),
         response_deserializer=config_map_service_pb2.WatchConfigMapsResponse.FromString,
@@ -175,7 +175,7 @@ async def _run(path: str, job: Job) -> Job:
 
 
 def main() -> None:
-    """Do the job, print its result."""
+    """Do the job and print its result."""
     path, text = sys.argv[1:]
     job: Job = json.loads(text)
     loop = CLOSED_LOOPS.get(job["job"])

@@ -1,7 +1,7 @@
-"""Load that only the section on members needs.  Started by it as a process of its own.
+"""Load for the section on members, which starts this as a process of its own.
 
 usage: python -m suite.member_load CONFIG JOB, where JOB is a JSON object; prints a JSON object.
-etcd is spoken to in plain text: CONFIG is not read then.
+etcd is called in plain text, without reading CONFIG.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def fill(path: str, job: Job) -> Job:
 
 
 async def _probe(path: str, job: Job) -> Job:
-    """Create objects for some seconds whatever fails; tell when one succeeded."""
+    """Create objects for some seconds, whatever fails; return when each success came."""
     address, credentials, options = connection(path, job)
     succeeded: list[float] = []
     ends = time.perf_counter() + job["seconds"]
@@ -104,7 +104,7 @@ async def _probe(path: str, job: Job) -> Job:
 
 
 def probe(path: str, job: Job) -> Job:
-    """Do so in a loop of its own."""
+    """Run the probes in an event loop of their own."""
     return asyncio.run(_probe(path, job))
 
 
@@ -112,7 +112,7 @@ JOBS = {"etcd_put": etcd_put, "etcd_get": etcd_get, "fill": fill, "probe": probe
 
 
 def main() -> None:
-    """Do the job, print its result."""
+    """Do the job and print its result."""
     path, text = sys.argv[1:]
     job: Job = json.loads(text)
     print(json.dumps(JOBS[job["job"]](path, job)))

@@ -1,7 +1,7 @@
-"""Three members on this machine: what replication costs, what a crash costs, etcd beside it.
+"""Three members on this machine: the cost of replication and of a crash, beside etcd.
 
-Three real `podraft-server` processes with mutual TLS on loopback, a real disk, clients in
-processes of their own.  etcd, if it is installed, runs in the same minutes: three members, raw puts
+They are real `podraft-server` processes with mutual TLS on loopback and a real disk; clients have
+processes of their own.  etcd, if installed, runs in the same minutes: three members, raw puts
 through its gRPC API by as many clients of the same kind, in plain text.
 """
 
@@ -37,15 +37,15 @@ _CLIENTS = (1, 16, 64)
 _GOALS = {1: 3.0, 16: 1_500.0, 64: 2_500.0}
 _KILLS = 3
 _OBJECTS = 100_000
-# On a disk: /tmp may be memory.
+# On a disk, as /tmp may be in memory.
 _DIRECTORY = "/var/tmp"
-# What a stored object has that a request has not: uid, time of creation, revision.
+# The size of what a stored object has and a request has not: uid, time of creation, revision.
 _STORED_EXTRA_BYTES = 65
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where clients of one process call: a member's address and, for podraft, its certificates."""
+    """A member that a client process calls: its address and, for podraft, the certificates."""
 
     address: str
     config_path: str = ""
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one measurement does: the program, the job, by how many clients, at which members."""
+    """The load of one measurement: the program, the job, the number of clients, the members."""
 
     module: str
     job: dict[str, Any]
@@ -89,7 +89,7 @@ def _spawn(module: str, target: Target, job: dict[str, Any]) -> subprocess.Popen
 
 
 def _run(load: Load, cpu_seconds: Callable[[], float]) -> tuple[float, list[float], float]:
-    """Return calls per second, latencies in s, processor time per call in µs, clients' included."""
+    """Return calls per second, latencies in s, processor time of all processes per call in µs."""
     processes = min(load.clients, len(load.targets))
     children = []
     before = cpu_seconds()
@@ -124,7 +124,7 @@ def writes_and_reads() -> Iterator[Figure]:
         leader = group.leader
         followers = [one for one in group.servers.values() if one is not leader]
         at_leader = [_target(leader)] * 2
-        # A lone client of "all members" calls a follower: that is the longest way.
+        # A lone client of "all members" calls a follower, which is the longest way.
         at_all = [_target(member) for member in (*followers, leader)]
         observed = [_observed(member) for member in group.servers.values()]
 
@@ -148,7 +148,7 @@ def writes_and_reads() -> Iterator[Figure]:
 
 
 def pauses() -> Iterator[Figure]:
-    """Measure for how long nobody's write succeeds after the leader was killed."""
+    """Measure how long no write succeeds after the leader was killed."""
     samples = []
     with _group() as group:
         for number in range(_KILLS):

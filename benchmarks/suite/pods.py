@@ -1,7 +1,7 @@
-"""Real pods on real Podman: how long from `apply` to a running process.
+"""Real pods on real Podman: the time from `apply` to a running process.
 
-The comparison runs in the same minutes on the same machine: the same container,
-created and started through the API of the very Podman that the agent drives.
+For comparison, the same container is created and started in the same minutes on the
+same machine, through the API of the same Podman that the agent drives.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ async def _until_gone(client: Client) -> None:
                     left.discard(event.object.metadata.name)
                 elif event.type != requests_pb2.WATCH_EVENT_TYPE_BOOKMARK:
                     left.add(event.object.metadata.name)
-            # The bookmark ends the list of those that are there.
+            # The bookmark ends the list of the existing ones.
             if not left:
                 return
 
@@ -144,7 +144,7 @@ async def _through_command_line(client: Client, cluster: LocalCluster, index: in
 
 
 def _through_podman(cluster: LocalCluster, index: int) -> float:
-    """Return the seconds to create and start the same container by Podman's API."""
+    """Return the seconds to create and start the same container through Podman's API."""
     name = f"bare-{index}"
     spec = {"name": name, "image": _IMAGE, "command": _COMMAND, "netns": {"nsmode": "none"}}
     begin = time.perf_counter()
@@ -163,7 +163,7 @@ def _through_podman(cluster: LocalCluster, index: int) -> float:
 async def _measure(cluster: LocalCluster) -> list[Figure]:
     async with Client(cluster.config()) as client:
         await _node_ready(client)
-        for index in range(2):  # The first containers find cold caches.
+        for index in range(2):  # The first containers meet cold caches.
             await _through_podraft(client, -index - 1)
             _through_podman(cluster, -index - 1)
         applied, samples, bare = [], [], []

@@ -1,4 +1,4 @@
-"""A `podraft-server` process of the benchmark's own, and what it uses."""
+"""A `podraft-server` process of the benchmark's own, and the resources that it uses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Server:
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """Return what all its processes have used so far."""
+        """Return the seconds of processor time that all its processes have used so far."""
         times = [process.cpu_times() for process in self.family()]
         return sum(t.user + t.system for t in times)
 
@@ -42,7 +42,7 @@ class Server:
 
 @contextlib.contextmanager
 def server(components: str = "api") -> Iterator[Server]:
-    """Run a server with an empty store; it is gone afterwards."""
+    """Run a server with an empty store, and remove it afterwards."""
     with server_process.running(components=components) as running:
         assert running.process is not None
         yield Server(psutil.Process(running.process.pid), running.config_path())

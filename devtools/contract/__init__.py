@@ -1,1 +1,1 @@
-"""What of the repository is written from the registry of kinds: `./dev generate` runs it."""
+"""Generating files of the repository from the registry of kinds, for `./dev generate`."""

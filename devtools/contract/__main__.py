@@ -1,7 +1,7 @@
-"""Write what follows from the registry of kinds: services' contracts, the SDK's properties.
+"""Writing the files that follow from the registry of kinds: services, and the SDK's properties.
 
-Runs between two compilations: the registry needs the code of the kinds' messages, and what is
-written here is compiled, too.
+This runs between two compilations: the registry needs the code of the kinds' messages, and the
+files written here are then compiled, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def written() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write the files that are not so already; say which."""
+    """Write the files that differ, and print their names."""
     for path, text in written().items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

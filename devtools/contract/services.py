@@ -1,9 +1,9 @@
 """The gRPC service of each kind, as the text of a ``.proto``.
 
-Owns: the one shape that all services of kinds have: methods, requests, events, their comments.
+Owns: the shape that the services of all kinds share: methods, requests, events, their comments.
 
 Invariant: pure; package, names and numbers follow from the kind's entry alone, so that they stay
-what they are for everybody who has generated code from them.
+the same for everybody who has generated code from them.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _extra(kind: AnyKind, method: Method) -> list[str]:
 
 
 def _name_in(kind: AnyKind, message: type[Message]) -> str:
-    """Return what a message is called in the package of a kind."""
+    """Return a message's name as seen from the package of a kind."""
     found = message.DESCRIPTOR
     same = found.file.package == kind.message.DESCRIPTOR.file.package
     return found.name if same else found.full_name

@@ -1,8 +1,8 @@
 """The SDK's typed property of each kind, as the text of a Python module.
 
-Owns: what the properties are called: a kind's plural, as Python spells it.
+Owns: the properties' names: a kind's plural, as Python spells it.
 
-Invariant: pure; the text is formatted as `./dev lint` wants it.
+Invariant: pure; the text is formatted as `./dev lint` requires.
 """
 
 from __future__ import annotations

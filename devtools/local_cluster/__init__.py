@@ -2,6 +2,6 @@
 
 Owns: the network namespace that stands for the machine, the processes in it and
 their state directory.  Invariant: nothing outside of the namespace, the state
-directory and two listening ports on 127.0.0.1 changes on the host, and `down`
+directory and the listening ports on 127.0.0.1 changes on the host, and `down`
 removes all of it.
 """

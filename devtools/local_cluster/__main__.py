@@ -1,6 +1,6 @@
 """`./dev up` and `./dev down`: a real cluster on this machine, with an application.
 
-Shows what it does and what it waits for.  Both may be run twice.
+Both show what they do and what they wait for, and may be run twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _free_port(preferred: int) -> int:
 def _ports(servers: int | None = None) -> tuple[list[int], int]:
     """Return the host's ports for the servers' APIs and for the application.
 
-    Those of the last `up`, or free ones for so many ``servers`` (by default one).
+    The ports are those of the last `up`, or free ones for ``servers`` servers (default: one).
 
     Raises:
         ClusterError: There is a cluster with another number of servers.
@@ -64,7 +64,7 @@ def _ports(servers: int | None = None) -> tuple[list[int], int]:
 
 
 def _name() -> str:
-    """Return the cluster's name: clusters with different state never meet."""
+    """Return the cluster's name, which is different for clusters with different state."""
     if _STATE == _USUAL_STATE:
         return "podraft-dev"
     return f"podraft-dev-{zlib.crc32(os.fsencode(_STATE)):08x}"
@@ -82,7 +82,7 @@ def _cluster(api_ports: list[int], web_port: int) -> LocalCluster:
 
 @contextlib.contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print what is being done, and how long it took."""
     print(f"  {what} ", end="", flush=True, file=sys.stderr)
     begin = time.monotonic()
     try:
@@ -94,10 +94,10 @@ def _step(what: str) -> Iterator[None]:
 
 
 async def _await_node(cluster: LocalCluster, within_s: float = 60.0) -> None:
-    """Return when the node is Ready.
+    """Wait until the node is Ready.
 
     Raises:
-        ClusterError: It is not in time; the message gives the node's own reason.
+        ClusterError: The node is not Ready in time; the message gives the node's own reason.
     """
     reason = "the node has not registered yet"
     async with Client(cluster.config()) as client:
@@ -128,7 +128,11 @@ def _apply_example(cluster: LocalCluster) -> None:
 
 
 def _answer(url: str, within_s: float = 20.0) -> str:
-    """Return what the application answers."""
+    """Return the application's answer.
+
+    Raises:
+        ClusterError: The application does not answer within ``within_s``.
+    """
     deadline = time.monotonic() + within_s
     while True:
         try:
@@ -198,7 +202,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run ``up`` or ``down``; one precise message and status 1 if it fails."""
+    """Run ``up`` or ``down``; print one precise message and return 1 if it fails."""
     given = _arguments()
     try:
         if given.command == "up":

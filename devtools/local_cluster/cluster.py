@@ -1,6 +1,6 @@
-"""One server or several, and one agent: real processes in a network namespace of their own.
+"""One or several servers, and one agent: real processes in a network namespace of their own.
 
-Owns: where their state lies and how they are started, found again and removed.
+Owns: where their state is kept, and how they are started, found again and removed.
 Used by `./dev up`, by the end-to-end tests and by the benchmarks; several
 clusters may be up at once under different names.
 """
@@ -29,15 +29,15 @@ ResultT = TypeVar("ResultT")
 
 
 class ClusterError(Exception):
-    """The cluster could not be brought up; the message says what failed and was last logged."""
+    """The cluster did not come up; the message holds the failure and the last log lines."""
 
 
 @dataclass(frozen=True)
 class LocalCluster:
-    """A one-node cluster; everything that it keeps is below ``state``.
+    """A one-node cluster, all of whose state is below ``state``.
 
-    ``name`` names its network namespace; ``api_ports`` are where the host's 127.0.0.1
-    reaches the API of its servers: as many as there are.
+    ``name`` names its network namespace; ``api_ports`` are the ports of the host's
+    127.0.0.1 that lead to the servers' APIs, one for each server.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LocalCluster:
 
     @property
     def admin_config(self) -> Path:
-        """The administrator's configuration, as the host reaches the cluster."""
+        """The administrator's configuration file, with the host's addresses of the cluster."""
         return self.state / "admin.conf"
 
     @property
@@ -68,7 +68,7 @@ class LocalCluster:
 
     @property
     def logs(self) -> Path:
-        """Where the processes' output and pid files lie."""
+        """The directory of the processes' output and pid files."""
         return self.state / "logs"
 
     @property
@@ -83,18 +83,18 @@ class LocalCluster:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """The names of the servers' processes, the first one's first."""
+        """The names of the servers' processes, in order."""
         return tuple(
             "server" if number == 0 else f"server-{number + 1}"
             for number in range(len(self.api_ports))
         )
 
     def running(self, name: str) -> Process | None:
-        """Return the process of a server, of ``agent`` or of ``forward`` if it runs."""
+        """Return the process of a server, ``agent`` or ``forward`` if it runs, else None."""
         return processes.find(name, directory=self.logs)
 
     def start_server(self) -> Process:
-        """Start the control plane's first server, if it does not run; return when it answers."""
+        """Start the control plane's first server, unless it runs, and wait until it answers."""
         process = self.running("server") or self._begin_server(0, self._first_arguments())
         self._await("the API server", process, lambda: self._join_token.exists())
         self._write_admin_config()
@@ -102,9 +102,9 @@ class LocalCluster:
         return process
 
     def start_servers(self) -> None:
-        """Start all servers that do not run; return when each answers.
+        """Start all servers that do not run, and wait until each answers.
 
-        Those after the first join it when they are started for the first time.
+        The servers after the first join it when they are started for the first time.
         """
         self.start_server()
         for number in range(1, len(self.servers)):
@@ -155,7 +155,7 @@ class LocalCluster:
         network.create(self.name)
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         name, address = self.servers[number], network.server_address(number)
-        # A server alone can be reached at every address of the machine, as it is by default.
+        # A lone server listens at every address of the machine, as it does by default.
         listens = "0.0.0.0" if len(self.servers) == 1 else address
         return processes.start(
             name,
@@ -202,12 +202,12 @@ class LocalCluster:
         )
 
     def start_agent(self) -> Process:
-        """Start the node's agent, if it does not run; return when its Podman answers."""
+        """Start the node's agent, unless it runs, and wait until its Podman answers."""
         if process := self.running("agent"):
             return process
         arguments = list(self.agent_arguments)
         if self.pull_through_host:
-            # Images are pulled through the host's network: the node's own leads nowhere.
+            # Images are pulled through the host's network, as the node's own leads nowhere.
             host = network.attach_host(self._host_namespace)
             arguments.append(f"--image-network-namespace={host}")
         process = processes.start(
@@ -233,7 +233,7 @@ class LocalCluster:
         return client_config.load(self.admin_config)
 
     def down(self) -> None:
-        """End everything and remove it: pods, processes, namespace, state."""
+        """End and remove everything: pods, processes, namespace, state."""
         for name in ("agent", "forward", *self.servers):
             if process := self.running(name):
                 process.stop()
@@ -259,7 +259,7 @@ class LocalCluster:
     def _await(
         self, what: str, process: Process, condition: Callable[[], ResultT], within_s: float = 30.0
     ) -> ResultT:
-        """Return the condition's first true value.
+        """Wait for the condition's first true value and return it.
 
         Raises:
             ClusterError: The process ended or the deadline passed.

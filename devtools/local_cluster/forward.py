@@ -1,7 +1,7 @@
-"""Forward TCP from 127.0.0.1 on the host into the cluster's network namespace.
+"""Forwarding TCP from 127.0.0.1 on the host into the cluster's network namespace.
 
 A socket belongs to the namespace in which it was made: this process listens
-first, then enters the namespace, and connects from there.  So no interface,
+first, then enters the namespace and connects from there.  Therefore no interface,
 route or rule of the host changes.
 
 usage: python -m local_cluster.forward NAMESPACE PORT=ADDRESS:PORT…
@@ -32,7 +32,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class Forwarder:
-    """Forwards the connections of one listening socket to one address."""
+    """A forwarder of one listening socket's connections to one address."""
 
     def __init__(self, address: str, port: int) -> None:
         self._address = address

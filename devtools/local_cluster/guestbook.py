@@ -10,13 +10,13 @@ DIRECTORY = Path(__file__).parent.parent.parent / "examples" / "guestbook"
 MANIFEST = DIRECTORY / "guestbook.yaml"
 NODE_PORT = 30080
 
-# The first process of a container gets no signal that it does not handle: the shell does.
+# A container's first process only gets signals that it handles; the shell handles this one.
 _SERVE = "httpd -f -p 8080 -h /www & trap 'kill $!; exit 0' TERM; wait"
 _HTTPD = ("sh", "-c", _SERVE)
 
 
 def make_images(podman_socket: Path) -> None:
-    """Import the web tier in two versions and one that does not start, and the store.
+    """Import the web tier, in two good versions and one that does not start, and the store.
 
     Raises:
         ImageError: There is no static busybox, or Podman refused an image.
@@ -32,7 +32,7 @@ def make_images(podman_socket: Path) -> None:
         images.import_image(
             podman_socket, f"localhost/guestbook-web:{version}", tar, command=_HTTPD
         )
-    # A release that does not start, to see that a rollout stops at it.
+    # A release that does not start, to show that a rollout stops at it.
     tar = images.root_filesystem({"version": b"broken\n"})
     images.import_image(podman_socket, "localhost/guestbook-web:broken", tar, command=("false",))
     files = {"www/cgi-bin/visit": store.read_bytes()}

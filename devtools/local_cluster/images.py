@@ -1,7 +1,7 @@
 """Container images made on this machine: a static busybox and some files.
 
-No registry is asked.  An image is a tar of a root file system, imported into
-the Podman whose socket is given.
+No registry is needed.  An image is a tar of a root file system, imported into
+the Podman at a given socket.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class ImageError(Exception):
 
 
 def busybox_path() -> Path:
-    """Return a statically linked busybox.
+    """Return the path of a statically linked busybox.
 
     Raises:
-        ImageError: There is none.
+        ImageError: There is none on this machine.
     """
     for name in ("/bin/busybox", "/usr/bin/busybox", "/sbin/busybox", "/usr/sbin/busybox"):
         path = Path(name)
@@ -95,7 +95,7 @@ def import_image(
     """Import a root file system as the image ``reference``.
 
     Raises:
-        ImageError: Podman refused it.
+        ImageError: Podman refused the image.
     """
     how = {"reference": reference, "changes": f"CMD {json.dumps(list(command))}"}
     try:

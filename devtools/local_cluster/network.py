@@ -1,7 +1,7 @@
 """The network namespace that stands for the cluster's machine.
 
-It has an address of its own and a default route into nowhere: a node needs a
-route before packets for a service's address reach nftables' output hook.
+The namespace has an address of its own and a default route to nowhere: without a
+route, packets for a service's address do not reach nftables' output hook.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SERVERS_MAX = 5
 
 
 def server_address(index: int) -> str:
-    """Return where the server of this number, from 0, is reached: the first one at the node's."""
+    """Return the address of server number ``index``, from 0; the first has the node's address."""
     return NODE_ADDRESS if index == 0 else f"10.250.0.{10 + index}"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of loopback on which nobody listens now."""
+    """Return loopback ports on which nobody listens at present."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -34,7 +34,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def create(name: str) -> None:
-    """Make the namespace; an existing one is kept as it is."""
+    """Make the namespace; keep an existing one as it is."""
     if name in netns.listnetns():
         return
     netns.create(name)
@@ -60,7 +60,7 @@ def _configure(name: str) -> None:
 
 
 def attach_host(name: str) -> Path:
-    """Give the host's own network namespace a name too; return the path that stands for it."""
+    """Give the host's own network namespace a name, too; return the path of that name."""
     path = Path("/run/netns", name)
     if name not in netns.listnetns():
         subprocess.run(["ip", "netns", "attach", name, str(os.getpid())], check=True)
@@ -68,6 +68,6 @@ def attach_host(name: str) -> Path:
 
 
 def remove(name: str) -> None:
-    """Remove the name; a namespace goes, with what is inside, once no process holds it."""
+    """Remove the name; the namespace vanishes with its contents when no process holds it."""
     if Path("/run/netns", name).exists():
         netns.remove(name)

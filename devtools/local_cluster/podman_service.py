@@ -1,7 +1,7 @@
-"""The Podman that a cluster's agent runs, asked directly, by Podman's own Python client.
+"""Direct calls to the Podman that a cluster's agent runs, by Podman's own Python client.
 
-For bringing images in, and for looking behind podraft's back: what the agent's narrow client
-mistakes, this one does not.
+They import images, and check podraft from outside: this client does not share the mistakes of the
+agent's narrow one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from podman import PodmanClient
 
-# What the agent asks for, too: Podman 4 and 5 accept it.
+# The version that the agent asks for, too: Podman 4 and 5 accept it.
 _API_VERSION = "4.0.0"
 _TIMEOUT_S = 60.0
 
 
 def connect(podman_socket: Path) -> PodmanClient:
-    """Return a client of the service that listens at a socket; it is a context manager."""
+    """Return a client of the service at a socket; the client is a context manager."""
     return PodmanClient(
         base_url=f"unix://{podman_socket}", version=_API_VERSION, timeout=_TIMEOUT_S
     )
@@ -36,14 +36,14 @@ def listed(podman_socket: Path) -> list[dict[str, Any]]:
     """Return all containers, running or not, as Podman lists them.
 
     Raises:
-        OSError: The service does not answer, or refuses.
+        OSError: The service does not answer, or refuses the call.
     """
     with connect(podman_socket) as client:
         return [container.attrs for container in client.containers.list(all=True)]
 
 
 def inspected(podman_socket: Path, container_id: str) -> dict[str, Any]:
-    """Return what Podman's inspection of a container says.
+    """Return Podman's inspection of a container.
 
     Raises:
         OSError: There is no such container, or the service does not answer.

@@ -1,7 +1,7 @@
-"""Processes that outlive the command which started them.
+"""Processes that outlive the command that started them.
 
-Invariant: a process is known by its pid *and* its start time, so that a pid
-which the kernel gave to somebody else is never signalled.
+Invariant: a process is identified by its pid *and* its start time, so that a pid
+that the kernel has reused is never signalled.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs (a zombie does not)."""
+        """Whether the process still runs (a zombie does not)."""
         return _start_ticks(self.pid) == self.start_ticks
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it is still this process."""
+        """Send a signal, if the pid still belongs to this process."""
         if self.alive:
             os.kill(self.pid, number)
 
     def stop(self, *, within_s: float = 15.0) -> None:
-        """End it politely, then by force."""
+        """Ask the process to end; kill it if it has not within ``within_s``."""
         self.signal(signal.SIGTERM)
         if not self.wait(within_s):
             self.signal(signal.SIGKILL)
             self.wait(5.0)
 
     def wait(self, within_s: float) -> bool:
-        """Return whether it has ended before the deadline."""
+        """Wait for the process to end; return whether it has within ``within_s``."""
         deadline = time.monotonic() + within_s
         while self.alive:
             if time.monotonic() > deadline:
@@ -61,8 +61,8 @@ def start(
 ) -> Process:
     """Start ``command`` detached, its output in ``<directory>/<name>.log``.
 
-    ``namespace`` is the name of a network namespace to start it in.  Not by
-    ``ip netns exec``, which remounts ``/sys`` and so hides the cgroups.
+    ``namespace`` is the name of a network namespace to start it in, which is not entered
+    by ``ip netns exec``, as that remounts ``/sys`` and so hides the cgroups.
     """
     directory.mkdir(parents=True, exist_ok=True)
     prefix = ("nsenter", f"--net=/run/netns/{namespace}") if namespace else ()
@@ -83,7 +83,7 @@ def start(
 
 
 def find(name: str, *, directory: Path) -> Process | None:
-    """Return the running process of this name, if there is one."""
+    """Return the running process of this name, or None."""
     try:
         pid, ticks = json.loads((directory / f"{name}.pid").read_text())
     except (FileNotFoundError, ValueError):
@@ -116,7 +116,7 @@ def _start_ticks(pid: int) -> int | None:
 
 
 def _reap(pid: int) -> None:
-    """Collect an ended child of ours; somebody else's is init's business."""
+    """Collect an ended child of this process; init collects the children of others."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

@@ -1,8 +1,8 @@
-"""One `podraft-server` on loopback, a child of whoever tests or measures it.
+"""One `podraft-server` on loopback, a child of the process that tests or measures it.
 
-Owns: how it is started, known to be ready, ended, and started again.  Invariants: the
-server chooses its own ports, so that two never race for one; a server that is started
-again keeps them, as its clients expect; no wait is without a deadline.
+Owns: how it is started, found to be ready, ended, and started again.  Invariants: the
+server chooses its own ports, so that two never race for one; a restarted server keeps
+them, as its clients expect; every wait has a deadline.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class ServerStartError(Exception):
 
 
 class ServerProcess:
-    """A server in its own process; as a context it runs inside, and is killed at the end.
+    """A server in its own process; used as a context manager, it is killed at the end.
 
-    Its state lies in ``data_dir``, what it logs beside it.  ``arguments`` come last: they
-    may say otherwise than what is usual here.
+    Its state is in ``data_dir``, its log beside that.  ``arguments`` come last, so that they
+    can override the usual ones.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class ServerProcess:
         self.data_dir = data_dir
         self.arguments = tuple(arguments)
         self.components = components
-        # What starts the command, such as one that enters a network namespace and becomes it.
+        # A prefix that runs the command, for example in a network namespace.
         self.launcher: tuple[str, ...] = ()
-        self.port = self.join_port = 0  # The server's choice, until it has made one.
+        self.port = self.join_port = 0  # 0: the server is to choose.
         self.process: subprocess.Popen[str] | None = None
         self._log = data_dir.with_name(f"{data_dir.name}.log")
 
     def start(self) -> None:
-        """Start; return when its API, if it has one, answers.
+        """Start the server and wait until its API, if it has one, answers.
 
         Raises:
-            ServerStartError: It does not.
+            ServerStartError: The server did not become ready.
         """
         self.begin()
         try:
@@ -67,7 +67,7 @@ class ServerProcess:
             raise
 
     def begin(self) -> None:
-        """Start, and do not wait for anything."""
+        """Start the server without waiting for anything."""
         command = [
             *self.launcher,
             sys.executable,
@@ -86,10 +86,10 @@ class ServerProcess:
             )
 
     def await_ready(self) -> None:
-        """Wait until it answers.
+        """Wait until the server answers.
 
         Raises:
-            ServerStartError: It does not.
+            ServerStartError: The server did not become ready.
         """
         assert self.process is not None
         assert self.process.stdout is not None
@@ -103,19 +103,19 @@ class ServerProcess:
         self.port, self.join_port = int(match[1]), int(match[2])
 
     def log(self) -> str:
-        """Return what it logged, over all its starts."""
+        """Return the server's log, of all its starts."""
         return self._log.read_text(errors="replace")
 
     def kill(self) -> None:
-        """End it without any warning."""
+        """Kill the server without any warning."""
         self.end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """End it politely; return its status."""
+        """Ask the server to end, and return its exit status."""
         return self.end(signal.SIGTERM)
 
     def end(self, number: signal.Signals) -> int:
-        """Send a signal that ends it; return its status."""
+        """Send a signal that ends the server, and return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
         status = self.process.wait(_STOP_S)
@@ -126,15 +126,15 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        """Where its API answers."""
+        """The address of the server's API."""
         return f"127.0.0.1:{self.port}"
 
     def config_path(self, component: str = "admin") -> Path:
-        """Return the file that says how ``component`` reaches the API."""
+        """Return the configuration file with which ``component`` reaches the API."""
         return self.data_dir / f"{component}.conf"
 
     def config(self, component: str = "admin") -> ClusterConfig:
-        """Return how ``component`` reaches the API."""
+        """Return the configuration with which ``component`` reaches the API."""
         return load(self.config_path(component))
 
     def __enter__(self) -> ServerProcess:
@@ -153,7 +153,7 @@ class ServerProcess:
 
 @contextmanager
 def running(arguments: Sequence[str] = (), *, components: str = "api") -> Iterator[ServerProcess]:
-    """Run a server as long as the context; its data goes with it."""
+    """Run a server for the length of the context, then remove its data."""
     with (
         tempfile.TemporaryDirectory(prefix="pt-server-") as directory,
         ServerProcess(Path(directory, "data"), arguments, components=components) as server,
