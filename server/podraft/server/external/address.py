@@ -1,6 +1,6 @@
-"""Where an external store is: ``etcd://host:port[,host:port...][/prefix]``.
+"""The address of an external store: ``etcd://host:port[,host:port...][/prefix]``.
 
-Owns: the form of ``--datastore`` and the credentials that go with it.  Invariant: an
+Owns: the format of ``--datastore`` and the credentials that go with it.  Invariant: an
 ``EtcdAddress`` has at least one endpoint and a prefix that begins with a slash and does not
 end with one, so that two clusters with different prefixes never share a key.
 """
@@ -37,7 +37,7 @@ def parse(
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> EtcdAddress:
-    """Return the address that ``text`` says; the files are PEM.
+    """Return the address in ``text``; the files are PEM.
 
     Raises:
         AddressError: It is malformed, or a file cannot be read.

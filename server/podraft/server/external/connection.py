@@ -1,9 +1,9 @@
 """Calling the members of an etcd cluster.
 
-Owns: one channel per member, which member is asked, and what etcd's errors mean for us.
+Owns: one channel per member, the choice of the member to ask, and the meaning of etcd's errors.
 
 Invariants: a read is tried again, within bounds, at other members; a transaction is tried
-again only if it certainly never left.  Whatever else happens to a transaction is reported as
+again only if it certainly never left.  Any other failure of a transaction is reported as
 an unknown outcome, never as a success or a failure.
 """
 
@@ -27,7 +27,7 @@ _CALL_TIMEOUT_S: Final = 5.0
 _PATIENCE_S: Final = 5.0
 _PAUSE_S_MIN: Final = 0.05
 _PAUSE_S_MAX: Final = 1.0
-# A member that lost its leader ends our watches rather than keeping them silent.
+# A member that has lost its leader ends our watches rather than keeping them silent.
 _WATCH_METADATA: Final = (("hasleader", "true"),)
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -59,14 +59,14 @@ _DATABASE_FULL: Final = (
 
 
 class LeaseLostError(StoreUnavailableError):
-    """etcd does not know a lease any more; nothing was written."""
+    """etcd no longer knows a lease; nothing was written."""
 
 
 class Message(Protocol):
     """A protobuf message."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        """Return its encoding."""
+        """Return the message's encoding."""
 
 
 ResponseT = TypeVar("ResponseT", bound=Any)
@@ -79,13 +79,13 @@ class EtcdConnection:
         self._address = address
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._current = 0
-        # Only spreads retries in time; nothing depends on its values.
+        # It only spreads retries over time; nothing depends on its values.
         self._random = Random()
 
     async def call(
         self, method: str, request: Message, response: type[ResponseT], *, repeatable: bool
     ) -> ResponseT:
-        """Call ``method`` (``etcdserverpb.KV/Range``).
+        """Call ``method`` (such as ``etcdserverpb.KV/Range``) and return the answer.
 
         Raises:
             grpc.aio.AioRpcError: etcd refused the request itself.
@@ -116,14 +116,14 @@ class EtcdConnection:
     def stream(
         self, method: str, response: type[ResponseT]
     ) -> tuple[int, grpc.aio.StreamStreamCall[Any, ResponseT]]:
-        """Begin a stream; return it and the member to `leave` when it breaks."""
+        """Open a stream; return it and the member to `leave` when it breaks."""
         call = self._channel().stream_stream(
             f"/{method}", request_serializer=_serialize, response_deserializer=response.FromString
         )
         return self._current, call(metadata=_WATCH_METADATA)
 
     def leave(self, member: int) -> None:
-        """Ask another member from now on, unless somebody has moved on from ``member`` already."""
+        """Ask another member from now on, unless another call has already left ``member``."""
         if member == self._current:
             self._current = (member + 1) % len(self._address.endpoints)
 
@@ -146,7 +146,7 @@ class EtcdConnection:
 
 
 def refusal(error: grpc.aio.AioRpcError) -> Exception:
-    """Return what etcd's refusal of a transaction is in the store's terms."""
+    """Return the store's exception for etcd's refusal of a transaction."""
     code, details = error.code(), error.details() or ""
     if "too many operations" in details:
         return TransactionTooLargeError(_TOO_MANY_OPERATIONS)

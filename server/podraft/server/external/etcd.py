@@ -1,10 +1,10 @@
 """The store on an etcd v3 cluster.
 
-Owns: the ``Datastore`` over etcd.  Reads and transactions are one call each (reads that come
+Owns: the ``Datastore`` over etcd.  Reads and transactions take one call each (reads that come
 together share one); all watchers share one watch (``shared_watch``).
 
-Invariant: everything that is read is as new as the call to etcd that read it: there is no
-cache here.
+Invariant: there is no cache here: every value returned is as new as the call to etcd that read
+it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class EtcdDatastore:
         )
         self._request_lease = RequestLease(connection)
         self._point_reads = PointReads(partial(self._txn, repeatable=True))
-        # The highest revision that etcd has told of, and that of the last write of ours.
+        # The highest revision that etcd has reported, and the revision of our last write.
         self._revision = 0
         self._written = 0
         self.cluster_id = b""
@@ -88,17 +88,17 @@ class EtcdDatastore:
         *,
         options: EtcdOptions | None = None,
     ) -> EtcdDatastore:
-        """Reach the cluster and begin to follow it.
+        """Connect to the cluster and begin to follow it.
 
-        ``keys`` wraps the data keys, which lie below the prefix; or is what seals, and the prefix
-        gets none.
+        ``keys`` wraps the data keys, which are stored below the prefix; if it is a sealer itself,
+        no keys are stored there.
 
         Raises:
             StoreUnavailableError: No member answers.
-            StoreFailedError: The key-encryption key is not here, or something else uses the prefix.
+            StoreFailedError: The key-encryption key is missing, or something else uses the prefix.
         """
         connection = EtcdConnection(address)
-        # Until the ring was read nothing is written, and nothing read that is sealed.
+        # Until the ring has been read nothing is written, and nothing sealed is read.
         sealer = keys if isinstance(keys, Sealer) else Sealer(new_data_key())
         store = cls(connection, Translation(address.prefix, sealer), options or EtcdOptions())
         try:
@@ -114,7 +114,7 @@ class EtcdDatastore:
         return store
 
     async def claim(self) -> bytes:
-        """Return the id of the podraft cluster below this prefix; made when it is new.
+        """Return the id of the podraft cluster below this prefix; make it when the prefix is new.
 
         Raises:
             StoreUnavailableError: etcd does not answer.
@@ -126,7 +126,7 @@ class EtcdDatastore:
         value = _IDENTITY + os.urandom(16).hex().encode()
         request.success.add().request_put.MergeFrom(etcd_pb2.PutRequest(key=key, value=value))
         request.failure.add().request_range.key = key
-        # Repeatable: whoever comes second finds what the first one wrote.
+        # Repeatable: a second caller finds what the first one wrote.
         response = await self._txn(request, repeatable=True)
         if not response.succeeded:
             value = response.responses[0].response_range.kvs[0].value
@@ -138,13 +138,13 @@ class EtcdDatastore:
 
     @property
     def revision(self) -> int:
-        """The highest revision that etcd has told us of."""
+        """The highest revision that etcd has reported."""
         return self._revision
 
     async def failed(self) -> StoreFailedError:
-        """Return the error that stopped the store, when that happens: the process must exit.
+        """Return, once the store has stopped, the error that stopped it: the process must exit.
 
-        An etcd that does not answer is no such error.  Cancelled when the store closes.
+        An etcd that does not answer does not stop it.  The wait is cancelled when the store closes.
         """
         return await asyncio.shield(self._failure)
 
@@ -195,7 +195,7 @@ class EtcdDatastore:
         return response
 
     async def _refresh(self) -> int:
-        """Return the present revision."""
+        """Return the current revision."""
         key = self._translation.identity_key
         response = await self._range(etcd_pb2.RangeRequest(key=key, count_only=True))
         return from_etcd(response.header.revision)
@@ -208,7 +208,7 @@ class EtcdDatastore:
         oldest = revision + 1
         span = self._translation.span(b"")
         try:
-            # Only a watch is told what the oldest revision is.
+            # Only a watch learns what the oldest revision is.
             async with (
                 asyncio.timeout(1),
                 aclosing(changes(self._connection, span, revision)) as stream,
@@ -218,14 +218,14 @@ class EtcdDatastore:
         except RevisionCompactedError as error:
             oldest = error.oldest
         except (TimeoutError, StreamLostError):
-            pass  # It stays a lower bound.
+            pass  # The known revision stays a lower bound.
         return RevisionCompactedError(revision, oldest)
 
     def _answered(self, known: int, revision: int) -> None:
-        """Note an answer's revision, which cannot be below what was ``known`` when it was asked.
+        """Record an answer's revision, which must not be below the one ``known`` at the request.
 
         Raises:
-            StoreFailedError: It is: what this process and its clients have seen is not so.
+            StoreFailedError: It is lower: etcd has lost what this process has seen.
         """
         if revision < known:
             error = StoreFailedError(
@@ -248,7 +248,7 @@ class EtcdDatastore:
     # Writing.
 
     async def transact(self, transaction: Transaction) -> Outcome:
-        """Carry out ``transaction`` as one etcd transaction: one revision for all of it."""
+        """Carry out ``transaction`` as one etcd transaction, with one revision for all of it."""
         self._check_serving()
         check_transaction(transaction)
         if self._transactions >= self._options.transactions:
@@ -284,7 +284,7 @@ class EtcdDatastore:
             return await self._txn(request, repeatable=True)
 
     async def requested(self, request: bytes) -> Repeated | None:
-        """Return how a transaction of ``request`` took effect; None: that is not known."""
+        """Return how a transaction of ``request`` took effect; None if that is not known."""
         key = self._translation.request_key(request)
         response = await self._range(etcd_pb2.RangeRequest(key=key))
         return self._translation.remembered(response.kvs)
@@ -301,7 +301,7 @@ class EtcdDatastore:
         return response
 
     async def compact(self, revision: int) -> None:
-        """Let etcd forget what is below ``revision``; of all its users, not only of podraft."""
+        """Make etcd forget the history below ``revision``: that of all its users, not only ours."""
         self._check_serving()
         if revision > self._revision and revision > (current := await self._refresh()):
             raise FutureRevisionError(revision, current)
@@ -311,14 +311,14 @@ class EtcdDatastore:
                 "etcdserverpb.KV/Compact", request, etcd_pb2.CompactionResponse, repeatable=True
             )
         except grpc.aio.AioRpcError as error:
-            # Compacted so far already is what was asked for.
+            # Being compacted that far already is what was asked for.
             if error.code() is not grpc.StatusCode.OUT_OF_RANGE:
                 raise refusal(error) from None
 
     # Watching.
 
     async def watch(self, prefix: bytes, start_revision: int) -> AsyncGenerator[EventBatch, None]:
-        """Yield what changed after ``start_revision``, then what changes."""
+        """Yield the changes after ``start_revision``, then live ones."""
         self._check_serving()
         if start_revision > self._revision and start_revision > await self._refresh():
             raise FutureRevisionError(start_revision, self._revision)
@@ -336,7 +336,7 @@ class EtcdDatastore:
         self._watch.fail(error)
 
     async def close(self) -> None:
-        """Let watchers have what was acknowledged, then leave etcd; closing twice is fine."""
+        """Deliver acknowledged changes to the watchers, then disconnect; closing twice is fine."""
         if self._closing:
             return
         self._closing = True
@@ -347,7 +347,7 @@ class EtcdDatastore:
 
 
 async def open_claimed(address: EtcdAddress, keys: KeyEncryption) -> EtcdDatastore:
-    """Open the store of the podraft cluster at ``address``; it becomes one if it is none yet.
+    """Open the store of the podraft cluster at ``address``, founding the cluster if it is new.
 
     Raises:
         StoreFailedError: etcd does not answer, or something else uses the prefix.

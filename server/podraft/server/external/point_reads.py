@@ -1,7 +1,7 @@
 """Reads of single keys, several in one call to etcd.
 
-Owns: the keys that wait.  While calls are on their way, the next one collects, as group
-commit does for writes: a call costs etcd a round of its consensus and us most of a
+Owns: the keys that wait to be read.  While calls are under way, the next one collects keys, as
+group commit collects writes: a call costs etcd a round of its consensus and us most of a
 millisecond, however few keys it asks for.
 
 Invariant: every read is answered by a call that was sent after the read was asked for, and
@@ -27,7 +27,7 @@ _Answer: TypeAlias = "asyncio.Future[etcd_pb2.KeyValue | None]"
 
 
 class PointReads:
-    """Collects reads; ``send`` carries out a transaction that only reads."""
+    """A collector of reads; ``send`` carries out a transaction that only reads."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -36,7 +36,7 @@ class PointReads:
         self._scheduled = False
 
     async def get(self, key: bytes) -> etcd_pb2.KeyValue | None:
-        """Return what etcd has at ``key``."""
+        """Return what etcd has at ``key``, None if it has nothing."""
         loop = asyncio.get_running_loop()
         answer: _Answer = loop.create_future()
         self._waiting.setdefault(key, []).append(answer)

@@ -1,9 +1,9 @@
-"""How long etcd remembers that a request took effect: leases that nobody renews.
+"""Leases that are never renewed: they limit how long etcd remembers that a request took effect.
 
-Owns: the lease that is given to what is written now.
+Owns: the lease for what is written now.
 
-Invariant: what is written with a lease outlives it being handed out by at least
-``KEPT_S - _USED_S``.  A lease is used for some seconds only: etcd removes all keys of one at once.
+Invariant: a key written with a lease lives for at least ``KEPT_S - _USED_S`` after the lease was
+handed out.  A lease is used for only some seconds, as etcd removes all keys of one at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _USED_S: Final = 20.0
 
 
 class RequestLease:
-    """Hands out leases; belongs to one event loop."""
+    """A source of leases; belongs to one event loop."""
 
     def __init__(self, connection: EtcdConnection) -> None:
         self._connection = connection
@@ -46,7 +46,7 @@ class RequestLease:
             return self._lease
 
     def forget(self, lease: int) -> None:
-        """Use ``lease`` no more: etcd does not know it."""
+        """Stop using ``lease``, which etcd does not know."""
         if lease == self._lease:
             self._lease = 0
 

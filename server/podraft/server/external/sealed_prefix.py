@@ -1,10 +1,10 @@
-"""A prefix of etcd whose values are sealed: its keys, and the sealing of what is older.
+"""A prefix of etcd whose values are sealed: its keys, and the sealing of older values.
 
 Owns: ``<prefix>/keys`` and ``<prefix>/sealed``.
 
-Invariants: every server of one prefix uses the same ring, which who came first has made.  Values
-that an older version wrote are rewritten before a server begins; from the revision then on
-nothing that is not sealed is believed.
+Invariants: all servers of one prefix use the same ring, which the first of them made.  Values
+that an older version wrote are rewritten before a server begins; from that revision on
+nothing unsealed is accepted.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Range = Callable[[etcd_pb2.RangeRequest], Awaitable[etcd_pb2.RangeResponse]]
 
 
 async def open_sealer(prefix: str, keys: KeyEncryption, txn: Txn, read: Range) -> Sealer:
-    """Return the sealer of ``prefix``; its ring is made if there is none.
+    """Return the sealer of ``prefix``; make its ring if there is none.
 
     Raises:
-        StoreFailedError: etcd does not answer, or the ring's key-encryption key is not here.
+        StoreFailedError: etcd does not answer, or the ring's key-encryption key is missing.
     """
     where = f"{prefix}/keys"
     key = where.encode()
@@ -47,7 +47,7 @@ async def open_sealer(prefix: str, keys: KeyEncryption, txn: Txn, read: Range) -
             request.compare.add(target=etcd_pb2.Compare.MOD, key=key, mod_revision=0)
             request.success.add().request_put.MergeFrom(etcd_pb2.PutRequest(key=key, value=kept[0]))
             await txn(request)
-            # Whoever came first has made it.
+            # Another server was first and has made it.
             found = (await read(etcd_pb2.RangeRequest(key=key))).kvs
         content = found[0].value
         ring = await asyncio.to_thread(
@@ -59,7 +59,7 @@ async def open_sealer(prefix: str, keys: KeyEncryption, txn: Txn, read: Range) -
 
 
 async def seal_older(translation: Translation, txn: Txn, read: Range) -> None:
-    """Rewrite what an older version left unsealed, unless that was done.
+    """Seal the values that an older version left unsealed, unless that was done already.
 
     Raises:
         StoreFailedError: etcd does not answer, or something else uses the prefix.
@@ -74,7 +74,7 @@ async def seal_older(translation: Translation, txn: Txn, read: Range) -> None:
         page = await read(etcd_pb2.RangeRequest(key=first, range_end=end, limit=_REWRITTEN_AT_ONCE))
         changed = await _rewrite(page, translation, txn)
         if changed is None:
-            continue  # Somebody wrote meanwhile: look at the same keys again.
+            continue  # Another server wrote meanwhile: look at the same keys again.
         rewritten += changed
         if not page.more:
             break
@@ -95,7 +95,7 @@ async def seal_older(translation: Translation, txn: Txn, read: Range) -> None:
 
 
 async def _rewrite(page: etcd_pb2.RangeResponse, translation: Translation, txn: Txn) -> int | None:
-    """Seal what is not in one page; return how much that was, None if it has changed since."""
+    """Seal the unsealed values of a page; return their number, None if the page has changed."""
     request = etcd_pb2.TxnRequest()
     for found in page.kvs:
         value = translation.resealed(found)

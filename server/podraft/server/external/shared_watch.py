@@ -1,12 +1,12 @@
 """The one watch of everything below our prefix, and how watchers join it.
 
-Owns: the shared watch of etcd, its watchers, and each one's way from a past revision to it.
+Owns: the shared watch of etcd, its watchers, and each watcher's way from a past revision to it.
 
 Invariants: an event reaches a watcher once and in order.  A watcher that begins in the past
-is joined to the shared watch first and reads the past until it meets it, so that nothing
-falls between.  The revision up to which the shared watch is complete is always the revision
-of an event of ours: etcd's own progress messages are not used, because before 3.4.25 and
-3.5.8 they can overtake events.
+is joined to the shared watch first and reads the past until it meets that watch, so that nothing
+is missed in between.  The revision up to which the shared watch is complete is always the
+revision of an event of ours: etcd's own progress messages are not used, because before 3.4.25
+and 3.5.8 they can overtake events.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _CLOSE_GRACE_S: Final = 2.0
 
 
 class _BegunAgainError(Exception):
-    """The shared watch left something out: join it anew."""
+    """The shared watch skipped events: join it anew."""
 
 
 class SharedWatch:
-    """Follows etcd from ``position`` on, once it is started."""
+    """A watch that follows etcd from ``position`` on, once it is started."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class SharedWatch:
         self._options = options
         self._refresh = refresh
         self._failed = failed
-        # The revision of the last event of ours that was seen.
+        # The revision of the last of our events that was seen.
         self.position = 0
         self._watchers = LiveWatchers()
         self._catching_up = 0
@@ -68,12 +68,12 @@ class SharedWatch:
         self._following: asyncio.Task[None] | None = None
 
     def start(self, position: int) -> None:
-        """Begin to follow after ``position``."""
+        """Start following after ``position``."""
         self.position = position
         self._following = asyncio.create_task(self._follow())
 
     async def after(self, prefix: bytes, reached: int) -> AsyncGenerator[EventBatch, None]:
-        """Yield what changes below ``prefix`` after ``reached``, until the end."""
+        """Yield the changes below ``prefix`` after ``reached``, until the store closes."""
         while True:
             try:
                 async with aclosing(self._joined(prefix, reached)) as batches:
@@ -82,11 +82,11 @@ class SharedWatch:
                         yield batch
                 return
             except _BegunAgainError:
-                pass  # What the shared watch left out is read from etcd, if etcd has it still.
+                pass  # What the shared watch skipped is read from etcd, if etcd still has it.
 
     async def close(self, written: int) -> None:
-        """Let watchers have what there is up to ``written``, then end them."""
-        # Bounded: somebody else's write may have taken the revision that is waited for.
+        """Deliver the events up to ``written`` to the watchers, then end them."""
+        # Bounded: a write outside of our prefix may have taken the revision that is awaited.
         await self._until(lambda: self.position >= written)
         for watcher in self._watchers.all():
             watcher.end()
@@ -99,13 +99,13 @@ class SharedWatch:
             self._bookmark.cancel()
 
     def fail(self, error: StoreFailedError) -> None:
-        """Tell all watchers that the store stopped."""
+        """Fail all watchers with ``error``, as the store has stopped."""
         for watcher in self._watchers.all():
             watcher.fail(error)
             self._watchers.remove(watcher)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Return when ``condition`` holds, which is looked at after every progress, or late."""
+        """Wait until ``condition`` holds, checking it after any progress and now and then."""
         if self._following is None or self._following.done():
             return
         with contextlib.suppress(TimeoutError):
@@ -117,7 +117,7 @@ class SharedWatch:
     # Joining.
 
     async def _joined(self, prefix: bytes, reached: int) -> AsyncGenerator[EventBatch, None]:
-        """Yield what is after ``reached``; live from where the shared watch is met."""
+        """Yield the changes after ``reached``; live from where the shared watch is met."""
         options = self._options
         joined = self.position
         watcher = LiveWatcher(prefix, joined, options.watch_events, options.watch_bytes)
@@ -131,7 +131,7 @@ class SharedWatch:
                 if reached < joined:
                     return  # The store closed meanwhile.
             while (live := await watcher.next()) is not None:
-                # What the past has shown already, or what was before a start ahead of us.
+                # Without what the past has shown already, or what precedes a start ahead of us.
                 if live.revision > reached:
                     yield _after(live, reached)
                     reached = live.revision
@@ -141,10 +141,10 @@ class SharedWatch:
     async def _past(
         self, prefix: bytes, reached: int, joined: int
     ) -> AsyncGenerator[EventBatch, None]:
-        """Yield what is after ``reached`` until ``joined`` is reached, or the store closes.
+        """Yield the changes after ``reached`` until ``joined`` is reached, or the store closes.
 
-        Reads everything of ours, not only ``prefix``: the shared watch stands at an event of
-        ours, so that this stream certainly gets there (or beyond, with the next event).
+        It reads all our keys, not only those below ``prefix``: the shared watch stands at an event
+        of ours, so this stream certainly gets there (or beyond, with the next event).
         """
         self._catching_up += 1
         pause_s = _PAUSE_S_MIN
@@ -184,7 +184,7 @@ class SharedWatch:
     async def _changes(
         self, span: tuple[bytes, bytes], after: int
     ) -> AsyncGenerator[tuple[int, list[Event]], None]:
-        """Yield etcd's changes in our terms."""
+        """Yield etcd's changes as event batches."""
         async with aclosing(changes(self._connection, span, after)) as stream:
             async for revision, found in stream:
                 try:
@@ -196,7 +196,7 @@ class SharedWatch:
     # Following.
 
     async def _follow(self) -> None:
-        """Keep the shared watch; it begins again where it was."""
+        """Keep the shared watch running; after an error it resumes where it was."""
         pause_s = _PAUSE_S_MIN
         lost = False
         while True:
@@ -243,11 +243,11 @@ class SharedWatch:
         self._watchers.bookmark(self.position)
 
     async def _begin_again(self, error: RevisionCompactedError) -> None:
-        """Go on from now: etcd forgot what the shared watch has not seen."""
+        """Continue from now, as etcd has forgotten what the shared watch has not seen."""
         with contextlib.suppress(StoreFailedError):  # Then the next attempt fails again.
             position = await self._refresh()
-            # No await in between: whoever joins sees either the old place and this end, or
-            # the new place.
+            # No await in between: a joining watcher sees either the old position and this end,
+            # or the new position.
             self.position = position
             _LOG.warning("etcd compacted what was not read yet: %s", error)
             for watcher in self._watchers.all():
@@ -256,7 +256,7 @@ class SharedWatch:
 
 
 def _after(batch: EventBatch, reached: int) -> EventBatch:
-    """Return ``batch`` without what is at or below ``reached``."""
+    """Return ``batch`` without the events at or below ``reached``."""
     if not batch.events or batch.events[0].revision > reached:
         return batch
     return EventBatch(batch.revision, [e for e in batch.events if e.revision > reached])

@@ -1,7 +1,7 @@
 """One watch stream from etcd, as whole revisions.
 
-Owns: putting fragments together again.  Invariant: what is yielded is complete up to the
-revision that is said: every later event of the stream has a higher one.
+Owns: the reassembly of fragments.  Invariant: what is yielded is complete up to the revision
+yielded with it: every later event of the stream has a higher one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from podraft.server.state.datastore import RevisionCompactedError
 
 
 class StreamLostError(Exception):
-    """The stream broke; go on from the last revision that was seen."""
+    """The stream broke; resume from the last revision seen."""
 
 
 async def changes(
     connection: EtcdConnection, span: tuple[bytes, bytes], after: int
 ) -> AsyncGenerator[tuple[int, list[etcd_pb2.WatchEvent]], None]:
-    """Yield what changes in ``span`` after our revision ``after``, with our revision reached.
+    """Yield the changes in ``span`` after our revision ``after``, with our revision reached.
 
-    The first item has no events: the watch stands.
+    The first item has no events: it shows that the watch is established.
 
     Raises:
         RevisionCompactedError: Events after ``after`` are gone.
@@ -34,7 +34,6 @@ async def changes(
     """
     key, range_end = span
     # From `after` itself on, whose events are skipped: if `after` is compacted to the very
-    # revision, etcd has forgotten removals at it and would not say so.
     request = etcd_pb2.WatchRequest(
         create_request=etcd_pb2.WatchCreateRequest(
             key=key,
@@ -70,7 +69,7 @@ async def changes(
         connection.leave(member)
         raise StreamLostError(error.details() or str(error.code())) from None
     except asyncio.InvalidStateError:
-        # What gRPC raises for a write to a call that ended before it began.
+        # gRPC raises this for a write to a call that ended before the write began.
         connection.leave(member)
         raise StreamLostError("etcd does not answer") from None
     except StreamLostError:

@@ -1,21 +1,21 @@
-"""Between our vocabulary and etcd's: keys, revisions, values, transactions, events.
+"""The translation between our vocabulary and etcd's: keys, revisions, values, transactions, events.
 
-Owns: how podraft's state lies in etcd.
+Owns: the layout of podraft's state in etcd.
 
     <prefix>/store/<key, in the written form>  ->  value, sealed for the key | kind u8
-    <prefix>/requests/<id>  ->  digest, 16 bytes or none, sealed; with a lease: written with what
-                                the request wanted
+    <prefix>/requests/<id>  ->  digest, 16 bytes or none, sealed; with a lease; written together
+                                with what the request wanted
     <prefix>/keys  ->  the ring of the data keys (``KeyRing``)
-    <prefix>/sealed  ->  the revision up to which older, unsealed values are believed; sealed
+    <prefix>/sealed  ->  the revision up to which older, unsealed values are accepted; sealed
 
-Kinds 3 and 2 are what 1 and 0 were when nothing was sealed.  Kind 3: the value is stamped.  The
-revision of a write is known only afterwards, so etcd holds the value without its suffix, and
-whoever reads appends the one of ``mod_revision``: the layers above see the bytes that every
-engine gives.  Kind 2: the value is as it is.
+Kinds 3 and 2 are the sealed forms of the older, unsealed kinds 1 and 0.  Kind 3: the value is
+stamped.  The revision of a write is known only afterwards, so etcd holds the value without its
+suffix, and a reader appends the suffix of ``mod_revision``: the layers above see the same bytes as
+from every other engine.  Kind 2: the value is stored unchanged.
 
-Keys lie in etcd as servers of every age know them (see ``key_forms``), so several may use one
-prefix, and what was written before keys had groups keeps its place, its revisions and its history.
-Inside of a resource they have their own order.
+Keys have in etcd the form that servers of every version know (see ``key_forms``), so old and new
+servers may use one prefix, and what was written before keys had groups keeps its place, its
+revisions and its history.  Within a resource, keys have their own order.
 
 An empty etcd is at revision 1, an empty store of ours at 0: our revision N is etcd's N + 1,
 everywhere.  Invariant: no etcd revision leaves this package.
@@ -51,27 +51,27 @@ _SEALED_CONTEXT: Final = b"etcd sealed\0"
 
 
 class ForeignValueError(StoreFailedError):
-    """A key below our prefix holds what podraft did not write."""
+    """A key below our prefix holds a value that podraft did not write."""
 
 
 class IncompleteHistoryError(Exception):
-    """An event came without what was before it: that was compacted meanwhile."""
+    """An event came without the previous value, which was compacted meanwhile."""
 
 
 def to_etcd(revision: int) -> int:
-    """Return etcd's number of our ``revision``."""
+    """Return etcd's number for our ``revision``."""
     return revision + _OFFSET
 
 
 def from_etcd(revision: int) -> int:
-    """Return our number of etcd's ``revision``; 0 stays 0 (no revision)."""
+    """Return our number for etcd's ``revision``; 0 stays 0 (no revision)."""
     return max(revision - _OFFSET, 0)
 
 
 class Translation:
     """The mapping below one prefix; values are sealed by ``sealer``.
 
-    Unsealed ones are believed up to the etcd revision ``unsealed_through``; None: all are.
+    Unsealed values are accepted up to the etcd revision ``unsealed_through``; None: all are.
     """
 
     def __init__(self, prefix: str, sealer: Sealer) -> None:
@@ -83,15 +83,15 @@ class Translation:
         self.sealed_key = f"{prefix}/sealed".encode()
 
     def key(self, key: bytes) -> bytes:
-        """Return where ``key`` is in etcd."""
+        """Return etcd's key for our ``key``."""
         return self._root + written(key)
 
     def _known(self, key: bytes) -> bytes:
-        """Return our key of what lies at ``key`` in etcd."""
+        """Return our key for etcd's ``key``."""
         return grouped(key[len(self._root) :])
 
     def request_key(self, request: bytes) -> bytes:
-        """Return where it stands in etcd that ``request`` took effect."""
+        """Return the etcd key that records that ``request`` took effect."""
         return self._requests + request.hex().encode()
 
     def span(self, prefix: bytes, start_after: bytes = b"") -> tuple[bytes, bytes]:
@@ -104,7 +104,7 @@ class Translation:
         return first, max(end, first)
 
     def record(self, found: etcd_pb2.KeyValue) -> Record:
-        """Return what ``found`` holds.
+        """Return the record that ``found`` holds.
 
         Raises:
             ForeignValueError: podraft did not write it.
@@ -116,7 +116,7 @@ class Translation:
         return Record(self._known(found.key), value, from_etcd(found.create_revision), revision)
 
     def _opened(self, found: etcd_pb2.KeyValue) -> tuple[bytes, bytes]:
-        """Return the value and the kind, as if it had been sealed, of what ``found`` holds."""
+        """Return the value in ``found`` and its kind, given as that of a sealed value."""
         value, kind = found.value[:-1], found.value[-1:]
         if kind in _UNSEALED:
             through = self.unsealed_through
@@ -141,18 +141,18 @@ class Translation:
         return self.sealer.seal(value, _VALUE_CONTEXT + kind + key) + kind
 
     def resealed(self, found: etcd_pb2.KeyValue) -> bytes | None:
-        """Return what is to be stored in place of a value that is not sealed; None: it is."""
+        """Return the sealed form of an unsealed value; None if it is sealed already."""
         if found.value[-1:] not in _UNSEALED:
             return None
         value, kind = self._opened(found)
         return self._sealed(found.key, value, kind)
 
     def sealed_mark(self, revision: int) -> bytes:
-        """Return what notes that unsealed values are believed up to ``revision`` of etcd."""
+        """Return the mark that unsealed values are accepted up to etcd's ``revision``."""
         return self.sealer.seal(revision.to_bytes(8, "big"), _SEALED_CONTEXT)
 
     def believe_through(self, mark: bytes) -> None:
-        """Believe unsealed values as far as ``mark`` says.
+        """Accept unsealed values up to the revision in ``mark``.
 
         Raises:
             ForeignValueError: podraft did not write it.
@@ -163,10 +163,10 @@ class Translation:
             raise ForeignValueError(f"etcd's key {self.sealed_key!r}: {error}") from None
 
     def event(self, change: etcd_pb2.WatchEvent) -> Event:
-        """Return the event that ``change`` is.
+        """Return the event for etcd's ``change``.
 
         Raises:
-            IncompleteHistoryError: What was before is not known any more.
+            IncompleteHistoryError: The previous value is not known any more.
             ForeignValueError: podraft did not write it.
         """
         found = change.kv
@@ -183,7 +183,7 @@ class Translation:
     def transaction(self, transaction: Transaction, lease: int = 0) -> etcd_pb2.TxnRequest:
         """Return the call that carries out ``transaction`` or reads its guards' keys.
 
-        That it was carried out is remembered as long as ``lease`` lives, if it has a request.
+        If it has a request, etcd remembers that it was carried out as long as ``lease`` lives.
         """
         request = etcd_pb2.TxnRequest()
         for guard in transaction.guards:
@@ -218,13 +218,13 @@ class Translation:
         return self.remembered(response.responses[-1].response_range.kvs)
 
     def remembered(self, found: Sequence[etcd_pb2.KeyValue]) -> Repeated | None:
-        """Return what stands where a request is remembered: one key, or none."""
+        """Return how a request took effect, from what is at its key: one value, or none."""
         if not found:
             return None
         try:
             digest = self.sealer.open(found[0].value, _REQUEST_CONTEXT + found[0].key)
         except SealError:
-            digest = b""  # An older version's, which leaves with its lease: it is not told.
+            digest = b""  # An older version's, which expires with its lease: it is not returned.
         return Repeated(from_etcd(found[0].mod_revision), digest)
 
     def unmet(

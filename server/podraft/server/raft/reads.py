@@ -123,7 +123,7 @@ class Reads:
             commit = self._member.log.commit
             self._next.extend([(origin, ids, commit) for origin, ids in self._early])
             self._early.clear()
-            # No round is under way: before this commit every read was early.
+            # No reads are being proved yet: before this commit every read was early.
             self.begin_round()
 
     def abandon(self) -> None:

@@ -1,14 +1,14 @@
-"""Members compare their states: who has come to another one than the majority must stop.
+"""The comparison of members' states: a member whose state is not the majority's must stop.
 
-Owns: this member's state at the last marks, what others said of theirs, and the verdict.
+Owns: this member's state at the last marks, what the others reported of theirs, and the verdict.
 
     leader: an entry that writes nothing -> every member, when it applies it: its digest (a mark)
     every member asks the others for their marks (``probing``) -> equal, in the minority, or split
 
-The mark is an entry of the log, so that all compare exactly the same moment, also a member that
+The mark is an entry of the log, so that all members compare exactly the same moment, even one that
 applies it hours later.  Every member judges itself, so a leader is no exception.
 
-Invariant: a member stops only if more than half of the voters agree on another state than its own.
+Invariant: a member stops only if more than half of the voters agree on a state other than its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from podraft.server.state.digests import StateMark
 _LOG = logging.getLogger(__name__)
 
 MARKS_MAX = 16
-# Two rounds of probes of the two others, or more of more.
+# Enough for two rounds of probes of two other members, and more if there are more.
 _SPLIT_SEEN_MIN = 4
 
 
@@ -33,18 +33,18 @@ class StateDivergedError(Exception):
 
 
 class Verdict(Enum):
-    """What a member knows of its state at one mark."""
+    """A member's verdict on its state at one mark."""
 
-    OPEN = "open"  # Nobody else has said enough.
+    OPEN = "open"  # The others have not reported enough.
     EQUAL = "equal"  # More than half of the voters, this member among them or not, have its state.
-    SPLIT = "split"  # Others have another state, but no majority tells who is right.
+    SPLIT = "split"  # Others have another state, but no majority shows which is right.
     DIVERGED = "diverged"  # More than half of the voters agree on another state.
 
 
 def judge(
     me: MemberId, mine: int, others: Mapping[MemberId, int], voters: Collection[MemberId]
 ) -> Verdict:
-    """Compare this member's digest with what others said of the same mark."""
+    """Compare this member's digest with those that others reported for the same mark."""
     told = {**others, me: mine}
     counts = Counter(digest for member, digest in told.items() if member in voters)
     needed = len(voters) // 2 + 1
@@ -56,7 +56,7 @@ def judge(
 
 
 class Comparison:
-    """Collects marks and judges them; lives on the loop.
+    """The marks of all members and the judgement on them; lives on the loop.
 
     ``diverged`` is called once, with the error that must stop this member.
     """
@@ -77,19 +77,19 @@ class Comparison:
         self._split_told = 0
         # How often the members were found to differ at the newest such mark.
         self._split_seen = (0, 0)
-        # Who has said nothing of this member's newest mark: it may have restarted since.
+        # Members that reported nothing on this member's newest mark: they may have restarted since.
         self.lacking: set[MemberId] = set()
-        # The last mark at which this member had the majority's state, and the last without one.
+        # The last mark at which this member had the majority's state; the last without a majority.
         self.equal_index = 0
         self.split_index = 0
 
     def marked(self, mark: StateMark) -> None:
-        """This member has applied a mark."""
+        """Take a mark that this member has applied."""
         self.marks.append(mark)
         self._judge(mark)
 
     def told(self, member: MemberId, marks: Iterable[StateMark]) -> None:
-        """Another member has said what its state was at its last marks."""
+        """Take another member's report of its state at its last marks."""
         said = {mark.index: mark.digest for mark in list(marks)[-MARKS_MAX:]}
         for index, digest in said.items():
             self._told.setdefault(index, {})[member] = digest
@@ -100,7 +100,7 @@ class Comparison:
             self.lacking.discard(member)
         for index in sorted(own.keys() & self._told.keys()):
             self._judge(own[index])
-        # Marks that this member will reach stay, those behind it go.
+        # Marks that this member has yet to reach stay, those behind it are dropped.
         kept = sorted(self._told)[-2 * MARKS_MAX :]
         self._told = {index: self._told[index] for index in kept}
 
@@ -121,7 +121,7 @@ class Comparison:
             )
 
     def _differs(self, mark: StateMark, others: Mapping[MemberId, int]) -> None:
-        """Say so, if those who have not told yet had the time to."""
+        """Log that states differ, once the members that have not reported had the time to."""
         index, seen = self._split_seen
         self._split_seen = (mark.index, seen + 1 if index == mark.index else 1)
         if self._split_seen[1] < _SPLIT_SEEN_MIN:
@@ -140,5 +140,5 @@ class Comparison:
 
     @property
     def split(self) -> bool:
-        """Whether members differ, as of the last mark that says anything, and nobody knows who."""
+        """Whether members differ at the last conclusive mark and no majority shows who is right."""
         return self.split_index > self.equal_index

@@ -1,1 +1,1 @@
-"""What one member decides beyond consensus, as a function of events: no loop, disk or clock."""
+"""One member's decisions beyond consensus, as a function of events: no loop, disk or clock."""

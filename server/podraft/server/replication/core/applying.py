@@ -1,10 +1,10 @@
-"""Which entries the state machine gets, and when.
+"""Handing committed entries to the state machine.
 
-Owns: what is committed and not applied yet.
+Owns: the entries that are committed and not applied yet.
 
 Invariants: entries are applied in order, each once.  One portion is under way at a time, so that
-others have their turn between two; nothing is applied while the state machine is full or is being
-replaced.
+other tasks have their turn between two; nothing is applied while the state machine is full or is
+being replaced.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NEXT_TURN = After(0.0, ApplyMore())
 
 
 class Applying:
-    """``own`` returns the command that this member proposed as an entry, if it did."""
+    """The queue of committed entries; ``own`` returns this member's command of an entry, if any."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Applying:
         self._emit = emit
         self._own = own
         self._deliverable: deque[Entry] = deque()
-        # Whether a portion, or the turn of the others after it, has not ended yet.
+        # Whether a portion, or the other tasks' turn after it, has not ended yet.
         self._busy = False
         self._full = False
         self._replacing = False
@@ -61,13 +61,13 @@ class Applying:
         self._emit(Apply(entries, [self._own(entry) for entry in entries]))
 
     def portion_applied(self, *, full: bool) -> tuple[int, int]:
-        """Return up to where entries are applied, and the bytes of the portion that was."""
+        """Return the index up to which entries are applied, and the bytes of the last portion."""
         self._busy, self._full = False, full
         self._schedule()
         return self._applied, self._size
 
     def has_room(self, *, full: bool) -> None:
-        """The state machine takes more again, unless it is ``full`` still."""
+        """Go on if the state machine takes more again and is not ``full`` any longer."""
         self._full = full
         self._schedule()
 
@@ -77,17 +77,17 @@ class Applying:
             self._emit(_NEXT_TURN)
 
     def go_on(self) -> None:
-        """The others have had their turn."""
+        """Apply the next portion, as other tasks have had their turn."""
         self._busy = False
         self._next()
 
     def replace(self) -> None:
-        """A snapshot takes the place of everything up to some point behind what waits."""
+        """Stop applying: a snapshot replaces all up to a point behind the waiting entries."""
         self._deliverable.clear()
         self._replacing = True
 
     def replaced(self, index: int) -> None:
-        """The state machine stands at ``index`` now."""
+        """Resume, with the state machine now at ``index``."""
         self._replacing = False
         self._applied = index
         self._schedule()

@@ -1,10 +1,10 @@
-"""Up to where the log is forgotten.
+"""The decision up to where the log is forgotten.
 
-Owns: how much of what was applied the log keeps, for followers that are behind; the pins of those
-that are getting a snapshot and need what follows it.
+Owns: how many applied entries the log keeps for followers that are behind; the pins of members
+that are getting a snapshot and need the entries that follow it.
 
-Invariants: what the state machine does not hold durably is never forgotten; what is kept is bounded
-in entries and bytes, pins or not.
+Invariants: entries that the state machine does not hold durably are never forgotten; the applied
+entries kept are bounded in number and bytes, pins or not.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections import deque
 from podraft.server.raft.entries import MemberId
 from podraft.server.replication.member_options import MemberOptions
 
-# So many times as much is kept for a pin.
+# How many times as much is kept for a pin.
 _PINNED_FACTOR = 10
 
 
 class Compaction:
-    """Decides on one member's log, which begins behind ``start``."""
+    """The compaction of one member's log, which begins behind ``start``."""
 
     def __init__(self, start: int, options: MemberOptions) -> None:
         self.start = start
@@ -50,7 +50,7 @@ class Compaction:
         self._pins.pop(member, None)
 
     def advance(self, stored: int, applied: int) -> int | None:
-        """Return up to where the log is to be forgotten; None: it is not worth a write yet."""
+        """Return the index up to which to forget the log; None if it is not worth a write yet."""
         target = self.limit(stored, applied)
         if target < self.start + max(self._kept_entries // 8, 1):
             return None
@@ -60,7 +60,7 @@ class Compaction:
         return target
 
     def limit(self, stored: int, applied: int) -> int:
-        """Return up to where it may and should be, if ``stored`` is durable elsewhere."""
+        """Return the index up to which to forget it, if ``stored`` is durable elsewhere."""
         target = min(stored, max(applied - self._kept_entries, self._beyond_kept_bytes()))
         if self._pins:
             bound = applied - _PINNED_FACTOR * self._kept_entries

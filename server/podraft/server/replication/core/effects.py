@@ -1,7 +1,7 @@
-"""What the shell owes a member's core.
+"""The effects that a member's core asks of its shell.
 
 Owns: the effects.  They are carried out in their order; the order is the contract that safety rests
-on: a message that claims persistence is only sent by an effect that follows ``Durable``.
+on: a message that claims persistence is sent only by an effect that follows ``Durable``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from podraft.server.values import value
 
 @value
 class Send:
-    """Send these; what certainly does not arrive is told as ``Undelivered``."""
+    """Send these messages; report those that certainly do not arrive as ``Undelivered``."""
 
     messages: Sequence[Message]
 
 
 @value
 class CompactLog:
-    """Let the log on disk begin behind ``mark``, behind all writes so far."""
+    """Make the log on disk begin behind ``mark``, after all writes so far."""
 
     mark: SnapshotMark
     hard_state: HardState
@@ -34,10 +34,10 @@ class CompactLog:
 
 @value
 class Apply:
-    """Give the state machine these entries, then tell ``PortionApplied`` before anything else.
+    """Apply these entries to the state machine, then report ``PortionApplied`` before all else.
 
-    ``commands[i]`` is what this member proposed as ``entries[i]``, if it did: its outcome is that
-    of the entry.
+    ``commands[i]`` is the command that this member proposed as ``entries[i]``, if it did: its
+    outcome is that of the entry.
     """
 
     entries: Sequence[Entry]
@@ -46,9 +46,9 @@ class Apply:
 
 @value
 class Install:
-    """Put the received snapshot ``mark`` in the place of the state machine.
+    """Replace the state machine by the received snapshot ``mark``.
 
-    Then tell ``Installed``; writes to the log are held back until then.
+    Then report ``Installed``; writes to the log are held back until then.
     """
 
     mark: SnapshotMark
@@ -56,7 +56,7 @@ class Install:
 
 @value
 class Unanswered:
-    """``command`` gets an error in place of an outcome."""
+    """Give ``command`` an error in place of an outcome."""
 
     command: Any
     error: Exception
@@ -64,7 +64,7 @@ class Unanswered:
 
 @value
 class Settled:
-    """What ``waiter`` (readers, a ticket) waits for has happened; or it gets ``error``."""
+    """End the wait of ``waiter`` (readers, a ticket), with ``error`` if there is one."""
 
     waiter: Any
     error: Exception | None = None
@@ -72,21 +72,21 @@ class Settled:
 
 @value
 class LeaderChanged:
-    """Somebody else leads now, or nobody."""
+    """Another member leads now, or none."""
 
     leadership: Leadership
 
 
 @value
 class MembershipChanged:
-    """Another membership is in force or certain now."""
+    """Another membership is now in force or certain."""
 
     membership: KnownMembership
 
 
 @value
 class After:
-    """Tell ``event`` when ``delay_s`` has passed; 0: in the next turn."""
+    """Report ``event`` after ``delay_s`` seconds; 0: in the next turn of the loop."""
 
     delay_s: float
     event: MemberEvent
@@ -94,9 +94,9 @@ class After:
 
 @value
 class Gather:
-    """Tell ``event`` when waiting brings no more company, a few milliseconds from now at most.
+    """Report ``event`` when no more arrivals are to be expected, within a few milliseconds.
 
-    Company is complete when ``expected`` wait; 0: it is not known how many may come.
+    Arrivals are complete when ``expected`` are waiting; 0: their number is not known.
     """
 
     event: MemberEvent

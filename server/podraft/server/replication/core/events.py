@@ -1,8 +1,8 @@
-"""What happens to a member, as its shell tells the member's core.
+"""The events of a member, as its shell reports them to the member's core.
 
-Owns: the events, except those that go to the consensus as they are: ``Received``, ``SnapshotSent``.
-What the shell waits with (commands, readers, tickets) is opaque to the core: it
-comes back in the effect that ends the waiting.
+Owns: the events, except those that go to the consensus unchanged: ``Received``, ``SnapshotSent``.
+The shell's handles for those that wait (commands, readers, tickets) are opaque to the core: they
+come back in the effect that ends the wait.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from podraft.server.values import value
 
 
 class Command(Protocol):
-    """A transaction whose outcome somebody waits for."""
+    """A transaction whose outcome a caller awaits."""
 
     @property
     def payload(self) -> bytes:
-        """What goes into the log."""
+        """The bytes that go into the log."""
 
     @property
     def transaction(self) -> Transaction:
-        """What it says; with a request id it takes effect once, however often it comes."""
+        """The transaction; with a request id it takes effect once, however often it is proposed."""
 
 
 @value
 class Ticked:
     """A tick's time has passed.
 
-    Ticks that were missed, because the process stood still, are not made up for: what arrived
-    meanwhile is to be heard first.
+    Ticks missed while the process stood still are not made up for: messages that arrived
+    meanwhile are to be heard first.
     """
 
 
@@ -46,7 +46,7 @@ class AnnounceDue:
 
 @value
 class Undelivered:
-    """This message, which was to be sent, certainly does not arrive."""
+    """This message, which was to be sent, will certainly not arrive."""
 
     message: Message
 
@@ -63,14 +63,14 @@ class LinkLost:
 
 @value
 class Submitted:
-    """Somebody wants ``commands`` proposed, wherever the leader is."""
+    """``commands`` are to be proposed, wherever the leader is."""
 
     commands: Sequence[Command]
 
 
 @value
 class ProposalsGathered:
-    """Waiting brings no more proposals for the next batch."""
+    """No more proposals are to be expected for the next batch."""
 
 
 @value
@@ -83,14 +83,14 @@ class PatienceLost:
 
 @value
 class ReadersCame:
-    """``readers`` want to read what is committed by now; others may join until it is asked for."""
+    """``readers`` want everything committed by now; others may join until the leader is asked."""
 
     readers: object
 
 
 @value
 class ReadersGathered:
-    """Waiting brings no more readers."""
+    """No more readers are to be expected."""
 
 
 # The disk and the state machine.
@@ -105,14 +105,14 @@ class Durable:
 
 @value
 class PortionApplied:
-    """The state machine has taken what it was given; if ``full`` it takes no more for now."""
+    """The state machine has applied a portion; if ``full`` it takes no more for now."""
 
     full: bool
 
 
 @value
 class ApplyMore:
-    """Others have had their turn."""
+    """Other tasks have had their turn, so the next portion may be applied."""
 
 
 @value
@@ -125,7 +125,7 @@ class Stored:
 
 @value
 class Installed:
-    """The state machine is durably what ``mark`` says."""
+    """The state machine is durably that of ``mark``."""
 
     mark: SnapshotMark
 
@@ -140,7 +140,7 @@ class Pinned:
 
 @value
 class Unpinned:
-    """They are not needed any more."""
+    """The entries kept for ``member`` are no longer needed."""
 
     member: MemberId
 
@@ -150,7 +150,7 @@ class Unpinned:
 
 @value
 class ChangeWanted:
-    """Somebody wants to change the membership, and waits with ``ticket``."""
+    """A change of the membership is requested; its caller waits with ``ticket``."""
 
     ticket: object
     change: Change
@@ -158,7 +158,7 @@ class ChangeWanted:
 
 @value
 class TransferWanted:
-    """Somebody wants ``target`` to lead."""
+    """``target`` is requested to lead."""
 
     ticket: object
     target: MemberId
@@ -166,7 +166,7 @@ class TransferWanted:
 
 @value
 class HandOverWanted:
-    """Somebody wants one of ``reachable`` to lead, if this member does."""
+    """One of ``reachable`` is requested to lead in place of this member, if this member leads."""
 
     ticket: object
     reachable: tuple[MemberId, ...]
@@ -174,14 +174,14 @@ class HandOverWanted:
 
 @value
 class Abandoned:
-    """Nobody waits with ``ticket`` any more."""
+    """The caller that waited with ``ticket`` has given up."""
 
     ticket: object
 
 
 @value
 class Ended:
-    """The member stops because of ``error``: nobody will learn anything."""
+    """The member stops because of ``error``: all waits end with it."""
 
     error: Exception
 

@@ -1,9 +1,9 @@
-"""Changes of the group that this member was asked for, and how they end.
+"""Changes of the group that this member was asked for, and their end.
 
 Owns: one change or transfer at a time, from its proposal to its end; the choice of an heir.
 
 Invariant: a change is reported as done only when it is committed, as not done only when its entry
-can never be; anything else is for the caller's patience to end.
+can never be committed; otherwise the caller waits until its patience ends.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class ChangeRefusedError(Exception):
 def choose_heir(
     status: Status, voters: Iterable[MemberId], reachable: Iterable[MemberId]
 ) -> MemberId:
-    """Return who of ``reachable`` is best to lead next, NOBODY if nobody is.
+    """Return the member of ``reachable`` that is best to lead next, NOBODY if there is none.
 
-    That is the voter that lacks least: it has to wait for nothing.
+    That is the voter that lacks the fewest entries: it need not wait.
     """
     voting = set(voters)
     heirs = [peer for peer in reachable if peer in voting and peer != status.id]
@@ -38,7 +38,7 @@ def choose_heir(
 
 
 class GroupChanges:
-    """``step`` gives an event to ``consensus``; ``ids`` are nobody else's."""
+    """The change under way; ``step`` gives an event to ``consensus``, ``ids`` are not shared."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class GroupChanges:
         self._tickets: dict[int, object] = {}
         # A change in this member's log: its number, its index, its term.
         self._appended: tuple[int, int, int] | None = None
-        # A transfer: its number, and who is to lead.
+        # A transfer: its number, and the member that is to lead.
         self._transfer: tuple[int, MemberId] | None = None
 
     def change(self, ticket: object, change: Change) -> None:
@@ -71,13 +71,13 @@ class GroupChanges:
             self._settle_appended()
 
     def transfer(self, ticket: object, target: MemberId) -> None:
-        """Let ``target`` lead."""
+        """Make ``target`` the leader."""
         number = self._expect(ticket)
         self._transfer = (number, target)
         self._step(TransferLeadership(number, target))
 
     def hand_over(self, ticket: object, reachable: Iterable[MemberId]) -> None:
-        """Let the best of ``reachable`` lead: quicker than letting the others notice."""
+        """Make the best of ``reachable`` lead, which is faster than the others noticing a loss."""
         voters = self._consensus.membership.in_force.voters
         if self._consensus.leadership.leader != self._identity:
             self._emit(Settled(ticket, ChangeRefusedError(Refusal.NOT_LEADER)))
@@ -89,7 +89,7 @@ class GroupChanges:
         self.transfer(ticket, heir)
 
     def abandon(self, ticket: object) -> None:
-        """Forget who waits with ``ticket``; what was asked for may happen all the same."""
+        """Forget the caller that waits with ``ticket``; its request may still be carried out."""
         for number in [number for number, held in self._tickets.items() if held is ticket]:
             del self._tickets[number]
 
@@ -104,21 +104,21 @@ class GroupChanges:
             error = ChangeRefusedError(refusal) if refusal is not None else None
             self._emit(Settled(ticket, error))
 
-    # What becomes of them.
+    # Their fates.
 
     def refused(self, number: int, reason: Refusal) -> None:
-        """Something that was asked for will not happen; perhaps it was one of these."""
+        """End the change or transfer ``number``, if it is one of these, as refused."""
         self._settle(number, reason)
 
     def led_by(self, leader: MemberId) -> None:
-        """There is another leader, or none."""
+        """Take note of another leader, or of none."""
         if self._transfer is None or leader in (NOBODY, self._identity):
             return
         (number, target), self._transfer = self._transfer, None
         self._settle(number, None if leader == target else Refusal.TRANSFER_FAILED)
 
     def membership_changed(self) -> None:
-        """Another membership is in force or certain."""
+        """Take note that another membership is in force or certain."""
         self._settle_appended()
 
     def _settle_appended(self) -> None:
@@ -133,11 +133,11 @@ class GroupChanges:
             self._settle(number, None if fate is Fate.COMMITTED else Refusal.DEPOSED)
 
     def fate(self, index: int, term: int) -> Fate:
-        """Return what has become of the change at ``index``, which was appended in ``term``."""
+        """Return the fate of the change at ``index``, which was appended in ``term``."""
         return self._consensus.fate(index, term)
 
     def fail(self, error: Exception) -> None:
-        """The member stops: nobody will learn anything."""
+        """End the waiting calls with ``error``, as the member stops."""
         tickets = list(self._tickets.values())
         self._tickets.clear()
         for ticket in tickets:

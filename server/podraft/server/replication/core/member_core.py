@@ -1,14 +1,14 @@
 """One member of a group, as a function of events: consensus and everything around it.
 
-Owns: the composition of the parts, the way of each event to them, and the order of effects:
+Owns: the composition of the parts, the routing of each event to them, and the order of effects:
 
-    event -> consensus -> messages that claim nothing leave at once
+    event -> consensus -> messages that claim no persistence leave at once
                        -> write: when it is durable, the messages that depend on it leave, then
                           the consensus is told
                        -> committed entries are applied, a portion in each turn
 
 Invariants: ``handle`` is deterministic given the random source and the time that it is told.  After
-an exception the member is done: it must not diverge.
+an exception the member is finished: it must not diverge.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _NOTHING: Sequence[MemberEffect] = ()
 
 @dataclass(frozen=True, slots=True)
 class MemberParts:
-    """What a member's core is composed of."""
+    """The classes of the parts of a member's core."""
 
     consensus: type[RaftCore] = RaftCore
     consensus_parts: Parts = STANDARD_PARTS
@@ -100,10 +100,10 @@ STANDARD_MEMBER_PARTS = MemberParts()
 
 @dataclass(frozen=True, slots=True)
 class MemberCounts:
-    """What is counted in a member.
+    """The counts of a member since its start.
 
-    ``leader_changes``: in how many terms it has seen a leader.  ``read_rounds``: how many questions
-    were put to one.  ``failed``: how many commands got an error in place of an outcome.
+    ``leader_changes``: the terms in which it has seen a leader.  ``read_rounds``: the questions
+    that it put to leaders.  ``failed``: the commands that got an error in place of an outcome.
     """
 
     leader_changes: int
@@ -138,7 +138,7 @@ class MemberCore:
         self._leadership = consensus.leadership
         self._membership = consensus.membership
         applied = max(restored.mark.index, restored.applied)
-        # No other process's proposals, nor those of this member's earlier life, have such ids.
+        # No proposals of other processes, nor of this member's earlier life, have the same ids.
         ids = itertools.count(first_id)
         self._proposals = parts.proposals(
             identity, ids, options, bounds, emit=emit, offer=self._offer
@@ -156,7 +156,7 @@ class MemberCore:
 
     def _all_handlers(self) -> dict[type, Callable[[Any], None]]:
         proposals, reads, changes = self._proposals, self._reads, self._changes
-        # By exact type: quicker than a chain of instance tests.
+        # By exact type: faster than a chain of isinstance tests.
         return {
             Ticked: self._ticked,
             AnnounceDue: self._announce_due,
@@ -184,7 +184,7 @@ class MemberCore:
         }
 
     def handle(self, event: MemberEvent, now: float) -> Sequence[MemberEffect]:
-        """Take one event, at ``now`` (seconds of a steady clock); return what the shell owes.
+        """Handle one event at ``now`` (seconds of a steady clock); return the effects it causes.
 
         Raises:
             InvariantViolatedError: The member must stop.
@@ -194,7 +194,7 @@ class MemberCore:
         try:
             self._handlers[type(event)](event)
         except Exception:
-            # Nothing of what was begun may be carried out.
+            # None of the effects begun may be carried out.
             effects.clear()
             raise
         if not effects:
@@ -203,51 +203,51 @@ class MemberCore:
         effects.clear()
         return taken
 
-    # What the shell may ask.
+    # Queries by the shell.
 
     @property
     def status(self) -> Status:
-        """How this member sees the group."""
+        """This member's view of the group."""
         return self._consensus.status
 
     @property
     def leadership(self) -> Leadership:
-        """Who leads, as far as this member knows."""
+        """The leader, as far as this member knows."""
         return self._consensus.leadership
 
     @property
     def membership(self) -> KnownMembership:
-        """Who replicates the log."""
+        """The members that replicate the log."""
         return self._consensus.membership
 
     @property
     def installing(self) -> bool:
-        """Whether a snapshot is being put in the place of the state machine."""
+        """Whether a snapshot is replacing the state machine."""
         return self._persisting.installing is not None
 
     @property
     def waiting(self) -> int:
-        """How many commands wait for their outcome."""
+        """The number of commands that wait for their outcome."""
         return self._proposals.waiting
 
     @property
     def waiting_bytes(self) -> int:
-        """How large they are."""
+        """The size, in bytes, of the commands that wait for their outcome."""
         return self._proposals.waiting_bytes
 
     @property
     def queued(self) -> int:
-        """How many of them would be in the next batch."""
+        """The number of waiting commands that would be in the next batch."""
         return self._proposals.queued
 
     @property
     def joinable_readers(self) -> Any:
-        """Readers whom another one may join, since nobody was asked for them yet; or None."""
+        """The readers that another one may join, as no leader was asked for them yet, or None."""
         return self._reads.joinable
 
     @property
     def counts(self) -> MemberCounts:
-        """What has happened so often since the member started."""
+        """The counts since the member started."""
         return MemberCounts(self._leader_changes, self._reads.rounds, self._proposals.failed)
 
     def mark_at(self, index: int) -> SnapshotMark | None:
@@ -328,7 +328,7 @@ class MemberCore:
         self._effects.extend(effects.snapshots)
 
     def _undelivered(self, event: Undelivered) -> None:
-        """What a leader is asked for is asked again later; consensus repeats the rest."""
+        """Arrange to repeat requests to a leader later; the consensus repeats other messages."""
         message = event.message
         if isinstance(message, Forward):
             self._proposals.undelivered([proposal.id for proposal in message.proposals])

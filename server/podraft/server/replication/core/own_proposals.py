@@ -1,14 +1,14 @@
-"""What this member has proposed to its group and waits for.
+"""The proposals of this member whose outcomes it awaits.
 
-Owns: the queue of proposals, those under way, and what becomes of each.
+Owns: the queue of proposals, those under way, and the fate of each.
 
     submitted -> queue -> under way (one batch, one event for the core) -> applied: outcome
                    ^--- refused, or certainly lost ---'         '--> perhaps lost: outcome unknown
 
 Invariants: a proposal is offered again only if it is certain that it never took effect and never
-will, or if its request lets it take effect once however often it comes; what is uncertain
-otherwise is said to be.  Nobody waits longer than ``answer_s``.  Whoever submits
-bounds what waits (``waiting``, ``waiting_bytes``).
+will, or if its request makes it take effect once however often it comes; any other uncertain
+outcome is reported as unknown.  No command waits longer than ``answer_s``.  The caller bounds how
+much waits (``waiting``, ``waiting_bytes``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _GATHERED = ProposalsGathered()
 
 @value
 class BatchBounds:
-    """What one batch holds at most; a larger single proposal is a batch of its own."""
+    """The bounds of one batch; a larger single proposal is a batch of its own."""
 
     entries: int
     bytes: int
@@ -51,16 +51,16 @@ class _Waiting:
     command: Command
     deadline: float
     batch: _Batch | None = None
-    # Where it was offered: the term, who led in it, whether that was this member.
+    # Where it was offered: the term, its leader, whether that was this member.
     term: int = 0
     leader: MemberId = NOBODY
     local: bool = False
-    # Whether it may have taken effect where it was offered before; once more does no harm then.
+    # Whether it may have taken effect where it was offered before; repeating it is harmless then.
     perhaps_done: bool = False
 
 
 class OwnProposals:
-    """``offer`` gives a batch to the consensus; ``ids`` are nobody else's."""
+    """The proposals of one member; ``offer`` gives a batch to consensus, ``ids`` are not shared."""
 
     def __init__(
         self,
@@ -85,29 +85,29 @@ class OwnProposals:
         self._batches = 0
         # Whether the next batch gathers now.
         self._gathering = False
-        # How many may be in the next batch.
+        # How many commands the next batch may hold.
         self._expected = 0
-        # Whether nobody takes a batch before time has passed.
+        # Whether no batch is accepted before some time has passed.
         self.held = False
         # Whether a batch waits, for some time, for the one before it; whether that time is over.
         self._patient = False
         self._impatient = False
         self.waiting_bytes = 0
-        # How many got an error in place of an outcome.
+        # How many commands got an error in place of an outcome.
         self.failed = 0
 
     @property
     def waiting(self) -> int:
-        """How many wait for their outcome."""
+        """The number of commands that wait for their outcome."""
         return len(self._queue) + len(self._under_way)
 
     @property
     def queued(self) -> int:
-        """How many would be in the next batch."""
+        """The number of commands that would be in the next batch."""
         return len(self._queue)
 
     def submit(self, commands: Iterable[Command], now: float) -> None:
-        """Propose these, with whatever else gathers."""
+        """Propose these commands, together with others that gather."""
         deadline = now + self._options.answer_s
         for command in commands:
             self._queue.append(_Waiting(command, deadline))
@@ -115,12 +115,12 @@ class OwnProposals:
         self._schedule()
 
     def led(self, leadership: Leadership) -> None:
-        """Learn who leads."""
+        """Take note of the leader."""
         self._leadership = leadership
         self.resume()
 
     def resume(self) -> None:
-        """Offer what was refused again: time has passed, or there is another leader."""
+        """Offer refused commands again, as time has passed or another member leads."""
         self.held = False
         self._schedule()
 
@@ -137,15 +137,15 @@ class OwnProposals:
             self._emit(self._second)
 
     def lose_patience(self) -> None:
-        """Let the next batch wait no longer for the one before it."""
+        """Stop holding back the next batch for the one before it."""
         self._patient, self._impatient = False, True
         self._schedule()
 
     @property
     def _open(self) -> bool:
-        """Whether a batch may be offered now.
+        """Return whether a batch may be offered now.
 
-        While one is under way the next one grows, unless the group is slow or there is much.
+        While one is under way the next one grows, unless the group is slow or much is waiting.
         """
         options = self._options
         if self.held or self._leadership.leader == NOBODY:
@@ -156,7 +156,7 @@ class OwnProposals:
         )
 
     def gathered(self) -> None:
-        """Offer what has gathered, in as many batches as it takes."""
+        """Offer the gathered commands, in as many batches as it takes."""
         self._gathering = False
         while self._queue and self._open:
             self._offer_batch()
@@ -184,7 +184,7 @@ class OwnProposals:
         self._offer(tuple(offered))
 
     def _take(self, number: int) -> _Waiting | None:
-        """Let go of what is under way as ``number``."""
+        """Remove and return the command that is under way as ``number``, if there is one."""
         waiting = self._under_way.pop(number, None)
         if waiting is not None and waiting.batch is not None:
             waiting.batch.left -= 1
@@ -194,7 +194,7 @@ class OwnProposals:
                 self._schedule()
         return waiting
 
-    # What becomes of them.
+    # Their fates.
 
     def committed(self, number: int) -> Command | None:
         """Return the command that was committed as ``number``, if it is this member's."""
@@ -205,7 +205,7 @@ class OwnProposals:
         return waiting.command
 
     def refused(self, number: int, reason: Refusal) -> None:
-        """It was not and will not be appended anywhere."""
+        """Handle the refusal of ``number``, which was not and will not be appended anywhere."""
         waiting = self._take(number)
         if waiting is None:
             return
@@ -216,24 +216,27 @@ class OwnProposals:
         self._queue.appendleft(waiting)
 
     def undelivered(self, numbers: Sequence[int]) -> None:
-        """The leader certainly did not get these: they are offered again when time has passed."""
+        """Offer commands again later that the leader certainly did not get."""
         for number in reversed(numbers):
             self.refused(number, Refusal.NO_LEADER)
 
     def link_lost(self, peer: MemberId) -> None:
-        """What was sent to ``peer`` may be lost, or its effect not be told in time."""
+        """Handle the loss of a link: what was sent to ``peer`` may be lost, or be answered late."""
         sent = [n for n, item in self._under_way.items() if item.leader == peer and not item.local]
-        # Whether there is another leader, or another connection, only time shows.
+        # Only time shows whether there is another leader, or another connection.
         self.held |= bool(sent)
         self._offer_again(sent, "the connection to the leader ended; the outcome is unknown")
 
     def term_began(self, term: int) -> None:
-        """An entry of ``term`` was applied: what earlier terms appended is here, or nowhere."""
+        """Settle earlier terms' proposals, as an entry of ``term`` was applied.
+
+        What earlier terms appended is in this log, or in none.
+        """
         earlier = [number for number, item in self._under_way.items() if item.term < term]
         self._offer_again(earlier, "the leader was lost; the outcome is unknown")
 
     def _offer_again(self, numbers: Iterable[int], why: str) -> None:
-        """Offer again what that cannot double, and say of the others that they are unknown."""
+        """Offer commands again that cannot take effect twice, and report the others as unknown."""
         again: list[_Waiting] = []
         for number in numbers:
             waiting = self._take(number)
@@ -243,29 +246,29 @@ class OwnProposals:
                 waiting.perhaps_done |= not waiting.local
                 again.append(waiting)
             else:
-                # It may still be on its way to a member that leads again.
+                # The command may still be on its way to a member that leads again.
                 self._fail(waiting, self.unknown(why))
         self._queue.extendleft(reversed(again))
         self._schedule()
 
     def may_repeat(self, command: Command, *, local: bool) -> bool:
-        """Whether to offer once more what can have taken effect only as an entry of an old term.
+        """Return whether to repeat a command that can only have taken effect in an old term.
 
-        A ``local`` one was in this member's own log only, which does not have it any more; one with
+        A ``local`` one was only in this member's own log, which no longer has it; one with
         a request finds its own effect if it has had one.
         """
         return local or bool(command.transaction.request)
 
     def unknown(self, why: str) -> Exception:
-        """Return what is told of a command that may have taken effect, or may yet."""
+        """Return the error for a command that may have taken effect, or may yet do so."""
         return OutcomeUnknownError(why)
 
     def skipped(self) -> None:
-        """Entries were skipped by a snapshot: what was among them is unknown."""
+        """Report proposals as unknown that may be among the entries a snapshot skipped."""
         self._fail_under_way("a snapshot replaced the log; the outcome is unknown")
 
     def expire(self, now: float) -> None:
-        """Give up what has waited too long."""
+        """Give up commands that have waited too long."""
         while self._queue and self._queue[0].deadline <= now:
             late_one = self._queue.popleft()
             error: Exception
@@ -288,7 +291,7 @@ class OwnProposals:
                 )
 
     def fail(self, error: Exception) -> None:
-        """The member stops: nobody will learn anything."""
+        """Fail all waiting commands with ``error``, as the member stops."""
         while self._queue:
             self._fail(self._queue.popleft(), error)
         self._fail_under_way(str(error))

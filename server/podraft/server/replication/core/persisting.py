@@ -1,10 +1,10 @@
-"""What may leave when: writes, the messages that depend on them, a snapshot before both.
+"""The order of writes, the messages that depend on them, and a snapshot before both.
 
-Owns: the writes under way and what waits for them; the snapshot that is being installed, and the
-writes which are held back meanwhile.
+Owns: the writes under way and the messages that wait for them; the snapshot that is being
+installed, and the writes that are held back meanwhile.
 
 Invariants: a message that claims persistence leaves after its write and all earlier ones are
-durable.  The log on disk never begins behind a state which the disk does not have.
+durable.  The log on disk never begins behind a state that the disk does not have.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Persisting:
     """One member's writes, in their order."""
 
     def __init__(self, hard_state: HardState, *, emit: Emit) -> None:
-        # What the newest write holds or an earlier one held.
+        # The newest hard state that a write holds.
         self.hard_state = hard_state
-        # The received snapshot that is being put in the place of the state machine.
+        # The received snapshot that is replacing the state machine.
         self.installing: SnapshotMark | None = None
         self._emit = emit
         self._written = 0
@@ -33,7 +33,7 @@ class Persisting:
         self._held: list[Write] = []
 
     def write(self, write: Write) -> None:
-        """Hand ``write`` to the disk, or hold it until a snapshot is installed."""
+        """Write to the disk, or hold ``write`` back until a snapshot is installed."""
         self._written = write.sequence
         if write.hard_state is not None:
             self.hard_state = write.hard_state
@@ -45,22 +45,22 @@ class Persisting:
             self._emit(write)
 
     def must_hold(self) -> bool:
-        """Whether the disk does not have the state yet which the log is to continue."""
+        """Return whether the disk still lacks the state that the log is to continue."""
         return self.installing is not None
 
     def send_after(self, messages: Sequence[Message]) -> None:
-        """Send ``messages`` when every write so far is durable."""
+        """Send ``messages`` once every write so far is durable."""
         if self.may_leave(self._written):
             self._emit(Send(messages))
         else:
             self._after.append((self._written, messages))
 
     def may_leave(self, sequence: int) -> bool:
-        """Whether what depends on the write ``sequence`` may be sent."""
+        """Return whether messages that depend on the write ``sequence`` may be sent."""
         return sequence <= self._durable
 
     def durable(self, sequence: int) -> None:
-        """Every write up to ``sequence`` is durable: send what waited for that."""
+        """Send the messages that waited for the now durable writes up to ``sequence``."""
         self._durable = sequence
         messages: list[Message] = []
         while self._after and self.may_leave(self._after[0][0]):
@@ -74,7 +74,7 @@ class Persisting:
             self._emit(Install(mark))
 
     def installed(self, mark: SnapshotMark) -> bool:
-        """Go on behind ``mark``; False if a later snapshot has come and is installed first."""
+        """Continue behind ``mark``; False if a later snapshot has come and is installed first."""
         if self.installing is None:
             return False
         if self.installing != mark:

@@ -1,7 +1,7 @@
 """Linearizable reads: waiting until this member has applied what was committed before.
 
-Owns: the readers that wait, in two groups: those whose question is under way, and those that came
-later and share the next one.
+Owns: the waiting readers, in two groups: those whose question is under way, and those that came
+later and share the next question.
 
 Invariant: a reader goes on only after a leader has proved, by a round that began after the reader
 came, up to where the log was committed, and this member has applied that much.
@@ -22,7 +22,7 @@ _GATHER = Gather(ReadersGathered())
 
 
 class ReadBarriers:
-    """``ask`` gives a question's id to the consensus; ``ids`` are nobody else's."""
+    """All waiting readers; ``ask`` gives a question's id to consensus, ``ids`` are not shared."""
 
     def __init__(
         self,
@@ -48,29 +48,29 @@ class ReadBarriers:
         self._asking_id = 0
         self._asking_deadline = 0.0
         self._ask_again = 0.0
-        # Readers of answered questions, who wait until so much is applied.
+        # Readers of answered questions, with the index that must be applied first.
         self._proved: list[tuple[int, object, float]] = []
         # How many questions were put to a leader.
         self.rounds = 0
 
     @property
     def joinable(self) -> object | None:
-        """Readers whom another one may join, since nobody was asked for them yet."""
+        """The readers that another one may join, as no leader was asked for them yet."""
         return self._next
 
     @property
     def pending(self) -> bool:
-        """Whether readers wait for a question's answer, or for what it proves."""
+        """Whether readers wait for an answer, or for the index that it proves to be applied."""
         return self._asking is not None or bool(self._proved)
 
     def came(self, readers: object, now: float) -> None:
-        """Take ``readers``, when nobody is ``joinable``."""
+        """Take ``readers``, which come when no others are ``joinable``."""
         self._next = readers
         self._next_deadline = now + self._options.answer_s
         self._schedule()
 
     def led(self, leadership: Leadership, now: float) -> None:
-        """Learn who leads."""
+        """Take note of the leader."""
         self._leadership = leadership
         self.resume(now)
 
@@ -80,7 +80,7 @@ class ReadBarriers:
             self._emit(_GATHER)
 
     def gathered(self, now: float) -> None:
-        """Ask for those who have gathered."""
+        """Ask for the readers that have gathered."""
         self._gathering = False
         if self._asking is not None or self._next is None:
             return
@@ -89,7 +89,7 @@ class ReadBarriers:
         self._put(now)
 
     def _put(self, now: float) -> None:
-        """Ask, or wait for somebody whom one can ask."""
+        """Ask the leader, or wait until there is one."""
         self._asking_id = 0
         if self._leadership.leader != NOBODY:
             self._asking_id = next(self._ids)
@@ -98,7 +98,7 @@ class ReadBarriers:
             self._ask(self._asking_id)
 
     def ready(self, number: int, index: int) -> None:
-        """The question is answered: whoever asked may read at ``index`` and above."""
+        """Take the answer to a question: its readers may read at ``index`` and above."""
         if number != self._asking_id or self._asking is None:
             return
         readers, self._asking, self._asking_id = self._asking, None, 0
@@ -109,16 +109,16 @@ class ReadBarriers:
         self._schedule()
 
     def reached(self, index: int) -> bool:
-        """Whether the state of this member holds everything up to ``index``."""
+        """Return whether this member's state holds everything up to ``index``."""
         return index <= self._applied
 
     def refused(self, number: int) -> None:
-        """The question will not be answered; it is put again when time has passed."""
+        """Put the question again after some time, as it will not be answered."""
         if number == self._asking_id:
             self._asking_id = 0
 
     def applied(self, index: int) -> None:
-        """The state has reached ``index``."""
+        """Release the readers that waited for the state to reach ``index``."""
         self._applied = index
         if self._proved:
             waiting = []
@@ -130,12 +130,12 @@ class ReadBarriers:
             self._proved = waiting
 
     def resume(self, now: float) -> None:
-        """Put the question again if it was lost or refused: time has passed."""
+        """Put the question again if it was lost or refused, as time has passed."""
         if self._asking is not None and (not self._asking_id or now >= self._ask_again):
             self._put(now)
 
     def expire(self, now: float) -> None:
-        """Give up what has waited too long."""
+        """Give up readers that have waited too long."""
         late = NoLeaderError("no leader confirmed the read in time; try again")
         if self._asking is not None and self._asking_deadline <= now:
             readers, self._asking, self._asking_id = self._asking, None, 0
@@ -148,7 +148,7 @@ class ReadBarriers:
             self._proved = [item for item in self._proved if item[2] > now]
 
     def fail(self, error: Exception) -> None:
-        """The member stops."""
+        """Fail all readers with ``error``, as the member stops."""
         groups = [self._asking, self._next, *(readers for _, readers, _ in self._proved)]
         self._asking = self._next = None
         self._proved.clear()

@@ -1,11 +1,11 @@
-"""What the members of a group know of each other.
+"""The members' knowledge of each other.
 
 Owns: the roster and its binary form, which is the context of every ``Membership``: names, addresses
 and incarnations change with the membership, in the same log entry, and are the same on all members.
 
-Invariants: pure.  A number belongs to one member for ever: once removed it is never taken again; a
-name is one member's at a time.  A member whose incarnation is not the known one has lost its disk,
-and with it its votes and acknowledgements.
+Invariants: pure.  A number belongs to one member for ever and is never reused after its removal; a
+name belongs to one member at a time.  A member whose incarnation is not the known one has lost its
+disk, and with it its votes and acknowledgements.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from podraft.server.raft.entries import MemberId
 
 INCARNATION_BYTES: Final = 16
 MEMBER_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
-# Numbers are random: what was forgotten is not met again by chance.
+# Numbers are random, so a forgotten one does not recur by chance.
 REMOVED_MAX: Final = 256
 
 
 class RosterError(Exception):
-    """A roster cannot be read, or does not allow what was asked; the message says why."""
+    """A roster cannot be read, or does not allow a request; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A member as the others know it; ``incarnation`` is empty until the member has told it."""
+    """A member as the others know it; ``incarnation`` is empty until the member announces it."""
 
     id: MemberId
     name: str
@@ -41,7 +41,7 @@ class Peer:
     incarnation: bytes = b""
 
     def message(self) -> members_pb2.MemberRecord:
-        """Return what members send each other."""
+        """Return the protobuf message that members send each other."""
         return members_pb2.MemberRecord(
             id=self.id,
             name=self.name,
@@ -52,7 +52,7 @@ class Peer:
 
 
 def record_of(message: members_pb2.MemberRecord) -> Peer:
-    """Return what ``Peer.message`` made."""
+    """Return the peer from which ``Peer.message`` made ``message``."""
     return Peer(
         message.id,
         message.name,
@@ -76,11 +76,11 @@ class Roster:
         return cls(tuple(ordered), tuple(removed)[-REMOVED_MAX:])
 
     def get(self, member_id: MemberId) -> Peer | None:
-        """Return the member of that number."""
+        """Return the member with that number, None if there is none."""
         return next((member for member in self.members if member.id == member_id), None)
 
     def named(self, name: str) -> Peer | None:
-        """Return the member of that name."""
+        """Return the member with that name, None if there is none."""
         return next((member for member in self.members if member.name == name), None)
 
     def name_of(self, member_id: MemberId) -> str:
@@ -109,7 +109,7 @@ class Roster:
         return Roster.of((*self.members, member), self.removed)
 
     def described(self, member: Peer) -> Roster:
-        """Return the roster with what ``member`` now says of itself.
+        """Return the roster with ``member``'s new description of itself.
 
         Raises:
             RosterError: It is no member, has another name, or has lost its disk.
@@ -138,31 +138,31 @@ class Roster:
         return Roster.of((*self.members, *missing), self.removed) if missing else self
 
     def message(self) -> members_pb2.Roster:
-        """Return what members send each other."""
+        """Return the protobuf message that members send each other."""
         return members_pb2.Roster(
             members=[member.message() for member in self.members], removed_ids=self.removed
         )
 
     def encode(self) -> bytes:
-        """Return the context of a membership."""
+        """Return the roster as the context of a membership."""
         return self.message().SerializeToString(deterministic=True)
 
 
 def same_incarnation(known: bytes, told: bytes) -> bool:
-    """Return whether both are one life of a data directory, as far as that is known."""
+    """Return whether both name the same incarnation, as far as is known."""
     return not known or known == told
 
 
 def roster_of(message: members_pb2.Roster) -> Roster:
-    """Return what ``Roster.message`` made."""
+    """Return the roster from which ``Roster.message`` made ``message``."""
     return Roster.of(map(record_of, message.members), message.removed_ids)
 
 
 def decode_roster(context: bytes) -> Roster:
-    """Return what ``Roster.encode`` made.
+    """Return the roster that ``Roster.encode`` encoded as ``context``.
 
     Raises:
-        RosterError: It made something else.
+        RosterError: ``context`` is not an encoded roster.
     """
     try:
         return roster_of(members_pb2.Roster.FromString(context))
