@@ -1,1 +1,1 @@
-"""How commands are declared and what their arguments mean: options, durations, targets."""
+"""The declaration of commands and the meaning of their arguments: options, durations, targets."""

@@ -84,7 +84,7 @@ def _endpoints(port_name: str, slices: Sequence[endpoint_slice_pb2.EndpointSlice
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Whether a pod receives a service's traffic, and why not."""
+    """The relation of a pod to a service: whether it receives the traffic, and why not."""
 
     pod: str
     address: str

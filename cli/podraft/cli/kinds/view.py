@@ -33,7 +33,7 @@ _EVENTS_SHOWN = 8
 
 
 class Need(Enum):
-    """What can be read around an object; a view needs at most one selection of pods."""
+    """The kinds of reads around an object; a view needs at most one selection of pods."""
 
     EVENTS = auto()
     REPLICA_SETS = auto()
@@ -49,7 +49,7 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What was read around an object; fields that its view did not need are empty.
+    """The results of the reads around an object; fields that its view did not need are empty.
 
     Replica sets are sorted with the oldest revision first.  `record` says why a pod is where it
     is; `pod_records`, by pod name, why the pods without a node have none; `last_words` are the
@@ -69,7 +69,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an object is as it is: a status word, the rest of its line, and further lines."""
+    """An explanation of an object's state: a status word, the rest of its line, further lines."""
 
     lines: Sequence[str]
     word: str = ""

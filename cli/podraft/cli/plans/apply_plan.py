@@ -65,7 +65,7 @@ def _changed(item: Item, live: Any) -> Action:
     present = item.kind.message()
     present.CopyFrom(live)
     # Fields that the wanted type forbids are neither taken over nor counted as stated already: the
-    # # server drops them with the old type, and refuses them each time the manifest states them.
+    # server drops them with the old type, and refuses them each time the manifest states them.
     drop_forbidden(item.kind, present, item.message)
     current = codec.to_json(present)
     patch = patch_for(item, current)

@@ -14,7 +14,7 @@ from podraft.api.objects.workloads import replicas, revision_of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an operation has come, in one sentence."""
+    """The progress of an operation, in one sentence."""
 
     message: str
     done: bool = False

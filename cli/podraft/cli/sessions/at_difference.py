@@ -1,4 +1,4 @@
-"""What changed between a moment and now, object by object."""
+"""The changes between a moment and now, object by object."""
 
 from __future__ import annotations
 

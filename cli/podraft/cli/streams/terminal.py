@@ -104,7 +104,7 @@ class Execution:
                     return  # The command has ended; later input belongs to nobody.
 
         # A daemon thread: when the command ends, neither a wait for typed input nor one for
-        # # a command that does not read can be interrupted.
+        # a command that does not read can be interrupted.
         threading.Thread(target=read, daemon=True, name="stdin").start()
 
 

@@ -1,1 +1,1 @@
-"""Where a cluster is, and how to reach a server of it that answers."""
+"""The addresses of a cluster, and the connection to a server of it that answers."""

@@ -1,4 +1,4 @@
-"""Where a cluster is, and the identity under which to call it.
+"""The addresses of a cluster, and the identity under which to call it.
 
 Owns: reading and writing configuration files in kubeconfig's format.  Invariant: `load`
 reads back exactly what `dump` wrote; no error message contains the secret key.

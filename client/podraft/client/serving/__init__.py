@@ -1,1 +1,1 @@
-"""What the two serving processes, the server and the agent, share."""
+"""The code that the two serving processes, the server and the agent, share."""

@@ -1,4 +1,4 @@
-"""Which of the connections with an unknown owner must go.
+"""The choice of the connections with an unknown owner that must go.
 
 Owns: the decision, without a clock or socket.
 
@@ -24,7 +24,7 @@ _PREFIX_IPV6 = 64
 
 @dataclass(frozen=True, slots=True)
 class StrangerLimits:
-    """How long, and how many, connections may exist before they identify their owner."""
+    """Limits on the time and number of connections that have not identified their owner."""
 
     seconds: float = 10.0
     per_address: int = 128

@@ -1,1 +1,1 @@
-"""What a controller needs: live copies of kinds, a queue of keys, a leader, Events."""
+"""The tools of a controller: live copies of kinds, a queue of keys, a leader, Events."""

@@ -78,7 +78,7 @@ class LeaderElector:
         working.result()
 
     async def _acquire(self) -> tuple[lease_pb2.Lease, float]:
-        """Return the Lease and the latest time at which its duration began."""
+        """Return the Lease and the earliest monotonic time at which its duration can have begun."""
         while True:
             tried = time.monotonic()
             lease = await self._bounded(self._try_acquire())

@@ -65,7 +65,7 @@ def below(place: Descriptor | Place, name: str) -> Place:
 
 
 def is_map(place: Place) -> bool:
-    """Say whether a field is a map, whose keys several writers fill."""
+    """Return whether a field is a map, whose keys several writers fill."""
     message = place.message_type if place is not None else None
     return message is not None and bool(message.GetOptions().map_entry)
 

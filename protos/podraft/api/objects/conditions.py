@@ -30,7 +30,7 @@ class Condition(Protocol):
 
     @property
     def last_transition_time(self) -> meta_pb2.Time:
-        """When the status last changed."""
+        """The time at which the status last changed."""
 
 
 ConditionT = TypeVar("ConditionT", bound=Condition)

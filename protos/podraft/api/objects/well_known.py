@@ -54,7 +54,7 @@ MAX_REPLICAS: Final = "deployment.kubernetes.io/max-replicas"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
 # Annotations that commands write.  `apply` of kubectl notes the whole manifest, that of podraft
-# # its fields' names.
+# its fields' names.
 CHANGE_CAUSE: Final = "kubernetes.io/change-cause"
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 KUBECTL_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"

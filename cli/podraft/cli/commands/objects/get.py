@@ -89,7 +89,7 @@ def get(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What to list, as of when, and how; `selectors` are those of labels and of fields."""
+    """The objects to list, at which moment, and how; `selectors` are by labels and by fields."""
 
     targets: Sequence[Target]
     selectors: tuple[str, str]

@@ -105,7 +105,7 @@ def logs(
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Why a container's output could not be printed; having none yet is no error."""
+    """The reason why a container's output could not be printed; having none yet is no error."""
 
     pod: str
     container: str
