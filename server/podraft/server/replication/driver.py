@@ -1,10 +1,10 @@
 """The shell that drives one member of a group: its core, disk, network and loop.
 
-Owns: the loop's timers, the futures of those who wait, and the order in which the core's effects
-are carried out: theirs.
+Owns: the loop's timers, the futures of waiting callers, and carrying out the core's effects in
+their given order.
 
 Invariants: nothing here decides, and nothing here waits: disk and network work elsewhere and report
-to the loop.  Whatever goes wrong inside stops the member: it must not diverge.
+to the loop.  Any error inside stops the member: it must not diverge.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ _APPLIED, _APPLIED_AND_FULL = PortionApplied(full=False), PortionApplied(full=Tr
 
 # Sends without waiting; returns False if the message certainly will not arrive.
 SendMessage: TypeAlias = Callable[[Message], bool]
-# Begins to put a received snapshot in the place of the state machine.
+# Begins to replace the state machine by a received snapshot.
 InstallSnapshot: TypeAlias = Callable[[SnapshotMark], None]
-# What is in force now, and what is certain to stay in the log.
+# The membership in force now, and the one that is certain to stay in the log.
 OnMembership: TypeAlias = Callable[[Membership, Membership], None]
 
 
 @dataclass(frozen=True, slots=True)
 class DriverParts:
-    """What a driver drives, and what it tells the world through."""
+    """The parts that a driver drives, and those through which it reports."""
 
     storage: MemberStorage
     send: SendMessage
@@ -93,7 +93,7 @@ class DriverParts:
 
 
 class MemberDriver:
-    """One member's ``Log``; lives on the loop that made it."""
+    """One member's ``Log``; belongs to the loop that made it."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class MemberDriver:
             Gather: lambda effect: self._gatherings[type(effect.event)].begin(effect.expected),
         }
         self._full: Callable[[], bool] = bool
-        # How members are called in the log.
+        # The members' names for log messages.
         self.name_of: Callable[[MemberId], str] = str
         self._follow: OnMembership = _nobody_follows
         self._committed: OnCommitted
@@ -151,36 +151,36 @@ class MemberDriver:
     def _gathering(self, count: Callable[[], int], event: MemberEvent) -> Gathering:
         return Gathering(self._store_options, count, lambda: self._handle(event))
 
-    # What is known.
+    # Queries.
 
     @property
     def status(self) -> Status:
-        """How this member sees the group."""
+        """This member's view of the group."""
         return self._core.status
 
     @property
     def counts(self) -> MemberCounts:
-        """What has happened so often since the member started."""
+        """The counts since the member started."""
         return self._core.counts
 
     @property
     def membership(self) -> Membership:
-        """Who replicates the log now."""
+        """The members that replicate the log now."""
         return self._core.membership.in_force
 
     @property
     def installing(self) -> bool:
-        """Whether a snapshot is being put in the place of the state machine."""
+        """Whether a snapshot is replacing the state machine."""
         return self._core.installing
 
     @property
     def waiting(self) -> int:
-        """How many proposals wait for their outcome."""
+        """The number of proposals that wait for their outcome."""
         return self._core.waiting
 
     @property
     def ready(self) -> bool:
-        """Whether ``propose`` takes more."""
+        """Whether ``propose`` takes more proposals."""
         core, options = self._core, self._store_options
         return (
             core.waiting < options.queue_transactions and core.waiting_bytes < options.queue_bytes
@@ -190,12 +190,12 @@ class MemberDriver:
         """Return the mark of a snapshot at ``index``; None if the log has forgotten it."""
         return self._core.mark_at(index)
 
-    # What happens.
+    # Events.
 
     def start(
         self, committed: OnCommitted, failed: OnFailed, full: Callable[[], bool] = bool
     ) -> None:
-        """Begin; while ``full`` returns True nothing more is applied (``release`` goes on)."""
+        """Start; nothing more is applied while ``full`` returns True (``release`` resumes)."""
         self._committed, self._failed, self._full = committed, failed, full
         self._storage.start(self._durable, self._stop)
         self._timer = self._loop.call_later(self._tick_s, self._tick)
@@ -215,7 +215,7 @@ class MemberDriver:
         self._handle(LinkLost(peer))
 
     def receive(self, message: Message) -> None:
-        """Take what another member says."""
+        """Handle a message from another member."""
         self._handle(Received(message))
 
     def _durable(self, sequence: int) -> None:
@@ -226,7 +226,7 @@ class MemberDriver:
         self._handle(Stored(through, full=self._full()))
 
     def installed(self, mark: SnapshotMark) -> None:
-        """Learn that the state machine is durably what ``mark`` says."""
+        """Learn that the state machine is durably that of ``mark``."""
         self._handle(Installed(mark))
 
     def snapshot_sent(self, to: MemberId, mark: SnapshotMark | None) -> None:
@@ -241,13 +241,13 @@ class MemberDriver:
         """Keep nothing for ``to`` any more."""
         self._handle(Unpinned(to))
 
-    # Who waits.
+    # Waiting calls.
 
     async def caught_up(self) -> None:
-        """Return when this member's state is at least what was committed when this was called.
+        """Wait until this member's state holds everything that was committed before the call.
 
         Raises:
-            NoLeaderError: Nobody could tell in time.
+            NoLeaderError: No leader could confirm it in time.
         """
         readers = self._core.joinable_readers
         if readers is None:
@@ -255,20 +255,20 @@ class MemberDriver:
             self._readers = 0
             self._handle(ReadersCame(readers))
         self._readers += 1
-        # One reader that gives up must not take the others along.
+        # One reader that gives up must not cancel the others.
         await asyncio.shield(readers)
 
     async def change(self, change: Change) -> None:
-        """Change the membership; return when that is committed.
+        """Change the membership; return when the change is committed.
 
         Raises:
-            ChangeRefusedError: It did not and will not happen.
+            ChangeRefusedError: The change did not and will not happen.
         """
         ticket = self._loop.create_future()
         await self._until_settled(ticket, ChangeWanted(ticket, change))
 
     async def transfer(self, target: MemberId) -> None:
-        """Let ``target`` lead; return when it does.
+        """Make ``target`` the leader; return when it leads.
 
         Raises:
             ChangeRefusedError: It did not take over.
@@ -277,7 +277,7 @@ class MemberDriver:
         await self._until_settled(ticket, TransferWanted(ticket, target))
 
     async def hand_over(self, reachable: Sequence[MemberId], within_s: float) -> None:
-        """Let another member lead, if this one does, and wait for that for a while."""
+        """Make another member lead, if this one does; wait for it up to ``within_s`` seconds."""
         if self._stopped:
             return
         ticket = self._loop.create_future()
@@ -294,7 +294,7 @@ class MemberDriver:
             self._handle(Abandoned(ticket))
 
     def follow(self, told: OnMembership) -> None:
-        """Tell ``told`` which membership is in force, now and whenever that changes."""
+        """Call ``told`` with the membership in force, now and whenever that changes."""
         self._follow = told
         known = self._core.membership
         told(known.in_force, known.certain)
@@ -341,7 +341,7 @@ class MemberDriver:
         entries = effect.entries
         payloads = [_payload(entry) for entry in entries]
         self._committed(CommittedBatch(entries[0].index, payloads, effect.commands))
-        # Before anything else that has happened meanwhile.
+        # Handled before any other event that has come meanwhile.
         self._events.appendleft(_APPLIED_AND_FULL if self._full() else _APPLIED)
 
     def _after(self, effect: After) -> None:
@@ -373,11 +373,11 @@ class MemberDriver:
         self._failed(error)
 
     def fail_waiting(self, error: Exception) -> None:
-        """Tell everybody who waits that nothing will come."""
+        """Fail all waiting calls with ``error``."""
         self._carry_out(self._core.handle(Ended(error), self._loop.time()))
 
     async def close(self) -> None:
-        """Stop taking part; what is acknowledged is on disk."""
+        """Stop taking part; everything acknowledged is on disk."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -385,7 +385,7 @@ class MemberDriver:
 
 
 def _payload(entry: Entry) -> bytes:
-    """Return what the state machine gets: nothing, if the entry is the protocol's own."""
+    """Return the state machine's payload: empty if the entry is the protocol's own."""
     return entry.payload if entry.kind is EntryKind.COMMAND else b""
 
 
@@ -396,9 +396,9 @@ def _settle(waiter: asyncio.Future[Any], error: Exception | None) -> None:
         waiter.set_result(None)
     else:
         waiter.set_exception(error)
-        # Those who waited may all have given up.
+        # All waiting callers may have given up.
         waiter.exception()
 
 
 def _nobody_follows(in_force: Membership, certain: Membership) -> None:
-    """Nobody has asked yet."""
+    """Ignore the membership, as no follower is set yet."""

@@ -1,6 +1,6 @@
-"""What can go wrong in a group of members, beyond what a member alone knows.
+"""The errors of a group of members, beyond those of a single member.
 
-Owns: these errors.  If they are ``StoreUnavailableError``, the call fails and the member goes on.
+Owns: these errors.  After a ``StoreUnavailableError`` the call fails and the member goes on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class NoLeaderError(StoreUnavailableError):
 
 
 class MemberDismissedError(StoreFailedError):
-    """The others do not let this member take part any more; the process must end."""
+    """The others no longer let this member take part; the process must end."""
 
 
 class SnapshotError(Exception):
-    """A snapshot cannot be sent or is not what was announced; the message says why."""
+    """A snapshot cannot be sent or is not the announced one; the message says why."""

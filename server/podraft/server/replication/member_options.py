@@ -1,4 +1,4 @@
-"""What can be tuned in a member of a group; every queue's bound is here or in ``RaftOptions``."""
+"""The options of a group's member; every queue's bound is here or in ``RaftOptions``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MemberOptions:
     raft: RaftOptions = field(default_factory=RaftOptions)
     tick_s: float = 0.05
 
-    # So long a leader waits for entries that tell its followers what is committed.
+    # How long a leader waits for entries that can tell its followers what is committed.
     announce_s: float = 0.005
 
     # How long a write or a read waits for a leader or its answer, and when a read asks again.
@@ -27,14 +27,14 @@ class MemberOptions:
     read_again_s: float = 0.4
 
     # Batches of this member's proposals under way: few, so that batches grow under load. While one
-    # is, the next one leaves only after so long, or with so many proposals.
+    # is, the next one leaves only after this time, or with this many proposals.
     batches_in_flight: int = 4
     second_batch_s: float = 0.01
     second_batch_entries: int = 100
     # Entries applied in one turn of the loop.
     apply_entries: int = 500
 
-    # Entries kept in memory and on disk for followers that are behind: at most so much.
+    # The most entries and bytes kept in memory and on disk for followers that are behind.
     kept_entries: int = 20_000
     kept_bytes: int = 32 * _MIB
 
@@ -43,7 +43,7 @@ class MemberOptions:
     probe_s: float = 2.0
     compare_s: float = 10.0
 
-    # What waits for one other member; beyond it messages are lost, which the protocol bears.
+    # How much may wait for another member; beyond it messages are lost, which the protocol bears.
     send_bytes: int = 32 * _MIB
     frame_bytes: int = 1 * _MIB
     reconnect_s: float = 0.1
@@ -51,7 +51,7 @@ class MemberOptions:
 
     @classmethod
     def timed(cls, heartbeat_s: float, election_s: float) -> MemberOptions:
-        """Return options with these periods; waits that depend on them grow along."""
+        """Return options with these periods, and with the waits that depend on them scaled."""
         usual = cls()
         tick_s = heartbeat_s / usual.raft.heartbeat_ticks
         return cls(
@@ -66,10 +66,10 @@ class MemberOptions:
 
     @property
     def heartbeat_s(self) -> float:
-        """How often a leader shows that it is there."""
+        """The period, in seconds, of a leader's heartbeats."""
         return self.raft.heartbeat_ticks * self.tick_s
 
     @property
     def election_s(self) -> float:
-        """After how long without a leader the most impatient follower campaigns."""
+        """The shortest time, in seconds, without a leader after which a follower campaigns."""
         return self.raft.election_ticks * self.tick_s

@@ -1,6 +1,6 @@
 """The store of a group of members: the ``Datastore`` that survives the loss of a minority.
 
-Owns: how reads and writes go through one member.
+Owns: the path of reads and writes through one member.
 
     transact -> driver -> (leader) -> on a majority's disks -> applied here -> outcome
     get, range -> read barrier: the leader proves how far the log was committed -> applied here
@@ -36,7 +36,7 @@ from podraft.server.store.log.seam import Proposal
 
 
 class AppliedReader:
-    """Reads what this member has applied, without asking the leader again."""
+    """Reads of this member's applied state, without asking the leader again."""
 
     def __init__(self, state: AppliedState) -> None:
         self._state = state
@@ -68,7 +68,7 @@ class RaftDatastore:
         self._state = member.state
         self._driver = member.driver
         self._options = member.options
-        # Reads of what this member has applied: perhaps not the newest.
+        # Reads of this member's applied state, which is perhaps not the newest.
         self.applied = AppliedReader(self._state)
 
     @classmethod
@@ -90,11 +90,11 @@ class RaftDatastore:
 
     @property
     def past(self) -> HistoryPast:
-        """What was, and who made it so, as far as this member has applied it."""
+        """The store's past as far as this member has applied it."""
         return self._state.past
 
     async def caught_up(self) -> None:
-        """Return when this member knows everything that was committed when this was called.
+        """Wait until this member has applied everything that was committed before the call.
 
         Raises:
             NoLeaderError: There was no leader for too long.
@@ -107,7 +107,7 @@ class RaftDatastore:
     # Reading.
 
     async def current(self) -> AppliedReader:
-        """Return reads that share one proof: each sees at least what was committed at this call."""
+        """Return reads that share one proof and see at least everything committed by this call."""
         await self.caught_up()
         return self.applied
 
@@ -119,7 +119,7 @@ class RaftDatastore:
     async def range(
         self, prefix: bytes, *, start_after: bytes = b"", limit: int = 0, revision: int = 0
     ) -> Page:
-        """Return the records below ``prefix``; a past revision that is here needs no leader."""
+        """Return the records below ``prefix``; reading a past revision here needs no leader."""
         if not 0 < revision <= self.revision:
             await self.caught_up()
         self._state.check_serving()
@@ -128,14 +128,14 @@ class RaftDatastore:
         )
 
     async def requested(self, request: bytes) -> Repeated | None:
-        """Return how a transaction of ``request`` took effect; None: that is not known."""
+        """Return how a transaction of ``request`` took effect; None if that is not known."""
         self._state.check_serving()
         return self._state.requested(request)
 
     async def watch(self, prefix: bytes, start_revision: int) -> AsyncIterator[EventBatch]:
-        """Yield what changed after ``start_revision``, then what changes."""
+        """Yield the changes after ``start_revision``, then live ones."""
         if start_revision > self.revision:
-            # Another member may have said it.
+            # Another member may have told the caller that revision.
             await self.caught_up()
         watch = self._state.watch(prefix, start_revision)
         async with aclosing(watch) as batches:  # type: ignore[type-var]  # A generator in fact.
@@ -154,8 +154,8 @@ class RaftDatastore:
         """Propose ``transaction``, wherever the leader is, and return its outcome.
 
         Raises:
-            OutcomeUnknownError: The leader was lost: it may have taken effect, or may yet.
-            NoLeaderError: There was none in time; nothing was proposed.
+            OutcomeUnknownError: The leader was lost: the transaction may take effect, or have done.
+            NoLeaderError: No leader was found in time; nothing was proposed.
         """
         self._state.check_serving()
         check_transaction(transaction)
@@ -179,7 +179,7 @@ class RaftDatastore:
         return await proposal.outcome
 
     async def failed(self) -> StoreFailedError:
-        """Return the error that stopped the member, when that happens."""
+        """Return, once the member has stopped, the error that stopped it."""
         return await self.member.failed()
 
     async def close(self) -> None:

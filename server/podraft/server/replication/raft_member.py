@@ -1,9 +1,9 @@
 """One member of a group: everything that lives in its process, from opening to closing.
 
-Owns: the composition: driver, transport, applied state, snapshots, what is known of the group, the
-comparison with the others; how the member fails, is dismissed, hands over and leaves.
+Owns: the composition of driver, transport, applied state, snapshots, the knowledge of the group and
+the comparison with the others; how the member fails, is dismissed, hands over and leaves.
 
-Invariant: whatever stops the member stops all of it, and everybody who waits is told why.
+Invariant: anything that stops the member stops all of it, and every waiting call learns why.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from podraft.server.store.measurements import (
 from podraft.server.store.sealing.resealing import Resealing
 
 _HAND_OVER_S: Final = 0.5
-# A member that has so much to apply yet is better left alone by clients.
+# A member with this many entries left to apply should get no clients yet.
 _READY_BEHIND_MAX: Final = 5_000
-# What a member that must leave still has to say, or to answer.
+# The time in which a dismissed member can still send and answer messages.
 _LAST_WORDS_S: Final = 1.0
 
 
 class RaftMember:
-    """Made by ``open``; belongs to the loop that opened it."""
+    """A member of a group.  Made by ``open``; belongs to the loop that opened it."""
 
     def __init__(
         self, config: MemberConfig, recovered: RecoveredMember, transport: MemberTransport
@@ -153,11 +153,11 @@ class RaftMember:
 
     @property
     def status(self) -> Status:
-        """How this member sees its group."""
+        """This member's view of its group."""
         return self.driver.status
 
     def measurements(self) -> StoreMeasurements:
-        """Return what is counted and measured here, as of now."""
+        """Return the member's current counts and measurements."""
         driver, status = self.driver, self.driver.status
         group = GroupMeasurements(
             name=self._transport.me.name,
@@ -195,7 +195,7 @@ class RaftMember:
 
     @property
     def certificate(self) -> bytes:
-        """What this member shows to the others, PEM."""
+        """The certificate, in PEM, that this member shows to the others."""
         return self._transport.certificate
 
     def use_certificate(self, certificate: bytes, key: bytes) -> None:
@@ -203,7 +203,7 @@ class RaftMember:
         self._transport.use(certificate, key)
 
     def tell_disk(self, *, slow: bool) -> None:
-        """Let the other members know how this one's disk is."""
+        """Tell the other members whether this one's disk is slow."""
         self.probing.disk_slow = slow
 
     def _heirs(self) -> list[MemberId]:
@@ -215,14 +215,14 @@ class RaftMember:
         ]
 
     async def hand_over(self) -> bool:
-        """Let a member lead whose disk is well, if this one leads and there is one."""
+        """Make a member with a healthy disk lead, if this one leads; return whether it does now."""
         if self.status.role is not Role.LEADER:
             return False
         await self.driver.hand_over(self._heirs(), _HAND_OVER_S)
         return self.status.role is not Role.LEADER
 
     def unready(self) -> str:
-        """Return why this member should get no calls now; empty: it should."""
+        """Return why this member should get no calls now; empty if it should get them."""
         status = self.driver.status
         if self.state.error is not None:
             return str(self.state.error)
@@ -236,34 +236,34 @@ class RaftMember:
         return ""
 
     def look(self) -> GroupView:
-        """Return what this member knows of the group, without asking the others."""
+        """Return this member's view of the group, without asking the others."""
         return self.group.view(self.driver.status)
 
     def announce(self, api_addresses: tuple[str, ...]) -> None:
-        """Let the others know where this member is, and that clients find its API there."""
+        """Tell the others this member's address, and the addresses of its API for clients."""
         self._spawn(self.administration.keep_described(api_addresses))
 
     async def failed(self) -> StoreFailedError:
-        """Return the error that stopped the store, when that happens: the process must exit.
+        """Return, once the store has stopped, the error that stopped it: the process must exit.
 
-        Cancelled when the store closes.
+        The wait is cancelled when the store closes.
         """
         return await asyncio.shield(self._failure)
 
     def _dismiss(self, why: str) -> None:
-        """Leave for good, when the others have been told what they need."""
+        """Leave for good, once the others have been told what they need."""
         if self.state.error is None and not self.state.closing:
             error = MemberDismissedError(why)
             self._loop.call_later(_LAST_WORDS_S, self._leave, error)
 
     def _leave(self, error: MemberDismissedError) -> None:
         if self.state.error is None and not self.state.closing:
-            # A restart alone must not make it come back.
+            # A mere restart must not bring it back.
             self.state.condemn(str(error))
             self._fail(error)
 
     def _state_diverged(self, error: StateDivergedError) -> None:
-        # A restart alone must not make it serve again.
+        # A mere restart must not make it serve again.
         self.state.condemn(str(error))
         self._fail(error)
 
@@ -297,7 +297,7 @@ class RaftMember:
     # The end.
 
     def _fail(self, cause: BaseException) -> None:
-        """Stop: what is true is unknown until the process has recovered from its disk."""
+        """Stop: the true state is unknown until a new process has recovered it from disk."""
         if self.state.error is not None:
             return
         error = StoreFailedError(f"the store stopped: {cause}")
@@ -307,7 +307,7 @@ class RaftMember:
             self._failure.set_result(error)
         self.state.fail(error)
         self.driver.fail_waiting(error)
-        # The others must not rely on it any more.
+        # The others must no longer rely on this member.
         self._transport.set_peers(())
 
     async def close(self) -> None:

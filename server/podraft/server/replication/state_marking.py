@@ -1,6 +1,7 @@
 """Marks in the log at which members compare their states.
 
-Owns: when the leader makes one: when something was written since the last, or somebody lacks it.
+Owns: the decision when the leader makes a mark: if something was written since the last one, or a
+member lacks that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from podraft.server.store.options import StoreOptions
 
 
 class StateMarking:
-    """Lives on the loop."""
+    """The leader's marking of the log; lives on the loop."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class StateMarking:
         self._options = options
 
     async def keep_marking(self, period_s: float) -> None:
-        """Let the members compare their states, if this one leads and something was written."""
+        """Have the members compare their states every ``period_s``, while this one leads."""
         while True:
             await asyncio.sleep(period_s)
             marks = self._comparison.marks
@@ -48,7 +49,7 @@ class StateMarking:
                     await self.mark_state()
 
     async def mark_state(self) -> None:
-        """Propose an entry that writes nothing: where it stands, members compare their states.
+        """Propose an entry that writes nothing, at which the members compare their states.
 
         Raises:
             NoLeaderError, OutcomeUnknownError: As in ``transact``.

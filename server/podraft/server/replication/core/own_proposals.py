@@ -143,7 +143,7 @@ class OwnProposals:
 
     @property
     def _open(self) -> bool:
-        """Return whether a batch may be offered now.
+        """Whether a batch may be offered now.
 
         While one is under way the next one grows, unless the group is slow or much is waiting.
         """

@@ -1,1 +1,1 @@
-"""A member's log on its disk: the records that it consists of, and the thread that writes them."""
+"""A member's log on disk: its records, and the thread that writes them."""

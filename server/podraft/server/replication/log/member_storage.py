@@ -1,11 +1,11 @@
 """A group member's log on disk.
 
-Owns: the thread that writes records into the ``Wal``, the group commit of what waits for it, and
-which segments are no longer needed.
+Owns: the thread that writes records into the ``Wal``, the group commit of waiting writes, and
+the knowledge of which segments are no longer needed.
 
-Invariants: writes become durable in the order of ``write``; whatever waits while the disk works
-becomes one frame, so it is durable as a whole, with one fdatasync; ``persisted`` is only called for
-what is.  After an error of the disk nothing is written any more.
+Invariants: writes become durable in the order of ``write``; all writes that wait while the disk
+works become one frame, so they are durable together, with one fdatasync; ``persisted`` is called
+only for durable writes.  After a disk error nothing more is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Frame:
     data: bytes
     records: int
     sequence: int
-    # Records before this position are not needed once the frame is durable; 0: all are.
+    # Records before this position are not needed once the frame is durable; 0: all are needed.
     release: int
 
 
@@ -63,10 +63,10 @@ class MemberStorage:
         self._failed: OnFailed
 
     def load(self) -> Folded:
-        """Read the log, repair a torn tail; what it finds has no base if the log is new.
+        """Read the log and repair a torn tail; the result has no base if the log is new.
 
         Raises:
-            WalCorruptError: It is damaged.
+            WalCorruptError: The log is damaged.
         """
         folded = Folded()
         for record in self._wal.replay(self._wal.first_index - 1):
@@ -82,7 +82,7 @@ class MemberStorage:
 
     @property
     def repaired_bytes(self) -> int:
-        """How many bytes of a torn frame ``load`` cut off."""
+        """The number of bytes of a torn frame that ``load`` cut off."""
         return self._wal.repaired_bytes
 
     def append_now(self, records: Sequence[bytes]) -> None:
@@ -108,7 +108,7 @@ class MemberStorage:
             self._loop.call_soon(self._flush)
 
     def compact(self, mark: SnapshotMark, hard_state: HardState) -> None:
-        """Let the log begin behind ``mark``; segments without anything newer leave."""
+        """Make the log begin behind ``mark``, and remove the segments without newer entries."""
         records = (encode_hard_state(hard_state), encode_base(mark))
         needed = self._needed
         while needed and needed[0][1] <= mark.index:
@@ -118,7 +118,7 @@ class MemberStorage:
     def _note(self, position: int, index: int) -> None:
         needed = self._needed
         if needed and index <= needed[-1][1]:
-            # It leaves together with what came before.
+            # It is released together with the record before it.
             needed[-1] = (position, needed[-1][1])
         else:
             needed.append((position, index))
@@ -136,18 +136,18 @@ class MemberStorage:
 
     def _durable(self, sequence: int) -> None:
         self._busy = False
-        # The disk goes on while the loop looks at what is durable now.
+        # The disk goes on while the loop handles what is durable now.
         self._flush()
         self._persisted(sequence)
 
     async def exclusively(self, act: Callable[[], Any]) -> Any:
-        """Let the thread, which alone writes, call ``act``; return its result."""
+        """Call ``act`` in the thread, the only one that writes; return its result."""
         exclusive = ExclusiveAct(act)
         self._work.put(exclusive)
         return await exclusive.done
 
     async def close(self) -> None:
-        """Stop after the frame that is on its way."""
+        """Stop after the frame that is being written."""
         self._stopped = True
         self._work.put(None)
         await asyncio.to_thread(self._thread.join)

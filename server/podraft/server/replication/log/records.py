@@ -1,4 +1,4 @@
-"""What a member of a group writes into its write-ahead log.
+"""The records that a member of a group writes into its write-ahead log.
 
 Owns: the records (little-endian; each is the payload of one entry of ``Wal``) and their sum:
 
@@ -6,11 +6,11 @@ Owns: the records (little-endian; each is the payload of one entry of ``Wal``) a
     hard state: 2 u8 | term u64 | vote u64
     base:       3 u8 | index u64 | term u64 | membership
 
-The log is only appended to.  An entry replaces what came before from its index on, a hard state the
-earlier one.  A base says that a snapshot stands for everything up to its index: entries
+The log is only appended to.  An entry replaces earlier entries from its index on, a hard state the
+earlier one.  A base records that a snapshot replaces everything up to its index: entries
 behind it stay if they continue it.
 
-Invariant: folding any prefix of the records gives what a crash after that prefix must find.
+Invariant: folding any prefix of the records gives the state to recover after a crash behind it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from podraft.server.raft.entries import (
 )
 
 PROPOSAL_BYTES = 16
-# Under this name a history file that came as a snapshot holds its base.
+# The name of the note that holds the base in a history file that came as a snapshot.
 SNAPSHOT_NOTE = b"snapshot_mark"
 
 _ENTRY = Struct("<BQQB16s")
@@ -40,7 +40,7 @@ _ENTRY_TAG, _HARD_STATE_TAG, _BASE_TAG = 1, 2, 3
 
 
 class RecordFormatError(Exception):
-    """Bytes that are no record, or records that do not fit together."""
+    """Bytes that are not a record, or records that do not fit together."""
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -50,10 +50,10 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(record: bytes) -> Entry:
-    """Return what ``encode_entry`` wrote.
+    """Return the entry that ``encode_entry`` wrote.
 
     Raises:
-        RecordFormatError: It wrote something else.
+        RecordFormatError: ``record`` is not an encoded entry.
     """
     try:
         tag, index, term, kind, proposal = _ENTRY.unpack_from(record)
@@ -71,15 +71,15 @@ def encode_hard_state(state: HardState) -> bytes:
 
 
 def encode_base(mark: SnapshotMark) -> bytes:
-    """Return the record that lets the log begin behind ``mark``."""
+    """Return the record that makes the log begin behind ``mark``."""
     return _BASE.pack(_BASE_TAG, mark.index, mark.term) + mark.membership.encode()
 
 
 def decode_base(record: bytes) -> SnapshotMark:
-    """Return what ``encode_base`` wrote.
+    """Return the mark that ``encode_base`` wrote.
 
     Raises:
-        RecordFormatError: It wrote something else.
+        RecordFormatError: ``record`` is not an encoded base.
     """
     try:
         tag, index, term = _BASE.unpack_from(record)
@@ -92,17 +92,17 @@ def decode_base(record: bytes) -> SnapshotMark:
 
 @dataclass(slots=True)
 class Folded:
-    """What the records so far add up to."""
+    """The sum of the records so far."""
 
     mark: SnapshotMark | None = None
     hard_state: HardState = INITIAL_HARD_STATE
     entries: list[Entry] = field(default_factory=list)
 
     def add(self, record: bytes) -> int:
-        """Take the next record; return the log index that it is needed for (0: none).
+        """Add the next record; return the log index that it is needed for (0: none).
 
         Raises:
-            RecordFormatError: It is none, or leaves a gap.
+            RecordFormatError: It is not a record, or leaves a gap.
         """
         tag = record[0] if record else 0
         if tag == _ENTRY_TAG:
@@ -118,8 +118,8 @@ class Folded:
         raise RecordFormatError(f"record of unknown type {tag} with {len(record)} bytes")
 
     def _add_entry(self, entry: Entry) -> None:
-        # Segments leave as a whole, so the first entries found may have lost their beginning,
-        # or be what a later record replaces from further ahead: ``finish`` judges the result.
+        # Segments are removed as a whole, so the first entries found may lack their beginning,
+        # or be replaced from an earlier index by a later record: ``finish`` judges the result.
         offset = entry.index - self.entries[0].index if self.entries else 0
         if offset > len(self.entries):
             raise RecordFormatError(f"entry {entry.index} follows {self.entries[-1].index}")
@@ -127,7 +127,7 @@ class Folded:
         self.entries.append(entry)
 
     def rebase(self, mark: SnapshotMark) -> None:
-        """Let the log begin behind ``mark``."""
+        """Make the log begin behind ``mark``."""
         self.mark = mark
         entries = self.entries
         offset = mark.index - entries[0].index if entries else -1
@@ -139,7 +139,7 @@ class Folded:
             entries.clear()
 
     def finish(self) -> SnapshotMark:
-        """Return the base of the whole log, once everything was added.
+        """Return the base of the whole log, once all records were added.
 
         Raises:
             RecordFormatError: There is no base, or the entries do not continue it.
@@ -154,7 +154,7 @@ class Folded:
 
 
 def fold(records: Iterable[bytes]) -> Folded:
-    """Return what all of ``records`` add up to."""
+    """Return the sum of all ``records``."""
     folded = Folded()
     for record in records:
         folded.add(record)

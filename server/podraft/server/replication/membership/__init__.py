@@ -1,1 +1,1 @@
-"""Who belongs to the group, what this member knows of it, and how that is changed."""
+"""The group's membership, this member's knowledge of it, and its changes."""

@@ -1,11 +1,11 @@
 """Changing the group from any of its members.
 
-Owns: the way of a wanted change to the leader, and what a member sees to for itself: that the
-others know where it is, that it votes once it has caught up.
+Owns: the way of a requested change to the leader, and what a member ensures for itself: that the
+others know its address, that it votes once it has caught up.
 
     any member: change -> the leader (itself, or by ``ChangeGroup``) -> core -> committed
 
-Invariant: a change is asked for again until its end is known; whoever asks learns whether it is.
+Invariant: a change is requested again until its end is known; the caller learns whether it is.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from podraft.server.replication.transport.member_transport import MemberTranspor
 
 _LOG = logging.getLogger(__name__)
 
-# What a change may take, elections on the way included.
+# How long a change may take, including elections on the way.
 _CHANGE_S: Final = 15.0
-# One attempt at the leader.
+# How long one attempt at the leader may take.
 _ATTEMPT_S: Final = 5.0
 _PAUSE_S: Final = 0.1
 _DESCRIBE_AGAIN_S: Final = 0.5
@@ -41,7 +41,7 @@ Response: TypeAlias = members_pb2.ChangeGroupResponse
 
 
 class Administration:
-    """Lives on the loop."""
+    """The administration of a group from one member; lives on the loop."""
 
     def __init__(
         self,
@@ -60,32 +60,32 @@ class Administration:
     # Asking for changes, on any member.
 
     async def add(self, peer: Peer) -> Roster:
-        """Let ``peer`` get everything, as a learner; return the group with it.
+        """Add ``peer`` as a learner, which gets all entries; return the group with it.
 
         Here and below:
 
         Raises:
             ChangeNotAllowedError: The group does not allow it; nothing was done.
             NoLeaderError: There was no leader, or it could not be done in time; nothing was done.
-            OutcomeUnknownError: It may have been done; asking again tells.
+            OutcomeUnknownError: It may have been done; repeating the request tells.
         """
         return roster_of((await self._ask(Request(add=peer.message()))).roster)
 
     async def promote(self, member: MemberId) -> Roster:
-        """Let a learner vote."""
+        """Make a learner a voter; return the group."""
         return roster_of((await self._ask(Request(promote_id=member))).roster)
 
     async def remove(self, member: MemberId, *, force: bool) -> Roster:
-        """Take a member out for good."""
+        """Remove a member for good; return the group."""
         removal = members_pb2.MemberRemoval(id=member, force=force)
         return roster_of((await self._ask(Request(remove=removal))).roster)
 
     async def lead(self, member: MemberId) -> MemberId:
-        """Let a voter lead; 0: the best one but the present leader.  Return who leads then."""
+        """Make a voter lead (0: the best one except the present leader); return the new leader."""
         return (await self._ask(Request(lead_id=member))).leader_id
 
     async def _ask(self, request: Request) -> Response:
-        """Ask the leader until the end of the change is known, or for as long as one waits."""
+        """Ask the leader until the end of the change is known, or the time for it is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CHANGE_S
         asked = uncertain = False
@@ -121,7 +121,7 @@ class Administration:
     # What a member does for itself.
 
     async def keep_described(self, api_addresses: tuple[str, ...]) -> None:
-        """See to it that the others know this member's addresses and its incarnation."""
+        """Make sure that the others know this member's addresses and its incarnation."""
         described = replace(self._me, api_addresses=api_addresses)
         request = Request(describe=described.message())
         while True:
@@ -135,7 +135,7 @@ class Administration:
             await asyncio.sleep(_DESCRIBE_AGAIN_S)
 
     async def become_voter(self, progress: Callable[[int], None]) -> None:
-        """Ask to vote until this member does; ``progress`` gets how many entries it lacks."""
+        """Ask to become a voter until this member is one; ``progress`` gets its missing entries."""
         while True:
             if self._me.id in self._known.certain_membership.voters:
                 return

@@ -1,6 +1,6 @@
-"""What can be told of the servers that keep the state: one, a group, or those of an external store.
+"""A store's report on the servers that keep the state: one, a group, or an external store's.
 
-Owns: the records in which a store tells it.  Pure: whoever asks gets what the store knew then.
+Owns: the records of that report.  Pure: a record holds what the store knew when it was asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from podraft.server.raft.entries import NOBODY, MemberId
 
 
 class StoreMode(Enum):
-    """How the state is kept."""
+    """The way in which the state is kept."""
 
     SINGLE = "by one server alone"
     GROUP = "by a group of servers"
@@ -21,7 +21,7 @@ class StoreMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """One server, as the one that answers sees it.  ``match``: None if it is not known."""
+    """One server, as the answering one sees it.  ``match``: None if it is not known."""
 
     id: MemberId
     name: str
@@ -34,7 +34,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """All servers, ``me`` is the one that answers."""
+    """All servers; ``me`` is the answering one."""
 
     mode: StoreMode
     members: tuple[MemberView, ...]

@@ -1,9 +1,9 @@
-"""What this member knows of its group, and whom it therefore talks to.
+"""This member's knowledge of its group, and the peers that follow from it.
 
 Owns: the membership in force and the last certain one, with their rosters; the transport's peers.
 
-Invariants: the transport talks to everybody in the membership in force and in the last certain one.
-Only what is certain makes a member leave; others hear their own removal before the link ends.
+Invariants: the transport talks to all members of the membership in force and of the last certain
+one.  Only a certain removal makes a member leave; removed members hear of it before the link ends.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from podraft.server.replication.membership.group import GroupView, MemberView, S
 from podraft.server.replication.transport.introductions import removed_words
 from podraft.server.replication.transport.member_transport import MemberTransport
 
-# A removed member's link stays so long: the last it gets is that it was removed.
+# How long a removed member's link stays, so that it still hears of its removal.
 _FAREWELL_S: Final = 3.0
 _NOBODY: Final = Membership.of(())
 
 
 class GroupKnowledge:
-    """Lives on the loop.
+    """One member's knowledge of its group; lives on the loop.
 
-    ``founders`` are known without the log: the founders of a new group, or those whom a joining
-    member was told of.  ``addresses`` (by name) go before those in the log: if all members have
-    moved at once, nobody else could tell.  ``dismissed`` is called when this member must not take
-    part any more.
+    ``founders`` are known without the log: the founders of a new group, or the members that a
+    joining one was told of.  ``addresses`` (by name) take precedence over those in the log, as
+    nothing else could tell them if all members have moved at once.  ``dismissed`` is called when
+    this member must not take part any more.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class GroupKnowledge:
         self._addresses = addresses
         self._transport = transport
         self._dismissed = dismissed
-        # In force, from the moment it is in this member's log; and certain to stay there.
+        # The membership in force, once it is in this member's log; the one certain to stay there.
         self.membership = self.certain_membership = _NOBODY
         self.roster = self.certain_roster = Roster()
         self._news = asyncio.Event()
@@ -62,11 +62,11 @@ class GroupKnowledge:
 
     @property
     def belonging(self) -> bool:
-        """Whether it is certain that this member belongs to the group."""
+        """Whether this member certainly belongs to the group."""
         return self.me.id in self.certain_membership.members
 
     def view(self, status: Status) -> GroupView:
-        """Return the members, as this one sees them now."""
+        """Return the members as this one sees them now."""
         reachable = {status.id, *self._transport.connected}
         matches = {**status.matches, status.id: status.last_index}
         members = tuple(
@@ -92,7 +92,7 @@ class GroupKnowledge:
         )
 
     def waiting_for(self) -> str:
-        """Return what a member waits for that does not know what was committed."""
+        """Return what a member waits for while it does not know what was committed."""
         if not self.belonging:
             return "the group's state"
         reachable = {self.me.id, *self._transport.connected}
@@ -102,11 +102,11 @@ class GroupKnowledge:
         return f"a majority of the members; not reachable: {', '.join(sorted(away))}"
 
     async def news(self) -> None:
-        """Return when something has changed."""
+        """Wait until something has changed."""
         await self._news.wait()
 
     def follow(self, in_force: Membership, certain: Membership) -> None:
-        """Take what this member's log says of the group."""
+        """Take note of the memberships in this member's log."""
         self.membership, self.roster = in_force, self._roster_of(in_force)
         self.certain_membership = certain
         self.certain_roster = self.roster if self.certain else self._roster_of(certain)
@@ -125,7 +125,7 @@ class GroupKnowledge:
         peers = {peer.id: peer for peer in self.certain_roster.members}
         peers.update({peer.id: peer for peer in self.roster.members})
         if self.me.id not in peers:
-            # The log does not say yet whom this member has joined.
+            # The log does not yet tell which members this one has joined.
             peers = {peer.id: peer for peer in self._founders} | peers
         leaving = [peer for peer in self._transport.peers if peer.id not in peers]
         talking = [
@@ -138,7 +138,7 @@ class GroupKnowledge:
             loop.call_later(_FAREWELL_S, self._part, frozenset(peer.id for peer in leaving))
 
     def _part(self, leaving: frozenset[MemberId]) -> None:
-        """Let go of those who have left and had time to hear of it."""
+        """Drop the members that have left, once they have had time to hear of it."""
         staying = {*self.certain_membership.members, *self.membership.members}
         peers = [p for p in self._transport.peers if p.id in staying or p.id not in leaving]
         self._transport.set_peers(peers, self.certain_roster.removed)

@@ -1,9 +1,9 @@
 """Changing the group, on the member that leads it.
 
-Owns: what is checked before a change is proposed, and what is told of how it ended.
+Owns: the checks before a change is proposed, and the report of its end.
 
-Invariants: asking again for what is done changes nothing.  Without force no voter is removed if the
-others, as far as they can be reached, would be no majority.
+Invariants: repeating a request that was carried out changes nothing.  Without force no voter is
+removed if the reachable ones of the others would not be a majority.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ChangeNotAllowedError(Exception):
 
 
 class GroupLeading:
-    """Lives on the loop."""
+    """The leader's side of changes of the group; lives on the loop."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class GroupLeading:
     async def carry_out(
         self, request: members_pb2.ChangeGroupRequest
     ) -> members_pb2.ChangeGroupResponse:
-        """Change the group, if this member leads it; return what became of it."""
+        """Change the group, if this member leads it; return the result."""
         if self._driver.status.role is not Role.LEADER:
             return self._response(members_pb2.CHANGE_OUTCOME_NOT_LEADER)
         if not self._known.certain:
-            # Else what is not certain yet would be told to be done.
+            # Otherwise a change that is not certain yet would be reported as done.
             return self._refused(request, Refusal.CHANGE_PENDING)
         try:
             async with asyncio.timeout(_ATTEMPT_S):
@@ -122,7 +122,7 @@ class GroupLeading:
         await self._driver.change(Remove(member, without.encode()))
 
     def _check_majority_after(self, leaving: MemberId) -> None:
-        """Refuse what would leave a group that can do nothing."""
+        """Refuse a removal that would leave a group without a majority."""
         staying = [voter for voter in self._known.membership.voters if voter != leaving]
         reachable = {self._me, *self._transport.connected}
         away = [voter for voter in staying if voter not in reachable]

@@ -1,1 +1,1 @@
-"""How a data directory becomes a member: its identity, recovery, conversion and forced recovery."""
+"""Opening a data directory as a member: identity, recovery, conversion and forced recovery."""

@@ -1,13 +1,13 @@
-"""A server alone becomes the first member of a group, in place.
+"""The conversion, in place, of a single server into the first member of a group.
 
-Owns: the way from the log of a single member (``wal``) to that of a group's (``raft``):
+Owns: the steps from the log of a single server (``wal``) to that of a group's member (``raft``):
 
     replay ``wal`` into the history file -> write ``raft.new``: it begins where the history ends
     -> rename it to ``raft`` -> remove ``wal``
 
-Invariants: the state, its revisions and its history stay as they are: only the log is another.
-Each step can be done again: a crash at any point leaves a directory that this finishes, and nothing
-is removed before what replaces it is durable.
+Invariants: the state, its revisions and its history stay as they are; only the log is replaced.
+Each step can be repeated: a crash at any point leaves a directory whose conversion can be finished,
+and nothing is removed before its replacement is durable.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from podraft.server.store.sealing.sealed_directory import open_keys
 
 _LOG = logging.getLogger(__name__)
 
-# The term of everything that happened before there were terms.
+# The term of all entries from before there were terms.
 _FIRST_TERM: Final = 1
 
 
 def cluster_of(directory: Path, options: StoreOptions) -> bytes:
-    """Return the cluster id of a server alone, of a new one if ``directory`` is empty."""
+    """Return the cluster id of a single server, a new one if ``directory`` is empty."""
     path = directory / HISTORY_FILE
     if not path.exists():
         return new_incarnation()
@@ -53,10 +53,10 @@ def cluster_of(directory: Path, options: StoreOptions) -> bytes:
 
 
 def check_founder(directory: Path) -> None:
-    """Refuse that a server with a state of its own founds a group with others.
+    """Check that a server that founds a group with others has no state of its own.
 
     Raises:
-        StoreOpenError: It has one: the others would not get it.
+        StoreOpenError: It has a state, which the others would not get.
     """
     alone = (directory / "wal").exists() or _has_state(directory)
     if alone and not (directory / "raft").exists():
@@ -67,9 +67,9 @@ def check_founder(directory: Path) -> None:
 
 
 def convert(directory: Path, members: Membership, options: StoreOptions) -> None:
-    """Finish what is left to do until ``directory`` is that of a group of ``members``.
+    """Finish the steps that make ``directory`` that of a group of ``members``.
 
-    A restored backup, whose state came without any log, is converted alike.
+    A restored backup, whose state came without a log, is converted in the same way.
 
     Raises:
         StoreOpenError: It is in use, damaged, or cannot be written.
@@ -101,7 +101,7 @@ def _write_log(
 ) -> None:
     history = recovered.history
     if not history.applied_index:
-        # Whoever joins gets the state only if it lies behind the log's beginning.
+        # A joining member gets the state only if the log begins behind it.
         history.append([HistoryBatch(1, history.applied_revision, 0, ())])
     index = history.applied_index
     unfinished = directory / "raft.new"

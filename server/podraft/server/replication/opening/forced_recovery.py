@@ -1,15 +1,14 @@
-"""A group of one, made by force of the one member that is left of a group without a majority.
+"""Forced recovery: making a group of one from the last member of a group without a majority.
 
-Owns: what is kept (everything that the member's log holds, committed or not: whoever was told of a
-write was told of a committed one, and nobody can say any more which these are), and the order of
-writing.
+Owns: what is kept (everything in the member's log, committed or not: every acknowledged write was
+committed, and it can no longer be told which entries were), and the order of writing.
 
     apply the rest of the log -> ``member.json``: a new number and incarnation
-    -> one frame of the log: a new membership, begun behind all that came before
+    -> one frame of the log: a new membership, behind all earlier entries
 
-Invariants: the old members, this one's old number included, are removed ones to the new group: none
+Invariants: to the new group the old members, including this one's old number, are removed: none
 of them comes back as a member.  After a crash in the middle the member does not start to serve, and
-the same command finishes what it began.
+repeating the command finishes the recovery.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from podraft.server.store.options import StoreOptions
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """What is left: the state of ``revision``, which is the log up to ``index``.
+    """The member that is left: its state of ``revision``, which is the log up to ``index``.
 
-    ``unsure``: how many entries at the end this member does not know to have been committed.
-    ``others``: the names of the members that will be none any more.
+    ``unsure``: the number of entries at the end that this member does not know to be committed.
+    ``others``: the names of the members that will no longer belong to the group.
     """
 
     name: str
@@ -50,10 +49,10 @@ class Survivor:
 
 
 def survey(directory: Path, options: StoreOptions) -> Survivor:
-    """Return what ``recover_alone`` would make of ``directory``; it is not changed.
+    """Return what ``recover_alone`` would make of ``directory``, without changing it.
 
     Raises:
-        StoreOpenError: It is no member's, in use, or damaged.
+        StoreOpenError: It does not belong to a member, is in use, or is damaged.
     """
     identity = _identity(directory)
     member = _open(directory, identity, options)
@@ -68,7 +67,7 @@ def recover_alone(directory: Path, options: StoreOptions) -> Survivor:
     """Make ``directory`` the only member of its group.
 
     Raises:
-        StoreOpenError: It is no member's, in use, or damaged; it is as it was.
+        StoreOpenError: It does not belong to a member, is in use, or is damaged; it is unchanged.
         OSError: The disk failed; try again.
     """
     identity = _identity(directory)
@@ -114,7 +113,7 @@ def _close(member: RecoveredMember) -> None:
 
 
 def _applied(member: RecoveredMember) -> tuple[list[HistoryBatch], RaftLog]:
-    """Apply all of the log to the state in memory; return what the history file lacks of it."""
+    """Apply the whole log to memory; return what the history file lacks, and the log."""
     restored = member.restored
     log = RaftLog(restored.mark, restored.entries, restored.applied)
     lacking = [entry for entry in restored.entries if entry.index > restored.applied]

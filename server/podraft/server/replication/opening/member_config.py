@@ -1,4 +1,4 @@
-"""What a member of a group is made of.
+"""The configuration of a member of a group.
 
 Owns: ``MemberConfig``.  Invariant: founders of one group begin with the same membership.
 """
@@ -18,25 +18,25 @@ from podraft.server.store.options import StoreOptions
 
 @dataclass(frozen=True, slots=True)
 class MemberConfig:
-    """Which member this is, of which group, and how the others are reached."""
+    """The member's identity, its group, and how to reach the others."""
 
     directory: Path
     me: Peer
-    # Everybody who founds the group, this member included; if it joins one, whom it was told of.
+    # All founders of the group, including this member; if it joins one, the members it was told of.
     founders: tuple[Peer, ...]
     cluster_id: bytes
     listen: str
     credentials: MemberCredentials
     options: MemberOptions = field(default_factory=MemberOptions)
     store_options: StoreOptions = field(default_factory=StoreOptions)
-    # Where members are, by name, that the command line knows better than the log.
+    # Members' addresses, by name, that the command line gives in place of those in the log.
     addresses: Mapping[str, str] = field(default_factory=dict)
-    # Whether it enters a group that exists: then it begins with nothing, and does not vote.
+    # Whether it joins an existing group: then it begins with nothing, and does not vote.
     joins: bool = False
 
     @property
     def founded(self) -> Membership:
-        """What a new data directory begins with; the same on all founders."""
+        """The membership that a new data directory begins with; the same on all founders."""
         if self.joins:
             return Membership.of(())
         roster = Roster.of(Peer(peer.id, peer.name, peer.address) for peer in self.founders)

@@ -1,11 +1,11 @@
-"""Which member a data directory is.
+"""The identity of the member that a data directory belongs to.
 
 Owns: ``member.json`` in it: number, name, incarnation and addresses of the member, and the members
-that it knew before its log told it.
+that it knew before its log named them.
 
-Invariants: it is written before the directory holds anything of a group, and number, name and
-incarnation never change after that: a directory is one member for ever.  Its presence says that the
-directory is no longer that of a server alone.
+Invariants: the file is written before the directory holds anything of a group, and number, name and
+incarnation never change after that: a directory belongs to one member for ever.  The file's
+presence means that the directory is no longer that of a single server.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _FILE: Final = "member.json"
 class MemberIdentity:
     """A member, as its data directory knows it.
 
-    ``listen``: where it listens for the others.  ``known``: the members that it founded the group
-    with, or was told of when it joined (``joined``).
+    ``listen``: the address on which it listens for the others.  ``known``: the members with which
+    it founded the group, or of which it was told when it joined (``joined``).
     """
 
     id: MemberId
@@ -49,12 +49,12 @@ class MemberIdentity:
 
 
 def new_incarnation() -> bytes:
-    """Return what tells a new data directory from an older one of the same member."""
+    """Return bytes that distinguish a new data directory from an older one of the same member."""
     return secrets.token_bytes(INCARNATION_BYTES)
 
 
 def load(directory: Path) -> MemberIdentity | None:
-    """Return which member ``directory`` is; None if it is none.
+    """Return the identity of the member in ``directory``; None if there is none.
 
     Raises:
         StoreOpenError: The file is damaged.
@@ -70,7 +70,7 @@ def load(directory: Path) -> MemberIdentity | None:
 
 
 def create(directory: Path, identity: MemberIdentity) -> MemberIdentity:
-    """Let ``directory`` be ``identity``, unless it is a member already; return which one it is.
+    """Give ``directory`` the ``identity``, unless it has one already; return the one that it has.
 
     Two processes that start at once get the same answer.
     """
@@ -90,14 +90,14 @@ def create(directory: Path, identity: MemberIdentity) -> MemberIdentity:
 
 
 def replace(directory: Path, identity: MemberIdentity) -> None:
-    """Note other addresses."""
+    """Replace the identity's file, to record other addresses."""
     path = directory / _FILE
     _written(path, identity).replace(path)
     sync_directory(directory)
 
 
 def _written(path: Path, identity: MemberIdentity) -> Path:
-    """Return a durable file with ``identity``, beside ``path``."""
+    """Write ``identity`` to a durable file beside ``path``; return the file's path."""
     return create_beside(path, json.dumps(_encoded(identity), indent=1).encode())
 
 

@@ -1,10 +1,10 @@
 """Opening the data directory of a group's member.
 
-Owns: the order of recovery: lock, keys, history file, log; and how a new member begins.
+Owns: the order of recovery: lock, keys, history file, log; and the beginning of a new member.
 
-Invariant: what the core is given is what the member has said to others, and the state machine is at
-an index that the log holds.  The entries behind that index wait in the log until a leader says
-that they are committed.
+Invariant: the core is given what the member has promised to others, and the state machine is at
+an index that the log holds.  The entries behind that index wait in the log until a leader reports
+them as committed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RecoveredMember:
-    """An open data directory, the applied state in it, and what the core begins with."""
+    """An open data directory, the applied state in it, and the core's initial state."""
 
     applied: Recovered
     storage: MemberStorage
@@ -50,7 +50,7 @@ def recover_member(
     A new member begins with ``founders``: all voters of a new group, nobody if it joins one.
 
     Raises:
-        StoreOpenError: It is in use, damaged, another cluster's, or cannot be read and written.
+        StoreOpenError: It is in use, damaged, another cluster's, or cannot be read or written.
     """
     if (directory / "wal").exists():
         raise StoreOpenError(f"{directory} holds the store of a server alone")
@@ -79,14 +79,14 @@ def _load_log(storage: MemberStorage, wal: Wal, founders: Membership, history: H
     installed = history.note(SNAPSHOT_NOTE)
     if folded.mark is None and not folded.entries:
         if history.applied_index or installed is not None:
-            # With it the votes are gone that this member has given.
+            # With the log, the votes that this member has given are lost.
             raise StoreOpenError(f"{wal.directory}: the log is missing, but its effects are there")
         folded.mark = SnapshotMark(0, 0, founders)
         storage.append_now((encode_base(folded.mark),))
     if installed is not None:
         mark = decode_base(installed)
         if folded.mark is None or mark.index > folded.mark.index:
-            # The state was replaced by a snapshot; the log was to be told next.
+            # A snapshot has replaced the state; the log was to be changed next.
             folded.rebase(mark)
             storage.append_now((installed,))
     return _restored(folded, wal, history.applied_index)

@@ -1,1 +1,1 @@
-"""Snapshots between members: the files, and the transfers that carry them."""
+"""Snapshots between members: their files, and the transfers that carry them."""

@@ -1,14 +1,14 @@
 """Snapshots between members: the history file of one, copied to another that is too far behind.
 
-Owns: the files below ``snapshots/`` of a data directory, one that goes out and one that comes in.
+Owns: the files below ``snapshots/`` of a data directory, one outgoing and one incoming.
 
     sender:   copy of the history file (one read transaction) -> digest -> chunks, each with its CRC
     receiver: file of what came so far -> whole, digest right -> noted, durable -> installed
 
 The file stays sealed with the sender's data keys, which come with its announcement; the receiver
-takes them into its own key ring, and seals with its own keys what it has got in the background.
+adds them to its own key ring, and in the background reseals the received data with its own keys.
 
-Invariants: what is installed has the digest that was announced.  A transfer that broke goes on
+Invariants: an installed snapshot has the announced digest.  A broken transfer resumes
 where it ended, while the sender has the same snapshot.  One copy is kept, one received.
 """
 
@@ -48,7 +48,7 @@ _MAP_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A whole snapshot that can be sent."""
+    """A complete snapshot that can be sent."""
 
     path: Path
     mark: SnapshotMark
@@ -58,10 +58,10 @@ class Snapshot:
 
 
 class OutgoingSnapshots:
-    """Makes snapshots of this member's state.
+    """The snapshots of this member's state.
 
-    ``copy`` writes the history file's copy; ``mark_at`` says what the log knows of an index;
-    ``ring`` has the keys with which it is sealed.
+    ``copy`` writes a copy of the history file; ``mark_at`` returns the log's mark at an index;
+    ``ring`` has the keys with which the file is sealed.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class OutgoingSnapshots:
 
     @asynccontextmanager
     async def newest(self) -> AsyncIterator[Snapshot]:
-        """Give a snapshot which the log continues, made now if there is none; it stays meanwhile.
+        """Yield a snapshot that the log continues, made now if there is none; it is kept meanwhile.
 
         Raises:
-            SnapshotError: The log went on too fast, again and again.
-            OSError: The disk does not take it.
+            SnapshotError: The log advanced too fast, again and again.
+            OSError: The disk does not take the copy.
         """
         async with self._making:
             snapshot = await self._continued()
@@ -107,7 +107,7 @@ class OutgoingSnapshots:
         raise SnapshotError("the log was compacted while the state was copied")
 
     async def forget(self) -> None:
-        """Give the room of what nobody uses back; the next one who asks gets a new copy."""
+        """Remove a copy that nobody uses, to free its space; the next request gets a new one."""
         async with self._making:
             if self._newest is not None and not self._users[self._newest.path]:
                 self._newest = None
@@ -131,7 +131,7 @@ class OutgoingSnapshots:
             await self._copy(path)
             index = await asyncio.to_thread(_applied_index, path, self._ring)
         except OSError:
-            # A part of a copy must not take the room that the log needs.
+            # A partial copy must not take the space that the log needs.
             path.unlink(missing_ok=True)
             raise
         mark = self._mark_at(index)
@@ -158,7 +158,7 @@ async def chunks(snapshot: Snapshot, offset: int) -> AsyncIterator[members_pb2.S
 
 
 class IncomingSnapshot:
-    """What came so far of one snapshot; a second transfer of it goes on where the first ended."""
+    """The received part of one snapshot; another transfer of it resumes where the first ended."""
 
     def __init__(
         self, directory: Path, digest: bytes, size: int, keys: Sequence[DataKey], ring: KeyRing
@@ -179,7 +179,7 @@ class IncomingSnapshot:
             self.offset = 0
 
     async def add(self, data: bytes, checksum: int) -> None:
-        """Take the next bytes.
+        """Add the next bytes.
 
         Raises:
             SnapshotError: They are damaged or too many.
@@ -189,7 +189,7 @@ class IncomingSnapshot:
         try:
             await asyncio.to_thread(self._write, data)
         except OSError:
-            # The log needs the room more.
+            # The log needs the space more.
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
             raise
         self.offset += len(data)
@@ -200,20 +200,20 @@ class IncomingSnapshot:
             written += os.pwrite(self._descriptor, data[written:], self.offset + written)
         self._unsynced += len(data)
         if self._unsynced >= STEP_BYTES:
-            # Lest the log's next sync wait for all of it.
+            # So that the log's next sync need not wait for all of it.
             os.fdatasync(self._descriptor)
             self._unsynced = 0
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether all bytes have come."""
         return self.offset == self._size
 
     async def finish(self, mark: SnapshotMark, ready: Path) -> None:
-        """Check the whole, and put it at ``ready``, durably.
+        """Check the whole file, and move it to ``ready``, durably.
 
         Raises:
-            SnapshotError: It is not what was announced; it is removed.
+            SnapshotError: It is not the announced one; it is removed.
         """
         await asyncio.to_thread(self._finish, mark, ready)
 
@@ -222,18 +222,18 @@ class IncomingSnapshot:
         if digest != self._digest:
             self._path.unlink()
             raise SnapshotError("the snapshot is not what was announced")
-        # Durable before the state that needs them can take this member's place.
+        # The keys are durable before the state that needs them can replace this member's.
         try:
             self._ring.adopt(self._keys)
         except EncryptionError as error:
             raise SnapshotError(str(error)) from None
-        # What is noted changes the file: under another name, lest a transfer be resumed with it.
+        # The notes change the file: under another name, so that no transfer resumes with it.
         ready.unlink(missing_ok=True)
         noted = ready.with_suffix(".noting")
         self._path.replace(noted)
         history: History | None = None
         try:
-            # It may come from a member that is older than the newest layout.
+            # It may come from a member whose version precedes the newest layout.
             regroup(noted, self._ring.sealer, _MAP_BYTES)
             history = History(noted, _MAP_BYTES, self._ring.sealer)
             if history.applied_index != mark.index:
@@ -262,7 +262,7 @@ class IncomingSnapshot:
         sync_directory(ready.parent)
 
     def close(self) -> None:
-        """Keep what came; the file stays."""
+        """Close the file, which stays for another transfer."""
         os.close(self._descriptor)
 
 
@@ -272,7 +272,7 @@ def ready_path(directory: Path, mark: SnapshotMark) -> Path:
 
 
 def clean(directory: Path) -> None:
-    """Make the directory; remove what an earlier life of this member left, but unfinished parts."""
+    """Make the directory; remove an earlier process's files except unfinished transfers."""
     directory.mkdir(mode=0o700, exist_ok=True)
     for path in directory.iterdir():
         if path.suffix != ".part":

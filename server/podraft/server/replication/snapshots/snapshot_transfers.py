@@ -1,9 +1,9 @@
-"""Snapshots on the wire: this member's to those too far behind, the leader's to this one.
+"""Snapshots on the wire: from this member to those too far behind, from the leader to this one.
 
 Owns: the transfers under way: one to each member, one from the leader.
 
-Invariant: however a transfer ends, the core is told; it asks again if it must.  A received one is
-told to the core only when it is whole, checked and durable.
+Invariant: however a transfer ends, the core is told; it asks again if it must.  A received snapshot
+is passed to the core only when it is whole, checked and durable.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from podraft.server.store.measurements import SnapshotCounts
 
 _LOG = logging.getLogger(__name__)
 
-# The receiver installs it before it needs what follows.
+# The receiver installs the snapshot before it needs the entries that follow.
 _KEEP_AFTER_S: Final = 10.0
-# Without any progress for so long a transfer is given up.
+# A transfer without any progress for this long is given up.
 _STALLED_S: Final = 20.0
 
 
 class SnapshotTransfers:
-    """Lives on the loop."""
+    """The transfers of one member; on the loop."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class SnapshotTransfers:
         first: members_pb2.SendSnapshotRequest,
         requests: AsyncIterator[members_pb2.SendSnapshotRequest],
     ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
-        """Take a snapshot; one at a time."""
+        """Receive a snapshot; one at a time."""
         announced = first.announcement
         message = decode_message(announced.message)
         me = self._transport.me.id

@@ -1,1 +1,1 @@
-"""How members reach each other: messages as bytes, streams, introductions, probes."""
+"""Communication between members: messages as bytes, streams, introductions, probes."""

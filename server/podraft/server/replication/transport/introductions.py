@@ -1,10 +1,10 @@
-"""Who is believed to be a member.
+"""Checking that callers are members.
 
-Owns: what is checked of a caller before anything that it says counts; what others are told.
+Owns: the checks of a caller before anything that it says counts; the answers to refused callers.
 
-Invariants: the certificate, the cluster and the number belong together, as this member knows them.
+Invariants: a caller's certificate, cluster and number belong together, as this member knows them.
 A former member, and one that has lost its disk, is told that it must not take part any more:
-the one has no vote left, the other does not know what it has promised.
+the former has no vote left, the latter does not know what it has promised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DISMISSED: Final = grpc.StatusCode.FAILED_PRECONDITION
 
 
 def removed_words(name: str) -> str:
-    """Return what a removed member is told."""
+    """Return the message for a removed member."""
     return (
         f"member {name} was removed from the group: if this machine shall join it again, as a new "
         "member, remove DATA_DIR/store and start with --join"
@@ -35,7 +35,7 @@ def removed_words(name: str) -> str:
 
 
 class Introductions:
-    """Checks callers; ``name_of`` tells the member's name in a verified certificate."""
+    """The checks of callers; ``name_of`` returns the member's name in a verified certificate."""
 
     def __init__(self, cluster_id: bytes, name_of: Callable[[bytes], str | None]) -> None:
         self._cluster_id = cluster_id
@@ -44,7 +44,7 @@ class Introductions:
         self.removed: frozenset[MemberId] = frozenset()
 
     async def check_certificate(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        """End the call of whoever shows no member's certificate, before anything is read of it."""
+        """End a call without a member's certificate, before anything of it is read."""
         if self._name_in(context) is None:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, "the caller's certificate is no member's"
@@ -57,7 +57,7 @@ class Introductions:
     async def check(
         self, hello: members_pb2.MemberHello, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
-        """End the call of whoever is no member, and tell a former one that it is none any more."""
+        """End the call of a caller that is no member; tell a former member that it was removed."""
         name = self._name_in(context)
         why_never = self._why_never(hello, name)
         if why_never is not None:
@@ -69,7 +69,7 @@ class Introductions:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, problem)
 
     def _why_never(self, hello: members_pb2.MemberHello, name: str | None) -> str | None:
-        """Return why the caller must not take part ever again; None: there is no reason."""
+        """Return why the caller must never take part again; None if there is no reason."""
         if name is None or hello.cluster_id != self._cluster_id:
             return None
         if hello.member_id in self.removed:

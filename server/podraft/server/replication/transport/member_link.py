@@ -1,10 +1,10 @@
 """The stream to one other member.
 
-Owns: the connection, made again whenever it ends, and the queue of what waits for it.
+Owns: the connection, made again whenever it ends, and the queue of messages that wait for it.
 
 Invariants: the other end has shown the certificate of the member of that name before anything is
-sent.  The queue is bounded: what does not fit, or was on a broken connection, is lost, never
-delayed without end, never doubled.
+sent.  The queue is bounded: a message that does not fit, or was on a broken connection, is lost,
+but never delayed without end and never duplicated.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _HELLO_S: Final = 2.0
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", FRAME_BYTES_MAX),
     ("grpc.max_send_message_length", FRAME_BYTES_MAX),
-    # A cut link says nothing: ask.
+    # A cut link gives no sign: ask.
     ("grpc.keepalive_time_ms", 1_000),
     ("grpc.keepalive_timeout_ms", 1_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # Half of the least election timeout: who comes back must not be missed by the next election.
+    # Half of the least election timeout: the next election must not miss a returning member.
     # An attempt may take a second ("min"): handshakes on a busy machine do.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
@@ -51,10 +51,10 @@ _Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one v
 
 @dataclass(frozen=True, slots=True)
 class MemberCredentials:
-    """What a member shows and believes.
+    """The credentials that a member shows, and those that it trusts.
 
-    ``name_of`` tells the member's name in a verified certificate (PEM), None if it is no member's;
-    ``server_name`` the DNS name that the certificate of the member of that name holds.
+    ``name_of`` returns the member's name in a verified certificate (PEM), None if it is not a
+    member's; ``server_name`` returns the DNS name in the certificate of the member of a given name.
     """
 
     authority: bytes
@@ -80,7 +80,7 @@ class MemberLink:
         self.name = name
         self.address = address
         self._hello = hello
-        # What the next connection is made with.
+        # The credentials for the next connection.
         self.credentials = credentials
         self._options = options
         self._queue: deque[bytes] = deque()
@@ -89,7 +89,7 @@ class MemberLink:
         self._jitter = Random()
         self._told = False
         self.dismissed: Callable[[str], None] = _LOG.error
-        # Called when a connection ends on which something may have been lost.
+        # Called when a connection ends on which messages may have been lost.
         self.lost: Callable[[], object] = bool
         self.connected = False
         self.dropped = 0
@@ -97,7 +97,7 @@ class MemberLink:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def send(self, data: bytes) -> bool:
-        """Send ``data`` soon, if it can be; False: it certainly will not arrive."""
+        """Send ``data`` soon, if possible; return False if it certainly will not arrive."""
         if not self.connected or self._queue_bytes + len(data) > self._options.send_bytes:
             self.dropped += 1
             return False
@@ -111,19 +111,19 @@ class MemberLink:
             self._wake.set_result(None)
 
     def cancel(self) -> None:
-        """Part from the other one."""
+        """End the link."""
         was_connected, self.connected = self.connected, False
         self._task.cancel()
         if was_connected:
             self.lost()
 
     async def ended(self) -> None:
-        """Return when nothing of the link is left."""
+        """Wait until nothing of the link is left."""
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
     async def _run(self) -> None:
-        """Connect, and again when that ends; the pauses grow up to a bound."""
+        """Connect, and reconnect whenever that ends; the pauses grow up to a bound."""
         while True:
             shown = self.credentials
             async with self._channel(shown) as channel:
@@ -139,7 +139,7 @@ class MemberLink:
         )
 
     async def _keep_connected(self, shown: MemberCredentials) -> None:
-        """Go on until there are other credentials and the connection made with these has ended."""
+        """Reconnect until there are new credentials and the connection with these has ended."""
         pause_s = self._options.reconnect_s
         while shown is self.credentials:
             try:
@@ -159,14 +159,14 @@ class MemberLink:
     def _tell(self, error: Exception) -> None:
         if isinstance(error, grpc.aio.AioRpcError) and error.code() is DISMISSED:
             self.dismissed(error.details() or "")
-        # Once for each time of being connected: it may be away for long.
+        # Logged once after each connection, as the member may be away for long.
         if self.connected or not self._told:
             detail = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
             _LOG.warning("no connection to member %s: %s", self.name, detail)
             self._told = True
 
     async def _converse(self, call: _Call) -> None:
-        """Introduce this member, then send what comes, until the connection ends."""
+        """Introduce this member, then send the queued messages, until the connection ends."""
         try:
             async with asyncio.timeout(_HELLO_S):
                 await call.write(members_pb2.ExchangeRequest(hello=self._hello))
@@ -192,7 +192,7 @@ class MemberLink:
         try:
             while not ended.done():
                 if not self._queue:
-                    # One future in place of a task and a wait: this is done for every frame.
+                    # One future in place of a task and a wait, as this happens for every frame.
                     self._wake = loop.create_future()
                     await self._wake
                     continue

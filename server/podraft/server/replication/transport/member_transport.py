@@ -3,8 +3,9 @@
 Owns: one stream to every other member (messages to it) and the service that takes theirs.
 
 Invariants: both ends have shown certificates of this cluster's members and the same cluster id
-before a message counts, and a message counts only from whom it says it is.  Queues are bounded:
-what does not fit or was on a broken connection is lost, never delayed without end, never doubled.
+before a message counts, and a message counts only if its sender is the caller.  Queues are bounded:
+a message that does not fit or was on a broken connection is lost, but never delayed without end and
+never duplicated.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from podraft.server.store.directory import StoreOpenError
 _LOG = logging.getLogger(__name__)
 
 _SERVICE: Final = members_pb2.DESCRIPTOR.services_by_name["MemberService"].full_name
-# A group has a handful of members, each with a connection or two; the others are strangers.
+# A group has a handful of members, each with a connection or two; further callers are strangers.
 _CONNECTIONS_MAX: Final = 128
 _SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", FRAME_BYTES_MAX),
@@ -54,7 +55,7 @@ _SERVER_OPTIONS: Final = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.settings_timeout", 10_000),
     ("grpc.max_allowed_incoming_connections", _CONNECTIONS_MAX),
-    # What anybody may send before it is known who it is.
+    # How much a caller may send before its identity is known.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 64 * 1024),
     ("grpc.max_concurrent_streams", 64),
@@ -66,7 +67,7 @@ class TransportError(StoreOpenError):
 
 
 Receive: TypeAlias = Callable[[Message], None]
-# Takes a snapshot of a verified member, after its first request.
+# Receives a snapshot from a verified member, after its first request.
 ReceiveSnapshot: TypeAlias = Callable[
     [members_pb2.SendSnapshotRequest, AsyncIterator[members_pb2.SendSnapshotRequest]],
     AsyncIterator[members_pb2.SendSnapshotResponse],
@@ -80,7 +81,7 @@ _Call: TypeAlias = Any  # A stream-stream call; generic in gRPC's types in one v
 
 
 class MemberTransport:
-    """This member's end of all streams; lives on the loop that made it."""
+    """This member's end of all streams; belongs to the loop that made it."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class MemberTransport:
         self._encoder = Encoder()
         self._peers: dict[MemberId, Peer] = {}
         self._introductions = Introductions(cluster_id, credentials.name_of)
-        # Where members are that have told another address than the one that is known.
+        # The addresses of members that have announced another one than is known.
         self._moved: dict[MemberId, str] = {}
         self._links: dict[MemberId, MemberLink] = {}
         self._server = grpc.aio.server(options=_SERVER_OPTIONS)
@@ -110,17 +111,17 @@ class MemberTransport:
         self._members = Anyone()
         self._receive: Receive
         self._receive_snapshot: ReceiveSnapshot
-        # What a probe is told, besides this member's clock.
+        # What the answer to a probe holds besides this member's clock.
         self.answer_probe: Callable[[], members_pb2.ProbeResponse] = members_pb2.ProbeResponse
         self.answer_change: AnswerChange | None = None
-        # Called when another member says that this one must not take part any more, and why.
+        # Called, with the reason, when another member reports that this one must not take part.
         self.dismissed: Callable[[str], None] = _LOG.error
-        # Called when a stream to a member has ended: what was on it may be lost.
+        # Called when a stream to a member has ended: messages on it may be lost.
         self.link_lost: Callable[[MemberId], object] = bool
         self.port = 0
 
     async def start(self, listen: str, receive: Receive, receive_snapshot: ReceiveSnapshot) -> None:
-        """Serve other members on ``listen``; ``receive`` gets what they say, on the loop.
+        """Serve other members on ``listen``; ``receive`` gets their messages, on the loop.
 
         Raises:
             TransportError: The address cannot be used.
@@ -142,20 +143,20 @@ class MemberTransport:
         return renewable_credentials(lambda: self._credentials, _server_configuration, mutual=True)
 
     def use(self, certificate: bytes, key: bytes) -> None:
-        """Show this certificate from the next handshake on; connections that are there stay."""
+        """Show this certificate from the next handshake on; existing connections stay."""
         self._credentials = replace(self._credentials, certificate=certificate, key=key)
         for link in self._links.values():
             link.credentials = self._credentials
 
     def set_peers(self, peers: Iterable[Peer], removed: Iterable[MemberId] = ()) -> None:
-        """Talk to exactly these members (but not to oneself); ``removed`` ones are sent away."""
+        """Talk to exactly these members (except this one); ``removed`` ones are turned away."""
         known = self._peers
         self._peers = {peer.id: peer for peer in peers if peer.id != self.me.id}
         self._introductions.peers = self._peers
         self._introductions.removed = frozenset(removed)
         for peer in self._peers.values():
             if peer.id not in known or known[peer.id].address != peer.address:
-                # News: more than what the member itself said before.
+                # The change is newer than what the member itself announced before.
                 self._moved.pop(peer.id, None)
         for gone in self._links.keys() - self._peers.keys():
             self._links.pop(gone).cancel()
@@ -163,7 +164,7 @@ class MemberTransport:
             self._connect(peer)
 
     def _connect(self, peer: Peer) -> None:
-        """Have a link to where ``peer`` is."""
+        """Make sure that there is a link to ``peer``'s address."""
         at = self._moved.get(peer.id, peer.address)
         link = self._links.get(peer.id)
         if link is not None:
@@ -176,7 +177,7 @@ class MemberTransport:
         self._links[peer.id] = link
 
     def _met(self, hello: members_pb2.MemberHello) -> None:
-        """A member has told where it is: perhaps not where it was."""
+        """Take note of the address that a member has announced, which may be new."""
         peer = self._peers.get(hello.member_id)
         if peer is None or not hello.peer_address:
             return
@@ -186,9 +187,9 @@ class MemberTransport:
             self._connect(peer)
 
     def send(self, message: Message) -> bool:
-        """Send ``message`` soon, if it can be, and wait for nothing.
+        """Send ``message`` soon, if possible, without waiting.
 
-        Returns False if it certainly will not arrive.
+        Return False if it certainly will not arrive.
         """
         link = self._links.get(message.to)
         return link is not None and link.send(self._encoder.encode(message))
@@ -198,7 +199,7 @@ class MemberTransport:
         return self._encoder.encode(message)
 
     def snapshot_call(self, to: MemberId) -> tuple[_Call, members_pb2.MemberHello] | None:
-        """Return a new call for a snapshot, and how to begin it; None if nobody is there."""
+        """Return a new call for a snapshot and its first message; None if ``to`` has no link."""
         link = self._links.get(to)
         if link is None or not link.connected or link.stub is None:
             return None
@@ -206,11 +207,11 @@ class MemberTransport:
 
     @property
     def certificate(self) -> bytes:
-        """What this member shows to the others, PEM."""
+        """The certificate, in PEM, that this member shows to the others."""
         return self._credentials.certificate
 
     def probe_call(self, to: MemberId, timeout_s: float) -> _Call | None:
-        """Return a new call that measures the way to ``to``; None if nobody is there."""
+        """Return a new call that measures the connection to ``to``; None if it has no link."""
         link = self._links.get(to)
         if link is None or not link.connected or link.stub is None:
             return None
@@ -222,7 +223,7 @@ class MemberTransport:
         """Ask the leader to change the group; None if it was not asked.
 
         Raises:
-            grpc.aio.AioRpcError: It may have been.
+            grpc.aio.AioRpcError: The call failed; the leader may have been asked.
         """
         link = self._links.get(leader)
         if link is None or not link.connected or link.stub is None:
@@ -249,11 +250,11 @@ class MemberTransport:
 
     @property
     def connected(self) -> tuple[MemberId, ...]:
-        """Which members have accepted this one's stream."""
+        """The members that have accepted this one's stream."""
         return tuple(peer for peer, link in self._links.items() if link.connected)
 
     async def close(self) -> None:
-        """Part from everybody."""
+        """End all links and the service."""
         links, self._links, self._peers = list(self._links.values()), {}, {}
         for link in links:
             link.cancel()
@@ -265,7 +266,7 @@ class MemberTransport:
     # The serving side.
 
     async def admit(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        """Let a member's call in, before anything of it is read."""
+        """Admit a member's call, before anything of it is read."""
         await self._introductions.check_certificate(context)
         self._connections.recognize(context.peer(), self._members)
 
@@ -300,7 +301,7 @@ class MemberTransport:
         yield members_pb2.ExchangeResponse(hello=self._hello)
         async for request in requests:
             if sender not in self._peers:
-                # Removed meanwhile.
+                # The member was removed meanwhile.
                 await self._introductions.check(first.hello, context)
             self._take_all(sender, request.messages)
 
@@ -309,7 +310,7 @@ class MemberTransport:
         requests: AsyncIterator[members_pb2.SendSnapshotRequest],
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[members_pb2.SendSnapshotResponse]:
-        """Take a snapshot of a member that has introduced itself."""
+        """Receive a snapshot from a member that has introduced itself."""
         await self.admit(context)
         first = await anext(aiter(requests), None)
         if first is None:
@@ -323,7 +324,7 @@ class MemberTransport:
         request: members_pb2.ProbeRequest,
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> members_pb2.ProbeResponse:
-        """Tell a member that has introduced itself what this one's clock says."""
+        """Tell this member's clock to a member that has introduced itself."""
         received_ns = time.time_ns()
         await self._introductions.check(request.hello, context)
         response = self.answer_probe()
@@ -358,9 +359,9 @@ def _server_configuration(shown: MemberCredentials) -> grpc.ServerCertificateCon
 
 
 def _handlers(service: _Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """Return the service's methods: those with one message as streams, too.
+    """Return the service's methods, those with a single message as streams, too.
 
-    So nothing is read before the caller's certificate was looked at.
+    Thereby nothing is read before the caller's certificate has been checked.
     """
     return {
         "Exchange": grpc.stream_stream_rpc_method_handler(
@@ -384,7 +385,7 @@ def _handlers(service: _Service) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
 
 
 class _Service:
-    """The service; a thin adapter, as generated names are not ours."""
+    """The service: a thin adapter, as generated names are not ours."""
 
     def __init__(self, transport: MemberTransport) -> None:
         self._transport = transport

@@ -1,6 +1,6 @@
 """Messages between members as bytes.
 
-Owns: the message format (little-endian): a tag, fixed fields, then what varies: entries are the
+Owns: the message format (little-endian): a tag, fixed fields, then variable ones: entries are the
 records of the log (``records.encode_entry``), each behind its length.
 
 Invariants: ``decode_message(b"".join(Encoder().encode(m))) == m``.  Entries are encoded once,
@@ -39,11 +39,11 @@ from podraft.server.replication.log.records import (
     encode_entry,
 )
 
-# Every message: its tag, who says it, to whom.
+# Every message: its tag, its sender, its receiver.
 _HEAD = Struct("<BQQ")
 _LENGTH = Struct("<I")
 
-# Messages of numbers and truths only: tag, type, layout of the fields behind ``to``.
+# Messages of numbers and booleans only: tag, type, layout of the fields behind ``to``.
 _PLAIN: tuple[tuple[int, type, Struct], ...] = (
     (1, AskVote, Struct("<QQQ??")),
     (2, Vote, Struct("<Q??")),
@@ -64,11 +64,11 @@ _REFUSALS = tuple(Refusal)
 
 
 class MessageFormatError(Exception):
-    """Bytes that are no message."""
+    """Bytes that are not a message."""
 
 
 class Encoder:
-    """Encodes messages; remembers the last entries, which go to several members."""
+    """An encoder of messages; it keeps the last entries encoded, as they go to several members."""
 
     def __init__(self) -> None:
         self._first: Entry | None = None
@@ -129,7 +129,7 @@ def decode_message(data: bytes) -> Message:
     """Return the message in ``data``.
 
     Raises:
-        MessageFormatError: There is none.
+        MessageFormatError: ``data`` is not a message.
     """
     try:
         tag, sender, to = _HEAD.unpack_from(data)

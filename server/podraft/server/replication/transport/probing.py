@@ -1,7 +1,7 @@
-"""Measuring the way to the other members, and their clocks.
+"""Measuring the connections to the other members, and their clocks.
 
-Owns: one question to each other member every other second: how long the answer takes, what its
-clock says, what its state was where states are compared.
+Owns: a probe of each other member every other second: how long its answer takes, its clock, and its
+state at the last marks.
 
 Invariant: a probe is a call of its own, bounded in time; nothing waits for it.
 """
@@ -36,10 +36,10 @@ class _Sample:
 
 @dataclass(slots=True)
 class ProbedPeer:
-    """What is known of the way to one member."""
+    """The measurements of the connection to one member."""
 
     peer: Peer
-    # Of the last ten minutes: one probe every other second says little of a 99th percentile.
+    # Over ten minutes, as a probe every other second says little about a 99th percentile.
     round_trips: Latencies = field(default_factory=lambda: Latencies(window_s=100.0))
     failed: int = 0
     answered: bool = False
@@ -47,21 +47,21 @@ class ProbedPeer:
     _samples: deque[_Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
     def add(self, round_trip_s: float, clock_offset_s: float) -> None:
-        """One more answer."""
+        """Add the measurements of one more answer."""
         self.answered = True
         self.round_trips.observe(round_trip_s)
         self._samples.append(_Sample(round_trip_s, clock_offset_s))
 
     @property
     def clock_offset_s(self) -> float | None:
-        """How far its clock is ahead of ours: by the quickest answer of the last minute."""
+        """How many seconds its clock is ahead of ours, by the fastest answer of the last minute."""
         if not self._samples:
             return None
         return min(self._samples, key=lambda sample: sample.round_trip_s).clock_offset_s
 
 
 class Probing:
-    """Lives on the loop.  ``told`` gets what others say of their states."""
+    """The probes of all other members, on the loop; ``told`` gets their reports of their states."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class Probing:
         self._marks = marks
         self._told = told
         self.peers: dict[MemberId, ProbedPeer] = {}
-        # What the others are told of this member's disk.
+        # The state of this member's disk, as reported to the others.
         self.disk_slow = False
         transport.answer_probe = self._answer
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop probing."""
         self._task.cancel()
 
     def _answer(self) -> members_pb2.ProbeResponse:
@@ -99,7 +99,7 @@ class Probing:
             await self.ask_all()
 
     async def ask_all(self) -> None:
-        """Ask every other member once."""
+        """Probe every other member once."""
         peers = {peer.id: peer for peer in self._transport.peers}
         for gone in self.peers.keys() - peers.keys():
             del self.peers[gone]
@@ -116,14 +116,14 @@ class Probing:
             return None
         except grpc.aio.AioRpcError as error:
             if error.code() is DISMISSED:
-                # A member that has nothing to say to the others learns it here.
+                # A member that sends nothing to the others learns of its removal here.
                 self._transport.dismissed(error.details() or "")
             return None
         except asyncio.CancelledError:
             asking = asyncio.current_task()
             if asking is not None and asking.cancelling():
                 raise
-            # Not we were cancelled: the connection was given up under the call.
+            # Not this task was cancelled: the connection was given up under the call.
             return None
         return answer
 
