@@ -56,7 +56,7 @@ class RequestLease:
 
     async def _grant(self) -> int:
         try:
-            # Repeatable: a lease that nobody uses runs out.
+            # Repeatable: an unused lease expires.
             answer = await self._connection.call(
                 "etcdserverpb.Lease/LeaseGrant",
                 etcd_pb2.LeaseGrantRequest(TTL=KEPT_S),

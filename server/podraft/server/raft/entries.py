@@ -37,7 +37,7 @@ class EntryKind(IntEnum):
 class Entry:
     """One entry of the log.  ``index`` and ``term`` together also determine all entries before it.
 
-    ``proposal`` is the id by which its proposer recognises it; 0 if nobody waits for it.
+    ``proposal`` is the id by which its proposer recognises it; 0 if no proposer waits for it.
     """
 
     index: int

@@ -41,7 +41,7 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one transaction changed, when and by whom."""
+    """One transaction's change, with its time and its author."""
 
     revision: int
     time_ms: int

@@ -41,7 +41,7 @@ class StoreOptions:
     retention: Retention = field(default_factory=Retention)
     retention_interval_s: float = 60.0
 
-    # What wraps the data keys; None: the key file beside the data directory.
+    # The service that wraps the data keys; None means the key file beside the data directory.
     keys: KeyEncryption | None = None
 
     # Whether a state that is not what was applied is served nevertheless (see ``recovery``).
@@ -55,7 +55,7 @@ class StoreOptions:
     recent_events: int = 20_000
     recent_bytes: int = 32 * _MIB
 
-    # What one watcher may have unread before it is dropped.
+    # How much one watcher may have unread before it is dropped.
     watch_events: int = 20_000
     watch_bytes: int = 32 * _MIB
     bookmark_interval_s: float = 1.0

@@ -85,7 +85,7 @@ def create(directory: Path, identity: MemberIdentity) -> MemberIdentity:
         written.unlink()
     sync_directory(directory)
     created = load(directory)
-    assert created is not None  # It was there, or is now.
+    assert created is not None  # The file was there, or is now.
     return created
 
 

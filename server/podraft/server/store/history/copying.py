@@ -46,7 +46,7 @@ def copy_environment(environment: Any, path: Path) -> None:
     try:
         _write_paced(source, path)
     finally:
-        # If the disk took no more, this also ends LMDB's thread, whose error nobody needs.
+        # If the disk took no more, this also ends the reader, whose error is then ignored.
         os.close(source)
         reader.join()
     if failures:

@@ -9,7 +9,7 @@ Owns: the format (version 3, little-endian, every crc is a CRC-32C):
 Version 2 is the same without the seal; it is read only where sealing has just begun, and rewritten.
 
 Invariants: no I/O here.  A frame's CRC (seeded with the cluster id) covers the batch as a whole.
-The seal tells damage from a forgery, the CRC a torn frame from both, whatever keys there are.
+The seal tells damage from a forgery; the CRC tells a torn frame from both, even without the keys.
 """
 
 from __future__ import annotations
