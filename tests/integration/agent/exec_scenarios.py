@@ -58,6 +58,10 @@ async def run(
                 err += answer.stderr
                 if answer.HasField("exit_code"):
                     code = answer.exit_code
+    except grpc.aio.AioRpcError:
+        # gRPC fails a call whose input was still on its way when the command ended.
+        if code is None:
+            raise
     finally:
         ended.set()
     return Ended(bytes(out), bytes(err), code)

@@ -8,6 +8,7 @@ a kind are in `resources.ResourceClient`.  Invariant: every failure of a call is
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -277,13 +278,19 @@ class Client(TypedResources):
         async for response in responses:
             yield response.data
 
-    def exec_pod(
+    async def exec_pod(
         self, requests: AsyncIterator[pod_streams_pb2.ExecPodRequest]
     ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
         """Run a command in a container; raise as `pod_logs` does.
 
         The first request starts the command, the last response is its exit code.
         """
-        return self._connection.converse(
+        responses = self._connection.converse(
             f"/{kinds.POD.service}/ExecPod", requests, pod_streams_pb2.ExecPodResponse.FromString
         )
+        async with aclosing(responses):
+            async for response in responses:
+                yield response
+                if response.HasField("exit_code"):
+                    # gRPC fails a call whose input was still on its way when the command ended.
+                    return

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -210,11 +210,11 @@ class Connection:
         path: str,
         sent: AsyncIterator[Message],
         decode: Callable[[bytes], ResponseT],
-    ) -> AsyncIterator[ResponseT]:
+    ) -> AsyncGenerator[ResponseT, None]:
         """Yield the answers while sending messages; closing the iterator cancels the call."""
         return self._responses(lambda link: link.channel.stream_stream(path, encode, decode)(sent))
 
-    async def _responses(self, start: Callable[[Link], Any]) -> AsyncIterator[Any]:
+    async def _responses(self, start: Callable[[Link], Any]) -> AsyncGenerator[Any, None]:
         link = await self._connected_link()
         call = start(link)  # Here, so that an iterator that is never used makes no call.
         try:

@@ -16,7 +16,11 @@ from typing import Any, Final
 import grpc
 
 from podraft.api import kinds
-from podraft.api.core.v1.pod_streams_pb2 import ExecPodRequest, StreamPodLogsRequest
+from podraft.api.core.v1.pod_streams_pb2 import (
+    ExecPodRequest,
+    ExecPodResponse,
+    StreamPodLogsRequest,
+)
 from podraft.internal.node.v1 import node_agent_pb2
 from podraft.server.auth.authorize import EXEC, LOG, Attributes
 from podraft.server.auth.certificates import node_server_name
@@ -34,6 +38,7 @@ _CONNECTIONS_MAX: Final = 256
 _CONNECT_S_MAX: Final = 5.0
 _MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
 _START_S_MAX: Final = 30.0
+_EXIT_CODE_BYTES_MAX: Final = 16
 
 
 class Relay:
@@ -159,12 +164,22 @@ async def _first(call: Call) -> ExecPodRequest:
     return first
 
 
+def _is_exit_code(response: bytes) -> bool:
+    """Return whether an agent's answer is the last of a command."""
+    if len(response) > _EXIT_CODE_BYTES_MAX:
+        return False
+    return ExecPodResponse.FromString(response).HasField("exit_code")
+
+
 async def _pass_on(answers: Any, call: Call, target: Target) -> None:
     """Send the agent's answers to the caller, as fast as the caller takes them."""
+    response = b""
     try:
         async for response in answers:
             await call.send(response)
     except grpc.aio.AioRpcError as error:
+        if _is_exit_code(response):
+            return  # gRPC fails a call whose input was still on its way when the command ended.
         message = error.details() or error.code().name
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             message = f'the agent of node "{target.node}" at {target.address} was lost: {message}'
