@@ -96,7 +96,7 @@ class After:
 class Gather:
     """Report ``event`` when no more arrivals are to be expected, within a few milliseconds.
 
-    Arrivals are complete when ``expected`` are waiting; 0: their number is not known.
+    One that comes alone, where ``expected`` is 1, does not wait; 0: their number is not known.
     """
 
     event: MemberEvent

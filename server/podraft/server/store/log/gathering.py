@@ -35,9 +35,10 @@ class Gathering:
     def begin(self, expected: int = 0) -> None:
         """Start gathering, unless it has started already.
 
-        Once ``expected`` proposals are there, no more are waited for; 0: their number is unknown.
-        The size of the batch that has just ended plus the proposals that came meanwhile is a good
-        guess: writers write again, and a client that writes alone does not wait.
+        ``expected`` guesses how many proposals will come, 0 if nobody knows: the size of the batch
+        that has just ended plus the proposals that came meanwhile, as writers write again.  A
+        client that writes alone does not wait.  Of several writers, as many as wrote last time are
+        no reason to close: a small batch would make the next one small, too.
         """
         if self._until_s is None:
             self._expected = expected
@@ -53,7 +54,7 @@ class Gathering:
         if (
             self._turns_without_more < self._options.gather_turns
             and waiting < self._options.batch_transactions
-            and not 0 < self._expected <= waiting
+            and not (waiting == 1 == self._expected)
             and self._loop.time() < self._until_s
         ):
             self._loop.call_soon(self._look)
