@@ -61,8 +61,8 @@ def write_until_disk_fails(directory: str, pipe: Connection, part: str) -> None:
 
 def rotate_until_killed(directory: str, pipe: Connection) -> None:
     """Do the same as ``write_until_killed``, while keys are rotated as often as possible."""
-    resealing._LOOK_EVERY_S = resealing._PAUSE_S = 0.001  # type: ignore[misc]
-    resealing._ENTRIES_PER_STEP = 1000  # type: ignore[misc]
+    resealing._LOOK_EVERY_S = resealing._PAUSE_S = 0.001  # type: ignore[misc]  # final elsewhere
+    resealing._ENTRIES_PER_STEP = 1000  # type: ignore[misc]  # as above
     path = Path(directory)
 
     async def main() -> None:

@@ -36,7 +36,7 @@ def test_who_leaves_as_a_place_comes_free_holds_nothing_and_hinders_nobody(waite
         gate = Gate()
         holder, exceeded, held = _full(gate.budgets)
         # All that a call is asked here is its peer.
-        call = Call(gate, _Peer(), holder, Resource.CALLS)  # type: ignore[arg-type]
+        call = Call(gate, _Peer(), holder, Resource.CALLS)  # type: ignore[arg-type]  # no more of a context is used
         waiting = [asyncio.create_task(gate.wait_for(call, exceeded, 1)) for _ in range(waiters)]
         await asyncio.sleep(0)
         for task in waiting:

@@ -9,6 +9,7 @@ import click
 
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.framework import command
+from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
@@ -20,16 +21,7 @@ _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
 
 @command("apply")
-@click.option(
-    "-f",
-    "--filename",
-    "names",
-    multiple=True,
-    required=True,
-    metavar="FILE|DIR|-",
-    help="A manifest, a directory of them, or - for standard input; may be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
+@manifest_options(required=True)
 @click.option(
     "--dry-run",
     type=click.Choice(["none", "client", "server"]),
@@ -48,7 +40,7 @@ _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 )
 def apply(
     settings: Settings,
-    names: tuple[str, ...],
+    files: tuple[str, ...],
     recursive: bool,
     dry_run: str,
     output: str | None,
@@ -65,7 +57,7 @@ def apply(
     from podraft.cli.sessions.connection import namespace_of, run
 
     items = read_items(
-        names,
+        files,
         Place(settings.namespace, namespace_of(settings)),
         "nothing was applied",
         recursive=recursive,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.command_line.framework import command
+from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
@@ -15,16 +16,7 @@ if TYPE_CHECKING:
 
 
 @command("create")
-@click.option(
-    "-f",
-    "--filename",
-    "names",
-    multiple=True,
-    required=True,
-    metavar="FILE|DIR|-",
-    help="A manifest, a directory of them, or - for standard input; may be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
+@manifest_options(required=True)
 @click.option(
     "--dry-run",
     type=click.Choice(["none", "server"]),
@@ -34,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
 def create(
     settings: Settings,
-    names: tuple[str, ...],
+    files: tuple[str, ...],
     recursive: bool,
     dry_run: str,
     ignore_unsupported: bool,
@@ -49,7 +41,7 @@ def create(
     from podraft.cli.sessions.connection import namespace_of, run
 
     items = read_items(
-        names,
+        files,
         Place(settings.namespace, namespace_of(settings)),
         "nothing was created",
         recursive=recursive,

@@ -11,6 +11,7 @@ import click
 
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
@@ -41,15 +42,7 @@ class _How:
 @click.argument(
     "arguments", nargs=-1, metavar="[KIND NAME...|KIND/NAME...]", shell_complete=complete_kinds
 )
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="FILE|DIR|-",
-    help="Delete the objects of these manifests.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
+@manifest_options(required=False, text="Delete the objects of these manifests.")
 @click.option("-l", "--selector", default="", help="Delete the objects with these labels.")
 @click.option("--all", "everything", is_flag=True, help="Delete all objects of the kind.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="With -l or --all: in all namespaces.")

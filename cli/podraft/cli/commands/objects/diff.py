@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
@@ -24,15 +25,7 @@ _COLOURS = {"+": "32", "-": "31", "@": "36"}
 @click.option("-l", "--selector", default="", help="With --at: the objects with these labels.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")
 @click.option("--status", is_flag=True, help="With --at: changes of the status, too.")
-@click.option(
-    "-f",
-    "--filename",
-    "names",
-    multiple=True,
-    metavar="FILE|DIR|-",
-    help="A manifest, a directory of them, or - for standard input; may be repeated.",
-)
-@click.option("-R", "--recursive", is_flag=True, help="Look into directories of directories.")
+@manifest_options(required=False)
 @click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
 def diff(
     settings: Settings,
@@ -41,7 +34,7 @@ def diff(
     selector: str,
     all_namespaces: bool,
     status: bool,
-    names: tuple[str, ...],
+    files: tuple[str, ...],
     recursive: bool,
     ignore_unsupported: bool,
 ) -> None:
@@ -58,7 +51,7 @@ def diff(
     from podraft.cli.manifests.declared import Place, read_items
     from podraft.cli.sessions.connection import namespace_of, run
 
-    if bool(at) == bool(names) or ((arguments or selector or all_namespaces or status) and not at):
+    if bool(at) == bool(files) or ((arguments or selector or all_namespaces or status) and not at):
         raise usage("say either -f FILE, or --at=MOMENT and perhaps which objects")
     if at:
         _since(settings, at, arguments, selector, all_namespaces=all_namespaces, status=status)
@@ -78,7 +71,7 @@ def diff(
 
     try:
         items = read_items(
-            names,
+            files,
             Place(settings.namespace, namespace_of(settings)),
             "the manifests cannot be applied",
             recursive=recursive,
