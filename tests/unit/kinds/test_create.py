@@ -319,13 +319,6 @@ def test_every_fault_of_an_object_is_found_at_once() -> None:
     ]
 
 
-def test_the_size_of_an_object_is_bounded() -> None:
-    data = manifest(kinds.DEPLOYMENT)
-    put(data, "spec.template.spec.containers[0].args", ["x" * 1_600_000])
-    with pytest.raises(InvalidObjectError, match="more than the limit of 1572864"):
-        create(data)
-
-
 def test_pods_of_equal_specs_share_nothing() -> None:
     proposed: Any = codec.from_json(manifest(kinds.POD))
     one, other, third = (

@@ -30,8 +30,7 @@ from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.kinds.rules import Rules
 
-# The size of objects that a store is meant for; larger things belong in images and volumes.
-MAX_OBJECT_BYTES = 1536 * 1024
+OBJECT_BYTES_MAX = 1536 * 1024
 
 STATUS = "status"
 
@@ -66,7 +65,6 @@ def prepare_create(
     _check(kind, known, rules, result, report)
     report.raise_if_any()
     rules.begin(result)
-    _check_size(result)
     return result
 
 
@@ -119,7 +117,6 @@ def prepare_update(
     report.raise_if_any()
     if kind.has_status and getattr(result, "spec") != getattr(stored, "spec"):  # noqa: B009 - every such kind has one
         metadata.generation = next_generation(before.generation)
-    _check_size(result)
     return result
 
 
@@ -153,7 +150,6 @@ def _prepare_status(kind: Kind[ObjectT], stored: ObjectT, proposed: ObjectT) -> 
     if report.violations:
         _forgive(report, lambda faults: check_status(stored, faults))
     report.raise_if_any()
-    _check_size(result)
     return result
 
 
@@ -162,11 +158,3 @@ def _copy_field(source: Message, target: Message, field: str) -> None:
         getattr(target, field).CopyFrom(getattr(source, field))
     else:
         target.ClearField(field)
-
-
-def _check_size(result: Message) -> None:
-    size = result.ByteSize()
-    if size > MAX_OBJECT_BYTES:
-        raise InvalidObjectError.of(
-            "", f"the object is {size} bytes, more than the limit of {MAX_OBJECT_BYTES}"
-        )

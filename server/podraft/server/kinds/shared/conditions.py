@@ -9,39 +9,27 @@ into can lie in its own status, but can neither bloat it nor make any reader stu
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from podraft.api import names, times
 from podraft.api.meta.v1 import meta_pb2
+from podraft.api.objects.conditions import FALSE, TRUE, UNKNOWN, Condition
 from podraft.api.violations import shown
 from podraft.server.kinds.report import Report
 
-MAX_CONDITIONS: Final = 64
-MAX_MESSAGE: Final = 32 * 1024
-MAX_REASON: Final = 1024
+CONDITIONS_MAX: Final = 64
+MESSAGE_MAX: Final = 32 * 1024
+REASON_MAX: Final = 1024
 # Names of images, runtimes, releases: what a machine says of itself in a word or two.
-MAX_WORD: Final = 4096
-_MAX_TYPE: Final = 316
-_STATUSES: Final = ("True", "False", "Unknown")
+WORD_MAX: Final = 4096
+_TYPE_MAX: Final = 316
+_STATUSES: Final = (TRUE, FALSE, UNKNOWN)
 _USUAL_TYPES: Final = frozenset(("PodScheduled", "Initialized", "ContainersReady", "Ready"))
-
-
-class Condition(Protocol):
-    """The common fields of the conditions of all kinds."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-
-    @property
-    def last_transition_time(self) -> meta_pb2.Time:
-        """The time at which the status last changed."""
 
 
 def check_conditions(conditions: Sequence[Condition], report: Report, *, short: bool) -> None:
     """Check the conditions; ``short``: no text in them can be too long."""
-    if not has_at_most(MAX_CONDITIONS, conditions, "status.conditions", report):
+    if not has_at_most(CONDITIONS_MAX, conditions, "status.conditions", report):
         return
     seen: set[str] = set()
     for index, condition in enumerate(conditions):
@@ -62,8 +50,8 @@ def _check_condition(condition: Condition, path: str, seen: set[str], report: Re
     type_ = condition.type
     if not type_:
         report.required(f"{path}.type")
-    elif len(type_) > _MAX_TYPE:
-        check_length(type_, _MAX_TYPE, f"{path}.type", report)
+    elif len(type_) > _TYPE_MAX:
+        check_length(type_, _TYPE_MAX, f"{path}.type", report)
     elif (problem := names.qualified(type_)) is not None:
         report.add(f"{path}.type", f"{shown(type_)} {problem}")
     elif type_ in seen:
@@ -75,10 +63,10 @@ def _check_condition(condition: Condition, path: str, seen: set[str], report: Re
 
 def check_words(field: str, reason: str, message: str, report: Report) -> None:
     """Check that the reason and the message of a state are not too long."""
-    if len(reason) > MAX_REASON:
-        check_length(reason, MAX_REASON, f"{field}.reason", report)
-    if len(message) > MAX_MESSAGE:
-        check_length(message, MAX_MESSAGE, f"{field}.message", report)
+    if len(reason) > REASON_MAX:
+        check_length(reason, REASON_MAX, f"{field}.reason", report)
+    if len(message) > MESSAGE_MAX:
+        check_length(message, MESSAGE_MAX, f"{field}.message", report)
 
 
 def check_length(value: str, longest: int, field: str, report: Report) -> None:

@@ -37,9 +37,10 @@ class Entry:
         Raises:
             InvalidObjectError: It is too large.
         """
-        self.value = encoding.encode_object(message)
-        if len(self.value) > OBJECT_BYTES_MAX:
-            raise too_large(len(self.value))
+        value = encoding.encode_object(message)
+        if len(value) > OBJECT_BYTES_MAX:
+            raise too_large(len(value))
+        self.value = value
         if self.record is not None:
             # Later writes of the same list compare with what their caller has seen.
             message.metadata.resource_version = str(self.record.mod_revision)

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from podraft.api.violations import InvalidObjectError
 
+# The size of objects that a store is meant for; larger things belong in images and volumes.
 OBJECT_BYTES_MAX: Final = 1536 * 1024
 # Elements of lists and maps, in sum; the cost of one more is not its bytes alone.
 OBJECT_VALUES_MAX: Final = 20_000

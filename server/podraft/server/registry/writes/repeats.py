@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
-from podraft.server.kinds.metadata import MAX_GENERATED_BASE
+from podraft.server.kinds.metadata import GENERATED_BASE_MAX
 from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.errors import Code, RefusedError, invalid
@@ -267,7 +267,7 @@ def _keys(operation: Operation, request: bytes, index: int) -> Sequence[bytes]:
     kind, target = _kind(operation), _target(operation)
     names = [target.name]
     if _is_generated(operation):
-        base = target.generate_name[:MAX_GENERATED_BASE]
+        base = target.generate_name[:GENERATED_BASE_MAX]
         names = [base + suffix(request, index, attempt) for attempt in range(NAME_ATTEMPTS_MAX)]
     return [keys.of_object(kind, target.namespace, name) for name in names]
 
