@@ -29,7 +29,7 @@ from podraft.client.serving import grpc_serving
 from podraft.client.serving.descriptors import raise_descriptor_limit
 from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
 
-_log = logging.getLogger("podraft.agent")
+_LOG = logging.getLogger("podraft.agent")
 
 # Errors that a user can fix.
 _EXPECTED = (
@@ -90,11 +90,11 @@ async def _run_with_state(given: Arguments) -> None:
             try:
                 await composition.run_as(given, membership, identity, podman)
             except* Anew as group:
-                _log.info("beginning anew: %s", _first(group))
+                _LOG.info("beginning anew: %s", _first(group))
             except* RemovedError as group:
                 removal = str(_first(group))
             if removal:
-                _log.error("%s", removal)
+                _LOG.error("%s", removal)
                 await membership.join(
                     f"{removal}; what it still runs is ended by `podraft-agent cleanup`"
                 )

@@ -45,7 +45,7 @@ from podraft.client.calls.client import Client
 from podraft.client.watching.informer import Informer
 from podraft.client.watching.recorder import EventRecorder
 
-_log = logging.getLogger("podraft.agent")
+_LOG = logging.getLogger("podraft.agent")
 
 # How long pods may take to end once their node has been removed.
 _LEAVE_S_MAX = 600.0
@@ -183,7 +183,7 @@ async def _serve_streams(
     stack.push_async_callback(server.stop, _STREAMS_END_WITHIN_S)
     service.connections.start((given.port,))
     stack.push_async_callback(service.connections.stop)
-    _log.info("node %s (%s) is up", given.node_name, given.node_ip)
+    _LOG.info("node %s (%s) is up", given.node_name, given.node_ip)
 
 
 async def _resync_after_restarts(engine: Engine, manager: PodManager) -> None:
@@ -198,7 +198,7 @@ async def _resync_after_restarts(engine: Engine, manager: PodManager) -> None:
 async def _leave_when_removed(registration: Registration, manager: PodManager) -> None:
     """End the pods of a node that was removed: others run in their place."""
     why = await registration.removed()
-    _log.error("ending all pods: %s", why)
+    _LOG.error("ending all pods: %s", why)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LEAVE_S_MAX):
             await manager.end_all()

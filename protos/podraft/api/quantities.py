@@ -27,8 +27,8 @@ _PATTERN = re.compile(
     re.ASCII,
 )
 _NANO = 10**9
-_MAX_NANO = (2**63 - 1) * _NANO
-_MAX_LENGTH = 64
+_NANO_MAX = (2**63 - 1) * _NANO
+_LENGTH_MAX = 64
 _EXPECTED = 'expected a number with an optional suffix, such as "500m", "1.5" or "64Mi"'
 
 
@@ -43,7 +43,7 @@ class _Parsed(NamedTuple):
 
 def _parse(text: str) -> _Parsed:
     # Longer texts are not quantities, so the cache stays small.
-    if len(text) > _MAX_LENGTH:
+    if len(text) > _LENGTH_MAX:
         raise InvalidQuantityError(_EXPECTED)
     return _parse_cached(text)
 
@@ -67,7 +67,7 @@ def _parse_cached(text: str) -> _Parsed:
     else:
         scale += _DECIMAL[suffix or ""]
     nano = digits * 10**scale if scale >= 0 else -(-digits // 10**-scale)
-    if nano > _MAX_NANO:
+    if nano > _NANO_MAX:
         raise InvalidQuantityError("out of range: at most 2^63 - 1")
     return _Parsed(-nano if sign == "-" else nano, family)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 # Reading on does not help to understand an object with more faults than this.
-MAX_VIOLATIONS = 100
+VIOLATIONS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class InvalidObjectError(Exception):
     """
 
     def __init__(self, violations: Iterable[Violation], *, more: bool = False) -> None:
-        found = tuple(islice(violations, MAX_VIOLATIONS + 1))
+        found = tuple(islice(violations, VIOLATIONS_MAX + 1))
         if not found:
             raise ValueError("an invalid object has at least one violation")
-        self.violations = found[:MAX_VIOLATIONS]
-        self.more = more or len(found) > MAX_VIOLATIONS
+        self.violations = found[:VIOLATIONS_MAX]
+        self.more = more or len(found) > VIOLATIONS_MAX
         text = "; ".join(str(violation) for violation in self.violations)
         super().__init__(f"{text}; and perhaps more" if self.more else text)
 
@@ -53,7 +53,7 @@ class InvalidObjectError(Exception):
 class Faults:
     """The faults found so far, to which checks add.
 
-    Invariant: with the fault after ``MAX_VIOLATIONS`` the search ends, so that an object costs no
+    Invariant: with the fault after ``VIOLATIONS_MAX`` the search ends, so that an object costs no
     more however much of it is wrong.
     """
 
@@ -68,7 +68,7 @@ class Faults:
         Raises:
             InvalidObjectError: The limit is exceeded.
         """
-        if len(self.violations) >= MAX_VIOLATIONS:
+        if len(self.violations) >= VIOLATIONS_MAX:
             raise InvalidObjectError(self.violations, more=True)
         self.violations.append(Violation(field, description))
 

@@ -20,7 +20,7 @@ from podraft.api import codec, kinds, names, quantities, times
 from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
 from podraft.api.selectors.fields import parse_field_selector
 from podraft.api.selectors.labels import parse_label_selector
-from podraft.api.violations import MAX_VIOLATIONS, InvalidObjectError
+from podraft.api.violations import VIOLATIONS_MAX, InvalidObjectError
 from support.api_objects import example
 
 # What is below this is noise, whatever it is divided by.
@@ -190,7 +190,7 @@ def test_at_most_a_hundred_faults_are_looked_for_and_the_answer_says_so() -> Non
     faulty = {f"specc{number}": 1 for number in range(100_000)}
     with pytest.raises(InvalidObjectError, match="perhaps more") as caught:
         codec.parse(kinds.POD.message, faulty)
-    assert len(caught.value.violations) == MAX_VIOLATIONS
+    assert len(caught.value.violations) == VIOLATIONS_MAX
     assert caught.value.more
     hints = [v for v in caught.value.violations if "did you mean" in v.description]
     assert 0 < len(hints) <= 5

@@ -44,7 +44,7 @@ def replica_set_of(name, replicas, *, age_s=0, most=None, desired=None, availabl
     made.metadata.creation_timestamp.seconds = int(START) - age_s
     made.spec.replicas = replicas
     made.status.replicas, made.status.available_replicas = replicas, available
-    for key, value in ((well_known.MAX_REPLICAS, most), (well_known.DESIRED_REPLICAS, desired)):
+    for key, value in ((well_known.REPLICAS_MAX, most), (well_known.DESIRED_REPLICAS, desired)):
         if value is not None:
             made.metadata.annotations[key] = str(value)
     return made
@@ -330,7 +330,7 @@ def test_a_new_replica_set_says_for_which_total_it_was_sized():
     world = converged(deployment_of(4, surge=1, unavailable=0))
     [made] = world.list(REPLICA_SET)
     annotations = made.metadata.annotations
-    assert (annotations[well_known.DESIRED_REPLICAS], annotations[well_known.MAX_REPLICAS]) == (
+    assert (annotations[well_known.DESIRED_REPLICAS], annotations[well_known.REPLICAS_MAX]) == (
         "4",
         "5",
     )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # How long to wait between two looks at something that ends soon.
 POLL_S = (0.02, 0.05, 0.1, 0.2)
@@ -135,7 +135,7 @@ async def emptied(finish: Callable[[], bool]) -> None:
         if finish():
             return
         await asyncio.sleep(_ENDING_PAUSE_S)
-    _log.warning("processes that a probe or hook started cannot be ended")
+    _LOG.warning("processes that a probe or hook started cannot be ended")
 
 
 def _container_cgroup(pid: int, container_id: str) -> Path | None:

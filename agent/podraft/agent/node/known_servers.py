@@ -18,7 +18,7 @@ from zlib import crc32
 
 from podraft.client.serving.private_files import write_private
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _SERVERS_MAX = 16
 
@@ -42,7 +42,7 @@ class KnownServers:
         try:
             write_private(self._path, json.dumps(list(servers[:_SERVERS_MAX])).encode("ascii"))
         except (OSError, UnicodeEncodeError) as error:
-            _log.warning("the list of servers cannot be kept: %s", error)
+            _LOG.warning("the list of servers cannot be kept: %s", error)
 
     def _saved(self) -> Sequence[str]:
         try:
@@ -50,7 +50,7 @@ class KnownServers:
         except FileNotFoundError:
             return ()
         except (OSError, ValueError) as error:
-            _log.warning("%s is not used: %s", self._path, error)
+            _LOG.warning("%s is not used: %s", self._path, error)
             return ()
         if not isinstance(found, list):
             return ()

@@ -16,7 +16,7 @@ from podraft.agent.node.join import IdentityStore, JoinError, NodeIdentity
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _RENEW_CHECK_S = 60.0
 
@@ -73,7 +73,7 @@ class Membership:
         token = self._token()
         if not token:
             raise JoinError(f"{why}: pass --join-token or --join-token-file")
-        _log.info("joining the cluster at %s", self._invitation.server)
+        _LOG.info("joining the cluster at %s", self._invitation.server)
         return await join.join(self._store, self._invitation.server, token, self._node_name)
 
     async def renewed(self, identity: NodeIdentity, client: Client) -> None:
@@ -85,7 +85,7 @@ class Membership:
                 try:
                     renewed = await join.renew(self._store, client)
                 except ApiError as error:
-                    _log.warning("cannot renew the node's certificate: %s", error.message)
+                    _LOG.warning("cannot renew the node's certificate: %s", error.message)
                 else:
                     if not renewed.is_older or not older:
                         return

@@ -27,7 +27,7 @@ from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, N
 from podraft.client.watching.informer import Informer
 from podraft.client.watching.recorder import EventRecorder
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _LEASE_DURATION_S = 10
 _LEASE_RENEW_S = 3.0
@@ -76,7 +76,7 @@ class Registration:
             except ApiError as error:
                 if is_removal(error):
                     raise RemovedError(error.message) from error
-                _log.warning("cannot register the node: %s", error.message)
+                _LOG.warning("cannot register the node: %s", error.message)
                 await asyncio.sleep(_RETRY_S)
 
     async def pod_cidr(self, other_than: str = "") -> str:
@@ -141,7 +141,7 @@ class Registration:
                     self._removal = error.message
                     self._removed.set()
                     return
-                _log.warning("cannot renew the node's lease: %s", error.message)
+                _LOG.warning("cannot renew the node's lease: %s", error.message)
             await asyncio.sleep(_LEASE_RENEW_S)
 
     async def _write_lease(self) -> None:
@@ -177,7 +177,7 @@ class Registration:
             except (NotFoundError, ConflictError):
                 self._stored = None  # The Node was deleted or replaced.
             except ApiError as error:
-                _log.warning("cannot write the node's status: %s", error.message)
+                _LOG.warning("cannot write the node's status: %s", error.message)
             # Others that write the opposite, perhaps another agent of this name, get no race.
             await asyncio.sleep(_BETWEEN_CHECKS_S)
             with contextlib.suppress(TimeoutError):

@@ -19,7 +19,7 @@ from podraft.agent.podman.core.machine import PodmanConfiguration
 from podraft.agent.podman.machine import PodmanDirectories
 from podraft.client.serving.private_files import write_private
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
@@ -108,7 +108,7 @@ class PodmanService:
                 await self._run_once()
                 if time.monotonic() - started_s > _STABLE_AFTER_S:
                     pause_s = _FIRST_PAUSE_S
-                _log.warning("podman's service ended; starting it again in %.1f s", pause_s)
+                _LOG.warning("podman's service ended; starting it again in %.1f s", pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         finally:

@@ -21,7 +21,7 @@ from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import DEFAULT_GRACE_S
 from podraft.client.watching.informer import Informer
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _RESYNC_S = 30.0
 _RETRY_S = 0.5
@@ -101,7 +101,7 @@ class PodManager:
                 left_over = await self._node.ground.left_over()
                 break
             except (PodmanError, OSError) as error:
-                _log.warning("cannot see what runs yet: %s", error)
+                _LOG.warning("cannot see what runs yet: %s", error)
                 await asyncio.sleep(_RETRY_S)
         for pod in self._pods.list():
             self._worker(pod.metadata.uid).update(pod)
@@ -174,7 +174,7 @@ class PodManager:
             await worker.run()
         except Exception:  # noqa: BLE001 - see below
             # One pod's fault must not stop the others; the resync restarts it.
-            _log.exception("the worker of pod %s failed", worker.uid)
+            _LOG.exception("the worker of pod %s failed", worker.uid)
         finally:
             self._workers.pop(worker.uid, None)
             self._tasks.pop(worker.uid, None)
@@ -191,7 +191,7 @@ class PodManager:
         try:
             records = await self._containers()
         except (PodmanError, OSError) as error:
-            _log.warning("cannot look at the containers: %s", error)
+            _LOG.warning("cannot look at the containers: %s", error)
             return
         for pod in self._pods.list():
             if pod.metadata.uid not in self._workers:

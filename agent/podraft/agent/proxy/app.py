@@ -37,7 +37,7 @@ from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
 from podraft.client.watching.informer import Informer, Watchable
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 COALESCE_S = 0.004
 CHECK_INTERVAL_S = 5.0
@@ -138,7 +138,7 @@ class ServiceProxy:
             self._retry_s = _RETRY_FIRST_S
             self._programmed.set()
         except KernelError as error:
-            _log.warning("services are not up to date on this node: %s", error)
+            _LOG.warning("services are not up to date on this node: %s", error)
             self._intact = False
         self._stale_flows.update(changes.stale_flows)
         if self._intact and (self._stale_flows or not self._looked_at_all_flows):
@@ -147,7 +147,7 @@ class ServiceProxy:
     async def _check(self, kernel: ProxyKernel, executor: ThreadPoolExecutor) -> None:
         self._intact = await _in(executor, partial(kernel.is_intact, self._table))
         if not self._intact:
-            _log.warning("somebody changed the table of services; writing it anew")
+            _LOG.warning("somebody changed the table of services; writing it anew")
 
     async def _apply(
         self, kernel: ProxyKernel, executor: ThreadPoolExecutor, changes: Changes
@@ -156,7 +156,7 @@ class ServiceProxy:
             await _in(executor, partial(kernel.apply, changes.operations))
         except NftError as error:
             # Nothing had changed, so the table was not as we left it: write it anew.
-            _log.warning("changing the table of services failed, writing it anew: %s", error)
+            _LOG.warning("changing the table of services failed, writing it anew: %s", error)
             self._intact = False
 
     async def _next_change(self) -> None:
@@ -183,7 +183,7 @@ class ServiceProxy:
                 await _in(executor, partial(_forget, StaleFlows(changed, offered)))
                 self._looked_at_all_flows = True
             except KernelError as error:
-                _log.warning("cannot forget stale flows, trying again: %s", error)
+                _LOG.warning("cannot forget stale flows, trying again: %s", error)
                 self._stale_flows.update(changed)
                 await asyncio.sleep(CHECK_INTERVAL_S)
                 self._flows_wake.set()

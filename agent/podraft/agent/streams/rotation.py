@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 BYTES_MAX = 10 << 20
 PERIOD_S = 5.0
@@ -70,5 +70,5 @@ async def keep_bounded(logs: Iterable[OpenLog]) -> float:
             if await asyncio.to_thread(rotate, log):
                 pause_s = _FLOODED_PERIOD_S
         except OSError as error:
-            _log.warning("cannot rotate %s: %s", log.path, error)
+            _LOG.warning("cannot rotate %s: %s", log.path, error)
     return pause_s

@@ -26,7 +26,7 @@ from podraft.agent.volumes.core.payload import Configuration
 from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _HOST_PATH_CHECKS = {
     "Directory": stat.S_ISDIR,
@@ -198,7 +198,7 @@ def _unmount_below(root: Path) -> None:
 def remove_trees(paths: Iterable[Path]) -> None:
     """Remove folders and everything in them; log what remains, which does not hold up the pod."""
     for path in trees_left(paths):
-        _log.warning("%s cannot be removed", path)
+        _LOG.warning("%s cannot be removed", path)
 
 
 def trees_left(paths: Iterable[Path]) -> list[Path]:

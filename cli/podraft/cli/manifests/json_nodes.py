@@ -8,8 +8,8 @@ from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
 from podraft.cli.manifests.nodes import (
-    MAX_DEPTH,
-    MAX_NODES,
+    DEPTH_MAX,
+    NODES_MAX,
     Key,
     ManifestError,
     Mapping,
@@ -69,10 +69,10 @@ class _Reader:
         """Read the value that begins here."""
         self._skip()
         self.nodes += 1
-        if depth > MAX_DEPTH:
-            raise ManifestError(self.line, f"nested more than {MAX_DEPTH} deep")
-        if self.nodes > MAX_NODES:
-            raise ManifestError(self.line, f"more than {MAX_NODES} values in one text")
+        if depth > DEPTH_MAX:
+            raise ManifestError(self.line, f"nested more than {DEPTH_MAX} deep")
+        if self.nodes > NODES_MAX:
+            raise ManifestError(self.line, f"more than {NODES_MAX} values in one text")
         line = self.line
         match self.text[self.at : self.at + 1]:
             case "{":

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
 
-MAX_DEPTH = 100
-MAX_NODES = 1_000_000
+DEPTH_MAX = 100
+NODES_MAX = 1_000_000
 # How much aliases may add to a text.
 _REPEATED_VALUES_MAX = 100_000
 _REPEATED_CHARACTERS_MAX = 16 << 20
@@ -107,8 +107,8 @@ class Construction:
         Raises:
             ManifestError: A key occurs twice, or the budget is exceeded.
         """
-        if depth > MAX_DEPTH:
-            raise ManifestError(node.line, f"nested more than {MAX_DEPTH} deep")
+        if depth > DEPTH_MAX:
+            raise ManifestError(node.line, f"nested more than {DEPTH_MAX} deep")
         if isinstance(node, Scalar):
             text = node.value if isinstance(node.value, str) else ""
             self.budget.spend(node.line, len(text))
@@ -147,8 +147,8 @@ class Construction:
             if not isinstance(part, Mapping):
                 raise ManifestError(part.line, "<< expects a mapping, or a list of mappings")
             self.budget.spend(part.line)
-            if depth > MAX_DEPTH:
-                raise ManifestError(part.line, f"nested more than {MAX_DEPTH} deep")
+            if depth > DEPTH_MAX:
+                raise ManifestError(part.line, f"nested more than {DEPTH_MAX} deep")
             # Among several merged mappings, the first that has a key wins.
             result = {**self._mapping(part, path, depth + 1), **result}
         return result

@@ -14,8 +14,8 @@ import yaml
 
 from podraft.cli.manifests import yaml_scalars
 from podraft.cli.manifests.nodes import (
-    MAX_DEPTH,
-    MAX_NODES,
+    DEPTH_MAX,
+    NODES_MAX,
     Key,
     ManifestError,
     Mapping,
@@ -116,8 +116,8 @@ class _Composer:
         return self._anchors[anchor]
 
     def _begin(self, node: Sequence | Mapping, anchor: str | None) -> None:
-        if len(self._open) >= MAX_DEPTH:
-            raise ManifestError(node.line, f"nested more than {MAX_DEPTH} deep")
+        if len(self._open) >= DEPTH_MAX:
+            raise ManifestError(node.line, f"nested more than {DEPTH_MAX} deep")
         if self._open and isinstance(self._open[-1].node, Mapping) and self._open[-1].key is None:
             raise ManifestError(node.line, "a key must be text, not a list or mapping")
         self._open.append(_Open(node, anchor))
@@ -152,5 +152,5 @@ class _Composer:
 
     def _count(self, line: int) -> None:
         self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise ManifestError(line, f"more than {MAX_NODES} values in one text")
+        if self.nodes > NODES_MAX:
+            raise ManifestError(line, f"more than {NODES_MAX} values in one text")

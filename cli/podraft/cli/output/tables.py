@@ -8,7 +8,7 @@ from podraft.api.characters import one_line
 from podraft.cli.output import colour
 
 _GAP = 3
-_MIN_WIDTH = 6
+_WIDTH_MIN = 6
 
 
 def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
@@ -17,7 +17,7 @@ def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
     for row in rows:
         for index, cell in enumerate(row):
             if index == len(widths):
-                widths.append(_MIN_WIDTH)
+                widths.append(_WIDTH_MIN)
             widths[index] = max(widths[index], len(cell) + _GAP)
     return widths
 

@@ -22,7 +22,7 @@ from podraft.api.codec import merging
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 
 # Annotations may have 256 KiB in sum, and the author needs room for others.
-MAX_NOTE_BYTES = 192 * 1024
+NOTE_BYTES_MAX = 192 * 1024
 _PLAIN_MAX = 4096
 _READ_MAX = 16 << 20
 _COMPRESSED = "zlib:"
@@ -45,7 +45,7 @@ def note_of(value: Mapping[str, Any], message: Descriptor) -> str:
     if len(text) <= _PLAIN_MAX:
         return text
     note = _COMPRESSED + base64.b64encode(zlib.compress(text.encode())).decode("ascii")
-    if len(note) > MAX_NOTE_BYTES:
+    if len(note) > NOTE_BYTES_MAX:
         raise NoteTooLargeError
     return note
 

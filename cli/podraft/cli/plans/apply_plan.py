@@ -25,7 +25,7 @@ from podraft.api.objects.type_fields import drop_forbidden
 from podraft.api.objects.well_known import APPLIED_FIELDS, KUBECTL_LAST_APPLIED
 from podraft.cli.errors import CliError
 from podraft.cli.manifests.items import Item, canonical
-from podraft.cli.plans.applied import MAX_NOTE_BYTES, NoteTooLargeError, note_of, noted
+from podraft.cli.plans.applied import NOTE_BYTES_MAX, NoteTooLargeError, note_of, noted
 from podraft.client.calls import writes
 
 Outcome = Literal["created", "configured", "unchanged"]
@@ -105,7 +105,7 @@ def _note(item: Item) -> str:
     except NoteTooLargeError:
         raise CliError(
             f"{item.at()}: {item.word}: the names of its fields (of a ConfigMap or Secret: the "
-            f"keys of its data) are more than the {MAX_NOTE_BYTES >> 10} KiB that apply can note",
+            f"keys of its data) are more than the {NOTE_BYTES_MAX >> 10} KiB that apply can note",
             "  use fewer or shorter keys, or several objects",
         ) from None
 

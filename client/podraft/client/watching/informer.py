@@ -28,7 +28,7 @@ from podraft.client.errors import ApiError, CompactedError, InvalidError
 ObjectT = TypeVar("ObjectT", bound=Message)
 Key = tuple[str, str]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED
 _MODIFIED = requests_pb2.WATCH_EVENT_TYPE_MODIFIED
@@ -144,7 +144,7 @@ class Informer(Generic[ObjectT]):
             try:
                 await self._follow()
             except CompactedError:
-                _log.info("%s: history is gone, listing anew", self.kind.resource)
+                _LOG.info("%s: history is gone, listing anew", self.kind.resource)
                 self.revision = 0
             except InvalidError:
                 if not self.revision:
@@ -153,7 +153,7 @@ class Informer(Generic[ObjectT]):
             except ApiError as error:
                 # Log only once: a server that stays away is no news at every try.
                 level = logging.WARNING if self._backoff.failures == 3 else logging.DEBUG
-                _log.log(level, "watch of %s: %s", self.kind.resource, error)
+                _LOG.log(level, "watch of %s: %s", self.kind.resource, error)
                 asked_s = error.retry_s or 0.0
             await asyncio.sleep(max(self._backoff.next_pause_s(), asked_s))
 

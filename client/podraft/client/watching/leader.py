@@ -24,7 +24,7 @@ from podraft.api.objects import well_known
 from podraft.client.calls.resources import ResourceClient
 from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class LeadershipLostError(Exception):
@@ -63,7 +63,7 @@ class LeaderElector:
             LeadershipLostError: The Lease was lost; ``work`` has been cancelled and is done.
         """
         lease, acquired = await self._acquire()
-        _log.info("%s leads %s", self._options.identity, self._options.name)
+        _LOG.info("%s leads %s", self._options.identity, self._options.name)
         working = asyncio.create_task(work(), name=f"{self._options.name} as leader")
         renewing = asyncio.create_task(self._renew(lease, acquired), name="renew the lease")
         try:
@@ -163,7 +163,7 @@ class LeaderElector:
         except (ConflictError, AlreadyExistsError):
             return None
         except (ApiError, TimeoutError) as error:
-            _log.debug("%s: %r", self._options.name, error)
+            _LOG.debug("%s: %r", self._options.name, error)
             return None
 
 

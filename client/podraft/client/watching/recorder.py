@@ -27,7 +27,7 @@ from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, OverloadedError, UnavailableError
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _FLUSH_S = 0.5
 _BATCH_MAX = 100
@@ -157,7 +157,7 @@ class EventRecorder:
                 async with asyncio.timeout(1.0):
                     await self.flush(final=True)
             except TimeoutError:
-                _log.debug("the last events could not be written in time")
+                _LOG.debug("the last events could not be written in time")
 
     async def flush(self, *, final: bool = False) -> None:
         """Write the Events that are due."""
@@ -184,13 +184,13 @@ class EventRecorder:
         try:
             await self._client.commit([_write_of(series) for series in batch], omit_objects=True)
         except (UnavailableError, OverloadedError) as error:
-            _log.debug("%d events are lost: %s", len(batch), error)
+            _LOG.debug("%d events are lost: %s", len(batch), error)
         except ApiError as error:
             if len(batch) > 1:
                 for series in batch:
                     await self._write([series], now)
                 return
-            _log.debug("event %s is lost: %s", batch[0].event.metadata.name, error)
+            _LOG.debug("event %s is lost: %s", batch[0].event.metadata.name, error)
             batch[0].seen = 0.0  # The next occurrence begins a new series.
         for series in batch:
             series.written = now

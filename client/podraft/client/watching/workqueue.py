@@ -19,7 +19,7 @@ from podraft.client.backoff import Backoff
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[KeyT]):
@@ -110,7 +110,7 @@ class WorkQueue(Generic[KeyT]):
                 failures = self.failures(key)
                 pause_s = self.retry(key)
                 level = logging.DEBUG if failures < 3 else logging.WARNING
-                _log.log(level, "%s: %r, again in %.2f s", key, error, pause_s)
+                _LOG.log(level, "%s: %r, again in %.2f s", key, error, pause_s)
             else:
                 self.forget(key)
                 if again_s is not None:

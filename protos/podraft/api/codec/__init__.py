@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
-from podraft.api.codec.read import MAX_VALUES, TYPE_META, Report, read_message
+from podraft.api.codec.read import TYPE_META, VALUES_MAX, Report, read_message
 from podraft.api.codec.values import described
 from podraft.api.codec.write import write
 from podraft.api.kinds import BUILT_IN, AnyKind, KnownKinds
@@ -33,15 +33,15 @@ __all__ = [
     "merge_patch",
     "create_merge_patch",
     "three_way_merge_patch",
-    "MAX_JSON_BYTES",
+    "JSON_BYTES_MAX",
 ]
 
 MessageT = TypeVar("MessageT", bound=Message)
 
 # Also Kubernetes' limit for a request: a larger text is not a manifest but a misplaced file.
-MAX_JSON_BYTES = 3 * 1024 * 1024
+JSON_BYTES_MAX = 3 * 1024 * 1024
 # Twice what an object may have: parsing cannot be interrupted, and its time grows with these.
-MAX_JSON_VALUES = 50_000
+JSON_VALUES_MAX = 50_000
 # Shorter text is parsed quickly, whatever it contains.
 _COUNTED_JSON_BYTES = 128 * 1024
 _NUMBER_CHARACTERS_MAX = 400
@@ -93,7 +93,7 @@ def parse(
     mapping: Mapping[str, Any],
     path: str = "",
     *,
-    values_max: int = MAX_VALUES,
+    values_max: int = VALUES_MAX,
     known: KnownKinds = BUILT_IN,
 ) -> MessageT:
     """Return the message that a JSON object describes; violations' fields begin with ``path``.
@@ -125,10 +125,10 @@ def decode_json(data: bytes | str) -> dict[str, Any]:
         InvalidObjectError: The text is not a valid JSON object.
 
     """
-    if len(data) > MAX_JSON_BYTES:
-        raise InvalidObjectError.of("", f"larger than {MAX_JSON_BYTES} bytes: {len(data)}")
-    if len(data) > _COUNTED_JSON_BYTES and _values_at_most(data) > MAX_JSON_VALUES:
-        raise InvalidObjectError.of("", f"more than {MAX_JSON_VALUES} values")
+    if len(data) > JSON_BYTES_MAX:
+        raise InvalidObjectError.of("", f"larger than {JSON_BYTES_MAX} bytes: {len(data)}")
+    if len(data) > _COUNTED_JSON_BYTES and _values_at_most(data) > JSON_VALUES_MAX:
+        raise InvalidObjectError.of("", f"more than {JSON_VALUES_MAX} values")
     try:
         value = json.loads(
             data,
@@ -151,7 +151,7 @@ def _values_at_most(data: bytes | str) -> int:
     text = data if isinstance(data, bytes) else data.encode(errors="replace")
     text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     strings = text.count(b'"') // 2
-    if strings > 2 * MAX_JSON_VALUES:  # A value has at most one key.
+    if strings > 2 * JSON_VALUES_MAX:  # A value has at most one key.
         return strings // 2
     outside = b"".join(text.split(b'"')[::2])
     return 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")

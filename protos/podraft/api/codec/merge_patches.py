@@ -3,7 +3,7 @@
 Owns: the three functions on plain JSON values.  None of them changes its
 arguments; results may share parts with them.
 
-Invariant: nesting is bounded by ``MAX_DEPTH``, so a hostile patch cannot
+Invariant: nesting is bounded by ``DEPTH_MAX``, so a hostile patch cannot
 exhaust the stack.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from podraft.api.violations import InvalidObjectError
 
-MAX_DEPTH = 64
+DEPTH_MAX = 64
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """Return ``target`` with ``patch`` applied: null removes, objects merge, all else replaces.
 
     Raises:
-        InvalidObjectError: The patch is nested deeper than ``MAX_DEPTH``.
+        InvalidObjectError: The patch is nested deeper than ``DEPTH_MAX``.
 
     """
     return _merge(target, patch, 0)
@@ -44,7 +44,7 @@ def create_merge_patch(original: Mapping[str, Any], modified: Mapping[str, Any])
     """Return the smallest patch that turns ``original`` into ``modified``; empty if they are equal.
 
     Raises:
-        InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
+        InvalidObjectError: The objects are nested deeper than ``DEPTH_MAX``.
 
     """
     return _difference(original, modified, 0)
@@ -78,7 +78,7 @@ def three_way_merge_patch(
     others (defaulting, controllers) added.
 
     Raises:
-        InvalidObjectError: The objects are nested deeper than ``MAX_DEPTH``.
+        InvalidObjectError: The objects are nested deeper than ``DEPTH_MAX``.
 
     """
     return _three_way(last_applied, current, modified, 0)
@@ -125,5 +125,5 @@ def _same(first: Any, second: Any, depth: int) -> bool:
 
 
 def _check_depth(depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidObjectError.of("", f"nested deeper than {MAX_DEPTH} objects")
+    if depth > DEPTH_MAX:
+        raise InvalidObjectError.of("", f"nested deeper than {DEPTH_MAX} objects")

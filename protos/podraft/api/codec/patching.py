@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from podraft.api import codec
 from podraft.api.codec.merge_patches import merge_patch
-from podraft.api.codec.read import MAX_VALUES
+from podraft.api.codec.read import VALUES_MAX
 from podraft.api.codec.values import SPECIAL
 from podraft.api.codec.write import is_inline
 
@@ -25,7 +25,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 
 def patched(
-    stored: MessageT, changes: Mapping[str, Any], *, values_max: int = MAX_VALUES
+    stored: MessageT, changes: Mapping[str, Any], *, values_max: int = VALUES_MAX
 ) -> MessageT:
     """Return ``stored`` with a merge patch applied.
 

@@ -4,7 +4,7 @@ Owns: the reading half of the codec: one table of fields per message, made once
 from its descriptor.  ``values`` converts single values.
 
 Invariants: a faulty field never hides another fault, up to a useful number of faults; work is
-bounded by ``MAX_VALUES`` and, as no message type contains itself, by the types' depth.
+bounded by ``VALUES_MAX`` and, as no message type contains itself, by the types' depth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from podraft.api.codec.values import (
 from podraft.api.codec.write import is_inline
 from podraft.api.violations import Faults
 
-MAX_VALUES = 1_000_000
+VALUES_MAX = 1_000_000
 # A longer list of known names would hide the fault that precedes it.
 _KNOWN_SHOWN_MAX = 8
 _HINTS_MAX = 5
@@ -44,7 +44,7 @@ class Report(Faults):
 
     __slots__ = ("_hints", "_values", "_values_max")
 
-    def __init__(self, values_max: int = MAX_VALUES) -> None:
+    def __init__(self, values_max: int = VALUES_MAX) -> None:
         super().__init__()
         self._values = 0
         self._values_max = values_max

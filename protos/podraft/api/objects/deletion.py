@@ -11,7 +11,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 
 DEFAULT_GRACE_S: Final = 30
-MAX_GRACE_S: Final = 10 * 365 * 86_400
+GRACE_S_MAX: Final = 10 * 365 * 86_400
 
 
 def is_deleting(metadata: meta_pb2.ObjectMeta) -> bool:
@@ -23,7 +23,7 @@ def spec_grace_s(spec: pod_pb2.PodSpec) -> int:
     """Return how many seconds a pod's containers have to end by themselves, by its spec."""
     if not spec.HasField("termination_grace_period_seconds"):
         return DEFAULT_GRACE_S
-    return min(max(spec.termination_grace_period_seconds, 0), MAX_GRACE_S)
+    return min(max(spec.termination_grace_period_seconds, 0), GRACE_S_MAX)
 
 
 def grace_s(pod: pod_pb2.Pod) -> int:

@@ -50,7 +50,7 @@ UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
 REVISION: Final = "deployment.kubernetes.io/revision"
 REVISION_HISTORY: Final = "deployment.kubernetes.io/revision-history"
 DESIRED_REPLICAS: Final = "deployment.kubernetes.io/desired-replicas"
-MAX_REPLICAS: Final = "deployment.kubernetes.io/max-replicas"
+REPLICAS_MAX: Final = "deployment.kubernetes.io/max-replicas"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 
 # Annotations that commands write.  `apply` of kubectl notes the whole manifest, that of podraft

@@ -111,7 +111,7 @@ def parse_field_selector(kind: AnyKind, text: str, field: str = "fieldSelector")
             continue
         getter = _getter(kind.message.DESCRIPTOR, path)
         requirements.append(FieldRequirement(path, value, equal, getter))
-        if len(requirements) > grammar.MAX_REQUIREMENTS:
+        if len(requirements) > grammar.REQUIREMENTS_MAX:
             raise grammar.too_many(field)
     faults.raise_if_any()
     return FieldSelector(tuple(requirements))

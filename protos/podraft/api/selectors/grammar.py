@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from podraft.api.violations import InvalidObjectError
 
 # A selector beyond these bounds is a mistake, and matching it against every object is not free.
-MAX_SELECTOR_LENGTH = 16 * 1024
-MAX_REQUIREMENTS = 256
+SELECTOR_LENGTH_MAX = 16 * 1024
+REQUIREMENTS_MAX = 256
 
 # The form of an operand: one repeat and nothing else, so that matching cannot backtrack.
 _OPERAND = re.compile(r"[^\s,=!()]+")
@@ -28,13 +28,13 @@ def check_length(text: str, field: str) -> None:
     Raises:
         InvalidObjectError: The text is too long.
     """
-    if len(text) > MAX_SELECTOR_LENGTH:
-        raise InvalidObjectError.of(field, f"must be at most {MAX_SELECTOR_LENGTH} characters")
+    if len(text) > SELECTOR_LENGTH_MAX:
+        raise InvalidObjectError.of(field, f"must be at most {SELECTOR_LENGTH_MAX} characters")
 
 
 def too_many(field: str) -> InvalidObjectError:
     """Return the error for a selector with too many requirements."""
-    return InvalidObjectError.of(field, f"must have at most {MAX_REQUIREMENTS} requirements")
+    return InvalidObjectError.of(field, f"must have at most {REQUIREMENTS_MAX} requirements")
 
 
 def is_operand(text: str) -> bool:

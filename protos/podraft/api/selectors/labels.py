@@ -187,7 +187,7 @@ def _parse_labels(text: str, field: str) -> LabelSelector:
         if requirement is None:
             raise InvalidObjectError.of(field, f"cannot parse {shown(term)}: {_EXPECTED}")
         requirements.append(requirement)
-        if len(requirements) > grammar.MAX_REQUIREMENTS:
+        if len(requirements) > grammar.REQUIREMENTS_MAX:
             raise grammar.too_many(field)
     _check_requirements(requirements, field)
     return LabelSelector(tuple(requirements))

@@ -23,7 +23,7 @@ from podraft.server.controllers.core.controller import ControllerOptions
 from podraft.server.controllers.every import controllers
 from podraft.server.controllers.manager import Manager
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 async def run(
@@ -56,7 +56,7 @@ async def run(
                     lambda: _lead(client, identity, options, known)
                 )
             except LeadershipLostError as error:
-                _log.warning("%s; standing for election again", error)
+                _LOG.warning("%s; standing for election again", error)
 
 
 async def _lead(
@@ -81,5 +81,5 @@ async def _ensure_namespace(client: Client) -> None:
         except AlreadyExistsError:
             return
         except ApiError as error:
-            _log.info("waiting for the API server: %s", error)
+            _LOG.info("waiting for the API server: %s", error)
             await asyncio.sleep(backoff.next_pause_s())

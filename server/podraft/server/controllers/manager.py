@@ -34,7 +34,7 @@ from podraft.server.controllers.core.plan import Absent
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 COMMIT_MAX = 500
 # The time that a plan's own writes are waited for; only one that changed nothing takes longer.
@@ -158,7 +158,7 @@ class _Loop(Generic[KeyT]):
                 for kind, revision in written.items():
                     await self._caches.informer(kind).wait_for(revision)
         except TimeoutError:
-            _log.info("%s: its own writes are not seen: %s", self.controller.name, written)
+            _LOG.info("%s: its own writes are not seen: %s", self.controller.name, written)
 
     async def _all_absent(self, claims: Iterable[Absent]) -> bool:
         for claim in claims:

@@ -16,7 +16,7 @@ from typing import Generic, TypeAlias, cast
 from podraft.api import times
 from podraft.api.kinds import Kind, Object
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
-from podraft.api.objects.deletion import MAX_GRACE_S, is_deleting
+from podraft.api.objects.deletion import GRACE_S_MAX, is_deleting
 from podraft.api.objects.well_known import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import ObjectT
@@ -57,9 +57,9 @@ def prepare_delete(
             must always exist.
     """
     requested = options.grace_period_seconds
-    if not 0 <= requested <= MAX_GRACE_S:
+    if not 0 <= requested <= GRACE_S_MAX:
         raise InvalidObjectError.of(
-            "options.gracePeriodSeconds", f"must be 0 to {MAX_GRACE_S}, is {requested}"
+            "options.gracePeriodSeconds", f"must be 0 to {GRACE_S_MAX}, is {requested}"
         )
     rules, report = rules_of(kind), Report()
     rules.check_delete(stored, report)

@@ -21,11 +21,11 @@ _STANDARD_FINALIZERS = frozenset(
     (well_known.FOREGROUND_FINALIZER, well_known.ORPHAN_FINALIZER, well_known.NAMESPACE_FINALIZER)
 )
 
-MAX_ANNOTATION_BYTES = 256 * 1024
+ANNOTATION_BYTES_MAX = 256 * 1024
 # The random suffix takes five characters of a label's 63.
-MAX_GENERATED_BASE = 58
-MAX_OWNERS = 64
-MAX_FINALIZERS = 64
+GENERATED_BASE_MAX = 58
+OWNERS_MAX = 64
+FINALIZERS_MAX = 64
 _GENERATION_MAX = 2**63 - 1
 
 
@@ -39,7 +39,7 @@ def set_at_creation(
 ) -> None:
     """Give a new object its identity, and drop whatever the user said of these fields."""
     if not metadata.name and metadata.generate_name:
-        metadata.name = metadata.generate_name[:MAX_GENERATED_BASE] + name_suffix
+        metadata.name = metadata.generate_name[:GENERATED_BASE_MAX] + name_suffix
     metadata.uid = uid
     metadata.creation_timestamp.CopyFrom(times.time_of(now))
     metadata.ClearField("resource_version")
@@ -119,16 +119,16 @@ def _check_annotations(metadata: meta_pb2.ObjectMeta, field: str, report: Report
         size += len(key) + (len(value) if value.isascii() else len(value.encode()))
         if (problem := names.qualified(key.lower())) is not None:
             report.add(field, f"key {shown(key)} {problem}")
-    if size > MAX_ANNOTATION_BYTES:
-        report.add(field, f"must be at most {MAX_ANNOTATION_BYTES} bytes in sum, are {size}")
+    if size > ANNOTATION_BYTES_MAX:
+        report.add(field, f"must be at most {ANNOTATION_BYTES_MAX} bytes in sum, are {size}")
 
 
 def _check_owners(
     metadata: meta_pb2.ObjectMeta, kind: AnyKind, known: KnownKinds, report: Report
 ) -> None:
     field = "metadata.ownerReferences"
-    if len(metadata.owner_references) > MAX_OWNERS:
-        report.add(field, f"must be at most {MAX_OWNERS}, are {len(metadata.owner_references)}")
+    if len(metadata.owner_references) > OWNERS_MAX:
+        report.add(field, f"must be at most {OWNERS_MAX}, are {len(metadata.owner_references)}")
         return
     controllers = 0
     for index, owner in enumerate(metadata.owner_references):
@@ -156,8 +156,8 @@ def _check_owners(
 
 def _check_finalizers(metadata: meta_pb2.ObjectMeta, report: Report) -> None:
     field = "metadata.finalizers"
-    if len(metadata.finalizers) > MAX_FINALIZERS:
-        report.add(field, f"must be at most {MAX_FINALIZERS}, are {len(metadata.finalizers)}")
+    if len(metadata.finalizers) > FINALIZERS_MAX:
+        report.add(field, f"must be at most {FINALIZERS_MAX}, are {len(metadata.finalizers)}")
         return
     for index, finalizer in enumerate(metadata.finalizers):
         if finalizer in _STANDARD_FINALIZERS:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podraft.api import codec
-from podraft.api.codec import MAX_JSON_VALUES
+from podraft.api.codec import JSON_VALUES_MAX
 from podraft.api.core.v1 import config_pb2, pod_pb2
 from podraft.api.violations import InvalidObjectError, Violation
 from support.any_object import TEXTS, objects
@@ -330,7 +330,7 @@ def test_the_number_of_violations_is_bounded() -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a": 1, "a": 2}', 'the key "a" stands twice'),
         (b'{"a": NaN}', "NaN is no JSON number"),
-        (b'{"a": "' + b"x" * codec.MAX_JSON_BYTES + b'"}', "larger than"),
+        (b'{"a": "' + b"x" * codec.JSON_BYTES_MAX + b'"}', "larger than"),
     ],
 )
 def test_json_text_is_bounded_and_strict(text: bytes, problem: str) -> None:
@@ -349,7 +349,7 @@ def test_text_that_utf_8_cannot_encode_is_a_violation() -> None:
 
 
 def test_json_of_very_many_values_is_refused_before_it_is_read():
-    many = 2 * MAX_JSON_VALUES
+    many = 2 * JSON_VALUES_MAX
     lists, pairs, numbers = "[]," * many + "[]", '"a":1,' * many + '"b":1', "1," * many + "1"
     for value in (f"[{lists}]", f"{{{pairs}}}", f"[{numbers}]"):
         with pytest.raises(InvalidObjectError, match=r"more than 50000 values"):

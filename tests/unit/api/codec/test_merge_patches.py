@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podraft.api.codec.merge_patches import (
-    MAX_DEPTH,
+    DEPTH_MAX,
     create_merge_patch,
     merge_patch,
     three_way_merge_patch,
@@ -98,7 +98,7 @@ def test_apply_sets_removes_and_leaves_alone() -> None:
 @pytest.mark.parametrize("make", [lambda d: merge_patch({}, d), lambda d: create_merge_patch(d, d)])
 def test_nesting_is_bounded(make: Any) -> None:
     deep: dict[str, Any] = {}
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(DEPTH_MAX + 1):
         deep = {"a": deep}
     with pytest.raises(InvalidObjectError, match="nested deeper"):
         make(deep)

@@ -8,7 +8,7 @@ from podraft.api.objects import deletion, pods
 
 @pytest.mark.parametrize(
     ("said", "is_meant"),
-    [(None, 30), (0, 0), (7, 7), (-1, 0), (2**62, deletion.MAX_GRACE_S)],
+    [(None, 30), (0, 0), (7, 7), (-1, 0), (2**62, deletion.GRACE_S_MAX)],
 )
 def test_a_spec_that_says_nothing_means_thirty_seconds_and_nothing_exceeds_the_limits(
     said, is_meant

@@ -20,7 +20,7 @@ from podraft.agent.pods.probing.handlers import Answer, Handlers, Target
 from podraft.agent.pods.reports.events import PodEvents
 from podraft.api.core.v1 import container_pb2, pod_pb2
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 SendSignal = Callable[[str, signal.Signals], Awaitable[None]]
 
@@ -48,7 +48,7 @@ class Kills:
         record = self._attempts.get(action.id)
         if record is None or not record.running:
             return
-        _log.info("pod %s: stopping %s: %s", title(pod), action.container, action.reason)
+        _LOG.info("pod %s: stopping %s: %s", title(pod), action.container, action.reason)
         self._events.stopping(action.container, action.reason)
         kill = _Kill(record, self._attempts.end_of(record.id), action.deadline_s)
         self._kills[action.id] = kill

@@ -18,7 +18,7 @@ from podraft.agent.podman.client import PodmanClient, PodmanError
 from podraft.agent.podman.core.records import ContainerRecord
 from podraft.agent.pods.lifecycle.exits import is_alive
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _PAUSES_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 _KILLED = 137
@@ -47,9 +47,9 @@ async def until_ended(
 
 
 async def _bury(podman: PodmanClient, record: ContainerRecord) -> ContainerRecord:
-    _log.warning("nobody saw how container %s ended: its conmon is gone", record.name)
+    _LOG.warning("nobody saw how container %s ended: its conmon is gone", record.name)
     try:
         await podman.remove_container(record.id)
     except PodmanError as error:
-        _log.warning("cannot remove container %s: %s", record.name, error.message)
+        _LOG.warning("cannot remove container %s: %s", record.name, error.message)
     return replace(record, state="exited", exit_code=_KILLED, finished_s=time.time())

@@ -21,7 +21,7 @@ from podraft.agent.pods.sandbox.ending import Ending
 from podraft.agent.pods.sandbox.sandbox import Sandbox
 from podraft.api.core.v1 import container_pb2, pod_pb2
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _POST_START_WITHIN_S = 600.0
 
@@ -106,4 +106,4 @@ async def _kill(podman: PodmanClient, pod: pod_pb2.Pod, record: ContainerRecord)
         await podman.kill_container(record.id, "SIGKILL")
     except PodmanError as error:
         # The container has ended by itself, or will be found running and is not lost.
-        _log.info("pod %s: %s", title(pod), error.message)
+        _LOG.info("pod %s: %s", title(pod), error.message)

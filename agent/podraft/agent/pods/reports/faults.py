@@ -15,7 +15,7 @@ from podraft.agent.pods.core import backoff
 from podraft.agent.pods.core.records import Failure
 from podraft.agent.pods.reports.events import PodEvents
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _RETRY_FIRST_S = 1.0
 _RETRY_MAX_S = 30.0
@@ -37,10 +37,10 @@ class Faults:
             pause_s = _RETRY_FIRST_S  # By then it runs again; the pod is not at fault.
         message = describe(error)
         if is_expected(error):
-            _log.warning("pod %s: %s: %s; next try in %g s", title, what, message, pause_s)
+            _LOG.warning("pod %s: %s: %s; next try in %g s", title, what, message, pause_s)
         else:
             trace = error if count == 1 else None
-            _log.error("pod %s: %s: %s", title, what, message, exc_info=trace)
+            _LOG.error("pod %s: %s: %s", title, what, message, exc_info=trace)
             self._events.tell("Warning", "FailedSync", f"{what}: {message}")
         return pause_s
 

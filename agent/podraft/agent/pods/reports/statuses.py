@@ -23,7 +23,7 @@ from podraft.client.errors import (
     UnavailableError,
 )
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _BATCH_MAX = 200
 _RETRY_FIRST_S = 0.2
@@ -85,7 +85,7 @@ class StatusWriter:
                 await self._flush()
                 pause_s = _RETRY_FIRST_S
             except (UnavailableError, OverloadedError) as error:
-                _log.warning("the API does not take statuses now: %s", error.message)
+                _LOG.warning("the API does not take statuses now: %s", error.message)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _RETRY_MAX_S)
                 self._wake.set()
@@ -116,7 +116,7 @@ class StatusWriter:
                     await self._send([entry], statuses)
                 return
             if not isinstance(error, NotFoundError | ConflictError):
-                _log.warning("the API refuses a write about pod %s: %s", batch[0][0], error.message)
+                _LOG.warning("the API refuses a write about pod %s: %s", batch[0][0], error.message)
             revision = 0
         for uid, _ in batch:
             self._settle(uid, statuses.get(uid), revision)

@@ -18,7 +18,7 @@ from podraft.agent.pods.sandbox.ground import Attachment, Ground
 from podraft.agent.volumes.core import files
 from podraft.api.core.v1 import pod_pb2
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _CGROUP_TRIES = 200
 _CGROUP_PAUSE_S = 0.05
@@ -115,4 +115,4 @@ class Sandbox:
             if await asyncio.to_thread(remove_cgroups, parent):
                 return
             await asyncio.sleep(_CGROUP_PAUSE_S)
-        _log.warning("pod %s: its cgroup %s stays: it is in use", title(pod), parent)
+        _LOG.warning("pod %s: its cgroup %s stays: it is in use", title(pod), parent)

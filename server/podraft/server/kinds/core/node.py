@@ -21,16 +21,16 @@ from podraft.server.kinds.report import Report, is_ipv4
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.amounts import NODE_RESOURCES, check_amounts
 from podraft.server.kinds.shared.conditions import (
-    MAX_WORD,
+    WORD_MAX,
     check_conditions,
     check_length,
     check_time,
     has_at_most,
 )
 
-MAX_TAINTS: Final = 256
-MAX_ADDRESSES: Final = 32
-MAX_AMOUNTS: Final = 64
+TAINTS_MAX: Final = 256
+ADDRESSES_MAX: Final = 32
+AMOUNTS_MAX: Final = 64
 _IP_TYPES: Final = ("InternalIP", "ExternalIP")
 _NAME_TYPES: Final = ("Hostname", "InternalDNS", "ExternalDNS")
 
@@ -78,8 +78,8 @@ def _check_taints(taints: Iterable[Taint], report: Report) -> None:
         if (taint.key, taint.effect) in seen:
             report.add(path, f"duplicate: {taint.key}:{taint.effect} is listed already")
         seen.add((taint.key, taint.effect))
-    if len(seen) > MAX_TAINTS:
-        report.add("spec.taints", f"must be at most {MAX_TAINTS}, are {len(seen)}")
+    if len(seen) > TAINTS_MAX:
+        report.add("spec.taints", f"must be at most {TAINTS_MAX}, are {len(seen)}")
 
 
 def _keep(stored: Node, node: Node) -> None:
@@ -100,19 +100,19 @@ def _check_status(node: Node, report: Report) -> None:
     status = node.status
     for field, amounts in (("capacity", status.capacity), ("allocatable", status.allocatable)):
         path = f"status.{field}"
-        if has_at_most(MAX_AMOUNTS, amounts, path, report):
+        if has_at_most(AMOUNTS_MAX, amounts, path, report):
             check_amounts(amounts, path, report, NODE_RESOURCES)
     check_conditions(status.conditions, report, short=False)
     for index, condition in enumerate(status.conditions):
         path = f"status.conditions[{index}].lastHeartbeatTime"
         check_time(condition.last_heartbeat_time, path, report)
-    if has_at_most(MAX_ADDRESSES, status.addresses, "status.addresses", report):
+    if has_at_most(ADDRESSES_MAX, status.addresses, "status.addresses", report):
         for index, address in enumerate(status.addresses):
             _check_address(address, f"status.addresses[{index}]", report)
     port = status.daemon_endpoints.kubelet_endpoint.port
     report.between("status.daemonEndpoints.kubeletEndpoint.Port", port, 0, 65535)
     for described, value in status.node_info.ListFields():
-        check_length(value, MAX_WORD, f"status.nodeInfo.{described.json_name}", report)
+        check_length(value, WORD_MAX, f"status.nodeInfo.{described.json_name}", report)
 
 
 def _check_address(address: NodeAddress, field: str, report: Report) -> None:

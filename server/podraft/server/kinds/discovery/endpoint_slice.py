@@ -15,9 +15,9 @@ from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.addresses import special
 
 _ADDRESS_TYPES: Final = ("IPv4", "IPv6", "FQDN")
-MAX_ENDPOINTS: Final = 1000
-MAX_ADDRESSES: Final = 100
-MAX_PORTS: Final = 100
+ENDPOINTS_MAX: Final = 1000
+ADDRESSES_MAX: Final = 100
+PORTS_MAX: Final = 100
 
 
 def _default(endpoint_slice: EndpointSlice) -> None:
@@ -33,15 +33,15 @@ def _check(endpoint_slice: EndpointSlice, report: Report) -> None:
     """Check an EndpointSlice."""
     address_type = endpoint_slice.address_type
     report.one_of("addressType", address_type, _ADDRESS_TYPES)
-    if len(endpoint_slice.endpoints) > MAX_ENDPOINTS:
+    if len(endpoint_slice.endpoints) > ENDPOINTS_MAX:
         count = len(endpoint_slice.endpoints)
-        report.add("endpoints", f"must be at most {MAX_ENDPOINTS}, are {count}")
+        report.add("endpoints", f"must be at most {ENDPOINTS_MAX}, are {count}")
         return
     for index, endpoint in enumerate(endpoint_slice.endpoints):
         count = len(endpoint.addresses)
-        if not 1 <= count <= MAX_ADDRESSES:
+        if not 1 <= count <= ADDRESSES_MAX:
             field = f"endpoints[{index}].addresses"
-            report.add(field, f"must be 1 to {MAX_ADDRESSES}, are {count}")
+            report.add(field, f"must be 1 to {ADDRESSES_MAX}, are {count}")
             continue
         for position, address in enumerate(endpoint.addresses):
             path = f"endpoints[{index}].addresses[{position}]"
@@ -54,8 +54,8 @@ def _check(endpoint_slice: EndpointSlice, report: Report) -> None:
 
 
 def _check_ports(endpoint_slice: EndpointSlice, report: Report) -> None:
-    if len(endpoint_slice.ports) > MAX_PORTS:
-        report.add("ports", f"must be at most {MAX_PORTS}, are {len(endpoint_slice.ports)}")
+    if len(endpoint_slice.ports) > PORTS_MAX:
+        report.add("ports", f"must be at most {PORTS_MAX}, are {len(endpoint_slice.ports)}")
         return
     taken: set[str] = set()
     for index, port in enumerate(endpoint_slice.ports):

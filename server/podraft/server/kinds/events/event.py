@@ -12,9 +12,9 @@ from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.conditions import check_time
 
 _TYPES: Final = ("Normal", "Warning")
-MAX_NOTE: Final = 1024
-MAX_WORD: Final = 128
-MAX_REFERENCE_WORD: Final = 1024
+NOTE_MAX: Final = 1024
+WORD_MAX: Final = 128
+REFERENCE_WORD_MAX: Final = 1024
 
 
 def _default(event: Event) -> None:
@@ -36,10 +36,10 @@ def _check(event: Event, report: Report) -> None:
         ("reportingController", event.reporting_controller),
         ("reportingInstance", event.reporting_instance),
     ):
-        if len(value) > MAX_WORD:
-            report.add(field, f"must be at most {MAX_WORD} characters, is {len(value)}")
-    if len(event.note) > MAX_NOTE:
-        report.add("note", f"must be at most {MAX_NOTE} characters, is {len(event.note)}")
+        if len(value) > WORD_MAX:
+            report.add(field, f"must be at most {WORD_MAX} characters, is {len(value)}")
+    if len(event.note) > NOTE_MAX:
+        report.add("note", f"must be at most {NOTE_MAX} characters, is {len(event.note)}")
     _check_reference(event.regarding, "regarding", report)
     _check_reference(event.related, "related", report)
     check_time(event.event_time, "eventTime", report)
@@ -57,9 +57,9 @@ def _check(event: Event, report: Report) -> None:
 
 def _check_reference(reference: ObjectReference, field: str, report: Report) -> None:
     for described, value in reference.ListFields():
-        if len(value) > MAX_REFERENCE_WORD:
+        if len(value) > REFERENCE_WORD_MAX:
             path = f"{field}.{described.json_name}"
-            report.add(path, f"must be at most {MAX_REFERENCE_WORD} characters, is {len(value)}")
+            report.add(path, f"must be at most {REFERENCE_WORD_MAX} characters, is {len(value)}")
 
 
 RULES: Final[Rules[Event]] = Rules(default=_default, check=_check, metered=True)

@@ -12,7 +12,7 @@ from podraft.server.kinds.report import Report
 
 Config: TypeAlias = ConfigMap | Secret
 
-MAX_DATA_BYTES: Final = 1024 * 1024
+DATA_BYTES_MAX: Final = 1024 * 1024
 
 
 def check_keys(keys: Iterable[str], field: str, report: Report) -> None:
@@ -24,8 +24,8 @@ def check_keys(keys: Iterable[str], field: str, report: Report) -> None:
 
 def check_size(size: int, field: str, report: Report) -> None:
     """Check that all values together are not too large, in bytes."""
-    if size > MAX_DATA_BYTES:
-        report.add(field, f"must be at most {MAX_DATA_BYTES} bytes in sum, is {size}")
+    if size > DATA_BYTES_MAX:
+        report.add(field, f"must be at most {DATA_BYTES_MAX} bytes in sum, is {size}")
 
 
 def check_immutable(

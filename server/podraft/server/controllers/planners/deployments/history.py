@@ -22,7 +22,7 @@ from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import (
     APPLY_NOTES,
     DESIRED_REPLICAS,
-    MAX_REPLICAS,
+    REPLICAS_MAX,
     REVISION,
     TEMPLATE_HASH_LABEL,
 )
@@ -36,7 +36,7 @@ _NOT_COPIED = frozenset(
     {
         REVISION,
         DESIRED_REPLICAS,
-        MAX_REPLICAS,
+        REPLICAS_MAX,
         *APPLY_NOTES,
     }
 )

@@ -177,7 +177,7 @@ def _create(snapshot: Snapshot, work: _Pass, history: History, replicas: int) ->
 def _size_annotations(bounds: Bounds) -> dict[str, str]:
     return {
         well_known.DESIRED_REPLICAS: str(bounds.replicas),
-        well_known.MAX_REPLICAS: str(bounds.total_max),
+        well_known.REPLICAS_MAX: str(bounds.total_max),
     }
 
 

@@ -162,7 +162,7 @@ def _share(
     if not bounds.replicas:
         fraction = -size
     else:
-        before = workloads.number(replica_set.metadata.annotations, well_known.MAX_REPLICAS)
+        before = workloads.number(replica_set.metadata.annotations, well_known.REPLICAS_MAX)
         before = before or deployment.status.replicas or size
         fraction = math.floor(size * bounds.total_max / before + 0.5) - size
     return min(fraction, left) if to_add > 0 else max(fraction, left)

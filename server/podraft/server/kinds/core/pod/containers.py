@@ -38,7 +38,7 @@ _FIELD_PATHS = frozenset(
     )
 )
 _SUBSCRIPTED = re.compile(r"metadata\.(?:labels|annotations)\['([^']+)'\]")
-MAX_ID = 2**31 - 1
+ID_MAX = 2**31 - 1
 
 
 def derive_container(container: container_pb2.Container) -> None:
@@ -237,8 +237,8 @@ def _check_env_from(source: container_pb2.EnvFromSource, field: str, report: Rep
 
 
 def _check_security(context: container_pb2.SecurityContext, field: str, report: Report) -> None:
-    report.between(f"{field}.runAsUser", context.run_as_user, 0, MAX_ID)
-    report.between(f"{field}.runAsGroup", context.run_as_group, 0, MAX_ID)
+    report.between(f"{field}.runAsUser", context.run_as_user, 0, ID_MAX)
+    report.between(f"{field}.runAsGroup", context.run_as_group, 0, ID_MAX)
     forbidden = context.HasField("allow_privilege_escalation") and (
         not context.allow_privilege_escalation
     )

@@ -13,11 +13,11 @@ from typing import Final
 from podraft.api import names
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.objects import taints
-from podraft.api.objects.deletion import DEFAULT_GRACE_S, MAX_GRACE_S
+from podraft.api.objects.deletion import DEFAULT_GRACE_S, GRACE_S_MAX
 from podraft.api.objects.pods import DEFAULT_SCHEDULER, RESTART_ALWAYS, RESTART_POLICIES
 from podraft.api.violations import InvalidObjectError, shown
 from podraft.server.kinds.core.pod.containers import (
-    MAX_ID,
+    ID_MAX,
     check_container,
     default_container,
     derive_container,
@@ -25,7 +25,7 @@ from podraft.server.kinds.core.pod.containers import (
 from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
 from podraft.server.kinds.report import Report, check_labels
 
-MAX_CONTAINERS: Final = 64
+CONTAINERS_MAX: Final = 64
 # Replicas have equal specs, whose defaults and faults follow from nothing but their bytes: so many
 # are remembered, of specs that are no longer than usual.
 REMEMBERED: Final = 256
@@ -84,8 +84,8 @@ def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
     if not spec.containers:
         report.add(f"{field}.containers", "must have at least one container")
     count = len(spec.containers) + len(spec.init_containers)
-    if count > MAX_CONTAINERS:
-        report.add(f"{field}.containers", f"must be at most {MAX_CONTAINERS} in sum, are {count}")
+    if count > CONTAINERS_MAX:
+        report.add(f"{field}.containers", f"must be at most {CONTAINERS_MAX} in sum, are {count}")
         return
     taken: set[str] = set()
     grace_s = spec.termination_grace_period_seconds
@@ -97,7 +97,7 @@ def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
             path = f"{field}.{name}[{index}]"
             check_container(container, path, taken, volumes, grace_s, report, initial=initial)
     report.one_of(f"{field}.restartPolicy", spec.restart_policy, RESTART_POLICIES)
-    report.between(f"{field}.terminationGracePeriodSeconds", grace_s, 0, MAX_GRACE_S)
+    report.between(f"{field}.terminationGracePeriodSeconds", grace_s, 0, GRACE_S_MAX)
     if spec.HasField("active_deadline_seconds"):
         report.between(f"{field}.activeDeadlineSeconds", spec.active_deadline_seconds, 1, 2**31 - 1)
     _check_placement(spec, field, report)
@@ -139,8 +139,8 @@ def _check_tolerations(
 
 
 def _check_security(context: pod_pb2.PodSecurityContext, field: str, report: Report) -> None:
-    report.between(f"{field}.runAsUser", context.run_as_user, 0, MAX_ID)
-    report.between(f"{field}.runAsGroup", context.run_as_group, 0, MAX_ID)
-    report.between(f"{field}.fsGroup", context.fs_group, 0, MAX_ID)
+    report.between(f"{field}.runAsUser", context.run_as_user, 0, ID_MAX)
+    report.between(f"{field}.runAsGroup", context.run_as_group, 0, ID_MAX)
+    report.between(f"{field}.fsGroup", context.fs_group, 0, ID_MAX)
     for index, group in enumerate(context.supplemental_groups):
-        report.between(f"{field}.supplementalGroups[{index}]", group, 0, MAX_ID)
+        report.between(f"{field}.supplementalGroups[{index}]", group, 0, ID_MAX)

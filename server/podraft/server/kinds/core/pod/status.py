@@ -13,8 +13,8 @@ from podraft.api.violations import shown
 from podraft.server.kinds.core.pod.addresses import check_addresses
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.shared.conditions import (
-    MAX_REASON,
-    MAX_WORD,
+    REASON_MAX,
+    WORD_MAX,
     check_conditions,
     check_length,
     check_time,
@@ -28,7 +28,7 @@ _PHASES: Final = ("", *PHASES)
 def check_status(pod: Pod, report: Report) -> None:
     """Check a Pod's status quickly: it is written at every start and every probe's change."""
     status = pod.status
-    short = status.ByteSize() <= MAX_REASON
+    short = status.ByteSize() <= REASON_MAX
     if status.phase not in _PHASES:
         report.one_of("status.phase", status.phase, _PHASES)
     if status.qos_class not in _QOS_CLASSES:
@@ -82,12 +82,12 @@ def _check_words_of_container(status: ContainerStatus, path: str, report: Report
         ("imageID", status.image_id),
         ("containerID", status.container_id),
     ):
-        check_length(value, MAX_WORD, f"{path}.{name}", report)
+        check_length(value, WORD_MAX, f"{path}.{name}", report)
     for name, state in (("state", status.state), ("lastState", status.last_state)):
         waiting, ended = state.waiting, state.terminated
         check_words(f"{path}.{name}.waiting", waiting.reason, waiting.message, report)
         check_words(f"{path}.{name}.terminated", ended.reason, ended.message, report)
-        check_length(ended.container_id, MAX_WORD, f"{path}.{name}.terminated.containerID", report)
+        check_length(ended.container_id, WORD_MAX, f"{path}.{name}.terminated.containerID", report)
 
 
 def _check_state(state: ContainerState, field: str, index: int, name: str, report: Report) -> None:

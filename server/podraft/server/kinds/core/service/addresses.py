@@ -27,7 +27,7 @@ _NODE_PORTS: Final = b"_nodeports/"
 # The first addresses of a large range are left to services that ask for a certain one.
 RESERVED_FOR_CHOICE = 16
 # A range this full is as good as exhausted; a longer search would hold up every other write.
-MAX_PROBES = 65_536
+PROBES_MAX = 65_536
 
 
 def address_key(address: str) -> bytes:
@@ -179,7 +179,7 @@ def _assign_node_ports(
 
 def _probe(candidates: range, start: int) -> Iterator[int]:
     size = len(candidates)
-    for step in range(min(size, MAX_PROBES)):
+    for step in range(min(size, PROBES_MAX)):
         yield candidates[(start + step) % size]
 
 

@@ -16,7 +16,7 @@ from podraft.server.kinds.report import Report, check_labels, check_port, is_ipv
 HEADLESS = "None"
 _TYPES = ("ClusterIP", "NodePort")
 _LATER_TYPES = ("LoadBalancer", "ExternalName")
-MAX_PORTS = 250
+PORTS_MAX = 250
 
 
 def default(service: service_pb2.Service) -> None:
@@ -48,8 +48,8 @@ def check(service: service_pb2.Service, report: Report) -> None:
     check_labels(spec.selector, "spec.selector", report)
     if not spec.ports and spec.cluster_ip != HEADLESS:
         report.add("spec.ports", "must have at least one port")
-    if len(spec.ports) > MAX_PORTS:
-        report.add("spec.ports", f"must be at most {MAX_PORTS}, are {len(spec.ports)}")
+    if len(spec.ports) > PORTS_MAX:
+        report.add("spec.ports", f"must be at most {PORTS_MAX}, are {len(spec.ports)}")
         return
     _check_ports(spec, report)
 
