@@ -7,6 +7,7 @@ import pytest
 from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.kinds import BUILT_IN, AnyKind
+from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import (
     AlreadyExistsError,
@@ -292,5 +293,23 @@ def test_an_object_that_is_too_large_is_refused(server):
             await client.config_maps.create(proposed)
         with pytest.raises(NotFoundError):
             await client.config_maps.get("large", "default")
+
+    on_server(server, scenario)
+
+
+def test_a_commit_that_is_too_large_is_refused_before_it_is_sent(server):
+    async def scenario(client):
+        made = []
+        for number in range(9):
+            proposed = example(kinds.CONFIG_MAP, f"large-{number}")
+            proposed.data["big"] = "x" * (1000 * 1024)
+            made.append(writes.create(proposed))
+        with pytest.raises(InvalidError, match="the API server takes at most 8,388,608"):
+            await client.commit(made)
+        with pytest.raises(NotFoundError):
+            await client.config_maps.get("large-0", "default")
+        await client.commit(made[:8])
+        for number in range(8):
+            await client.config_maps.delete(f"large-{number}", "default")
 
     on_server(server, scenario)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import codec, kinds
+from podraft.api import codec, kinds, limits
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.cli.command_line.targets import word_of
 from podraft.cli.manifests.document_stream import documents
@@ -188,6 +188,11 @@ def _read_object(
         ignored = f"a {kind.name} belongs to no namespace, ignored"
         report([Violation("metadata.namespace", ignored)], reading.warnings)
         message.metadata.ClearField("namespace")
+    size = message.ByteSize()
+    if size > limits.OBJECT_BYTES_MAX:
+        # The server would say the same, unless a whole commit of such is more than it takes.
+        report([Violation("", limits.object_too_large(size))], reading.faults)
+        return
     fault = _place(kind, message, placing)
     if fault is not None:
         report([fault], reading.faults)

@@ -22,12 +22,13 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from podraft.api import limits
 from podraft.client.backoff import Backoff
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.failures import from_rpc_error, unanswered
 from podraft.client.connecting.links import Link, Links, encode
 from podraft.client.connecting.servers import Servers
-from podraft.client.errors import ApiError, UnavailableError
+from podraft.client.errors import ApiError, InvalidError, UnavailableError
 
 if TYPE_CHECKING:
     from podraft.api.cluster.v1 import member_pb2
@@ -161,9 +162,14 @@ class Connection:
         """Call a method, retrying until a server answers; its request id lets it take effect once.
 
         Raises:
+            InvalidError: The request is larger than any server takes; it was not sent.
             ApiError: A server refused, or none answered in time: the outcome is unknown.
 
         """
+        size = request.ByteSize()
+        if size > limits.REQUEST_BYTES_MAX:
+            code = grpc.StatusCode.INVALID_ARGUMENT
+            raise InvalidError(code, limits.request_too_large(size))
         return await self._retried(path, request, decode, _ATTEMPT_S)
 
     async def _retried(

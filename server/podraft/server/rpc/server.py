@@ -14,13 +14,13 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
+from podraft.api.limits import REQUEST_BYTES_MAX
 from podraft.client.serving.incoming import connections_max, descriptor_limit
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, MethodTable
 from podraft.server.rpc.services.standard import standard_methods, within_budgets
 from podraft.server.rpc.serving import ListenError, ServingCertificate
 
-REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 _HEALTH_EVERY_S: Final = 1.0
 OPTIONS: Final = (
     # Two servers that share one port would each get some of the connections.

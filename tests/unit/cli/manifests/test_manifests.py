@@ -93,6 +93,14 @@ def test_faults_of_all_documents_are_said_at_once() -> None:
     ]
 
 
+def test_an_object_larger_than_any_server_takes_is_a_fault_of_its_own() -> None:
+    large = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}}
+    [fault] = faults(f"{WEB}---\n{json.dumps({**large, 'data': {'a': 'x' * 10_000_000}})}\n")
+
+    assert fault.startswith('web.yaml:17: ConfigMap "large": the object has 10,000,0')
+    assert fault.endswith(" bytes: expected at most 1,572,864")
+
+
 def test_the_same_object_twice_is_a_fault_that_names_both_places() -> None:
     assert faults(f"{WEB}---\n{WEB}") == [
         "web.yaml:17: deployment.apps/web was already declared at web.yaml:1"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from podraft.api.kinds import AnyKind
+from podraft.api.limits import OBJECT_BYTES_MAX
 from podraft.api.meta.v1 import requests_pb2
 from podraft.server.registry import encoding
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.targets import described
-from podraft.server.registry.writes.extent import OBJECT_BYTES_MAX, too_large
+from podraft.server.registry.writes.extent import too_large
 from podraft.server.state.datastore import Record
 
 

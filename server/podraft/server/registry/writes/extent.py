@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from podraft.api.limits import OBJECT_BYTES_MAX, object_too_large
 from podraft.api.violations import InvalidObjectError
 
-# The size of objects that a store is meant for; larger things belong in images and volumes.
-OBJECT_BYTES_MAX: Final = 1536 * 1024
 # Elements of lists and maps, in sum; the cost of one more is not its bytes alone.
 OBJECT_VALUES_MAX: Final = 20_000
 # Smaller objects cannot consist of that many parts.
@@ -56,6 +55,4 @@ def _parts(message: Any) -> int:
 
 def too_large(size: int) -> InvalidObjectError:
     """Return the refusal of an object of ``size`` bytes."""
-    return InvalidObjectError.of(
-        "", f"the object has {size} bytes: expected at most {OBJECT_BYTES_MAX}"
-    )
+    return InvalidObjectError.of("", object_too_large(size))
