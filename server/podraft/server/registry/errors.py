@@ -80,4 +80,5 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
             more=isinstance(error, InvalidObjectError) and error.more,
         )
     assert isinstance(error, RefusedError)  # The other type always has violations.
-    return RefusedError(error.code, f"{prefix}: {error.message}", retry_s=error.retry_s)
+    # Not when to try again: a list that is too long for a budget is refused each time it comes.
+    return RefusedError(error.code, f"{prefix}: {error.message}")
