@@ -7,6 +7,7 @@ clusters may be up at once under different names.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -19,8 +20,10 @@ from typing import TypeVar
 
 from local_cluster import network, processes
 from local_cluster.processes import Process
+from podraft.client.calls.client import Client
 from podraft.client.connecting import config as client_config
 from podraft.client.connecting.config import ClusterConfig
+from podraft.client.errors import ApiError
 from podraft.client.serving.private_files import write_private
 
 _BIN = Path(sys.executable).parent
@@ -99,7 +102,20 @@ class LocalCluster:
         self._await("the API server", process, lambda: self._join_token.exists())
         self._write_admin_config()
         self._start_forward()
+        # The token may be left from an earlier start.
+        self._await("the API server", process, self._is_answering)
         return process
+
+    def _is_answering(self) -> bool:
+        async def ask() -> None:
+            async with Client(self.config(), timeout_s=1.0, learn_servers=False) as client:
+                await client.version()
+
+        try:
+            asyncio.run(ask())
+        except ApiError:
+            return False
+        return True
 
     def start_servers(self) -> None:
         """Start all servers that do not run, and wait until each answers.
