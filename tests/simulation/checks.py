@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from podraft.server.raft.entries import Entry
+from podraft.server.raft.entries import Entry, EntryKind, Membership, decode_membership
 from podraft.server.raft.log import RaftLog
 from podraft.server.state.datastore import Event, Record
 from simulation.world import SimulationFailedError
@@ -24,6 +24,7 @@ class GroupChecks:
         # The term of the leader that committed the entry: leaders of earlier terms who win later
         # may lack it.
         self._committed_in: list[int] = [0]
+        self._memberships: list[tuple[int, Membership]] = []
         self._applied: list[Entry | None] = [None]
         self.effective: list[bytes] = []
         self.events: list[tuple[Event, ...]] = [()]
@@ -69,6 +70,9 @@ class GroupChecks:
             if index == len(terms):
                 terms.append(term)
                 self._committed_in.append(its_term)
+                entry = log.entry(index)
+                if entry.kind is EntryKind.MEMBERSHIP:
+                    self._memberships.append((index, decode_membership(entry.payload)))
             elif index > len(terms):
                 raise SimulationFailedError(f"member {member} commits {index} out of nowhere")
             elif terms[index] != term:
@@ -76,6 +80,10 @@ class GroupChecks:
                     f"state machine safety: entry {index} is committed with term {terms[index]},"
                     f" on member {member} with term {term}"
                 )
+
+    def memberships(self, after: int) -> list[Membership]:
+        """Return the memberships that were committed by entries beyond ``after``."""
+        return [held for index, held in self._memberships if index > after]
 
     def applied(self, member: int, entry: Entry, events: tuple[Event, ...], digest: int) -> None:
         """Check state machine safety at the moment of application; all states there are equal."""

@@ -9,10 +9,16 @@ follow from these, or from what they protect, but seldom reveal that one of thes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from podraft.server.raft.core import RaftCore
-from podraft.server.raft.entries import EntryKind, HardState, SnapshotMark, decode_membership
+from podraft.server.raft.entries import (
+    EntryKind,
+    HardState,
+    Membership,
+    SnapshotMark,
+    decode_membership,
+)
 from podraft.server.raft.events import AddLearner, Change, Describe, Promote
 from podraft.server.raft.log import RaftLog
 from podraft.server.raft.messages import Appended, AskVote, Message, Vote
@@ -99,21 +105,29 @@ def check_compaction(
 
 
 def check_settled(
-    change: Change, error: Exception | None, core: RaftCore, refused: list[bytes]
+    change: Change,
+    error: Exception | None,
+    since: Iterable[Membership],
+    refused: list[bytes],
 ) -> None:
-    """Fail if ``change`` is reported as done but not committed; note changes reported as undone."""
-    membership = core.membership.certain
+    """Fail if ``change`` is reported as done but not committed; note changes reported as undone.
+
+    ``since``: the memberships that were committed after the change was asked for.  Another change
+    may have undone it before the member that was asked hears of either.
+    """
     if error is not None:
         if isinstance(error, ChangeRefusedError) and isinstance(change, Describe):
             refused.append(change.context)
         return
+    if not any(_holds(change, membership) for membership in since):
+        raise SimulationFailedError(f"{change} is told as done, it is not: {since}")
+
+
+def _holds(change: Change, membership: Membership) -> bool:
     if isinstance(change, Describe):
-        done = membership.context == change.context
-    elif isinstance(change, AddLearner):
-        done = change.member in membership.members
-    elif isinstance(change, Promote):
-        done = change.member in membership.voters
-    else:
-        done = change.member not in membership.members
-    if not done:
-        raise SimulationFailedError(f"{change} is told as done, it is not: {membership}")
+        return membership.context == change.context
+    if isinstance(change, AddLearner):
+        return change.member in membership.members
+    if isinstance(change, Promote):
+        return change.member in membership.voters
+    return change.member not in membership.members

@@ -92,6 +92,7 @@ class Administrator:
     """The administrator who waits for a change of the group (None: a transfer)."""
 
     change: Change | None
+    asked_after: int  # The last entry that any member knew to be committed when it was asked for.
 
 
 class SimulatedMember:
@@ -229,14 +230,17 @@ class SimulatedMember:
             self._handle(ReadersCame(readers))
         readers.waiting.append((key, done))
 
+    def _administrator(self, change: Change | None) -> Administrator:
+        return Administrator(change, self.shared.checks.committed)
+
     def change(self, change: Change) -> None:
-        self._handle(ChangeWanted(Administrator(change), change))
+        self._handle(ChangeWanted(self._administrator(change), change))
 
     def transfer(self, target: int) -> None:
-        self._handle(TransferWanted(Administrator(None), target))
+        self._handle(TransferWanted(self._administrator(None), target))
 
     def hand_over(self, reachable: tuple[int, ...]) -> None:
-        self._handle(HandOverWanted(Administrator(None), reachable))
+        self._handle(HandOverWanted(self._administrator(None), reachable))
 
     def link_lost(self, peer: int) -> None:
         self._report(self.life, LinkLost(peer))
@@ -428,7 +432,8 @@ class SimulatedMember:
                 else:
                     done(None, -1)
         elif waiter.change is not None:
-            check_settled(waiter.change, error, self._consensus, self.shared.refused_contexts)
+            since = self.shared.checks.memberships(waiter.asked_after)
+            check_settled(waiter.change, error, since, self.shared.refused_contexts)
 
     # Snapshots.
 
