@@ -22,6 +22,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 from podraft.api import kinds
 from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
+from podraft.api.support import reason_of
 from podraft.api.violations import InvalidObjectError, shown
 
 _SCALARS = {
@@ -46,7 +47,8 @@ class FieldDoc:
 
     ``type`` is the type in a manifest (``string``, ``[]Container``,
     ``map[string]Quantity``); ``comment`` is the field's own, ``type_comment``
-    that of the message it holds.
+    that of the message it holds; ``unsupported`` is why podraft does not act on the
+    field, and empty if it does.
     """
 
     name: str
@@ -54,6 +56,7 @@ class FieldDoc:
     comment: str
     type_comment: str
     children: tuple[FieldDoc, ...]
+    unsupported: str = ""
 
     def child(self, name: str) -> FieldDoc | None:
         """Return the field of this name, or None."""
@@ -129,11 +132,12 @@ def _field_doc(field: FieldDescriptor) -> FieldDoc:
         message = inner.message_type
     else:
         name = f"[]{_type_name(field)}" if field.is_repeated else _type_name(field)
+    unsupported = reason_of(field)
     if message is None:
-        return FieldDoc(field.json_name, name, comment, "", ())
+        return FieldDoc(field.json_name, name, comment, "", (), unsupported)
     children = () if message.full_name in _OPAQUE else tuple(_fields(message))
     type_comment = _comments().get(message.full_name, "")
-    return FieldDoc(field.json_name, name, comment, type_comment, children)
+    return FieldDoc(field.json_name, name, comment, type_comment, children, unsupported)
 
 
 def _type_name(field: FieldDescriptor) -> str:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import codec, kinds, limits
+from podraft.api import codec, kinds, limits, support
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.cli.command_line.targets import word_of
 from podraft.cli.manifests.document_stream import documents
@@ -32,7 +32,9 @@ from podraft.cli.manifests.nodes import Mapping as MappingNode
 from podraft.cli.manifests.unsaid import without_unsaid
 
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
-_UNKNOWN = "unknown field"
+# What the codec says where the contract lacks fields that Kubernetes has.
+_LACKING = "unknown field, or one that podraft does not support"
+_WITHOUT_EFFECT = "podraft does not act on it"
 _LISTS_DEPTH_MAX = 16
 
 
@@ -175,9 +177,9 @@ def _read_object(
     value = without_unsaid(value)
     message, error = _parse(value)
     if error is not None and placing.ignore_unsupported:
-        unknown = [v for v in error.violations if v.description.startswith(_UNKNOWN)]
-        report((Violation(v.field, "not supported, ignored") for v in unknown), reading.warnings)
-        value = _without(value, [parts_of(v.field) for v in unknown])
+        lacking = [v for v in error.violations if v.description.startswith(_LACKING)]
+        report((Violation(v.field, "not supported, ignored") for v in lacking), reading.warnings)
+        value = _without(value, [parts_of(v.field) for v in lacking])
         message, error = _parse(value)
     if error is not None or message is None:
         report(error.violations if error else (), reading.faults)
@@ -188,6 +190,12 @@ def _read_object(
         ignored = f"a {kind.name} belongs to no namespace, ignored"
         report([Violation("metadata.namespace", ignored)], reading.warnings)
         message.metadata.ClearField("namespace")
+    without_effect = support.unsupported_fields(message)
+    if placing.ignore_unsupported:
+        report(map(_stored_only, without_effect), reading.warnings)
+    elif without_effect:
+        report(map(_refused, without_effect), reading.faults)
+        return
     size = message.ByteSize()
     if size > limits.OBJECT_BYTES_MAX:
         # The server would say the same, unless a whole commit of such is more than it takes.
@@ -198,6 +206,14 @@ def _read_object(
         report([fault], reading.faults)
         return
     reading.items.append(Item(kind, canonical(message), message, source, line, lines))
+
+
+def _refused(found: support.Unsupported) -> Violation:
+    return Violation(found.path, f"{_WITHOUT_EFFECT}: {found.reason}")
+
+
+def _stored_only(found: support.Unsupported) -> Violation:
+    return Violation(found.path, f"stored, but {_WITHOUT_EFFECT}: {found.reason}")
 
 
 def _parse(value: dict[str, Any]) -> tuple[Any, InvalidObjectError | None]:

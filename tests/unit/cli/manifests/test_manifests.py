@@ -141,12 +141,49 @@ def test_unsupported_fields_are_dropped_with_a_warning_only_when_asked() -> None
 
 
 def test_dropping_unsupported_fields_hides_no_other_fault() -> None:
-    text = WEB.replace("replicas: 2", "replicas: two\n  dnsPolicy: x")
+    text = WEB.replace("replicas: 2", "replicas: two")
+    text = text.replace("      containers:", "      dnsPolicy: None\n      containers:")
 
     reading = read(text, ignore_unsupported=True)
 
     assert len(reading.warnings) == 1
     assert ["spec.replicas" in fault for fault in reading.faults] == [True]
+
+
+LEASE = """\
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  name: leader
+spec:
+  holderIdentity: a
+  strategy: OldestEmulationVersion
+"""
+NO_CANDIDATES = "nobody chooses among candidates, a lease belongs to whoever takes it"
+
+
+def test_a_field_without_effect_is_refused_with_the_reason_and_its_line() -> None:
+    assert faults(LEASE) == [
+        'web.yaml:7: Lease "leader": spec.strategy: podraft does not act on it: ' + NO_CANDIDATES
+    ]
+
+
+def test_a_field_without_effect_is_stored_with_a_warning_when_asked() -> None:
+    reading = read(LEASE, ignore_unsupported=True)
+
+    assert reading.faults == []
+    assert reading.warnings == [
+        'web.yaml:7: Lease "leader": spec.strategy: stored, but podraft does not act on it: '
+        + NO_CANDIDATES
+    ]
+    assert reading.items[0].value["spec"]["strategy"] == "OldestEmulationVersion"
+
+
+def test_a_field_that_nobody_has_stays_a_fault_when_unsupported_ones_are_ignored() -> None:
+    reading = read(WEB.replace("replicas: 2", "replcas: 2"), ignore_unsupported=True)
+
+    assert (len(reading.faults), reading.warnings) == (1, [])
+    assert "spec.replcas: unknown field" in reading.faults[0]
 
 
 def test_scalars_mean_what_they_mean_to_kubectl() -> None:

@@ -36,7 +36,7 @@ _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 @click.option(
     "--ignore-unsupported",
     is_flag=True,
-    help="Drop fields that podraft does not support, with a warning for each.",
+    help="Store fields that podraft does not act on, too, with a warning for each.",
 )
 def apply(
     settings: Settings,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     default="none",
     help="'server' lets the API server check it; nothing is written.",
 )
-@click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
+@click.option("--ignore-unsupported", is_flag=True, help="Warn of unsupported fields, as apply.")
 def create(
     settings: Settings,
     files: tuple[str, ...],

@@ -26,7 +26,7 @@ _COLOURS = {"+": "32", "-": "31", "@": "36"}
 @click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")
 @click.option("--status", is_flag=True, help="With --at: changes of the status, too.")
 @manifest_options(required=False)
-@click.option("--ignore-unsupported", is_flag=True, help="Drop unsupported fields, as apply does.")
+@click.option("--ignore-unsupported", is_flag=True, help="Warn of unsupported fields, as apply.")
 def diff(
     settings: Settings,
     arguments: tuple[str, ...],

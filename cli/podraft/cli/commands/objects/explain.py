@@ -43,20 +43,28 @@ def explain(settings: Settings, path: str, recursive: bool) -> None:
 
 
 def _description(doc: FieldDoc) -> str:
-    texts = dict.fromkeys(text for text in (doc.comment, doc.type_comment) if text)
+    texts = dict.fromkeys(text for text in (doc.comment, doc.type_comment, _effect(doc)) if text)
     return "\n\n".join(texts) or "<no description>"
+
+
+def _effect(doc: FieldDoc) -> str:
+    if not doc.unsupported:
+        return ""
+    return f"podraft stores it but does not act on it: {doc.unsupported}."
 
 
 def _fields(doc: FieldDoc) -> Iterator[str]:
     for child in doc.children:
         yield f"  {child.name} <{child.type}>"
         yield from _wrapped(child.comment or child.type_comment or "<no description>", 4)
+        yield from _wrapped(_effect(child), 4)
         yield ""
 
 
 def _tree(doc: FieldDoc, depth: int) -> Iterator[str]:
     for child in doc.children:
-        yield f"{'  ' * depth}{child.name} <{child.type}>"
+        note = " (stored, not acted on)" if child.unsupported else ""
+        yield f"{'  ' * depth}{child.name} <{child.type}>{note}"
         yield from _tree(child, depth + 1)
 
 
