@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from podraft.api import kinds, quantities
+from podraft.api.codec.forms import form_of, set_raw
 from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
-from podraft.api.meta.v1 import meta_pb2
+from podraft.api.meta.v1 import meta_pb2, options_pb2
 
 # Drawing a whole object takes its time; a failure prints how to draw it again.
 SETTINGS = settings(
@@ -53,19 +54,44 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_BOOL: st.booleans(),
     FieldDescriptor.TYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
+    FieldDescriptor.TYPE_DOUBLE: st.floats(allow_nan=False, allow_infinity=False),
 }
+# Of messages that contain themselves; the codec allows more.
+DEPTH_MAX = 6
+RAW_VALUES = st.recursive(
+    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), TEXTS),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
 
 
-def fill(draw: st.DrawFn, message: Any, required: bool = False) -> bool:
+def fill(draw: st.DrawFn, message: Any, required: bool = False, depth: int = 0) -> bool:
     """Set some fields; return whether any is set, as an empty inline message has no JSON."""
+    match form_of(message.DESCRIPTOR):
+        case options_pb2.JSON_RAW:
+            set_raw(message, draw(RAW_VALUES))
+            return True
+        case options_pb2.JSON_EITHER:
+            fill_either(draw, message, depth)
+            return True
     for field in message.DESCRIPTOR.fields:
         if not draw(st.booleans()) and not required:
             continue
-        set_field(draw, message, field)
+        if field.message_type is None or depth < DEPTH_MAX:
+            set_field(draw, message, field, depth)
     return bool(message.ListFields())
 
 
-def set_field(draw: st.DrawFn, message: Any, field: FieldDescriptor) -> None:
+def fill_either(draw: st.DrawFn, message: Any, depth: int) -> None:
+    """Set one field of a message that stands for the one that is set, as the codec does."""
+    field = draw(st.sampled_from(list(message.DESCRIPTOR.fields)))
+    flags = [one for one in message.DESCRIPTOR.fields if one.type == FieldDescriptor.TYPE_BOOL]
+    set_field(draw, message, field, depth)
+    if field.message_type is not None and not field.is_repeated and flags:
+        setattr(message, flags[0].name, True)
+
+
+def set_field(draw: st.DrawFn, message: Any, field: FieldDescriptor, depth: int = 0) -> None:
     target = field.message_type
     if target is None:
         values = SCALARS[field.type]
@@ -74,25 +100,28 @@ def set_field(draw: st.DrawFn, message: Any, field: FieldDescriptor) -> None:
         else:
             setattr(message, field.name, draw(values))
     elif target.GetOptions().map_entry:
-        set_map(draw, getattr(message, field.name), target.fields_by_name["value"])
+        set_map(draw, getattr(message, field.name), target.fields_by_name["value"], depth)
     elif field.is_repeated:
         for _ in range(draw(st.integers(0, 2))):
-            fill(draw, getattr(message, field.name).add())
+            fill(draw, getattr(message, field.name).add(), depth=depth + 1)
     elif target.name in SPECIAL:
         getattr(message, field.name).CopyFrom(draw(SPECIAL[target.name]))
     else:
         child = getattr(message, field.name)
         child.SetInParent()
-        if not fill(draw, child) and is_inline(field):
+        if not fill(draw, child, depth=depth + 1) and is_inline(field):
             message.ClearField(field.name)
 
 
-def set_map(draw: st.DrawFn, entries: Any, value_field: FieldDescriptor) -> None:
+def set_map(draw: st.DrawFn, entries: Any, value_field: FieldDescriptor, depth: int) -> None:
     for key in draw(st.lists(TEXTS, max_size=2)):
-        if value_field.message_type is not None:
-            entries[key].CopyFrom(draw(SPECIAL[value_field.message_type.name]))
-        else:
+        message = value_field.message_type
+        if message is None:
             entries[key] = draw(SCALARS[value_field.type])
+        elif message.name in SPECIAL:
+            entries[key].CopyFrom(draw(SPECIAL[message.name]))
+        elif not entries[key].ListFields():  # Each key is drawn once.
+            fill(draw, entries[key], depth=depth + 1)
 
 
 @st.composite

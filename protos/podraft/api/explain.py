@@ -20,8 +20,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from podraft.api import kinds
+from podraft.api.codec.forms import form_of, only_field
 from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
+from podraft.api.meta.v1 import options_pb2
 from podraft.api.support import reason_of
 from podraft.api.violations import InvalidObjectError, shown
 
@@ -37,6 +39,7 @@ _SCALARS = {
 _OPAQUE = frozenset(
     f"podraft.api.meta.v1.{name}" for name in ("Time", "MicroTime", "Quantity", "IntOrString")
 )
+_RAW, _ITEMS = options_pb2.JSON_RAW, options_pb2.JSON_ITEMS
 _API_VERSION = "The group and version of the kind, which tell what its fields mean."
 _KIND = "Which kind of object this is."
 
@@ -115,15 +118,16 @@ def _kind_doc(kind: AnyKind) -> FieldDoc:
     return FieldDoc(kind.name, "object", own, own, children)
 
 
-def _fields(descriptor: Descriptor) -> Iterator[FieldDoc]:
+def _fields(descriptor: Descriptor, above: frozenset[str] = frozenset()) -> Iterator[FieldDoc]:
+    """Yield a message's fields; those of a message that contains itself once (``above``)."""
     for field in descriptor.fields:
         if is_inline(field) and field.message_type is not None:
-            yield from _fields(field.message_type)
+            yield from _fields(field.message_type, above)
         else:
-            yield _field_doc(field)
+            yield _field_doc(field, above)
 
 
-def _field_doc(field: FieldDescriptor) -> FieldDoc:
+def _field_doc(field: FieldDescriptor, above: frozenset[str]) -> FieldDoc:
     comment = _comments().get(field.full_name, "")
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
@@ -135,13 +139,23 @@ def _field_doc(field: FieldDescriptor) -> FieldDoc:
     unsupported = reason_of(field)
     if message is None:
         return FieldDoc(field.json_name, name, comment, "", (), unsupported)
-    children = () if message.full_name in _OPAQUE else tuple(_fields(message))
+    form = form_of(message)
+    if form == options_pb2.JSON_EITHER:
+        # An object or something plainer: the object's fields are shown.
+        message = next(one.message_type for one in message.fields if one.message_type is not None)
+    is_plain = message.full_name in _OPAQUE or form in (_RAW, _ITEMS) or message.full_name in above
+    children = () if is_plain else tuple(_fields(message, above | {message.full_name}))
     type_comment = _comments().get(message.full_name, "")
     return FieldDoc(field.json_name, name, comment, type_comment, children, unsupported)
 
 
 def _type_name(field: FieldDescriptor) -> str:
     if field.message_type is not None:
+        match form_of(field.message_type):
+            case options_pb2.JSON_RAW:
+                return "any"
+            case options_pb2.JSON_ITEMS:
+                return f"[]{_type_name(only_field(field.message_type))}"
         return field.message_type.name
     if field.type == FieldDescriptor.TYPE_BYTES:
         return "base64"

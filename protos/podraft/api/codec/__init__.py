@@ -11,12 +11,13 @@ the message is a violation); reading what was written gives the same message.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from podraft.api.codec import json_text
+from podraft.api.codec.json_text import JSON_BYTES_MAX
 from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
 from podraft.api.codec.read import TYPE_META, VALUES_MAX, Report, read_message
 from podraft.api.codec.values import described
@@ -37,14 +38,6 @@ __all__ = [
 ]
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-# Also Kubernetes' limit for a request: a larger text is not a manifest but a misplaced file.
-JSON_BYTES_MAX = 3 * 1024 * 1024
-# Twice what an object may have: parsing cannot be interrupted, and its time grows with these.
-JSON_VALUES_MAX = 50_000
-# Shorter text is parsed quickly, whatever it contains.
-_COUNTED_JSON_BYTES = 128 * 1024
-_NUMBER_CHARACTERS_MAX = 400
 
 _NONE: frozenset[str] = frozenset()
 
@@ -125,58 +118,10 @@ def decode_json(data: bytes | str) -> dict[str, Any]:
         InvalidObjectError: The text is not a valid JSON object.
 
     """
-    if len(data) > JSON_BYTES_MAX:
-        raise InvalidObjectError.of("", f"larger than {JSON_BYTES_MAX} bytes: {len(data)}")
-    if len(data) > _COUNTED_JSON_BYTES and _values_at_most(data) > JSON_VALUES_MAX:
-        raise InvalidObjectError.of("", f"more than {JSON_VALUES_MAX} values")
-    try:
-        value = json.loads(
-            data,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=lambda text: int(_bounded(text)),
-            parse_float=lambda text: float(_bounded(text)),
-        )
-    except RecursionError:
-        raise InvalidObjectError.of("", "nested too deeply") from None
-    except ValueError as error:  # JSON and UTF-8 errors alike.
-        raise InvalidObjectError.of("", f"not valid JSON: {error}") from None
+    value = json_text.decode(data)
     if not isinstance(value, dict):
         raise InvalidObjectError.of("", f"expected object, got {described(value)}")
     return value
-
-
-def _values_at_most(data: bytes | str) -> int:
-    """Return an upper bound of a JSON text's number of values; text in strings does not count."""
-    text = data if isinstance(data, bytes) else data.encode(errors="replace")
-    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    strings = text.count(b'"') // 2
-    if strings > 2 * JSON_VALUES_MAX:  # A value has at most one key.
-        return strings // 2
-    outside = b"".join(text.split(b'"')[::2])
-    return 1 + outside.count(b",") + outside.count(b"[") + outside.count(b"{")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"the key {shown(key)} stands twice in one object")
-            seen.add(key)
-    return result
-
-
-def _bounded(number: str) -> str:
-    # Reading digits takes more than linear time, and no field holds so many.
-    if len(number) > _NUMBER_CHARACTERS_MAX:
-        raise ValueError(f"a number of {len(number)} characters: no field holds it")
-    return number
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _listed(full_name: str, known: KnownKinds) -> AnyKind | None:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from podraft.api.codec.forms import form_of
 from podraft.api.codec.write import is_inline
 from podraft.api.meta.v1 import options_pb2
 
@@ -61,7 +62,9 @@ def below(place: Descriptor | Place, name: str) -> Place:
     """Return the field that a JSON name means in a message, or in a field of message type."""
     if isinstance(place, FieldDescriptor):
         place = None if is_map(place) else place.message_type
-    return _fields(place).get(name) if place is not None else None
+    if place is None or form_of(place) != options_pb2.JSON_OBJECT:
+        return None
+    return _fields(place).get(name)
 
 
 def is_map(place: Place) -> bool:

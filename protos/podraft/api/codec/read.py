@@ -4,7 +4,7 @@ Owns: the reading half of the codec: one table of fields per message, made once
 from its descriptor.  ``values`` converts single values.
 
 Invariants: a faulty field never hides another fault, up to a useful number of faults; work is
-bounded by ``VALUES_MAX`` and, as no message type contains itself, by the types' depth.
+bounded by ``VALUES_MAX`` and ``DEPTH_MAX``, as a message type may contain itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import Message
 
 from podraft.api import quantities
+from podraft.api.codec.forms import form_of, only_field, set_raw
 from podraft.api.codec.values import (
     SPECIAL,
     Convert,
@@ -30,9 +31,13 @@ from podraft.api.codec.values import (
     to_text,
 )
 from podraft.api.codec.write import is_inline
+from podraft.api.meta.v1 import meta_pb2, options_pb2
 from podraft.api.violations import Faults
 
 VALUES_MAX = 1_000_000
+# Of messages in each other. Protobuf reads no bytes in which 100 are, of which a map's entries and
+# what stands for a list or a boolean are some.
+DEPTH_MAX = 44
 # A longer list of known names would hide the fault that precedes it.
 _KNOWN_SHOWN_MAX = 8
 _HINTS_MAX = 5
@@ -42,13 +47,14 @@ _HINTED_LENGTH_MAX = 64
 class Report(Faults):
     """The faults found so far, and the number of values read."""
 
-    __slots__ = ("_hints", "_values", "_values_max")
+    __slots__ = ("_hints", "_values", "_values_max", "depth")
 
     def __init__(self, values_max: int = VALUES_MAX) -> None:
         super().__init__()
         self._values = 0
         self._values_max = values_max
         self._hints = 0
+        self.depth = 0
 
     def admit(self, count: int, path: str) -> bool:
         """Count ``count`` more values; return False when the object is too large to read on."""
@@ -95,6 +101,21 @@ def read_message(
         return
     if not report.admit(len(value), path):
         return
+    if report.depth >= DEPTH_MAX:
+        report.add(path, f"nested deeper than {DEPTH_MAX} objects")
+        return
+    report.depth += 1
+    _read_fields(message, value, path, report, ignored)
+    report.depth -= 1
+
+
+def _read_fields(
+    message: Message,
+    value: Mapping[Any, Any],
+    path: str,
+    report: Report,
+    ignored: frozenset[str],
+) -> None:
     table = _table(message.DESCRIPTOR)
     prefix = f"{path}." if path else ""
     for name, item in value.items():
@@ -157,19 +178,86 @@ def _unknown(name: object, table: _Table, report: Report) -> str:
 
 
 def _reader(item: FieldDescriptor) -> ReadField:
-    if item.message_type is not None and item.message_type.GetOptions().map_entry:
-        return _map_reader(item)
     message_type = item.message_type
-    fill = SPECIAL.get(message_type.full_name) if message_type is not None else None
-    if item.is_repeated:
-        if message_type is None:
-            return _list_reader(item.name, converter(item))
-        if fill is None:
-            return _message_list_reader(item.name)
-        raise TypeError(f"{item.full_name}: a list of {message_type.name} has no reader")
+    if message_type is not None and message_type.GetOptions().map_entry:
+        value = message_type.fields_by_name["value"]
+        if value.message_type is not None:
+            return _message_map_reader(item.name, _filler(value.message_type))
+        return _map_reader(item.name, converter(value))
     if message_type is None:
-        return _scalar_reader(item.name, converter(item))
-    return _message_reader(item.name) if fill is None else _special_reader(item.name, fill)
+        read = _list_reader if item.is_repeated else _scalar_reader
+        return read(item.name, converter(item))
+    fill = _filler(message_type)
+    return _message_list_reader(item.name, fill) if item.is_repeated else _inner(item.name, fill)
+
+
+def _filler(descriptor: Descriptor) -> ReadField:
+    """Return the function that fills a message of a type from its JSON value."""
+    special = SPECIAL.get(descriptor.full_name)
+    if special is not None:
+        return _special_filler(special)
+    match form_of(descriptor):
+        case options_pb2.JSON_RAW:
+            return _special_filler(set_raw)
+        case options_pb2.JSON_ITEMS:
+            return _items_filler(_reader(only_field(descriptor)))
+        case options_pb2.JSON_EITHER:
+            return _either_filler(descriptor)
+        case _:
+            return _object_filler
+
+
+def _object_filler(message: Any, value: Any, path: str, report: Report) -> None:
+    message.SetInParent()
+    read_message(message, value, path, report)
+
+
+def _special_filler(fill: Fill) -> ReadField:
+    def read(message: Any, value: Any, path: str, report: Report) -> None:
+        try:
+            fill(message, value)
+        except ValueError as fault:
+            report.add(path, _reason(fault))
+
+    return read
+
+
+def _items_filler(read_items: ReadField) -> ReadField:
+    def read(message: Any, value: Any, path: str, report: Report) -> None:
+        message.SetInParent()
+        read_items(message, value, path, report)
+
+    return read
+
+
+def _either_filler(descriptor: Descriptor) -> ReadField:
+    """Return the filler of a message that stands for one of several JSON types."""
+    by_type: dict[type, ReadField] = {}
+    flag = ""
+    for field in descriptor.fields:
+        if field.is_repeated:
+            by_type[list] = _reader(field)
+        elif field.message_type is not None:
+            by_type[dict] = _reader(field)
+        else:
+            by_type[bool], flag = _reader(field), field.name
+    expected = " or ".join(_JSON_TYPES[type_] for type_ in by_type)
+
+    def read(message: Any, value: Any, path: str, report: Report) -> None:
+        found = dict if isinstance(value, Mapping) else type(value)
+        reader = by_type.get(list if found is tuple else found)
+        if reader is None:
+            report.add(path, f"expected {expected}, got {described(value)}")
+            return
+        message.SetInParent()
+        if found is dict and flag:
+            setattr(message, flag, True)
+        reader(message, value, path, report)
+
+    return read
+
+
+_JSON_TYPES: dict[type, str] = {dict: "object", list: "list", bool: "boolean"}
 
 
 def _scalar_reader(attribute: str, convert: Convert) -> ReadField:
@@ -182,21 +270,9 @@ def _scalar_reader(attribute: str, convert: Convert) -> ReadField:
     return read
 
 
-def _special_reader(attribute: str, fill: Fill) -> ReadField:
+def _inner(attribute: str, fill: ReadField) -> ReadField:
     def read(message: Any, value: Any, path: str, report: Report) -> None:
-        try:
-            fill(getattr(message, attribute), value)
-        except ValueError as fault:
-            report.add(path, _reason(fault))
-
-    return read
-
-
-def _message_reader(attribute: str) -> ReadField:
-    def read(message: Any, value: Any, path: str, report: Report) -> None:
-        child = getattr(message, attribute)
-        child.SetInParent()
-        read_message(child, value, path, report)
+        fill(getattr(message, attribute), value, path, report)
 
     return read
 
@@ -215,13 +291,13 @@ def _list_reader(attribute: str, convert: Convert) -> ReadField:
     return read
 
 
-def _message_list_reader(attribute: str) -> ReadField:
+def _message_list_reader(attribute: str, fill: ReadField) -> ReadField:
     def read(message: Any, value: Any, path: str, report: Report) -> None:
         if not _is_list(value, path, report):
             return
         target = getattr(message, attribute)
         for index, item in enumerate(value):
-            read_message(target.add(), item, f"{path}[{index}]", report)
+            fill(target.add(), item, f"{path}[{index}]", report)
 
     return read
 
@@ -233,42 +309,45 @@ def _is_list(value: object, path: str, report: Report) -> bool:
     return report.admit(len(value), path)
 
 
-def _map_reader(item: FieldDescriptor) -> ReadField:
-    attribute = item.name
-    entry_type = item.message_type
-    if entry_type is None:
-        raise TypeError(f"{item.full_name} is no map")
-    value_field = entry_type.fields_by_name["value"]
-    value_type = value_field.message_type
-    fill: Fill | None = None
-    convert: Convert | None = None
-    if value_type is None:
-        convert = converter(value_field)
-    else:
-        fill = SPECIAL[value_type.full_name]
-    empty = "" if convert is not None else 0
-
+def _map_reader(attribute: str, convert: Convert) -> ReadField:
     def read(message: Any, value: Any, path: str, report: Report) -> None:
-        if not isinstance(value, Mapping):
-            report.add(path, f"expected object, got {described(value)}")
-            return
-        if not report.admit(len(value), path):
+        if not _is_mapping(value, path, report):
             return
         target = getattr(message, attribute)
         for key, entry in value.items():
             try:
-                key = to_text(key)
-                if entry is None:
-                    # A key without a value is present with an empty value, as in Kubernetes.
-                    entry = empty
-                if convert is not None:
-                    target[key] = convert(entry)
-                elif fill is not None:
-                    fill(target[key], entry)
+                # A key without a value is present with an empty value, as in Kubernetes.
+                target[to_text(key)] = convert("" if entry is None else entry)
             except ValueError as fault:
                 report.add(f"{path}[{key}]", _reason(fault))
 
     return read
+
+
+def _message_map_reader(attribute: str, fill: ReadField) -> ReadField:
+    def read(message: Any, value: Any, path: str, report: Report) -> None:
+        if not _is_mapping(value, path, report):
+            return
+        target = getattr(message, attribute)
+        for key, entry in value.items():
+            try:
+                child = target[to_text(key)]
+            except ValueError as fault:
+                report.add(f"{path}[{key}]", _reason(fault))
+                continue
+            if entry is not None:
+                fill(child, entry, f"{path}[{key}]", report)
+            elif isinstance(child, meta_pb2.Quantity):
+                child.string = "0"
+
+    return read
+
+
+def _is_mapping(value: object, path: str, report: Report) -> bool:
+    if not isinstance(value, Mapping):
+        report.add(path, f"expected object, got {described(value)}")
+        return False
+    return report.admit(len(value), path)
 
 
 def _reason(fault: ValueError) -> str:

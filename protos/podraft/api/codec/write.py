@@ -10,6 +10,7 @@ Invariant: set fields are written, unset ones are not; an explicit zero,
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias, cast
@@ -18,9 +19,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from podraft.api import times
+from podraft.api.codec.forms import form_of, only_field, raw_value
 from podraft.api.meta.v1 import meta_pb2, options_pb2
 
 Encode: TypeAlias = Callable[[Any], Any]
+
+# Above, whole numbers are written with an exponent.
+_WHOLE_MAX = 1e15
 
 
 def write(message: Message) -> dict[str, Any]:
@@ -34,9 +39,23 @@ def message_encoder(descriptor: Descriptor) -> Encode:
     special = _SPECIAL.get(descriptor.full_name)
     if special is not None:
         return special
-    fields = {field.number: _field(field) for field in descriptor.fields}
+    match form_of(descriptor):
+        case options_pb2.JSON_RAW:
+            return raw_value
+        case options_pb2.JSON_ITEMS:
+            return _items(descriptor)
+        case options_pb2.JSON_EITHER:
+            return _either(descriptor)
+        case _:
+            return _object(descriptor)
+
+
+def _object(descriptor: Descriptor) -> Encode:
+    fields: dict[int, tuple[str, Encode | None]] = {}
 
     def encode(message: Message) -> dict[str, Any]:
+        if not fields:  # Not before the first message comes: a type may contain itself.
+            fields.update({field.number: _field(field) for field in descriptor.fields})
         result: dict[str, Any] = {}
         for field, value in message.ListFields():
             name, convert = fields[field.number]
@@ -51,6 +70,35 @@ def message_encoder(descriptor: Descriptor) -> Encode:
         return result
 
     return encode
+
+
+def _items(descriptor: Descriptor) -> Encode:
+    """Return the encoder of a message that stands for its only field, a list."""
+    field = only_field(descriptor)
+    _, convert = _field(field)
+    return lambda message: (convert or list)(getattr(message, field.name))
+
+
+def _either(descriptor: Descriptor) -> Encode:
+    """Return the encoder of a message that stands for the one of its fields that is set."""
+
+    def encode(message: Message) -> Any:
+        values = {_json_type(field): (field, value) for field, value in message.ListFields()}
+        for json_type in ("object", "list", "boolean"):
+            if json_type in values:
+                field, value = values[json_type]
+                _, convert = _field(field)
+                return value if convert is None else convert(value)
+        # Nothing is set but what is empty.
+        return [] if any(field.is_repeated for field in descriptor.fields) else False
+
+    return encode
+
+
+def _json_type(field: FieldDescriptor) -> str:
+    if field.is_repeated:
+        return "list"
+    return "boolean" if field.message_type is None else "object"
 
 
 def _field(field: FieldDescriptor) -> tuple[str, Encode | None]:
@@ -80,6 +128,8 @@ def _single(field: FieldDescriptor) -> Encode | None:
         return message_encoder(field.message_type)
     if field.type == FieldDescriptor.TYPE_BYTES:
         return _base64
+    if field.type == FieldDescriptor.TYPE_DOUBLE:
+        return _number
     if field.enum_type is not None:
         names = {value.number: value.name for value in field.enum_type.values}
         return lambda number: names.get(number, number)
@@ -93,6 +143,12 @@ def is_inline(field: FieldDescriptor) -> bool:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+def _number(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None  # JSON has no such number.
+    return int(value) if value.is_integer() and abs(value) < _WHOLE_MAX else value
 
 
 def _time(time: meta_pb2.Time) -> str | None:

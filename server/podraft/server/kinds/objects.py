@@ -15,6 +15,7 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from podraft.api.codec import spelling
+from podraft.api.codec.forms import raw_faults
 from podraft.api.kinds import Kind, KnownKinds, Object
 from podraft.api.objects import type_fields
 from podraft.api.violations import InvalidObjectError
@@ -124,6 +125,8 @@ def _check(
     kind: Kind[ObjectT], known: KnownKinds, rules: Rules[ObjectT], obj: ObjectT, report: Report
 ) -> None:
     check_metadata(cast("Object", obj).metadata, kind, known, rules.check_name, report)
+    for fault in raw_faults(obj):
+        report.add(fault.field, fault.description)
     rules.check(obj, report)
 
 

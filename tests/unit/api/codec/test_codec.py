@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podraft.api import codec
-from podraft.api.codec import JSON_VALUES_MAX
+from podraft.api.codec.json_text import JSON_VALUES_MAX
 from podraft.api.core.v1 import config_pb2, pod_pb2
 from podraft.api.violations import InvalidObjectError, Violation
 from support.any_object import TEXTS, objects
