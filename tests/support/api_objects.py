@@ -26,6 +26,16 @@ _BODIES: dict[str, dict[str, Any]] = {
         "ports": [{"port": 80}],
     },
     "Lease": {"spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}},
+    "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "ClusterRole": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "RoleBinding": {
+        "subjects": [{"kind": "User", "name": "ada"}],
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+    },
+    "ClusterRoleBinding": {
+        "subjects": [{"kind": "Group", "name": "operators"}],
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+    },
     "Event": {
         "eventTime": "2026-01-02T03:04:05.000000Z",
         "reportingController": "tests",

@@ -54,6 +54,17 @@ def dns_subdomain(text: str) -> str | None:
     return None if _SUBDOMAIN.fullmatch(text) else _SUBDOMAIN_RULE
 
 
+def path_segment(text: str) -> str | None:
+    """Check the name of a role or a binding: anything that can stand in a path, such as ``a:b``."""
+    if not 0 < len(text) <= 253:
+        return f"must be 1 to 253 characters, is {len(text)}"
+    if text in (".", ".."):
+        return "must not be '.' or '..'"
+    if "/" in text or "%" in text or not text.isprintable():
+        return "must not contain '/', '%' or characters that cannot be printed"
+    return None
+
+
 def qualified(text: str) -> str | None:
     """Check a qualified name, such as a label's key: ``name`` or ``example.com/name``."""
     # No valid name is longer, and the cached texts stay small.

@@ -207,6 +207,29 @@ TABLES = [
         "NAME   HOLDER   AGE\nl      n1       10m\n",
     ),
     (
+        manifest(kinds.ROLE, "r", rules=[]),
+        "NAME   CREATED AT\nr      2027-01-15T07:50:00Z\n",
+    ),
+    (
+        manifest(kinds.CLUSTER_ROLE, "system:r", rules=[]),
+        "NAME       CREATED AT\nsystem:r   2027-01-15T07:50:00Z\n",
+    ),
+    (
+        manifest(kinds.ROLE_BINDING, "b", roleRef={"kind": "Role", "name": "r"},
+                 subjects=[{"kind": "ServiceAccount", "namespace": "a", "name": "robot"},
+                           {"kind": "Group", "name": "g"}, {"kind": "User", "name": "u"},
+                           {"kind": "User", "name": "v"}]),
+        "NAME   ROLE     AGE   USERS   GROUPS   SERVICEACCOUNTS\n"
+        "b      Role/r   10m   u, v   g   a/robot\n",
+    ),
+    (
+        manifest(kinds.CLUSTER_ROLE_BINDING, "b", roleRef={"kind": "ClusterRole", "name": "r"},
+                 subjects=[{"kind": "User", "name": "u"}, {"kind": "Group", "name": "g"},
+                           {"kind": "ServiceAccount", "namespace": "a", "name": "robot"}]),
+        "NAME   ROLE            AGE   USERS   GROUPS   SERVICEACCOUNTS\n"
+        "b      ClusterRole/r   10m   u   g   a/robot\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

@@ -52,6 +52,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "Secret": {"data": {"a": "Yg=="}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}]},
     "Lease": {"spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}},
+    "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "ClusterRole": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "RoleBinding": {
+        "subjects": [{"kind": "User", "name": "ada"}],
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+    },
+    "ClusterRoleBinding": {
+        "subjects": [{"kind": "Group", "name": "operators"}],
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+    },
     "Event": {"reason": "Started", "regarding": {"kind": "Pod", "namespace": "default"}},
 }
 KINDS = {kind.name: kind for kind in kinds.BUILT_IN}

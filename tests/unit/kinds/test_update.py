@@ -32,6 +32,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "Secret": {"data": {"a": "Yg=="}},
     "EndpointSlice": {"addressType": "IPv4"},
     "Lease": {"spec": {"holderIdentity": "me"}},
+    "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "ClusterRole": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "RoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "view"}},
+    "ClusterRoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "view"}},
     "Event": {"reason": "Started"},
 }
 all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)

@@ -17,6 +17,12 @@ from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, se
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import Kind
+from podraft.api.rbac.v1 import (
+    cluster_role_binding_pb2,
+    cluster_role_pb2,
+    role_binding_pb2,
+    role_pb2,
+)
 from podraft.client.calls.resources import ResourceClient
 
 ObjectT = TypeVar("ObjectT", bound=Message)
@@ -48,6 +54,26 @@ class TypedResources(ABC):
     def secrets(self) -> ResourceClient[config_pb2.Secret]:
         """The calls of secrets."""
         return self.resource(kinds.SECRET)
+
+    @property
+    def cluster_roles(self) -> ResourceClient[cluster_role_pb2.ClusterRole]:
+        """The calls of cluster roles."""
+        return self.resource(kinds.CLUSTER_ROLE)
+
+    @property
+    def roles(self) -> ResourceClient[role_pb2.Role]:
+        """The calls of roles."""
+        return self.resource(kinds.ROLE)
+
+    @property
+    def cluster_role_bindings(self) -> ResourceClient[cluster_role_binding_pb2.ClusterRoleBinding]:
+        """The calls of cluster role bindings."""
+        return self.resource(kinds.CLUSTER_ROLE_BINDING)
+
+    @property
+    def role_bindings(self) -> ResourceClient[role_binding_pb2.RoleBinding]:
+        """The calls of role bindings."""
+        return self.resource(kinds.ROLE_BINDING)
 
     @property
     def services(self) -> ResourceClient[service_pb2.Service]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.kinds import apps, core, records
+from podraft.api.kinds import apps, core, rbac, records
 from podraft.api.kinds.apps import DEPLOYMENT, REPLICA_SET
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
+from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
 from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
 
@@ -42,6 +43,10 @@ __all__ = [
     "ENDPOINT_SLICE",
     "LEASE",
     "EVENT",
+    "ROLE",
+    "CLUSTER_ROLE",
+    "ROLE_BINDING",
+    "CLUSTER_ROLE_BINDING",
 ]
 
-BUILT_IN: Final = KnownKinds((*core.KINDS, *apps.KINDS, *records.KINDS))
+BUILT_IN: Final = KnownKinds((*core.KINDS, *rbac.KINDS, *apps.KINDS, *records.KINDS))

@@ -1,0 +1,1 @@
+"""The rooms of rbac: roles, and the bindings that give them."""
