@@ -1,4 +1,4 @@
-"""Writing the files that follow from the registry of kinds: services, and the SDK's properties.
+"""Writing the files that follow from the registry of kinds: services, the SDK's properties, a page.
 
 This runs between two compilations: the registry needs the code of the kinds' messages, and the
 files written here are then compiled, too.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from contract import services, typed_client
+from contract import services, support_page, typed_client
 
 _ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,11 @@ def written() -> dict[Path, str]:
     from podraft.api.kinds import BUILT_IN
 
     files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in BUILT_IN}
-    return {**files, _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN)}
+    return {
+        **files,
+        _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN),
+        _ROOT / support_page.PATH: support_page.text_of(BUILT_IN),
+    }
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from contract import services
+from contract import services, support_page
 from contract.__main__ import written
-from podraft.api import kinds
+from podraft.api import kinds, support
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = written()
@@ -40,3 +40,20 @@ def test_a_service_has_what_its_kinds_verbs_need(verbs, methods, messages) -> No
     text = services.text_of(replace(kinds.LEASE, verbs=verbs))
     assert re.findall(r"rpc (\w+)", text) == methods
     assert re.findall(r"^message (\w+)", text, re.MULTILINE) == messages
+
+
+def test_the_page_of_what_is_supported_names_every_field_without_effect() -> None:
+    page = support_page.text_of(kinds.BUILT_IN)
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", page, re.MULTILINE)
+    shown = {(path.removesuffix("[]").rpartition(".")[2], why) for path, why in rows}
+    shown = {(name, why.partition(" (not needed")[0]) for name, why in shown}
+    seen: set[str] = set()
+    ahead = [kind.message.DESCRIPTOR for kind in kinds.BUILT_IN]
+    while ahead:
+        for field in ahead.pop().fields:
+            content = support.content_of(field)
+            if reason := support.reason_of(field):
+                assert (field.json_name, reason) in shown, field.full_name
+            elif content is not None and content.full_name not in seen:
+                seen.add(content.full_name)
+                ahead.append(content)

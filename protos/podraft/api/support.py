@@ -50,6 +50,19 @@ def reason_of(field: FieldDescriptor) -> str:
     return str(field.GetOptions().Extensions[cast("Any", options_pb2.unsupported)])
 
 
+def satisfied_by(field: FieldDescriptor) -> tuple[str, ...]:
+    """Return the values of a field without effect that ask for what podraft does anyway."""
+    return tuple(field.GetOptions().Extensions[cast("Any", options_pb2.satisfied_by)])
+
+
+def content_of(field: FieldDescriptor) -> Descriptor | None:
+    """Return the type of the messages that a field holds: as such, in a list or in a map."""
+    message = field.message_type
+    if message is not None and _is_map(field):
+        message = message.fields_by_name["value"].message_type
+    return message
+
+
 def has_unsupported(descriptor: Descriptor) -> bool:
     """Return whether messages of a type can have a field, at any depth, without effect."""
     return bool(_plan(descriptor))
@@ -87,28 +100,19 @@ def _plan(descriptor: Descriptor) -> tuple[_Step, ...]:
 
 def _step(field: FieldDescriptor) -> _Step | None:
     reason = reason_of(field)
-    below = _below(field)
+    below = content_of(field)
     content = below if below is not None and not reason and _concerned(below) else None
     if not reason and content is None:
         return None
-    options = field.GetOptions().Extensions[cast("Any", options_pb2.satisfied_by)]
     return _Step(
         name=field.name,
         path="" if is_inline(field) else f".{field.json_name}",
         presence=not field.is_repeated,
         is_map=_is_map(field),
         reason=reason,
-        satisfied_by=frozenset(options),
+        satisfied_by=frozenset(satisfied_by(field)),
         content=content,
     )
-
-
-def _below(field: FieldDescriptor) -> Descriptor | None:
-    """Return the type of the messages that a field holds, as such, in a list or in a map."""
-    message = field.message_type
-    if message is not None and _is_map(field):
-        message = message.fields_by_name["value"].message_type
-    return message
 
 
 def _is_map(field: FieldDescriptor) -> bool:
@@ -125,7 +129,7 @@ def _concerned(descriptor: Descriptor) -> bool:
         for field in ahead.pop().fields:
             if reason_of(field):
                 return True
-            below = _below(field)
+            below = content_of(field)
             if below is not None and below not in seen:
                 seen.add(below)
                 ahead.append(below)
