@@ -37,6 +37,7 @@ READERS = {
     "server/podraft/server/registry/access/live_rights.py": "certificates end by the wall's clock",
     "server/podraft/server/registry/joining/node_joins.py": "the beginning of a certificate",
     "server/podraft/server/startup/api_server.py": "the stamp of the start",
+    "server/podraft/server/registry/reads/tables.py": "ages that are shown",
     "server/podraft/server/registry/past/moments.py": "moments of the past that users name",
     "server/podraft/server/registry/writes/writer.py": "stamps of objects",
     "server/podraft/server/scheduling/app.py": "the stamp of an attempt",

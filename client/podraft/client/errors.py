@@ -70,7 +70,12 @@ class FailedPreconditionError(ApiError):
 
 
 class CompactedError(ApiError):
-    """The history that a watch or list asked for is gone: list anew."""
+    """The history that a watch or list asked for is gone: list anew.
+
+    A list that was to continue goes on, with the objects as they are now, by ``continue_token``.
+    """
+
+    continue_token: str = ""
 
 
 class ForbiddenError(ApiError):

@@ -14,6 +14,7 @@ from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.api.kinds import AnyKind, Kind, Registry
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watch_starts import WatchStart
 from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.selection import parse
@@ -55,17 +56,19 @@ def test_watches_of_a_new_kind_see_what_was_there_and_what_comes_and_end_with_it
         watches = Watches(store, caches)
         selection = parse(WIDGET, "default", "", "")
         with pytest.raises(RefusedError, match=r"pods\.metrics\.example\.io"):
-            await anext(watches.stream(selection, "", Turns().work(b"me")))
+            await anext(watches.stream(selection, WatchStart(), Turns().work(b"me")))
         await written(store, WIDGET, "a")
         await written(store, kinds.POD, "core")
         registry.add(WIDGET)
-        stream = watches.stream(selection, "", Turns().work(b"me"))
+        stream = watches.stream(selection, WatchStart(), Turns().work(b"me"))
         assert await seen(stream) == ["a"]
         await written(store, kinds.POD, "more")
         await written(store, WIDGET, "b")
         assert await seen(stream) == ["b"]
         pods = caches.of(kinds.POD)
-        core = watches.stream(parse(kinds.POD, "default", "", ""), "", Turns().work(b"me"))
+        core = watches.stream(
+            parse(kinds.POD, "default", "", ""), WatchStart(), Turns().work(b"me")
+        )
         assert await seen(core) == ["core", "more"]
         assert caches.watcher_counts()["pods"] >= 1
         registry.remove(WIDGET)
@@ -78,7 +81,7 @@ def test_watches_of_a_new_kind_see_what_was_there_and_what_comes_and_end_with_it
         await core.aclose()
         # Declared again, it is served again, from the state that the store has.
         registry.add(WIDGET)
-        again = watches.stream(selection, "", Turns().work(b"me"))
+        again = watches.stream(selection, WatchStart(), Turns().work(b"me"))
         assert await seen(again) == ["a", "b"]
         await again.aclose()
         await caches.close()

@@ -2,14 +2,17 @@
 
 import asyncio
 import random
+import time
 
 import pytest
 
 from local_cluster.server_process import running
 from podraft.api import kinds
+from podraft.api.cluster.v1 import table_pb2
+from podraft.api.columns import row_of, table_of
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls.client import Client
-from podraft.client.errors import CompactedError, InvalidError
+from podraft.client.errors import CompactedError, ForbiddenError, InvalidError
 from support.api_objects import example
 
 ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED
@@ -259,5 +262,122 @@ def test_a_watch_from_the_future_asks_to_list_again(server):
             await anext(aiter(client.pods.watch(resource_version="999999999")))
         with pytest.raises(InvalidError):
             await anext(aiter(client.pods.watch(resource_version="yesterday")))
+
+    on_server(server, scenario)
+
+
+def test_lists_are_of_the_revision_that_is_asked_for(server):
+    async def scenario(client):
+        space, config_maps = await new_namespace(client, "revisions"), client.config_maps
+        made = await config_maps.create(example(kinds.CONFIG_MAP, "a", space))
+        await config_maps.create(example(kinds.CONFIG_MAP, "b", space))
+        then, exact = made.metadata.resource_version, requests_pb2.RESOURCE_VERSION_MATCH_EXACT
+        old = await config_maps.list(space, resource_version=then, match=exact)
+        assert [item.metadata.name for item in old.items] == ["a"]
+        assert old.resource_version == then
+        for any_newer in (then, "0"):
+            new = await config_maps.list(space, resource_version=any_newer)
+            assert [item.metadata.name for item in new.items] == ["a", "b"]
+        future = str(int(new.resource_version) + 1000)
+        for match in (exact, requests_pb2.RESOURCE_VERSION_MATCH_NOT_OLDER_THAN):
+            with pytest.raises(CompactedError, match="future"):
+                await config_maps.list(space, resource_version=future, match=match)
+
+    on_server(server, scenario)
+
+
+def test_a_former_secret_value_is_not_listed_by_its_revision(server):
+    async def scenario(client):
+        space, exact = await new_namespace(client, "old-secrets"), 2
+        made = await client.secrets.create(example(kinds.SECRET, "a", space))
+        then = made.metadata.resource_version
+        same = await client.secrets.list(space, resource_version=then, match=exact)
+        assert list(same.items) == [made]
+        made.data["password"] = b"another"
+        await client.secrets.update(made)
+        with pytest.raises(ForbiddenError, match="changed since"):
+            await client.secrets.list(space, resource_version=then, match=exact)
+
+    on_server(server, scenario)
+
+
+async def whole(watch):
+    """All events of a watch that the server ends, as (type, name), and its last revision."""
+    events = []
+    async with asyncio.timeout(10):
+        async for batch in watch:
+            events += batch
+    found = [(event.type, event.object.metadata.name) for event in events]
+    return found, events
+
+
+def test_a_watch_ends_in_time_with_a_bookmark_from_which_another_one_goes_on(server):
+    async def scenario(client):
+        space, config_maps = await new_namespace(client, "ends"), client.config_maps
+        made = await config_maps.create(example(kinds.CONFIG_MAP, "a", space))
+        found, events = await whole(config_maps.watch(space, timeout_s=1))
+        assert found == [(ADDED, "a"), (BOOKMARK, ""), (BOOKMARK, "")]
+        marks = [event.object.metadata for event in events[1:]]
+        assert marks[0].annotations == {"k8s.io/initial-events-end": "true"}
+        assert not marks[1].annotations
+        await config_maps.delete("a", space)
+        resumed = config_maps.watch(space, resource_version=marks[1].resource_version)
+        assert await take(resumed, 1) == [(DELETED, "a")]
+        assert int(marks[1].resource_version) >= int(made.metadata.resource_version)
+        quiet = config_maps.watch(space, timeout_s=1, allow_bookmarks=False)
+        assert await whole(quiet) == ([], [])
+
+    on_server(server, scenario)
+
+
+def test_a_watch_begins_with_the_objects_or_without_them_as_it_is_asked(server):
+    async def scenario(client):
+        space, config_maps = await new_namespace(client, "asks"), client.config_maps
+        await config_maps.create(example(kinds.CONFIG_MAP, "a", space))
+        last = await config_maps.create(example(kinds.CONFIG_MAP, "b", space))
+        then = last.metadata.resource_version
+        for begin in ({"resource_version": then, "send_initial_events": True}, {}):
+            found, _ = await whole(config_maps.watch(space, timeout_s=1, **begin))
+            assert found[:3] == [(ADDED, "a"), (ADDED, "b"), (BOOKMARK, "")]
+        watch = config_maps.watch(space, send_initial_events=False, timeout_s=2)
+        taking = asyncio.ensure_future(whole(watch))
+        number = 0
+        while not taking.done():
+            # The watch may begin at any of these.
+            await config_maps.create(example(kinds.CONFIG_MAP, f"c{number}", space))
+            number += 1
+            await asyncio.wait((taking,), timeout=0.1)
+        seen = [name for kind, name in taking.result()[0] if kind == ADDED]
+        assert seen
+        assert set(seen) <= {f"c{n}" for n in range(number)}
+
+    on_server(server, scenario)
+
+
+def test_a_table_is_what_the_command_line_prints(server):
+    async def scenario(client):
+        space = await new_namespace(client, "tables")
+        for number in range(3):
+            await client.config_maps.create(example(kinds.CONFIG_MAP, f"c{number}", space))
+        table = await client.table(kinds.CONFIG_MAP, space, limit=2)
+        layout = table_of(kinds.CONFIG_MAP)
+        assert [column.name for column in table.columns] == [c.header for c in layout.columns]
+        assert [row.cells[0] for row in table.rows] == ["c0", "c1"]
+        assert table.metadata.remaining_item_count == 1
+        assert not table.rows[0].HasField("metadata")
+        rest = await client.table(
+            kinds.CONFIG_MAP,
+            space,
+            limit=2,
+            continue_token=table.metadata.continue_token,
+            rows=table_pb2.TABLE_ROWS_WITH_OBJECTS,
+        )
+        last = kinds.CONFIG_MAP.message()
+        assert rest.rows[0].object.Unpack(last)
+        listed = await client.config_maps.list(space)
+        assert last == listed.items[2]
+        assert list(rest.rows[0].cells) == row_of(layout.columns, last, time.time())
+        with pytest.raises(InvalidError, match="no stored kind"):
+            await client.table(kinds.Kind(kinds.POD.message, "v2", "pods"))
 
     on_server(server, scenario)

@@ -10,6 +10,7 @@ from podraft.api import kinds
 from podraft.api.core.v1.config_map_service_pb2 import WatchConfigMapsResponse
 from podraft.server.registry import encoding
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watch_starts import changes_after
 from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.selection import parse
 from podraft.server.registry.slices import OverBudgetError, Turns
@@ -37,7 +38,7 @@ def test_a_replay_beyond_its_budget_goes_on_where_it_ended(tmp_path: Path) -> No
             tries += 1
             work = Turns().work(b"me", budget_s=0.002)
             try:
-                async with aclosing(watches.stream(wanted, str(reached), work)) as stream:
+                async with aclosing(watches.stream(wanted, changes_after(reached), work)) as stream:
                     async for response in stream:
                         for event in WatchConfigMapsResponse.FromString(response).events:
                             revision = int(event.object.metadata.resource_version)

@@ -36,9 +36,9 @@ def test_only_a_short_absence_is_resumed_from(tmp_path: Path) -> None:
         )
         for revision in range(1, 5):
             with pytest.raises(RevisionCompactedError):
-                await reads.check_resume(kinds.SECRET, str(revision))
-            await reads.check_resume(kinds.CONFIG_MAP, str(revision))
-        for fine in ("", "5", "8", "9", "99", "nonsense"):
+                await reads.check_resume(kinds.SECRET, revision)
+            await reads.check_resume(kinds.CONFIG_MAP, revision)
+        for fine in (5, 8, 9, 99):
             await reads.check_resume(kinds.SECRET, fine)
         await store.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from podraft.api.kinds import BUILT_IN, CONFIG_MAP, Registry
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.cache.watch_starts import changes_after
 from podraft.server.registry.cache.watches import Watches
 from podraft.server.registry.selection import parse
 from podraft.server.registry.slices import Turns
@@ -31,7 +32,7 @@ def test_a_watch_resumes_at_a_member_that_is_behind_what_another_one_told(tmp_pa
             # The leader tells its followers what is committed with its next message.
             behind += follower.revision < number
             wanted = parse(CONFIG_MAP, "default", "", "")
-            watch = watches.stream(wanted, str(number), Turns().work(b"me"))
+            watch = watches.stream(wanted, changes_after(number), Turns().work(b"me"))
             beginning = asyncio.ensure_future(anext(watch))
             while not caches.of(CONFIG_MAP).watchers:
                 assert not beginning.done(), beginning.result()

@@ -163,3 +163,13 @@ def test_members_that_look_at_different_moments_forget_the_same() -> None:
     ]
     assert all(990 <= current - target <= 1000 for current, target in enumerate(targets, 1001))
     assert set(targets) == set(range(10, 501, 10))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_keys_are_counted_as_they_are_listed(seed: int) -> None:
+    random = Random(seed)
+    names = [bytes(random.choices(b"ab/\xff", k=random.randint(1, 4))) for _ in range(60)]
+    keyspace = Keyspace([Record(name, b"", 1, 1) for name in set(names)], 1)
+    for prefix in (b"", b"a", b"a/", b"\xff", b"\xff\xff", b"zz"):
+        for after in (b"", *names[:10]):
+            assert keyspace.count(prefix, after) == len(list(keyspace.keys(prefix, after)))

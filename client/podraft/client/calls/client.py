@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
-from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2
+from podraft.api.cluster.v1 import backup_pb2, cluster_pb2, commit_pb2, table_pb2
 from podraft.api.core.v1 import (
     pod_pb2,
     pod_streams_pb2,
@@ -32,7 +32,7 @@ from podraft.client.calls.resources import ObjectList, ResourceClient
 from podraft.client.calls.typed_resources import TypedResources
 from podraft.client.calls.wire import WatchEvent
 from podraft.client.connecting.config import ClusterConfig
-from podraft.client.connecting.connection import Connection
+from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 
 __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 
@@ -171,6 +171,36 @@ class Client(TypedResources):
         )
         path = "/podraft.api.cluster.v1.CommitService/Commit"
         return await self._connection.write(path, request, commit_pb2.CommitResponse.FromString)
+
+    async def table(
+        self,
+        kind: AnyKind,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+        rows: table_pb2.TableRows = table_pb2.TABLE_ROWS_UNSPECIFIED,
+    ) -> table_pb2.Table:
+        """Return the objects of a kind that match as the table that the server makes of them.
+
+        Raises:
+            InvalidError: A selector is malformed.
+            CompactedError: ``continue_token`` is too old.
+        """
+        request = table_pb2.ListTableRequest(
+            api_version=kind.api_version, kind=kind.name, rows=rows
+        )
+        request.list.namespace, request.list.limit = namespace, limit
+        request.list.label_selector = label_selector
+        request.list.field_selector = field_selector
+        request.list.continue_token = continue_token
+        request.list.at, request.list.allow_stale = self._at, self._allow_stale
+        path = "/podraft.api.cluster.v1.TableService/ListTable"
+        return await self._connection.read(
+            path, request, table_pb2.Table.FromString, attempt_s=LONG_ATTEMPT_S
+        )
 
     @property
     def servers(self) -> tuple[str, ...]:

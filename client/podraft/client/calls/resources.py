@@ -23,11 +23,15 @@ ObjectT = TypeVar("ObjectT", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class ObjectList(Generic[ObjectT]):
-    """A page of objects at one revision; ``continue_token`` is empty on the last page."""
+    """A page of objects at one revision; ``continue_token`` is empty on the last page.
+
+    ``remaining`` is the number of objects on later pages; None if the server does not know.
+    """
 
     items: Sequence[ObjectT]
     resource_version: str
     continue_token: str
+    remaining: int | None = 0
 
 
 class ResourceClient(Generic[ObjectT]):
@@ -92,12 +96,17 @@ class ResourceClient(Generic[ObjectT]):
         limit: int = 0,
         continue_token: str = "",
         at: str = "",
+        resource_version: str = "",
+        match: requests_pb2.ResourceVersionMatch | None = None,
     ) -> ObjectList[ObjectT]:
         """Return the objects that match, all of one revision; ``at`` is as in `get`.
 
+        ``resource_version`` is what the list must have reached or, with an exact ``match``, shows.
+
         Raises:
             InvalidError: A selector is malformed.
-            CompactedError: ``continue_token`` or ``at`` is too old.
+            CompactedError: ``continue_token``, ``at`` or ``resource_version`` is too old; a list
+                goes on by the error's own token.
 
         """
         request = requests_pb2.ListRequest(
@@ -109,13 +118,20 @@ class ResourceClient(Generic[ObjectT]):
             at=at or self._at,
             hash_secret_values=self._hash_secret_values,
             allow_stale=self._allow_stale,
+            resource_version=resource_version,
         )
+        if match is not None:
+            request.resource_version_match = match
         decode = cast("Callable[[bytes], Any]", self.kind.list_message.FromString)
         answer = await self._connection.read(
             self.kind.method("List"), request, decode, attempt_s=LONG_ATTEMPT_S
         )
-        metadata = answer.metadata
-        return ObjectList(answer.items, metadata.resource_version, metadata.continue_token)
+        metadata, remaining = answer.metadata, None
+        if metadata.HasField("remaining_item_count") or not metadata.continue_token:
+            remaining = metadata.remaining_item_count
+        return ObjectList(
+            answer.items, metadata.resource_version, metadata.continue_token, remaining
+        )
 
     def watch(
         self,
@@ -124,11 +140,15 @@ class ResourceClient(Generic[ObjectT]):
         label_selector: str = "",
         field_selector: str = "",
         resource_version: str = "",
+        send_initial_events: bool | None = None,
+        allow_bookmarks: bool | None = None,
+        timeout_s: int = 0,
     ) -> AsyncIterator[WatchBatch[ObjectT]]:
         """Yield the changes after ``resource_version``, in order and batches, until the call fails.
 
-        Without a ``resource_version`` all present objects come first, as additions, and
-        then a bookmark.  The stream has no deadline; closing the iterator ends it.
+        Without a ``resource_version``, or with ``send_initial_events``, all present objects come
+        first, as additions, and then a bookmark.  The stream has no deadline unless the server is
+        asked to end it after ``timeout_s``; closing the iterator ends it.
 
         Raises (from the iterator):
             CompactedError: Changes after ``resource_version`` are no longer kept.
@@ -139,6 +159,9 @@ class ResourceClient(Generic[ObjectT]):
             label_selector=label_selector,
             field_selector=field_selector,
             resource_version=resource_version,
+            send_initial_events=send_initial_events,
+            allow_watch_bookmarks=allow_bookmarks,
+            timeout_seconds=timeout_s,
         )
         path = self.kind.method("Watch")
         return self._connection.stream(path, request, watch_decoder(self.kind))

@@ -6,10 +6,12 @@ Invariant: no caller of the SDK ever sees a `grpc.RpcError`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import grpc
 import grpc.aio
 
+from podraft.api import details as names
 from podraft.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -50,8 +52,11 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ApiError:
     code, message = error.code(), error.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         message += _hint(message)
-    violations, retry_s = _details(error)
-    return _CLASSES.get(code, ApiError)(code, message, violations, retry_s)
+    details = _details(error)
+    found = _CLASSES.get(code, ApiError)(code, message, details.violations, details.retry_s)
+    if isinstance(found, CompactedError):
+        found.continue_token = details.continue_token
+    return found
 
 
 def unanswered(failures: Mapping[str, grpc.aio.AioRpcError], elapsed_s: float) -> ApiError:
@@ -95,18 +100,24 @@ def _hint(message: str) -> str:
     return ""
 
 
-def _details(
-    error: grpc.aio.AioRpcError,
-) -> tuple[tuple[FieldViolation, ...], float | None]:
-    """Return the violations that a refusal names, and the seconds to wait before a retry."""
+class _Details(NamedTuple):
+    """The violations that a refusal names, the seconds to wait before a retry, how to go on."""
+
+    violations: tuple[FieldViolation, ...] = ()
+    retry_s: float | None = None
+    continue_token: str = ""
+
+
+def _details(error: grpc.aio.AioRpcError) -> _Details:
     packed = [value for key, value in error.trailing_metadata() or () if key == _DETAILS_KEY]
     if not packed:
-        return (), None
+        return _Details()
     # Imported late: only failures pay for these modules.
     from google.protobuf.message import DecodeError
     from google.rpc import error_details_pb2, status_pb2
 
     bad_request, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    info, token = error_details_pb2.ErrorInfo(), ""
     found: list[FieldViolation] = []
     retry_s: float | None = None
     try:
@@ -117,6 +128,8 @@ def _details(
                 ]
             elif detail.Unpack(retry):
                 retry_s = max(retry.retry_delay.ToMilliseconds() / 1000, 0.0)
+            elif detail.Unpack(info) and info.reason == names.CONTINUE_EXPIRED:
+                token = info.metadata.get(names.CONTINUE_TOKEN, "")
     except DecodeError:
-        return (), None
-    return tuple(found), retry_s
+        return _Details()
+    return _Details(tuple(found), retry_s, token)

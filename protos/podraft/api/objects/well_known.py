@@ -46,6 +46,9 @@ NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
 
+# The annotation of the bookmark that ends the objects with which a watch begins.
+INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+
 # Annotations that controllers write or obey.
 REVISION: Final = "deployment.kubernetes.io/revision"
 REVISION_HISTORY: Final = "deployment.kubernetes.io/revision-history"

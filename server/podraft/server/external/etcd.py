@@ -162,6 +162,7 @@ class EtcdDatastore:
         """Return the records below ``prefix``, read from etcd in pages of one revision."""
         first, end = self._translation.span(prefix, start_after)
         records: list[Record] = []
+        remaining = 0
         more = first < end
         while more and (not limit or len(records) < limit):
             wanted = min(_PAGE_RECORDS, limit - len(records)) if limit else _PAGE_RECORDS
@@ -175,10 +176,11 @@ class EtcdDatastore:
             )
             records += [self._translation.record(found) for found in response.kvs]
             more = response.more
+            remaining = response.count - len(response.kvs) if more else 0
             revision = revision or from_etcd(response.header.revision)
             if response.kvs:
                 first = response.kvs[-1].key + b"\0"
-        return Page(records, revision or await self._refresh(), more)
+        return Page(records, revision or await self._refresh(), more, remaining)
 
     async def _range(self, request: etcd_pb2.RangeRequest) -> etcd_pb2.RangeResponse:
         self._check_serving()

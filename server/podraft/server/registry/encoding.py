@@ -14,7 +14,9 @@ from typing import TypeAlias
 
 from google.protobuf.message import Message
 
+from podraft.api.core.v1.namespace_pb2 import Namespace
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.objects.well_known import INITIAL_EVENTS_END
 from podraft.server.state.revisions import revision_suffix
 
 ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED
@@ -27,6 +29,11 @@ _ITEMS = bytes([2 << 3 | _LENGTH_DELIMITED])
 _LIST_METADATA = bytes([1 << 3 | _LENGTH_DELIMITED])
 _EVENTS = bytes([1 << 3 | _LENGTH_DELIMITED])
 _EVENT_OBJECT = bytes([2 << 3 | _LENGTH_DELIMITED])
+
+# An object whose metadata has nothing but the annotation.
+_END_OF_OBJECTS = Namespace(
+    metadata=meta_pb2.ObjectMeta(annotations={INITIAL_EVENTS_END: "true"})
+).SerializeToString()
 
 
 def varint(number: int) -> bytes:
@@ -93,6 +100,11 @@ def encode_event(event_type: int, value: bytes) -> bytes:
 def encode_bookmark(revision: int) -> bytes:
     """Return the entry that tells a client that everything up to ``revision`` was shown."""
     return encode_event(BOOKMARK, revision_suffix(revision))
+
+
+def encode_end_of_objects(revision: int) -> bytes:
+    """Return the bookmark after the objects with which a watch began, marked as that."""
+    return encode_event(BOOKMARK, _END_OF_OBJECTS + revision_suffix(revision))
 
 
 def encode_object(message: Message) -> bytes:

@@ -43,6 +43,7 @@ class RefusedError(Exception):
         violations: Sequence[Violation] = (),
         *,
         retry_s: float | None = None,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -50,6 +51,8 @@ class RefusedError(Exception):
         self.violations = tuple(violations)
         # Seconds after which the call may be tried again, if the caller was too many or too fast.
         self.retry_s = retry_s
+        # The token with which a list whose revision is gone goes on at the newest one.
+        self.continue_token = continue_token
 
 
 def invalid(field: str, description: str) -> RefusedError:

@@ -1,8 +1,9 @@
 """Lists: the stored bytes, page by page, at one revision.
 
 Owns: pages and their continuation tokens.  Invariants: all pages of one list show the same
-revision; a token is valid only in the list that gave it and for the caller that got it, or it
-would open the past; nothing is decoded unless a selector demands it.
+revision, unless its caller asks to go on at the newest after that one was compacted; a token is
+valid only in the list that gave it and for the caller that got it, or it would open the past;
+nothing is decoded unless a selector demands it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
-from podraft.server.registry import encoding
 from podraft.server.registry.cache.kind_cache import KindCache
-from podraft.server.registry.errors import invalid
+from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Work
-from podraft.server.state.datastore import Record
+from podraft.server.state.datastore import Record, RevisionCompactedError
 from podraft.server.state.reads import Reads
 
 # With a selector and a limit the store is read in pieces of this size until the page is full.
@@ -48,14 +48,19 @@ def list_key(
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """The place where the next page begins, and the revision that all pages show."""
+    """The place where the next page begins, and the revision that all pages show (0: the newest).
+
+    ``remaining`` is the number of items after that place, None if it is not known.
+    """
 
     revision: int
     last_key: bytes
+    remaining: int | None = None
 
     def encode(self, key: bytes) -> str:
         """Return the opaque text that clients send back, sealed with the list's ``key``."""
-        raw = b"%d:%s" % (self.revision, self.last_key)
+        remaining = b"" if self.remaining is None else b"%d" % self.remaining
+        raw = b"%d:%s:%s" % (self.revision, remaining, self.last_key)
         return base64.urlsafe_b64encode(_seal(raw, key) + raw).rstrip(b"=").decode()
 
     @classmethod
@@ -72,29 +77,16 @@ class Continuation:
             seal, raw = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
             if not hmac.compare_digest(seal, _seal(raw, key)):
                 raise ValueError
-            revision_text, _, last_key = raw.partition(b":")
+            revision, remaining, last_key = raw.split(b":", 2)
         except (ValueError, binascii.Error):
             raise invalid(
                 "continueToken", "is not what a list with the same arguments returned"
             ) from None
-        return cls(int(revision_text), last_key)
+        return cls(int(revision), last_key, int(remaining) if remaining else None)
 
 
 def _seal(raw: bytes, key: bytes) -> bytes:
     return blake2b(raw, key=key, digest_size=_SEAL_BYTES).digest()
-
-
-async def list_encoded(
-    datastore: Reads,
-    cache: KindCache,
-    selection: Selection,
-    request: requests_pb2.ListRequest,
-    key: bytes,
-    work: Work,
-) -> encoding.Parts:
-    """Return one page as an encoded ``<Kind>List``; raises as ``list_page`` does."""
-    records, metadata = await list_page(datastore, cache, selection, request, key, work)
-    return encoding.encode_list([record.value for record in records], metadata)
 
 
 async def list_page(
@@ -111,8 +103,9 @@ async def list_page(
     ``key`` is the ``list_key`` of the call.
 
     Raises:
-        RefusedError: Limit or token are malformed, or the call takes too much time.
-        RevisionCompactedError: The token's revision is no longer kept.
+        RefusedError: Limit or token are malformed, the token's revision is no longer kept, or the
+            call takes too much time.
+        RevisionCompactedError: ``revision`` is no longer kept.
     """
     if request.limit < 0:
         raise invalid("limit", "must not be negative")
@@ -120,11 +113,39 @@ async def list_page(
     if request.continue_token:
         start = Continuation.decode(request.continue_token, key)
     limit = min(request.limit, _LIMIT_MAX)
-    records, revision, more = await _collect(datastore, cache, selection, start, limit, work)
-    metadata = meta_pb2.ListMeta(resource_version=str(revision))
-    if more and records:
-        metadata.continue_token = Continuation(revision, records[-1].key).encode(key)
-    return records, metadata
+    try:
+        found = await _collect(datastore, cache, selection, start, limit, work)
+    except RevisionCompactedError as error:
+        if not request.continue_token:
+            raise
+        raise _expired(error, Continuation(0, start.last_key).encode(key)) from None
+    metadata = meta_pb2.ListMeta(resource_version=str(found.revision))
+    if found.more and found.records:
+        left = found.remaining
+        if left is not None:
+            metadata.remaining_item_count = left
+        last_key = found.records[-1].key
+        metadata.continue_token = Continuation(found.revision, last_key, left).encode(key)
+    return found.records, metadata
+
+
+def _expired(error: RevisionCompactedError, token: str) -> RefusedError:
+    return RefusedError(
+        Code.OUT_OF_RANGE,
+        f"the list cannot go on at its revision: {error}; list again from the beginning, or go on "
+        "with the objects as they are now by the continue token in the error's details",
+        continue_token=token,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Selected records, their revision, whether more may follow, and how many if it is known."""
+
+    records: list[Record]
+    revision: int
+    more: bool
+    remaining: int | None = None
 
 
 async def _collect(
@@ -134,8 +155,8 @@ async def _collect(
     start: Continuation,
     limit: int,
     work: Work,
-) -> tuple[list[Record], int, bool]:
-    """Return up to ``limit`` selected records, their revision, and whether more may follow."""
+) -> _Found:
+    """Return up to ``limit`` selected records."""
     found: list[Record] = []
     revision, last_key = start.revision, start.last_key
     piece = max(limit, _PIECE_RECORDS) if limit and selection.looks_inside else limit
@@ -146,7 +167,12 @@ async def _collect(
         revision = page.revision
         found.extend(await cache.selected(page.records, selection, work))
         if limit and len(found) > limit:
-            return found[:limit], revision, True
+            return _Found(found[:limit], revision, more=True)
         if not page.more or (limit and len(found) == limit):
-            return found, revision, page.more
+            remaining = None
+            if not selection.looks_inside:
+                remaining = page.remaining
+                if start.remaining is not None:
+                    remaining = max(start.remaining - len(found), 0)
+            return _Found(found, revision, page.more, remaining)
         last_key = page.records[-1].key

@@ -1,6 +1,7 @@
 """The selection of objects of a kind that one list or watch is about.
 
-Owns: namespace, label selector and field selector, parsed and checked once.
+Owns: namespace, label selector and field selector, parsed and checked once; what a request's
+``resource_version`` may be.
 Invariant: `matches` looks inside an object only if a selector demands it, so
 that calls without selectors never decode.
 """
@@ -8,13 +9,16 @@ that calls without selectors never decode.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.selectors.fields import FieldSelector, parse_field_selector
 from podraft.api.selectors.labels import LabelSelector, parse_label_selector
 from podraft.server.registry import keys
 from podraft.server.registry.errors import invalid
+
+# More digits than any revision has.
+_REVISION_DIGITS_MAX: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,16 @@ def parse(kind: AnyKind, namespace: str, label_selector: str, field_selector: st
         parse_label_selector(label_selector),
         parse_field_selector(kind, field_selector),
     )
+
+
+def revision_of(text: str) -> int:
+    """Return the revision that a request's ``resource_version`` is; 0: none, or any.
+
+    Raises:
+        RefusedError: It is no revision.
+    """
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > _REVISION_DIGITS_MAX:
+        raise invalid("resourceVersion", "must be a revision that the server returned, or empty")
+    return int(text)

@@ -38,6 +38,7 @@ from podraft.server.rpc.services.kinds import kind_methods
 from podraft.server.rpc.services.members import MemberService
 from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
+from podraft.server.rpc.services.tables import table_methods
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.startup import registry_parts
 from podraft.server.startup.opened_store import OpenedStore
@@ -157,6 +158,7 @@ class ApiServer:
         methods = kind_methods(settings.known, registry.objects, registry.writer, callers)
         methods |= pod_methods(registry.writer, registry.scheduling_records, self._relay, callers)
         methods |= commit_methods(registry.commits, callers)
+        methods |= table_methods(registry.tables, callers)
         methods |= history_methods(registry.history, callers)
         cluster = ClusterService(datastore, self._pki.authority, facts, registry.nodes, self._door)
         methods |= cluster.methods(callers)

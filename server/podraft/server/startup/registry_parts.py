@@ -30,6 +30,7 @@ from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.reads.agents import Agents
 from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
+from podraft.server.registry.reads.tables import Tables
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
@@ -49,6 +50,7 @@ class RegistryParts:
     writer: Writer
     commits: Commits
     objects: ObjectReads
+    tables: Tables
     scheduling_records: SchedulingRecords
     agents: Agents
     history: History
@@ -68,6 +70,7 @@ def put_together(
     hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
     tokens_key = pki.authority.derived_key(b"podraft continuation tokens of lists")
     past_reads = PastReads(datastore, store.past, caches, hashes, tokens_key, turns)
+    objects = ObjectReads(datastore, store.stale_reads, caches, past_reads, live, turns, tokens_key)
     return RegistryParts(
         caches,
         budgets,
@@ -76,7 +79,8 @@ def put_together(
         live,
         writer,
         Commits(writer, known, turns),
-        ObjectReads(datastore, store.stale_reads, caches, past_reads, live, turns, tokens_key),
+        objects,
+        Tables(objects, known, turns),
         SchedulingRecords(datastore, past_reads),
         Agents(datastore, caches, nodes),
         History(Moments(datastore, store.past), hashes, turns, known),

@@ -127,11 +127,15 @@ class Event:
 
 @value
 class Page:
-    """Part of a range at one revision, in key order; ``more`` if the limit cut it short."""
+    """Part of a range at one revision, in key order; ``more`` if the limit cut it short.
+
+    ``remaining`` is the number of records that follow, None if the store would have to count them.
+    """
 
     records: Sequence[Record]
     revision: int
     more: bool
+    remaining: int | None = None
 
 
 @value

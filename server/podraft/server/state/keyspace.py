@@ -82,6 +82,14 @@ class Keyspace:
         )
         return keys
 
+    def count(self, prefix: bytes, start_after: bytes = b"") -> int:
+        """Return the number of keys that begin with ``prefix`` and lie above ``start_after``."""
+        above = bool(start_after) and start_after >= prefix
+        end = prefix_end(prefix)
+        first = self._keys.bisect_right(start_after) if above else self._keys.bisect_left(prefix)
+        last = len(self._keys) if end is None else self._keys.bisect_left(end)
+        return max(int(last - first), 0)
+
     def range(self, prefix: bytes, start_after: bytes, limit: int) -> tuple[list[Record], bool]:
         """Return up to ``limit`` records (0: all) and whether there are more."""
         records = self._records

@@ -111,6 +111,8 @@ class Caches:
             for cache in self._by_kind.values():
                 bookmark = encoding.encode_bookmark(cache.revision)
                 for watcher in cache.watchers:
+                    if not watcher.has_bookmarks:
+                        continue
                     is_idle = now_s - watcher.active_at_s >= _BOOKMARK_AFTER_S * 2 / 3
                     if is_idle and cache.revision > watcher.start:
                         watcher.push(cache.revision, bookmark)

@@ -32,11 +32,23 @@ _EVERYWHERE: Final[Place] = ("", "")
 class Watcher:
     """One watch's queue of encoded events, filled by its kind's cache, emptied by its stream."""
 
-    __slots__ = ("_error", "_queue", "_size", "_waiter", "active_at_s", "selection", "start")
+    __slots__ = (
+        "_error",
+        "_expired",
+        "_queue",
+        "_size",
+        "_waiter",
+        "active_at_s",
+        "has_bookmarks",
+        "selection",
+        "start",
+    )
 
-    def __init__(self, selection: Selection, start: int) -> None:
+    def __init__(self, selection: Selection, start: int, *, has_bookmarks: bool = True) -> None:
         self.selection = selection
         self.start = start
+        self.has_bookmarks = has_bookmarks
+        self._expired = False
         self.active_at_s = time.monotonic()
         # Revision and encoded event; the queue always ends with a whole revision.
         self._queue: deque[tuple[int, bytes]] = deque()
@@ -69,6 +81,11 @@ class Watcher:
             self._size = 0
             self._wake()
 
+    def expire(self) -> None:
+        """End the stream without an error, as soon as what is queued now was taken."""
+        self._expired = True
+        self._wake()
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -76,7 +93,8 @@ class Watcher:
     async def next(self) -> bytes:
         """Wait for events and return those queued: whole revisions, up to a response's size.
 
-        A single revision is returned whole, however large: readers rely on it.
+        Nothing is returned once the watch has expired and nothing is queued.  A single revision is
+        returned whole, however large: readers rely on it.
 
         Raises:
             Exception: The error that `end` was called with.
@@ -85,6 +103,8 @@ class Watcher:
         while not queue:
             if self._error is not None:
                 raise self._error
+            if self._expired:
+                return b""
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
             self._waiter = None

@@ -6,6 +6,7 @@ objects or events that a stream began with and the live ones there is no gap and
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -15,8 +16,8 @@ from podraft.server.registry import encoding
 from podraft.server.registry.cache.caches import Caches, no_kind
 from podraft.server.registry.cache.events import CachedEvent
 from podraft.server.registry.cache.kind_cache import KindCache
+from podraft.server.registry.cache.watch_starts import WatchStart
 from podraft.server.registry.cache.watchers import RESPONSE_BYTES_MAX, Watcher
-from podraft.server.registry.errors import invalid
 from podraft.server.registry.freshness import newest_revision
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import OverBudgetError, Work
@@ -26,6 +27,7 @@ from podraft.server.state.datastore import (
     FutureRevisionError,
     StoreFailedError,
 )
+from podraft.server.state.reads import Reads
 
 # The number of events that are shown to a new watcher in one go.
 _FEW_EVENTS: Final = 32
@@ -34,17 +36,20 @@ _FEW_EVENTS: Final = 32
 class Watches:
     """All watches of the API server."""
 
-    def __init__(self, datastore: Datastore, caches: Caches) -> None:
+    def __init__(
+        self, datastore: Datastore, caches: Caches, stale_reads: Reads | None = None
+    ) -> None:
         self._datastore = datastore
+        self._stale_reads = stale_reads or datastore
         self._caches = caches
 
     async def stream(
-        self, selection: Selection, resource_version: str, work: Work
+        self, selection: Selection, begin: WatchStart, work: Work
     ) -> AsyncGenerator[bytes, None]:
-        """Yield encoded watch responses, for ever.
+        """Yield encoded watch responses, for ever or until the timeout.
 
         Raises:
-            RefusedError: ``resource_version`` is no revision, or the server is stopping.
+            RefusedError: The server is stopping.
             RevisionCompactedError: Changes after that revision are no longer kept.
                 FutureRevisionError: The revision has not been reached.
                 SlowWatcherError: The client does not keep up.
@@ -54,8 +59,10 @@ class Watches:
         if self._caches.closing is not None:
             raise self._caches.closing
         cache, watcher = self._caches.of(selection.kind), None
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + begin.timeout_s if begin.timeout_s else 0.0
         try:
-            start, initial = await self._begin(selection, cache, resource_version, work)
+            start, initial = await self._begin(selection, cache, begin, work)
             for response in initial:
                 yield response
             del initial
@@ -66,40 +73,48 @@ class Watches:
                             yield response
                         start = reached
                 except OverBudgetError:
-                    yield encoding.encode_bookmark(start)
+                    if begin.has_bookmarks:
+                        yield encoding.encode_bookmark(start)
                     raise
             if self._caches.closing is not None:
                 raise self._caches.closing
             if self._caches.of(selection.kind) is not cache:
                 raise no_kind(selection.kind)
             # There is no await between the last look at the cache and this, so there is no gap.
-            watcher = Watcher(selection, start)
+            watcher = Watcher(selection, start, has_bookmarks=begin.has_bookmarks)
             cache.attach(watcher)
-            while True:
-                yield await watcher.next()
+            if ends_at_s:
+                loop.call_at(ends_at_s, watcher.expire)
+            while response := await watcher.next():
+                yield response
+            if begin.has_bookmarks:
+                # The watcher was offered everything up to the cache's revision, and has none left.
+                yield encoding.encode_bookmark(max(cache.revision, start))
         finally:
             if watcher is not None:
                 cache.watchers.discard(watcher)
 
     async def _begin(
-        self, selection: Selection, cache: KindCache, resource_version: str, work: Work
+        self, selection: Selection, cache: KindCache, begin: WatchStart, work: Work
     ) -> tuple[int, Iterator[bytes]]:
         """Return the revision after which changes are shown, and the responses before them."""
-        if resource_version:
-            start = _parse_revision(resource_version)
-            # The revision may come from another member, which has applied more than this one.
-            if start > self._datastore.revision:
-                newest = await newest_revision(self._datastore)
-                if start > newest:
-                    raise FutureRevisionError(start, newest)
+        start = begin.revision
+        # The revision may come from another member, which has applied more than this one.
+        if start > self._datastore.revision or not (start or begin.shows_objects):
+            newest = await newest_revision(self._datastore)
+            if start > newest:
+                raise FutureRevisionError(start, newest)
+            start = start or newest
+        if not begin.shows_objects:
             return start, iter(())
-        page = await self._datastore.range(selection.prefix)
+        reads = self._stale_reads if begin.may_be_old else self._datastore
+        page = await reads.range(selection.prefix)
         records = await cache.selected(page.records, selection, work)
         # Each response is encoded when the client has taken those before: until then a slow client
         # costs no more than the stored bytes, which all share.
         initial = (encoding.encode_event(encoding.ADDED, record.value) for record in records)
-        bookmark = encoding.encode_bookmark(page.revision)
-        return page.revision, _responses(itertools.chain(initial, (bookmark,)))
+        end = (encoding.encode_end_of_objects(page.revision),) if begin.has_bookmarks else ()
+        return page.revision, _responses(itertools.chain(initial, end))
 
     async def _missed(
         self, selection: Selection, cache: KindCache, start: int, work: Work
@@ -178,12 +193,6 @@ async def _selected(events: Iterable[CachedEvent], selection: Selection, work: W
             if work.is_long:
                 await work.pause()
     return encoded
-
-
-def _parse_revision(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 19:
-        raise invalid("resourceVersion", "must be a revision that the server returned, or empty")
-    return int(text)
 
 
 def _responses(events: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,18 +9,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from podraft.api.kinds import AnyKind
-from podraft.api.meta.v1 import requests_pb2
+from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.server.kinds.rooms import rules_of
-from podraft.server.registry import encoding, pages
+from podraft.server.registry import pages
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.registry.past.moments import (
-    REVISION_DIGITS_MAX,
-    Moments,
-    check_may_look_back,
-    now_ms,
-)
+from podraft.server.registry.past.moments import Moments, check_may_look_back, now_ms
 from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Turns, Work
@@ -80,13 +75,14 @@ class PastReads:
         wanted: Selection,
         request: requests_pb2.ListRequest,
         caller: Caller,
-    ) -> encoding.Parts:
-        """Return one page of objects at the request's moment, as an encoded list.
+        revision: int = 0,
+    ) -> tuple[list[bytes], meta_pb2.ListMeta]:
+        """Return the values of one page of objects, at the request's moment or at ``revision``.
 
         Raises:
             RefusedError: The caller, the moment or the objects' values do not allow it.
+            RevisionCompactedError: ``revision`` is no longer kept.
         """
-        revision = 0
         if request.at or request.hash_secret_values:
             check_may_look_back(caller, "list")
             if not request.continue_token:
@@ -97,18 +93,17 @@ class PastReads:
             self._datastore, self._caches.of(wanted.kind), wanted, request, key, work, revision
         )
         hidden = request.hash_secret_values
-        values = await self._told(wanted.kind, records, work, hidden=hidden)
-        return encoding.encode_list(values, metadata)
+        return await self._told(wanted.kind, records, work, hidden=hidden), metadata
 
-    async def check_resume(self, kind: AnyKind, resource_version: str) -> None:
+    async def check_resume(self, kind: AnyKind, revision: int) -> None:
         """Check that a watch of secret values does not begin where it would replay former values.
 
         Raises:
             RevisionCompactedError: It would; the watcher lists again.
         """
-        if rules_of(kind).secrecy is None or not resource_version.isdecimal():
+        if rules_of(kind).secrecy is None:
             return
-        following = int(resource_version[:REVISION_DIGITS_MAX]) + 1
+        following = revision + 1
         newest = self._datastore.revision
         if following > newest or self._past is None:
             return

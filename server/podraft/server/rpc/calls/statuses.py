@@ -14,6 +14,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from podraft.api.details import CONTINUE_EXPIRED, CONTINUE_TOKEN, ERROR_DOMAIN
 from podraft.api.violations import Violation
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.failures import translate
@@ -52,11 +53,16 @@ async def send(context: grpc.aio.ServicerContext[Any, Any], response: bytes) -> 
 def words(refusal: RefusedError) -> tuple[str, bytes]:
     """Return the refusal besides its code: a message, and an encoded Status or nothing."""
     message = _cut(refusal.message, _MESSAGE_WRITTEN_MAX, written=True)
-    if not refusal.violations and refusal.retry_s is None:
+    token = refusal.continue_token
+    if not refusal.violations and refusal.retry_s is None and not token:
         return message, b""
     status = status_pb2.Status(code=NUMBER_OF[refusal.code], message=message)
     detail = any_pb2.Any()
-    if refusal.retry_s is None:
+    if token:
+        info = error_details_pb2.ErrorInfo(reason=CONTINUE_EXPIRED, domain=ERROR_DOMAIN)
+        info.metadata[CONTINUE_TOKEN] = token
+        detail.Pack(info)
+    elif refusal.retry_s is None:
         detail.Pack(_bad_request(refusal.violations))
     else:
         retry = error_details_pb2.RetryInfo()

@@ -139,7 +139,8 @@ class AppliedState:
         current = memory.revision
         if not revision or revision == current:
             records, more = memory.keyspace.range(prefix, start_after, limit)
-            return Page(records, current, more)
+            left = memory.keyspace.count(prefix, records[-1].key) if more else 0
+            return Page(records, current, more, left)
         self._forgetting.check_readable(revision)
         if memory.recent.covers(revision):
             old = memory.recent.undo(prefix, revision)
