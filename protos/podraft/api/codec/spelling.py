@@ -62,6 +62,11 @@ def respell(message: Message) -> None:
             message.ClearField(field.name)
 
 
+def same(first: Message, second: Message) -> bool:
+    """Return whether two messages of one type mean the same, however they are spelt."""
+    return bool(first == second) or _respelt(first) == _respelt(second)
+
+
 def keep_spelling(stored: Message, proposed: Message) -> None:
     """Give equal values in ``proposed``, in place, the spelling that they have in ``stored``.
 

@@ -45,6 +45,7 @@ def set_at_creation(
     metadata.ClearField("resource_version")
     metadata.ClearField("deletion_timestamp")
     metadata.ClearField("deletion_grace_period_seconds")
+    metadata.ClearField("managed_fields")
     if kind.has_status:
         metadata.generation = 1
     else:
@@ -64,7 +65,7 @@ _KEPT_TIMES = ("creation_timestamp", "deletion_timestamp")
 
 
 def keep_immutable(metadata: meta_pb2.ObjectMeta, stored: meta_pb2.ObjectMeta) -> None:
-    """Restore what an update cannot change: identity, revision, times, generation."""
+    """Restore what an update cannot change: identity, revision, times, generation, owners."""
     for field in _KEPT:
         if stored.HasField(field):
             setattr(metadata, field, getattr(stored, field))
@@ -75,6 +76,9 @@ def keep_immutable(metadata: meta_pb2.ObjectMeta, stored: meta_pb2.ObjectMeta) -
             getattr(metadata, field).CopyFrom(getattr(stored, field))
         else:
             metadata.ClearField(field)
+    if metadata.managed_fields or stored.managed_fields:
+        metadata.ClearField("managed_fields")
+        metadata.managed_fields.MergeFrom(stored.managed_fields)
 
 
 def check_metadata(
