@@ -30,6 +30,7 @@ JUSTIFIED = {
     "protos/podraft/api/columns/core.py": "as above",
     "protos/podraft/api/columns/discovery.py": "as above",
     "protos/podraft/api/columns/events.py": "as above",
+    "protos/podraft/api/columns/networking.py": "as above",
     "protos/podraft/api/columns/rbac.py": "as above",
     "server/podraft/server/auth/authorize.py": "what nodes and components may do, by kind",
     "server/podraft/server/registry/access/live_rights.py": "what nodes may read of their pods'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from podraft.api import codec
@@ -36,6 +37,27 @@ _BODIES: dict[str, dict[str, Any]] = {
         "subjects": [{"kind": "Group", "name": "operators"}],
         "roleRef": {"kind": "ClusterRole", "name": "view"},
     },
+    "IngressClass": {"spec": {"controller": "example.com/ingress"}},
+    "NetworkPolicy": {"spec": {"ingress": [{"from": [{"podSelector": {}}]}]}},
+    "Ingress": {
+        "spec": {
+            "tls": [{"hosts": ["shop.example.com"], "secretName": "tls"}],
+            "rules": [
+                {
+                    "host": "shop.example.com",
+                    "http": {
+                        "paths": [
+                            {
+                                "path": "/",
+                                "pathType": "Prefix",
+                                "backend": {"service": {"name": "web", "port": {"number": 80}}},
+                            }
+                        ]
+                    },
+                }
+            ],
+        }
+    },
     "Event": {
         "eventTime": "2026-01-02T03:04:05.000000Z",
         "reportingController": "tests",
@@ -49,6 +71,11 @@ _BODIES: dict[str, dict[str, Any]] = {
 }
 
 
+def body(kind: AnyKind) -> dict[str, Any]:
+    """Return what a valid object says besides its metadata."""
+    return copy.deepcopy(_BODIES[kind.name])
+
+
 def example(
     kind: AnyKind, name: str, namespace: str = "default", labels: dict[str, str] | None = None
 ) -> Any:
@@ -58,8 +85,7 @@ def example(
         metadata["namespace"] = namespace
     if labels:
         metadata["labels"] = labels
-    body = _BODIES[kind.name]
     return codec.parse(
         kind.message,
-        {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body},
+        {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body(kind)},
     )

@@ -16,6 +16,8 @@ _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PORT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DATA_KEY = re.compile(r"[-._A-Za-z0-9]+")
 
+_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+
 _LABEL_RULE = (
     "must consist of lower case letters, digits and '-', and start and end with a letter or digit"
 )
@@ -52,6 +54,26 @@ def dns_subdomain(text: str) -> str | None:
     if not 0 < len(text) <= 253:
         return f"must be 1 to 253 characters, is {len(text)}"
     return None if _SUBDOMAIN.fullmatch(text) else _SUBDOMAIN_RULE
+
+
+def dns_wildcard(text: str) -> str | None:
+    """Check a host of an Ingress: a DNS subdomain whose first label may be ``*``."""
+    if "*" not in text:
+        return dns_subdomain(text)
+    rest = text.removeprefix("*.")
+    if rest == text or "*" in rest:
+        return "may have a '*' only as its whole first part: *.example.com"
+    return dns_subdomain(rest)
+
+
+def domain_path(text: str) -> str | None:
+    """Check a name below a domain, such as that of a controller: ``example.com/a/b``."""
+    domain, slash, path = text.partition("/")
+    if not slash or not path:
+        return "must be a domain and a path: example.com/name"
+    if (problem := dns_subdomain(domain)) is not None:
+        return f"its domain before '/' {problem}"
+    return None if _PATH.fullmatch(path) else "its path after the domain has characters of no URL"
 
 
 def path_segment(text: str) -> str | None:

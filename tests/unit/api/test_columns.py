@@ -230,6 +230,26 @@ TABLES = [
         "b      ClusterRole/r   10m   u   g   a/robot\n",
     ),
     (
+        manifest(kinds.INGRESS_CLASS, "c", spec={
+            "controller": "example.com/i",
+            "parameters": {"apiGroup": "example.com", "kind": "Settings", "name": "s"}}),
+        "NAME   CONTROLLER      PARAMETERS                AGE\n"
+        "c      example.com/i   Settings.example.com/s   10m\n",
+    ),
+    (
+        manifest(kinds.NETWORK_POLICY, "p", spec={"podSelector": {"matchLabels": {"a": "b"}}}),
+        "NAME   POD-SELECTOR   AGE\np      a=b            10m\n",
+    ),
+    (
+        manifest(kinds.INGRESS, "i", spec={"tls": [{}], "rules": [{"host": f"{n}.example.com"}
+                                                              for n in "abcd"]},
+                 status={"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}, {"hostname": "a.b"}]}}),
+        "NAME   CLASS    HOSTS                                               ADDRESS        "
+        "PORTS   AGE\n"
+        "i      <none>   a.example.com,b.example.com,c.example.com + 1 more...   10.0.0.1,a.b   "
+        "80, 443   10m\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

@@ -16,6 +16,7 @@ from podraft.api import codec, kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
+from support import api_objects
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STAMP = "2026-01-02T03:04:05Z"
@@ -70,7 +71,7 @@ all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kin
 
 def manifest(kind: AnyKind) -> dict[str, Any]:
     metadata = {"name": "web"} | ({"namespace": "default"} if kind.namespaced else {})
-    body = copy.deepcopy(BODIES[kind.name])
+    body = copy.deepcopy(BODIES[kind.name]) if kind.name in BODIES else api_objects.body(kind)
     return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
 
 

@@ -17,6 +17,7 @@ from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, se
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import Kind
+from podraft.api.networking.v1 import ingress_class_pb2, ingress_pb2, network_policy_pb2
 from podraft.api.rbac.v1 import (
     cluster_role_binding_pb2,
     cluster_role_pb2,
@@ -76,9 +77,24 @@ class TypedResources(ABC):
         return self.resource(kinds.ROLE_BINDING)
 
     @property
+    def ingress_classes(self) -> ResourceClient[ingress_class_pb2.IngressClass]:
+        """The calls of ingress classes."""
+        return self.resource(kinds.INGRESS_CLASS)
+
+    @property
     def services(self) -> ResourceClient[service_pb2.Service]:
         """The calls of services."""
         return self.resource(kinds.SERVICE)
+
+    @property
+    def network_policies(self) -> ResourceClient[network_policy_pb2.NetworkPolicy]:
+        """The calls of network policies."""
+        return self.resource(kinds.NETWORK_POLICY)
+
+    @property
+    def ingresses(self) -> ResourceClient[ingress_pb2.Ingress]:
+        """The calls of ingresses."""
+        return self.resource(kinds.INGRESS)
 
     @property
     def pods(self) -> ResourceClient[pod_pb2.Pod]:

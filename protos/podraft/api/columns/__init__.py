@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from podraft.api import kinds
-from podraft.api.columns import apps, coordination, core, discovery, events, rbac
+from podraft.api.columns import apps, coordination, core, discovery, events, networking, rbac
 from podraft.api.columns.column import AGE, NAME, Column, Table, row_of
 
 __all__ = ["Column", "Table", "row_of", "table_of"]
@@ -25,6 +25,7 @@ _TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
     **coordination.TABLES,
     **events.TABLES,
     **rbac.TABLES,
+    **networking.TABLES,
 }
 
 

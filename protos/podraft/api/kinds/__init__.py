@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.kinds import apps, core, rbac, records
+from podraft.api.kinds import apps, core, networking, rbac, records
 from podraft.api.kinds.apps import DEPLOYMENT, REPLICA_SET
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
+from podraft.api.kinds.networking import INGRESS, INGRESS_CLASS, NETWORK_POLICY
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
 from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
@@ -47,6 +48,11 @@ __all__ = [
     "CLUSTER_ROLE",
     "ROLE_BINDING",
     "CLUSTER_ROLE_BINDING",
+    "INGRESS_CLASS",
+    "NETWORK_POLICY",
+    "INGRESS",
 ]
 
-BUILT_IN: Final = KnownKinds((*core.KINDS, *rbac.KINDS, *apps.KINDS, *records.KINDS))
+BUILT_IN: Final = KnownKinds(
+    (*core.KINDS, *rbac.KINDS, *networking.KINDS, *apps.KINDS, *records.KINDS)
+)

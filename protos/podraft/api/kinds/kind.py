@@ -8,6 +8,7 @@ it is needed, so kinds can be read before the code of their services is generate
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -20,6 +21,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from podraft.api.meta.v1 import meta_pb2
 
+# Before a capital that follows a small letter, or that begins a word after capitals.
+_WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 VERBS: Final = ("create", "get", "list", "watch", "update", "patch", "delete")
 
 
@@ -148,8 +151,8 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def field(self) -> str:
-        """The field that holds the object in create and update requests."""
-        return "".join(f"_{c.lower()}" if c.isupper() else c for c in self.name).lstrip("_")
+        """The field that holds the object in create and update requests: ``csi_driver``."""
+        return _WORD_BEGINS.sub("_", self.name).lower()
 
     @cached_property
     def plural_name(self) -> str:

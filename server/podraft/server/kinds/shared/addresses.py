@@ -6,12 +6,16 @@ Owns: which addresses are special to a machine or to the network, so that no end
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import Final
 
 from podraft.server.kinds.report import is_ipv4
 
 _LONGEST: Final = len("255.255.255.255")
+# Of an IPv6 address that ends in an IPv4 address and has no scope.
+_LONGEST_OF_ALL: Final = 45
+_PREFIX: Final = re.compile(r"[0-9]{1,3}")
 _RESERVED: Final = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv4Network("240.0.0.0/4"))
 
 
@@ -45,3 +49,28 @@ def special(text: str) -> str | None:
         if holds:
             return f"is {what}: expected one that other machines reach"
     return None
+
+
+def is_any_address(text: str) -> bool:
+    """Return whether a text is an address of either family."""
+    if len(text) > _LONGEST_OF_ALL:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def range_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the range of addresses that a text such as ``10.0.0.0/8`` means; None if it is none.
+
+    As in Kubernetes, bits of the address behind the prefix do not matter.
+    """
+    address, slash, length = text.partition("/")
+    if not slash or not is_any_address(address) or not _PREFIX.fullmatch(length):
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

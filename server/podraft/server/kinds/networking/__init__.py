@@ -1,0 +1,1 @@
+"""The rooms of networking: ways in from outside, and what may pass."""
