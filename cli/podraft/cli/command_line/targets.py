@@ -14,10 +14,14 @@ from podraft.cli.errors import CliError, usage
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind, and the name of one of its objects or None for all."""
+    """A kind, and the name of one of its objects or None for all.
+
+    ``namespace`` is where a manifest says that the object is; None where the command works.
+    """
 
     kind: kinds.AnyKind
     name: str | None = None
+    namespace: str | None = None
 
 
 def word_of(kind: kinds.AnyKind, name: str) -> str:

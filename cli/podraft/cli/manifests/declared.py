@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podraft.cli.command_line.targets import Target
 from podraft.cli.errors import CliError, shorten
 from podraft.cli.manifests import items
 from podraft.cli.manifests.items import Item
@@ -46,3 +47,20 @@ def read_items(
     if not reading.items:
         raise CliError(f"no objects in {', '.join(names)}")
     return reading.items
+
+
+def named_targets(
+    names: Sequence[str], place: Place, nothing: str, *, recursive: bool
+) -> list[Target]:
+    """Return the objects that files name, whatever else they say of them; raise as `read_items`."""
+    reading = items.read(
+        read_sources(names, recursive=recursive),
+        place.namespace,
+        place.default_namespace,
+        ignore_unsupported=True,
+    )
+    if reading.faults:
+        raise CliError(nothing, *shorten(f"  {fault}" for fault in reading.faults))
+    if not reading.items:
+        raise CliError(f"no objects in {', '.join(names)}")
+    return [Target(item.kind, item.name, item.namespace) for item in reading.items]

@@ -14,13 +14,22 @@ from podraft.api.characters import in_json, in_yaml, is_safe
 _STRING = "tag:yaml.org,2002:str"
 
 
-def document_of(objects: Sequence[Message], *, single: bool) -> dict[str, Any]:
-    """Return the document of one object as itself, of several as a ``List``."""
-    if single and len(objects) == 1:
-        return codec.to_json(objects[0])
+def document_of(
+    objects: Sequence[Message], *, single: bool, managed_fields: bool = False
+) -> dict[str, Any]:
+    """Return the document of one object as itself, of several as a ``List``.
+
+    Who manages which field is of little use to people and left out unless it is asked for.
+    """
+    values = [codec.to_json(obj) for obj in objects]
+    if not managed_fields:
+        for value in values:
+            value.get("metadata", {}).pop("managedFields", None)
+    if single and len(values) == 1:
+        return values[0]
     return {
         "apiVersion": "v1",
-        "items": [codec.to_json(obj) for obj in objects],
+        "items": values,
         "kind": "List",
         "metadata": {"resourceVersion": ""},
     }

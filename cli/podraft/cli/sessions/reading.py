@@ -11,19 +11,24 @@ from podraft.api import kinds
 from podraft.cli.command_line.targets import Target
 from podraft.cli.errors import CliError, usage
 from podraft.cli.sessions.connection import Session
-from podraft.client.errors import NotFoundError
+from podraft.client.errors import CompactedError, NotFoundError
 
 _READS_AT_ONCE = 16
+CHUNK_DEFAULT = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A choice among a kind's objects: by namespace, labels and fields."""
+    """A choice among a kind's objects: by namespace, labels and fields.
+
+    ``chunk`` is how many objects one call asks for; 0 asks for all at once.
+    """
 
     namespace: str
     label_selector: str = ""
     field_selector: str = ""
     all_namespaces: bool = False
+    chunk: int = CHUNK_DEFAULT
 
     def scope(self, kind: kinds.AnyKind) -> str:
         """Return the namespace to read; empty for all namespaces and for kinds without one."""
@@ -66,30 +71,53 @@ async def read(session: Session, targets: Sequence[Target], query: Query) -> lis
 async def _read_kind(
     session: Session, kind: kinds.AnyKind, wanted: Sequence[Target], query: Query
 ) -> Found:
-    names = [target.name for target in wanted if target.name is not None]
+    named = [target for target in wanted if target.name is not None]
+    if len(named) < len(wanted):
+        return await _read_all(session, kind, query)
     found = Found(kind)
-    resource, scope = session.client.resource(kind), query.scope(kind)
-    if len(names) < len(wanted):
-        listed = await resource.list(
-            scope, label_selector=query.label_selector, field_selector=query.field_selector
-        )
-        found.objects, found.resource_version = list(listed.items), listed.resource_version
-        return found
-    gate = asyncio.Semaphore(_READS_AT_ONCE)
+    resource, gate = session.client.resource(kind), asyncio.Semaphore(_READS_AT_ONCE)
 
-    async def one(name: str) -> Any:
+    async def one(target: Target) -> Any:
+        where = query.scope(kind) if target.namespace is None else target.namespace
         async with gate:
             try:
-                return await resource.get(name, scope)
+                return await resource.get(target.name or "", where)
             except NotFoundError:
                 return None
 
-    for name, obj in zip(names, await asyncio.gather(*map(one, names)), strict=True):
+    for target, obj in zip(named, await asyncio.gather(*map(one, named)), strict=True):
         if obj is None:
-            found.missing.append(f'{kind.resource} "{name}" not found')
+            found.missing.append(f'{kind.resource} "{target.name}" not found')
         else:
             found.objects.append(obj)
     return found
+
+
+async def _read_all(session: Session, kind: kinds.AnyKind, query: Query) -> Found:
+    """Read all matching objects, in chunks of one revision.
+
+    When the revision of the first chunk is no longer kept, everything is read anew and at once.
+    """
+    found, resource = Found(kind), session.client.resource(kind)
+    chunk, token = query.chunk, ""
+    while True:
+        try:
+            listed = await resource.list(
+                query.scope(kind),
+                label_selector=query.label_selector,
+                field_selector=query.field_selector,
+                limit=chunk,
+                continue_token=token,
+            )
+        except CompactedError:
+            if not token:
+                raise
+            found, chunk, token = Found(kind), 0, ""
+            continue
+        found.objects += listed.items
+        found.resource_version, token = listed.resource_version, listed.continue_token
+        if not token:
+            return found
 
 
 def complain_of_missing(found: Sequence[Found], where: str) -> None:

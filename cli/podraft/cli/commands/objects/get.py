@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
+from podraft.cli.command_line.manifest_options import manifest_options
+from podraft.cli.command_line.output_options import output_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.api.kinds import AnyKind
     from podraft.cli.command_line.targets import Target
+    from podraft.cli.output.formats import Format
     from podraft.cli.output.listing import Listing
     from podraft.cli.sessions.connection import Session
     from podraft.cli.sessions.reading import Found, Query
@@ -25,15 +29,34 @@ if TYPE_CHECKING:
     "arguments",
     nargs=-1,
     metavar="KIND[,KIND]|KIND/NAME|all [NAME]...",
-    shell_complete=complete_kinds,
+    shell_complete=complete_targets,
 )
-@click.option("-o", "--output", type=click.Choice(["wide", "yaml", "json", "name"]))
+@output_options(wide=True, columns=True)
+@manifest_options(required=False, text="List the objects that these manifests name.")
 @click.option("-w", "--watch", is_flag=True, help="Show changes as they happen, after the list.")
+@click.option("--watch-only", is_flag=True, help="Show changes only, without the list.")
+@click.option("--output-watch-events", is_flag=True, help="With -w: show what kind each change is.")
 @click.option("-l", "--selector", default="", help="Labels to match: a=b,c!=d,e in (f,g),h,!i.")
 @click.option("--field-selector", default="", help="Fields to match: status.phase!=Running.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")
+@click.option("--sort-by", default="", metavar="PATH", help="Order by a field: .metadata.name.")
+@click.option("--show-kind", is_flag=True, help="Show the kind before each name.")
 @click.option("--show-labels", is_flag=True, help="Add a column with all labels.")
+@click.option(
+    "-L", "--label-columns", multiple=True, metavar="LABEL[,LABEL]", help="Add a column per label."
+)
 @click.option("--no-headers", is_flag=True, help="Leave the line of headers out.")
+@click.option(
+    "--chunk-size",
+    type=click.IntRange(min=0),
+    default=500,
+    help="How many objects to ask for at once, 0 for all. [500]",
+)
+@click.option(
+    "--subresource",
+    type=click.Choice(["status"]),
+    help="Only of kinds whose status is written apart; shows the whole object.",
+)
 @click.option(
     "--at", default="", metavar="REVISION|TIME|10m", help="As it was then, or so long ago."
 )
@@ -44,45 +67,62 @@ if TYPE_CHECKING:
 def get(
     settings: Settings,
     arguments: tuple[str, ...],
-    output: str | None,
+    files: tuple[str, ...],
+    recursive: bool,
+    output: Format,
     watch: bool,
+    watch_only: bool,
+    output_watch_events: bool,
     selector: str,
     field_selector: str,
     all_namespaces: bool,
+    sort_by: str,
+    show_kind: bool,
     show_labels: bool,
+    label_columns: tuple[str, ...],
     no_headers: bool,
+    chunk_size: int,
+    subresource: str | None,
     at: str,
     stale: bool,
     ignore_not_found: bool,
 ) -> None:
-    """List objects: as a table, as YAML or JSON, or by name.
+    """List objects: as a table, as YAML or JSON, by name, or by a template.
 
     \b
     podraft get pods -o wide             podraft get deploy,svc
     podraft get pod/web-1 -o yaml        podraft get pods -A -l app=web -w
+    podraft get pods -o jsonpath='{.items[*].status.podIP}'
+    podraft get pods -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName
     """  # noqa: D301 - click keeps the lines after this mark as they are
-    from podraft.cli.command_line.targets import parse_targets
     from podraft.cli.output.listing import Listing
     from podraft.cli.sessions.connection import run
 
     wanted = _Wanted(
-        targets=parse_targets(arguments),
+        targets=_targets(settings, arguments, files, recursive=recursive),
         selectors=(selector, field_selector),
         all_namespaces=all_namespaces,
         output=output,
-        watch=watch,
+        watch=watch or watch_only,
+        watch_only=watch_only,
+        sort_by=sort_by,
+        subresource=subresource or "",
         at=at,
         stale=stale,
         ignore_not_found=ignore_not_found,
+        chunk=0 if at or stale else chunk_size,
     )
     _check(wanted)
+    several = len(wanted.kinds) > 1 or any("all" in a.lower().split(",") for a in arguments[:1])
     listing = Listing(
-        wide=output == "wide",
+        wide=output.name == "wide",
         with_namespace=all_namespaces,
         with_labels=show_labels,
+        label_columns=tuple(one for text in label_columns for one in text.split(",") if one),
         headers=not no_headers,
         coloured=settings.coloured(),
-        prefixed=len(wanted.kinds) > 1 or "all" in arguments[0].lower().split(","),
+        prefixed=show_kind or several,
+        with_events=output_watch_events,
     )
     run(settings, lambda session: _get(session, wanted, listing))
 
@@ -94,11 +134,15 @@ class _Wanted:
     targets: Sequence[Target]
     selectors: tuple[str, str]
     all_namespaces: bool
-    output: str | None
+    output: Format
     watch: bool
+    watch_only: bool
+    sort_by: str
+    subresource: str
     at: str
     stale: bool
     ignore_not_found: bool
+    chunk: int
 
     @property
     def kinds(self) -> list[AnyKind]:
@@ -106,9 +150,27 @@ class _Wanted:
         return list(dict.fromkeys(target.kind for target in self.targets))
 
 
+def _targets(
+    settings: Settings, arguments: Sequence[str], files: Sequence[str], *, recursive: bool
+) -> list[Target]:
+    from podraft.cli.command_line.targets import parse_targets
+    from podraft.cli.errors import usage
+
+    if not files:
+        return parse_targets(arguments)
+    if arguments:
+        raise usage("-f names the objects; it does not go with KIND or KIND/NAME")
+    from podraft.cli.manifests.declared import Place, named_targets
+    from podraft.cli.sessions.connection import namespace_of
+
+    place = Place(settings.namespace, namespace_of(settings))
+    return named_targets(files, place, "nothing was read", recursive=recursive)
+
+
 def _check(wanted: _Wanted) -> None:
     """Raise an error for options that contradict each other."""
     from podraft.cli.errors import usage
+    from podraft.cli.output import sorting
 
     if wanted.stale and (wanted.at or wanted.watch):
         raise usage("--stale shows what a server knows now; it goes neither with --at nor with -w")
@@ -117,6 +179,16 @@ def _check(wanted: _Wanted) -> None:
     names = [target for target in wanted.targets if target.name]
     if wanted.watch and (len(wanted.kinds) > 1 or len(names) > 1):
         raise usage("-w watches one kind, or one object")
+    if wanted.sort_by:
+        sorting.path_of(wanted.sort_by)
+        if wanted.watch:
+            printing.warn("--sort-by orders the list only; changes come as they happen")
+    if wanted.subresource:
+        if len(names) < len(wanted.targets):
+            raise usage("--subresource: name the objects")
+        for kind in wanted.kinds:
+            if wanted.subresource not in kind.subresources:
+                raise usage(f"--subresource: a {kind.name} has no {wanted.subresource}")
 
 
 async def _get(session: Session, wanted: _Wanted, listing: Listing) -> None:
@@ -124,23 +196,33 @@ async def _get(session: Session, wanted: _Wanted, listing: Listing) -> None:
     from podraft.cli.sessions import reading
 
     session = await _as_of(session, wanted)
-    query = reading.Query(session.namespace, *wanted.selectors, wanted.all_namespaces)
+    query = reading.Query(session.namespace, *wanted.selectors, wanted.all_namespaces, wanted.chunk)
     found = await reading.read(session, wanted.targets, query)
     if wanted.stale:
         from podraft.cli.sessions.staleness import say_how_old
 
         await say_how_old(session, found)
-    for one in found:
-        _in_order(one)
-    if wanted.output in (None, "wide"):
-        _table(session, found, query, listing, quiet=wanted.watch)
-    else:
-        single = len(wanted.targets) == 1 and wanted.targets[0].name is not None
-        _documents(found, wanted.output or "", single=single)
+    if not wanted.watch_only:
+        _show(session, found, wanted, query, listing)
     if not wanted.ignore_not_found:
         reading.complain_of_missing(found, session.namespace)
     if wanted.watch and not any(one.missing for one in found):
-        await _watch(session, found[0], wanted.targets[0].name, query, listing, wanted.output)
+        from podraft.cli.sessions.following import Followed, show_changes
+
+        followed = Followed(found[0], wanted.targets[0], query, wanted.output, listing)
+        await show_changes(session, followed)
+
+
+def _show(
+    session: Session, found: Sequence[Found], wanted: _Wanted, query: Query, listing: Listing
+) -> None:
+    for one in found:
+        _in_order(one, wanted.sort_by)
+    if wanted.output.is_table:
+        _table(session, found, query, listing, quiet=wanted.watch)
+    else:
+        single = len(wanted.targets) == 1 and wanted.targets[0].name is not None
+        _documents(found, wanted, listing, single=single)
 
 
 async def _as_of(session: Session, wanted: _Wanted) -> Session:
@@ -149,7 +231,7 @@ async def _as_of(session: Session, wanted: _Wanted) -> Session:
         from podraft.cli.sessions.past import session_at
 
         # A table shows none of a Secret's values, so their hashes are enough.
-        shows_values = wanted.output in ("yaml", "json")
+        shows_values = wanted.output.shows_values
         return await session_at(session, wanted.at, hash_secret_values=not shows_values)
     if wanted.stale:
         from podraft.cli.sessions.staleness import stale_session
@@ -158,9 +240,13 @@ async def _as_of(session: Session, wanted: _Wanted) -> Session:
     return session
 
 
-def _in_order(found: Found) -> None:
+def _in_order(found: Found, sort_by: str) -> None:
     from podraft.api.columns import table_of
+    from podraft.cli.output import sorting
 
+    if sort_by:
+        found.objects = sorting.in_order(found.objects, sorting.path_of(sort_by), sort_by)
+        return
     order = table_of(found.kind).order
     if order is not None:
         found.objects.sort(key=order)
@@ -181,55 +267,15 @@ def _table(
     printing.say(f"No resources found{where}.", err=True)
 
 
-def _documents(found: Sequence[Found], output: str, *, single: bool) -> None:
+def _documents(found: Sequence[Found], wanted: _Wanted, listing: Listing, *, single: bool) -> None:
     from podraft.cli.command_line.targets import word_of
-    from podraft.cli.output import documents
 
     objects = [obj for one in found for obj in one.objects]
-    if output == "name":
+    if wanted.output.is_for_names:
         lines = [word_of(one.kind, obj.metadata.name) for one in found for obj in one.objects]
         if lines:
             printing.data("".join(f"{line}\n" for line in lines))
         return
     if single and not objects:
         return
-    value = documents.document_of(objects, single=single)
-    printing.data(documents.render(value, output))
-
-
-async def _watch(
-    session: Session,
-    found: Found,
-    name: str | None,
-    query: Query,
-    listing: Listing,
-    output: str | None,
-) -> None:
-    from podraft.cli.command_line.targets import word_of
-    from podraft.cli.output import documents
-    from podraft.cli.sessions.watching import BOOKMARK, follow
-
-    kind = found.kind
-    start = found.resource_version
-    if name is not None:
-        start = found.objects[0].metadata.resource_version
-    batches = follow(
-        session.client.resource(kind),
-        query.scope(kind),
-        label_selector=query.label_selector,
-        field_selector=f"metadata.name={name}" if name else query.field_selector,
-        resource_version=start,
-    )
-    async for batch in batches:
-        for event in batch:
-            if event.type == BOOKMARK:
-                continue
-            if output == "name":
-                text = word_of(kind, event.object.metadata.name) + "\n"
-            elif output in ("yaml", "json"):
-                value = documents.document_of([event.object], single=True)
-                divider = "---\n" if output == "yaml" else ""
-                text = divider + documents.render(value, output)
-            else:
-                text = listing.line(kind, event.object, session.now_s())
-            (printing.data if output in ("name", "yaml", "json") else printing.text)(text)
+    printing.data(wanted.output.of_objects(objects, single=single, headers=listing.headers))

@@ -1,0 +1,27 @@
+"""One server for all modules whose tests keep to namespaces of their own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from support.cli_server import CliServer, cli_server
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[CliServer]:
+    with cli_server() as running:
+        yield running
+
+
+@pytest.fixture
+def room(shared_server: CliServer) -> str:
+    """Make a namespace of the test's own on the shared server."""
+    name = f"room-{next(_NUMBERS)}"
+    manifest = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
+    shared_server.ok("apply", "-f", "-", stdin=manifest)
+    return name
