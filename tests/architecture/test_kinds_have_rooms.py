@@ -33,6 +33,9 @@ JUSTIFIED = {
     "protos/podraft/api/columns/networking.py": "as above",
     "protos/podraft/api/columns/rbac.py": "as above",
     "server/podraft/server/auth/authorize.py": "what nodes and components may do, by kind",
+    "server/podraft/server/auth/decision.py": "namespaces' own rights; written roles",
+    "server/podraft/server/auth/rbac/defaults.py": "roles and bindings that every cluster has",
+    "server/podraft/server/registry/cache/rights_index.py": "roles and bindings by subject",
     "server/podraft/server/registry/access/live_rights.py": "what nodes may read of their pods'",
 }
 NAMES = frozenset(kind.name for kind in kinds.BUILT_IN)

@@ -1,6 +1,7 @@
-"""The rights of each identity: one pure function.
+"""The built-in rights of nodes and components: one pure function.
 
-Owns: podraft's built-in roles (masters, scheduler, controllers, nodes).
+Owns: podraft's built-in roles (masters, scheduler, controllers, nodes); `decision` asks it, and the
+roles that are bound to everybody else.
 Invariant: a call that no rule allows is denied, with a reason that names the caller, the
 call and, where a rule exists, the condition that failed.
 
@@ -48,7 +49,7 @@ _CHANGES: Final = frozenset({"create", "update", "patch"})
 _WRITE: Final = frozenset({"create", "update", "patch", "delete"})
 _SCHEDULER_READS: Final = (kinds.POD, kinds.NODE, kinds.NAMESPACE, kinds.SERVICE, kinds.REPLICA_SET)
 _NODE_READS: Final = (kinds.NODE, kinds.SERVICE, kinds.ENDPOINT_SLICE)
-_FOR_EVERYONE: Final = frozenset({("get", VERSION), ("list", MEMBERS)})
+FOR_EVERYONE: Final = frozenset({("get", VERSION), ("list", MEMBERS)})
 # The labels of its own node that an agent may set below the administrator's prefixes.
 _NODE_LABELS: Final = frozenset(
     {
@@ -110,10 +111,10 @@ def authorize(identity: Identity, attributes: Attributes, lookup: Lookup) -> str
     """Return why ``identity`` may not make this call; None if it may."""
     if identity.is_admin:
         return None
-    if attributes.kind is None and (attributes.verb, attributes.subresource) in _FOR_EVERYONE:
+    if attributes.kind is None and (attributes.verb, attributes.subresource) in FOR_EVERYONE:
         return None  # Every certified caller may ask for the version and the members.
     denial = _denial(identity, attributes, lookup)
-    return None if denial is None else f"{_sentence(identity, attributes)}{denial}"
+    return None if denial is None else f"{sentence(identity, attributes)}{denial}"
 
 
 def _denial(identity: Identity, attributes: Attributes, lookup: Lookup) -> str | None:
@@ -128,7 +129,8 @@ def _denial(identity: Identity, attributes: Attributes, lookup: Lookup) -> str |
     return ""
 
 
-def _sentence(identity: Identity, attributes: Attributes) -> str:
+def sentence(identity: Identity, attributes: Attributes) -> str:
+    """Return the beginning of a refusal: who may not do what."""
     kind, subresource = attributes.kind, attributes.subresource
     if kind is None:
         what = subresource

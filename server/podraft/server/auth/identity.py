@@ -61,6 +61,18 @@ class Identity:
         return Role.SERVER if self.user == API_SERVER else Role.CLIENT
 
     @property
+    def is_component(self) -> bool:
+        """Whether the identity is the scheduler or the controllers, by its name and its group."""
+        return self.user in (SCHEDULER, CONTROLLERS) and self.user in self.groups
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether roles decide what the identity may do, rather than rights that are built in."""
+        if MASTERS in self.groups or self.is_component:
+            return False
+        return self.role is Role.CLIENT
+
+    @property
     def node_name(self) -> str | None:
         """The node that the identity speaks for; None if it is no node.
 

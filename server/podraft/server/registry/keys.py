@@ -39,6 +39,12 @@ def kind_of(key: bytes, known: KnownKinds) -> AnyKind | None:
     return known.by_group_resource(key.partition(b"/")[0].decode("utf-8", "replace"))
 
 
+def names_in(kind: AnyKind, key: bytes) -> tuple[str, str]:
+    """Return the namespace (empty if the kind has none) and the name in an object's key."""
+    parts = key.decode().split("/", 2)
+    return (parts[1], parts[2]) if kind.namespaced else ("", parts[1])
+
+
 def namespace_of(key: bytes) -> str:
     """Return the namespace in a namespaced object's key."""
     return key.split(b"/", 2)[1].decode()

@@ -32,6 +32,7 @@ from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.reads.tables import Tables
 from podraft.server.registry.slices import Turns
+from podraft.server.registry.writes import default_rights
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
@@ -64,7 +65,7 @@ def put_together(
     datastore, turns = store.datastore, Turns()
     caches = Caches(known, datastore.revision)
     budgets, nodes = Budgets(), NodeRegistry(datastore)
-    recognizer = Recognizer(caches.pods_by_node, pki.authority, nodes, budgets)
+    recognizer = Recognizer(caches.pods_by_node, pki.authority, nodes, budgets, caches.rights)
     live = LiveRights(recognizer.check)
     writer = Writer(datastore, caches, known, addresses, turns, store.applied_reads)
     hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
@@ -93,14 +94,21 @@ async def start(parts: RegistryParts, store: OpenedStore) -> None:
     await parts.nodes.start()
     parts.nodes.observers.append(parts.live.node_changed)
     parts.caches.pods_by_node.leavers.append(parts.live.pod_left)
+    parts.caches.rights_observers.append(parts.live.rights_changed)
     parts.live.start()
+    await default_rights.ensure(store.datastore, parts.writer, _itself(parts))
     await parts.caches.start(store.datastore)
+
+
+def _itself(parts: RegistryParts) -> Caller:
+    """Return the server as a caller of its own."""
+    identity = Identity(API_SERVER, frozenset({MASTERS}))
+    return Caller(identity, parts.caches.pods_by_node)
 
 
 async def _ensure_namespaces(parts: RegistryParts) -> None:
     """Create the namespaces that every cluster has, if they do not exist."""
-    identity = Identity(API_SERVER, frozenset({MASTERS}))
-    caller = Caller(identity, parts.caches.pods_by_node)
+    caller = _itself(parts)
     for name in well_known.OWN_NAMESPACES:
         namespace = Namespace(metadata=meta_pb2.ObjectMeta(name=name))
         try:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup, authorize
+from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup
+from podraft.server.auth.decision import Denied, decide
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
+from podraft.server.auth.rbac.rights import Rights, subjects_of
 from podraft.server.auth.recognition import Proof
 from podraft.server.budgets.budget import Budgets, Holder, Role
 from podraft.server.kinds.rooms import rules_of
@@ -48,6 +50,8 @@ class Caller:
         "holder",
         "identity",
         "proof",
+        "rights",
+        "subjects",
         "unrestricted",
     )
 
@@ -58,6 +62,7 @@ class Caller:
         certificate: bytes = b"",
         holder: Holder | None = None,
         proof: Proof | None = None,
+        rights: Rights | None = None,
     ) -> None:
         self.identity = identity
         # PEM, and what it proves; empty and None: the server itself.
@@ -70,6 +75,10 @@ class Caller:
         # The caller's budget on this server.
         self.holder = holder or Budgets().holder(role_of(identity), identity.user)
         self._lookup = lookup
+        # What is bound to whom; a caller that is given nothing has what is built in.
+        self.rights = rights or Rights()
+        # The subjects by which roles are bound to the caller.
+        self.subjects = frozenset(subjects_of(identity) if identity.has_roles else ())
 
     def __call__(self, attributes: Attributes) -> None:
         """Check that the caller may make the call.
@@ -77,9 +86,9 @@ class Caller:
         Raises:
             RefusedError: The caller may not make it.
         """
-        denial = authorize(self.identity, attributes, self._lookup)
-        if denial is not None:
-            raise RefusedError(Code.PERMISSION_DENIED, denial)
+        verdict = decide(self.identity, attributes, self._lookup, self.rights)
+        if isinstance(verdict, Denied):
+            raise RefusedError(Code.PERMISSION_DENIED, verdict.reason)
         # Charged once for each new object, before it is looked at; the call is checked again then.
         is_new = attributes.verb == "create" and attributes.object is UNSEEN
         kind = attributes.kind

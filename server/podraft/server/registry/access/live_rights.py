@@ -1,9 +1,10 @@
 """The end of streams whose callers lose the right to them.
 
 Owns: which streams are open on whose behalf, and when each is checked again: when a node's entry
-in the registry changes, when the last pod that names an object leaves a node, when a certificate
-expires.  Invariants: a stream whose right has ended sends nothing more but the refusal; an event
-costs only as much as the streams that it can concern.
+in the registry changes, when the last pod that names an object leaves a node, when a role or a
+binding changes, when a certificate expires.  Invariants: a stream whose right has ended sends
+nothing more but the refusal; an event costs only as much as the callers and streams that it can
+concern.
 """
 
 from __future__ import annotations
@@ -110,6 +111,13 @@ class LiveRights:
             place = (node, kind, pod.metadata.namespace, name)
             for stream in tuple(self._by_place.get(place, ())):
                 self._look_at(stream)
+
+    def rights_changed(self, subjects: frozenset[str]) -> None:
+        """Check the streams of the callers to whom other roles may be bound now."""
+        for caller, streams in tuple(self._by_caller.items()):
+            if not caller.subjects.isdisjoint(subjects):
+                for stream in tuple(streams):
+                    self._look_at(stream)
 
     def _look_at(self, stream: _Stream) -> None:
         try:

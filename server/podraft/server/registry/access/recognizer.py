@@ -14,6 +14,7 @@ from podraft.server.auth.authorize import Lookup
 from podraft.server.auth.certificates import CertificateAuthority
 from podraft.server.auth.certified import parsed
 from podraft.server.auth.identity import IdentityError
+from podraft.server.auth.rbac.rights import Rights
 from podraft.server.auth.recognition import recognized
 from podraft.server.budgets.budget import Budgets
 from podraft.server.registry.access.callers import Caller, role_of
@@ -32,7 +33,9 @@ class Recognizer:
         authority: CertificateAuthority,
         nodes: NodeRegistry,
         budgets: Budgets,
+        rights: Rights,
     ) -> None:
+        self._rights = rights
         self._lookup = lookup
         self._authority = authority
         self._nodes = nodes
@@ -75,7 +78,7 @@ class Recognizer:
             raise RefusedError(Code.UNAUTHENTICATED, str(error)) from None
         identity = proof.identity
         holder = self._budgets.holder(role_of(identity), identity.user)
-        caller = Caller(identity, self._lookup, pem, holder, proof)
+        caller = Caller(identity, self._lookup, pem, holder, proof, self._rights)
         if len(self._known) >= _CACHE_MAX:
             del self._known[next(iter(self._known))]
         self._known[pem] = caller

@@ -15,10 +15,12 @@ from typing import Final
 
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind, Change, Registry
+from podraft.server.auth.rbac.rights import Rights
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.cache.decoded import DecodedBytes
 from podraft.server.registry.cache.kind_cache import KindCache
 from podraft.server.registry.cache.node_index import NodeIndex
+from podraft.server.registry.cache.rights_index import BINDINGS, ROLES, Observer, RightsIndex
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.state.datastore import (
     Datastore,
@@ -42,7 +44,14 @@ class Caches:
         self._by_kind = {kind: KindCache(kind, revision, self._shared) for kind in known}
         pods = self._by_kind[kinds.POD]
         # The pods of each node, which decide what the node's agent may read.
-        self.pods_by_node = pods.by_node = NodeIndex(pods.objects)
+        self.pods_by_node = pods.index = NodeIndex(pods.objects)
+        # Who may do what, and who hears of changes.
+        self.rights = Rights()
+        self.rights_observers: list[Observer] = []
+        for kind in (*ROLES, *BINDINGS):
+            if kind in self._by_kind:
+                index = RightsIndex(kind, self.rights, self.rights_observers)
+                self._by_kind[kind].index = index
         self._datastore: Datastore | None = None
         self._following: dict[AnyKind, asyncio.Task[None]] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -63,8 +72,10 @@ class Caches:
 
     async def start(self, datastore: Datastore) -> None:
         """Read the indexed kinds, and begin to follow the store."""
-        pods = await datastore.range(keys.prefix(kinds.POD))
-        self.pods_by_node.replace(pods.records)
+        for cache in self._by_kind.values():
+            if cache.index is not None:
+                page = await datastore.range(keys.prefix(cache.kind))
+                cache.index.replace(page.records)
         self._datastore = datastore
         for cache in self._by_kind.values():
             self._following[cache.kind] = asyncio.create_task(_follow(datastore, cache))
@@ -150,8 +161,8 @@ async def _follow(datastore: Datastore, cache: KindCache) -> None:
 async def begin_again(datastore: Datastore, cache: KindCache, gap: Exception) -> None:
     """Continue a cache at the store's revision, without the events of the gap."""
     revision = datastore.revision
-    if cache.by_node is not None:
+    if cache.index is not None:
         page = await datastore.range(keys.prefix(cache.kind))
-        cache.by_node.replace(page.records)
+        cache.index.replace(page.records)
         revision = page.revision
     cache.reset(revision, SlowWatcherError(str(gap)))

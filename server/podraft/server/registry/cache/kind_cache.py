@@ -1,6 +1,6 @@
 """The memory of one kind, fed by one watch of the store.
 
-Owns: a ring of recent events, the decoded objects, the watchers, and (of pods) the index by node:
+Owns: a ring of recent events, the decoded objects, the watchers, and (of some kinds) an index:
 they are changed together, by each event.  Invariants: every watcher gets every event after its
 start that it selects, once, in revision order; a watcher that is told of an event finds it in the
 index.
@@ -16,7 +16,7 @@ from typing import Final
 from podraft.api.kinds import AnyKind
 from podraft.server.registry.cache.decoded import DecodedBytes
 from podraft.server.registry.cache.events import CachedEvent
-from podraft.server.registry.cache.node_index import NodeIndex
+from podraft.server.registry.cache.index import Index
 from podraft.server.registry.cache.watchers import Watcher, Watchers
 from podraft.server.registry.selection import Selection
 from podraft.server.registry.slices import Work
@@ -38,8 +38,8 @@ class KindCache:
         self.oldest = revision
         self.objects = shared.share(kind)
         self.watchers = Watchers(kind)
-        # The index by node, which only pods have.
-        self.by_node: NodeIndex | None = None
+        # What the server looks up in objects of few kinds: pods by node, roles by subject.
+        self.index: Index | None = None
         self._ring: deque[CachedEvent] = deque()
         self._ring_bytes = 0
 
@@ -73,8 +73,8 @@ class KindCache:
             event = self.event(each)
             self._ring.append(event)
             self._ring_bytes += event.size
-            if self.by_node is not None:
-                self.by_node.take(event)
+            if self.index is not None:
+                self.index.take(event)
             self.watchers.offer(event)
             if each.value is None:
                 self.objects.forget(each.key)

@@ -1,7 +1,8 @@
 """The history of changes: their authors and times.
 
-Owns: what is told of changes, and how much at once.  Invariants: only administrators are told;
-secret values are shown by ``SecretHashes`` alone; keys that hold no object are not told.
+Owns: what is told of changes, and how much at once.  Invariants: callers are told of what they may
+read, and of secret values only administrators are; these are shown by ``SecretHashes`` alone; keys
+that hold no object are not told.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from podraft.api.cluster.v1 import history_pb2
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.violations import shown
+from podraft.server.auth.authorize import Attributes
 from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError, invalid
@@ -65,18 +67,19 @@ class History:
         self, request: history_pb2.GetObjectHistoryRequest, caller: Caller
     ) -> bytes:
         """Return one object's versions, the newest first."""
-        check_may_look_back(caller)
         kind = self._known.by_manifest(request.api_version, request.kind)
         if kind is None:
             what = f"{shown(request.kind)} in {shown(request.api_version)}"
             raise invalid("kind", f"{what} is no stored kind")
+        key = target_key(kind, request.namespace, request.name)
+        check_may_look_back(caller, Attributes("get", kind, request.namespace, request.name))
         if not 0 <= request.limit <= VERSIONS_MAX:
             raise invalid("limit", f"expected 0 to {VERSIONS_MAX}, got {request.limit}")
         if request.before_revision < 0:
             raise invalid("beforeRevision", "must not be negative")
         await self._moments.revision("")
         versions = await self._moments.past.versions(
-            target_key(kind, request.namespace, request.name),
+            key,
             before=request.before_revision,
             limit=request.limit or VERSIONS_DEFAULT,
             bytes_max=_VERSIONS_BYTES_MAX,
@@ -130,7 +133,7 @@ class History:
         changes, work = [], self._turns.work(caller.author)
         for event in sorted(change.events, key=lambda e: e.key):
             with work:
-                told = self._change(event)
+                told = self._change(event, caller)
             if told is not None:
                 changes.append(told)
             await work.rest()
@@ -141,9 +144,9 @@ class History:
             changes=changes,
         ).SerializeToString()
 
-    def _change(self, event: Event) -> history_pb2.ObjectChange | None:
+    def _change(self, event: Event, caller: Caller) -> history_pb2.ObjectChange | None:
         kind = keys.kind_of(event.key, self._known)
-        if kind is None:
+        if kind is None or not _may_see(caller, kind, event.key):
             return None
         previous = None if event.previous is None else event.previous.value
         if event.value is None:
@@ -163,6 +166,16 @@ class History:
             return None
         hidden = self._hashes.hidden(kind, value)
         return any_pb2.Any(type_url=_TYPE_URL + kind.message.DESCRIPTOR.full_name, value=hidden)
+
+
+def _may_see(caller: Caller, kind: AnyKind, key: bytes) -> bool:
+    """Return whether a caller may be told of a change of the object at ``key``."""
+    namespace, name = keys.names_in(kind, key)
+    try:
+        check_may_look_back(caller, Attributes("get", kind, namespace, name))
+    except RefusedError:
+        return False
+    return True
 
 
 def _time(time_ms: int) -> meta_pb2.MicroTime | None:

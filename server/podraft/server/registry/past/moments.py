@@ -1,18 +1,22 @@
 """Moments of the past, as users name them.
 
 Owns: what a moment means (a revision, a time, a duration before now), and who may look back.
-Invariants: only administrators look back; the refusal of a moment that is not kept says which are.
+Invariants: whoever may read an object now may read what it was, except for kinds with secret
+values, whose past is the administrators'; nodes and components never look back; the refusal of a
+moment that is not kept says which are.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from podraft.api import times
 from podraft.api.violations import shown
 from podraft.server.auth.authorize import Attributes
+from podraft.server.auth.identity import MASTERS
+from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.freshness import newest_revision
@@ -26,14 +30,25 @@ _AT_CHARACTERS_MAX: Final = 64
 REVISION_DIGITS_MAX: Final = 18
 
 
-def check_may_look_back(caller: Caller, verb: Literal["get", "list"] = "get") -> None:
-    """Check that the caller is an administrator.
+def check_may_look_back(caller: Caller, attributes: Attributes | None = None) -> None:
+    """Check that the caller may read the past of what ``attributes`` reads; None: of nothing yet.
 
     Raises:
-        RefusedError: The caller is not.
+        RefusedError: The caller may not.
     """
-    if not caller.unrestricted:
-        caller(Attributes(verb, None, subresource=_HISTORY))
+    if caller.unrestricted:
+        return
+    if not caller.identity.has_roles:
+        # The narrow rights of a node depend on what is, not on what was.
+        caller(Attributes("get", None, subresource=_HISTORY))
+    elif attributes is not None:
+        caller(attributes)
+        if attributes.kind is not None and rules_of(attributes.kind).secrecy is not None:
+            raise RefusedError(
+                Code.PERMISSION_DENIED,
+                f'user "{caller.identity.user}" may not look at {attributes.kind.resource} of the '
+                f'past: only administrators (group "{MASTERS}") may',
+            )
 
 
 def text_of(time_ms: int) -> str:

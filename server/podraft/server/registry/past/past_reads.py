@@ -10,6 +10,7 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import pages
 from podraft.server.registry.access.callers import Caller
@@ -54,8 +55,8 @@ class PastReads:
         Raises:
             RefusedError: The caller, the moment or the object's values do not allow it.
         """
-        check_may_look_back(caller)
         key = target_key(kind, request.namespace, request.name)
+        check_may_look_back(caller, Attributes("get", kind, request.namespace, request.name))
         record = await self._record(key, await self._moments.revision(request.at))
         if record is None:
             missing = not_found(kind, request.namespace, request.name)
@@ -65,7 +66,10 @@ class PastReads:
         return (await self._told(kind, (record,), work, hidden=request.hash_secret_values))[0]
 
     async def value(self, key: bytes, at: str, caller: Caller) -> bytes | None:
-        """Return what ``key``, which names no object, held at a moment; None if nothing."""
+        """Return what ``key``, which names no object, held at a moment; None if nothing.
+
+        The caller may read what the key holds now.
+        """
         check_may_look_back(caller)
         record = await self._record(key, await self._moments.revision(at))
         return None if record is None else record.value
@@ -84,7 +88,9 @@ class PastReads:
             RevisionCompactedError: ``revision`` is no longer kept.
         """
         if request.at or request.hash_secret_values:
-            check_may_look_back(caller, "list")
+            namespace, selector = request.namespace, request.field_selector
+            asked = Attributes("list", wanted.kind, namespace, field_selector=selector)
+            check_may_look_back(caller, asked)
             if not request.continue_token:
                 revision = await self._moments.revision(request.at)
         key = pages.list_key(self._tokens_key, caller.author, wanted.kind, request)
