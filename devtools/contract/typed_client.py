@@ -76,9 +76,13 @@ def _module(kind: AnyKind) -> tuple[str, str]:
 def _property(kind: AnyKind) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind.plural_name).lower()
     message = f"{_module(kind)[1]}.{kind.name}"
+    name = words.replace(" ", "_")
+    signature = f"    def {name}(self) -> ResourceClient[{message}]:"
+    if len(signature) > _WIDTH:
+        signature = f"    def {name}(\n        self,\n    ) -> ResourceClient[{message}]:"
     return f'''
     @property
-    def {words.replace(" ", "_")}(self) -> ResourceClient[{message}]:
+{signature}
         """The calls of {words}."""
         return self.resource(kinds.{kind.field.upper()})
 '''

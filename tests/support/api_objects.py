@@ -10,7 +10,9 @@ from podraft.api.kinds import AnyKind
 
 _CONTAINERS = [{"name": "main", "image": "registry.example/app:1"}]
 _TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": _CONTAINERS}}
-_WORKLOAD = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": _TEMPLATE}
+_PODS = {"selector": {"matchLabels": {"app": "web"}}, "template": _TEMPLATE}
+_WORKLOAD = {"replicas": 2, **_PODS}
+_FINITE = {"restartPolicy": "Never", "containers": _CONTAINERS}
 
 _BODIES: dict[str, dict[str, Any]] = {
     "Namespace": {},
@@ -21,6 +23,23 @@ _BODIES: dict[str, dict[str, Any]] = {
     "Pod": {"spec": {"containers": _CONTAINERS}},
     "ReplicaSet": {"spec": _WORKLOAD},
     "Deployment": {"spec": _WORKLOAD},
+    "DaemonSet": {"spec": _PODS},
+    "StatefulSet": {"spec": _WORKLOAD | {"serviceName": "web"}},
+    "Job": {"spec": {"completions": 3, "template": {"spec": _FINITE}}},
+    "CronJob": {
+        "spec": {
+            "schedule": "30 2 * * 1-5",
+            "timeZone": "Europe/Zurich",
+            "jobTemplate": {"spec": {"template": {"spec": _FINITE}}},
+        }
+    },
+    "HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 5}
+    },
+    "PodDisruptionBudget": {
+        "spec": {"minAvailable": "50%", "selector": {"matchLabels": {"app": "web"}}}
+    },
+    "PriorityClass": {"value": 1000, "description": "what people wait for"},
     "EndpointSlice": {
         "addressType": "IPv4",
         "endpoints": [{"addresses": ["10.0.0.7"]}],

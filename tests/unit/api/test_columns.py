@@ -189,6 +189,69 @@ TABLES = [
         "web-1   3         3         1       10m   c            nginx:2   a=1,k\n",
     ),
     (
+        manifest(kinds.DAEMON_SET, "logs",
+                 spec={"selector": SELECTOR,
+                       "template": {"spec": {**TEMPLATE["spec"], "nodeSelector": {"disk": "ssd"}}}},
+                 status={"desiredNumberScheduled": 3, "currentNumberScheduled": 2,
+                         "numberReady": 1, "updatedNumberScheduled": 2, "numberAvailable": 1}),
+        "NAME   DESIRED   CURRENT   READY   UP-TO-DATE   AVAILABLE   NODE SELECTOR   AGE   "
+        "CONTAINERS   IMAGES    SELECTOR\n"
+        "logs   3         2         1       2            1           disk=ssd        10m   "
+        "c            nginx:2   a=1,k\n",
+    ),
+    (
+        manifest(kinds.STATEFUL_SET, "db",
+                 spec={"replicas": 3, "selector": SELECTOR, "template": TEMPLATE},
+                 status={"readyReplicas": 2}),
+        "NAME   READY   AGE   CONTAINERS   IMAGES\ndb     2/3     10m   c            nginx:2\n",
+    ),
+    (
+        manifest(kinds.JOB, "pi",
+                 spec={"completions": 3, "selector": SELECTOR, "template": TEMPLATE},
+                 status={"succeeded": 3, "conditions": [{"type": "Complete", "status": "True"}],
+                         "startTime": THEN, "completionTime": "2027-01-15T07:50:09Z"}),
+        "NAME   STATUS     COMPLETIONS   DURATION   AGE   CONTAINERS   IMAGES    SELECTOR\n"
+        "pi     Complete   3/3           9s         10m   c            nginx:2   a=1,k\n",
+    ),
+    (
+        manifest(kinds.CRON_JOB, "backup",
+                 spec={"schedule": "30 2 * * *", "timeZone": "Europe/Zurich", "suspend": False,
+                       "jobTemplate": {"spec": {"template": TEMPLATE}}},
+                 status={"active": [{"name": "backup-1"}], "lastScheduleTime": THEN}),
+        "NAME     SCHEDULE     TIMEZONE        SUSPEND   ACTIVE   LAST SCHEDULE   AGE   "
+        "CONTAINERS   IMAGES    SELECTOR\n"
+        "backup   30 2 * * *   Europe/Zurich   False     1        10m             10m   "
+        "c            nginx:2   <none>\n",
+    ),
+    (
+        manifest(kinds.HORIZONTAL_POD_AUTOSCALER, "web",
+                 spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "minReplicas": 2,
+                       "maxReplicas": 9,
+                       "metrics": [
+                           {"type": "Resource", "resource": {"name": "cpu", "target": {
+                               "type": "Utilization", "averageUtilization": 80}}},
+                           {"type": "External", "external": {"metric": {"name": "m"}, "target": {
+                               "type": "AverageValue", "averageValue": "30"}}},
+                           {"type": "Object", "object": {"target": {"value": "3"}}}]},
+                 status={"currentReplicas": 4, "currentMetrics": [
+                     {"type": "Resource", "resource": {"current": {"averageUtilization": 12}}}]}),
+        "NAME   REFERENCE        TARGETS   "
+        "MINPODS   MAXPODS   REPLICAS   AGE\n"
+        "web    Deployment/web   cpu: 12%/80%, <unknown>/30 (avg) + 1 more...   "
+        "2         9         4          10m\n",
+    ),
+    (
+        manifest(kinds.POD_DISRUPTION_BUDGET, "web", spec={"minAvailable": "50%"},
+                 status={"disruptionsAllowed": 1}),
+        "NAME   MIN AVAILABLE   MAX UNAVAILABLE   ALLOWED DISRUPTIONS   AGE\n"
+        "web    50%             N/A               1                     10m\n",
+    ),
+    (
+        manifest(kinds.PRIORITY_CLASS, "high", value=1000, preemptionPolicy="Never"),
+        "NAME   VALUE   GLOBAL-DEFAULT   AGE   PREEMPTIONPOLICY\n"
+        "high   1000    false            10m   Never\n",
+    ),
+    (
         manifest(kinds.CONFIG_MAP, "c", data={"a": "1"}, binaryData={"b": "AA=="}),
         "NAME   DATA   AGE\nc      2      10m\n",
     ),

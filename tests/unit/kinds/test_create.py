@@ -42,12 +42,26 @@ WORKLOAD_SPEC: dict[str, Any] = {
         "spec": {"containers": [{"name": "app", "image": "nginx:1.27"}]},
     },
 }
+FINITE: dict[str, Any] = {
+    "template": {
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "busybox:1"}]}
+    }
+}
 BODIES: dict[str, dict[str, Any]] = {
     "Namespace": {},
     "Node": {},
     "Pod": {"spec": POD_SPEC},
     "ReplicaSet": {"spec": WORKLOAD_SPEC},
     "Deployment": {"spec": WORKLOAD_SPEC},
+    "DaemonSet": {"spec": WORKLOAD_SPEC},
+    "StatefulSet": {"spec": WORKLOAD_SPEC},
+    "Job": {"spec": FINITE},
+    "CronJob": {"spec": {"schedule": "30 2 * * 1-5", "jobTemplate": {"spec": FINITE}}},
+    "HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 5}
+    },
+    "PodDisruptionBudget": {"spec": {"maxUnavailable": 1}},
+    "PriorityClass": {"value": 1000},
     "Service": {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
     "ConfigMap": {"data": {"a": "b"}},
     "Secret": {"data": {"a": "Yg=="}},

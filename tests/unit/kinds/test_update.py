@@ -22,12 +22,22 @@ WORKLOAD = {
     "selector": {"matchLabels": {"app": "web"}},
     "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [CONTAINER]}},
 }
+FINITE = {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}}
 BODIES: dict[str, dict[str, Any]] = {
     "Namespace": {},
     "Node": {"spec": {"podCIDR": "10.244.1.0/24"}, "status": {"capacity": {"cpu": "2"}}},
     "Pod": {"spec": {"containers": [CONTAINER], "activeDeadlineSeconds": 60}},
     "ReplicaSet": {"spec": WORKLOAD},
     "Deployment": {"spec": WORKLOAD},
+    "DaemonSet": {"spec": WORKLOAD},
+    "StatefulSet": {"spec": WORKLOAD},
+    "Job": {"spec": FINITE},
+    "CronJob": {"spec": {"schedule": "@daily", "jobTemplate": {"spec": FINITE}}},
+    "HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 5}
+    },
+    "PodDisruptionBudget": {"spec": {"maxUnavailable": 1}},
+    "PriorityClass": {"value": 1000},
     "Service": {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}},
     "ConfigMap": {"data": {"a": "b"}},
     "Secret": {"data": {"a": "Yg=="}},
@@ -172,7 +182,9 @@ def test_a_change_of_the_spec_is_a_new_generation() -> None:
     assert (before.metadata.generation, result.metadata.generation) == (1, 2)
 
 
-@pytest.mark.parametrize("kind", [kinds.DEPLOYMENT, kinds.REPLICA_SET], ids=lambda k: k.name)
+@pytest.mark.parametrize(
+    "kind", [kinds.DEPLOYMENT, kinds.REPLICA_SET, kinds.DAEMON_SET], ids=lambda k: k.name
+)
 def test_a_selector_cannot_change(kind: AnyKind) -> None:
     before = stored(kind)
     after = copied(before)
@@ -345,6 +357,35 @@ def test_what_is_immutable_stays(kind: AnyKind) -> None:
     assert refused(kind, before, after) == [
         ("immutable", "cannot be taken back: delete the object and create it anew"),
         ("data", "cannot be changed: the object is immutable"),
+    ]
+
+
+def test_only_some_of_a_stateful_set_can_change() -> None:
+    before = stored(kinds.STATEFUL_SET)
+    after = copied(before)
+    after.spec.replicas, after.spec.min_ready_seconds, after.spec.ordinals.start = 3, 5, 1
+    after.spec.template.spec.containers[0].image = "nginx:1.28"
+    after.spec.update_strategy.type = "OnDelete"
+    after.spec.update_strategy.ClearField("rolling_update")
+    after.spec.persistent_volume_claim_retention_policy.when_scaled = "Delete"
+    assert update(kinds.STATEFUL_SET, before, after).spec == after.spec
+    after.spec.pod_management_policy, after.spec.service_name = "Parallel", "other"
+    expected = "cannot be changed: make a new object under another name"
+    assert refused(kinds.STATEFUL_SET, before, after) == [
+        ("spec.serviceName", expected),
+        ("spec.podManagementPolicy", expected),
+    ]
+
+
+def test_how_important_pods_of_a_class_are_stays() -> None:
+    before = stored(kinds.PRIORITY_CLASS)
+    after = copied(before)
+    after.description, after.global_default = "for people", True
+    assert update(kinds.PRIORITY_CLASS, before, after) == after
+    after.value, after.preemption_policy = 7, "Never"
+    assert refused(kinds.PRIORITY_CLASS, before, after) == [
+        ("value", "cannot be changed: it is 1000"),
+        ("preemptionPolicy", "cannot be changed: it is PreemptLowerPriority"),
     ]
 
 

@@ -11,19 +11,23 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
-from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, replica_set_pb2, stateful_set_pb2
+from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
+from podraft.api.batch.v1 import cron_job_pb2, job_pb2
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import Kind
 from podraft.api.networking.v1 import ingress_class_pb2, ingress_pb2, network_policy_pb2
+from podraft.api.policy.v1 import pod_disruption_budget_pb2
 from podraft.api.rbac.v1 import (
     cluster_role_binding_pb2,
     cluster_role_pb2,
     role_binding_pb2,
     role_pb2,
 )
+from podraft.api.scheduling.v1 import priority_class_pb2
 from podraft.client.calls.resources import ResourceClient
 
 ObjectT = TypeVar("ObjectT", bound=Message)
@@ -82,6 +86,11 @@ class TypedResources(ABC):
         return self.resource(kinds.INGRESS_CLASS)
 
     @property
+    def priority_classes(self) -> ResourceClient[priority_class_pb2.PriorityClass]:
+        """The calls of priority classes."""
+        return self.resource(kinds.PRIORITY_CLASS)
+
+    @property
     def services(self) -> ResourceClient[service_pb2.Service]:
         """The calls of services."""
         return self.resource(kinds.SERVICE)
@@ -97,6 +106,13 @@ class TypedResources(ABC):
         return self.resource(kinds.INGRESS)
 
     @property
+    def pod_disruption_budgets(
+        self,
+    ) -> ResourceClient[pod_disruption_budget_pb2.PodDisruptionBudget]:
+        """The calls of pod disruption budgets."""
+        return self.resource(kinds.POD_DISRUPTION_BUDGET)
+
+    @property
     def pods(self) -> ResourceClient[pod_pb2.Pod]:
         """The calls of pods."""
         return self.resource(kinds.POD)
@@ -110,6 +126,33 @@ class TypedResources(ABC):
     def deployments(self) -> ResourceClient[deployment_pb2.Deployment]:
         """The calls of deployments."""
         return self.resource(kinds.DEPLOYMENT)
+
+    @property
+    def daemon_sets(self) -> ResourceClient[daemon_set_pb2.DaemonSet]:
+        """The calls of daemon sets."""
+        return self.resource(kinds.DAEMON_SET)
+
+    @property
+    def stateful_sets(self) -> ResourceClient[stateful_set_pb2.StatefulSet]:
+        """The calls of stateful sets."""
+        return self.resource(kinds.STATEFUL_SET)
+
+    @property
+    def jobs(self) -> ResourceClient[job_pb2.Job]:
+        """The calls of jobs."""
+        return self.resource(kinds.JOB)
+
+    @property
+    def cron_jobs(self) -> ResourceClient[cron_job_pb2.CronJob]:
+        """The calls of cron jobs."""
+        return self.resource(kinds.CRON_JOB)
+
+    @property
+    def horizontal_pod_autoscalers(
+        self,
+    ) -> ResourceClient[horizontal_pod_autoscaler_pb2.HorizontalPodAutoscaler]:
+        """The calls of horizontal pod autoscalers."""
+        return self.resource(kinds.HORIZONTAL_POD_AUTOSCALER)
 
     @property
     def endpoint_slices(self) -> ResourceClient[endpoint_slice_pb2.EndpointSlice]:

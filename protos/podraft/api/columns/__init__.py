@@ -12,7 +12,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from podraft.api import kinds
-from podraft.api.columns import apps, coordination, core, discovery, events, networking, rbac
+from podraft.api.columns import (
+    apps,
+    batch,
+    coordination,
+    core,
+    discovery,
+    events,
+    networking,
+    policies,
+    rbac,
+)
 from podraft.api.columns.column import AGE, NAME, Column, Table, row_of
 
 __all__ = ["Column", "Table", "row_of", "table_of"]
@@ -21,6 +31,8 @@ _GENERIC: Final = Table((NAME, AGE))
 _TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
     **core.TABLES,
     **apps.TABLES,
+    **batch.TABLES,
+    **policies.TABLES,
     **discovery.TABLES,
     **coordination.TABLES,
     **events.TABLES,

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from podraft.api import kinds
-from podraft.api.apps.v1 import deployment_pb2
-from podraft.api.columns.column import AGE, NAME, TEMPLATE, Column, Table
+from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, stateful_set_pb2
+from podraft.api.columns.column import AGE, NAME, TEMPLATE, Column, Table, pairs
 from podraft.api.objects.workloads import replicas
 
 
-def _ready(deployment: deployment_pb2.Deployment, now_s: float) -> str:
-    return f"{deployment.status.ready_replicas}/{replicas(deployment.spec)}"
+def _ready(workload: deployment_pb2.Deployment | stateful_set_pb2.StatefulSet, now_s: float) -> str:
+    return f"{workload.status.ready_replicas}/{replicas(workload.spec)}"
+
+
+def _node_selector(daemon_set: daemon_set_pb2.DaemonSet, now_s: float) -> str:
+    return pairs(daemon_set.spec.template.spec.node_selector)
 
 
 _REPLICA_SET = (
@@ -31,8 +35,22 @@ _DEPLOYMENT = (
     AGE,
     *TEMPLATE,
 )
+_DAEMON_SET = (
+    NAME,
+    Column("DESIRED", lambda ds, now_s: str(ds.status.desired_number_scheduled)),
+    Column("CURRENT", lambda ds, now_s: str(ds.status.current_number_scheduled)),
+    Column("READY", lambda ds, now_s: str(ds.status.number_ready), is_status=True),
+    Column("UP-TO-DATE", lambda ds, now_s: str(ds.status.updated_number_scheduled)),
+    Column("AVAILABLE", lambda ds, now_s: str(ds.status.number_available)),
+    Column("NODE SELECTOR", _node_selector),
+    AGE,
+    *TEMPLATE,
+)
+_STATEFUL_SET = (NAME, Column("READY", _ready, is_status=True), AGE, *TEMPLATE[:2])
 
 TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
     kinds.REPLICA_SET: Table(_REPLICA_SET),
     kinds.DEPLOYMENT: Table(_DEPLOYMENT),
+    kinds.DAEMON_SET: Table(_DAEMON_SET),
+    kinds.STATEFUL_SET: Table(_STATEFUL_SET),
 }

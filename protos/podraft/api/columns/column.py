@@ -84,18 +84,20 @@ def _age(obj: Any, now_s: float) -> str:
     return ages.age(obj.metadata.creation_timestamp, now_s)
 
 
-def _containers(pod_spec: pod_pb2.PodSpec) -> str:
+def containers(pod_spec: pod_pb2.PodSpec) -> str:
+    """Return the names of the containers."""
     return ",".join(container.name for container in pod_spec.containers)
 
 
-def _images(pod_spec: pod_pb2.PodSpec) -> str:
+def images(pod_spec: pod_pb2.PodSpec) -> str:
+    """Return the images of the containers."""
     return ",".join(container.image for container in pod_spec.containers)
 
 
 NAME: Final = Column("NAME", _name)
 AGE: Final = Column("AGE", _age)
 TEMPLATE: Final = (
-    Column("CONTAINERS", lambda obj, now_s: _containers(obj.spec.template.spec), wide=True),
-    Column("IMAGES", lambda obj, now_s: _images(obj.spec.template.spec), wide=True),
+    Column("CONTAINERS", lambda obj, now_s: containers(obj.spec.template.spec), wide=True),
+    Column("IMAGES", lambda obj, now_s: images(obj.spec.template.spec), wide=True),
     Column("SELECTOR", lambda obj, now_s: selector_text(obj.spec.selector), wide=True),
 )

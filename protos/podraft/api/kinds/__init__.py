@@ -13,11 +13,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.kinds import apps, core, networking, rbac, records
-from podraft.api.kinds.apps import DEPLOYMENT, REPLICA_SET
+from podraft.api.kinds import apps, batch, core, networking, policies, rbac, records
+from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
+from podraft.api.kinds.batch import CRON_JOB, JOB
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
 from podraft.api.kinds.networking import INGRESS, INGRESS_CLASS, NETWORK_POLICY
+from podraft.api.kinds.policies import (
+    HORIZONTAL_POD_AUTOSCALER,
+    POD_DISRUPTION_BUDGET,
+    PRIORITY_CLASS,
+)
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
 from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
@@ -41,6 +47,13 @@ __all__ = [
     "POD",
     "REPLICA_SET",
     "DEPLOYMENT",
+    "DAEMON_SET",
+    "STATEFUL_SET",
+    "JOB",
+    "CRON_JOB",
+    "PRIORITY_CLASS",
+    "POD_DISRUPTION_BUDGET",
+    "HORIZONTAL_POD_AUTOSCALER",
     "ENDPOINT_SLICE",
     "LEASE",
     "EVENT",
@@ -54,5 +67,13 @@ __all__ = [
 ]
 
 BUILT_IN: Final = KnownKinds(
-    (*core.KINDS, *rbac.KINDS, *networking.KINDS, *apps.KINDS, *records.KINDS)
+    (
+        *core.KINDS,
+        *rbac.KINDS,
+        *networking.KINDS,
+        *apps.KINDS,
+        *batch.KINDS,
+        *policies.KINDS,
+        *records.KINDS,
+    )
 )

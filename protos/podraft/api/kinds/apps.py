@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
+from podraft.api.apps.v1 import (
+    daemon_set_pb2,
+    deployment_pb2,
+    replica_set_pb2,
+    stateful_set_pb2,
+)
 from podraft.api.kinds.kind import AnyKind, Kind, Order, TypedField
 
 REPLICA_SET = Kind(
@@ -16,7 +21,7 @@ REPLICA_SET = Kind(
     resource="replicasets",
     short_names=("rs",),
     order=Order.WORKLOADS,
-    subresources=("status",),
+    subresources=("status", "scale"),
     categories=("all",),
 )
 ROLLING_UPDATE: Final = TypedField(
@@ -28,9 +33,31 @@ DEPLOYMENT = Kind(
     resource="deployments",
     short_names=("deploy",),
     order=Order.WORKLOADS,
-    subresources=("status",),
+    subresources=("status", "scale"),
     categories=("all",),
     typed_fields=(ROLLING_UPDATE,),
 )
+DAEMON_SET = Kind(
+    message=daemon_set_pb2.DaemonSet,
+    api_version="apps/v1",
+    resource="daemonsets",
+    short_names=("ds",),
+    order=Order.WORKLOADS,
+    subresources=("status",),
+    categories=("all",),
+)
+ROLLING_UPDATE_IN_ORDER: Final = TypedField(
+    "spec.updateStrategy.type", "spec.updateStrategy.rollingUpdate", forbidden_with=("OnDelete",)
+)
+STATEFUL_SET = Kind(
+    message=stateful_set_pb2.StatefulSet,
+    api_version="apps/v1",
+    resource="statefulsets",
+    short_names=("sts",),
+    order=Order.WORKLOADS,
+    subresources=("status", "scale"),
+    categories=("all",),
+    typed_fields=(ROLLING_UPDATE_IN_ORDER,),
+)
 
-KINDS: Final[tuple[AnyKind, ...]] = (REPLICA_SET, DEPLOYMENT)
+KINDS: Final[tuple[AnyKind, ...]] = (REPLICA_SET, DEPLOYMENT, DAEMON_SET, STATEFUL_SET)

@@ -30,6 +30,17 @@ SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SLICE_MANAGER_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
 
+# Labels, annotations and the finalizer of what jobs and cron jobs make.  The first two labels also
+# have their former names, by which existing commands still select.
+JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+OLD_JOB_NAME_LABEL: Final = "job-name"
+OLD_JOB_UID_LABEL: Final = "controller-uid"
+COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"
+INDEX_FAILURES: Final = "batch.kubernetes.io/job-index-failure-count"
+JOB_TRACKING_FINALIZER: Final = "batch.kubernetes.io/job-tracking"
+SCHEDULED_TIME: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+
 # Labels of nodes; existing manifests still select by the two old names.
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 OS_LABEL: Final = "kubernetes.io/os"

@@ -10,8 +10,10 @@ from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.objects import workloads
 from podraft.server.kinds.apps.workloads import (
     check_counts,
+    check_not_above_all,
     check_selector_change,
     check_workload,
+    is_zero,
 )
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
@@ -67,23 +69,12 @@ def _check_strategy(strategy: DeploymentStrategy, field: str, report: Report) ->
     rolling, path = strategy.rolling_update, f"{field}.rollingUpdate"
     check_count_or_percent(rolling.max_unavailable, f"{path}.maxUnavailable", report)
     check_count_or_percent(rolling.max_surge, f"{path}.maxSurge", report)
-    unavailable = _percent(rolling.max_unavailable)
-    if unavailable is not None and unavailable > 100:
-        report.add(f"{path}.maxUnavailable", f"must be at most 100%, is {unavailable}%")
-    if _is_zero(rolling.max_unavailable) and _is_zero(rolling.max_surge):
+    check_not_above_all(rolling.max_unavailable, f"{path}.maxUnavailable", report)
+    if is_zero(rolling.max_unavailable) and is_zero(rolling.max_surge):
         report.add(
             f"{path}.maxUnavailable",
             "must not be 0 when maxSurge is 0: no pod could ever be replaced",
         )
-
-
-def _percent(value: IntOrString) -> int | None:
-    digits = value.str_val.removesuffix("%")
-    return int(digits) if value.type == 1 and digits.isdecimal() and len(digits) < 10 else None
-
-
-def _is_zero(value: IntOrString) -> bool:
-    return _percent(value) == 0 if value.type == 1 else value.int_val == 0
 
 
 def _leave(stored: Deployment, deployment: Deployment) -> None:

@@ -7,17 +7,20 @@ from functools import lru_cache
 from typing import Final
 
 from podraft.api import names
-from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
+from podraft.api.discovery.v1.endpoint_slice_pb2 import Endpoint, EndpointSlice
 from podraft.api.objects.ports import PROTOCOLS, TCP
 from podraft.api.violations import shown
-from podraft.server.kinds.report import Report, is_ipv4
+from podraft.server.kinds.report import Report, check_labels, is_ipv4
 from podraft.server.kinds.rules import Rules
 from podraft.server.kinds.shared.addresses import special
+from podraft.server.kinds.shared.conditions import has_at_most
 
 _ADDRESS_TYPES: Final = ("IPv4", "IPv6", "FQDN")
 ENDPOINTS_MAX: Final = 1000
 ADDRESSES_MAX: Final = 100
 PORTS_MAX: Final = 100
+HINTS_MAX: Final = 8
+TOPOLOGY_MAX: Final = 16
 
 
 def _default(endpoint_slice: EndpointSlice) -> None:
@@ -38,6 +41,7 @@ def _check(endpoint_slice: EndpointSlice, report: Report) -> None:
         report.add("endpoints", f"must be at most {ENDPOINTS_MAX}, are {count}")
         return
     for index, endpoint in enumerate(endpoint_slice.endpoints):
+        _check_place(endpoint, f"endpoints[{index}]", report)
         count = len(endpoint.addresses)
         if not 1 <= count <= ADDRESSES_MAX:
             field = f"endpoints[{index}].addresses"
@@ -53,6 +57,23 @@ def _check(endpoint_slice: EndpointSlice, report: Report) -> None:
     _check_ports(endpoint_slice, report)
 
 
+def _check_place(endpoint: Endpoint, path: str, report: Report) -> None:
+    """Check where the endpoint is, and for whom."""
+    if endpoint.hostname and (problem := names.dns_label(endpoint.hostname)) is not None:
+        report.add(f"{path}.hostname", f"{shown(endpoint.hostname)} {problem}")
+    if has_at_most(
+        TOPOLOGY_MAX, endpoint.deprecated_topology, f"{path}.deprecatedTopology", report
+    ):
+        check_labels(endpoint.deprecated_topology, f"{path}.deprecatedTopology", report)
+    zones = [zone.name for zone in endpoint.hints.for_zones]
+    nodes = [node.name for node in endpoint.hints.for_nodes]
+    for field, hints in (("forZones", zones), ("forNodes", nodes)):
+        place = f"{path}.hints.{field}"
+        if has_at_most(HINTS_MAX, hints, place, report):
+            for index, hint in enumerate(hints):
+                report.name(f"{place}[{index}].name", hint, names.label_value(hint))
+
+
 def _check_ports(endpoint_slice: EndpointSlice, report: Report) -> None:
     if len(endpoint_slice.ports) > PORTS_MAX:
         report.add("ports", f"must be at most {PORTS_MAX}, are {len(endpoint_slice.ports)}")
@@ -66,6 +87,8 @@ def _check_ports(endpoint_slice: EndpointSlice, report: Report) -> None:
             report.add(f"{path}.name", f"duplicate: another port is called {shown(port.name)}")
         taken.add(port.name)
         report.one_of(f"{path}.protocol", port.protocol, PROTOCOLS)
+        if port.app_protocol and (problem := names.qualified(port.app_protocol)) is not None:
+            report.add(f"{path}.appProtocol", f"{shown(port.app_protocol)} {problem}")
         if port.HasField("port"):
             report.between(f"{path}.port", port.port, 1, 65535)
 

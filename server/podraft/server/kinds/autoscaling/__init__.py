@@ -1,0 +1,1 @@
+"""The rooms of autoscaling: how the number of pods follows measurements."""

@@ -1,0 +1,1 @@
+"""The rooms of policy: what limits the ending of pods."""

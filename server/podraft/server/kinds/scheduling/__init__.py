@@ -1,0 +1,1 @@
+"""The rooms of scheduling: how important pods are."""
