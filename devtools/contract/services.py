@@ -132,6 +132,15 @@ def _methods(kind: AnyKind) -> Iterator[list[str]]:
             f"Deletes the {name}. Returns it as it was last, or, if its end has to wait, as it is "
             "now with a deletionTimestamp.",
         )
+    if "deletecollection" in kind.verbs:
+        yield _method(
+            f"Delete{name}Collection",
+            f"{_META}.DeleteCollectionRequest",
+            f"{_META}.DeleteCollectionResponse",
+            f"Deletes the {plural} that match and exist when the call begins, in transactions of "
+            "some hundreds. If one is refused, the error names it, and those before it are "
+            "deleted.",
+        )
     yield from (_extra(kind, method) for method in kind.extra_methods)
 
 

@@ -52,6 +52,10 @@ def expected_methods(kind: AnyKind) -> dict[str, Shape]:
     }
     if kind.has_status:
         methods[f"Update{name}Status"] = update
+    if "deletecollection" in kind.verbs:
+        methods[f"Delete{name}Collection"] = Shape(
+            f"{META}.DeleteCollectionRequest", f"{META}.DeleteCollectionResponse", False
+        )
     return methods
 
 
@@ -80,6 +84,7 @@ def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
 def test_the_table_names_methods_that_exist(kind: AnyKind) -> None:
     verbs = ["Create", "Get", "List", "Watch", "Update", "Patch", "Delete"]
     verbs += ["UpdateStatus"] if kind.has_status else []
+    verbs += ["DeleteCollection"] if "deletecollection" in kind.verbs else []
     for verb in verbs:
         service, _, method = kind.method(verb).removeprefix("/").partition("/")
         assert service == kind.service

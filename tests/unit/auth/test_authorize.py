@@ -18,7 +18,16 @@ SCHEDULER = Identity("system:scheduler", frozenset({"system:scheduler"}))
 CONTROLLERS = Identity("system:controllers", frozenset({"system:controllers"}))
 NODE = node_identity("n1")
 NOBODY = Identity("system:scheduler", frozenset({"guests"}))
-VERBS: tuple[Verb, ...] = ("get", "list", "watch", "create", "update", "patch", "delete")
+VERBS: tuple[Verb, ...] = (
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+)
 WRITES: tuple[Verb, ...] = ("create", "update", "patch", "delete")
 READS: tuple[Verb, ...] = ("get", "list", "watch")
 EVERY_KIND: list[AnyKind] = list(kinds.BUILT_IN)
@@ -283,6 +292,15 @@ def test_a_node_sees_services_and_slices_and_writes_neither_them_nor_workloads()
             assert not allowed(NODE, verb, kind, namespace="shop", name="x")
     assert allowed(NODE, "create", kinds.EVENT, namespace="shop")
     assert not allowed(NODE, "list", kinds.EVENT, namespace="shop")
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+def test_neither_nodes_nor_the_scheduler_delete_collections(kind: AnyKind) -> None:
+    for namespace in ("", "shop", "podraft-system", "kube-node-lease"):
+        for selector in ("", "spec.nodeName=n1", "metadata.name=n1"):
+            where: Any = {"namespace": namespace, "field_selector": selector}
+            assert not allowed(NODE, "deletecollection", kind, Cluster(pod_on("n1")), **where)
+            assert not allowed(SCHEDULER, "deletecollection", kind, **where)
 
 
 def test_everyone_known_may_list_the_servers_but_only_administrators_change_them() -> None:

@@ -239,6 +239,41 @@ class ResourceClient(Generic[ObjectT]):
         request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
         return await self._connection.write(self.kind.method("Delete"), request, self._decode)
 
+    async def delete_collection(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        grace_period_seconds: int | None = None,
+        propagation: requests_pb2.PropagationPolicy | None = None,
+        dry_run: bool = False,
+    ) -> requests_pb2.DeleteCollectionResponse:
+        """Delete the objects that match, some hundreds in one transaction; return which.
+
+        Raises:
+            ApiError: A selector is malformed, or the deletion of an object is refused; the error
+                names it, and those before it are deleted.
+
+        """
+        options = requests.delete_request(
+            "", grace_period_seconds=grace_period_seconds, propagation=propagation
+        ).options
+        options.dry_run = dry_run
+        request = requests_pb2.DeleteCollectionRequest(
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            options=options,
+        )
+        # Repeated, the call deletes what is left: it needs no id.
+        return await self._connection.read(
+            self.kind.method("DeleteCollection"),
+            request,
+            requests_pb2.DeleteCollectionResponse.FromString,
+            attempt_s=LONG_ATTEMPT_S,
+        )
+
     def _decode(self, data: bytes) -> ObjectT:
         return self.kind.message.FromString(data)
 

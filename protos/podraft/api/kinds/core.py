@@ -17,7 +17,7 @@ from podraft.api.core.v1 import (
     scheduling_pb2,
     service_pb2,
 )
-from podraft.api.kinds.kind import AnyKind, Kind, Method, Order, TypedField
+from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Method, Order, TypedField
 from podraft.api.meta.v1 import requests_pb2
 
 NAMESPACE = Kind(
@@ -27,6 +27,8 @@ NAMESPACE = Kind(
     short_names=("ns",),
     namespaced=False,
     order=Order.NAMESPACES,
+    # Whoever wants to end all namespaces names each.
+    verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
     subresources=("status",),
     selectable_fields=("metadata.name", "status.phase"),
 )

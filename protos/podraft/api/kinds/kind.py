@@ -23,7 +23,16 @@ from podraft.api.meta.v1 import meta_pb2
 
 # Before a capital that follows a small letter, or that begins a word after capitals.
 _WORD_BEGINS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-VERBS: Final = ("create", "get", "list", "watch", "update", "patch", "delete")
+VERBS: Final = (
+    "create",
+    "get",
+    "list",
+    "watch",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+)
 
 
 class Object(Protocol):
@@ -107,6 +116,8 @@ class Kind(Generic[ObjectT]):
         selectable_fields: The paths that field selectors may name.
         extra_methods: Further methods of its gRPC service.
         typed_fields: The fields that depend on a type.
+        counts_generations: Whether ``metadata.generation`` counts the changes of the spec although
+            the kind has no status; one with a status always does.
         custom: Whether the kind was declared by a user while the cluster ran.
     """
 
@@ -122,6 +133,7 @@ class Kind(Generic[ObjectT]):
     selectable_fields: tuple[str, ...] = ("metadata.name", "metadata.namespace")
     extra_methods: tuple[Method, ...] = ()
     typed_fields: tuple[TypedField, ...] = ()
+    counts_generations: bool = False
     custom: bool = False
 
     @cached_property
@@ -148,6 +160,12 @@ class Kind(Generic[ObjectT]):
     def has_status(self) -> bool:
         """Whether the status is written apart from the rest."""
         return "status" in self.subresources
+
+    @cached_property
+    def has_generations(self) -> bool:
+        """Whether ``metadata.generation`` counts the changes of the spec."""
+        has_spec = "spec" in self.message.DESCRIPTOR.fields_by_name
+        return has_spec and (self.has_status or self.counts_generations)
 
     @cached_property
     def field(self) -> str:
@@ -201,13 +219,16 @@ class Kind(Generic[ObjectT]):
     def method(self, verb: str) -> str:
         """Return the full path of one gRPC method.
 
-        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch or Delete.
+        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch, Delete or
+        DeleteCollection.
         """
         match verb:
             case "List" | "Watch":
                 method = f"{verb}{self.plural_name}"
             case "UpdateStatus":
                 method = f"Update{self.name}Status"
+            case "DeleteCollection":
+                method = f"Delete{self.name}Collection"
             case _:
                 method = f"{verb}{self.name}"
         return f"/{self.service}/{method}"

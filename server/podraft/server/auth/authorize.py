@@ -29,7 +29,9 @@ from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.references import Reference, references
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 
-Verb: TypeAlias = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
+Verb: TypeAlias = Literal[
+    "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"
+]
 
 # Sub-resources and cluster-wide calls.  For the latter ``kind`` is None.
 STATUS: Final = "status"
@@ -156,7 +158,8 @@ def _scheduler(attributes: Attributes) -> str | None:
     if kind is kinds.EVENT and verb in ("create", "update", "patch") and not subresource:
         return None
     if kind is kinds.LEASE:
-        if attributes.namespace == well_known.SYSTEM_NAMESPACE and verb != "delete":
+        deletes = verb in ("delete", "deletecollection")
+        if attributes.namespace == well_known.SYSTEM_NAMESPACE and not deletes:
             return None
         return f': only leases in namespace "{well_known.SYSTEM_NAMESPACE}"'
     return ""
@@ -207,7 +210,7 @@ def _node_pod(node: str, attributes: Attributes) -> str | None:
         if selected(attributes.field_selector, "spec.nodeName") == node:
             return None
         return f": the field selector must contain spec.nodeName={node}"
-    if verb == "create":
+    if verb in ("create", "deletecollection"):
         return ""
     if verb in ("update", "patch") and attributes.subresource != STATUS:
         return ": an agent writes only the status"

@@ -46,7 +46,7 @@ def set_at_creation(
     metadata.ClearField("deletion_timestamp")
     metadata.ClearField("deletion_grace_period_seconds")
     metadata.ClearField("managed_fields")
-    if kind.has_status:
+    if kind.has_generations:
         metadata.generation = 1
     else:
         metadata.ClearField("generation")

@@ -116,7 +116,7 @@ def prepare_update(
     check_finalizers_while_deleting(before, metadata, report)
     rules.check_change(stored, result, report)
     report.raise_if_any()
-    if kind.has_status and getattr(result, "spec") != getattr(stored, "spec"):  # noqa: B009 - every such kind has one
+    if kind.has_generations and getattr(result, "spec") != getattr(stored, "spec"):  # noqa: B009 - such kinds have one
         metadata.generation = next_generation(before.generation)
     return result
 

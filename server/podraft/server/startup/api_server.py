@@ -155,7 +155,9 @@ class ApiServer:
     def _methods(self) -> Methods:
         registry, callers, settings = self._registry, self._callers, self._settings
         datastore, facts = self._store.datastore, self._facts
-        methods = kind_methods(settings.known, registry.objects, registry.writer, callers)
+        methods = kind_methods(
+            settings.known, registry.objects, registry.writer, registry.collections, callers
+        )
         methods |= pod_methods(registry.writer, registry.scheduling_records, self._relay, callers)
         methods |= commit_methods(registry.commits, callers)
         methods |= table_methods(registry.tables, callers)

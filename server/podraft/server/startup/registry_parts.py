@@ -33,6 +33,7 @@ from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.reads.tables import Tables
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import default_rights
+from podraft.server.registry.writes.collections import Collections
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
 from podraft.server.registry.writes.writer import Writer
@@ -50,6 +51,7 @@ class RegistryParts:
     live: LiveRights
     writer: Writer
     commits: Commits
+    collections: Collections
     objects: ObjectReads
     tables: Tables
     scheduling_records: SchedulingRecords
@@ -80,6 +82,7 @@ def put_together(
         live,
         writer,
         Commits(writer, known, turns),
+        Collections(datastore, caches, writer, turns),
         objects,
         Tables(objects, known, turns),
         SchedulingRecords(datastore, past_reads),

@@ -18,6 +18,7 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
+from podraft.server.registry.writes.collections import Collections
 from podraft.server.registry.writes.operations import Create, DeleteObject, Operation, Patch, Update
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.rpc.calls.admitting import Call
@@ -26,13 +27,17 @@ from podraft.server.rpc.calls.methods import Methods, Stream, Unary, stream_meth
 
 
 def kind_methods(
-    known: KnownKinds, reads: ObjectReads, writer: Writer, callers: Callers
+    known: KnownKinds,
+    reads: ObjectReads,
+    writer: Writer,
+    collections: Collections,
+    callers: Callers,
 ) -> Methods:
     """Return the handlers of all kinds that have a service of their own."""
     methods: Methods = {}
     for kind in known:
         if not kind.custom:
-            methods |= unary_methods(callers, _unary(kind, reads, writer))
+            methods |= unary_methods(callers, _unary(kind, reads, writer, collections))
             if "watch" in kind.verbs:
                 watch = stream_method(callers, Resource.WATCHES, _watch(kind, reads, callers))
                 methods[kind.method("Watch")] = watch
@@ -40,13 +45,17 @@ def kind_methods(
 
 
 def _unary(
-    kind: AnyKind, reads: ObjectReads, writer: Writer
+    kind: AnyKind, reads: ObjectReads, writer: Writer, collections: Collections
 ) -> dict[str, tuple[type[Message], Unary]]:
     table: dict[str, tuple[type[Message], Unary]] = {
         "Get": (requests_pb2.GetRequest, partial(reads.get, kind)),
         "List": (requests_pb2.ListRequest, partial(reads.list, kind)),
         "Patch": (requests_pb2.PatchRequest, _written(writer, partial(Patch, kind))),
         "Delete": (requests_pb2.DeleteRequest, _written(writer, partial(DeleteObject, kind))),
+        "DeleteCollection": (
+            requests_pb2.DeleteCollectionRequest,
+            partial(collections.delete, kind),
+        ),
     }
     table = {verb: entry for verb, entry in table.items() if verb.lower() in kind.verbs}
     if "create" in kind.verbs:

@@ -1,0 +1,150 @@
+"""Collections are deleted in one call: only what matches, and what was there when it began."""
+
+import asyncio
+
+import pytest
+
+from local_cluster.server_process import running
+from podraft.api import kinds
+from podraft.api.kinds import BUILT_IN
+from podraft.api.meta.v1 import requests_pb2
+from podraft.client.calls import writes
+from podraft.client.calls.client import Client
+from podraft.client.errors import ApiError, ConflictError, InvalidError
+from support.api_objects import example
+
+DELETABLE = [kind for kind in BUILT_IN if "deletecollection" in kind.verbs]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running() as process:
+        yield process
+
+
+def on_server(server, scenario):
+    async def main():
+        async with Client(server.config()) as client:
+            return await scenario(client)
+
+    return asyncio.run(main())
+
+
+async def new_namespace(client, name):
+    await client.namespaces.create(example(kinds.NAMESPACE, name))
+    return name
+
+
+async def names(client, namespace):
+    return [item.metadata.name for item in (await client.config_maps.list(namespace)).items]
+
+
+@pytest.mark.parametrize("kind", DELETABLE, ids=lambda kind: kind.resource)
+def test_what_matches_is_deleted_and_named(server, kind):
+    async def scenario(client):
+        resource = client.resource(kind)
+        namespace = "default" if kind.namespaced else ""
+        made = [
+            await resource.create(example(kind, name, labels={"run": run}))
+            for name, run in (("out-a", "out"), ("out-b", "out"), ("stays", "not"))
+        ]
+        tried = await resource.delete_collection(namespace, label_selector="run=out", dry_run=True)
+        done = await resource.delete_collection(namespace, label_selector="run=out")
+        expected = [(one.metadata.name, one.metadata.uid, namespace) for one in made[:2]]
+        for answer in (tried, done):
+            assert [(one.name, one.uid, one.namespace) for one in answer.objects] == expected
+            assert not any(one.ends_later for one in answer.objects)
+            assert not answer.more
+        assert not tried.resource_version
+        assert int(done.resource_version) > int(made[-1].metadata.resource_version)
+        left = await resource.list(namespace, label_selector="run in (out, not)")
+        assert [item.metadata.name for item in left.items] == ["stays"]
+        none = await resource.delete_collection(namespace, label_selector="run=out")
+        assert not none.objects
+        await resource.delete("stays", namespace)
+
+    on_server(server, scenario)
+
+
+def test_objects_that_come_while_a_large_collection_is_deleted_stay(server):
+    async def scenario(client):
+        space = await new_namespace(client, "large")
+        for start in range(0, 1200, 400):
+            made = [
+                writes.create(example(kinds.CONFIG_MAP, f"m{number:04}", space))
+                for number in range(start, start + 400)
+            ]
+            await client.commit(made, omit_objects=True)
+        deleting = asyncio.ensure_future(client.config_maps.delete_collection(space))
+        new, vanished = [], []
+        while not deleting.done():
+            new.append(f"z{len(new):03}")
+            await client.config_maps.create(example(kinds.CONFIG_MAP, new[-1], space))
+            # Somebody else deletes some of them, too, from the end.
+            name = f"m{1199 - len(vanished):04}"
+            try:
+                await client.config_maps.delete(name, space)
+                vanished.append(name)
+            except ApiError:
+                break
+        done = await deleting
+        gone = [one.name for one in done.objects]
+        assert sorted(gone + vanished) == sorted({*gone, *vanished})
+        assert {f"m{n:04}" for n in range(1200)} <= {*gone, *vanished}
+        # The first may have come before the call had begun.
+        left = await names(client, space)
+        assert [name for name in left if name.startswith("m")] == []
+        assert set(new) - set(gone) == set(left)
+        await client.config_maps.create(example(kinds.CONFIG_MAP, "last", space))
+        assert len(gone) >= 1200 - len(vanished)
+
+    on_server(server, scenario)
+
+
+def test_finalizers_and_the_policy_of_dependents_hold_for_each_object(server):
+    async def scenario(client):
+        space = await new_namespace(client, "held")
+        held = example(kinds.CONFIG_MAP, "held", space)
+        held.metadata.finalizers.append("example.com/wait")
+        await client.config_maps.create(held)
+        await client.config_maps.create(example(kinds.CONFIG_MAP, "free", space))
+        orphan = requests_pb2.PROPAGATION_POLICY_ORPHAN
+        done = await client.config_maps.delete_collection(space, propagation=orphan)
+        assert [(one.name, one.ends_later) for one in done.objects] == [
+            ("free", True),
+            ("held", True),
+        ]
+        found = {item.metadata.name: item for item in (await client.config_maps.list(space)).items}
+        assert list(found["held"].metadata.finalizers) == ["example.com/wait", "orphan"]
+        assert list(found["free"].metadata.finalizers) == ["orphan"]
+        for name in found:
+            await client.config_maps.patch(name, {"metadata": {"finalizers": None}}, space)
+        assert await names(client, space) == []
+
+    on_server(server, scenario)
+
+
+def test_a_refusal_names_its_object_and_what_was_done_before(server):
+    async def scenario(client):
+        space = await new_namespace(client, "refused")
+        made = [
+            await client.config_maps.create(example(kinds.CONFIG_MAP, name, space))
+            for name in ("a", "b", "c")
+        ]
+        request = requests_pb2.DeleteCollectionRequest(namespace=space)
+        request.options.preconditions.uid = made[0].metadata.uid
+        with pytest.raises(ConflictError, match=r'"b" in namespace "refused".*before it: 1'):
+            await client._connection.call(
+                kinds.CONFIG_MAP.method("DeleteCollection"),
+                request,
+                requests_pb2.DeleteCollectionResponse.FromString,
+            )
+        assert await names(client, space) == ["b", "c"]
+        for bad in ({"label_selector": "a=b=c"}, {"field_selector": "no.such=x"}):
+            with pytest.raises(InvalidError):
+                await client.config_maps.delete_collection(space, **bad)
+        with pytest.raises(InvalidError, match="gracePeriod"):
+            await client.config_maps.delete_collection(space, grace_period_seconds=-1)
+        assert await names(client, space) == ["b", "c"]
+
+    on_server(server, scenario)
