@@ -116,7 +116,7 @@ def test_a_new_object_has_an_identity(kind: AnyKind) -> None:
     created = create(manifest(kind))
     metadata = created["metadata"]
     assert (metadata["uid"], metadata["creationTimestamp"]) == ("u-1", STAMP)
-    assert metadata.get("generation") == (1 if kind.has_status else None)
+    assert metadata.get("generation") == (1 if kind.has_generations else None)
 
 
 @all_kinds

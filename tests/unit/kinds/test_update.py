@@ -174,6 +174,16 @@ def test_a_status_is_checked() -> None:
     assert field == "status.phase"
 
 
+def test_a_spec_without_a_status_has_generations_if_its_kind_counts_them() -> None:
+    before = stored(kinds.NETWORK_POLICY)
+    after = copied(before)
+    after.spec.pod_selector.match_labels["app"] = "another"
+    result = update(kinds.NETWORK_POLICY, before, after)
+    assert (before.metadata.generation, result.metadata.generation) == (1, 2)
+    lease = stored(kinds.LEASE)
+    assert not lease.metadata.HasField("generation"), "it is renewed every few seconds"
+
+
 def test_a_change_of_the_spec_is_a_new_generation() -> None:
     before = stored(kinds.DEPLOYMENT)
     after = copied(before)

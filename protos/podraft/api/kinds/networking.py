@@ -19,6 +19,7 @@ INGRESS_CLASS = Kind(
     namespaced=False,
     order=Order.CONFIG,
     selectable_fields=("metadata.name",),
+    counts_generations=True,
 )
 NETWORK_POLICY = Kind(
     message=network_policy_pb2.NetworkPolicy,
@@ -26,6 +27,7 @@ NETWORK_POLICY = Kind(
     resource="networkpolicies",
     short_names=("netpol",),
     order=Order.NETWORK,
+    counts_generations=True,
 )
 INGRESS = Kind(
     message=ingress_pb2.Ingress,

@@ -14,6 +14,7 @@ from typing import Final
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.violations import InvalidObjectError
 from podraft.server.auth.authorize import Attributes
 from podraft.server.registry import selection
@@ -163,7 +164,7 @@ class _Deletion:
                     namespace=metadata.namespace,
                     name=metadata.name,
                     uid=metadata.uid,
-                    ends_later=metadata.HasField("deletion_timestamp"),
+                    ends_later=is_deleting(metadata),
                 )
                 if self._work.is_long:
                     await self._work.pause()
