@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from podraft.api import support
+from podraft.api import conversion, support
 from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
 
@@ -29,6 +29,14 @@ podraft acts on all of these fields but those listed here. A manifest that sets 
 refused, with the reason and the line; with `--ignore-unsupported` it is stored and warned of.
 `podraft explain KIND.FIELD` says the same.
 """
+_OLD = """
+## Old versions
+
+Manifests of these versions are read in their present form, with the defaults of their time and a
+warning; `podraft convert` prints it.
+
+| version | kinds | read as |
+|---|---|---|"""
 # The descriptors of run time and of type checkers differ.
 _Type: TypeAlias = Any
 
@@ -43,7 +51,20 @@ def text_of(kinds: Iterable[AnyKind]) -> str:
     shared = [page.of_type(each) for each in page.shared]
     if shared:
         parts += ["\n## Parts of several kinds\n", *shared]
-    return "".join(parts)
+    return "".join([*parts, _old_versions()])
+
+
+def _old_versions() -> str:
+    """Return the section of the old forms that manifests may have."""
+    present: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for old in conversion.old_versions():
+        kinds = present[old.api_version, old.present or "refused: it has no present form"]
+        kinds.append(old.kind)
+    rows = (
+        f"| `{version}` | {', '.join(kinds)} | {f'`{now}`' if '/' in now else now} |"
+        for (version, now), kinds in present.items()
+    )
+    return "\n".join([_OLD, *rows, ""])
 
 
 class _Page:

@@ -20,6 +20,7 @@ ENTRIES = {
     "delete": Entry("delete", "Delete objects and wait until they are gone.", _BASIC),
     "wait": Entry("wait", "Wait for a condition of objects.", _BASIC),
     "explain": Entry("explain", "Explain a kind and its fields; needs no cluster.", _BASIC),
+    "convert": Entry("convert", "Print manifests of old versions in their present form.", _BASIC),
     "label": Entry("label", "Set or remove labels.", _BASIC),
     "annotate": Entry("label", "Set or remove annotations.", _BASIC),
     "set": Entry("set", "Set the images of a deployment.", _WORKLOADS),

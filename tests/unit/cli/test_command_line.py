@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from podraft.cli.app import ENTRIES, cli
@@ -193,3 +195,32 @@ def test_the_clients_version_needs_no_cluster(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert result.output.startswith("Client version: ")
+
+
+BUDGET = {"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "a"}}
+FORMS = ("yaml", "json")
+LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "b"}}
+
+
+def test_convert_prints_every_object_as_it_is_written_today() -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": [LEASE, BUDGET]}
+    text = f"{json.dumps(BUDGET)}\n---\n{json.dumps(listed)}\n"
+    present = {**BUDGET, "apiVersion": "policy/v1"}
+
+    in_yaml, in_json = (run("convert", "-f", "-", "-o", form, input=text) for form in FORMS)
+
+    assert list(yaml.safe_load_all(in_yaml.stdout)) == [present, LEASE, present]
+    assert json.loads(in_json.stdout)["items"] == [present, LEASE, present]
+    old, new = (f"{version} PodDisruptionBudget" for version in ("policy/v1beta1", "policy/v1"))
+    assert in_yaml.stderr.splitlines()[0] == (
+        f'Warning: stdin:1: PodDisruptionBudget "a": apiVersion: {old} is an old form, '
+        f"read as {new}"
+    )
+
+
+def test_convert_prints_nothing_if_an_object_has_no_present_form() -> None:
+    gone = {**BUDGET, "kind": "PodSecurityPolicy"}
+    result = run("convert", "-f", "-", input=f"{json.dumps(BUDGET)}\n{json.dumps(gone)}\n")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert 'stdin:2: PodSecurityPolicy "a": kind: Kubernetes removed' in result.stderr

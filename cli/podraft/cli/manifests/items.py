@@ -6,36 +6,30 @@ read, and all faults are reported at once.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from google.protobuf.message import Message
 
-from podraft.api import codec, kinds, limits, support
-from podraft.api.violations import InvalidObjectError, Violation
+from podraft.api import codec, kinds
 from podraft.cli.command_line.targets import word_of
 from podraft.cli.manifests.document_stream import documents
+from podraft.cli.manifests.lines import Lines
 from podraft.cli.manifests.nodes import (
     Budget,
     Construction,
     Key,
     ManifestError,
     Node,
-    Path,
     Scalar,
     Sequence,
 )
 from podraft.cli.manifests.nodes import Mapping as MappingNode
-from podraft.cli.manifests.unsaid import without_unsaid
+from podraft.cli.manifests.object_reading import Findings, ObjectReader, Rules
 
-_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
-# What the codec says where the contract lacks fields that Kubernetes has.
-_LACKING = "unknown field, or one that podraft does not support"
-_WITHOUT_EFFECT = "podraft does not act on it"
 _LISTS_DEPTH_MAX = 16
+NO_OBJECT = "expected an object with apiVersion and kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class Item:
     message: Any
     source: str
     line: int
-    lines: Mapping[Path, int] = field(compare=False, repr=False, default_factory=dict)
+    lines: Lines = field(compare=False, repr=False, default=Lines(0))
 
     @property
     def name(self) -> str:
@@ -66,7 +60,7 @@ class Item:
 
     def at(self, path: str = "") -> str:
         """Return ``file:line`` of a field, or of the nearest part above it."""
-        return f"{self.source}:{line_at(self.lines, path, self.line)}"
+        return f"{self.source}:{self.lines.at(path) if path else self.line}"
 
 
 @dataclass(slots=True)
@@ -91,43 +85,60 @@ def read(
     Objects that name none get `namespace` or `default_namespace`.
     """
     reading = Reading()
-    placing = _Placing(namespace, default_namespace, ignore_unsupported)
+    rules = Rules(namespace, default_namespace, ignore_unsupported)
+    findings = Findings(reading.faults, reading.warnings)
     for source, text in texts:
         try:
-            budget = Budget.of(text)
-            for node, size in documents(text):
-                budget.values += size
-                _read_node(node, source, placing, reading, budget)
+            for node, budget in objects_in(text):
+                _read_node(node, source, rules, reading, findings, budget)
         except ManifestError as error:
             reading.faults.append(f"{source}:{error.line}: {error}")
     _check_twice(reading)
     return reading
 
 
-@dataclass(frozen=True, slots=True)
-class _Placing:
-    namespace: str | None
-    default_namespace: str
-    ignore_unsupported: bool
+def objects_in(text: str) -> Iterator[tuple[Node, Budget]]:
+    """Yield the node of each object of a text, those in lists included, with the text's budget.
+
+    Raises:
+        ManifestError: The text is neither YAML nor JSON, or its lists are too deep.
+    """
+    budget = Budget.of(text)
+    for node, size in documents(text):
+        budget.values += size
+        for one in _objects_below(node, budget, 0):
+            yield one, budget
+
+
+def _objects_below(node: Node, budget: Budget, depth: int) -> Iterator[Node]:
+    children = _list_items(node) if isinstance(node, MappingNode) else None
+    if children is None:
+        yield node
+        return
+    if depth == _LISTS_DEPTH_MAX:
+        raise ManifestError(node.line, f"more than {_LISTS_DEPTH_MAX} lists in each other")
+    for child in children:
+        budget.spend(child.line)
+        yield from _objects_below(child, budget, depth + 1)
 
 
 def _read_node(
-    node: Node, source: str, placing: _Placing, reading: Reading, budget: Budget, depth: int = 0
+    node: Node,
+    source: str,
+    rules: Rules,
+    reading: Reading,
+    findings: Findings,
+    budget: Budget,
 ) -> None:
     if not isinstance(node, MappingNode):
-        reading.faults.append(f"{source}:{node.line}: expected an object with apiVersion and kind")
+        reading.faults.append(f"{source}:{node.line}: {NO_OBJECT}")
         return
-    children = _list_items(node)
-    if children is not None:
-        if depth == _LISTS_DEPTH_MAX:
-            raise ManifestError(node.line, f"more than {_LISTS_DEPTH_MAX} lists in each other")
-        for child in children:
-            budget.spend(child.line)
-            _read_node(child, source, placing, reading, budget, depth + 1)
-        return
-    construction = Construction(budget)
-    value = construction.value_of(node)
-    _read_object(value, source, node.line, construction.lines, placing, reading)
+    lines = Lines(node.line, node)
+    message = ObjectReader(source, lines, rules, findings).read(Construction(budget).value_of(node))
+    if message is not None:
+        kind = kinds.BUILT_IN.of(message)
+        item = Item(kind, canonical(message), message, source, node.line, lines)
+        reading.items.append(item)
 
 
 def _list_items(node: MappingNode) -> list[Node] | None:
@@ -160,96 +171,6 @@ def _typed(item: Node, of_list: MappingNode, kind: str) -> Node:
     return MappingNode(item.line, [*said, *item.entries])
 
 
-def _read_object(
-    value: dict[str, Any],
-    source: str,
-    line: int,
-    lines: Mapping[Path, int],
-    placing: _Placing,
-    reading: Reading,
-) -> None:
-    def report(violations: Iterable[Violation], into: list[str], note: str = "") -> None:
-        title = _title(value)
-        for violation in violations:
-            at = f"{source}:{line_at(lines, violation.field, line)}"
-            into.append(f"{at}: {title}{violation}{note}")
-
-    value = without_unsaid(value)
-    message, error = _parse(value)
-    if error is not None and placing.ignore_unsupported:
-        lacking = [v for v in error.violations if v.description.startswith(_LACKING)]
-        report((Violation(v.field, "not supported, ignored") for v in lacking), reading.warnings)
-        value = _without(value, [parts_of(v.field) for v in lacking])
-        message, error = _parse(value)
-    if error is not None or message is None:
-        report(error.violations if error else (), reading.faults)
-        return
-    kind = kinds.BUILT_IN.of(message)
-    if not kind.namespaced and message.metadata.namespace:
-        # Tools that render manifests write it into every object, and kubectl accepts it.
-        ignored = f"a {kind.name} belongs to no namespace, ignored"
-        report([Violation("metadata.namespace", ignored)], reading.warnings)
-        message.metadata.ClearField("namespace")
-    without_effect = support.unsupported_fields(message)
-    if placing.ignore_unsupported:
-        report(map(_stored_only, without_effect), reading.warnings)
-    elif without_effect:
-        report(map(_refused, without_effect), reading.faults)
-        return
-    size = message.ByteSize()
-    if size > limits.OBJECT_BYTES_MAX:
-        # The server would say the same, unless a whole commit of such is more than it takes.
-        report([Violation("", limits.object_too_large(size))], reading.faults)
-        return
-    fault = _place(kind, message, placing)
-    if fault is not None:
-        report([fault], reading.faults)
-        return
-    reading.items.append(Item(kind, canonical(message), message, source, line, lines))
-
-
-def _refused(found: support.Unsupported) -> Violation:
-    return Violation(found.path, f"{_WITHOUT_EFFECT}: {found.reason}")
-
-
-def _stored_only(found: support.Unsupported) -> Violation:
-    return Violation(found.path, f"stored, but {_WITHOUT_EFFECT}: {found.reason}")
-
-
-def _parse(value: dict[str, Any]) -> tuple[Any, InvalidObjectError | None]:
-    try:
-        return codec.from_json(value), None
-    except InvalidObjectError as error:
-        return None, error
-
-
-def _title(value: Mapping[str, Any]) -> str:
-    """Return ``Deployment "web": `` for messages, or as much of it as is known."""
-    metadata = value.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    kind = value.get("kind")
-    if not isinstance(kind, str):
-        return ""
-    return f'{kind} "{name}": ' if isinstance(name, str) else f"{kind}: "
-
-
-def _place(kind: kinds.AnyKind, message: Any, placing: _Placing) -> Violation | None:
-    metadata = message.metadata
-    if not metadata.name:
-        hint = "generateName cannot be applied" if metadata.generate_name else "is required"
-        return Violation("metadata.name", hint)
-    if not kind.namespaced:
-        return None
-    wanted = placing.namespace
-    if wanted and metadata.namespace and metadata.namespace != wanted:
-        return Violation(
-            "metadata.namespace", f'is "{metadata.namespace}", but --namespace says "{wanted}"'
-        )
-    if not metadata.namespace:
-        metadata.namespace = wanted or placing.default_namespace
-    return None
-
-
 def canonical(message: Message) -> dict[str, Any]:
     """Return the JSON of what a user declares: canonical values, no status.
 
@@ -274,38 +195,3 @@ def _check_twice(reading: Reading) -> None:
         first = seen.setdefault(key, item)
         if first is not item:
             reading.faults.append(f"{item.at()}: {item.word} was already declared at {first.at()}")
-
-
-# ---- Paths ----------------------------------------------------------------------------------
-
-
-def parts_of(path: str) -> Path:
-    """Return the parts of a violation's path: ``spec.ports[0].name``, ``labels[a.b/c]``."""
-    parts: list[str | int] = []
-    for bracket, name in _PART.findall(path):
-        parts.append(int(bracket) if bracket.isdecimal() else bracket or name)
-    return tuple(parts)
-
-
-def line_at(lines: Mapping[Path, int], path: str, otherwise: int) -> int:
-    """Return the line of a path, or of the nearest part above it that the text has."""
-    parts = parts_of(path)
-    while parts:
-        if parts in lines:
-            return lines[parts]
-        as_keys = tuple(str(part) for part in parts)
-        if as_keys in lines:
-            return lines[as_keys]
-        parts = parts[:-1]
-    return otherwise
-
-
-def _without(value: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
-    """Return a copy without the fields at `paths`."""
-    result = cast("dict[str, Any]", json.loads(json.dumps(value)))
-    for path in paths:
-        parent: Any = result
-        for part in path[:-1]:
-            parent = parent[part]
-        parent.pop(path[-1], None)
-    return result

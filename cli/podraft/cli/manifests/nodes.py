@@ -96,12 +96,11 @@ class Budget:
 
 @dataclass(slots=True)
 class Construction:
-    """The values of one object under construction, and the line on which each path begins."""
+    """The values of one object under construction."""
 
     budget: Budget
-    lines: dict[Path, int] = field(default_factory=dict)
 
-    def value_of(self, node: Node, path: Path = (), depth: int = 0) -> Any:
+    def value_of(self, node: Node, depth: int = 0) -> Any:
         """Return a node's value.
 
         Raises:
@@ -115,19 +114,15 @@ class Construction:
             return node.value
         self.budget.spend(node.line)
         if isinstance(node, Sequence):
-            return [self._item(item, (*path, i), depth) for i, item in enumerate(node.items)]
-        return self._mapping(node, path, depth)
+            return [self.value_of(item, depth + 1) for item in node.items]
+        return self._mapping(node, depth)
 
-    def _item(self, node: Node, path: Path, depth: int) -> Any:
-        self.lines[path] = node.line
-        return self.value_of(node, path, depth + 1)
-
-    def _mapping(self, node: Mapping, path: Path, depth: int) -> dict[str, Any]:
+    def _mapping(self, node: Mapping, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         first_lines: dict[str, int] = {}
         for key, value in node.entries:
             if key.merges:
-                _merge(key, self._merged(value, path, depth), result)
+                _merge(key, self._merged(value, depth), result)
                 continue
             if key.text in first_lines:
                 raise ManifestError(
@@ -136,11 +131,10 @@ class Construction:
                     f"{first_lines[key.text]} (kubectl drops the first and takes the last)",
                 )
             first_lines[key.text] = key.line
-            self.lines[(*path, key.text)] = key.line
-            result[key.text] = self.value_of(value, (*path, key.text), depth + 1)
+            result[key.text] = self.value_of(value, depth + 1)
         return result
 
-    def _merged(self, node: Node, path: Path, depth: int) -> dict[str, Any]:
+    def _merged(self, node: Node, depth: int) -> dict[str, Any]:
         parts = node.items if isinstance(node, Sequence) else [node]
         result: dict[str, Any] = {}
         for part in parts:
@@ -150,7 +144,7 @@ class Construction:
             if depth > DEPTH_MAX:
                 raise ManifestError(part.line, f"nested more than {DEPTH_MAX} deep")
             # Among several merged mappings, the first that has a key wins.
-            result = {**self._mapping(part, path, depth + 1), **result}
+            result = {**self._mapping(part, depth + 1), **result}
         return result
 
 

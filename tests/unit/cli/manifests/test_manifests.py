@@ -9,6 +9,7 @@ import pytest
 
 from podraft.api import kinds
 from podraft.cli.manifests import items as manifests
+from podraft.cli.manifests import lines
 
 WEB = """\
 apiVersion: apps/v1
@@ -186,6 +187,26 @@ def test_a_field_that_nobody_has_stays_a_fault_when_unsupported_ones_are_ignored
     assert "spec.replcas: unknown field" in reading.faults[0]
 
 
+def test_an_old_manifest_is_read_in_its_present_form_with_a_warning() -> None:
+    old = WEB.replace("apps/v1", "extensions/v1beta1").replace("    matchLabels: {app: web}\n", "")
+    reading = read(old.replace("  selector:\n", ""))
+
+    assert reading.faults == []
+    assert reading.warnings == [
+        'web.yaml:1: Deployment "web": apiVersion: extensions/v1beta1 Deployment is an old form, '
+        "read as apps/v1 Deployment"
+    ]
+    [item] = reading.items
+    assert item.kind is kinds.DEPLOYMENT
+    assert dict(item.message.spec.selector.match_labels) == {"app": "web"}
+    assert item.message.spec.strategy.rolling_update.max_surge.int_val == 1
+
+
+def test_faults_of_an_old_manifest_stand_on_its_own_lines() -> None:
+    old = WEB.replace("apps/v1", "extensions/v1beta1").replace("replicas: 2", "replicas: two")
+    assert [fault.partition(" Dep")[0] for fault in faults(old)] == ["web.yaml:6:"]
+
+
 def test_scalars_mean_what_they_mean_to_kubectl() -> None:
     text = """\
         apiVersion: v1
@@ -271,4 +292,4 @@ def test_a_secrets_string_data_is_compared_as_the_server_stores_it() -> None:
     ],
 )
 def test_paths_of_violations_are_taken_apart(path: str, parts: tuple[str | int, ...]) -> None:
-    assert manifests.parts_of(path) == parts
+    assert lines.parts_of(path) == parts
