@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.conversion.table import Manifest, Present, Table, default, mappings_in
+from podraft.api.objects import well_known
 
-_HOSTNAME: Final = "kubernetes.io/hostname"
-_ZONE: Final = "topology.kubernetes.io/zone"
+_TAKEN_OUT: Final = (well_known.HOSTNAME_LABEL, well_known.ZONE_LABEL)
 
 
 def _endpoint_slice(manifest: Manifest) -> None:
@@ -16,7 +16,7 @@ def _endpoint_slice(manifest: Manifest) -> None:
         topology = endpoint.pop("topology", None)
         if not isinstance(topology, dict):
             continue
-        node, zone = topology.pop(_HOSTNAME, None), topology.pop(_ZONE, None)
+        node, zone = (topology.pop(name, None) for name in _TAKEN_OUT)
         if node is not None:
             default(endpoint, "nodeName", node)
         if zone is not None:
