@@ -13,11 +13,11 @@ from support.cli_server import CliServer, cli_server
 DIRECTORY = Path(__file__).parent / "manifests"
 # What podraft does not have: the line, the field and where a warning suffices instead.
 REFUSED = {
-    "affinity.yaml": ("affinity.yaml:6:", "spec.affinity", True),
+    "affinity.yaml": ("affinity.yaml:7:", "spec.affinity.podAntiAffinity", True),
     "config-by-environment.yaml": (
         "config-by-environment.yaml:42:",
         "spec.containers[0].env[4].valueFrom.resourceFieldRef",
-        False,
+        True,
     ),
     "ingress.yaml": ("ingress.yaml:2:", '"Ingress"', False),
     "stateful-set.yaml": ("stateful-set.yaml:10:", '"StatefulSet"', False),

@@ -160,11 +160,14 @@ def test_the_defaults_of_a_pod() -> None:
         "volumes": [{"name": "data", "emptyDir": {}}],
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
         "securityContext": {},
         "schedulerName": "default-scheduler",
         "enableServiceLinks": True,
     }
     assert container["imagePullPolicy"] == "IfNotPresent"
+    assert container["terminationMessagePath"] == "/dev/termination-log"
+    assert container["terminationMessagePolicy"] == "File"
     assert container["ports"] == [{"name": "http", "containerPort": 80, "protocol": "TCP"}]
     assert container["resources"] == {
         "requests": {"cpu": "100m", "memory": "64Mi"},
@@ -241,6 +244,10 @@ def test_the_defaults_of_a_service() -> None:
         "type": "ClusterIP",
         "selector": {"app": "web"},
         "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
+        "sessionAffinity": "None",
+        "internalTrafficPolicy": "Cluster",
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
     }
 
 
@@ -281,7 +288,11 @@ def test_the_pod_network_of_a_node_is_said_twice() -> None:
 
 # ---- Violations: a valid object, one change, and exactly what is said of it ---------------------
 
-CASES = yaml.safe_load(Path(__file__).with_name("violations.yaml").read_text())
+CASES = [
+    case
+    for path in sorted(Path(__file__).parent.glob("violations*.yaml"))
+    for case in yaml.safe_load(path.read_text())
+]
 
 
 def violations_of(data: dict[str, Any]) -> list[tuple[str, str]]:

@@ -159,9 +159,9 @@ def test_the_status_resource_changes_nothing_else(kind: AnyKind) -> None:
 
 
 def test_a_kind_without_status_has_no_status_resource() -> None:
-    before = stored(kinds.SERVICE)
-    expected = [("subresource", "services have no status")]
-    assert refused(kinds.SERVICE, before, before, "status") == expected
+    before = stored(kinds.CONFIG_MAP)
+    expected = [("subresource", "configmaps have no status")]
+    assert refused(kinds.CONFIG_MAP, before, before, "status") == expected
     [(field, description)] = refused(kinds.POD, stored(kinds.POD), stored(kinds.POD), "scale")
     assert (field, description) == ("subresource", 'expected "" or "status", got "scale"')
 

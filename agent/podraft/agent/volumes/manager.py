@@ -25,6 +25,7 @@ from podraft.agent.volumes.core import files, payload
 from podraft.agent.volumes.core.payload import Configuration
 from podraft.api import quantities
 from podraft.api.core.v1 import container_pb2, pod_pb2, volume_pb2
+from podraft.api.violations import shown
 
 _LOG = logging.getLogger(__name__)
 
@@ -151,6 +152,11 @@ class VolumeManager:
                 mounts.mount_tmpfs(path, _SECRET_BYTES_MAX, 0o755)
             atomic_writer.write(path, content or {}, group)
             return
+        for described, _ in source.ListFields():
+            if described.name != "empty_dir":
+                # An empty folder in its place would look like lost data.
+                name = shown(volume.name)
+                raise ConfigurationError(f"volume {name}: {described.json_name} is not supported")
         mode = 0o2777 if group is not None else 0o777
         if not path.is_dir():
             # Finished, then shown: later changes of the mode by a container persist.

@@ -57,15 +57,19 @@ SECRET = Kind(
     selectable_fields=("metadata.name", "metadata.namespace", "type"),
 )
 NODE_PORTS: Final = TypedField("spec.type", "spec.ports.nodePort", forbidden_with=("", "ClusterIP"))
+EXTERNAL_POLICY: Final = TypedField(
+    "spec.type", "spec.externalTrafficPolicy", forbidden_with=("", "ClusterIP")
+)
 SERVICE = Kind(
     message=service_pb2.Service,
     api_version="v1",
     resource="services",
     short_names=("svc",),
     order=Order.NETWORK,
+    subresources=("status",),
     categories=("all",),
     selectable_fields=("metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"),
-    typed_fields=(NODE_PORTS,),
+    typed_fields=(NODE_PORTS, EXTERNAL_POLICY),
 )
 POD = Kind(
     message=pod_pb2.Pod,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -37,11 +37,15 @@ class Way(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyField:
-    """A field of an element's key: its attribute and JSON name, and what leaving it out means."""
+    """A field of an element's key: its attribute and JSON name, and what leaving it out means.
+
+    ``within`` are the messages that JSON dissolves, from the outermost inwards.
+    """
 
     attribute: str
     json_name: str
     default: str | None
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,20 @@ def _way(field: FieldDescriptor) -> Way:
 def _key_field(field: FieldDescriptor, name: str, default: str | None) -> KeyField:
     found = merging.below(field, name)
     assert found is not None  # A test checks that every key is a field.
-    return KeyField(found.name, name, default)
+    assert field.message_type is not None  # The elements have fields.
+    within = next(_ways_to(field.message_type, found, ()))
+    return KeyField(found.name, name, default, within)
+
+
+def _ways_to(
+    descriptor: Descriptor, wanted: FieldDescriptor, within: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the messages that JSON dissolves on the way to a field."""
+    for field in descriptor.fields:
+        if field.full_name == wanted.full_name:
+            yield within
+        elif is_inline(field) and field.message_type is not None:
+            yield from _ways_to(field.message_type, wanted, (*within, field.name))
 
 
 def elements_of(part: Part, elements: Iterable[Any]) -> dict[str, Any] | None:
@@ -150,8 +167,11 @@ def elements_of(part: Part, elements: Iterable[Any]) -> dict[str, Any] | None:
 def _key_element(keys: tuple[KeyField, ...], message: Any) -> str | None:
     values: dict[str, Any] = {}
     for key in keys:
-        if message.HasField(key.attribute):
-            values[key.json_name] = getattr(message, key.attribute)
+        holder = message
+        for attribute in key.within:
+            holder = getattr(holder, attribute)
+        if holder.HasField(key.attribute):
+            values[key.json_name] = getattr(holder, key.attribute)
         elif key.default is not None:
             values[key.json_name] = key.default
         elif not values:

@@ -114,11 +114,28 @@ def prepare_update(
     if report.violations:
         _forgive(report, lambda faults: _check(kind, known, rules, stored, faults))
     check_finalizers_while_deleting(before, metadata, report)
-    rules.check_change(stored, result, report)
+    whole = _defaulted(kind, rules, stored, result)
+    rules.check_change(whole, result, report)
     report.raise_if_any()
-    if kind.has_generations and getattr(result, "spec") != getattr(stored, "spec"):  # noqa: B009 - such kinds have one
+    if kind.has_generations and getattr(result, "spec") != getattr(whole, "spec"):  # noqa: B009 - such kinds have one
         metadata.generation = next_generation(before.generation)
     return result
+
+
+def _defaulted(
+    kind: Kind[ObjectT], rules: Rules[ObjectT], stored: ObjectT, result: ObjectT
+) -> ObjectT:
+    """Return the stored object with today's defaults.
+
+    What an older server stored lacks the defaults that have come since: they are no change that
+    somebody asked for.
+    """
+    if getattr(stored, "spec", None) == getattr(result, "spec", None):
+        return stored
+    whole = kind.message()
+    whole.CopyFrom(stored)
+    rules.default(whole)
+    return whole
 
 
 def _check(

@@ -90,6 +90,16 @@ def check_count_or_percent(value: meta_pb2.IntOrString, field: str, report: Repo
         report.add(field, f"must be at least 0, is {value.int_val}")
 
 
+def check_exactly_one(
+    chosen: list[str], options: tuple[str, ...], field: str, report: Report
+) -> None:
+    """Check that one of several alternatives was chosen."""
+    if len(chosen) == 1:
+        return
+    expected = f"expected exactly one of {', '.join(options)}"
+    report.add(field, f"{expected}, got {' and '.join(chosen) if chosen else 'none'}")
+
+
 def check_quantity(quantity: meta_pb2.Quantity, field: str, report: Report) -> bool:
     """Check a quantity that may not be negative; return whether it is usable."""
     try:

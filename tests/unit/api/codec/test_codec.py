@@ -174,7 +174,7 @@ TIME = "expected an RFC 3339 time such as 2026-01-02T03:04:05Z"
 C = "spec.containers[0]"
 
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
-    (container(imag="x"), f"{C}.imag", f'{PARTIAL}; did you mean "image"?'),
+    (container(imag="x"), f"{C}.imag", 'unknown field; did you mean "image"?'),
     (container(tty="yes"), f"{C}.tty", 'expected boolean, got string "yes"'),
     (container(name=5), f"{C}.name", "expected string, got integer 5 (put it in quotes)"),
     (container(name=["a"]), f"{C}.name", "expected string, got list"),
@@ -290,22 +290,22 @@ def test_a_fault_is_named_exactly(manifest: dict[str, Any], field: str, descript
 
 
 def test_all_faults_are_found_at_once() -> None:
-    manifest = pod({"containers": [{"name": 1}, {"tty": 2}], "affinity": {}}, generation="x")
+    manifest = pod({"containers": [{"name": 1}, {"tty": 2}], "affinities": {}}, generation="x")
     with pytest.raises(InvalidObjectError) as caught:
         codec.from_json(manifest)
     assert {violation.field for violation in caught.value.violations} == {
         "spec.containers[0].name",
         "spec.containers[1].tty",
-        "spec.affinity",
+        "spec.affinities",
         "metadata.generation",
     }
 
 
 def test_an_unsupported_field_is_said_to_be_one_of_kubernetes_or_unknown() -> None:
     with pytest.raises(InvalidObjectError) as caught:
-        codec.from_json(pod({"affinity": {}}))
+        codec.from_json(pod({}, selfLink="/api/v1/pods/a"))
     [violation] = caught.value.violations
-    assert violation.field == "spec.affinity"
+    assert violation.field == "metadata.selfLink"
     assert violation.description.startswith(PARTIAL)
 
 

@@ -21,6 +21,7 @@ from podraft.api.objects.ports import protocol_of
 from podraft.api.objects.references import Reference
 from podraft.api.violations import shown
 
+_DEFAULT_SERVICE_ACCOUNT = "default"
 _MAP_FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
@@ -183,6 +184,8 @@ def _field(path: str, around: Surroundings) -> str:
             return metadata.uid
         case "spec.nodeName":
             return spec.node_name
+        case "spec.serviceAccountName":
+            return spec.service_account_name or _DEFAULT_SERVICE_ACCOUNT
         case "status.podIP" | "status.podIPs":
             return around.address
         case "status.hostIP" | "status.hostIPs":

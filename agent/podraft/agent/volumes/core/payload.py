@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from podraft.agent.podman.core.errors import ConfigurationError
 from podraft.agent.podman.core.expansion import encoded
-from podraft.api.core.v1 import config_pb2, volume_pb2
+from podraft.api.core.v1 import config_pb2, reference_pb2, volume_pb2
 from podraft.api.violations import shown
 
 _DEFAULT_MODE = 0o644
@@ -95,7 +95,7 @@ def secret_payload(
 
 def _payload(
     data: Mapping[str, bytes] | None,
-    items: Iterable[volume_pb2.KeyToPath],
+    items: Iterable[reference_pb2.KeyToPath],
     what: str,
     default_mode: int,
     *,

@@ -112,7 +112,8 @@ def _check_status(node: Node, report: Report) -> None:
     port = status.daemon_endpoints.kubelet_endpoint.port
     report.between("status.daemonEndpoints.kubeletEndpoint.Port", port, 0, 65535)
     for described, value in status.node_info.ListFields():
-        check_length(value, WORD_MAX, f"status.nodeInfo.{described.json_name}", report)
+        if isinstance(value, str):
+            check_length(value, WORD_MAX, f"status.nodeInfo.{described.json_name}", report)
 
 
 def _check_address(address: NodeAddress, field: str, report: Report) -> None:

@@ -28,6 +28,15 @@ def is_address(text: str) -> bool:
 _is_ipv4 = lru_cache(maxsize=16_384)(is_ipv4)
 
 
+def is_ip(text: str) -> bool:
+    """Return whether a text is an IP address, of either family."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def problem(text: str) -> str | None:
     """Return why a text is no IPv4 address that other machines reach; None if it is."""
     return special(text) if is_address(text) else "is no IPv4 address"

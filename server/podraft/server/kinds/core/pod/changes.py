@@ -28,11 +28,12 @@ def _keep_policies(
 
 def check_change(stored: pod_pb2.Pod, pod: pod_pb2.Pod, report: Report) -> None:
     """Check that an update changes only the fields of a pod that may change."""
-    if stored.spec == pod.spec:
+    before = stored.spec
+    if before == pod.spec:
         return
     for name in ("containers", "init_containers"):
         json_name = "initContainers" if name == "init_containers" else name
-        old, new = getattr(stored.spec, name), getattr(pod.spec, name)
+        old, new = getattr(before, name), getattr(pod.spec, name)
         if len(old) != len(new):
             report.add(
                 f"spec.{json_name}",
@@ -40,11 +41,14 @@ def check_change(stored: pod_pb2.Pod, pod: pod_pb2.Pod, report: Report) -> None:
             )
         else:
             _check_containers_change(old, new, f"spec.{json_name}", report)
-    _check_deadline_change(stored.spec, pod.spec, report)
+    _check_deadline_change(before, pod.spec, report)
     kept = list(pod.spec.tolerations)
-    if any(toleration not in kept for toleration in stored.spec.tolerations):
+    if any(toleration not in kept for toleration in before.tolerations):
         report.add("spec.tolerations", "can only be added, not changed or removed")
-    _check_rest(stored.spec, pod.spec, report)
+    gates = list(before.scheduling_gates)
+    if any(gate not in gates for gate in pod.spec.scheduling_gates):
+        report.add("spec.schedulingGates", "can only be taken away, not changed or added")
+    _check_rest(before, pod.spec, report)
 
 
 def _check_containers_change(
@@ -67,7 +71,9 @@ _IMMUTABLE = (
     "cannot be changed: of a pod only the images of containers, "
     "tolerations (by adding) and activeDeadlineSeconds can"
 )
-_CHECKED_APART = frozenset(("containers", "initContainers", "tolerations", "activeDeadlineSeconds"))
+_CHECKED_APART = frozenset(
+    ("containers", "initContainers", "tolerations", "activeDeadlineSeconds", "schedulingGates")
+)
 
 
 def _check_deadline_change(old: pod_pb2.PodSpec, new: pod_pb2.PodSpec, report: Report) -> None:

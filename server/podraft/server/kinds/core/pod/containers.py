@@ -1,44 +1,47 @@
 """Containers of a pod: their defaults and their rules.
 
-Owns: names, images and pull policy, ports, environment and security of a
-container.  Probes, resources and volumes have modules of their own.
+Owns: names, images and pull policy, ports and restarts of a container.  Its environment, probes,
+mounts, security and resources have modules of their own.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from typing import Final
 
 from podraft.api import names
 from podraft.api.core.v1 import container_pb2
+from podraft.api.objects.amounts import CPU, MEMORY
 from podraft.api.objects.images import PULL_POLICIES, implied_pull_policy
+from podraft.api.objects.pods import RESTART_ALWAYS, RESTART_POLICIES
 from podraft.api.objects.ports import PROTOCOLS, TCP
 from podraft.api.violations import shown
+from podraft.server.kinds.core.pod.environment import (
+    check_env_from,
+    check_variable,
+    default_variable,
+)
+from podraft.server.kinds.core.pod.mounts import check_mounts
 from podraft.server.kinds.core.pod.probes import (
-    check_exactly_one,
     check_lifecycle,
     check_probe,
     default_http_get,
     default_probe,
 )
-from podraft.server.kinds.core.pod.resources import check_resources, derive_requests
-from podraft.server.kinds.core.pod.volumes import check_mounts
+from podraft.server.kinds.core.pod.security import check_container_security
 from podraft.server.kinds.report import Report
+from podraft.server.kinds.shared.addresses import is_ip
+from podraft.server.kinds.shared.amounts import check_resources, derive_requests
 
 _IMAGE = re.compile(r"[\x21-\x7e]+")
-_FIELD_PATHS = frozenset(
-    (
-        "metadata.name",
-        "metadata.namespace",
-        "metadata.uid",
-        "spec.nodeName",
-        "status.hostIP",
-        "status.hostIPs",
-        "status.podIP",
-        "status.podIPs",
-    )
-)
-_SUBSCRIPTED = re.compile(r"metadata\.(?:labels|annotations)\['([^']+)'\]")
-ID_MAX = 2**31 - 1
+_TERMINATION_PATH: Final = "/dev/termination-log"
+_TERMINATION_POLICIES: Final = ("File", "FallbackToLogsOnError")
+_RESIZED: Final = (CPU, MEMORY)
+_RESIZE_POLICIES: Final = ("NotRequired", "RestartContainer")
+_RESTART_ACTIONS: Final = ("Restart", "RestartAllContainers")
+_RESTART_RULES_MAX: Final = 20
+_EXIT_CODES_MAX: Final = 255
 
 
 def derive_container(container: container_pb2.Container) -> None:
@@ -54,11 +57,12 @@ def default_container(container: container_pb2.Container) -> None:
     for port in container.ports:
         if not port.protocol:
             port.protocol = TCP
+    if not container.termination_message_path:
+        container.termination_message_path = _TERMINATION_PATH
+    if not container.termination_message_policy:
+        container.termination_message_policy = _TERMINATION_POLICIES[0]
     for variable in container.env:
-        if variable.HasField("value_from") and variable.value_from.HasField("field_ref"):
-            reference = variable.value_from.field_ref
-            if not reference.api_version:
-                reference.api_version = "v1"
+        default_variable(variable)
     if container.HasField("liveness_probe"):
         default_probe(container.liveness_probe)
     if container.HasField("readiness_probe"):
@@ -75,7 +79,7 @@ def check_container(
     container: container_pb2.Container,
     field: str,
     taken: set[str],
-    volumes: set[str],
+    volumes: Collection[str],
     grace_s: int,
     report: Report,
     *,
@@ -98,16 +102,18 @@ def check_container(
     if container.ports:
         _check_ports(container, f"{field}.ports", report)
     for index, variable in enumerate(container.env):
-        _check_variable(variable, f"{field}.env[{index}]", report)
+        check_variable(variable, f"{field}.env[{index}]", report)
     for index, source in enumerate(container.env_from):
-        _check_env_from(source, f"{field}.envFrom[{index}]", report)
+        check_env_from(source, f"{field}.envFrom[{index}]", report)
     if container.HasField("resources"):
         check_resources(container.resources, f"{field}.resources", report)
-    if container.volume_mounts:
-        check_mounts(container.volume_mounts, volumes, f"{field}.volumeMounts", report)
+    if container.volume_mounts or container.volume_devices:
+        check_mounts(container, volumes, field, report)
     if container.HasField("security_context"):
-        _check_security(container.security_context, f"{field}.securityContext", report)
-    if initial:
+        check_container_security(container.security_context, f"{field}.securityContext", report)
+    _check_lasting(container, field, report)
+    # An init container that is always restarted is a sidecar: it stays.
+    if initial and container.restart_policy != RESTART_ALWAYS:
         _check_initial(container, field, report)
     else:
         _check_watched(container, field, grace_s, report)
@@ -120,6 +126,39 @@ def _check_words(container: container_pb2.Container, field: str, report: Report)
         for index, word in enumerate(words):
             if "\0" in word:
                 report.no_nul(f"{field}.{name}[{index}]", word)
+
+
+def _check_lasting(container: container_pb2.Container, field: str, report: Report) -> None:
+    """Check what is said of the container's end, its restarts and changes while it runs."""
+    policy = container.termination_message_policy
+    if policy not in _TERMINATION_POLICIES:
+        report.one_of(f"{field}.terminationMessagePolicy", policy, _TERMINATION_POLICIES)
+    if "\0" in container.termination_message_path:
+        report.no_nul(f"{field}.terminationMessagePath", container.termination_message_path)
+    if container.restart_policy:
+        report.one_of(f"{field}.restartPolicy", container.restart_policy, RESTART_POLICIES)
+    if container.restart_policy_rules:
+        _check_restart_rules(container, f"{field}.restartPolicyRules", report)
+    for index, resize in enumerate(container.resize_policy):
+        path = f"{field}.resizePolicy[{index}]"
+        report.one_of(f"{path}.resourceName", resize.resource_name, _RESIZED)
+        report.one_of(f"{path}.restartPolicy", resize.restart_policy, _RESIZE_POLICIES)
+
+
+def _check_restart_rules(container: container_pb2.Container, field: str, report: Report) -> None:
+    rules = container.restart_policy_rules
+    if not container.restart_policy:
+        report.add(field, "must not be set without restartPolicy")
+    if len(rules) > _RESTART_RULES_MAX:
+        report.add(field, f"must be at most {_RESTART_RULES_MAX}, are {len(rules)}")
+        return
+    for index, rule in enumerate(rules):
+        path, codes = f"{field}[{index}]", rule.exit_codes
+        report.one_of(f"{path}.action", rule.action, _RESTART_ACTIONS)
+        report.one_of(f"{path}.exitCodes.operator", codes.operator, ("In", "NotIn"))
+        if not 1 <= len(codes.values) <= _EXIT_CODES_MAX:
+            must = f"must be 1 to {_EXIT_CODES_MAX}, are {len(codes.values)}"
+            report.add(f"{path}.exitCodes.values", must)
 
 
 def _check_watched(
@@ -158,6 +197,10 @@ def _check_ports(container: container_pb2.Container, field: str, report: Report)
         else:
             report.between(f"{path}.containerPort", number, 1, 65535)
         report.one_of(f"{path}.protocol", protocol, PROTOCOLS)
+        if port.host_port:
+            report.between(f"{path}.hostPort", port.host_port, 1, 65535)
+        if port.host_ip and not is_ip(port.host_ip):
+            report.add(f"{path}.hostIP", f"expected an IP address, got {shown(port.host_ip)}")
         if name:
             if (problem := names.port_name(name)) is not None:
                 report.add(f"{path}.name", f"{shown(name)} {problem}")
@@ -167,80 +210,3 @@ def _check_ports(container: container_pb2.Container, field: str, report: Report)
         elif (number, protocol, name) in seen:
             report.add(f"{path}.containerPort", f"duplicate: {number}/{protocol} is listed already")
         seen.add((number, protocol, name))
-
-
-def _check_variable(variable: container_pb2.EnvVar, field: str, report: Report) -> None:
-    name = variable.name
-    report.name(f"{field}.name", name, names.environment_variable(name))
-    report.no_nul(f"{field}.value", variable.value)
-    if not variable.HasField("value_from"):
-        return
-    path = f"{field}.valueFrom"
-    if variable.value:
-        report.add(path, "must not be set when value is")
-    source = variable.value_from
-    chosen = []
-    if source.HasField("field_ref"):
-        chosen.append("fieldRef")
-        _check_field_path(source.field_ref, f"{path}.fieldRef", report)
-    if source.HasField("config_map_key_ref"):
-        chosen.append("configMapKeyRef")
-        reference = source.config_map_key_ref
-        _check_key_reference(
-            reference.local_object_reference.name,
-            reference.key,
-            f"{path}.configMapKeyRef",
-            report,
-        )
-    if source.HasField("secret_key_ref"):
-        chosen.append("secretKeyRef")
-        secret = source.secret_key_ref
-        _check_key_reference(
-            secret.local_object_reference.name, secret.key, f"{path}.secretKeyRef", report
-        )
-    check_exactly_one(chosen, ("fieldRef", "configMapKeyRef", "secretKeyRef"), path, report)
-
-
-def _check_key_reference(name: str, key: str, field: str, report: Report) -> None:
-    report.name(f"{field}.name", name, names.dns_subdomain(name))
-    report.name(f"{field}.key", key, names.data_key(key))
-
-
-def _check_field_path(
-    reference: container_pb2.ObjectFieldSelector, field: str, report: Report
-) -> None:
-    path = reference.field_path
-    if not path:
-        report.required(f"{field}.fieldPath")
-    elif path not in _FIELD_PATHS:
-        match = _SUBSCRIPTED.fullmatch(path)
-        if match is None or names.qualified(match[1]) is not None:
-            known = ", ".join((*sorted(_FIELD_PATHS), "metadata.labels['key']"))
-            report.add(f"{field}.fieldPath", f"expected one of {known}, got {shown(path)}")
-    if reference.api_version != "v1":
-        report.add(f"{field}.apiVersion", f'expected "v1", got {shown(reference.api_version)}')
-
-
-def _check_env_from(source: container_pb2.EnvFromSource, field: str, report: Report) -> None:
-    if source.prefix and (problem := names.environment_variable(source.prefix)) is not None:
-        report.add(f"{field}.prefix", f"{shown(source.prefix)} {problem}")
-    chosen = []
-    if source.HasField("config_map_ref"):
-        chosen.append("configMapRef")
-        name = source.config_map_ref.local_object_reference.name
-        report.name(f"{field}.configMapRef.name", name, names.dns_subdomain(name))
-    if source.HasField("secret_ref"):
-        chosen.append("secretRef")
-        name = source.secret_ref.local_object_reference.name
-        report.name(f"{field}.secretRef.name", name, names.dns_subdomain(name))
-    check_exactly_one(chosen, ("configMapRef", "secretRef"), field, report)
-
-
-def _check_security(context: container_pb2.SecurityContext, field: str, report: Report) -> None:
-    report.between(f"{field}.runAsUser", context.run_as_user, 0, ID_MAX)
-    report.between(f"{field}.runAsGroup", context.run_as_group, 0, ID_MAX)
-    forbidden = context.HasField("allow_privilege_escalation") and (
-        not context.allow_privilege_escalation
-    )
-    if context.privileged and forbidden:
-        report.add(f"{field}.allowPrivilegeEscalation", "must not be false when privileged is true")

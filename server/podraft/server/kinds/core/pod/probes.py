@@ -8,12 +8,13 @@ from typing import TypeAlias
 from podraft.api.core.v1 import container_pb2
 from podraft.api.objects import probes
 from podraft.api.violations import shown
-from podraft.server.kinds.report import Report, check_port
+from podraft.server.kinds.report import Report, check_exactly_one, check_port
 
 Handler: TypeAlias = container_pb2.ProbeHandler | container_pb2.LifecycleHandler
 
 _HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _SCHEMES = ("HTTP", "HTTPS")
+_SIGNAL = re.compile(r"SIG[A-Z0-9]{1,8}(?:[+-][0-9]{1,2})?")
 
 
 def default_probe(probe: container_pb2.Probe) -> None:
@@ -24,6 +25,8 @@ def default_probe(probe: container_pb2.Probe) -> None:
     probe.failure_threshold = probes.failures(probe)
     if probe.handler.HasField("http_get"):
         default_http_get(probe.handler.http_get)
+    elif probe.handler.HasField("grpc") and not probe.handler.grpc.HasField("service"):
+        probe.handler.grpc.service = ""
 
 
 def default_http_get(action: container_pb2.HTTPGetAction) -> None:
@@ -41,11 +44,14 @@ def check_probe(probe: container_pb2.Probe, field: str, report: Report, *, readi
             ("exec", handler.HasField("exec")),
             ("httpGet", handler.HasField("http_get")),
             ("tcpSocket", handler.HasField("tcp_socket")),
+            ("grpc", handler.HasField("grpc")),
         )
         if is_set
     ]
-    check_exactly_one(chosen, ("exec", "httpGet", "tcpSocket"), field, report)
+    check_exactly_one(chosen, ("exec", "httpGet", "tcpSocket", "grpc"), field, report)
     _check_actions(handler, field, report)
+    if handler.HasField("grpc"):
+        report.between(f"{field}.grpc.port", handler.grpc.port, 1, 65535)
     report.at_least(f"{field}.initialDelaySeconds", probe.initial_delay_seconds, 0)
     report.at_least(f"{field}.timeoutSeconds", probe.timeout_seconds, 1)
     report.at_least(f"{field}.periodSeconds", probe.period_seconds, 1)
@@ -65,6 +71,9 @@ def check_lifecycle(
     lifecycle: container_pb2.Lifecycle, field: str, grace_s: int, report: Report
 ) -> None:
     """Check the hooks; a sleep must end within the grace period of ``grace_s``."""
+    signal = lifecycle.stop_signal
+    if signal and not _SIGNAL.fullmatch(signal):
+        report.add(f"{field}.stopSignal", f"expected a signal such as SIGTERM, got {shown(signal)}")
     for name, is_set, handler in (
         ("postStart", lifecycle.HasField("post_start"), lifecycle.post_start),
         ("preStop", lifecycle.HasField("pre_stop"), lifecycle.pre_stop),
@@ -90,16 +99,6 @@ def _check_hook(
     _check_actions(handler, field, report)
     if handler.HasField("sleep"):
         report.between(f"{field}.sleep.seconds", handler.sleep.seconds, 0, grace_s)
-
-
-def check_exactly_one(
-    chosen: list[str], options: tuple[str, ...], field: str, report: Report
-) -> None:
-    """Check that one of several alternatives was chosen."""
-    if len(chosen) == 1:
-        return
-    expected = f"expected exactly one of {', '.join(options)}"
-    report.add(field, f"{expected}, got {' and '.join(chosen) if chosen else 'none'}")
 
 
 def _check_actions(handler: Handler, field: str, report: Report) -> None:

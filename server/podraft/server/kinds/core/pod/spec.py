@@ -16,12 +16,14 @@ from podraft.api.objects import taints
 from podraft.api.objects.deletion import DEFAULT_GRACE_S, GRACE_S_MAX
 from podraft.api.objects.pods import DEFAULT_SCHEDULER, RESTART_ALWAYS, RESTART_POLICIES
 from podraft.api.violations import InvalidObjectError, shown
+from podraft.server.kinds.core.pod.affinity import check_affinity, check_spread
 from podraft.server.kinds.core.pod.containers import (
-    ID_MAX,
     check_container,
     default_container,
     derive_container,
 )
+from podraft.server.kinds.core.pod.security import check_pod_security
+from podraft.server.kinds.core.pod.settings import check_settings, default_settings
 from podraft.server.kinds.core.pod.volumes import check_volumes, default_volume
 from podraft.server.kinds.report import Report, check_labels
 
@@ -44,6 +46,7 @@ def default_spec(spec: pod_pb2.PodSpec) -> None:
         spec.enable_service_links = True
     if not spec.HasField("security_context"):
         spec.security_context.SetInParent()
+    default_settings(spec)
     for volume in spec.volumes:
         default_volume(volume)
     for container in spec.containers:
@@ -103,12 +106,18 @@ def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
     _check_placement(spec, field, report)
     if spec.tolerations:
         _check_tolerations(spec.tolerations, f"{field}.tolerations", report)
-    _check_security(spec.security_context, f"{field}.securityContext", report)
+    check_pod_security(spec.security_context, f"{field}.securityContext", report)
+    check_settings(spec, field, report)
 
 
 def _check_placement(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
     if spec.node_selector:
         check_labels(spec.node_selector, f"{field}.nodeSelector", report)
+    if spec.HasField("affinity"):
+        check_affinity(spec.affinity, f"{field}.affinity", report)
+    if spec.topology_spread_constraints:
+        constraints = spec.topology_spread_constraints
+        check_spread(constraints, f"{field}.topologySpreadConstraints", report)
     for name, value, problem in (
         ("nodeName", spec.node_name, names.dns_subdomain),
         ("hostname", spec.hostname, names.dns_label),
@@ -136,11 +145,3 @@ def _check_tolerations(
         report.one_of(f"{path}.effect", toleration.effect, ("", *taints.EFFECTS))
         if toleration.HasField("toleration_seconds") and toleration.effect != "NoExecute":
             report.add(f"{path}.effect", 'must be "NoExecute" when tolerationSeconds is set')
-
-
-def _check_security(context: pod_pb2.PodSecurityContext, field: str, report: Report) -> None:
-    report.between(f"{field}.runAsUser", context.run_as_user, 0, ID_MAX)
-    report.between(f"{field}.runAsGroup", context.run_as_group, 0, ID_MAX)
-    report.between(f"{field}.fsGroup", context.fs_group, 0, ID_MAX)
-    for index, group in enumerate(context.supplemental_groups):
-        report.between(f"{field}.supplementalGroups[{index}]", group, 0, ID_MAX)

@@ -1,16 +1,31 @@
-"""Volumes of a pod: defaults, sources, and paths that stay inside their volume."""
+"""Volumes of a pod: their defaults, and that each has exactly one source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from podraft.api import names
 from podraft.api.core.v1 import volume_pb2
+from podraft.api.objects.images import PULL_POLICIES, implied_pull_policy
 from podraft.api.violations import shown
+from podraft.server.kinds.core.pod.projected import (
+    check_files,
+    check_projected,
+    default_files,
+    default_projected,
+)
 from podraft.server.kinds.report import Report, check_quantity
+from podraft.server.kinds.shared.paths import (
+    DEFAULT_MODE,
+    check_inner_path,
+    check_items,
+    check_mode,
+)
+from podraft.server.kinds.shared.volume_claims import check_claim, default_claim
+from podraft.server.kinds.shared.volume_sources import check_source, default_source
 
-_DEFAULT_MODE = 0o644
-_HOST_PATH_TYPES = (
+_HOST_PATH_TYPES: Final = (
     "",
     "DirectoryOrCreate",
     "Directory",
@@ -20,20 +35,44 @@ _HOST_PATH_TYPES = (
     "CharDevice",
     "BlockDevice",
 )
-_SOURCES = ("hostPath", "emptyDir", "secret", "configMap")
+# Those that a message names; all others are for plugins.
+_COMMON: Final = "hostPath, emptyDir, secret, configMap, projected, persistentVolumeClaim"
 
 
 def default_volume(volume: volume_pb2.Volume) -> None:
-    """Fill in modes; a volume that names no source is an empty directory."""
+    """Fill in what a source leaves out; a volume that names no source is an empty directory."""
     source = volume.volume_source
     if source.HasField("config_map"):
         if not source.config_map.HasField("default_mode"):
-            source.config_map.default_mode = _DEFAULT_MODE
+            source.config_map.default_mode = DEFAULT_MODE
     elif source.HasField("secret"):
         if not source.secret.HasField("default_mode"):
-            source.secret.default_mode = _DEFAULT_MODE
-    elif not source.HasField("host_path"):
+            source.secret.default_mode = DEFAULT_MODE
+    elif source.HasField("empty_dir") or source.HasField("host_path"):
+        return
+    elif source.ListFields():
+        _default_other(source)
+    else:
         source.empty_dir.SetInParent()
+
+
+def _default_other(source: volume_pb2.VolumeSource) -> None:
+    for described, value in source.ListFields():
+        match described.name:
+            case "projected":
+                default_projected(value)
+            case "downward_api":
+                if not value.HasField("default_mode"):
+                    value.default_mode = DEFAULT_MODE
+                default_files(value.items)
+            case "ephemeral":
+                if value.HasField("volume_claim_template"):
+                    default_claim(value.volume_claim_template.spec)
+            case "image":
+                if not value.pull_policy:
+                    value.pull_policy = implied_pull_policy(value.reference)
+            case _:
+                default_source(value)
 
 
 def check_volumes(volumes: Iterable[volume_pb2.Volume], field: str, report: Report) -> set[str]:
@@ -46,107 +85,79 @@ def check_volumes(volumes: Iterable[volume_pb2.Volume], field: str, report: Repo
             report.add(f"{path}.name", f"duplicate: another volume is called {shown(name)}")
         report.name(f"{path}.name", name, names.dns_label(name))
         found.add(name)
-        _check_source(volume.volume_source, path, report)
+        chosen = volume.volume_source.ListFields()
+        for described, source in chosen:
+            check = _CHECKS.get(described.name, check_source)
+            check(source, f"{path}.{described.json_name}", report)
+        if len(chosen) != 1:
+            expected = f"expected exactly one source, such as {_COMMON}"
+            report.add(path, f"{expected}, got {len(chosen)}")
     return found
 
 
-def _check_source(source: volume_pb2.VolumeSource, path: str, report: Report) -> None:
-    chosen = 0
-    if source.HasField("empty_dir"):
-        chosen += 1
-        _check_empty_dir(source.empty_dir, f"{path}.emptyDir", report)
-    if source.HasField("config_map"):
-        chosen += 1
-        config_map = source.config_map
-        name = config_map.local_object_reference.name
-        report.name(f"{path}.configMap.name", name, names.dns_subdomain(name))
-        _check_mode(config_map.default_mode, f"{path}.configMap.defaultMode", report)
-        _check_items(config_map.items, f"{path}.configMap.items", report)
-    if source.HasField("secret"):
-        chosen += 1
-        secret = source.secret
-        name = secret.secret_name
-        report.name(f"{path}.secret.secretName", name, names.dns_subdomain(name))
-        _check_mode(secret.default_mode, f"{path}.secret.defaultMode", report)
-        _check_items(secret.items, f"{path}.secret.items", report)
-    if source.HasField("host_path"):
-        chosen += 1
-        _check_host_path(source.host_path, f"{path}.hostPath", report)
-    if chosen != 1:
-        report.add(path, f"expected exactly one of {', '.join(_SOURCES)}, got {chosen}")
+def _check_config_map(source: volume_pb2.ConfigMapVolumeSource, field: str, report: Report) -> None:
+    name = source.local_object_reference.name
+    report.name(f"{field}.name", name, names.dns_subdomain(name))
+    check_mode(source.default_mode, f"{field}.defaultMode", report)
+    check_items(source.items, f"{field}.items", report)
 
 
-def _check_empty_dir(source: volume_pb2.EmptyDirVolumeSource, path: str, report: Report) -> None:
-    report.one_of(f"{path}.medium", source.medium, ("", "Memory"))
+def _check_secret(source: volume_pb2.SecretVolumeSource, field: str, report: Report) -> None:
+    name = source.secret_name
+    report.name(f"{field}.secretName", name, names.dns_subdomain(name))
+    check_mode(source.default_mode, f"{field}.defaultMode", report)
+    check_items(source.items, f"{field}.items", report)
+
+
+def _check_empty_dir(source: volume_pb2.EmptyDirVolumeSource, field: str, report: Report) -> None:
+    report.one_of(f"{field}.medium", source.medium, ("", "Memory"))
     if source.HasField("size_limit"):
-        check_quantity(source.size_limit, f"{path}.sizeLimit", report)
+        check_quantity(source.size_limit, f"{field}.sizeLimit", report)
 
 
-def _check_host_path(source: volume_pb2.HostPathVolumeSource, path: str, report: Report) -> None:
+def check_host_path(source: volume_pb2.HostPathVolumeSource, field: str, report: Report) -> None:
+    """Check a file or folder of the node."""
     if not source.path:
-        report.required(f"{path}.path")
+        report.required(f"{field}.path")
     elif not source.path.startswith("/"):
-        report.add(f"{path}.path", f"must be absolute, is {shown(source.path)}")
+        report.add(f"{field}.path", f"must be absolute, is {shown(source.path)}")
     elif ".." in source.path.split("/"):
-        report.add(f"{path}.path", f"must not contain '..', is {shown(source.path)}")
-    report.no_nul(f"{path}.path", source.path)
-    report.one_of(f"{path}.type", source.type, _HOST_PATH_TYPES)
+        report.add(f"{field}.path", f"must not contain '..', is {shown(source.path)}")
+    report.no_nul(f"{field}.path", source.path)
+    report.one_of(f"{field}.type", source.type, _HOST_PATH_TYPES)
 
 
-def _check_mode(mode: int, field: str, report: Report) -> None:
-    if not 0 <= mode <= 0o777:
-        report.add(field, f"must be 0 to 0777 (decimal 511), is decimal {mode}")
+def _check_downward(source: Any, field: str, report: Report) -> None:
+    check_mode(source.default_mode, f"{field}.defaultMode", report)
+    check_files(source.items, f"{field}.items", report)
 
 
-def _check_items(items: Iterable[volume_pb2.KeyToPath], field: str, report: Report) -> None:
-    for index, item in enumerate(items):
-        path = f"{field}[{index}]"
-        if not item.key:
-            report.required(f"{path}.key")
-        if not item.path:
-            report.required(f"{path}.path")
-        else:
-            check_inner_path(item.path, f"{path}.path", report)
-        if item.HasField("mode"):
-            _check_mode(item.mode, f"{path}.mode", report)
+def _check_ephemeral(source: volume_pb2.EphemeralVolumeSource, field: str, report: Report) -> None:
+    path = f"{field}.volumeClaimTemplate"
+    if source.HasField("volume_claim_template"):
+        check_claim(source.volume_claim_template.spec, f"{path}.spec", report)
+    else:
+        report.required(path)
 
 
-def check_inner_path(value: str, field: str, report: Report) -> None:
-    """Check a path that must stay below its volume's root."""
-    report.no_nul(field, value)
-    if value.startswith("/"):
-        report.add(field, f"must be relative, is {shown(value)}")
-    elif ".." in value.split("/"):
-        report.add(field, f"must not contain '..', is {shown(value)}")
+def _check_image(source: volume_pb2.ImageVolumeSource, field: str, report: Report) -> None:
+    report.no_nul(f"{field}.reference", source.reference)
+    report.one_of(f"{field}.pullPolicy", source.pull_policy, PULL_POLICIES)
 
 
-def check_mounts(
-    mounts: Iterable[volume_pb2.VolumeMount], volumes: set[str], field: str, report: Report
-) -> None:
-    """Check a container's mounts against the pod's volumes."""
-    paths: set[str] = set()
-    for index, mount in enumerate(mounts):
-        path = f"{field}[{index}]"
-        if not mount.name:
-            report.required(f"{path}.name")
-        elif mount.name not in volumes:
-            known = f"the pod has {', '.join(sorted(volumes))}" if volumes else "the pod has none"
-            report.add(f"{path}.name", f"no volume is called {shown(mount.name)}: {known}")
-        _check_mount_path(mount.mount_path, paths, f"{path}.mountPath", report)
-        if mount.sub_path:
-            check_inner_path(mount.sub_path, f"{path}.subPath", report)
+def _check_git(source: volume_pb2.GitRepoVolumeSource, field: str, report: Report) -> None:
+    check_source(source, field, report)
+    check_inner_path(source.directory, f"{field}.directory", report)
 
 
-def _check_mount_path(value: str, taken: set[str], field: str, report: Report) -> None:
-    if not value:
-        report.required(field)
-        return
-    if not value.startswith("/"):
-        report.add(field, f"must be absolute, is {shown(value)}")
-    elif ":" in value:
-        report.add(field, f"must not contain ':', is {shown(value)}")
-    report.no_nul(field, value)
-    normal = value.rstrip("/") or "/"
-    if normal in taken:
-        report.add(field, f"duplicate: something else is mounted at {shown(value)}")
-    taken.add(normal)
+_CHECKS: Final[Mapping[str, Callable[[Any, str, Report], None]]] = {
+    "config_map": _check_config_map,
+    "secret": _check_secret,
+    "empty_dir": _check_empty_dir,
+    "host_path": check_host_path,
+    "projected": check_projected,
+    "downward_api": _check_downward,
+    "ephemeral": _check_ephemeral,
+    "image": _check_image,
+    "git_repo": _check_git,
+}

@@ -8,6 +8,7 @@ from podraft.api import names
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.server.kinds.core.service import spec
 from podraft.server.kinds.core.service.addresses import CLAIMS
+from podraft.server.kinds.core.service.status import check_status
 from podraft.server.kinds.rules import Rules
 
 RULES: Final[Rules[Service]] = Rules(
@@ -17,6 +18,7 @@ RULES: Final[Rules[Service]] = Rules(
     default=spec.default,
     check=spec.check,
     check_change=spec.check_change,
+    check_status=check_status,
     keeps_spelling=True,
     claims=CLAIMS,
 )

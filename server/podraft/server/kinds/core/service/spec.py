@@ -11,6 +11,7 @@ from podraft.api.core.v1 import service_pb2
 from podraft.api.kinds.core import NODE_PORTS
 from podraft.api.objects.ports import PROTOCOLS, TCP, protocol_of
 from podraft.api.violations import shown
+from podraft.server.kinds.core.service.policies import check_policies, default_policies
 from podraft.server.kinds.report import Report, check_labels, check_port, is_ipv4
 
 HEADLESS = "None"
@@ -28,6 +29,7 @@ def default(service: service_pb2.Service) -> None:
         spec.cluster_ip = spec.cluster_ips[0]
     elif spec.cluster_ip and not spec.cluster_ips:
         spec.cluster_ips.append(spec.cluster_ip)
+    default_policies(spec)
     for port in spec.ports:
         if not port.protocol:
             port.protocol = TCP
@@ -45,6 +47,7 @@ def check(service: service_pb2.Service, report: Report) -> None:
     else:
         report.one_of("spec.type", spec.type, _TYPES)
     _check_address(spec, report)
+    check_policies(spec, report)
     check_labels(spec.selector, "spec.selector", report)
     if not spec.ports and spec.cluster_ip != HEADLESS:
         report.add("spec.ports", "must have at least one port")
@@ -91,6 +94,8 @@ def _check_ports(spec: service_pb2.ServiceSpec, report: Report) -> None:
         if (port.protocol, port.port) in taken:
             report.add(f"{path}.port", f"duplicate: {port.port}/{port.protocol} is listed already")
         taken.add((port.protocol, port.port))
+        if port.app_protocol and (problem := names.qualified(port.app_protocol)) is not None:
+            report.add(f"{path}.appProtocol", f"{shown(port.app_protocol)} {problem}")
         if port.HasField("target_port"):
             check_port(port.target_port, f"{path}.targetPort", report)
         if port.node_port:
@@ -137,6 +142,8 @@ def leave(stored: service_pb2.Service, service: service_pb2.Service) -> None:
     """
     if stored.spec.type != "NodePort" or not NODE_PORTS.forbids(service.spec.type):
         return
+    if service.spec.external_traffic_policy == stored.spec.external_traffic_policy:
+        service.spec.ClearField("external_traffic_policy")
     held = {(port.protocol, port.node_port) for port in stored.spec.ports}
     for port in service.spec.ports:
         if (protocol_of(port), port.node_port) in held:
