@@ -124,6 +124,15 @@ def _methods(kind: AnyKind) -> Iterator[list[str]]:
             f"Changes some fields of the {name}; retried by the server if somebody else writes at "
             "the same time.",
         )
+    if "patch" in kind.verbs:
+        yield _method(
+            f"Apply{name}",
+            f"Apply{name}Request",
+            name,
+            f"Makes the {name} as a manager's configuration states: what it states is set, what it "
+            "stated before and does not state any more is removed, unless others own it. Fails "
+            "with `ABORTED` if other managers own fields of it with other values.",
+        )
     if "delete" in kind.verbs:
         yield _method(
             f"Delete{name}",
@@ -172,12 +181,13 @@ def _messages(kind: AnyKind) -> Iterator[list[str]]:
         yield _request(kind, "Create", f"A new {name}.")
     if "update" in kind.verbs:
         yield _request(kind, "Update", f"A changed {name}.")
+    if "patch" in kind.verbs:
+        yield _apply_request(kind)
     if "watch" in kind.verbs:
-        article = "an" if name[0] in "AEIOU" else "a"
         event = f"{name}WatchEvent"
         yield _message(
             event,
-            f"One change of {article} {name}.",
+            f"One change of {_article(name)} {name}.",
             ("What happened.", f"{_META}.WatchEventType type = 1;"),
             ("The object after the change; as it was last if it is gone.", f"{name} object = 2;"),
         )
@@ -195,6 +205,34 @@ def _request(kind: AnyKind, verb: str, comment: str) -> list[str]:
         comment,
         (f"The object.{which}", f"{kind.name} {kind.field} = 1;"),
         ("How to write.", f"{_META}.WriteOptions options = 2;"),
+    )
+
+
+def _article(name: str) -> str:
+    return "an" if name[0] in "AEIOU" else "a"
+
+
+def _apply_request(kind: AnyKind) -> list[str]:
+    return _message(
+        f"Apply{kind.name}Request",
+        f"A manager's configuration of {_article(kind.name)} {kind.name}.",
+        (
+            "What the manager states, and nothing else. Its metadata names the object.",
+            f"{kind.name} {kind.field} = 1;",
+        ),
+        ("How to write. `fieldManager` is required.", f"{_META}.WriteOptions options = 2;"),
+        (
+            "Whether fields that other managers own with other values are taken from them.",
+            "bool force = 3;",
+        ),
+        (
+            "`status` to apply the status; empty to apply everything else.",
+            "string subresource = 4;",
+        ),
+        (
+            "Whether the object must not exist yet; if it does, `ALREADY_EXISTS`.",
+            "bool only_create = 5;",
+        ),
     )
 
 

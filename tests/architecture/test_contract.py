@@ -48,6 +48,7 @@ def expected_methods(kind: AnyKind) -> dict[str, Shape]:
         f"Watch{plural}": Shape(f"{META}.WatchRequest", f"{package}.Watch{plural}Response", True),
         f"Update{name}": update,
         f"Patch{name}": Shape(f"{META}.PatchRequest", message, False),
+        f"Apply{name}": Shape(f"{package}.Apply{name}Request", message, False),
         f"Delete{name}": Shape(f"{META}.DeleteRequest", message, False),
     }
     if kind.has_status:
@@ -82,7 +83,7 @@ def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
 
 @all_kinds
 def test_the_table_names_methods_that_exist(kind: AnyKind) -> None:
-    verbs = ["Create", "Get", "List", "Watch", "Update", "Patch", "Delete"]
+    verbs = ["Create", "Get", "List", "Watch", "Update", "Patch", "Apply", "Delete"]
     verbs += ["UpdateStatus"] if kind.has_status else []
     verbs += ["DeleteCollection"] if "deletecollection" in kind.verbs else []
     for verb in verbs:
@@ -105,6 +106,8 @@ def test_requests_events_and_lists_have_the_one_shape(kind: AnyKind) -> None:
     wanted = {kind.field: (1, message), "options": (2, f"{META}.WriteOptions")}
     assert fields(kind.create_request.DESCRIPTOR) == wanted
     assert fields(kind.update_request.DESCRIPTOR) == wanted
+    applying = {"force": (3, ""), "subresource": (4, ""), "only_create": (5, "")}
+    assert fields(kind.apply_request.DESCRIPTOR) == wanted | applying
     event = f"{package}.{kind.name}WatchEvent"
     assert fields(kind.watch_response.DESCRIPTOR) == {"events": (1, event)}
     event_fields = fields(Default().FindMessageTypeByName(event))

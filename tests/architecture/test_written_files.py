@@ -33,7 +33,11 @@ def test_every_kind_has_a_service_and_no_service_is_left_of_a_kind_that_is_gone(
         (("create",), ["CreateLease"], ["CreateLeaseRequest"]),
         (("get", "list"), ["GetLease", "ListLeases"], []),
         (("watch",), ["WatchLeases"], ["LeaseWatchEvent", "WatchLeasesResponse"]),
-        (("update", "patch"), ["UpdateLease", "PatchLease"], ["UpdateLeaseRequest"]),
+        (
+            ("update", "patch"),
+            ["UpdateLease", "PatchLease", "ApplyLease"],
+            ["UpdateLeaseRequest", "ApplyLeaseRequest"],
+        ),
     ],
 )
 def test_a_service_has_what_its_kinds_verbs_need(verbs, methods, messages) -> None:

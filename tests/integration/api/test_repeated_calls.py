@@ -52,8 +52,8 @@ async def revision(client):
     return int((await client.version()).resource_version)
 
 
-def options(request_id):
-    return requests_pb2.WriteOptions(request_id=request_id)
+def options(request_id, **others):
+    return requests_pb2.WriteOptions(request_id=request_id, **others)
 
 
 def config_map(name, **data):
@@ -94,6 +94,13 @@ def test_every_kind_of_write_takes_effect_once_and_is_answered_as_the_first_time
                     name="life",
                     merge_patch=b'{"data": {"b": "3"}}',
                     options=options(unique(3)),
+                ),
+            ),
+            (
+                kind.method("Apply"),
+                kind.apply_request(
+                    config_map=config_map("life", c="4"),
+                    options=options(unique(5), field_manager="me"),
                 ),
             ),
             (

@@ -156,8 +156,11 @@ class Client(TypedResources):
         writes: Iterable[commit_pb2.Write],
         dry_run: bool = False,
         omit_objects: bool = False,
+        field_manager: str = "",
     ) -> commit_pb2.CommitResponse:
         """Apply all writes in one transaction, or none.
+
+        ``field_manager`` owns the written fields; a commit with a configuration to apply needs it.
 
         The response holds its revision and, unless ``omit_objects``, the objects as stored.
 
@@ -167,7 +170,9 @@ class Client(TypedResources):
 
         """
         request = commit_pb2.CommitRequest(
-            writes=writes, options=write_options(dry_run=dry_run), omit_objects=omit_objects
+            writes=writes,
+            options=write_options(dry_run=dry_run, field_manager=field_manager),
+            omit_objects=omit_objects,
         )
         path = "/podraft.api.cluster.v1.CommitService/Commit"
         return await self._connection.write(path, request, commit_pb2.CommitResponse.FromString)

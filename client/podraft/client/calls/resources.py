@@ -1,4 +1,4 @@
-"""The calls of one kind: create, get, list, watch, update, patch, delete.
+"""The calls of one kind: create, get, list, watch, update, patch, apply, delete.
 
 Owns: how requests are built and answers read, from the table of kinds alone.
 """
@@ -59,7 +59,9 @@ class ResourceClient(Generic[ObjectT]):
         self._hash_secret_values = hash_secret_values
         self._allow_stale = allow_stale
 
-    async def create(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+    async def create(
+        self, obj: ObjectT, *, dry_run: bool = False, field_manager: str = ""
+    ) -> ObjectT:
         """Create ``obj`` and return it as stored.
 
         Raises:
@@ -67,7 +69,7 @@ class ResourceClient(Generic[ObjectT]):
             InvalidError: ``obj`` is malformed.
 
         """
-        request = self.kind.create_request(**self._body(obj, dry_run))
+        request = self.kind.create_request(**self._body(obj, dry_run, field_manager))
         return await self._connection.write(self.kind.method("Create"), request, self._decode)
 
     async def get(self, name: str, namespace: str = "", *, at: str = "") -> ObjectT:
@@ -166,7 +168,9 @@ class ResourceClient(Generic[ObjectT]):
         path = self.kind.method("Watch")
         return self._connection.stream(path, request, watch_decoder(self.kind))
 
-    async def update(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+    async def update(
+        self, obj: ObjectT, *, dry_run: bool = False, field_manager: str = ""
+    ) -> ObjectT:
         """Replace an object except for its status.
 
         Raises:
@@ -175,27 +179,31 @@ class ResourceClient(Generic[ObjectT]):
             InvalidError: ``obj`` is malformed.
 
         """
-        request = self.kind.update_request(**self._body(obj, dry_run))
+        request = self.kind.update_request(**self._body(obj, dry_run, field_manager))
         return await self._connection.write(self.kind.method("Update"), request, self._decode)
 
-    async def update_status(self, obj: ObjectT, *, dry_run: bool = False) -> ObjectT:
+    async def update_status(
+        self, obj: ObjectT, *, dry_run: bool = False, field_manager: str = ""
+    ) -> ObjectT:
         """Replace only an object's status; raise as `update` does."""
-        request = self.kind.update_request(**self._body(obj, dry_run))
+        request = self.kind.update_request(**self._body(obj, dry_run, field_manager))
         path = self.kind.method("UpdateStatus")
         return await self._connection.write(path, request, self._decode)
 
     async def patch(
         self,
         name: str,
-        merge_patch: Mapping[str, Any] | bytes,
+        patch: Mapping[str, Any] | Sequence[Mapping[str, Any]] | bytes,
         namespace: str = "",
         *,
+        form: requests.PatchForm = "merge_patch",
         subresource: str = "",
         uid: str | None = None,
         resource_version: str | None = None,
         dry_run: bool = False,
+        field_manager: str = "",
     ) -> ObjectT:
-        """Apply a JSON merge patch (RFC 7396) to the object, or to its ``status``.
+        """Patch the object, or its ``status``, with a JSON merge patch (RFC 7396) or another form.
 
         Raises:
             NotFoundError: The object does not exist.
@@ -204,10 +212,38 @@ class ResourceClient(Generic[ObjectT]):
 
         """
         request = requests.patch_request(
-            name, merge_patch, namespace, subresource, uid, resource_version
+            name, patch, namespace, subresource, uid, resource_version, form
         )
-        request.options.CopyFrom(write_options(dry_run=dry_run))
+        request.options.CopyFrom(write_options(dry_run=dry_run, field_manager=field_manager))
         return await self._connection.write(self.kind.method("Patch"), request, self._decode)
+
+    async def apply(
+        self,
+        configuration: ObjectT,
+        field_manager: str,
+        *,
+        force: bool = False,
+        subresource: str = "",
+        only_create: bool = False,
+        dry_run: bool = False,
+    ) -> ObjectT:
+        """Make the object as a manager's configuration states it; it need not exist.
+
+        What the manager stated before and does not state any more is removed, unless others own it.
+
+        Raises:
+            ConflictError: Other managers own fields with other values (`violations` names them),
+                or ``metadata.resource_version`` is set and not the stored one.
+            InvalidError: The configuration, or what it makes of the object, is malformed.
+
+        """
+        request = self.kind.apply_request(
+            **self._body(configuration, dry_run, field_manager),
+            force=force,
+            subresource=subresource,
+            only_create=only_create,
+        )
+        return await self._connection.write(self.kind.method("Apply"), request, self._decode)
 
     async def delete(
         self,
@@ -277,5 +313,6 @@ class ResourceClient(Generic[ObjectT]):
     def _decode(self, data: bytes) -> ObjectT:
         return self.kind.message.FromString(data)
 
-    def _body(self, obj: ObjectT, dry_run: bool) -> dict[str, Any]:
-        return {self.kind.field: obj, "options": write_options(dry_run=dry_run)}
+    def _body(self, obj: ObjectT, dry_run: bool, field_manager: str) -> dict[str, Any]:
+        options = write_options(dry_run=dry_run, field_manager=field_manager)
+        return {self.kind.field: obj, "options": options}

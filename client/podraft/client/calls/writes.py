@@ -7,8 +7,8 @@ Invariant: nothing is sent and no random id is drawn here, so planners can use i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
@@ -61,6 +61,24 @@ def patch(
     )
 
 
+def apply(
+    configuration: Message,
+    *,
+    force: bool = False,
+    subresource: str = "",
+    only_create: bool = False,
+) -> commit_pb2.Write:
+    """Return the write that applies a configuration in the name of the commit's field manager."""
+    return commit_pb2.Write(
+        apply=commit_pb2.ApplyWrite(
+            object=_packed(configuration),
+            force=force,
+            subresource=subresource,
+            only_create=only_create,
+        )
+    )
+
+
 def delete(
     kind: AnyKind,
     name: str,
@@ -103,26 +121,31 @@ def bind(
     )
 
 
+PatchForm: TypeAlias = Literal["merge_patch", "strategic_merge_patch", "json_patch"]
+
+
 def patch_request(
     name: str,
-    merge_patch: Mapping[str, Any] | bytes,
+    patch: Mapping[str, Any] | Sequence[Mapping[str, Any]] | bytes,
     namespace: str = "",
     subresource: str = "",
     uid: str | None = None,
     resource_version: str | None = None,
+    form: PatchForm = "merge_patch",
 ) -> requests_pb2.PatchRequest:
     """Return the request of a Patch call or write."""
-    if not isinstance(merge_patch, bytes):
-        text = json.dumps(merge_patch, ensure_ascii=False, separators=(",", ":"))
+    if not isinstance(patch, bytes):
+        text = json.dumps(patch, ensure_ascii=False, separators=(",", ":"))
         # Bytes that are not text are for the server to refuse.
-        merge_patch = text.encode(errors="surrogatepass")
-    return requests_pb2.PatchRequest(
+        patch = text.encode(errors="surrogatepass")
+    request = requests_pb2.PatchRequest(
         namespace=namespace,
         name=name,
-        merge_patch=merge_patch,
         subresource=subresource,
         preconditions=_preconditions(uid, resource_version),
     )
+    setattr(request, form, patch)
+    return request
 
 
 def delete_request(

@@ -106,6 +106,16 @@ def _three_way(
     return patch
 
 
+def same_value(first: Any, second: Any) -> bool:
+    """Return whether two JSON values are equal; unlike in Python, true is not 1.
+
+    Raises:
+        InvalidObjectError: The values are nested deeper than ``DEPTH_MAX``.
+
+    """
+    return _same(first, second, 0)
+
+
 def _same(first: Any, second: Any, depth: int) -> bool:
     """Return whether two JSON values are equal; unlike in Python, true is not 1."""
     if isinstance(first, str):

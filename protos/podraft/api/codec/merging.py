@@ -8,10 +8,11 @@ Invariant: pure; no field is known here by its name.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -21,6 +22,7 @@ from podraft.api.meta.v1 import options_pb2
 
 # A JSON value's field in the contract; None: it has none, or is in a map.
 Place: TypeAlias = FieldDescriptor | None
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,36 @@ def list_keys(place: Place) -> ListKeys | None:
             return ListKeys(fields, one_of=merge.one_of or retains)
         case _:
             return None
+
+
+def is_merged_list(place: Place) -> bool:
+    """Return whether a strategic merge patch merges a list, rather than replacing it."""
+    if place is None or not place.is_repeated or is_map(place):
+        return False
+    merge: options_pb2.Merge = place.GetOptions().Extensions[cast("Any", options_pb2.merge)]
+    return options_pb2.PATCH_MERGE in merge.patch
+
+
+def patch_key(place: Place) -> str | None:
+    """Return the field by which a strategic merge patch finds elements; None: they are values."""
+    if place is None or place.message_type is None:
+        return None
+    merge: options_pb2.Merge = place.GetOptions().Extensions[cast("Any", options_pb2.merge)]
+    return merge.patch_key or next(iter(merge.keys), None)
+
+
+def in_order(here: Iterable[KeyT], mine: Iterable[KeyT]) -> list[KeyT]:
+    """Return the keys of both: mine in their order, the others where they stood before mine."""
+    places = {key: place for place, key in enumerate(here)}
+    stated = dict.fromkeys(mine)
+    others = deque(key for key in places if key not in stated)
+    result: list[KeyT] = []
+    for key in stated:
+        place = places.get(key, -1)
+        while others and places[others[0]] < place:
+            result.append(others.popleft())
+        result.append(key)
+    return [*result, *others]
 
 
 def _default(place: Place) -> str | None:

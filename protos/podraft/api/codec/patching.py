@@ -1,4 +1,4 @@
-"""A merge patch on a stored object, whose other parts need not be valid.
+"""A patch on a stored object, whose other parts need not be valid.
 
 Owns: which part of a patched object goes through JSON: only what the patch names.  Whatever an
 older version, or a manual edit of the store, left elsewhere in it stays byte for byte, and
@@ -16,12 +16,41 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import codec
-from podraft.api.codec.merge_patches import merge_patch
+from podraft.api.codec import json_text
+from podraft.api.codec.json_patches import json_patch
+from podraft.api.codec.merge_patches import create_merge_patch, merge_patch
 from podraft.api.codec.read import VALUES_MAX
+from podraft.api.codec.strategic_patches import strategic_merge_patch
 from podraft.api.codec.values import SPECIAL
 from podraft.api.codec.write import is_inline
+from podraft.api.meta.v1.requests_pb2 import PatchRequest
+from podraft.api.violations import InvalidObjectError
 
 MessageT = TypeVar("MessageT", bound=Message)
+
+
+def changes_of(stored: Any, request: PatchRequest) -> dict[str, Any]:
+    """Return the merge patch that does to ``stored`` what a request's patch, of any form, does.
+
+    Raises:
+        InvalidObjectError: The patch is malformed, or cannot be applied.
+
+    """
+    match request.WhichOneof("patch"):
+        case "merge_patch":
+            return codec.decode_json(request.merge_patch)
+        case "strategic_merge_patch":
+            patch = codec.decode_json(request.strategic_merge_patch)
+            document = codec.to_json(stored)
+            changed = strategic_merge_patch(document, patch, stored.DESCRIPTOR)
+        case "json_patch":
+            document = codec.to_json(stored)
+            changed = json_patch(document, json_text.decode(request.json_patch))
+        case _:
+            raise InvalidObjectError.of(
+                "mergePatch", "is required, or strategicMergePatch, or jsonPatch"
+            )
+    return create_merge_patch(document, changed)
 
 
 def patched(

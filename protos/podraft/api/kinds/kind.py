@@ -209,6 +209,11 @@ class Kind(Generic[ObjectT]):
         return self._of_service(f"Update{self.name}Request")
 
     @cached_property
+    def apply_request(self) -> type[Message]:
+        """The type of apply requests, such as ``ApplyPodRequest``."""
+        return self._of_service(f"Apply{self.name}Request")
+
+    @cached_property
     def watch_response(self) -> type[Message]:
         """The type of watch responses, such as ``WatchPodsResponse``."""
         return self._of_service(f"Watch{self.plural_name}Response")
@@ -219,7 +224,7 @@ class Kind(Generic[ObjectT]):
     def method(self, verb: str) -> str:
         """Return the full path of one gRPC method.
 
-        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch, Delete or
+        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch, Apply, Delete or
         DeleteCollection.
         """
         match verb:

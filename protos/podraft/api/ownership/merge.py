@@ -8,10 +8,9 @@ merging the same configuration again changes nothing, the order of elements incl
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
+from podraft.api.codec.merging import in_order
 from podraft.api.ownership.contents import same_value
 from podraft.api.ownership.field_set import FieldSet
 from podraft.api.ownership.parts import Part, Way, elements_of, parts_of
@@ -70,7 +69,7 @@ def _merge_elements(part: Part, current: Any, stated: Any) -> None:
             current.extend(stated)
         return
     merged = {element: _merged_element(part, here.get(element), mine[element]) for element in mine}
-    order = [merged.get(element, here.get(element)) for element in _order(here, mine)]
+    order = [merged.get(element, here.get(element)) for element in in_order(here, mine)]
     result = [_copy(one) for one in order]
     if result != list(current):
         del current[:]
@@ -103,19 +102,6 @@ def _keep_stated(part: Part, merged: Any, stated: Any) -> None:
         for one in parts:
             if one.is_in(merged) and not one.is_in(stated):
                 _clear(one, merged)
-
-
-def _order(here: Mapping[str, Any], mine: Mapping[str, Any]) -> list[str]:
-    """Return the elements of both: mine in their order, others where they stood before mine."""
-    places = {element: place for place, element in enumerate(here)}
-    others = deque(element for element in here if element not in mine)
-    result: list[str] = []
-    for element in mine:
-        place = places.get(element, -1)
-        while others and places[others[0]] < place:
-            result.append(others.popleft())
-        result.append(element)
-    return [*result, *others]
 
 
 def prune(target: Any, before: FieldSet, now: FieldSet, others: FieldSet) -> None:

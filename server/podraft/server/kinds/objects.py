@@ -61,6 +61,7 @@ def prepare_create(
     set_at_creation(metadata, kind, now, uid, name_suffix)
     if kind.has_status and not rules.status_at_creation:
         result.ClearField("status")
+    rules.fold(result)
     rules.default(result)
     report = Report()
     _check(kind, known, rules, result, report)
@@ -106,6 +107,7 @@ def prepare_update(
     else:
         type_fields.drop_unsaid(kind, result, patch)
     rules.keep(stored, result)
+    rules.fold(result)
     rules.default(result)
     if rules.keeps_spelling and result.spec != stored.spec:  # type: ignore[attr-defined]  # those kinds have one
         spelling.keep_spelling(stored.spec, result.spec)  # type: ignore[attr-defined]  # as above

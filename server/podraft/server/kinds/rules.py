@@ -40,6 +40,7 @@ class Rules(Generic[ObjectT]):
     * ``leave``: remove what a whole update took over from the stored object although its new
       type forbids it.
     * ``keep``: restore from the stored object what an update does not mention.
+    * ``fold``: rewrite what is for writing only into what is stored for it.
     * ``default``: fill in the fields that the object leaves out.
     * ``check_name``, ``check``: check the object by itself.
     * ``check_change``: check the difference between the stored object and the new one.
@@ -69,6 +70,7 @@ class Rules(Generic[ObjectT]):
     check_name: NameCheck = names.dns_subdomain
     leave: Callable[[ObjectT, ObjectT], None] = _nothing
     keep: Callable[[ObjectT, ObjectT], None] = _nothing
+    fold: Callable[[ObjectT], None] = _nothing
     default: Callable[[ObjectT], None] = _nothing
     check: Callable[[ObjectT, Report], None] = _nothing
     check_change: Callable[[ObjectT, ObjectT, Report], None] = _nothing

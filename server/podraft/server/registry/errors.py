@@ -62,13 +62,15 @@ def invalid(field: str, description: str) -> RefusedError:
     )
 
 
-def from_violations(violations: Sequence[Violation], *, more: bool = False) -> RefusedError:
+def from_violations(
+    violations: Sequence[Violation], *, more: bool = False, code: Code = Code.INVALID_ARGUMENT
+) -> RefusedError:
     """Return the refusal of an object with these violations; ``more``: there may be others."""
     first = violations[0]
     message = f"{first.field}: {first.description}" if first.field else first.description
     if len(violations) > 1:
         message += f" (and {'at least ' if more else ''}{len(violations) - 1} more)"
-    return RefusedError(Code.INVALID_ARGUMENT, message, violations)
+    return RefusedError(code, message, violations)
 
 
 def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedError:
@@ -81,6 +83,7 @@ def located(error: InvalidObjectError | RefusedError, index: int) -> RefusedErro
                 for v in error.violations
             ],
             more=isinstance(error, InvalidObjectError) and error.more,
+            code=error.code if isinstance(error, RefusedError) else Code.INVALID_ARGUMENT,
         )
     assert isinstance(error, RefusedError)  # The other type always has violations.
     # Not when to try again: a list that is too long for a budget is refused each time it comes.

@@ -29,9 +29,13 @@ _JSON_KEYS: Final = (".dockerconfigjson", ".dockercfg")
 
 
 def _default(secret: Secret) -> None:
-    """Fold ``stringData`` into ``data``; it is for writing only, never for reading."""
+    """Fill in the type of a Secret."""
     if not secret.type:
         secret.type = DEFAULT_TYPE
+
+
+def _fold(secret: Secret) -> None:
+    """Fold ``stringData`` into ``data``; it is for writing only, never for reading."""
     for key, text in secret.string_data.items():
         secret.data[key] = text.encode()
     secret.ClearField("string_data")
@@ -90,6 +94,7 @@ def _is_current(past: Secret, present: Secret | None) -> bool:
 
 
 RULES: Final[Rules[Secret]] = Rules(
+    fold=_fold,
     default=_default,
     check=_check,
     check_change=_check_change,

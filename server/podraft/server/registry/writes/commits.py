@@ -57,6 +57,7 @@ class Commits:
             dry_run=request.options.dry_run,
             numbered=True,
             request_id=request.options.request_id,
+            manager=request.options.field_manager,
         )
         return _commit_response(outcome, omit_objects=request.omit_objects)
 

@@ -47,6 +47,17 @@ class Patch:
 
 
 @value
+class Apply:
+    """Make an object as a manager's configuration states it."""
+
+    kind: AnyKind
+    object: Any
+    force: bool
+    subresource: str
+    only_create: bool
+
+
+@value
 class DeleteObject:
     """Delete an object, or begin its graceful deletion."""
 
@@ -61,7 +72,7 @@ class Bind:
     request: scheduling_pb2.BindPodRequest
 
 
-Operation: TypeAlias = Create | Update | Patch | DeleteObject | Bind
+Operation: TypeAlias = Create | Update | Patch | Apply | DeleteObject | Bind
 
 
 def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
@@ -81,6 +92,10 @@ def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
         case "patch":
             patch = write.patch
             return Patch(_kind(patch.api_version, patch.kind, "patch", known), patch.request)
+        case "apply":
+            kind, message = _unpack(write.apply.object, "apply.object", known)
+            apply = write.apply
+            return Apply(kind, message, apply.force, apply.subresource, apply.only_create)
         case "delete":
             delete = write.delete
             return DeleteObject(
@@ -89,7 +104,8 @@ def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:
         case "bind":
             return Bind(write.bind)
         case _:
-            raise invalid("operation", "is required: one of create, update, patch, delete, bind")
+            expected = "create, update, patch, apply, delete, bind"
+            raise invalid("operation", f"is required: one of {expected}")
 
 
 def _unpack(packed: any_pb2.Any, field: str, known: KnownKinds) -> tuple[AnyKind, Any]:
@@ -116,6 +132,7 @@ def _kind(api_version: str, name: str, field: str, known: KnownKinds) -> AnyKind
 
 def _check_verb(kind: AnyKind, field: str) -> None:
     verb = field.partition(".")[0]
-    if verb not in kind.verbs:
+    # Applying needs the right to patch, and makes no objects but of kinds that can be patched.
+    if ("patch" if verb == "apply" else verb) not in kind.verbs:
         expected = ", ".join(kind.verbs)
         raise invalid(field, f"{kind.resource} know no {verb}: expected one of {expected}")

@@ -19,8 +19,10 @@ from google.protobuf.message import Message
 from podraft.api import codec, kinds
 from podraft.api.codec import patching
 from podraft.api.kinds import AnyKind
-from podraft.api.meta.v1 import meta_pb2
+from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.objects.deletion import is_deleting
+from podraft.api.ownership.applying import Application
+from podraft.api.ownership.holdings import Writer
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
 from podraft.server.auth import authorize as access
@@ -33,11 +35,12 @@ from podraft.server.registry import encoding, keys
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError, invalid, located
 from podraft.server.registry.targets import described, not_found, target_key
-from podraft.server.registry.writes import binding, repeats
+from podraft.server.registry.writes import binding, owners, repeats
 from podraft.server.registry.writes.claims import PlanClaims
 from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
 from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
 from podraft.server.registry.writes.operations import (
+    Apply,
     Bind,
     Create,
     DeleteObject,
@@ -132,6 +135,8 @@ class Planner:
                 return self._update(operation, index)
             case Patch():
                 return self._patch(operation, index)
+            case Apply():
+                return self._apply_configuration(operation, index)
             case DeleteObject():
                 return self._remove(operation)
             case Bind():
@@ -193,7 +198,9 @@ class Planner:
             return repeats.suffix(self._call.request, index, attempt)
         return self._inputs.new_suffix()
 
-    async def _create(self, operation: Create, index: int) -> Result:
+    async def _create(
+        self, operation: Create | Apply, index: int, application: Application | None = None
+    ) -> Result:
         kind, proposed, inputs = operation.kind, operation.object, self._inputs
         size = check_extent(proposed)
         for attempt in range(repeats.NAME_ATTEMPTS_MAX):
@@ -218,6 +225,13 @@ class Planner:
         if kind.namespaced:
             await self._check_namespace(metadata.namespace)
         created = await self._settled(kind, None, created, index)
+        if application is not None:
+            note = partial(owners.note_applier, None, created, application, self._now)
+            await self._done(note, size)
+        elif self._writes.manager:
+            writer = self._writer(kind)
+            note = partial(owners.note_maker, kind, proposed, created, writer, self._now)
+            await self._done(note, size)
         entry.put(created)
         return Result(kind, entry.value, written=True)
 
@@ -230,6 +244,35 @@ class Planner:
                 Code.FAILED_PRECONDITION,
                 f'namespace "{name}" is being deleted: nothing can be created in it',
             )
+
+    def _writer(self, kind: AnyKind, subresource: str = "") -> Writer:
+        return owners.writer_of(kind, self._writes.manager, self._authorize.author, subresource)
+
+    async def _apply_configuration(self, operation: Apply, index: int) -> Result:
+        kind, configuration, subresource = operation.kind, operation.object, operation.subresource
+        owners.check_configuration(configuration, self._writes.manager)
+        writer = self._writer(kind, subresource)
+        namespace, name = configuration.metadata.namespace, configuration.metadata.name
+        entry = await self._entry(kind, target_key(kind, namespace, name))
+        if not operation.only_create:
+            self._check("patch", kind, namespace, name, subresource, stored=entry.message)
+        metadata = configuration.metadata
+        expects_one = subresource or metadata.uid or metadata.resource_version
+        if operation.only_create or (entry.message is None and not expects_one):
+            # A maker of objects has a budget, and needs the right to make them.
+            self._check("create", kind, namespace, name, "", UNSEEN, None)
+            return await self._create(operation, index, owners.made(kind, configuration, writer))
+        if entry.message is None:
+            raise not_found(kind, namespace, name)
+        size = check_extent(configuration) + len(entry.value)
+        apply = partial(
+            owners.applied, kind, entry.message, configuration, writer, force=operation.force
+        )
+        application = await self._done(apply, size)
+        said = codec.to_json(configuration) if kind.typed_fields else {}
+        return await self._replace(
+            entry, application.object, "patch", subresource, index, said, application
+        )
 
     async def _update(self, operation: Update, index: int) -> Result:
         kind, proposed = operation.kind, operation.object
@@ -245,8 +288,8 @@ class Planner:
             kind, request.namespace, request.name, "patch", request.subresource
         )
         check_preconditions(entry, request.preconditions)
-        size = len(request.merge_patch) + len(entry.value)
-        merge = partial(_merged, entry.message, request.merge_patch)
+        size = request.ByteSize() + len(entry.value)
+        merge = partial(_merged, entry.message, request)
         patch, proposed = await self._done(merge, size)
         return await self._replace(entry, proposed, "patch", request.subresource, index, patch)
 
@@ -258,6 +301,7 @@ class Planner:
         subresource: str,
         index: int,
         patch: Mapping[str, Any] | None = None,
+        application: Application | None = None,
     ) -> Result:
         """Store ``proposed`` in place of the entry's object, as far as the call is allowed to."""
         kind, stored = entry.kind, entry.message
@@ -272,13 +316,21 @@ class Planner:
             subresource=subresource,
             patch=patch,
         )
-        updated = await self._done(prepare, check_extent(proposed) + len(entry.value))
+        size = check_extent(proposed) + len(entry.value)
+        updated = await self._done(prepare, size)
         metadata = stored.metadata
         namespace, name = metadata.namespace, metadata.name
         self._check(verb, kind, namespace, name, subresource, updated, stored)
         updated = await self._settled(kind, stored, updated, index)
+        if application is not None:
+            note = partial(owners.note_applier, stored, updated, application, self._now)
+            await self._done(note, size)
         if _is_same(stored, updated):
             return Result(kind, entry.value, written=entry.changed)
+        if application is None and owners.is_tracked(stored, self._writes.manager):
+            writer = self._writer(kind, subresource)
+            note = partial(owners.note_writer, kind, stored, updated, writer, self._now)
+            await self._done(note, size)
         entry.put(updated)
         value = entry.value
         if rooms.is_gone(kind, updated):
@@ -299,7 +351,7 @@ class Planner:
         """Note what all writes of the list ask for, so that no other object is given it."""
         operations, self._unforeseen = self._unforeseen, ()
         for operation in operations:
-            if isinstance(operation, Create | Update):
+            if isinstance(operation, Create | Update | Apply):
                 self._claims.foresee(operation.kind, operation.object)
             elif isinstance(operation, Patch):
                 with contextlib.suppress(InvalidObjectError):  # Refused when its turn comes.
@@ -397,13 +449,16 @@ class Planner:
             self._extra[record_key] = Put(record_key, decision.record, stamped=False)
         if decision.pod is None:
             return Result(kinds.POD, entry.value, written=entry.changed)
+        if owners.is_tracked(stored, self._writes.manager):
+            writer = self._writer(kinds.POD)
+            owners.note_writer(kinds.POD, stored, decision.pod, writer, self._now)
         entry.put(decision.pod)
         return Result(kinds.POD, entry.value, written=True)
 
 
-def _merged(stored: Any, patch: bytes) -> tuple[dict[str, Any], Any]:
-    """Return the patch as a mapping, and the object that it makes of the stored one."""
-    changes = codec.decode_json(patch)
+def _merged(stored: Any, request: requests_pb2.PatchRequest) -> tuple[dict[str, Any], Any]:
+    """Return a patch as a merge patch, and the object that it makes of the stored one."""
+    changes = patching.changes_of(stored, request)
     return changes, patching.patched(stored, changes, values_max=OBJECT_VALUES_MAX)
 
 

@@ -53,7 +53,8 @@ class WriteList:
     """Writes that take effect together, and their author.
 
     ``work``: the processor time of the call; ``call``: the id under which it may be repeated;
-    ``numbered``: errors say which write they are about.
+    ``numbered``: errors say which write they are about; ``manager``: the owner of what is written,
+    empty if the caller names none.
     """
 
     operations: Sequence[Operation]
@@ -61,3 +62,4 @@ class WriteList:
     work: Work
     call: repeats.CallId = repeats.WITHOUT_ID
     numbered: bool = False
+    manager: str = ""

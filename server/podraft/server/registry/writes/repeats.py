@@ -20,13 +20,14 @@ from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
-from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes
+from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes, Verb
 from podraft.server.kinds.metadata import GENERATED_BASE_MAX
 from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Authorizer
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.registry.slices import Work
 from podraft.server.registry.writes.operations import (
+    Apply,
     Bind,
     Create,
     DeleteObject,
@@ -104,6 +105,9 @@ def _told(operation: Operation) -> bytes:
             message = operation.object
         case Patch():
             what, message = f"patch {operation.kind.resource}", operation.request
+        case Apply():
+            how = f"{operation.subresource} {operation.force} {operation.only_create}"
+            what, message = f"apply {operation.kind.resource} {how}", operation.object
         case DeleteObject():
             what, message = f"delete {operation.kind.resource}", operation.request
         case Bind():
@@ -216,6 +220,10 @@ def named(operation: Operation) -> Attributes:
             return Attributes("update", kind, namespace, name, subresource, UNSEEN, UNSEEN)
         case Patch(_, request):
             return Attributes("patch", kind, namespace, name, request.subresource, UNSEEN, UNSEEN)
+        case Apply(_, _, _, subresource, only_create):
+            if only_create:
+                return Attributes("create", kind, namespace, name, "", UNSEEN, None)
+            return Attributes("patch", kind, namespace, name, subresource, UNSEEN, UNSEEN)
         case DeleteObject():
             return Attributes("delete", kind, namespace, name, "", None, UNSEEN)
         case Bind():
@@ -246,6 +254,10 @@ def _attributes(operation: Operation, traces: _Traces) -> Attributes:
             return Attributes(
                 "patch", kind, target.namespace, name, request.subresource, made, stored
             )
+        case Apply(_, proposed, _, subresource):
+            verb: Verb = "create" if before is None else "patch"
+            made = after if after is not None else proposed
+            return Attributes(verb, kind, target.namespace, name, subresource, made, before)
         case DeleteObject():
             return Attributes("delete", kind, target.namespace, name, stored=stored)
         case Bind():
@@ -274,7 +286,7 @@ def _keys(operation: Operation, request: bytes, index: int) -> Sequence[bytes]:
 
 def _target(operation: Operation) -> Any:
     """Return the message that has the object's name and namespace."""
-    if isinstance(operation, Create | Update):
+    if isinstance(operation, Create | Update | Apply):
         return operation.object.metadata
     return operation.request
 

@@ -28,6 +28,7 @@ from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import repeats
 from podraft.server.registry.writes.operations import Operation
+from podraft.server.registry.writes.owners import check_manager
 from podraft.server.registry.writes.planning import Planner
 from podraft.server.registry.writes.plans import Plan, PlanInputs, Reader, WriteList
 from podraft.server.registry.writes.results import Result
@@ -89,22 +90,26 @@ class Writer:
         dry_run: bool = False,
         numbered: bool = False,
         request_id: bytes = b"",
+        manager: str = "",
     ) -> Outcome:
         """Carry out ``operations`` in one transaction, once for each ``request_id``.
+
+        ``manager`` owns the written fields; empty: the caller, where owners are recorded.
 
         Raises:
             RefusedError: One of them is impossible, or the state kept changing.
             StoreOverloadedError: Too many writes wait.
             StoreFailedError: The outcome is unknown.
         """
+        check_manager(manager)
         if not authorize.unrestricted:
             _check_named(operations, authorize, numbered=numbered)
         work = self._turns.work(authorize.author)
         if dry_run:
-            writes = WriteList(operations, authorize, work, numbered=numbered)
+            writes = WriteList(operations, authorize, work, numbered=numbered, manager=manager)
             return Outcome((await self._plan(writes, dry_run=True)).results, 0)
         call = await repeats.identified(authorize.author, request_id, operations, work)
-        writes = WriteList(operations, authorize, work, call, numbered)
+        writes = WriteList(operations, authorize, work, call, numbered, manager)
         try:
             outcome = await self._attempt(writes)
             if isinstance(outcome, GuardFailed):

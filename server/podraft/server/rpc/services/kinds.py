@@ -19,7 +19,14 @@ from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.writes.collections import Collections
-from podraft.server.registry.writes.operations import Create, DeleteObject, Operation, Patch, Update
+from podraft.server.registry.writes.operations import (
+    Apply,
+    Create,
+    DeleteObject,
+    Operation,
+    Patch,
+    Update,
+)
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.rpc.calls.admitting import Call
 from podraft.server.rpc.calls.callers import Callers
@@ -58,6 +65,8 @@ def _unary(
         ),
     }
     table = {verb: entry for verb, entry in table.items() if verb.lower() in kind.verbs}
+    if "patch" in kind.verbs:
+        table["Apply"] = (kind.apply_request, _written(writer, partial(_apply, kind)))
     if "create" in kind.verbs:
         table["Create"] = (kind.create_request, _written(writer, partial(_create, kind)))
     if "update" in kind.verbs:
@@ -75,7 +84,11 @@ def _written(writer: Writer, operation: Callable[[Any], Operation]) -> Unary:
     async def written(request: Any, caller: Caller) -> bytes:
         operations, options = (operation(request),), request.options
         outcome = await write(
-            operations, caller, dry_run=options.dry_run, request_id=options.request_id
+            operations,
+            caller,
+            dry_run=options.dry_run,
+            request_id=options.request_id,
+            manager=getattr(options, "field_manager", ""),
         )
         return outcome.encoded()
 
@@ -88,6 +101,11 @@ def _create(kind: AnyKind, request: Any) -> Create:
 
 def _update(kind: AnyKind, subresource: str, request: Any) -> Update:
     return Update(kind, _object(kind, request), subresource)
+
+
+def _apply(kind: AnyKind, request: Any) -> Apply:
+    configuration = _object(kind, request)
+    return Apply(kind, configuration, request.force, request.subresource, request.only_create)
 
 
 def _object(kind: AnyKind, request: Any) -> Any:
