@@ -18,7 +18,8 @@ def written() -> dict[Path, str]:
     """Return the text of every file that follows from the registry, by its path."""
     from podraft.api.kinds import BUILT_IN
 
-    files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in BUILT_IN}
+    every = (*BUILT_IN, *BUILT_IN.answered())
+    files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in every}
     return {
         **files,
         _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN),

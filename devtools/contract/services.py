@@ -48,6 +48,16 @@ def text_of(kind: AnyKind) -> str:
     return "\n".join([*head, methods, "}"]) + "".join(f"\n\n{one}" for one in messages) + "\n"
 
 
+_CREATE_COMMENT = (
+    "Stores a new {}. Fails with `ALREADY_EXISTS` if the name is taken, with `INVALID_ARGUMENT` "
+    "(every wrong field is named) if it is malformed."
+)
+_ANSWER_COMMENT = (
+    "Answers a {}, of which nothing is stored. Fails with `INVALID_ARGUMENT` (every wrong field is "
+    "named) if it is malformed."
+)
+
+
 def _imports(kind: AnyKind) -> list[str]:
     used = {kind.message.DESCRIPTOR.file.name, _REQUESTS}
     for method in kind.extra_methods:
@@ -56,6 +66,8 @@ def _imports(kind: AnyKind) -> list[str]:
 
 
 def _summary(kind: AnyKind) -> str:
+    if not kind.is_stored:
+        return "Answers"
     does = [
         word
         for word, verbs in (
@@ -77,8 +89,7 @@ def _methods(kind: AnyKind) -> Iterator[list[str]]:
             f"Create{name}",
             f"Create{name}Request",
             name,
-            f"Stores a new {name}. Fails with `ALREADY_EXISTS` if the name is taken, with "
-            "`INVALID_ARGUMENT` (every wrong field is named) if it is malformed.",
+            _CREATE_COMMENT.format(name) if kind.is_stored else _ANSWER_COMMENT.format(name),
         )
     if "get" in kind.verbs:
         comment = f"Returns one {name}, or `NOT_FOUND`."

@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.descriptor_pool import Default
 
 from podraft.api import explain, kinds
+from podraft.api.authentication.v1 import token_request_pb2
 from podraft.api.autoscaling.v1 import metrics_pb2, scale_pb2
 from podraft.api.codec import merging
 from podraft.api.kinds import AnyKind
@@ -23,7 +24,7 @@ META = "podraft.api.meta.v1"
 FIELDS = Path(__file__).with_name("kubernetes_fields.tsv")
 
 # Messages that belong to no kind's service are known once their modules are imported.
-OF_NO_KIND = (metrics_pb2, scale_pb2, eviction_pb2)
+OF_NO_KIND = (metrics_pb2, scale_pb2, eviction_pb2, token_request_pb2)
 
 all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kind.name)
 
@@ -42,9 +43,7 @@ def expected_methods(kind: AnyKind) -> dict[str, Shape]:
     methods = {
         f"Create{name}": Shape(f"{package}.Create{name}Request", message, False),
         f"Get{name}": Shape(f"{META}.GetRequest", message, False),
-        f"List{plural}": Shape(
-            f"{META}.ListRequest", kind.list_message.DESCRIPTOR.full_name, False
-        ),
+        f"List{plural}": Shape(f"{META}.ListRequest", f"{message}List", False),
         f"Watch{plural}": Shape(f"{META}.WatchRequest", f"{package}.Watch{plural}Response", True),
         f"Update{name}": update,
         f"Patch{name}": Shape(f"{META}.PatchRequest", message, False),
@@ -79,6 +78,19 @@ def test_every_kinds_service_has_the_one_shape(kind: AnyKind) -> None:
     found = {name: shape(methods[name]) for name in methods if name not in extra}
     assert found == expected_methods(kind)
     assert extra <= set(methods)
+
+
+@pytest.mark.parametrize("kind", kinds.BUILT_IN.answered(), ids=lambda kind: kind.name)
+def test_a_kind_that_is_answered_is_created_and_nothing_else(kind: AnyKind) -> None:
+    method = f"Create{kind.name}"
+    assert {name: shape(found) for name, found in methods_of(kind).items()} == {
+        method: expected_methods(kind)[method]
+    }
+    wanted = {kind.field: (1, kind.message_name), "options": (2, f"{META}.WriteOptions")}
+    assert fields(kind.create_request.DESCRIPTOR) == wanted
+    assert kind not in list(kinds.BUILT_IN)
+    assert kinds.BUILT_IN.by_manifest(kind.api_version, kind.name) is None
+    assert kinds.BUILT_IN.by_word(kind.resource) is None
 
 
 @all_kinds
@@ -278,6 +290,8 @@ def test_every_message_below_a_kind_is_covered_by_a_fact() -> None:
 
     for kind in kinds.BUILT_IN:
         visit(kind.list_message.DESCRIPTOR)
+    for kind in kinds.BUILT_IN.answered():
+        visit(kind.message.DESCRIPTOR)
     entries = {name for name in seen if name.endswith("Entry")}
     assert seen - entries - set(FACTS) == set()
 

@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[2]
 
 # Written into objects, files or messages, or compared with what outlives every process.
 READERS = {
+    "server/podraft/server/registry/access/user_registry.py": "certificates expire by the wall",
+    "server/podraft/server/rpc/services/users.py": "as above",
     "agent/podraft/agent/node/membership.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/join.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/registration.py": "stamps of leases and heartbeats",

@@ -21,7 +21,9 @@ def rooms_found() -> set[str]:
 
 
 def test_every_room_is_that_of_a_kind() -> None:
-    assert rooms_found() <= {rooms.module_of(kind) for kind in BUILT_IN}
+    every = (*BUILT_IN, *BUILT_IN.answered())
+    assert rooms_found() <= {rooms.module_of(kind) for kind in every}
+    assert all((rooms.rules_of(kind).answer is None) is kind.is_stored for kind in every)
 
 
 def test_a_kind_that_a_user_declared_has_no_room_whatever_its_message() -> None:

@@ -30,6 +30,7 @@ from podraft.client.calls.members import MembersClient
 from podraft.client.calls.request_ids import write_options
 from podraft.client.calls.resources import ObjectList, ResourceClient
 from podraft.client.calls.typed_resources import TypedResources
+from podraft.client.calls.users import UsersClient
 from podraft.client.calls.wire import WatchEvent
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
@@ -114,6 +115,11 @@ class Client(TypedResources):
     def members(self) -> MembersClient:
         """The calls about the servers that keep the state."""
         return MembersClient(self._connection)
+
+    @property
+    def users(self) -> UsersClient:
+        """The calls about users."""
+        return UsersClient(self._connection)
 
     def at(self, moment: str, *, hash_secret_values: bool = False) -> Client:
         """Return a view, on the same connection, whose gets and lists all show one moment.

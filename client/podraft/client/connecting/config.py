@@ -41,6 +41,17 @@ class ClusterConfig:
     client_key: bytes = field(repr=False)
     namespace: str = well_known.DEFAULT_NAMESPACE
     server_name: str = SERVER_NAME
+    # As whom calls are made; empty: as the certificate's own user.
+    impersonate_user: str = ""
+    impersonate_groups: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries besides its request: as whom it is made."""
+        if not self.impersonate_user:
+            return ()
+        groups = (("impersonate-group", group) for group in self.impersonate_groups)
+        return (("impersonate-user", self.impersonate_user), *groups)
 
 
 def default_path() -> Path:
@@ -70,6 +81,8 @@ def load(path: Path | None = None, context: str | None = None) -> ClusterConfig:
         client_key=_pem(user, "client-key", path),
         namespace=str(chosen.get("namespace") or well_known.DEFAULT_NAMESPACE),
         server_name=_server_name(cluster),
+        impersonate_user=_word(user.get("as") or "", "as", path),
+        impersonate_groups=tuple(_word(group, "as-groups", path) for group in _groups(user, path)),
     )
 
 
@@ -166,6 +179,19 @@ def _servers(cluster: Mapping[str, Any], path: Path) -> tuple[str, ...]:
             if isinstance(listed, list) and urls[0] in listed:
                 urls = listed
     return tuple(_server(url, path) for url in urls)
+
+
+def _groups(user: Mapping[str, Any], path: Path) -> Sequence[object]:
+    groups = user.get("as-groups") or []
+    if not isinstance(groups, list):
+        raise ConfigError(f"{path}: as-groups: a list is expected")
+    return groups
+
+
+def _word(value: object, key: str, path: Path) -> str:
+    if not isinstance(value, str) or not value.isascii() or (value and not value.isprintable()):
+        raise ConfigError(f"{path}: {key}: {value!r}: printable ASCII is expected")
+    return value
 
 
 def _server_name(cluster: Mapping[str, Any]) -> str:

@@ -112,6 +112,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._servers = Servers(config.servers)
         self._links = Links(config)
+        self._metadata = config.metadata
         self._loop = asyncio.get_running_loop()
         self._learns = learn_servers
         self._learning: asyncio.Task[None] | None = None
@@ -134,7 +135,9 @@ class Connection:
         """
         link = self._link()
         try:
-            return cast(ResponseT, await link.unary(path, decode)(request, timeout=self._timeout_s))
+            method = link.unary(path, decode)
+            call = method(request, timeout=self._timeout_s, metadata=self._metadata)
+            return cast(ResponseT, await call)
         except grpc.aio.AioRpcError as error:
             if error.code() in _LOST:
                 self._leave(link.server)
@@ -186,7 +189,9 @@ class Connection:
             link = self._link()
             timeout_s = max(min(attempts.attempt_s, attempts.deadline - self._loop.time()), 0.001)
             try:
-                return cast(ResponseT, await link.unary(path, decode)(request, timeout=timeout_s))
+                method = link.unary(path, decode)
+                call = method(request, timeout=timeout_s, metadata=self._metadata)
+                return cast(ResponseT, await call)
             except grpc.aio.AioRpcError as error:
                 now = self._loop.time()
                 if error.code() not in _LOST:
@@ -208,7 +213,9 @@ class Connection:
     ) -> AsyncIterator[ResponseT]:
         """Yield the answers to one request; closing the iterator cancels it."""
         return self._responses(
-            lambda link: link.channel.unary_stream(path, encode, decode)(request)
+            lambda link: link.channel.unary_stream(path, encode, decode)(
+                request, metadata=self._metadata
+            )
         )
 
     def converse(
@@ -218,7 +225,11 @@ class Connection:
         decode: Callable[[bytes], ResponseT],
     ) -> AsyncGenerator[ResponseT, None]:
         """Yield the answers while sending messages; closing the iterator cancels the call."""
-        return self._responses(lambda link: link.channel.stream_stream(path, encode, decode)(sent))
+        return self._responses(
+            lambda link: link.channel.stream_stream(path, encode, decode)(
+                sent, metadata=self._metadata
+            )
+        )
 
     async def _responses(self, start: Callable[[Link], Any]) -> AsyncGenerator[Any, None]:
         link = await self._connected_link()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.kinds import apps, batch, core, networking, policies, rbac, records
+from podraft.api.kinds import apps, batch, core, networking, policies, rbac, records, reviews
 from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from podraft.api.kinds.batch import CRON_JOB, JOB
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
@@ -27,6 +27,14 @@ from podraft.api.kinds.policies import (
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
 from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
+from podraft.api.kinds.reviews import (
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    TOKEN_REVIEW,
+)
 
 __all__ = [
     "AnyKind",
@@ -61,6 +69,12 @@ __all__ = [
     "CLUSTER_ROLE",
     "ROLE_BINDING",
     "CLUSTER_ROLE_BINDING",
+    "TOKEN_REVIEW",
+    "SELF_SUBJECT_REVIEW",
+    "SUBJECT_ACCESS_REVIEW",
+    "LOCAL_SUBJECT_ACCESS_REVIEW",
+    "SELF_SUBJECT_ACCESS_REVIEW",
+    "SELF_SUBJECT_RULES_REVIEW",
     "INGRESS_CLASS",
     "NETWORK_POLICY",
     "INGRESS",
@@ -75,5 +89,6 @@ BUILT_IN: Final = KnownKinds(
         *batch.KINDS,
         *policies.KINDS,
         *records.KINDS,
+        *reviews.KINDS,
     )
 )

@@ -119,6 +119,8 @@ class Kind(Generic[ObjectT]):
         counts_generations: Whether ``metadata.generation`` counts the changes of the spec although
             the kind has no status; one with a status always does.
         custom: Whether the kind was declared by a user while the cluster ran.
+        is_stored: Whether there are objects of the kind.  Else creating one asks the server a
+            question, which it answers.
     """
 
     message: type[ObjectT]
@@ -135,6 +137,7 @@ class Kind(Generic[ObjectT]):
     typed_fields: tuple[TypedField, ...] = ()
     counts_generations: bool = False
     custom: bool = False
+    is_stored: bool = True
 
     @cached_property
     def name(self) -> str:

@@ -20,15 +20,16 @@ from podraft.api.kinds.kind import AnyKind
 
 
 class KnownKinds:
-    """The known kinds by their names, iterated in the order in which their objects are created."""
+    """The known kinds by their names; iterated are those with objects, in order of creation."""
 
     def __init__(self, kinds: Iterable[AnyKind] = ()) -> None:
-        """Take the kinds that are known from the start.
+        """Take the kinds that are known from the start; of other known kinds, all.
 
         Raises:
             ValueError: Two kinds share a name that must be unique.
         """
-        self._index = _Index.of(tuple(kinds))
+        added = kinds._index.added if isinstance(kinds, KnownKinds) else tuple(kinds)
+        self._index: _Index = _Index.of(added)
 
     def __iter__(self) -> Iterator[AnyKind]:
         return iter(self._index.ordered)
@@ -40,7 +41,7 @@ class KnownKinds:
         return len(self._index.ordered)
 
     def __contains__(self, kind: object) -> bool:
-        return kind in self._index.ordered
+        return kind in self._index.added
 
     def by_manifest(self, api_version: str, name: str) -> AnyKind | None:
         """Return the kind that a manifest's ``apiVersion`` and ``kind`` name."""
@@ -65,6 +66,13 @@ class KnownKinds:
             KeyError: The message is not of a stored kind.
         """
         return self._index.by_message[message.DESCRIPTOR.full_name]
+
+    def answered(self) -> tuple[AnyKind, ...]:
+        """Return the kinds that have no objects: creating one asks a question.
+
+        No look-up finds them, so nobody takes them for kinds that can be read, owned or applied.
+        """
+        return tuple(kind for kind in self._index.added if not kind.is_stored)
 
     def words(self) -> Iterator[str]:
         """Yield every word that names a kind, for help and completion."""
@@ -140,13 +148,15 @@ class _Index:
 
     @classmethod
     def of(cls, kinds: tuple[AnyKind, ...]) -> _Index:
-        index = cls(kinds, tuple(sorted(kinds, key=lambda kind: kind.order)), {}, {}, {}, {})
-        for kind in kinds:
+        stored = tuple(kind for kind in kinds if kind.is_stored)
+        ordered = tuple(sorted(stored, key=lambda kind: kind.order))
+        index = cls(kinds, ordered, {}, {}, {}, {})
+        for kind in stored:
             _enter(index.by_manifest, (kind.api_version, kind.name), kind)
             _enter(index.by_group_resource, kind.group_resource, kind)
             _enter(index.by_message, kind.message_name, kind)
         # Among equals, sorting keeps the order of addition.
-        for kind in sorted(kinds, key=lambda kind: (kind.group != "", kind.custom)):
+        for kind in sorted(stored, key=lambda kind: (kind.group != "", kind.custom)):
             for word in _words(kind):
                 index.by_word.setdefault(word, kind)
         # A name that only one kind can have is not hidden by another kind's short name.

@@ -44,6 +44,7 @@ JOIN_TOKENS: Final = "jointokens"
 CERTIFICATES: Final = "certificates"
 MEMBERS: Final = "members"
 DIAGNOSIS: Final = "diagnosis"
+USERS: Final = "users"
 
 
 _READ: Final = frozenset({"get", "list", "watch"})

@@ -10,17 +10,19 @@ what nobody allows is denied.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from google.protobuf.message import Message
 
 from podraft.api import kinds
+from podraft.api.kinds import VERBS, KnownKinds
 from podraft.server.auth.authorize import (
     FOR_EVERYONE,
     UNSEEN,
     VERSION,
     Attributes,
     Lookup,
+    Verb,
     authorize,
     selected,
     sentence,
@@ -80,10 +82,26 @@ def decide(identity: Identity, attributes: Attributes, lookup: Lookup, rights: R
     return Allowed(grant)
 
 
-def decide_request(identity: Identity, call: Request, rights: Rights) -> Verdict:
-    """Return whether an identity with roles may make a call that is known by its words only."""
+def decide_words(
+    identity: Identity, call: Request, known: KnownKinds, lookup: Lookup, rights: Rights
+) -> Verdict:
+    """Return whether an identity may make a call that is known by its words only.
+
+    What a node may do with an object depends on the object; then the answer is whether it may be
+    allowed.
+    """
     if identity.is_admin:
         return _MASTERS
+    if not identity.has_roles:
+        attributes = _attributes_of(call, known)
+        if attributes is None:
+            return Denied(f'user "{identity.user}" may not {call}: there is no such call')
+        return decide(identity, attributes, lookup, rights)
+    return decide_request(identity, call, rights)
+
+
+def decide_request(identity: Identity, call: Request, rights: Rights) -> Verdict:
+    """Return whether an identity has a role that allows a call."""
     grant = rights.grant(identity, call)
     if grant is not None:
         return Allowed(grant)
@@ -103,6 +121,19 @@ def request_of(attributes: Attributes) -> Request:
     if kind is kinds.NAMESPACE:
         namespace = name  # Who has a role in a namespace may have it for the namespace, too.
     return request(attributes.verb, kind.group, kind.resource, part, namespace, name)
+
+
+def _attributes_of(call: Request, known: KnownKinds) -> Attributes | None:
+    resource, _, part = call.resource.partition("/")
+    kind = known.by_group_resource(f"{resource}.{call.group}" if call.group else resource)
+    if call.verb not in VERBS or (kind is None and call.group != CLUSTER_GROUP):
+        return None
+    verb = cast("Verb", call.verb)
+    if kind is None:
+        return Attributes(verb, None, "", call.name, resource)
+    unseen = UNSEEN if call.verb in _WRITES else None
+    namespace = call.namespace if kind.namespaced else ""
+    return Attributes(verb, kind, namespace, call.name, part, unseen, UNSEEN)
 
 
 def _escalation(identity: Identity, attributes: Attributes, rights: Rights) -> str | None:

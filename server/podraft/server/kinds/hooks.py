@@ -2,7 +2,8 @@
 
 Owns: the shape of the hooks by which the registry's planner works for any kind: what an object
 holds alone among all (`Claims`), which others a rule must look at (`Neighbours`), what the server
-keeps beside an object (`Companion`), and what only today's readers may learn (`Secrecy`).
+keeps beside an object (`Companion`), what only today's readers may learn (`Secrecy`), and from
+what a question is answered (`Asking`).
 
 Invariant: a hook decides, the planner reads and writes; a hook knows only its arguments.
 """
@@ -16,7 +17,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
-from podraft.api.kinds import AnyKind
+from podraft.api.kinds import AnyKind, KnownKinds
+from podraft.server.auth.authorize import Lookup
+from podraft.server.auth.identity import Identity
+from podraft.server.auth.rbac.rights import Rights
 from podraft.server.kinds.report import Report
 
 ObjectT = TypeVar("ObjectT", bound=Message)
@@ -124,6 +128,23 @@ class Neighbours(Generic[ObjectT]):
     of: Callable[[ObjectT | None, ObjectT], tuple[Neighbour, ...]]
     check: Callable[[ObjectT, tuple[Any, ...], AddressRanges, Report], None]
     guarded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a question to the server is answered from.
+
+    Attributes:
+        identity: Who asks.
+        known: The kinds that there are.
+        lookup: What the rights of nodes depend on.
+        rights: Who has which roles.
+    """
+
+    identity: Identity
+    known: KnownKinds
+    lookup: Lookup
+    rights: Rights
 
 
 def _nothing_left(_: datetime) -> bytes | None:

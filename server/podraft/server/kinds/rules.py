@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeAlias
 
 from podraft.api import names
 from podraft.api.meta.v1 import requests_pb2
-from podraft.server.kinds.hooks import Claims, Companion, Neighbours, ObjectT, Secrecy
+from podraft.server.kinds.hooks import Asking, Claims, Companion, Neighbours, ObjectT, Secrecy
 from podraft.server.kinds.report import Report
 
 NameCheck: TypeAlias = Callable[[str], str | None]
@@ -64,6 +64,7 @@ class Rules(Generic[ObjectT]):
     * ``neighbours``: which other objects a rule must look at.
     * ``companions``: what the server keeps beside the object, until it goes.
     * ``secrecy``: what of the object history must not show.  None: nothing.
+    * ``answer``: fill in the answer of a question, for kinds without objects.
     * ``metered``: making one counts in its maker's budget of events, as there is no end of them.
     """
 
@@ -89,3 +90,4 @@ class Rules(Generic[ObjectT]):
     companions: tuple[Companion, ...] = ()
     secrecy: Secrecy[ObjectT] | None = None
     metered: bool = False
+    answer: Callable[[ObjectT, Asking], None] | None = None

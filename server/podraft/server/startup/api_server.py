@@ -34,11 +34,12 @@ from podraft.server.rpc.services.backups import BackupService
 from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, commit_methods
 from podraft.server.rpc.services.diagnosis import DiagnosisService
 from podraft.server.rpc.services.history import history_methods
-from podraft.server.rpc.services.kinds import kind_methods
+from podraft.server.rpc.services.kinds import kind_methods, review_methods
 from podraft.server.rpc.services.members import MemberService
 from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
 from podraft.server.rpc.services.tables import table_methods
+from podraft.server.rpc.services.users import UserService
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.startup import registry_parts
 from podraft.server.startup.opened_store import OpenedStore
@@ -100,6 +101,7 @@ class ApiServer:
         await asyncio.gather(self._grpc.stop(grace_s), self._door.stop())
         await self._relay.close()
         await self._registry.nodes.stop()
+        await self._registry.users.stop()
         self._registry.live.stop()
 
     @property
@@ -159,6 +161,8 @@ class ApiServer:
             settings.known, registry.objects, registry.writer, registry.collections, callers
         )
         methods |= pod_methods(registry.writer, registry.scheduling_records, self._relay, callers)
+        methods |= review_methods(settings.known, registry.reviews, callers)
+        methods |= UserService(registry.users, self._pki.authority).methods(callers)
         methods |= commit_methods(registry.commits, callers)
         methods |= table_methods(registry.tables, callers)
         methods |= history_methods(registry.history, callers)

@@ -21,6 +21,7 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.access.live_rights import LiveRights
 from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.access.recognizer import Recognizer
+from podraft.server.registry.access.user_registry import UserRegistry
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.past.history import History
@@ -29,6 +30,7 @@ from podraft.server.registry.past.past_reads import PastReads
 from podraft.server.registry.past.secret_values import SecretHashes
 from podraft.server.registry.reads.agents import Agents
 from podraft.server.registry.reads.objects import ObjectReads
+from podraft.server.registry.reads.reviews import Reviews
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.reads.tables import Tables
 from podraft.server.registry.slices import Turns
@@ -47,12 +49,14 @@ class RegistryParts:
     caches: Caches
     budgets: Budgets
     nodes: NodeRegistry
+    users: UserRegistry
     recognizer: Recognizer
     live: LiveRights
     writer: Writer
     commits: Commits
     collections: Collections
     objects: ObjectReads
+    reviews: Reviews
     tables: Tables
     scheduling_records: SchedulingRecords
     agents: Agents
@@ -63,11 +67,12 @@ def put_together(
     store: OpenedStore, pki: Pki, known: Registry, addresses: AddressRanges
 ) -> RegistryParts:
     """Return the registry of the kinds that are ``known``, on a store."""
-    rooms.load(known)
+    rooms.load((*known, *known.answered()))
     datastore, turns = store.datastore, Turns()
     caches = Caches(known, datastore.revision)
     budgets, nodes = Budgets(), NodeRegistry(datastore)
-    recognizer = Recognizer(caches.pods_by_node, pki.authority, nodes, budgets, caches.rights)
+    users, lookup = UserRegistry(datastore), caches.pods_by_node
+    recognizer = Recognizer(lookup, pki.authority, nodes, users, budgets, caches.rights)
     live = LiveRights(recognizer.check)
     writer = Writer(datastore, caches, known, addresses, turns, store.applied_reads)
     hashes = SecretHashes(pki.authority.derived_key(b"podraft hashes of secret values"))
@@ -78,12 +83,14 @@ def put_together(
         caches,
         budgets,
         nodes,
+        users,
         recognizer,
         live,
         writer,
         Commits(writer, known, turns),
         Collections(datastore, caches, writer, turns),
         objects,
+        Reviews(known, lookup),
         Tables(objects, known, turns),
         SchedulingRecords(datastore, past_reads),
         Agents(datastore, caches, nodes),
@@ -95,6 +102,8 @@ async def start(parts: RegistryParts, store: OpenedStore) -> None:
     """Create what every cluster begins with, and follow the store."""
     await _ensure_namespaces(parts)
     await parts.nodes.start()
+    await parts.users.start()
+    parts.users.observers.append(parts.live.user_changed)
     parts.nodes.observers.append(parts.live.node_changed)
     parts.caches.pods_by_node.leavers.append(parts.live.pod_left)
     parts.caches.rights_observers.append(parts.live.rights_changed)

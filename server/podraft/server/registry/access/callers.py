@@ -7,12 +7,14 @@ make a call learns why, and nothing of what is stored.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup
-from podraft.server.auth.decision import Denied, decide
+from podraft.server.auth.decision import Denied, Verdict, decide, decide_request
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
-from podraft.server.auth.rbac.rights import Rights, subjects_of
+from podraft.server.auth.rbac.rights import SERVICE_ACCOUNT_PREFIX, Rights, subjects_of
+from podraft.server.auth.rbac.rules import Request, request
 from podraft.server.auth.recognition import Proof
 from podraft.server.budgets.budget import Budgets, Holder, Role
 from podraft.server.kinds.rooms import rules_of
@@ -49,6 +51,7 @@ class Caller:
         "certificate",
         "holder",
         "identity",
+        "impersonator",
         "proof",
         "rights",
         "subjects",
@@ -63,6 +66,7 @@ class Caller:
         holder: Holder | None = None,
         proof: Proof | None = None,
         rights: Rights | None = None,
+        impersonator: Caller | None = None,
     ) -> None:
         self.identity = identity
         # PEM, and what it proves; empty and None: the server itself.
@@ -79,6 +83,17 @@ class Caller:
         self.rights = rights or Rights()
         # The subjects by which roles are bound to the caller.
         self.subjects = frozenset(subjects_of(identity) if identity.has_roles else ())
+        # Who acts as this identity, if it is another one.
+        self.impersonator = impersonator
+        if impersonator is not None:
+            self.subjects |= impersonator.subjects
+            self.author = f"{impersonator.identity.user} as {identity.user}".encode()
+            self.author = self.author[:AUTHOR_BYTES_MAX]
+
+    @property
+    def acting(self) -> Caller:
+        """The caller whose certificate it is, whoever it acts as."""
+        return self.impersonator or self
 
     def __call__(self, attributes: Attributes) -> None:
         """Check that the caller may make the call.
@@ -96,6 +111,33 @@ class Caller:
             exceeded = self.holder.charge_event(time.monotonic())
             if exceeded is not None:
                 raise over_budget(self.holder, exceeded)
+
+    def check_may_act_as(self, identity: Identity) -> None:
+        """Check that the caller may act as somebody else: as the user and as each of its groups.
+
+        Raises:
+            RefusedError: The caller may not.
+        """
+        if self.unrestricted:
+            return
+        for call in _impersonations(identity):
+            verdict: Verdict = Denied(f'user "{self.identity.user}" may not {call}')
+            if self.identity.has_roles:
+                verdict = decide_request(self.identity, call, self.rights)
+            if isinstance(verdict, Denied):
+                raise RefusedError(Code.PERMISSION_DENIED, verdict.reason)
+
+
+def _impersonations(identity: Identity) -> Iterator[Request]:
+    """Yield the calls that must be allowed to whoever acts as an identity."""
+    user = identity.user
+    if user.startswith(SERVICE_ACCOUNT_PREFIX):
+        namespace, _, name = user.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")
+        yield request("impersonate", "", "serviceaccounts", "", namespace, name)
+    else:
+        yield request("impersonate", "", "users", name=user)
+    for group in sorted(identity.groups):
+        yield request("impersonate", "", "groups", name=group)
 
 
 def role_of(identity: Identity) -> Role:

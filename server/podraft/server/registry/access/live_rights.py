@@ -2,9 +2,9 @@
 
 Owns: which streams are open on whose behalf, and when each is checked again: when a node's entry
 in the registry changes, when the last pod that names an object leaves a node, when a role or a
-binding changes, when a certificate expires.  Invariants: a stream whose right has ended sends
-nothing more but the refusal; an event costs only as much as the callers and streams that it can
-concern.
+binding changes, when a user is revoked, when a certificate expires.  Invariants: a stream whose
+right has ended sends nothing more but the refusal; an event costs only as much as the callers and
+streams that it can concern.
 """
 
 from __future__ import annotations
@@ -119,6 +119,13 @@ class LiveRights:
                 for stream in tuple(streams):
                     self._look_at(stream)
 
+    def user_changed(self, name: str) -> None:
+        """Check the streams of a user again, and of those who act as somebody else."""
+        for caller, streams in tuple(self._by_caller.items()):
+            if name in (caller.identity.user, caller.acting.identity.user):
+                for stream in tuple(streams):
+                    self._look_at(stream)
+
     def _look_at(self, stream: _Stream) -> None:
         try:
             self._check(stream.caller)
@@ -132,7 +139,8 @@ class LiveRights:
             await asyncio.sleep(_LOOK_EVERY_S)
             now_s = time.time()
             for caller, streams in tuple(self._by_caller.items()):
-                if caller.proof is not None and caller.proof.expires_at_s <= now_s:
+                proof = caller.acting.proof
+                if proof is not None and proof.expires_at_s <= now_s:
                     for stream in tuple(streams):
                         self._look_at(stream)
 

@@ -18,6 +18,7 @@ from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
+from podraft.server.registry.reads.reviews import Reviews
 from podraft.server.registry.writes.collections import Collections
 from podraft.server.registry.writes.operations import (
     Apply,
@@ -49,6 +50,24 @@ def kind_methods(
                 watch = stream_method(callers, Resource.WATCHES, _watch(kind, reads, callers))
                 methods[kind.method("Watch")] = watch
     return methods
+
+
+def review_methods(known: KnownKinds, reviews: Reviews, callers: Callers) -> Methods:
+    """Return the handlers of the kinds that are answered and never stored."""
+    return unary_methods(
+        callers,
+        {
+            kind.method("Create"): (kind.create_request, _answered(kind, reviews))
+            for kind in known.answered()
+        },
+    )
+
+
+def _answered(kind: AnyKind, reviews: Reviews) -> Unary:
+    async def answered(request: Any, caller: Caller) -> bytes:
+        return await reviews.answer(kind, _object(kind, request), caller)
+
+    return answered
 
 
 def _unary(

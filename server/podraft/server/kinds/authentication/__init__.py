@@ -1,0 +1,1 @@
+"""The rooms of authentication: questions who somebody is, answered and never stored."""

@@ -1,0 +1,1 @@
+"""The rooms of authorization: questions about rights, which are answered and never stored."""
