@@ -9,6 +9,7 @@ from podraft.cli.command_line.framework import Entry, Root, Section
 _BASIC = Section("Objects", "objects")
 _WORKLOADS = Section("Workloads", "workloads")
 _TROUBLE = Section("Looking closer", "troubleshooting")
+_ACCESS = Section("Users and rights", "access")
 _CLUSTER = Section("Cluster and settings", "cluster")
 
 ENTRIES = {
@@ -32,6 +33,8 @@ ENTRIES = {
     "doctor": Entry("doctor", "Ask every server how it is, and say what to do.", _TROUBLE),
     "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
     "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
+    "auth": Entry("auth", "Say who you are, and what you may do.", _ACCESS),
+    "user": Entry("user", "Create, list and revoke users.", _ACCESS),
     "cordon": Entry("cordon", "Keep new pods away from a node.", _CLUSTER),
     "uncordon": Entry("cordon", "Let new pods onto a node again.", _CLUSTER),
     "api-resources": Entry("api_resources", "List the kinds of objects.", _CLUSTER),

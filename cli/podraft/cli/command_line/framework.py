@@ -34,7 +34,7 @@ def settings_of(context: click.Context) -> Settings:
 
 def _store(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        if value not in (None, 0):
+        if value not in (None, 0, ()):
             setattr(settings_of(context), field, value)
         return value
 
@@ -71,6 +71,13 @@ def global_options(*, hidden: bool) -> list[click.Option]:
             text="The file with clusters and credentials. [$PODRAFT_CONFIG, ~/.podraft/config]",
         ),
         option("--context", field="context", text="The context in that file to use."),
+        option("--as", field="as_user", text="The user to act as; you must be allowed to."),
+        option(
+            "--as-group",
+            field="as_groups",
+            multiple=True,
+            text="A group to act as a member of; may be repeated.",
+        ),
         option(
             "--request-timeout",
             field="request_timeout_s",

@@ -18,6 +18,8 @@ class Settings:
     namespace: str | None = None
     config: Path | None = None
     context: str | None = None
+    as_user: str = ""
+    as_groups: tuple[str, ...] = ()
     request_timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S
     colour: str = "auto"
     verbosity: int = 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from podraft.cli.command_line.settings import Settings
-from podraft.cli.errors import CliError, lines_of_api_error
+from podraft.cli.errors import CliError, lines_of_api_error, usage
 from podraft.cli.output import printing
 from podraft.client.calls.client import Client
 from podraft.client.connecting import config
@@ -40,10 +40,22 @@ def load_config(settings: Settings) -> config.ClusterConfig:
         CliError: The configuration cannot be read.
     """
     try:
-        return config.load(settings.config, settings.context)
+        return _acting(config.load(settings.config, settings.context), settings)
     except ConfigError as error:
         hint = "  podraft-server writes one; name it with --config or $PODRAFT_CONFIG"
         raise CliError(str(error), *([hint] if "no such" in str(error) else [])) from None
+
+
+def _acting(chosen: config.ClusterConfig, settings: Settings) -> config.ClusterConfig:
+    """Return a configuration with whom the options say to act as."""
+    if not settings.as_user:
+        if settings.as_groups:
+            raise usage("--as-group goes with --as")
+        return chosen
+    for word in (settings.as_user, *settings.as_groups):
+        if not word.isascii() or not word.isprintable():
+            raise usage(f"--as and --as-group take printable ASCII, got {word!r}")
+    return replace(chosen, impersonate_user=settings.as_user, impersonate_groups=settings.as_groups)
 
 
 def namespace_of(settings: Settings) -> str:
