@@ -22,6 +22,5 @@ def shared_server() -> Iterator[CliServer]:
 def room(shared_server: CliServer) -> str:
     """Make a namespace of the test's own on the shared server."""
     name = f"room-{next(_NUMBERS)}"
-    manifest = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n"
-    shared_server.ok("apply", "-f", "-", stdin=manifest)
+    shared_server.ok("create", "namespace", name)
     return name

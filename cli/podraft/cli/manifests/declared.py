@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from podraft.cli.command_line.targets import Target
 from podraft.cli.errors import CliError, shorten
@@ -64,3 +66,23 @@ def named_targets(
     if not reading.items:
         raise CliError(f"no objects in {', '.join(names)}")
     return [Target(item.kind, item.name, item.namespace) for item in reading.items]
+
+
+def item_of(manifest: Mapping[str, Any], place: Place, nothing: str) -> Item:
+    """Return the object of a manifest that a command has made.
+
+    Raises:
+        CliError: It is faulty; ``nothing`` says what has not happened.
+    """
+    reading = items.read([("", json.dumps(manifest))], place.namespace, place.default_namespace)
+    # The user has written no file: its lines would help nobody.
+    for warning in reading.warnings:
+        printing.warn(_without_line(warning))
+    if reading.faults:
+        faults = (f"  {_without_line(fault)}" for fault in reading.faults)
+        raise CliError(nothing, *shorten(faults))
+    return reading.items[0]
+
+
+def _without_line(text: str) -> str:
+    return text.split(": ", 1)[-1]
