@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -87,18 +89,25 @@ def test_a_watch_without_its_list_shows_only_what_happens(
     watch = shared_server.start(
         "get", "cm", "-n", room, "--watch-only", "--output-watch-events", "--no-headers"
     )
+    seen: list[str] = []
+    assert watch.stdout is not None
+    reader = threading.Thread(target=seen.extend, args=(iter(watch.stdout.readline, ""),))
+    reader.start()
     try:
-        assert watch.stdout is not None
-        numbers = iter(range(100))
+        numbers = itertools.count()
 
-        def seen() -> bool:
+        def shown() -> bool:
             make(f"new-{next(numbers)}")
-            return bool(watch.stdout and watch.stdout.readline().startswith("ADDED   new-"))
+            return bool(seen)
 
-        eventually(seen)
+        # What happens before the watch has begun is not shown.
+        eventually(shown, within_s=60)
+        assert seen[0].startswith("ADDED   new-")
     finally:
         watch.terminate()
-        watch.communicate()
+        watch.wait()
+        reader.join()
+        watch.stdout.close()
 
 
 @pytest.mark.parametrize(

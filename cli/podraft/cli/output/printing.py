@@ -18,6 +18,8 @@ from typing import IO, Any
 from podraft.api.characters import one_line, visible
 from podraft.cli.output import colour
 
+_ANSWER_MAX = 16
+
 
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for a person; each stays one line, whatever it contains."""
@@ -37,6 +39,13 @@ def text(laid_out: str, *, err: bool = False) -> None:
 def data(document: str) -> None:
     """Print a document for a program; on a terminal, escape what would act on it."""
     _write(sys.stdout, visible(document) if stdout_is_terminal() else document)
+
+
+def is_confirmed(question: str) -> bool:
+    """Ask on standard error; return whether the answer, a line of standard input, is yes."""
+    _write(sys.stderr, f"{one_line(question)} (y/N): ")
+    answer = sys.stdin.readline(_ANSWER_MAX) if sys.stdin is not None else ""
+    return answer.strip().lower() in ("y", "yes")
 
 
 def drawing(*, coloured: bool) -> Any:

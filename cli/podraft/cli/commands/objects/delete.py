@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.command_line.durations import DURATION
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.api import kinds
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from podraft.cli.sessions.reading import Query
 
 _DELETES_AT_ONCE = 16
+_NOTES = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,28 @@ class _How:
     grace_s: int | None
     propagation: Any
     ignore_not_found: bool
+    dry_run: str
 
 
 @command("delete")
 @click.argument(
-    "arguments", nargs=-1, metavar="[KIND NAME...|KIND/NAME...]", shell_complete=complete_kinds
+    "arguments", nargs=-1, metavar="[KIND NAME...|KIND/NAME...]", shell_complete=complete_targets
 )
 @manifest_options(required=False, text="Delete the objects of these manifests.")
 @click.option("-l", "--selector", default="", help="Delete the objects with these labels.")
+@click.option("--field-selector", default="", help="Delete the objects with these fields.")
 @click.option("--all", "everything", is_flag=True, help="Delete all objects of the kind.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="With -l or --all: in all namespaces.")
 @click.option("--grace-period", type=int, help="How many seconds a pod has to end by itself.")
 @click.option("--force", is_flag=True, help="Do not let pods end by themselves: grace period 0.")
+@click.option("--now", is_flag=True, help="The same as --grace-period=1.")
+@click.option("-i", "--interactive", is_flag=True, help="Name the objects and ask first.")
+@click.option(
+    "--dry-run",
+    type=click.Choice(["none", "client", "server"]),
+    default="none",
+    help="Delete nothing; 'server' lets the API server check it.",
+)
 @click.option(
     "--cascade",
     type=click.Choice(["background", "foreground", "orphan"]),
@@ -66,10 +78,14 @@ def delete(
     files: tuple[str, ...],
     recursive: bool,
     selector: str,
+    field_selector: str,
     everything: bool,
     all_namespaces: bool,
     grace_period: int | None,
     force: bool,
+    now: bool,
+    interactive: bool,
+    dry_run: str,
     cascade: str,
     wait_for: bool,
     timeout_s: float,
@@ -83,28 +99,55 @@ def delete(
 
     if bool(arguments) == bool(files):
         raise usage("say what to delete: KIND NAME, KIND/NAME, or -f FILE")
-    if files and (selector or everything):
-        raise usage("-f names the objects; it goes with neither -l nor --all")
-    if grace_period is not None and grace_period < 0:
-        raise usage(f"--grace-period: must be >= 0, got {grace_period}")
-    targets = _targets(arguments, selector, everything=everything)
-    how = _How(0 if force else grace_period, _propagation(cascade), ignore_not_found)
+    if files and (selector or field_selector or everything):
+        raise usage("-f names the objects; it goes with neither -l, --field-selector nor --all")
+    targets = _targets(arguments, selector or field_selector, everything=everything)
+    grace_s = _grace_s(grace_period, force=force, now=now)
+    how = _How(grace_s, _propagation(cascade), ignore_not_found, dry_run)
 
     async def body(session: Session) -> None:
         if files:
             victims = _from_files(session, files, recursive=recursive)
         else:
-            query = Query(session.namespace, selector, "", all_namespaces)
+            query = Query(session.namespace, selector, field_selector, all_namespaces)
             victims = await _chosen(session, targets, query)
         if not victims:
             printing.say("No resources found.", err=True)
             return
+        if interactive and not _is_confirmed(victims):
+            printing.say("nothing was deleted", err=True)
+            return
         deleted, missing = await _delete_all(session, victims, how, output)
-        if wait_for:
+        if wait_for and dry_run == "none":
             await _wait_gone(session, deleted, timeout_s)
         _complain(missing, session)
 
     run(settings, body)
+
+
+def _grace_s(grace_period: int | None, *, force: bool, now: bool) -> int | None:
+    """Return how many seconds pods have to end; None for their own.
+
+    Raises:
+        CliError: The options contradict each other, or make no sense.
+    """
+    from podraft.cli.errors import usage
+
+    if grace_period is not None and grace_period < 0:
+        raise usage(f"--grace-period: must be >= 0, got {grace_period}")
+    if now and grace_period is not None:
+        raise usage("--now is --grace-period=1: say one of them")
+    if force:
+        return 0
+    return 1 if now else grace_period
+
+
+def _is_confirmed(victims: Sequence[_Victim]) -> bool:
+    """Name the objects, ask, and return whether the answer was yes."""
+    from podraft.cli.command_line.targets import word_of
+
+    printing.say("You are about to delete:", *(f"  {word_of(v.kind, v.name)}" for v in victims))
+    return printing.is_confirmed("Do you want to continue?")
 
 
 def _propagation(cascade: str) -> Any:
@@ -170,13 +213,18 @@ async def _delete_all(
 
     async def one(victim: _Victim) -> str | None:
         async with gate:
+            resource = session.client.resource(victim.kind)
             try:
-                obj = await session.client.resource(victim.kind).delete(
-                    victim.name,
-                    victim.namespace,
-                    grace_period_seconds=how.grace_s,
-                    propagation=how.propagation,
-                )
+                if how.dry_run == "client":
+                    obj = await resource.get(victim.name, victim.namespace)
+                else:
+                    obj = await resource.delete(
+                        victim.name,
+                        victim.namespace,
+                        grace_period_seconds=how.grace_s,
+                        propagation=how.propagation,
+                        dry_run=how.dry_run == "server",
+                    )
             except NotFoundError:
                 return None
             if output == "name":
@@ -184,7 +232,7 @@ async def _delete_all(
             else:
                 title = word_of(victim.kind, victim.name).partition("/")[0]
                 forced = " force" if how.grace_s == 0 else ""
-                printing.say(f'{title} "{victim.name}"{forced} deleted')
+                printing.say(f'{title} "{victim.name}"{forced} deleted{_NOTES[how.dry_run]}')
             return str(obj.metadata.uid)
 
     uids = await asyncio.gather(*map(one, victims))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 @command("describe")
 @click.argument(
-    "arguments", nargs=-1, metavar="KIND[,KIND]|KIND/NAME [NAME]...", shell_complete=complete_kinds
+    "arguments",
+    nargs=-1,
+    metavar="KIND[,KIND]|KIND/NAME [NAME]...",
+    shell_complete=complete_targets,
 )
 @click.option("-l", "--selector", default="", help="The objects with these labels.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="In all namespaces.")

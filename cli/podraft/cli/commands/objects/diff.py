@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.manifest_options import manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
@@ -20,7 +21,7 @@ _COLOURS = {"+": "32", "-": "31", "@": "36"}
 
 
 @command("diff")
-@click.argument("arguments", nargs=-1, metavar="[KIND|KIND/NAME]...", shell_complete=complete_kinds)
+@click.argument("arguments", nargs=-1, metavar="KIND|KIND/NAME...", shell_complete=complete_targets)
 @click.option("--at", default="", metavar="REVISION|TIME|10m", help="Show what changed since then.")
 @click.option("-l", "--selector", default="", help="With --at: the objects with these labels.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")

@@ -1,28 +1,41 @@
-"""`label` and `annotate`: set and remove labels and annotations."""
+"""`label` and `annotate`: set, remove and list labels and annotations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from podraft.cli.command_line.choosing import choosing
 from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
+from podraft.cli.command_line.writing_options import writing_options
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
+    from podraft.api.kinds import AnyKind
+    from podraft.cli.command_line.choosing import Choice
+    from podraft.cli.output.outcomes import Outcomes
     from podraft.cli.sessions.connection import Session
 
-_Changes = dict[str, str | None]
+_DONE = {"labels": "labeled", "annotations": "annotated"}
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in (
+        writing_options(),
+        choosing(local=True),
+        click.option("--resource-version", default="", help="Only if it is at this revision."),
+        click.option("--list", "lists", is_flag=True, help="Show them, after the change if any."),
         click.option("--overwrite", is_flag=True, help="Change values that are set already."),
-        click.option("--all", "everything", is_flag=True, help="All objects of the kind."),
-        click.option("-l", "--selector", default="", help="The objects with these labels."),
-        click.argument("arguments", nargs=-1, metavar="KIND/NAME... KEY=VALUE|KEY-..."),
+        click.argument(
+            "arguments",
+            nargs=-1,
+            metavar="KIND/NAME... KEY=VALUE|KEY-...",
+            shell_complete=complete_targets,
+        ),
     ):
         function = decorate(function)
     return function
@@ -33,12 +46,15 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def label(
     settings: Settings,
     arguments: tuple[str, ...],
-    selector: str,
-    everything: bool,
+    choice: Choice,
     overwrite: bool,
+    lists: bool,
+    resource_version: str,
+    outcomes: Outcomes,
 ) -> None:
     """Set labels (KEY=VALUE) or remove them (KEY-)."""
-    _change(settings, arguments, selector, "labels", everything=everything, overwrite=overwrite)
+    marks = _Marks("labels", overwrite, lists, resource_version)
+    _change(settings, arguments, choice, outcomes, marks)
 
 
 @command("annotate")
@@ -46,89 +62,74 @@ def label(
 def annotate(
     settings: Settings,
     arguments: tuple[str, ...],
-    selector: str,
-    everything: bool,
+    choice: Choice,
     overwrite: bool,
+    lists: bool,
+    resource_version: str,
+    outcomes: Outcomes,
 ) -> None:
     """Set annotations (KEY=VALUE) or remove them (KEY-)."""
-    _change(
-        settings, arguments, selector, "annotations", everything=everything, overwrite=overwrite
-    )
+    marks = _Marks("annotations", overwrite, lists, resource_version)
+    _change(settings, arguments, choice, outcomes, marks)
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], _Changes]:
-    """Return the words that name objects, and the changes, in which None removes a key.
+class _Marks:
+    """The field that a command changes, and how."""
 
-    Raises:
-        CliError: There is no change, or a key is changed twice.
-    """
-    from podraft.cli.errors import usage
-
-    words, changes = [], _Changes()
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        removes = not equals and argument.endswith("-")
-        if not equals and not removes:
-            words.append(argument)
-            continue
-        key = key.removesuffix("-") if removes else key
-        if key in changes:
-            raise usage(f'"{key}" is changed twice')
-        changes[key] = None if removes else value
-    if not changes:
-        raise usage("say what to change: KEY=VALUE sets, KEY- removes")
-    return words, changes
+    def __init__(self, field: str, overwrite: bool, lists: bool, resource_version: str) -> None:
+        self.field = field
+        self.overwrite = overwrite
+        self.lists = lists
+        self.resource_version = resource_version
 
 
 def _change(
     settings: Settings,
     arguments: Sequence[str],
-    selector: str,
-    field: str,
-    *,
-    everything: bool,
-    overwrite: bool,
+    choice: Choice,
+    outcomes: Outcomes,
+    marks: _Marks,
 ) -> None:
-    from podraft.cli.command_line.targets import parse_targets
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.errors import usage
-    from podraft.cli.sessions import reading
-    from podraft.cli.sessions.connection import run
+    from podraft.cli.plans.edits.marks import mark, split
+    from podraft.cli.sessions.writing.changing import Change, change, with_words
 
     words, changes = split(arguments)
-    targets = parse_targets(words)
-    if any(target.name is None for target in targets) and not selector and not everything:
-        raise usage("name the objects, select them with -l, or say --all")
+    choice = with_words(choice, words)
+    if not changes and not marks.lists:
+        raise usage("say what to change: KEY=VALUE sets, KEY- removes")
+    if marks.lists and (choice.local or outcomes.is_dry):
+        raise usage("--list goes with neither --local nor --dry-run")
+
+    def edit(kind: AnyKind, value: dict[str, Any]) -> None:
+        word = word_of(kind, str(value["metadata"].get("name")))
+        mark(value, word, marks.field, changes, overwrite=marks.overwrite)
+
+    if changes:
+        done = Change(edit, _DONE[marks.field], marks.resource_version)
+        change(settings, choice, outcomes, done)
+    if marks.lists:
+        _list(settings, choice, marks.field)
+
+
+def _list(settings: Settings, choice: Choice, field: str) -> None:
+    from podraft.cli.command_line.targets import word_of
+    from podraft.cli.sessions import reading
+    from podraft.cli.sessions.connection import run
+    from podraft.cli.sessions.writing.changing import chosen
+
+    targets = choice.targets()
 
     async def body(session: Session) -> None:
-        query = reading.Query(session.namespace, selector)
-        found = await reading.read(session, targets, query)
+        found = await chosen(session, choice, targets)
+        several = sum(len(one.objects) for one in found) > 1
         for one in found:
             for obj in one.objects:
-                await _patch(session, obj, field, changes, overwrite=overwrite)
+                if several:
+                    printing.say(f"Listing {field} for {word_of(one.kind, obj.metadata.name)}:")
+                marks = getattr(obj.metadata, field)
+                printing.say(*(f"{' ' * several}{key}={marks[key]}" for key in sorted(marks)))
         reading.complain_of_missing(found, session.namespace)
 
     run(settings, body)
-
-
-async def _patch(
-    session: Session, obj: Any, field: str, changes: Mapping[str, str | None], *, overwrite: bool
-) -> None:
-    from podraft.api import kinds
-    from podraft.cli.command_line.targets import word_of
-    from podraft.cli.errors import CliError
-
-    kind, metadata = kinds.BUILT_IN.of(obj), obj.metadata
-    word = word_of(kind, metadata.name)
-    present = getattr(metadata, field)
-    needed = {key: value for key, value in changes.items() if present.get(key) != value}
-    for key, value in needed.items():
-        if key in present and value is not None and not overwrite:
-            raise CliError(
-                f'{word}: {field} has {key}="{present[key]}" already; --overwrite changes it'
-            )
-    if needed:
-        await session.client.resource(kind).patch(
-            metadata.name, {"metadata": {field: needed}}, metadata.namespace, uid=metadata.uid
-        )
-    done = "labeled" if field == "labels" else "annotated"
-    printing.say(f"{word} {done if needed else 'unchanged'}")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.cli.command_line.durations import DURATION
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @command("wait")
-@click.argument("arguments", nargs=-1, metavar="KIND/NAME...|KIND", shell_complete=complete_kinds)
+@click.argument("arguments", nargs=-1, metavar="KIND/NAME...|KIND", shell_complete=complete_targets)
 @click.option(
     "--for",
     "what",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ _VALUE_WIDTH = 48
 
 
 @command("history")
-@click.argument("argument", metavar="KIND/NAME", shell_complete=complete_kinds)
+@click.argument("argument", metavar="KIND/NAME", shell_complete=complete_targets)
 @click.argument("also", nargs=-1, metavar="[NAME]")
 @click.option(
     "--limit",

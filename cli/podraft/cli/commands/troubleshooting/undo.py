@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ _SHOWN_MAX = 12
 
 
 @command("undo")
-@click.argument("argument", metavar="REVISION|KIND/NAME", shell_complete=complete_kinds)
+@click.argument("argument", metavar="REVISION|KIND/NAME", shell_complete=complete_targets)
 @click.argument("also", nargs=-1, metavar="[NAME]")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen; the server checks it.")
 @click.option("--force", is_flag=True, help="Even over what was changed again since.")

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podraft.cli.command_line.framework import command, complete_kinds
+from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
+from podraft.cli.sessions.completing import complete_targets
 
 if TYPE_CHECKING:
     from podraft.cli.kinds.view import Explanation
@@ -21,7 +22,7 @@ _ACCESS_WORDS = 3
 
 @command("why")
 @click.argument(
-    "target", nargs=-1, required=True, metavar="KIND/NAME", shell_complete=complete_kinds
+    "target", nargs=-1, required=True, metavar="KIND/NAME", shell_complete=complete_targets
 )
 @click.option("--group", "groups", multiple=True, help="With access: a group of the user.")
 @click.option("--subresource", default="", help="With access: the part that is meant.")

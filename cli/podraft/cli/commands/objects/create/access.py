@@ -51,7 +51,7 @@ def role(
     from podraft.api import kinds
     from podraft.cli.plans.made import access
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     rules = access.rules_of(listed(verbs), listed(resources), listed(names), (), kinds.BUILT_IN)
     make(settings, [access.role("Role", name, rules)], outcomes)
@@ -78,7 +78,7 @@ def clusterrole(
     from podraft.cli.errors import usage
     from podraft.cli.plans.made import access
     from podraft.cli.plans.made.words import listed, pairs
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     if aggregation:
         if verbs or resources or names or urls:
@@ -112,7 +112,7 @@ def rolebinding(
     from podraft.cli.errors import usage
     from podraft.cli.plans.made import access
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     if bool(role_name) == bool(clusterrole):
         raise usage("say either --role or --clusterrole")
@@ -139,7 +139,7 @@ def clusterrolebinding(
     """Make a ClusterRoleBinding: who has a role's rights in the whole cluster."""
     from podraft.cli.plans.made import access
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     subjects = access.subjects_of(listed(users), listed(groups), listed(accounts))
     made = access.binding("ClusterRoleBinding", name, "ClusterRole", clusterrole, subjects)

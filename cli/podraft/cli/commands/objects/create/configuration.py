@@ -78,7 +78,7 @@ def configmap(
 ) -> None:
     """Make a ConfigMap of files, literals or environment files."""
     from podraft.cli.plans.made.configuration import config_map
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     contents = _contents(files, literals, env_files)
     make(settings, [config_map(name, contents, hashed=append_hash)], outcomes)
@@ -104,7 +104,7 @@ def generic(
 ) -> None:
     """Make a Secret of files, literals or environment files."""
     from podraft.cli.plans.made import configuration
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     contents = _contents(files, literals, env_files)
     make(settings, [configuration.secret(name, type_, contents, hashed=append_hash)], outcomes)
@@ -122,7 +122,7 @@ def tls(
     """Make a Secret of a certificate and its key, which must belong together."""
     from podraft.cli.manifests.data_files import certificate_pair
     from podraft.cli.plans.made import configuration
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     contents = certificate_pair(cert, key)
     made = configuration.secret(name, "kubernetes.io/tls", contents, hashed=append_hash)
@@ -153,7 +153,7 @@ def docker_registry(
     from podraft.cli.errors import usage
     from podraft.cli.manifests.data_files import file_contents
     from podraft.cli.plans.made import configuration
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     if file:
         (login,) = [value for _, value in file_contents(f".dockerconfigjson={file}")]

@@ -31,7 +31,7 @@ def clusterip(
     """Make a Service with an address within the cluster."""
     from podraft.cli.plans.made import networking
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     made = networking.service(name, "ClusterIP", listed(tcp), cluster_ip=cluster_ip)
     make(settings, [made], outcomes)
@@ -49,7 +49,7 @@ def nodeport(
     from podraft.cli.errors import usage
     from podraft.cli.plans.made import networking
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     if node_port and len(listed(tcp)) > 1:
         raise usage("--node-port goes with one --tcp only")
@@ -65,7 +65,7 @@ def loadbalancer(settings: Settings, name: str, tcp: tuple[str, ...], outcomes: 
     """Make a Service with an address from outside."""
     from podraft.cli.plans.made import networking
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     make(settings, [networking.service(name, "LoadBalancer", listed(tcp))], outcomes)
 
@@ -81,7 +81,7 @@ def externalname(
     """Make a Service that stands for a name outside of the cluster."""
     from podraft.cli.plans.made import networking
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     made = networking.service(name, "ExternalName", listed(tcp), external_name=external_name)
     make(settings, [made], outcomes)
@@ -112,7 +112,7 @@ def ingress(
     """Make an Ingress."""
     from podraft.cli.plans.made import networking
     from podraft.cli.plans.made.words import pairs
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     made = networking.ingress(
         name,

@@ -29,7 +29,7 @@ def quota(
     """Make a ResourceQuota."""
     from podraft.cli.plans.made import policy
     from podraft.cli.plans.made.words import listed, pairs
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     make(settings, [policy.quota(name, pairs(hard, "--hard"), listed(scopes))], outcomes)
 
@@ -56,7 +56,7 @@ def priorityclass(
 ) -> None:
     """Make a PriorityClass."""
     from podraft.cli.plans.made import policy
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     made = policy.priority_class(
         name, value, description, preemption_policy, is_default=global_default
@@ -81,7 +81,7 @@ def poddisruptionbudget(
     """Make a PodDisruptionBudget."""
     from podraft.cli.plans.made import policy
     from podraft.cli.plans.made.words import pairs
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     chosen = {"matchLabels": pairs([selector], "--selector")}
     made = policy.disruption_budget(name, chosen, min_available, max_unavailable)

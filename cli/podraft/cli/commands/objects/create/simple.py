@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @writing_options()
 def namespace(settings: Settings, name: str, outcomes: Outcomes) -> None:
     """Make a namespace."""
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     make(settings, [manifest], outcomes)
@@ -31,6 +31,6 @@ def namespace(settings: Settings, name: str, outcomes: Outcomes) -> None:
 def serviceaccount(settings: Settings, name: str, outcomes: Outcomes) -> None:
     """Make a service account."""
     from podraft.cli.plans.made.access import service_account
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     make(settings, [service_account(name)], outcomes)

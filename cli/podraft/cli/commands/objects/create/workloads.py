@@ -36,7 +36,7 @@ def deployment(
     """Make a Deployment."""
     from podraft.cli.plans.made import workloads
     from podraft.cli.plans.made.words import listed
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     made = workloads.deployment(name, listed(images), replicas, port, words)
     make(settings, [made], outcomes)
@@ -59,7 +59,7 @@ def job(
     """Make a Job, of an image or of a CronJob's template."""
     from podraft.cli.errors import usage
     from podraft.cli.plans.made import workloads
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     if bool(image) == bool(source):
         raise usage("say either --image or --from")
@@ -107,6 +107,6 @@ def cronjob(
 ) -> None:
     """Make a CronJob."""
     from podraft.cli.plans.made import workloads
-    from podraft.cli.sessions.making import make
+    from podraft.cli.sessions.writing.making import make
 
     make(settings, [workloads.cron_job(name, image, schedule, restart, words)], outcomes)

@@ -45,12 +45,14 @@ def items_of(
     return [item_of(manifest, place, "nothing was created") for manifest in manifests]
 
 
-async def create_all(session: Session, items: Sequence[Item], outcomes: Outcomes) -> list[Any]:
+async def create_all(
+    session: Session, items: Sequence[Item], outcomes: Outcomes, *, done: str = "created"
+) -> list[Any]:
     """Create objects one by one, telling of each; return them as they are stored."""
     made = []
     for item in items:
         resource = session.client.resource(item.kind)
         obj = await resource.create(item.message, dry_run=outcomes.asks_only)
-        outcomes.tell(item.word, "created", obj)
+        outcomes.tell(item.word, done, obj)
         made.append(obj)
     return made

@@ -1,0 +1,1 @@
+"""Writing objects: made, changed, edited by hand."""
