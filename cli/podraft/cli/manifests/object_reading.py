@@ -168,6 +168,8 @@ def _place(kind: kinds.AnyKind, message: Any, rules: Rules) -> None:
         )
     if not metadata.namespace:
         metadata.namespace = wanted or rules.default_namespace
+    if not metadata.namespace:
+        metadata.ClearField("namespace")
 
 
 def _without(value: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
