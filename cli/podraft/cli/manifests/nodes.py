@@ -109,9 +109,9 @@ class Construction:
         if depth > DEPTH_MAX:
             raise ManifestError(node.line, f"nested more than {DEPTH_MAX} deep")
         if isinstance(node, Scalar):
-            text = node.value if isinstance(node.value, str) else ""
-            self.budget.spend(node.line, len(text))
-            return node.value
+            value = node.value
+            self.budget.spend(node.line, len(value) if isinstance(value, str) else 0)
+            return value
         self.budget.spend(node.line)
         if isinstance(node, Sequence):
             return [self.value_of(item, depth + 1) for item in node.items]
@@ -124,14 +124,15 @@ class Construction:
             if key.merges:
                 _merge(key, self._merged(value, depth), result)
                 continue
-            if key.text in first_lines:
+            name = key.text
+            if name in first_lines:
                 raise ManifestError(
                     key.line,
                     f'the key "{key.text}" stands twice in one mapping, first on line '
                     f"{first_lines[key.text]} (kubectl drops the first and takes the last)",
                 )
-            first_lines[key.text] = key.line
-            result[key.text] = self.value_of(value, depth + 1)
+            first_lines[name] = key.line
+            result[name] = self.value_of(value, depth + 1)
         return result
 
     def _merged(self, node: Node, depth: int) -> dict[str, Any]:

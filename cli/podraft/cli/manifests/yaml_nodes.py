@@ -6,9 +6,9 @@ what YAML allows: an anchor that is defined again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -34,14 +34,17 @@ def documents(text: str, first_line: int = 1) -> Iterator[tuple[Node, int]]:
         ManifestError: The text is not YAML, or its aliases, depth or size exceed the bounds.
     """
     parser = yaml.CSafeLoader(text)
+    get_event: Callable[[], Any] = parser.get_event
     composer = _Composer(first_line)
+    before = 0
     try:
-        while (event := parser.get_event()) is not None:
-            if isinstance(event, yaml.DocumentStartEvent):
+        while (event := get_event()) is not None:
+            take = _TAKE.get(type(event))
+            if take is not None:
+                take(composer, event, event.start_mark.line + first_line)
+            elif isinstance(event, yaml.DocumentStartEvent):
                 composer = _Composer(first_line, composer.nodes)
                 before = composer.nodes
-            elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-                composer.take(event)
             elif isinstance(event, yaml.DocumentEndEvent):
                 root = composer.root
                 if root is not None and not (isinstance(root, Scalar) and root.value is None):
@@ -59,76 +62,75 @@ def documents(text: str, first_line: int = 1) -> Iterator[tuple[Node, int]]:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection that has not ended yet and, in a mapping, the key that awaits its value."""
-
-    node: Sequence | Mapping
-    anchor: str | None
-    key: Key | None = None
-
-
-@dataclass(slots=True)
 class _Composer:
-    """The nodes of one document so far."""
+    """The nodes of one document so far.
+
+    `_top` is the innermost collection that has not ended, and `_key` the key in it that awaits its
+    value; `_outer` holds the same, and the collection's anchor, of those around it.
+    """
 
     first_line: int
     nodes: int = 0
     root: Node | None = None
-    _open: list[_Open] = field(default_factory=list)
+    _top: Sequence | Mapping | None = None
+    _key: Key | None = None
+    _anchor: str | None = None
+    _outer: list[tuple[Sequence | Mapping | None, Key | None, str | None]] = field(
+        default_factory=list
+    )
     _anchors: dict[str, Node] = field(default_factory=dict)
     _unfinished: set[str] = field(default_factory=set)
 
-    def take(self, event: Any) -> None:
-        """Take the next event."""
-        line = event.start_mark.line + self.first_line
-        match event:
-            case yaml.AliasEvent():
-                self._add(self._alias(event.anchor, line), line)
-            case yaml.ScalarEvent():
-                self._scalar(event, line)
-            case yaml.SequenceStartEvent():
-                self._begin(Sequence(line), event.anchor)
-            case yaml.MappingStartEvent():
-                self._begin(Mapping(line), event.anchor)
-            case _:
-                self._end()
-
-    def _scalar(self, event: Any, line: int) -> None:
-        plain = bool(event.implicit[0])
-        top = self._open[-1] if self._open else None
-        if top is not None and isinstance(top.node, Mapping) and top.key is None:
+    def scalar(self, event: Any, line: int) -> None:
+        """Take a scalar: a key or a value."""
+        if self._key is None and type(self._top) is Mapping:
             self._count(line)
-            top.key = yaml_scalars.key(event.value, event.tag, plain=plain, line=line)
+            self._key = yaml_scalars.key(event.value, event.tag, event.implicit[0], line)
             if event.anchor:
                 self._define(event.anchor, Scalar(line, event.value))
             return
-        value = yaml_scalars.scalar(event.value, event.tag, plain=plain, line=line)
+        value = yaml_scalars.scalar(event.value, event.tag, event.implicit[0], line)
         node = Scalar(line, value)
         if event.anchor:
             self._define(event.anchor, node)
         self._add(node, line)
 
-    def _alias(self, anchor: str | None, line: int) -> Node:
+    def alias(self, event: Any, line: int) -> None:
+        """Take an alias of a node before it."""
+        anchor = event.anchor
         if anchor in self._unfinished:
             raise ManifestError(line, f"*{anchor} stands in what it is an alias of")
-        if anchor is None or anchor not in self._anchors:
+        if anchor not in self._anchors:
             raise ManifestError(line, f"*{anchor} is an alias of nothing: no &{anchor} before it")
-        return self._anchors[anchor]
+        self._add(self._anchors[anchor], line)
+
+    def begin_sequence(self, event: Any, line: int) -> None:
+        """Take the beginning of a list."""
+        self._begin(Sequence(line), event.anchor)
+
+    def begin_mapping(self, event: Any, line: int) -> None:
+        """Take the beginning of a mapping."""
+        self._begin(Mapping(line), event.anchor)
 
     def _begin(self, node: Sequence | Mapping, anchor: str | None) -> None:
-        if len(self._open) >= DEPTH_MAX:
+        if len(self._outer) >= DEPTH_MAX:
             raise ManifestError(node.line, f"nested more than {DEPTH_MAX} deep")
-        if self._open and isinstance(self._open[-1].node, Mapping) and self._open[-1].key is None:
+        if self._key is None and type(self._top) is Mapping:
             raise ManifestError(node.line, "a key must be text, not a list or mapping")
-        self._open.append(_Open(node, anchor))
+        self._outer.append((self._top, self._key, self._anchor))
+        self._top, self._key, self._anchor = node, None, anchor
         if anchor:
             self._unfinished.add(anchor)
 
-    def _end(self) -> None:
-        ended = self._open.pop()
-        if ended.anchor:
-            self._define(ended.anchor, ended.node)
-        self._add(ended.node, ended.node.line)
+    def end(self, _event: Any, line: int) -> None:
+        """Take the end of the innermost collection."""
+        ended, anchor = self._top, self._anchor
+        if ended is None:
+            raise ManifestError(line, "a list or mapping ends that has not begun")
+        self._top, self._key, self._anchor = self._outer.pop()
+        if anchor:
+            self._define(anchor, ended)
+        self._add(ended, ended.line)
 
     def _define(self, anchor: str, node: Node) -> None:
         self._anchors[anchor] = node
@@ -136,17 +138,16 @@ class _Composer:
 
     def _add(self, node: Node, line: int) -> None:
         self._count(line)
-        if not self._open:
+        top = self._top
+        if top is None:
             self.root = node
-            return
-        top = self._open[-1]
-        if isinstance(top.node, Sequence):
-            top.node.items.append(node)
-        elif top.key is not None:
-            top.node.entries.append((top.key, node))
-            top.key = None
+        elif isinstance(top, Sequence):
+            top.items.append(node)
+        elif self._key is not None:
+            top.entries.append((self._key, node))
+            self._key = None
         elif isinstance(node, Scalar) and isinstance(node.value, str):
-            top.key = Key(line, node.value)  # The key is an alias of a text.
+            self._key = Key(line, node.value)  # The key is an alias of a text.
         else:
             raise ManifestError(line, "a key must be text")
 
@@ -154,3 +155,13 @@ class _Composer:
         self.nodes += 1
         if self.nodes > NODES_MAX:
             raise ManifestError(line, f"more than {NODES_MAX} values in one text")
+
+
+_TAKE: Final[dict[type[Any], Callable[[_Composer, Any, int], None]]] = {
+    yaml.ScalarEvent: _Composer.scalar,
+    yaml.AliasEvent: _Composer.alias,
+    yaml.SequenceStartEvent: _Composer.begin_sequence,
+    yaml.MappingStartEvent: _Composer.begin_mapping,
+    yaml.SequenceEndEvent: _Composer.end,
+    yaml.MappingEndEvent: _Composer.end,
+}

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from podraft.cli.manifests.nodes import MERGE, Key, ManifestError
 
@@ -27,9 +28,12 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?
 _OPEN_ENDED = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 # No field holds longer numbers, and reading them would take more than linear time.
 _DIGITS_MAX = 400
+_REMEMBERED_LENGTH_MAX = 64
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/")
+_NO_NUMBER: Final = object()
 
 
-def scalar(text: str, tag: str | None, *, plain: bool, line: int) -> Any:
+def scalar(text: str, tag: str | None, plain: bool, line: int) -> Any:
     """Return the value of a scalar; `plain` means that it has no quotes.
 
     Raises:
@@ -59,15 +63,20 @@ def _type_word(value: Any) -> str:
     return "null" if value is None else type(value).__name__
 
 
-def key(text: str, tag: str | None, *, plain: bool, line: int) -> Key:
+def key(text: str, tag: str | None, plain: bool, line: int) -> Key:
     """Return a mapping's key.
 
     Raises:
         ManifestError: Without quotes, the key is another text, or not a text, to kubectl.
     """
-    if (tag is None and plain and text == MERGE) or tag == f"{_TAG}merge":
+    if tag is None:
+        if not plain:
+            return Key(line, text)
+        if text == MERGE:
+            return Key(line, MERGE, merges=True)
+    elif tag == f"{_TAG}merge":
         return Key(line, MERGE, merges=True)
-    value = scalar(text, tag, plain=plain, line=line)
+    value = scalar(text, tag, plain, line)
     if isinstance(value, str):
         return Key(line, value)
     read = "null" if value is None else _as_key(value)
@@ -96,12 +105,22 @@ def _binary(text: str, line: int) -> str:
 
 
 def _plain(text: str, line: int) -> Any:
+    value = _remembered(text) if len(text) <= _REMEMBERED_LENGTH_MAX else _meaning(text)
+    if value is _NO_NUMBER:
+        raise ManifestError(line, f"{text} is no number in JSON")
+    return value
+
+
+def _meaning(text: str) -> Any:
+    """Return what a text without quotes means; ``_NO_NUMBER`` for an infinity and the like."""
+    if text[:1] in _LETTERS and text not in _BOOLEANS and text not in _NULLS:
+        return text
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
         return _BOOLEANS[text]
     if _OPEN_ENDED.fullmatch(text):
-        raise ManifestError(line, f"{text} is no number in JSON")
+        return _NO_NUMBER
     if len(text) > _DIGITS_MAX:
         return text
     if _INTEGER.fullmatch(text) and text.strip("+-_0box"):
@@ -112,6 +131,10 @@ def _plain(text: str, line: int) -> Any:
         number = float(text.replace("_", ""))
         return text if number in (float("inf"), float("-inf")) else number
     return text
+
+
+# Manifests repeat the same few words.
+_remembered = lru_cache(maxsize=4096)(_meaning)
 
 
 def _integer(text: str) -> int | str:

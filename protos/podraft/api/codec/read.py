@@ -96,7 +96,8 @@ def read_message(
     ignored: frozenset[str] = frozenset(),
 ) -> None:
     """Fill ``message`` from a JSON object; faults go to ``report``."""
-    if not isinstance(value, Mapping):
+    # The first question is the quick one.
+    if not isinstance(value, dict) and not isinstance(value, Mapping):
         report.add(path, f"expected object, got {described(value)}")
         return
     if not report.admit(len(value), path):
