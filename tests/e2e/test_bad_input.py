@@ -211,8 +211,20 @@ def _processes(guest: Guest) -> dict[str, int]:
     return found
 
 
+def _takes_connections(cluster: LocalCluster, port: int) -> bool:
+    connect = f"import socket; socket.create_connection(({network.NODE_ADDRESS!r}, {port}), 5)"
+    return _inside(cluster, sys.executable, "-c", connect).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def every_port_open(cluster: LocalCluster) -> None:
+    """The join port is open only while somebody could join: for the hour of a token."""
+    Guest(cluster).podraft("token", "create")
+    eventually(lambda: _takes_connections(cluster, JOIN_PORT))
+
+
 @pytest.fixture
-def unharmed(guest: Guest) -> Iterator[Guest]:
+def unharmed(every_port_open: None, guest: Guest) -> Iterator[Guest]:
     """After the test, all objects and processes are those of before."""
     objects, processes = _objects(guest), _processes(guest)
     yield guest
