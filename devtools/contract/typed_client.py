@@ -16,6 +16,7 @@ from podraft.api.kinds import AnyKind
 
 PATH = PurePosixPath("client/podraft/client/calls/typed_resources.py")
 _WIDTH = 100
+_WORD_BEGINS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 _HEAD = '''"""The calls of each built-in kind, as a typed property: ``client.pods``.
 
@@ -74,7 +75,7 @@ def _module(kind: AnyKind) -> tuple[str, str]:
 
 
 def _property(kind: AnyKind) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind.plural_name).lower()
+    words = _WORD_BEGINS.sub(" ", kind.plural_name).lower()
     message = f"{_module(kind)[1]}.{kind.name}"
     name = words.replace(" ", "_")
     signature = f"    def {name}(self) -> ResourceClient[{message}]:"

@@ -13,6 +13,19 @@ _TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": _CON
 _PODS = {"selector": {"matchLabels": {"app": "web"}}, "template": _TEMPLATE}
 _WORKLOAD = {"replicas": 2, **_PODS}
 _FINITE = {"restartPolicy": "Never", "containers": _CONTAINERS}
+_RULE = {
+    "apiGroups": ["apps"],
+    "apiVersions": ["v1"],
+    "resources": ["deployments"],
+    "operations": ["CREATE", "UPDATE"],
+}
+_WEBHOOK = {
+    "name": "check.example.com",
+    "clientConfig": {"service": {"name": "check", "namespace": "default"}},
+    "rules": [_RULE],
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+}
 
 _BODIES: dict[str, dict[str, Any]] = {
     "Namespace": {},
@@ -76,6 +89,21 @@ _BODIES: dict[str, dict[str, Any]] = {
                 }
             ],
         }
+    },
+    "RuntimeClass": {"handler": "gvisor", "overhead": {"podFixed": {"memory": "64Mi"}}},
+    "StorageClass": {"provisioner": "example.com/disks", "parameters": {"type": "fast"}},
+    "CSIDriver": {"spec": {"tokenRequests": [{"audience": "vault"}]}},
+    "CSINode": {"spec": {"drivers": [{"name": "disks.example.com", "nodeID": "n1"}]}},
+    "MutatingWebhookConfiguration": {"webhooks": [_WEBHOOK]},
+    "ValidatingWebhookConfiguration": {"webhooks": [_WEBHOOK]},
+    "ValidatingAdmissionPolicy": {
+        "spec": {
+            "matchConstraints": {"resourceRules": [_RULE]},
+            "validations": [{"expression": "object.spec.replicas <= 5", "message": "too many"}],
+        }
+    },
+    "ValidatingAdmissionPolicyBinding": {
+        "spec": {"policyName": "few-replicas", "validationActions": ["Deny"]}
     },
     "Event": {
         "eventTime": "2026-01-02T03:04:05.000000Z",

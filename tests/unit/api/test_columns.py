@@ -313,6 +313,47 @@ TABLES = [
         "80, 443   10m\n",
     ),
     (
+        manifest(kinds.STORAGE_CLASS, "fast", provisioner="example.com/d",
+                 volumeBindingMode="WaitForFirstConsumer", allowVolumeExpansion=True),
+        "NAME   PROVISIONER   RECLAIMPOLICY   VOLUMEBINDINGMODE   ALLOWVOLUMEEXPANSION   AGE\n"
+        "fast   example.com/d   Delete   WaitForFirstConsumer   true   10m\n",
+    ),
+    (
+        manifest(kinds.CSI_DRIVER, "d.example.com",
+                 spec={"attachRequired": True, "volumeLifecycleModes": ["Persistent", "Ephemeral"],
+                       "tokenRequests": [{"audience": "a"}, {"audience": "b"}]}),
+        "NAME   ATTACHREQUIRED   PODINFOONMOUNT   STORAGECAPACITY   TOKENREQUESTS   "
+        "REQUIRESREPUBLISH   MODES   AGE\n"
+        "d.example.com   true   false   false   a,b   false   Persistent,Ephemeral   10m\n",
+    ),
+    (
+        manifest(kinds.CSI_NODE, "n1", spec={"drivers": [{"name": "a"}, {"name": "b"}]}),
+        "NAME   DRIVERS   AGE\nn1     2         10m\n",
+    ),
+    (
+        manifest(kinds.RUNTIME_CLASS, "g", handler="gvisor"),
+        "NAME   HANDLER   AGE\ng      gvisor    10m\n",
+    ),
+    (
+        manifest(kinds.MUTATING_WEBHOOK_CONFIGURATION, "w", webhooks=[{"name": "a"}]),
+        "NAME   WEBHOOKS   AGE\nw      1          10m\n",
+    ),
+    (
+        manifest(kinds.VALIDATING_WEBHOOK_CONFIGURATION, "w", webhooks=[]),
+        "NAME   WEBHOOKS   AGE\nw      0          10m\n",
+    ),
+    (
+        manifest(kinds.VALIDATING_ADMISSION_POLICY, "p", spec={
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [{"expression": "true"}]}),
+        "NAME   VALIDATIONS   PARAMKIND      AGE\np      1             v1/ConfigMap   10m\n",
+    ),
+    (
+        manifest(kinds.VALIDATING_ADMISSION_POLICY_BINDING, "b",
+                 spec={"policyName": "p", "paramRef": {"name": "c", "namespace": "n"}}),
+        "NAME   POLICYNAME   PARAMREF   AGE\nb      p            n/c        10m\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

@@ -11,6 +11,12 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from podraft.api import kinds
+from podraft.api.admissionregistration.v1 import (
+    mutating_webhook_configuration_pb2,
+    validating_admission_policy_binding_pb2,
+    validating_admission_policy_pb2,
+    validating_webhook_configuration_pb2,
+)
 from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, replica_set_pb2, stateful_set_pb2
 from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from podraft.api.batch.v1 import cron_job_pb2, job_pb2
@@ -20,6 +26,7 @@ from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import Kind
 from podraft.api.networking.v1 import ingress_class_pb2, ingress_pb2, network_policy_pb2
+from podraft.api.node.v1 import runtime_class_pb2
 from podraft.api.policy.v1 import pod_disruption_budget_pb2
 from podraft.api.rbac.v1 import (
     cluster_role_binding_pb2,
@@ -28,6 +35,7 @@ from podraft.api.rbac.v1 import (
     role_pb2,
 )
 from podraft.api.scheduling.v1 import priority_class_pb2
+from podraft.api.storage.v1 import csi_driver_pb2, csi_node_pb2, storage_class_pb2
 from podraft.client.calls.resources import ResourceClient
 
 ObjectT = TypeVar("ObjectT", bound=Message)
@@ -89,6 +97,21 @@ class TypedResources(ABC):
     def priority_classes(self) -> ResourceClient[priority_class_pb2.PriorityClass]:
         """The calls of priority classes."""
         return self.resource(kinds.PRIORITY_CLASS)
+
+    @property
+    def runtime_classes(self) -> ResourceClient[runtime_class_pb2.RuntimeClass]:
+        """The calls of runtime classes."""
+        return self.resource(kinds.RUNTIME_CLASS)
+
+    @property
+    def storage_classes(self) -> ResourceClient[storage_class_pb2.StorageClass]:
+        """The calls of storage classes."""
+        return self.resource(kinds.STORAGE_CLASS)
+
+    @property
+    def csi_drivers(self) -> ResourceClient[csi_driver_pb2.CSIDriver]:
+        """The calls of csi drivers."""
+        return self.resource(kinds.CSI_DRIVER)
 
     @property
     def services(self) -> ResourceClient[service_pb2.Service]:
@@ -168,3 +191,36 @@ class TypedResources(ABC):
     def events(self) -> ResourceClient[event_pb2.Event]:
         """The calls of events."""
         return self.resource(kinds.EVENT)
+
+    @property
+    def csi_nodes(self) -> ResourceClient[csi_node_pb2.CSINode]:
+        """The calls of csi nodes."""
+        return self.resource(kinds.CSI_NODE)
+
+    @property
+    def validating_admission_policies(
+        self,
+    ) -> ResourceClient[validating_admission_policy_pb2.ValidatingAdmissionPolicy]:
+        """The calls of validating admission policies."""
+        return self.resource(kinds.VALIDATING_ADMISSION_POLICY)
+
+    @property
+    def validating_admission_policy_bindings(
+        self,
+    ) -> ResourceClient[validating_admission_policy_binding_pb2.ValidatingAdmissionPolicyBinding]:
+        """The calls of validating admission policy bindings."""
+        return self.resource(kinds.VALIDATING_ADMISSION_POLICY_BINDING)
+
+    @property
+    def mutating_webhook_configurations(
+        self,
+    ) -> ResourceClient[mutating_webhook_configuration_pb2.MutatingWebhookConfiguration]:
+        """The calls of mutating webhook configurations."""
+        return self.resource(kinds.MUTATING_WEBHOOK_CONFIGURATION)
+
+    @property
+    def validating_webhook_configurations(
+        self,
+    ) -> ResourceClient[validating_webhook_configuration_pb2.ValidatingWebhookConfiguration]:
+        """The calls of validating webhook configurations."""
+        return self.resource(kinds.VALIDATING_WEBHOOK_CONFIGURATION)

@@ -13,6 +13,7 @@ from typing import Final
 
 from podraft.api import kinds
 from podraft.api.columns import (
+    admission,
     apps,
     batch,
     coordination,
@@ -22,6 +23,7 @@ from podraft.api.columns import (
     networking,
     policies,
     rbac,
+    storage,
 )
 from podraft.api.columns.column import AGE, NAME, Column, Table, row_of
 
@@ -38,6 +40,8 @@ _TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
     **events.TABLES,
     **rbac.TABLES,
     **networking.TABLES,
+    **storage.TABLES,
+    **admission.TABLES,
 }
 
 

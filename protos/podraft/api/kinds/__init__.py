@@ -13,7 +13,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from podraft.api.kinds import apps, batch, core, networking, policies, rbac, records, reviews
+from podraft.api.kinds import (
+    admission,
+    apps,
+    batch,
+    core,
+    networking,
+    policies,
+    rbac,
+    records,
+    reviews,
+    storage,
+)
+from podraft.api.kinds.admission import (
+    MUTATING_WEBHOOK_CONFIGURATION,
+    VALIDATING_ADMISSION_POLICY,
+    VALIDATING_ADMISSION_POLICY_BINDING,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+)
 from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from podraft.api.kinds.batch import CRON_JOB, JOB
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
@@ -35,6 +52,7 @@ from podraft.api.kinds.reviews import (
     SUBJECT_ACCESS_REVIEW,
     TOKEN_REVIEW,
 )
+from podraft.api.kinds.storage import CSI_DRIVER, CSI_NODE, RUNTIME_CLASS, STORAGE_CLASS
 
 __all__ = [
     "AnyKind",
@@ -78,6 +96,14 @@ __all__ = [
     "INGRESS_CLASS",
     "NETWORK_POLICY",
     "INGRESS",
+    "RUNTIME_CLASS",
+    "STORAGE_CLASS",
+    "CSI_DRIVER",
+    "CSI_NODE",
+    "VALIDATING_ADMISSION_POLICY",
+    "VALIDATING_ADMISSION_POLICY_BINDING",
+    "MUTATING_WEBHOOK_CONFIGURATION",
+    "VALIDATING_WEBHOOK_CONFIGURATION",
 ]
 
 BUILT_IN: Final = KnownKinds(
@@ -90,5 +116,7 @@ BUILT_IN: Final = KnownKinds(
         *policies.KINDS,
         *records.KINDS,
         *reviews.KINDS,
+        *storage.KINDS,
+        *admission.KINDS,
     )
 )

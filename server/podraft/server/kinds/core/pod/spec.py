@@ -105,7 +105,7 @@ def _check_spec(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
         report.between(f"{field}.activeDeadlineSeconds", spec.active_deadline_seconds, 1, 2**31 - 1)
     _check_placement(spec, field, report)
     if spec.tolerations:
-        _check_tolerations(spec.tolerations, f"{field}.tolerations", report)
+        check_tolerations(spec.tolerations, f"{field}.tolerations", report)
     check_pod_security(spec.security_context, f"{field}.securityContext", report)
     check_settings(spec, field, report)
 
@@ -127,9 +127,10 @@ def _check_placement(spec: pod_pb2.PodSpec, field: str, report: Report) -> None:
             report.add(f"{field}.{name}", f"{shown(value)} {found}")
 
 
-def _check_tolerations(
+def check_tolerations(
     tolerations: Iterable[pod_pb2.Toleration], field: str, report: Report
 ) -> None:
+    """Check tolerations, which a pod has itself or by its RuntimeClass."""
     for index, toleration in enumerate(tolerations):
         path = f"{field}[{index}]"
         key, value = toleration.key, toleration.value

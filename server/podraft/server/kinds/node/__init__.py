@@ -1,0 +1,1 @@
+"""The rooms of the group node: the runtimes of containers."""

@@ -1,0 +1,1 @@
+"""The rooms of storage: sorts of volumes, and the drivers that make and mount them."""
