@@ -292,7 +292,12 @@ def test_every_message_below_a_kind_is_covered_by_a_fact() -> None:
         visit(kind.list_message.DESCRIPTOR)
     for kind in kinds.BUILT_IN.answered():
         visit(kind.message.DESCRIPTOR)
-    entries = {name for name in seen if name.endswith("Entry")}
+    # There is nothing to compare of a map's entry and of a message without fields.
+    entries = {
+        name
+        for name in seen
+        if name.endswith("Entry") or not Default().FindMessageTypeByName(name).fields
+    }
     assert seen - entries - set(FACTS) == set()
 
 

@@ -32,6 +32,7 @@ JUSTIFIED = {
     "protos/podraft/api/columns/discovery.py": "as above",
     "protos/podraft/api/columns/events.py": "as above",
     "protos/podraft/api/columns/admission.py": "as above",
+    "protos/podraft/api/columns/extensions.py": "as above",
     "protos/podraft/api/columns/networking.py": "as above",
     "protos/podraft/api/columns/storage.py": "as above",
     "protos/podraft/api/columns/rbac.py": "as above",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from podraft.api import codec
+from podraft.api import codec, kinds
 from podraft.api.kinds import AnyKind
 
 _CONTAINERS = [{"name": "main", "image": "registry.example/app:1"}]
@@ -90,6 +90,31 @@ _BODIES: dict[str, dict[str, Any]] = {
             ],
         }
     },
+    "CustomResourceDefinition": {
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "web", "kind": "Web"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "properties": {
+                                "spec": {
+                                    "type": "object",
+                                    "properties": {"color": {"type": "string", "default": "red"}},
+                                }
+                            },
+                        }
+                    },
+                }
+            ],
+        }
+    },
     "RuntimeClass": {"handler": "gvisor", "overhead": {"podFixed": {"memory": "64Mi"}}},
     "StorageClass": {"provisioner": "example.com/disks", "parameters": {"type": "fast"}},
     "CSIDriver": {"spec": {"tokenRequests": [{"audience": "vault"}]}},
@@ -118,21 +143,30 @@ _BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def body(kind: AnyKind) -> dict[str, Any]:
-    """Return what a valid object says besides its metadata."""
-    return copy.deepcopy(_BODIES[kind.name])
+def body(kind: AnyKind, word: str = "web") -> dict[str, Any]:
+    """Return what a valid object says besides its metadata, if it is called by ``word``."""
+    value = copy.deepcopy(_BODIES[kind.name])
+    if kind is kinds.CUSTOM_RESOURCE_DEFINITION:
+        value["spec"]["names"] = {"plural": word, "kind": word.capitalize()}
+    return value
+
+
+def name_of(kind: AnyKind, word: str) -> str:
+    """Return the name of an object that is called by ``word``."""
+    return f"{word}.example.com" if kind is kinds.CUSTOM_RESOURCE_DEFINITION else word
 
 
 def example(
     kind: AnyKind, name: str, namespace: str = "default", labels: dict[str, str] | None = None
 ) -> Any:
-    """Return a new, valid object."""
-    metadata: dict[str, Any] = {"name": name}
+    """Return a new, valid object, called as `name_of` says."""
+    metadata: dict[str, Any] = {"name": name_of(kind, name)}
     if kind.namespaced:
         metadata["namespace"] = namespace
     if labels:
         metadata["labels"] = labels
+    said = body(kind, name)
     return codec.parse(
         kind.message,
-        {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body(kind)},
+        {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **said},
     )

@@ -16,7 +16,7 @@ from podraft.client.errors import (
     InvalidError,
     NotFoundError,
 )
-from support.api_objects import example
+from support.api_objects import example, name_of
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,12 @@ def namespace_of(kind: AnyKind) -> str:
 def test_an_object_lives_from_create_to_delete(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = name_of(kind, "life")
         created = await resource.create(example(kind, "life"))
         assert created.metadata.uid
         assert created.metadata.resource_version
         assert created.metadata.HasField("creation_timestamp")
-        assert await resource.get("life", namespace) == created
+        assert await resource.get(name, namespace) == created
         listed = await resource.list(namespace)
         assert created in list(listed.items)
         assert int(listed.resource_version) >= int(created.metadata.resource_version)
@@ -57,15 +58,15 @@ def test_an_object_lives_from_create_to_delete(server, kind):
         assert updated.metadata.labels["tier"] == "front"
         assert int(updated.metadata.resource_version) > int(created.metadata.resource_version)
 
-        patched = await resource.patch("life", {"metadata": {"labels": {"tier": None}}}, namespace)
+        patched = await resource.patch(name, {"metadata": {"labels": {"tier": None}}}, namespace)
         assert "tier" not in patched.metadata.labels
         assert patched.metadata.uid == created.metadata.uid
 
-        deleted = await resource.delete("life", namespace)
+        deleted = await resource.delete(name, namespace)
         assert deleted.metadata.uid == created.metadata.uid
         if kind is not kinds.NAMESPACE:  # Its controller has to empty it first.
             with pytest.raises(NotFoundError, match="life"):
-                await resource.get("life", namespace)
+                await resource.get(name, namespace)
 
     on_server(server, scenario)
 
@@ -74,10 +75,11 @@ def test_an_object_lives_from_create_to_delete(server, kind):
 def test_what_changes_nothing_writes_nothing(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = name_of(kind, "same")
         created = await resource.create(example(kind, "same"))
         before = (await client.version()).resource_version
         assert await resource.update(created) == created
-        assert await resource.patch("same", {}, namespace) == created
+        assert await resource.patch(name, {}, namespace) == created
         if kind.has_status:
             assert await resource.update_status(created) == created
         assert (await client.version()).resource_version == before
@@ -89,17 +91,18 @@ def test_what_changes_nothing_writes_nothing(server, kind):
 def test_a_dry_run_answers_as_if_and_stores_nothing(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = name_of(kind, "dry")
         created = await resource.create(example(kind, "dry"))
         before = (await client.version()).resource_version
         other = await resource.create(example(kind, "dry2"), dry_run=True)
-        assert other.metadata.name == "dry2"
+        assert other.metadata.name == name_of(kind, "dry2")
         patch = {"metadata": {"labels": {"a": "b"}}}
-        patched = await resource.patch("dry", patch, namespace, dry_run=True)
+        patched = await resource.patch(name, patch, namespace, dry_run=True)
         assert patched.metadata.labels["a"] == "b"
-        await resource.delete("dry", namespace, dry_run=True)
-        assert await resource.get("dry", namespace) == created
+        await resource.delete(name, namespace, dry_run=True)
+        assert await resource.get(name, namespace) == created
         with pytest.raises(NotFoundError):
-            await resource.get("dry2", namespace)
+            await resource.get(name_of(kind, "dry2"), namespace)
         with pytest.raises(AlreadyExistsError):
             await resource.create(example(kind, "dry"), dry_run=True)
         assert (await client.version()).resource_version == before
@@ -111,21 +114,22 @@ def test_a_dry_run_answers_as_if_and_stores_nothing(server, kind):
 def test_preconditions_that_do_not_hold_abort(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = name_of(kind, "cond")
         old = await resource.create(example(kind, "cond"))
         patch = {"metadata": {"labels": {"a": "b"}}}
-        new = await resource.patch("cond", patch, namespace)
+        new = await resource.patch(name, patch, namespace)
         stale, foreign = old.metadata.resource_version, "0000-other"
         with pytest.raises(ConflictError, match="resourceVersion"):
             await resource.update(old)
         with pytest.raises(ConflictError, match="resourceVersion"):
-            await resource.patch("cond", {}, namespace, resource_version=stale)
+            await resource.patch(name, {}, namespace, resource_version=stale)
         with pytest.raises(ConflictError, match="uid"):
-            await resource.patch("cond", {}, namespace, uid=foreign)
+            await resource.patch(name, {}, namespace, uid=foreign)
         with pytest.raises(ConflictError, match="resourceVersion"):
-            await resource.delete("cond", namespace, resource_version=stale)
+            await resource.delete(name, namespace, resource_version=stale)
         with pytest.raises(ConflictError, match="uid"):
-            await resource.delete("cond", namespace, uid=foreign)
-        assert await resource.get("cond", namespace) == new
+            await resource.delete(name, namespace, uid=foreign)
+        assert await resource.get(name, namespace) == new
         with pytest.raises(AlreadyExistsError, match="cond"):
             await resource.create(example(kind, "cond"))
 
@@ -136,11 +140,12 @@ def test_preconditions_that_do_not_hold_abort(server, kind):
 def test_what_is_absent_is_not_found(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = name_of(kind, "absent")
         for call in (
-            resource.get("absent", namespace),
+            resource.get(name, namespace),
             resource.update(example(kind, "absent")),
-            resource.patch("absent", {}, namespace),
-            resource.delete("absent", namespace),
+            resource.patch(name, {}, namespace),
+            resource.delete(name, namespace),
         ):
             with pytest.raises(NotFoundError, match="absent"):
                 await call

@@ -354,6 +354,10 @@ TABLES = [
         "NAME   POLICYNAME   PARAMREF   AGE\nb      p            n/c        10m\n",
     ),
     (
+        manifest(kinds.CUSTOM_RESOURCE_DEFINITION, "w.example.com"),
+        "NAME            CREATED AT\nw.example.com   2027-01-15T07:50:00Z\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

@@ -84,7 +84,9 @@ all_kinds = pytest.mark.parametrize("kind", kinds.BUILT_IN, ids=lambda kind: kin
 
 
 def manifest(kind: AnyKind) -> dict[str, Any]:
-    metadata = {"name": "web"} | ({"namespace": "default"} if kind.namespaced else {})
+    metadata = {"name": api_objects.name_of(kind, "web")} | (
+        {"namespace": "default"} if kind.namespaced else {}
+    )
     body = copy.deepcopy(BODIES[kind.name]) if kind.name in BODIES else api_objects.body(kind)
     return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
 
@@ -140,7 +142,12 @@ def test_creating_what_was_created_changes_no_default(kind: AnyKind) -> None:
     assert again == once
 
 
-@all_kinds
+# The name of a definition follows from what it declares.
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in kinds.BUILT_IN if kind is not kinds.CUSTOM_RESOURCE_DEFINITION],
+    ids=lambda kind: kind.name,
+)
 def test_a_name_can_be_generated(kind: AnyKind) -> None:
     data = manifest(kind)
     data["metadata"] |= {"name": "", "generateName": "web-"}

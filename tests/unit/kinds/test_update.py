@@ -62,7 +62,9 @@ with_conditions = pytest.mark.parametrize(
 
 
 def manifest(kind: AnyKind, **fields: Any) -> dict[str, Any]:
-    metadata = {"name": "web"} | ({"namespace": "default"} if kind.namespaced else {})
+    metadata = {"name": api_objects.name_of(kind, "web")} | (
+        {"namespace": "default"} if kind.namespaced else {}
+    )
     body = copy.deepcopy(BODIES[kind.name]) if kind.name in BODIES else api_objects.body(kind)
     return {
         "apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body, **fields

@@ -17,6 +17,7 @@ from podraft.api.admissionregistration.v1 import (
     validating_admission_policy_pb2,
     validating_webhook_configuration_pb2,
 )
+from podraft.api.apiextensions.v1 import custom_resource_definition_pb2
 from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, replica_set_pb2, stateful_set_pb2
 from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from podraft.api.batch.v1 import cron_job_pb2, job_pb2
@@ -57,6 +58,13 @@ class TypedResources(ABC):
     def nodes(self) -> ResourceClient[node_pb2.Node]:
         """The calls of nodes."""
         return self.resource(kinds.NODE)
+
+    @property
+    def custom_resource_definitions(
+        self,
+    ) -> ResourceClient[custom_resource_definition_pb2.CustomResourceDefinition]:
+        """The calls of custom resource definitions."""
+        return self.resource(kinds.CUSTOM_RESOURCE_DEFINITION)
 
     @property
     def config_maps(self) -> ResourceClient[config_pb2.ConfigMap]:

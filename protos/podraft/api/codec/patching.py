@@ -17,12 +17,14 @@ from google.protobuf.message import Message
 
 from podraft.api import codec
 from podraft.api.codec import json_text
+from podraft.api.codec.forms import form_of
 from podraft.api.codec.json_patches import json_patch
 from podraft.api.codec.merge_patches import create_merge_patch, merge_patch
 from podraft.api.codec.read import VALUES_MAX
 from podraft.api.codec.strategic_patches import strategic_merge_patch
 from podraft.api.codec.values import SPECIAL
 from podraft.api.codec.write import is_inline
+from podraft.api.meta.v1 import options_pb2
 from podraft.api.meta.v1.requests_pb2 import PatchRequest
 from podraft.api.violations import InvalidObjectError
 
@@ -100,4 +102,5 @@ def _has_fields(field: Any) -> bool:
         field.message_type is not None
         and not field.is_repeated
         and field.message_type.full_name not in SPECIAL
+        and form_of(field.message_type) == options_pb2.JSON_OBJECT
     )

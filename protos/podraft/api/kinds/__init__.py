@@ -18,6 +18,7 @@ from podraft.api.kinds import (
     apps,
     batch,
     core,
+    extensions,
     networking,
     policies,
     rbac,
@@ -34,6 +35,7 @@ from podraft.api.kinds.admission import (
 from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from podraft.api.kinds.batch import CRON_JOB, JOB
 from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
+from podraft.api.kinds.extensions import CUSTOM_RESOURCE_DEFINITION
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
 from podraft.api.kinds.networking import INGRESS, INGRESS_CLASS, NETWORK_POLICY
 from podraft.api.kinds.policies import (
@@ -100,6 +102,7 @@ __all__ = [
     "STORAGE_CLASS",
     "CSI_DRIVER",
     "CSI_NODE",
+    "CUSTOM_RESOURCE_DEFINITION",
     "VALIDATING_ADMISSION_POLICY",
     "VALIDATING_ADMISSION_POLICY_BINDING",
     "MUTATING_WEBHOOK_CONFIGURATION",
@@ -109,6 +112,7 @@ __all__ = [
 BUILT_IN: Final = KnownKinds(
     (
         *core.KINDS,
+        *extensions.KINDS,
         *rbac.KINDS,
         *networking.KINDS,
         *apps.KINDS,

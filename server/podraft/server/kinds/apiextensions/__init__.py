@@ -1,0 +1,1 @@
+"""The rooms of extensions: kinds that users declare."""
