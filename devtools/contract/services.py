@@ -18,6 +18,9 @@ from podraft.api.kinds import AnyKind
 from podraft.api.kinds.kind import Method
 
 _META = "podraft.api.meta.v1"
+_AUTOSCALING = "podraft.api.autoscaling.v1"
+_SCALE = "podraft/api/autoscaling/v1/scale.proto"
+_SCALE_REQUESTS = "podraft/api/autoscaling/v1/scale_requests.proto"
 _REQUESTS = "podraft/api/meta/v1/requests.proto"
 _WIDTH = 99
 _MARK = "Written by `./dev generate` from the registry of kinds; do not edit."
@@ -60,6 +63,8 @@ _ANSWER_COMMENT = (
 
 def _imports(kind: AnyKind) -> list[str]:
     used = {kind.message.DESCRIPTOR.file.name, _REQUESTS}
+    if kind.scale is not None:
+        used.update((_SCALE, _SCALE_REQUESTS))
     for method in kind.extra_methods:
         used.update(one.DESCRIPTOR.file.name for one in (method.request, method.response))
     return sorted(used)
@@ -152,6 +157,8 @@ def _methods(kind: AnyKind) -> Iterator[list[str]]:
             f"Deletes the {name}. Returns it as it was last, or, if its end has to wait, as it is "
             "now with a deletionTimestamp.",
         )
+    if kind.scale is not None:
+        yield from _scale_methods(name)
     if "deletecollection" in kind.verbs:
         yield _method(
             f"Delete{name}Collection",
@@ -162,6 +169,28 @@ def _methods(kind: AnyKind) -> Iterator[list[str]]:
             "deleted.",
         )
     yield from (_extra(kind, method) for method in kind.extra_methods)
+
+
+def _scale_methods(name: str) -> Iterator[list[str]]:
+    scale = f"{_AUTOSCALING}.Scale"
+    yield _method(
+        f"Get{name}Scale",
+        f"{_META}.GetRequest",
+        scale,
+        f"Returns how many pods the {name} should have and has.",
+    )
+    yield _method(
+        f"Update{name}Scale",
+        f"{_AUTOSCALING}.UpdateScaleRequest",
+        scale,
+        f"Sets how many pods the {name} should have. Fails like the update.",
+    )
+    yield _method(
+        f"Patch{name}Scale",
+        f"{_META}.PatchRequest",
+        scale,
+        "Changes how many pods it should have, by a patch of the Scale.",
+    )
 
 
 def _method(name: str, request: str, response: str, comment: str) -> list[str]:

@@ -21,6 +21,7 @@ from podraft.api.meta.v1 import options_pb2
 from podraft.api.policy.v1 import eviction_pb2
 
 META = "podraft.api.meta.v1"
+AUTOSCALING = "podraft.api.autoscaling.v1"
 FIELDS = Path(__file__).with_name("kubernetes_fields.tsv")
 
 # Messages that belong to no kind's service are known once their modules are imported.
@@ -52,6 +53,14 @@ def expected_methods(kind: AnyKind) -> dict[str, Shape]:
     }
     if kind.has_status:
         methods[f"Update{name}Status"] = update
+    if kind.scale is not None:
+        assert "scale" in kind.subresources
+        scale = f"{AUTOSCALING}.Scale"
+        methods |= {
+            f"Get{name}Scale": Shape(f"{META}.GetRequest", scale, False),
+            f"Update{name}Scale": Shape(f"{AUTOSCALING}.UpdateScaleRequest", scale, False),
+            f"Patch{name}Scale": Shape(f"{META}.PatchRequest", scale, False),
+        }
     if "deletecollection" in kind.verbs:
         methods[f"Delete{name}Collection"] = Shape(
             f"{META}.DeleteCollectionRequest", f"{META}.DeleteCollectionResponse", False
@@ -97,6 +106,7 @@ def test_a_kind_that_is_answered_is_created_and_nothing_else(kind: AnyKind) -> N
 def test_the_table_names_methods_that_exist(kind: AnyKind) -> None:
     verbs = ["Create", "Get", "List", "Watch", "Update", "Patch", "Apply", "Delete"]
     verbs += ["UpdateStatus"] if kind.has_status else []
+    verbs += ["GetScale", "UpdateScale", "PatchScale"] if kind.scale is not None else []
     verbs += ["DeleteCollection"] if "deletecollection" in kind.verbs else []
     for verb in verbs:
         service, _, method = kind.method(verb).removeprefix("/").partition("/")

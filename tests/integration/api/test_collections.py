@@ -1,4 +1,7 @@
-"""Collections are deleted in one call: only what matches, and what was there when it began."""
+"""Calls beyond those of one object: collections, scales and evictions.
+
+Collections are deleted in one call: only what matches, and what was there when it began.
+"""
 
 import asyncio
 
@@ -8,9 +11,10 @@ from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.selectors.labels import label_selector_of
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
-from podraft.client.errors import ApiError, ConflictError, InvalidError
+from podraft.client.errors import ApiError, ConflictError, InvalidError, OverloadedError
 from support.api_objects import example
 
 DELETABLE = [kind for kind in BUILT_IN if "deletecollection" in kind.verbs]
@@ -146,5 +150,79 @@ def test_a_refusal_names_its_object_and_what_was_done_before(server):
         with pytest.raises(InvalidError, match="gracePeriod"):
             await client.config_maps.delete_collection(space, grace_period_seconds=-1)
         assert await names(client, space) == ["b", "c"]
+
+    on_server(server, scenario)
+
+
+SCALABLE = [kind for kind in BUILT_IN if kind.scale is not None]
+
+
+@pytest.mark.parametrize("kind", SCALABLE, ids=lambda kind: kind.resource)
+def test_a_scale_is_read_and_written_in_place_of_its_object(server, kind):
+    async def scenario(client):
+        resource = client.resource(kind)
+        made = await resource.create(example(kind, "scaled"))
+        scale = await resource.get_scale("scaled", "default")
+        assert scale.spec.replicas == made.spec.replicas
+        assert scale.metadata.uid == made.metadata.uid
+        assert scale.metadata.resource_version == made.metadata.resource_version
+        assert scale.status.selector == str(label_selector_of(made.spec.selector))
+        scale.spec.replicas = 7
+        updated = await resource.update_scale(scale)
+        found = await resource.get("scaled", "default")
+        assert found.spec.replicas == updated.spec.replicas == 7
+        assert found.metadata.resource_version == updated.metadata.resource_version
+        assert found.metadata.generation == made.metadata.generation + 1
+        found.spec.replicas = made.spec.replicas
+        assert found.spec == made.spec, "nothing else has changed"
+        with pytest.raises(ConflictError, match="resourceVersion"):
+            await resource.update_scale(scale)
+        patched = await resource.patch(
+            "scaled", {"spec": {"replicas": 2}}, "default", subresource="scale"
+        )
+        assert patched.spec.replicas == 2
+        for wrong in ({"spec": {"replicas": -1}}, {"spec": {"replicas": "x"}}, {"spec": 3}):
+            with pytest.raises(InvalidError, match="spec"):
+                await resource.patch("scaled", wrong, "default", subresource="scale")
+        assert (await resource.get_scale("scaled", "default")).spec.replicas == 2
+        await resource.delete("scaled", "default")
+
+    on_server(server, scenario)
+
+
+def test_a_kind_without_replicas_has_no_scale(server):
+    async def scenario(client):
+        await client.config_maps.create(example(kinds.CONFIG_MAP, "unscaled"))
+        with pytest.raises(InvalidError, match="no scale"):
+            await client.config_maps.patch("unscaled", {}, "default", subresource="scale")
+
+    on_server(server, scenario)
+
+
+def test_evictions_of_many_at_once_stay_within_the_budget(server):
+    async def scenario(client):
+        space, allowed = await new_namespace(client, "evictions"), 3
+        budget = example(kinds.POD_DISRUPTION_BUDGET, "all", space)
+        budget.spec.selector.Clear()
+        budget.spec.selector.SetInParent()
+        budget = await client.pod_disruption_budgets.create(budget)
+        budget.status.observed_generation = budget.metadata.generation
+        budget.status.disruptions_allowed = allowed
+        await client.pod_disruption_budgets.update_status(budget)
+        for number in range(8):
+            pod = await client.pods.create(example(kinds.POD, f"p{number}", space))
+            pod.status.phase = "Running"
+            pod.status.conditions.add(type="Ready", status="True")
+            await client.pods.update_status(pod)
+        tried = await client.evict_pod("p0", space, dry_run=True)
+        assert tried.metadata.name == "p0"
+        outcomes = await asyncio.gather(
+            *(client.evict_pod(f"p{number}", space) for number in range(8)), return_exceptions=True
+        )
+        refused = [one for one in outcomes if isinstance(one, OverloadedError)]
+        assert len(refused) == 8 - allowed, outcomes
+        left = await client.pod_disruption_budgets.get("all", space)
+        assert left.status.disruptions_allowed == 0
+        assert len(left.status.disrupted_pods) == allowed
 
     on_server(server, scenario)

@@ -32,6 +32,7 @@ from podraft.client.calls.resources import ObjectList, ResourceClient
 from podraft.client.calls.typed_resources import TypedResources
 from podraft.client.calls.users import UsersClient
 from podraft.client.calls.wire import WatchEvent
+from podraft.client.calls.writes import delete_request
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 
@@ -289,6 +290,32 @@ class Client(TypedResources):
         named.request_id = request.request_id or write_options().request_id
         return await self._connection.write(
             f"/{kinds.POD.service}/BindPod", named, pod_pb2.Pod.FromString
+        )
+
+    async def evict_pod(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        grace_period_seconds: int | None = None,
+        uid: str | None = None,
+        dry_run: bool = False,
+    ) -> pod_pb2.Pod:
+        """Delete a pod, if the disruption budget that covers it allows it now.
+
+        Raises:
+            NotFoundError: The pod does not exist.
+            OverloadedError: The budget has nothing left now.
+            FailedPreconditionError: Several budgets cover the pod.
+
+        """
+        request = delete_request(
+            name, namespace, grace_period_seconds=grace_period_seconds, uid=uid
+        )
+        options = write_options(dry_run=dry_run)
+        request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
+        return await self._connection.write(
+            f"/{kinds.POD.service}/EvictPod", request, pod_pb2.Pod.FromString
         )
 
     async def scheduling_record(self, namespace: str, name: str) -> scheduling_pb2.SchedulingRecord:

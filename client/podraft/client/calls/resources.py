@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
+from podraft.api.autoscaling.v1 import scale_pb2, scale_requests_pb2
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls import writes as requests
@@ -274,6 +275,22 @@ class ResourceClient(Generic[ObjectT]):
         options = write_options(dry_run=dry_run)
         request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
         return await self._connection.write(self.kind.method("Delete"), request, self._decode)
+
+    async def get_scale(self, name: str, namespace: str = "") -> scale_pb2.Scale:
+        """Return how many pods an object should have and has; raise as `get` does."""
+        request = requests_pb2.GetRequest(namespace=namespace, name=name, at=self._at)
+        path = self.kind.method("GetScale")
+        return await self._connection.read(path, request, scale_pb2.Scale.FromString)
+
+    async def update_scale(
+        self, scale: scale_pb2.Scale, *, dry_run: bool = False
+    ) -> scale_pb2.Scale:
+        """Set how many pods the object that ``scale`` names should have; raise as `update` does."""
+        request = scale_requests_pb2.UpdateScaleRequest(
+            scale=scale, options=write_options(dry_run=dry_run)
+        )
+        path = self.kind.method("UpdateScale")
+        return await self._connection.write(path, request, scale_pb2.Scale.FromString)
 
     async def delete_collection(
         self,

@@ -13,7 +13,7 @@ from podraft.api.apps.v1 import (
     replica_set_pb2,
     stateful_set_pb2,
 )
-from podraft.api.kinds.kind import AnyKind, Kind, Order, TypedField
+from podraft.api.kinds.kind import AnyKind, Kind, Order, ScaleFields, TypedField
 
 REPLICA_SET = Kind(
     message=replica_set_pb2.ReplicaSet,
@@ -22,6 +22,7 @@ REPLICA_SET = Kind(
     short_names=("rs",),
     order=Order.WORKLOADS,
     subresources=("status", "scale"),
+    scale=ScaleFields(),
     categories=("all",),
 )
 ROLLING_UPDATE: Final = TypedField(
@@ -34,6 +35,7 @@ DEPLOYMENT = Kind(
     short_names=("deploy",),
     order=Order.WORKLOADS,
     subresources=("status", "scale"),
+    scale=ScaleFields(),
     categories=("all",),
     typed_fields=(ROLLING_UPDATE,),
 )
@@ -56,6 +58,7 @@ STATEFUL_SET = Kind(
     short_names=("sts",),
     order=Order.WORKLOADS,
     subresources=("status", "scale"),
+    scale=ScaleFields(),
     categories=("all",),
     typed_fields=(ROLLING_UPDATE_IN_ORDER,),
 )

@@ -77,7 +77,7 @@ POD = Kind(
     resource="pods",
     short_names=("po",),
     order=Order.WORKLOADS,
-    subresources=("status", "binding", "log", "exec"),
+    subresources=("status", "binding", "eviction", "log", "exec"),
     categories=("all",),
     selectable_fields=(
         "metadata.name",
@@ -88,6 +88,14 @@ POD = Kind(
         "status.podIP",
     ),
     extra_methods=(
+        Method(
+            "EvictPod",
+            requests_pb2.DeleteRequest,
+            pod_pb2.Pod,
+            "Deletes the pod as `DeletePod` does, if the disruption budget that covers it allows "
+            "it now. Fails with `RESOURCE_EXHAUSTED` if the budget has nothing left, with "
+            "`FAILED_PRECONDITION` if several budgets cover the pod.",
+        ),
         Method(
             "BindPod",
             scheduling_pb2.BindPodRequest,

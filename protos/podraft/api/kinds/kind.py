@@ -99,6 +99,21 @@ class TypedField:
         return type_ in self.forbidden_with
 
 
+@dataclass(frozen=True, slots=True)
+class ScaleFields:
+    """The fields in which a kind's objects say how many pods they have, by their paths.
+
+    Attributes:
+        replicas: How many are wanted.
+        status_replicas: How many there are.
+        selector: Which pods those are: a label selector, or labels; empty: nothing says it.
+    """
+
+    replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Kind(Generic[ObjectT]):
     """One kind of object; compared by identity.
@@ -116,6 +131,7 @@ class Kind(Generic[ObjectT]):
         selectable_fields: The paths that field selectors may name.
         extra_methods: Further methods of its gRPC service.
         typed_fields: The fields that depend on a type.
+        scale: Where the objects say how many pods they have; None: they have no such number.
         counts_generations: Whether ``metadata.generation`` counts the changes of the spec although
             the kind has no status; one with a status always does.
         custom: Whether the kind was declared by a user while the cluster ran.
@@ -135,6 +151,7 @@ class Kind(Generic[ObjectT]):
     selectable_fields: tuple[str, ...] = ("metadata.name", "metadata.namespace")
     extra_methods: tuple[Method, ...] = ()
     typed_fields: tuple[TypedField, ...] = ()
+    scale: ScaleFields | None = None
     counts_generations: bool = False
     custom: bool = False
     is_stored: bool = True
@@ -227,14 +244,16 @@ class Kind(Generic[ObjectT]):
     def method(self, verb: str) -> str:
         """Return the full path of one gRPC method.
 
-        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch, Apply, Delete or
-        DeleteCollection.
+        ``verb`` is Create, Get, List, Watch, Update, UpdateStatus, Patch, Apply, Delete,
+        DeleteCollection, GetScale, UpdateScale or PatchScale.
         """
         match verb:
             case "List" | "Watch":
                 method = f"{verb}{self.plural_name}"
             case "UpdateStatus":
                 method = f"Update{self.name}Status"
+            case "GetScale" | "UpdateScale" | "PatchScale":
+                method = f"{verb.removesuffix('Scale')}{self.name}Scale"
             case "DeleteCollection":
                 method = f"Delete{self.name}Collection"
             case _:

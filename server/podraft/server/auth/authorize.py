@@ -36,6 +36,8 @@ Verb: TypeAlias = Literal[
 # Sub-resources and cluster-wide calls.  For the latter ``kind`` is None.
 STATUS: Final = "status"
 BINDING: Final = "binding"
+SCALE: Final = "scale"
+EVICTION: Final = "eviction"
 SCHEDULING: Final = "scheduling"
 LOG: Final = "log"
 EXEC: Final = "exec"
@@ -167,7 +169,7 @@ def _scheduler(attributes: Attributes) -> str | None:
 
 
 def _controllers(attributes: Attributes) -> str | None:
-    if attributes.kind is None or attributes.subresource not in ("", STATUS):
+    if attributes.kind is None or attributes.subresource not in ("", STATUS, SCALE):
         return ""
     return None
 

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
+from podraft.api.scales import scale_of
+from podraft.server.auth import authorize as access
 from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import pages, selection
@@ -63,8 +65,21 @@ class ObjectReads:
         self._turns = turns
         self._tokens_key = tokens_key
 
-    async def get(self, kind: AnyKind, request: requests_pb2.GetRequest, caller: Caller) -> bytes:
-        """Return an object's bytes.
+    async def get_scale(
+        self, kind: AnyKind, request: requests_pb2.GetRequest, caller: Caller
+    ) -> bytes:
+        """Return the bytes of an object's scale; raise as `get` does."""
+        found = await self.get(kind, request, caller, access.SCALE)
+        return scale_of(kind, kind.message.FromString(found)).SerializeToString()
+
+    async def get(
+        self,
+        kind: AnyKind,
+        request: requests_pb2.GetRequest,
+        caller: Caller,
+        subresource: str = "",
+    ) -> bytes:
+        """Return an object's bytes, to a caller that may read it, or its sub-resource.
 
         Raises:
             RefusedError: There is none, or the caller may not read it.
@@ -77,7 +92,7 @@ class ObjectReads:
         record = await reads.get(key)
         if not caller.unrestricted:
             stored = self._caches.of(kind).objects.of(record) if record is not None else None
-            caller(Attributes("get", kind, namespace, name, stored=stored))
+            caller(Attributes("get", kind, namespace, name, subresource, stored=stored))
         if record is None:
             raise not_found(kind, namespace, name)
         return record.value

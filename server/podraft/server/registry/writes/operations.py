@@ -66,13 +66,20 @@ class DeleteObject:
 
 
 @value
+class Evict:
+    """Delete a pod, as far as the disruption budgets that cover it allow."""
+
+    request: requests_pb2.DeleteRequest
+
+
+@value
 class Bind:
     """Place a pod on a node, or record why it could not be placed."""
 
     request: scheduling_pb2.BindPodRequest
 
 
-Operation: TypeAlias = Create | Update | Patch | Apply | DeleteObject | Bind
+Operation: TypeAlias = Create | Update | Patch | Apply | DeleteObject | Bind | Evict
 
 
 def of_write(write: commit_pb2.Write, known: KnownKinds) -> Operation:

@@ -17,12 +17,12 @@ from typing import Any, Final, TypeVar, assert_never
 from google.protobuf.message import Message
 
 from podraft.api import codec, kinds
-from podraft.api.codec import patching
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import meta_pb2, requests_pb2
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.ownership.applying import Application
 from podraft.api.ownership.holdings import Writer
+from podraft.api.scales import SCALE
 from podraft.api.violations import InvalidObjectError
 from podraft.server import kinds as rooms
 from podraft.server.auth import authorize as access
@@ -33,17 +33,26 @@ from podraft.server.kinds.report import Report
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import encoding, keys
 from podraft.server.registry.cache.caches import Caches
-from podraft.server.registry.errors import Code, RefusedError, invalid, located
+from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.targets import described, not_found, target_key
-from podraft.server.registry.writes import binding, owners, repeats
+from podraft.server.registry.writes import binding, eviction, owners, repeats
 from podraft.server.registry.writes.claims import PlanClaims
-from podraft.server.registry.writes.entries import Entry, check_preconditions, check_same
-from podraft.server.registry.writes.extent import OBJECT_VALUES_MAX, check_extent
+from podraft.server.registry.writes.entries import (
+    Entry,
+    check_preconditions,
+    check_same,
+    check_subresource,
+    is_same,
+    merged,
+    rescaled,
+)
+from podraft.server.registry.writes.extent import check_extent
 from podraft.server.registry.writes.operations import (
     Apply,
     Bind,
     Create,
     DeleteObject,
+    Evict,
     Operation,
     Patch,
     Update,
@@ -141,6 +150,8 @@ class Planner:
                 return self._remove(operation)
             case Bind():
                 return self._bind(operation)
+            case Evict():
+                return self._evict(operation)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -289,7 +300,7 @@ class Planner:
         )
         check_preconditions(entry, request.preconditions)
         size = request.ByteSize() + len(entry.value)
-        merge = partial(_merged, entry.message, request)
+        merge = partial(merged, kind, entry.message, request)
         patch, proposed = await self._done(merge, size)
         return await self._replace(entry, proposed, "patch", request.subresource, index, patch)
 
@@ -305,15 +316,19 @@ class Planner:
     ) -> Result:
         """Store ``proposed`` in place of the entry's object, as far as the call is allowed to."""
         kind, stored = entry.kind, entry.message
-        _check_subresource(kind, subresource)
+        check_subresource(kind, subresource)
         check_same(entry, proposed)
+        part = subresource
+        if subresource == SCALE:
+            # The object is checked as a whole: its rules bound the number.
+            proposed, part, patch = rescaled(kind, stored, proposed), "", None
         prepare = partial(
             rooms.prepare_update,
             kind,
             stored,
             proposed,
             known=self._inputs.known,
-            subresource=subresource,
+            subresource=part,
             patch=patch,
         )
         size = check_extent(proposed) + len(entry.value)
@@ -325,7 +340,7 @@ class Planner:
         if application is not None:
             note = partial(owners.note_applier, stored, updated, application, self._now)
             await self._done(note, size)
-        if _is_same(stored, updated):
+        if is_same(stored, updated):
             return Result(kind, entry.value, written=entry.changed)
         if application is None and owners.is_tracked(stored, self._writes.manager):
             writer = self._writer(kind, subresource)
@@ -388,8 +403,31 @@ class Planner:
             named = encoding.encode_object(kind.message(metadata=metadata))
             return Result(kind, named, written=True)
         entry = await self._existing(kind, request.namespace, request.name, "delete", "")
-        stored, options = entry.message, request.options
-        check_preconditions(entry, options.preconditions)
+        check_preconditions(entry, request.options.preconditions)
+        return self._delete(entry, request)
+
+    async def _evict(self, operation: Evict) -> Result:
+        request = operation.request
+        namespace, name = request.namespace, request.name
+        entry = await self._existing(kinds.POD, namespace, name, "create", access.EVICTION)
+        check_preconditions(entry, request.options.preconditions)
+        pod, kind = entry.message, kinds.POD_DISRUPTION_BUDGET
+        if not eviction.is_free(pod):
+            page = await self._reader.range(keys.prefix(kind, namespace))
+            find = partial(eviction.covering, pod, page.records, self._caches.of(kind).objects.of)
+            found = await self._done(find, sum(len(record.value) for record in page.records))
+            # They are guarded: two evictions never take the same from a budget.
+            entries = [await self._entry(kind, key) for key in found]
+            there = [one for one in entries if one.message is not None]
+            after = eviction.charged(pod, [one.message for one in there], self._now)
+            if after is not None:
+                there[0].put(after)
+        return self._delete(entry, request)
+
+    def _delete(self, entry: Entry, request: requests_pb2.DeleteRequest) -> Result:
+        """Delete an object, or begin its deletion, as the options say."""
+        kind, stored, options = entry.kind, entry.message, request.options
+        companions = rules_of(kind).companions
         decision = rooms.prepare_delete(kind, stored, options, now=self._now)
         for companion in companions:
             if companion.ends_when_asked:
@@ -399,7 +437,7 @@ class Planner:
                 self._drop(entry)
                 return Result(kind, entry.value, written=True)
             case rooms.MarkDeleting():
-                if _is_same(stored, decision.object):
+                if is_same(stored, decision.object):
                     return Result(kind, entry.value, written=entry.changed)
                 entry.put(decision.object)
                 return Result(kind, entry.value, written=True)
@@ -454,22 +492,3 @@ class Planner:
             owners.note_writer(kinds.POD, stored, decision.pod, writer, self._now)
         entry.put(decision.pod)
         return Result(kinds.POD, entry.value, written=True)
-
-
-def _merged(stored: Any, request: requests_pb2.PatchRequest) -> tuple[dict[str, Any], Any]:
-    """Return a patch as a merge patch, and the object that it makes of the stored one."""
-    changes = patching.changes_of(stored, request)
-    return changes, patching.patched(stored, changes, values_max=OBJECT_VALUES_MAX)
-
-
-def _is_same(stored: Any, updated: Any) -> bool:
-    if stored.metadata.resource_version:
-        updated.metadata.resource_version = stored.metadata.resource_version
-    return bool(stored == updated)
-
-
-def _check_subresource(kind: AnyKind, subresource: str) -> None:
-    if subresource not in ("", "status"):
-        raise invalid("subresource", 'expected "status" or nothing')
-    if subresource and not kind.has_status:
-        raise invalid("subresource", f"{kind.resource} have no status")

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from podraft.api import kinds
 from podraft.api.kinds import AnyKind
-from podraft.server.auth.authorize import BINDING, UNSEEN, Attributes, Verb
+from podraft.server.auth.authorize import BINDING, EVICTION, UNSEEN, Attributes, Verb
 from podraft.server.kinds.metadata import GENERATED_BASE_MAX
 from podraft.server.registry import keys
 from podraft.server.registry.access.callers import Authorizer
@@ -31,6 +31,7 @@ from podraft.server.registry.writes.operations import (
     Bind,
     Create,
     DeleteObject,
+    Evict,
     Operation,
     Patch,
     Update,
@@ -112,6 +113,8 @@ def _told(operation: Operation) -> bytes:
             what, message = f"delete {operation.kind.resource}", operation.request
         case Bind():
             what, message = "bind", operation.request
+        case Evict():
+            what, message = "evict", operation.request
         case _ as unreachable:
             assert_never(unreachable)
     encoded = message.SerializeToString(deterministic=True)
@@ -228,6 +231,8 @@ def named(operation: Operation) -> Attributes:
             return Attributes("delete", kind, namespace, name, "", None, UNSEEN)
         case Bind():
             return Attributes("create", kind, namespace, name, BINDING, UNSEEN, UNSEEN)
+        case Evict():
+            return Attributes("create", kind, namespace, name, EVICTION, UNSEEN, UNSEEN)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -262,6 +267,8 @@ def _attributes(operation: Operation, traces: _Traces) -> Attributes:
             return Attributes("delete", kind, target.namespace, name, stored=stored)
         case Bind():
             return Attributes("create", kind, target.namespace, name, BINDING, stored=stored)
+        case Evict():
+            return Attributes("create", kind, target.namespace, name, EVICTION, stored=stored)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -271,7 +278,7 @@ def _is_generated(operation: Operation) -> bool:
 
 
 def _kind(operation: Operation) -> AnyKind:
-    return kinds.POD if isinstance(operation, Bind) else operation.kind
+    return kinds.POD if isinstance(operation, Bind | Evict) else operation.kind
 
 
 def _keys(operation: Operation, request: bytes, index: int) -> Sequence[bytes]:

@@ -11,11 +11,14 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from podraft.api.autoscaling.v1 import scale_requests_pb2
 from podraft.api.kinds import AnyKind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.scales import SCALE, scale_of
 from podraft.server.budgets.budget import Resource
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
+from podraft.server.registry.encoding import Answer
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.reviews import Reviews
@@ -93,7 +96,44 @@ def _unary(
         table["Update"] = (update, _written(writer, partial(_update, kind, "")))
         if kind.has_status:
             table["UpdateStatus"] = (update, _written(writer, partial(_update, kind, "status")))
+    if kind.scale is not None:
+        table |= _scale(kind, reads, writer)
     return {kind.method(verb): entry for verb, entry in table.items()}
+
+
+def _scale(
+    kind: AnyKind, reads: ObjectReads, writer: Writer
+) -> dict[str, tuple[type[Message], Unary]]:
+    def answered(write: Unary) -> Unary:
+        async def as_scale(request: Any, caller: Caller) -> Answer:
+            answer = await write(request, caller)
+            assert isinstance(answer, bytes)  # The object as it was written.
+            return scale_of(kind, kind.message.FromString(answer)).SerializeToString()
+
+        return as_scale
+
+    update, patch = partial(_update_scale, kind), partial(_patch_scale, kind)
+    return {
+        "GetScale": (requests_pb2.GetRequest, partial(reads.get_scale, kind)),
+        "UpdateScale": (
+            scale_requests_pb2.UpdateScaleRequest,
+            answered(_written(writer, update)),
+        ),
+        "PatchScale": (requests_pb2.PatchRequest, answered(_written(writer, patch))),
+    }
+
+
+def _update_scale(kind: AnyKind, request: scale_requests_pb2.UpdateScaleRequest) -> Update:
+    if not request.HasField("scale"):
+        raise invalid("scale", "is required")
+    return Update(kind, request.scale, SCALE)
+
+
+def _patch_scale(kind: AnyKind, request: requests_pb2.PatchRequest) -> Patch:
+    if request.subresource not in ("", SCALE):
+        raise invalid("subresource", "must be scale or nothing")
+    request.subresource = SCALE
+    return Patch(kind, request)
 
 
 def _written(writer: Writer, operation: Callable[[Any], Operation]) -> Unary:

@@ -11,7 +11,7 @@ from podraft.api.meta.v1 import requests_pb2
 from podraft.server.budgets.budget import Resource
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
-from podraft.server.registry.writes.operations import Bind
+from podraft.server.registry.writes.operations import Bind, Evict
 from podraft.server.registry.writes.writer import Writer
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, stream_method, unary_methods
@@ -27,11 +27,19 @@ def pod_methods(
         outcome = await writer.write((Bind(request),), caller, request_id=request.request_id)
         return outcome.encoded()
 
+    async def evict(request: requests_pb2.DeleteRequest, caller: Caller) -> bytes:
+        options = request.options
+        outcome = await writer.write(
+            (Evict(request),), caller, dry_run=options.dry_run, request_id=options.request_id
+        )
+        return outcome.encoded()
+
     service = f"/{kinds.POD.service}"
     methods = unary_methods(
         callers,
         {
             f"{service}/BindPod": (scheduling_pb2.BindPodRequest, bind),
+            f"{service}/EvictPod": (requests_pb2.DeleteRequest, evict),
             f"{service}/GetPodSchedulingRecord": (requests_pb2.GetRequest, records.get),
         },
     )
