@@ -3,8 +3,8 @@
 Owns: the base view, which the views of single kinds extend.  Pure: a view names what it needs to
 know around an object (`Need`), `sessions.around` reads it.
 
-Invariant: a kind without a view of its own is described as YAML, and explained as far as its
-conditions and events go.
+Invariant: a kind without a view of its own is described by its metadata and as YAML, and
+explained as far as its conditions and events go.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from podraft.api import codec
 from podraft.api.characters import one_line
 from podraft.api.columns.events import event_last_s
 from podraft.api.core.v1 import scheduling_pb2
+from podraft.api.meta.v1 import meta_pb2
 from podraft.api.objects.deletion import is_deleting
 from podraft.cli.output.documents import as_yaml
 from podraft.cli.output.sections import common
-from podraft.cli.output.sections.layout import indented
+from podraft.cli.output.sections.layout import block, indented
 from podraft.cli.plans.rollouts import Progress
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
 _EVENTS_SHOWN = 8
+# What the first lines of a description say.
+_HEAD = frozenset({"apiVersion", "kind", "metadata"})
 
 
 class Need(Enum):
@@ -87,7 +90,11 @@ class View(Generic[ObjectT]):
 
     def body(self, obj: ObjectT, around: Surroundings, now_s: float, /) -> list[str]:
         """Return the lines of an object without its events."""
-        return as_yaml(codec.to_json(obj)).splitlines()
+        metadata: meta_pb2.ObjectMeta = obj.metadata  # type: ignore[attr-defined]  # every object has it
+        said = codec.to_json(obj)
+        rest = {name: value for name, value in said.items() if name not in _HEAD}
+        lines = block(common.metadata(metadata, namespaced=bool(metadata.namespace)))
+        return lines + (as_yaml(rest).splitlines() if rest else [])
 
     def why_needs(self, obj: ObjectT, /) -> frozenset[Need]:
         """Return what is needed to explain an object."""
