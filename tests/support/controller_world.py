@@ -20,7 +20,7 @@ from podraft.api.kinds import BUILT_IN, POD, AnyKind, Kind, KnownKinds
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.moments import Now
 from podraft.api.objects import conditions, well_known
-from podraft.api.objects.pods import READY, is_active
+from podraft.api.objects.pods import READY, is_active, is_finished
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.controller import ControllerOptions, declared
 from podraft.server.controllers.core.indexes import common
@@ -99,13 +99,23 @@ class World:
         """Delete an object; a pod on a node is only marked, unless there is no grace period."""
         key = _key(BUILT_IN.of(obj), obj.metadata.namespace, obj.metadata.name)
         stored = self.objects[key]
-        graceful = isinstance(stored, pod_pb2.Pod) and stored.spec.node_name and grace_s != 0
+        graceful = (
+            isinstance(stored, pod_pb2.Pod)
+            and stored.spec.node_name
+            and grace_s != 0
+            and not is_finished(stored)
+        )
         if not graceful and not stored.metadata.finalizers:
             del self.objects[key]
             self.revision += 1
-        elif not stored.metadata.HasField("deletion_timestamp"):
-            marked = objects.copied(stored)
+            return
+        marked = objects.copied(stored)
+        if not marked.metadata.HasField("deletion_timestamp"):
             marked.metadata.deletion_timestamp.seconds = int(self.now)
+            marked.metadata.deletion_grace_period_seconds = 30
+        if not graceful:
+            marked.metadata.deletion_grace_period_seconds = 0
+        if marked != stored:
             self._put(key, marked)
 
     def commit(self, plan: Plan) -> None:
@@ -182,7 +192,9 @@ class World:
             changed.metadata.generation = stored.metadata.generation + 1
         finalizers = [*changed.metadata.finalizers, *_spec_finalizers(changed)]
         is_ending = changed.metadata.HasField("deletion_timestamp") and not finalizers
-        if is_ending and not isinstance(changed, pod_pb2.Pod):
+        metadata = changed.metadata
+        has_time = isinstance(changed, pod_pb2.Pod) and metadata.deletion_grace_period_seconds
+        if is_ending and not has_time:
             del self.objects[key]
             self.revision += 1
             return changed
@@ -209,6 +221,18 @@ class World:
             status = conditions.TRUE if ready else conditions.FALSE
             now = objects.time_of(Now.at(self.now))
             conditions.set_condition(p.status.conditions, READY, status, now)
+
+        self.change(pod, change)
+
+    def finish(self, pod: pod_pb2.Pod, phase: str, exit_code: int = 0) -> None:
+        """Let a pod's containers end, with the exit code of all."""
+
+        def change(p: pod_pb2.Pod) -> None:
+            p.status.phase = phase
+            for container in p.spec.containers:
+                status = p.status.container_statuses.add(name=container.name)
+                status.state.terminated.exit_code = exit_code
+                status.state.terminated.finished_at.seconds = int(self.now)
 
         self.change(pod, change)
 

@@ -79,9 +79,7 @@ def test_what_is_not_supported_is_named_with_its_line_and_nothing_is_applied(
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_ignoring_warns_of_fields_but_never_drops_an_object(
-    server: CliServer, name: str
-) -> None:
+def test_ignoring_warns_of_fields_but_never_drops_an_object(server: CliServer, name: str) -> None:
     where, what, suffices = REFUSED[name]
     result = server.run(
         "apply", "--dry-run=server", "--ignore-unsupported", "-f", str(DIRECTORY / name)

@@ -286,6 +286,8 @@ def test_sets_of_indexes_are_sets(one: set[int], other: set[int]) -> None:
     assert first.common(second) == len(one & other)
     assert all((index in first) == (index in one) for index in range(42))
     assert first.last == max(one, default=-1)
+    assert first.below(20) == Indexes.of(index for index in one if index < 20)
+    assert list(first.missing(20)) == [index for index in range(20) if index not in one]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any, Final
 from podraft.api import kinds
 from podraft.cli.kinds.configuration import ConfigMapView, SecretView
 from podraft.cli.kinds.deployments import DeploymentView
+from podraft.cli.kinds.jobs import JobView
 from podraft.cli.kinds.namespaces import NamespaceView
 from podraft.cli.kinds.nodes import NodeView
 from podraft.cli.kinds.pods import PodView
@@ -30,6 +31,7 @@ _VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
     kinds.SECRET: SecretView(),
     kinds.REPLICA_SET: ReplicaSetView(),
     kinds.DEPLOYMENT: DeploymentView(),
+    kinds.JOB: JobView(),
     kinds.ENDPOINT_SLICE: EndpointSliceView(),
     kinds.LEASE: LeaseView(),
     kinds.EVENT: EventView(),

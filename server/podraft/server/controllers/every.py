@@ -11,6 +11,7 @@ from podraft.server.controllers.planners.endpoint_slices import controller as en
 from podraft.server.controllers.planners.expired_events import controller as expired_events
 from podraft.server.controllers.planners.finished_pods import controller as finished_pods
 from podraft.server.controllers.planners.garbage import controller as garbage
+from podraft.server.controllers.planners.jobs import controller as jobs
 from podraft.server.controllers.planners.namespaces import controller as namespaces
 from podraft.server.controllers.planners.nodes import controller as nodes
 from podraft.server.controllers.planners.pod_ranges import controller as pod_ranges
@@ -26,6 +27,7 @@ _ROOMS = (
     pod_ranges,
     finished_pods,
     expired_events,
+    jobs,
 )
 
 

@@ -9,12 +9,12 @@ completions; the ranges ascend and never touch.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 # No list that an object can hold is longer; the digits of an index are those of an int32.
-TEXT_MAX: Final = 64 * 1024
+TEXT_MAX: Final = 1024 * 1024
 _DIGITS_MAX: Final = 10
 
 
@@ -65,6 +65,19 @@ class Indexes:
     def last(self) -> int:
         """The highest index; -1 if there is none."""
         return self.ranges[-1][1] if self.ranges else -1
+
+    def below(self, end: int) -> Indexes:
+        """Return the indexes below an end."""
+        kept = ((low, min(high, end - 1)) for low, high in self.ranges if low < end)
+        return Indexes(tuple(kept))
+
+    def missing(self, end: int) -> Iterator[int]:
+        """Yield the indexes below an end that are not in the set, in ascending order."""
+        start = 0
+        for low, high in self.ranges:
+            yield from range(start, min(low, end))
+            start = high + 1
+        yield from range(start, end)
 
     def common(self, other: Indexes) -> int:
         """Return how many indexes both sets have."""

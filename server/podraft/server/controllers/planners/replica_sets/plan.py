@@ -1,22 +1,21 @@
 """The ReplicaSet controller's decisions: as many pods as are wanted.
 
-Owns: claiming pods by their labels, creating and deleting them, the ReplicaSet's status.
+Owns: how many pods are created and deleted, which ones, the ReplicaSet's status.
 
-Invariants: a pod that another controller owns is never touched; pods are deleted in the
-order in which they are missed least; creations and deletions never share a plan.
+Invariants: pods are deleted in the order in which they are missed least; creations and deletions
+never share a plan.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from podraft.api import times
 from podraft.api.apps.v1 import replica_set_pb2
 from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.core.v1 import pod_pb2
-from podraft.api.kinds import NAMESPACE, POD, REPLICA_SET
+from podraft.api.kinds import REPLICA_SET
 from podraft.api.moments import Now
 from podraft.api.objects import owners, well_known
 from podraft.api.objects.deletion import is_deleting
@@ -24,7 +23,7 @@ from podraft.api.objects.pods import is_active, is_finished, ready_condition
 from podraft.api.objects.workloads import replicas
 from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
-from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, BY_OWNER
+from podraft.server.controllers.core.claiming import claim, deletion, is_namespace_ending
 from podraft.server.controllers.core.plan import Happening, ObjectKey, Plan, Snapshot
 
 # The number of pods created or deleted in one plan; more follow in the next.
@@ -32,23 +31,16 @@ BURST_MAX = 1000
 _PHASES = {"Pending": 0, "": 0, "Unknown": 1, "Running": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class _Claims:
-    """The pods of one ReplicaSet, and the writes that claim or release them."""
-
-    pods: list[pod_pb2.Pod]
-    writes: list[commit_pb2.Write]
-
-
 def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
     """Return the next step of one ReplicaSet's pods and status towards its spec."""
     replica_set = snapshot.get(REPLICA_SET, key.name, key.namespace)
     if replica_set is None:
         return Plan()
-    claims = _claim(snapshot, replica_set)
+    selector = objects.selector_of(replica_set.spec.selector)
+    claims = claim(snapshot, REPLICA_SET, replica_set, selector)
     active = [pod for pod in claims.pods if is_active(pod)]
     planned, events = list(claims.writes), list[Happening]()
-    if not is_deleting(replica_set.metadata) and not _is_ending(snapshot, key.namespace):
+    if not is_deleting(replica_set.metadata) and not is_namespace_ending(snapshot, key.namespace):
         missing = replicas(replica_set.spec) - len(active)
         if missing > 0:
             count = min(missing, BURST_MAX)
@@ -56,7 +48,7 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
             events.append(_happening(replica_set, "SuccessfulCreate", "Created", count))
         elif missing < 0:
             victims = victims_of(active, claims.pods, min(-missing, BURST_MAX), now)
-            planned += [_deletion(pod) for pod in victims]
+            planned += [deletion(pod) for pod in victims]
             events.append(_happening(replica_set, "SuccessfulDelete", "Deleted", len(victims)))
     status, again_s = _status(replica_set, claims.pods, active, now)
     if status != replica_set.status:
@@ -64,50 +56,6 @@ def plan(snapshot: Snapshot, key: ObjectKey, now: Now) -> Plan:
         changed.status.CopyFrom(status)
         planned.append(writes.update_status(changed))
     return Plan(tuple(planned), tuple(events), again_s)
-
-
-def _is_ending(snapshot: Snapshot, namespace: str) -> bool:
-    """Return whether the namespace accepts no new pods and its old ones go anyway."""
-    found = snapshot.get(NAMESPACE, namespace)
-    return found is not None and is_deleting(found.metadata)
-
-
-def _claim(snapshot: Snapshot, replica_set: replica_set_pb2.ReplicaSet) -> _Claims:
-    """Find the owned pods; adopt orphans that match, release owned pods that do not."""
-    metadata = replica_set.metadata
-    own = owners.key_of(REPLICA_SET, replica_set)
-    selector = objects.selector_of(replica_set.spec.selector)
-    claims = _Claims([], [])
-    for pod in snapshot.by_index(POD, BY_OWNER, own.text):
-        if not own.controls(pod.metadata):
-            continue
-        if selector.matches(pod.metadata.labels):
-            claims.pods.append(pod)
-        elif not is_deleting(pod.metadata):
-            kept = owners.references_without(pod.metadata, own)
-            claims.writes.append(_set_owners(pod, kept))
-    if is_deleting(metadata):
-        return claims
-    reference = owners.controller_reference(REPLICA_SET, replica_set)
-    for pod in snapshot.by_index(POD, BY_ORPHAN_NAMESPACE, metadata.namespace):
-        if is_active(pod) and selector.matches(pod.metadata.labels):
-            others = owners.references_without(pod.metadata, own)
-            claims.writes.append(_set_owners(pod, [*others, owners.reference_json(reference)]))
-            claims.pods.append(pod)
-    return claims
-
-
-def _set_owners(pod: pod_pb2.Pod, references: list[dict[str, object]]) -> commit_pb2.Write:
-    metadata = pod.metadata
-    body = {"metadata": {"ownerReferences": references}}
-    return writes.patch(
-        POD,
-        metadata.name,
-        body,
-        metadata.namespace,
-        uid=metadata.uid,
-        resource_version=metadata.resource_version,
-    )
 
 
 def _creation(replica_set: replica_set_pb2.ReplicaSet) -> commit_pb2.Write:
@@ -122,10 +70,6 @@ def _creation(replica_set: replica_set_pb2.ReplicaSet) -> commit_pb2.Write:
     metadata.finalizers.extend(template.metadata.finalizers)
     metadata.owner_references.append(owners.controller_reference(REPLICA_SET, replica_set))
     return writes.create(pod)
-
-
-def _deletion(pod: pod_pb2.Pod) -> commit_pb2.Write:
-    return writes.delete(POD, pod.metadata.name, pod.metadata.namespace, uid=pod.metadata.uid)
 
 
 def _happening(

@@ -23,6 +23,8 @@ from podraft.server.kinds.shared.index_lists import Indexes
 RULES_MAX: Final = 20
 PATTERNS_MAX: Final = 20
 CODES_MAX: Final = 255
+# The characters of a list of indexes.
+INDEXES_MAX: Final = 64 * 1024
 _ACTIONS: Final = ("FailJob", "FailIndex", "Ignore", "Count")
 _OPERATORS: Final = ("In", "NotIn")
 
@@ -95,6 +97,10 @@ def _check_success_rule(
     available = completions
     if rule.HasField("succeeded_indexes"):
         path = f"{field}.succeededIndexes"
+        if len(rule.succeeded_indexes) > INDEXES_MAX:
+            size = len(rule.succeeded_indexes)
+            report.add(path, f"must be at most {INDEXES_MAX} characters, is {size}")
+            return
         try:
             indexes = Indexes.parse(rule.succeeded_indexes)
         except ValueError as error:
