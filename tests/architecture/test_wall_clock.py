@@ -11,6 +11,9 @@ ROOT = Path(__file__).parents[2]
 READERS = {
     "server/podraft/server/registry/access/user_registry.py": "certificates expire by the wall",
     "server/podraft/server/rpc/services/users.py": "as above",
+    "server/podraft/server/audit/audit_log.py": "the audit log says when",
+    "server/podraft/server/audit/files.py": "as above",
+    "server/podraft/server/rpc/calls/auditing.py": "as above",
     "agent/podraft/agent/node/membership.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/join.py": "certificates end by the wall's clock",
     "agent/podraft/agent/node/registration.py": "stamps of leases and heartbeats",

@@ -56,12 +56,9 @@ async def bind(session: Session, name: str, role: str, namespace: str) -> str:
 async def _create(
     session: Session, binding: RoleBinding | ClusterRoleBinding, *, dry_run: bool
 ) -> None:
+    kind = kinds.BUILT_IN.of(binding)
     try:
-        if isinstance(binding, RoleBinding):
-            await session.client.resource(kinds.ROLE_BINDING).create(binding, dry_run=dry_run)
-        else:
-            bindings = session.client.resource(kinds.CLUSTER_ROLE_BINDING)
-            await bindings.create(binding, dry_run=dry_run)
+        await session.client.resource(kind).create(binding, dry_run=dry_run)
     except AlreadyExistsError:
         return  # It has the same name and so gives the same.
 

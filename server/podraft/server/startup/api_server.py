@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from podraft.api.kinds import Registry
+from podraft.server.audit.audit_log import AuditLog
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Use
 from podraft.server.diagnosis.diagnose import Patient
@@ -25,6 +26,7 @@ from podraft.server.registry.joining.group import LookAtGroup
 from podraft.server.registry.joining.member_joins import MemberJoins
 from podraft.server.registry.joining.node_joins import NodeJoins
 from podraft.server.rpc.calls.admitting import Gate
+from podraft.server.rpc.calls.auditing import Auditor
 from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods
 from podraft.server.rpc.joining import link
@@ -60,6 +62,7 @@ class ApiSettings:
     keys: KeyEncryption
     look_at_group: LookAtGroup
     backup_refusal: str = ""
+    audit: AuditLog | None = None
     more_certificates: Callable[[], Sequence[tuple[str, bytes]]] = tuple
 
 
@@ -76,7 +79,8 @@ class ApiServer:
         self._disk = DiskWatch(own, store.member) if own is not None else None
         self._serving = ServingCertificate(pki)
         gate = Gate(self._registry.budgets)
-        self._callers = Callers(self._registry.recognizer, self._registry.live, gate)
+        self._auditor = Auditor(settings.audit)
+        self._callers = Callers(self._registry.recognizer, self._registry.live, gate, self._auditor)
         self._relay = Relay(self._registry.agents, self._callers, pki)
         self._door = self._join_door()
         self._grpc = GrpcServer(self._methods(), self._callers, self._serving, self.unready)
@@ -87,6 +91,8 @@ class ApiServer:
         Raises:
             ListenError: A port is taken or an address is not this machine's.
         """
+        if self._auditor.log is not None:
+            self._auditor.log.start()
         await registry_parts.start(self._registry, self._store)
         self._grpc.listen(self._settings.listen)
         await self._door.start()
@@ -103,6 +109,8 @@ class ApiServer:
         await self._registry.nodes.stop()
         await self._registry.users.stop()
         self._registry.live.stop()
+        if self._auditor.log is not None:
+            await asyncio.to_thread(self._auditor.log.stop)
 
     @property
     def port(self) -> int:
@@ -206,6 +214,12 @@ class ApiServer:
             uuid.UUID(self._facts.cluster_id).bytes,
             failed,
         )
-        answers = {link.JOIN_NODE: nodes.answer, link.JOIN_MEMBER: members.answer}
+        answers = {
+            method: self._auditor.joining(method, answer)
+            for method, answer in (
+                (link.JOIN_NODE, nodes.answer),
+                (link.JOIN_MEMBER, members.answer),
+            )
+        }
         listen, budgets = self._settings.join_listen, self._registry.budgets
         return JoinDoor(datastore, answers, self._serving, listen, budgets)

@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from podraft.server.processes import logs
 from podraft.server.startup import argument_values as values
+from podraft.server.startup.audit_arguments import (
+    NOT_GIVEN,
+    AuditArguments,
+    add_audit_arguments,
+    audit_arguments,
+)
 from podraft.server.startup.key_arguments import DATA_DIR_DEFAULT, add_key_arguments, key_encryption
 from podraft.server.state.retention import Retention
 
@@ -59,6 +65,7 @@ class Arguments:
     election_s: float = 0.5
     join: str = ""
     token: str = ""
+    audit: AuditArguments = NOT_GIVEN
 
     @property
     def keys(self) -> KeyEncryption:
@@ -103,6 +110,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         election_s=_checked_election(parser, given),
         join=given.join,
         token=_token(parser, given),
+        audit=audit_arguments(given),
     )
 
 
@@ -301,6 +309,7 @@ def _parser() -> argparse.ArgumentParser:
         "changed by itself and there is no backup: serve it as it is, once",
     )
     add_key_arguments(parser)
+    add_audit_arguments(parser)
     add("--etcd-ca", type=Path, metavar="FILE", help="the CA that signed etcd's certificate (PEM)")
     add("--etcd-cert", type=Path, metavar="FILE", help="our certificate for etcd (PEM)")
     add("--etcd-key", type=Path, metavar="FILE", help="the key of --etcd-cert (PEM)")

@@ -22,6 +22,8 @@ from typing import Final
 from podraft.api import kinds
 from podraft.api.kinds import Registry
 from podraft.client.serving.private_files import UnsafeDirectoryError, make_private_directory
+from podraft.server.audit.audit_log import AuditLog
+from podraft.server.audit.policy import PolicyError
 from podraft.server.auth.certificates import KeyPair
 from podraft.server.auth.pki import Pki, PkiError, ensure_pki
 from podraft.server.kinds.hooks import AddressRanges
@@ -41,6 +43,7 @@ from podraft.server.startup import (
 from podraft.server.startup.api_server import ApiServer, ApiSettings
 from podraft.server.startup.argument_values import split_address
 from podraft.server.startup.arguments import Arguments, StartError
+from podraft.server.startup.audit_arguments import audit_log
 from podraft.server.startup.client_configs import ClientConfigs, config_path, with_port
 from podraft.server.startup.lost_state import check_state_is_there
 from podraft.server.startup.opened_store import OpenedStore
@@ -111,8 +114,9 @@ async def _serve(
     started_s: float,
 ) -> None:
     first_port, last_port = given.node_port_range
+    known = Registry(kinds.BUILT_IN)
     settings = ApiSettings(
-        known=Registry(kinds.BUILT_IN),
+        known=known,
         listen=given.listen,
         join_listen=given.join_listen,
         cluster_id=str(uuid.UUID(bytes=store.cluster_id)),
@@ -123,6 +127,7 @@ async def _serve(
         backup_refusal=_BACKED_UP_ELSEWHERE if store.mode is StoreMode.EXTERNAL else "",
         look_at_group=_look_at_group(given, store),
         more_certificates=partial(_member_certificate, store.member),
+        audit=_audit_log(given, known),
     )
     api = ApiServer(store, pki, settings)
     supervisor = children.Supervisor(_children(given))
@@ -212,6 +217,13 @@ async def _until_stopped_or_failed(stop: asyncio.Event, store: OpenedStore) -> N
         raise StartError(str(failing.result()))
     failing.cancel()
     _LOG.info("stopping")
+
+
+def _audit_log(given: Arguments, known: Registry) -> AuditLog | None:
+    try:
+        return audit_log(given.audit, given.data_dir, known)
+    except PolicyError as error:
+        raise StartError(f"--audit-policy-file: {error}") from None
 
 
 @contextmanager

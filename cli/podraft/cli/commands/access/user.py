@@ -73,14 +73,12 @@ def create(
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]))
 def list_(settings: Settings, output: str | None) -> None:
     """List the users whose certificates the cluster remembers."""
-    import time
-
     from podraft.cli.sessions.connection import run
 
-    async def body(session: Session) -> list[user_pb2.User]:
-        return list(await session.client.users.list())
+    async def body(session: Session) -> tuple[list[user_pb2.User], float]:
+        return list(await session.client.users.list()), session.now_s()
 
-    listed = run(settings, body)
+    listed, now_s = run(settings, body)
     if output is not None:
         from podraft.cli.output import documents
 
@@ -89,7 +87,6 @@ def list_(settings: Settings, output: str | None) -> None:
         return
     from podraft.cli.output import tables
 
-    now_s = time.time()
     printing.text(tables.render(_HEADERS, [_row(each, now_s) for each in listed]))
 
 

@@ -7,7 +7,8 @@ make a call learns why, and nothing of what is stored.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Protocol
 
 from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup
@@ -21,6 +22,11 @@ from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.state.commands import AUTHOR_BYTES_MAX
+
+# Who listens to the decisions about the present task's call.
+DECISIONS: ContextVar[Callable[[Attributes, Verdict], None] | None] = ContextVar(
+    "decisions", default=None
+)
 
 
 class Authorizer(Protocol):
@@ -102,6 +108,9 @@ class Caller:
             RefusedError: The caller may not make it.
         """
         verdict = decide(self.identity, attributes, self._lookup, self.rights)
+        hear = DECISIONS.get()
+        if hear is not None:
+            hear(attributes, verdict)
         if isinstance(verdict, Denied):
             raise RefusedError(Code.PERMISSION_DENIED, verdict.reason)
         # Charged once for each new object, before it is looked at; the call is checked again then.

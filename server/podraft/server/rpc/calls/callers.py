@@ -16,6 +16,7 @@ from podraft.server.registry.access.live_rights import LiveRights
 from podraft.server.registry.access.recognizer import Recognizer
 from podraft.server.registry.errors import Code, RefusedError, invalid
 from podraft.server.rpc.calls.admitting import Gate
+from podraft.server.rpc.calls.auditing import Auditor
 
 # The metadata of a call that is made as somebody else.
 AS_USER: Final = "impersonate-user"
@@ -26,7 +27,14 @@ _GROUPS_MAX: Final = 64
 class Callers:
     """The callers of this port: their identities, what they hold, and their open streams."""
 
-    def __init__(self, recognizer: Recognizer, live: LiveRights, gate: Gate) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        live: LiveRights,
+        gate: Gate,
+        auditor: Auditor | None = None,
+    ) -> None:
+        self.auditor = auditor or Auditor()
         self._recognizer = recognizer
         self.check = recognizer.check
         self.live = live

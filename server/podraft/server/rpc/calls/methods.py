@@ -7,6 +7,7 @@ counted once, and let in before its message is read.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -51,12 +52,15 @@ def _unknown_method(callers: Callers) -> Handler:
 
     async def handle(_: object, context: Context) -> bytes:
         started_s = time.monotonic()
+        hearing = callers.auditor.hear("unknown", context)
         try:
-            call = gate.enter(context, callers.of(context).holder)
+            hearing.caller = callers.of(context)
+            call = gate.enter(context, hearing.caller.holder)
             await call.charge()
             raise RefusedError(Code.UNIMPLEMENTED, "there is no such method")
         except RefusedError as refusal:
             counts.add(refusal.code.name, time.monotonic() - started_s)
+            hearing.end(refusal.code.name, refusal.message)
             if refusal.retry_s is not None:
                 await gate.pause(context)
             await statuses.abort(context, refusal)
@@ -69,7 +73,7 @@ def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Una
     return {
         # Clients see a unary method; as a stream, its message is read only when there is a place.
         method: grpc.stream_unary_rpc_method_handler(
-            _handler(callers, calls.of_method(method), request, function),
+            _handler(callers, method, request, function),
             request_deserializer=None,
             response_serializer=None,
         )
@@ -78,28 +82,32 @@ def unary_methods(callers: Callers, table: Mapping[str, tuple[type[Message], Una
 
 
 def _handler(
-    callers: Callers, counts: calls.Counts, request: type[Message], function: Unary
+    callers: Callers, method: str, request: type[Message], function: Unary
 ) -> Callable[[bytes, Context], Awaitable[bytes]]:
-    gate = callers.gate
+    gate, counts = callers.gate, calls.of_method(method)
 
     async def handle(_: object, context: Context) -> bytes:
         started_s = time.monotonic()
+        hearing = callers.auditor.hear(method, context)
         try:
-            caller = callers.of(context)
+            caller = hearing.caller = callers.of(context)
             call = gate.enter(context, caller.holder)
             data = await call.receive()
             await call.charge(len(data))
             # The request may have come long after the call.
             callers.check(caller)
-            answer = await function(parsed(request, data), caller)
+            message = hearing.request = parsed(request, data)
+            answer = await function(message, caller)
             answer = await _composed(answer, call)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             refusal = translate(error)
             counts.add(refusal.code.name, time.monotonic() - started_s)
+            hearing.end(refusal.code.name, refusal.message)
             if refusal.retry_s is not None:
                 await gate.pause(context)
             await statuses.abort(context, refusal)
         counts.add("OK", time.monotonic() - started_s)
+        hearing.end("OK", answer=answer)
         return answer
 
     return handle
@@ -117,18 +125,23 @@ async def _composed(answer: Answer, call: Call) -> bytes:
     return answer
 
 
-def stream_method(callers: Callers, resource: Resource, serve: Stream) -> Handler:
+def stream_method(callers: Callers, method: str, resource: Resource, serve: Stream) -> Handler:
     """Return the handler of a stream that holds one of ``resource`` while it lasts."""
     gate = callers.gate
 
     async def handle(requests: AsyncIterator[bytes], context: Context) -> None:
+        hearing = callers.auditor.hear(method, context, is_stream=True)
         try:
-            caller = callers.of(context)
+            caller = hearing.caller = callers.of(context)
             await serve(caller, gate.enter(context, caller.holder, resource), requests)
-        except statuses.CallerLeftError:
-            return
+            hearing.end("OK")
+        except (statuses.CallerLeftError, asyncio.CancelledError) as error:
+            hearing.end("CANCELLED")
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             refusal = translate(error)
+            hearing.end(refusal.code.name, refusal.message)
             if refusal.retry_s is not None:
                 await gate.pause(context)
             await statuses.abort(context, refusal)

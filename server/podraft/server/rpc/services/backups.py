@@ -59,7 +59,7 @@ class BackupService:
             with callers.live.held(caller, attributes):
                 await self._backup(call)
 
-        return {_METHOD: stream_method(callers, Resource.STREAMS, serve)}
+        return {_METHOD: stream_method(callers, _METHOD, Resource.STREAMS, serve)}
 
     async def _backup(self, call: Call) -> None:
         if self._refusal:

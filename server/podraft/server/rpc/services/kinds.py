@@ -50,8 +50,8 @@ def kind_methods(
         if not kind.custom:
             methods |= unary_methods(callers, _unary(kind, reads, writer, collections))
             if "watch" in kind.verbs:
-                watch = stream_method(callers, Resource.WATCHES, _watch(kind, reads, callers))
-                methods[kind.method("Watch")] = watch
+                method, serve = kind.method("Watch"), _watch(kind, reads, callers)
+                methods[method] = stream_method(callers, method, Resource.WATCHES, serve)
     return methods
 
 

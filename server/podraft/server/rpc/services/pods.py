@@ -43,8 +43,9 @@ def pod_methods(
             f"{service}/GetPodSchedulingRecord": (requests_pb2.GetRequest, records.get),
         },
     )
+    logs, exec_ = f"{service}/StreamPodLogs", f"{service}/ExecPod"
     return {
         **methods,
-        f"{service}/StreamPodLogs": stream_method(callers, Resource.STREAMS, relay.stream_logs),
-        f"{service}/ExecPod": stream_method(callers, Resource.STREAMS, relay.exec),
+        logs: stream_method(callers, logs, Resource.STREAMS, relay.stream_logs),
+        exec_: stream_method(callers, exec_, Resource.STREAMS, relay.exec),
     }
