@@ -78,7 +78,7 @@ def binding_denial(
         return None
     needed = f'the verb "bind" on {resource} "{role.name}" is needed'
     if not rights.has_role(role):
-        return f": {needed}, as there is no such role yet"
+        return f": {needed}, as there is no such role yet (make it before, in a call of its own)"
     lacking = _lacking(rights.rules(role), rights.held(identity, place.namespace))
     if lacking is None:
         return None

@@ -23,6 +23,7 @@ AUTHENTICATED: Final = "system:authenticated"
 SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"
 # Roles that would help are named in an explanation, some of them.
 _NAMED_MAX: Final = 6
+_DECIDED_MAX: Final = 10_000
 
 
 class Place(NamedTuple):
@@ -112,11 +113,14 @@ class Rights:
         self._by_subject: dict[str, dict[str, dict[Place, Binding]]] = {}
         self._by_role: dict[Place, set[Place]] = {}
         self._gathered: dict[Place, tuple[Rule, ...]] = {}
+        # The decisions since the last change: callers ask the same again and again.
+        self._decided: dict[tuple[Identity, Request], Grant | None] = {}
 
     # Changes
 
     def put_role(self, place: Place, role: Any) -> frozenset[str]:
         """Take a Role or ClusterRole as it is now."""
+        self._decided.clear()
         gathers = _selectors(role) if not place.namespace else ()
         rules = tuple(Rule.of(rule) for rule in role.rules)
         self._roles[place] = _Role(rules, dict(role.metadata.labels), gathers)
@@ -124,6 +128,7 @@ class Rights:
 
     def remove_role(self, place: Place) -> frozenset[str]:
         """Forget a role."""
+        self._decided.clear()
         self._roles.pop(place, None)
         return self._role_changed(place)
 
@@ -153,6 +158,7 @@ class Rights:
 
     def remove_binding(self, place: Place) -> frozenset[str]:
         """Forget a binding."""
+        self._decided.clear()
         binding = self._bindings.pop(place, None)
         if binding is None:
             return frozenset()
@@ -173,6 +179,15 @@ class Rights:
 
     def grant(self, identity: Identity, call: Request) -> Grant | None:
         """Return the rule by which an identity may make a call; None if there is none."""
+        key = (identity, call)
+        if key in self._decided:
+            return self._decided[key]
+        if len(self._decided) >= _DECIDED_MAX:
+            self._decided.clear()
+        found = self._decided[key] = self._found(identity, call)
+        return found
+
+    def _found(self, identity: Identity, call: Request) -> Grant | None:
         for binding, subject in self._bound(identity, call.namespace):
             for rule in self.rules(binding.role):
                 if rule.allows(call):
