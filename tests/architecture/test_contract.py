@@ -242,16 +242,6 @@ ABSENT = {
     f"{META}.ListMeta.shardInfo": "it is about parts of lists, which are not generally available",
     f"{META}.ObjectMeta.selfLink": "Kubernetes does not fill it in any more",
     f"{META}.ObjectMeta.managedFields": "podraft has no server-side apply",
-    "podraft.api.apps.v1.StatefulSetSpec.volumeClaimTemplates": "there are no claims yet",
-    **dict.fromkeys(
-        (
-            "podraft.api.discovery.v1.Endpoint.deprecatedTopology",
-            "podraft.api.discovery.v1.Endpoint.hints",
-            "podraft.api.discovery.v1.Endpoint.zone",
-            "podraft.api.discovery.v1.EndpointPort.appProtocol",
-        ),
-        "the proxy prefers no endpoints",
-    ),
     **dict.fromkeys(
         (
             "podraft.api.events.v1.Event.deprecatedCount",

@@ -28,6 +28,25 @@ _WEBHOOK = {
 }
 
 _BODIES: dict[str, dict[str, Any]] = {
+    "ServiceAccount": {},
+    "PodTemplate": {"template": _TEMPLATE},
+    "Endpoints": {"subsets": [{"addresses": [{"ip": "10.0.0.7"}], "ports": [{"port": 80}]}]},
+    "ReplicationController": {"spec": {"replicas": 2, "template": _TEMPLATE}},
+    "PersistentVolume": {
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": "/data"},
+        }
+    },
+    "PersistentVolumeClaim": {
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        }
+    },
+    "ResourceQuota": {"spec": {"hard": {"pods": "10", "requests.cpu": "4"}}},
+    "LimitRange": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}}]}},
     "Namespace": {},
     "Node": {},
     "ConfigMap": {"data": {"color": "blue"}},

@@ -358,6 +358,59 @@ TABLES = [
         "NAME            CREATED AT\nw.example.com   2027-01-15T07:50:00Z\n",
     ),
     (
+        manifest(kinds.SERVICE_ACCOUNT, "robot", secrets=[{"name": "a"}]),
+        "NAME   SECRETS   AGE\nrobot   1   10m\n",
+    ),
+    (
+        manifest(kinds.POD_TEMPLATE, "web", template=TEMPLATE),
+        "NAME   CONTAINERS   IMAGES   POD LABELS\nweb   c   nginx:2   <none>\n",
+    ),
+    (
+        manifest(kinds.ENDPOINTS, "web", subsets=[
+            {"addresses": [{"ip": f"10.0.0.{n}"} for n in (1, 2)],
+             "ports": [{"port": 80}, {"port": 81}]}, {"addresses": [{"ip": "10.0.0.3"}]}]),
+        "NAME   ENDPOINTS   AGE\n"
+        "web   10.0.0.1:80,10.0.0.1:81,10.0.0.2:80 + 2 more...   10m\n",
+    ),
+    (
+        manifest(kinds.REPLICATION_CONTROLLER, "web",
+                 spec={"replicas": 2, "selector": {"app": "web"}, "template": TEMPLATE},
+                 status={"replicas": 2, "readyReplicas": 1}),
+        "NAME   DESIRED   CURRENT   READY   AGE   CONTAINERS   IMAGES   SELECTOR\n"
+        "web   2   2   1   10m   c   nginx:2   app=web\n",
+    ),
+    (
+        manifest(kinds.PERSISTENT_VOLUME, "v", spec={
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "fast",
+            "claimRef": {"namespace": "default", "name": "data"}},
+            status={"phase": "Failed", "reason": "Broken"}),
+        "NAME   CAPACITY   ACCESS MODES   RECLAIM POLICY   STATUS   CLAIM   STORAGECLASS   "
+        "VOLUMEATTRIBUTESCLASS   REASON   AGE   VOLUMEMODE\n"
+        "v   1Gi   RWO,RWX   Retain   Failed   default/data   fast   <unset>   Broken   10m   "
+        "<unset>\n",
+    ),
+    (
+        manifest(kinds.PERSISTENT_VOLUME_CLAIM, "data", spec={
+            "volumeName": "v", "storageClassName": "fast", "volumeMode": "Filesystem"},
+            status={"phase": "Bound", "accessModes": ["ReadOnlyMany", "ReadWriteOncePod"],
+                    "capacity": {"storage": "2Gi"}}),
+        "NAME   STATUS   VOLUME   CAPACITY   ACCESS MODES   STORAGECLASS   "
+        "VOLUMEATTRIBUTESCLASS   AGE   VOLUMEMODE\n"
+        "data   Bound   v   2Gi   ROX,RWOP   fast   <unset>   10m   Filesystem\n",
+    ),
+    (
+        manifest(kinds.RESOURCE_QUOTA, "q", status={
+            "hard": {"pods": "4", "limits.cpu": "2", "count/jobs.batch": "1"},
+            "used": {"pods": "1", "limits.cpu": "500m"}}),
+        "NAME   REQUEST   LIMIT   AGE\n"
+        "q   count/jobs.batch: 0/1, pods: 1/4   limits.cpu: 500m/2   10m\n",
+    ),
+    (
+        manifest(kinds.LIMIT_RANGE, "l"),
+        f"NAME   CREATED AT\nl   {THEN}\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

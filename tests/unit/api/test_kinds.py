@@ -124,7 +124,8 @@ def test_kinds_are_iterated_in_the_order_in_which_objects_are_created() -> None:
 def test_a_category_names_several_kinds() -> None:
     found = kinds.BUILT_IN.of_category("all")
     assert found == (
-        kinds.SERVICE, kinds.POD, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.DAEMON_SET,
+        kinds.SERVICE, kinds.POD, kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET,
+        kinds.DEPLOYMENT, kinds.DAEMON_SET,
         kinds.STATEFUL_SET, kinds.JOB, kinds.CRON_JOB, kinds.HORIZONTAL_POD_AUTOSCALER,
     )  # fmt: skip
 

@@ -22,7 +22,21 @@ from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, replica_set_pb2,
 from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from podraft.api.batch.v1 import cron_job_pb2, job_pb2
 from podraft.api.coordination.v1 import lease_pb2
-from podraft.api.core.v1 import config_pb2, namespace_pb2, node_pb2, pod_pb2, service_pb2
+from podraft.api.core.v1 import (
+    config_pb2,
+    endpoints_pb2,
+    limit_range_pb2,
+    namespace_pb2,
+    node_pb2,
+    persistent_volume_claim_pb2,
+    persistent_volume_pb2,
+    pod_pb2,
+    pod_template_pb2,
+    replication_controller_pb2,
+    resource_quota_pb2,
+    service_account_pb2,
+    service_pb2,
+)
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
 from podraft.api.kinds import Kind
@@ -67,6 +81,21 @@ class TypedResources(ABC):
         return self.resource(kinds.CUSTOM_RESOURCE_DEFINITION)
 
     @property
+    def resource_quotas(self) -> ResourceClient[resource_quota_pb2.ResourceQuota]:
+        """The calls of resource quotas."""
+        return self.resource(kinds.RESOURCE_QUOTA)
+
+    @property
+    def limit_ranges(self) -> ResourceClient[limit_range_pb2.LimitRange]:
+        """The calls of limit ranges."""
+        return self.resource(kinds.LIMIT_RANGE)
+
+    @property
+    def service_accounts(self) -> ResourceClient[service_account_pb2.ServiceAccount]:
+        """The calls of service accounts."""
+        return self.resource(kinds.SERVICE_ACCOUNT)
+
+    @property
     def config_maps(self) -> ResourceClient[config_pb2.ConfigMap]:
         """The calls of config maps."""
         return self.resource(kinds.CONFIG_MAP)
@@ -75,6 +104,23 @@ class TypedResources(ABC):
     def secrets(self) -> ResourceClient[config_pb2.Secret]:
         """The calls of secrets."""
         return self.resource(kinds.SECRET)
+
+    @property
+    def pod_templates(self) -> ResourceClient[pod_template_pb2.PodTemplate]:
+        """The calls of pod templates."""
+        return self.resource(kinds.POD_TEMPLATE)
+
+    @property
+    def persistent_volumes(self) -> ResourceClient[persistent_volume_pb2.PersistentVolume]:
+        """The calls of persistent volumes."""
+        return self.resource(kinds.PERSISTENT_VOLUME)
+
+    @property
+    def persistent_volume_claims(
+        self,
+    ) -> ResourceClient[persistent_volume_claim_pb2.PersistentVolumeClaim]:
+        """The calls of persistent volume claims."""
+        return self.resource(kinds.PERSISTENT_VOLUME_CLAIM)
 
     @property
     def cluster_roles(self) -> ResourceClient[cluster_role_pb2.ClusterRole]:
@@ -127,6 +173,11 @@ class TypedResources(ABC):
         return self.resource(kinds.SERVICE)
 
     @property
+    def endpoints(self) -> ResourceClient[endpoints_pb2.Endpoints]:
+        """The calls of endpoints."""
+        return self.resource(kinds.ENDPOINTS)
+
+    @property
     def network_policies(self) -> ResourceClient[network_policy_pb2.NetworkPolicy]:
         """The calls of network policies."""
         return self.resource(kinds.NETWORK_POLICY)
@@ -147,6 +198,13 @@ class TypedResources(ABC):
     def pods(self) -> ResourceClient[pod_pb2.Pod]:
         """The calls of pods."""
         return self.resource(kinds.POD)
+
+    @property
+    def replication_controllers(
+        self,
+    ) -> ResourceClient[replication_controller_pb2.ReplicationController]:
+        """The calls of replication controllers."""
+        return self.resource(kinds.REPLICATION_CONTROLLER)
 
     @property
     def replica_sets(self) -> ResourceClient[replica_set_pb2.ReplicaSet]:

@@ -21,10 +21,12 @@ from podraft.api.kinds import (
     extensions,
     networking,
     policies,
+    quotas,
     rbac,
     records,
     reviews,
     storage,
+    volumes,
 )
 from podraft.api.kinds.admission import (
     MUTATING_WEBHOOK_CONFIGURATION,
@@ -34,7 +36,18 @@ from podraft.api.kinds.admission import (
 )
 from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from podraft.api.kinds.batch import CRON_JOB, JOB
-from podraft.api.kinds.core import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE
+from podraft.api.kinds.core import (
+    CONFIG_MAP,
+    ENDPOINTS,
+    NAMESPACE,
+    NODE,
+    POD,
+    POD_TEMPLATE,
+    REPLICATION_CONTROLLER,
+    SECRET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
 from podraft.api.kinds.extensions import CUSTOM_RESOURCE_DEFINITION
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Object, Order
 from podraft.api.kinds.networking import INGRESS, INGRESS_CLASS, NETWORK_POLICY
@@ -42,6 +55,10 @@ from podraft.api.kinds.policies import (
     HORIZONTAL_POD_AUTOSCALER,
     POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
+)
+from podraft.api.kinds.quotas import (
+    LIMIT_RANGE,
+    RESOURCE_QUOTA,
 )
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
@@ -55,6 +72,10 @@ from podraft.api.kinds.reviews import (
     TOKEN_REVIEW,
 )
 from podraft.api.kinds.storage import CSI_DRIVER, CSI_NODE, RUNTIME_CLASS, STORAGE_CLASS
+from podraft.api.kinds.volumes import (
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+)
 
 __all__ = [
     "AnyKind",
@@ -73,6 +94,14 @@ __all__ = [
     "SECRET",
     "SERVICE",
     "POD",
+    "SERVICE_ACCOUNT",
+    "POD_TEMPLATE",
+    "ENDPOINTS",
+    "REPLICATION_CONTROLLER",
+    "RESOURCE_QUOTA",
+    "LIMIT_RANGE",
+    "PERSISTENT_VOLUME",
+    "PERSISTENT_VOLUME_CLAIM",
     "REPLICA_SET",
     "DEPLOYMENT",
     "DAEMON_SET",
@@ -111,7 +140,9 @@ __all__ = [
 
 BUILT_IN: Final = KnownKinds(
     (
+        *quotas.KINDS,
         *core.KINDS,
+        *volumes.KINDS,
         *extensions.KINDS,
         *rbac.KINDS,
         *networking.KINDS,

@@ -10,11 +10,15 @@ from typing import Final
 
 from podraft.api.core.v1 import (
     config_pb2,
+    endpoints_pb2,
     namespace_pb2,
     node_pb2,
     pod_pb2,
     pod_streams_pb2,
+    pod_template_pb2,
+    replication_controller_pb2,
     scheduling_pb2,
+    service_account_pb2,
     service_pb2,
 )
 from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Method, Order, TypedField
@@ -56,6 +60,19 @@ SECRET = Kind(
     order=Order.CONFIG,
     selectable_fields=("metadata.name", "metadata.namespace", "type"),
 )
+SERVICE_ACCOUNT = Kind(
+    message=service_account_pb2.ServiceAccount,
+    api_version="v1",
+    resource="serviceaccounts",
+    short_names=("sa",),
+    order=Order.CONFIG,
+)
+POD_TEMPLATE = Kind(
+    message=pod_template_pb2.PodTemplate,
+    api_version="v1",
+    resource="podtemplates",
+    order=Order.CONFIG,
+)
 NODE_PORTS: Final = TypedField("spec.type", "spec.ports.nodePort", forbidden_with=("", "ClusterIP"))
 EXTERNAL_POLICY: Final = TypedField(
     "spec.type", "spec.externalTrafficPolicy", forbidden_with=("", "ClusterIP")
@@ -70,6 +87,13 @@ SERVICE = Kind(
     categories=("all",),
     selectable_fields=("metadata.name", "metadata.namespace", "spec.clusterIP", "spec.type"),
     typed_fields=(NODE_PORTS, EXTERNAL_POLICY),
+)
+ENDPOINTS = Kind(
+    message=endpoints_pb2.Endpoints,
+    api_version="v1",
+    resource="endpoints",
+    short_names=("ep",),
+    order=Order.NETWORK,
 )
 POD = Kind(
     message=pod_pb2.Pod,
@@ -129,4 +153,26 @@ POD = Kind(
     ),
 )
 
-KINDS: Final[tuple[AnyKind, ...]] = (NAMESPACE, NODE, CONFIG_MAP, SECRET, SERVICE, POD)
+REPLICATION_CONTROLLER = Kind(
+    message=replication_controller_pb2.ReplicationController,
+    api_version="v1",
+    resource="replicationcontrollers",
+    short_names=("rc",),
+    order=Order.WORKLOADS,
+    subresources=("status", "scale"),
+    categories=("all",),
+    selectable_fields=("metadata.name", "metadata.namespace", "status.replicas"),
+)
+
+KINDS: Final[tuple[AnyKind, ...]] = (
+    NAMESPACE,
+    NODE,
+    SERVICE_ACCOUNT,
+    CONFIG_MAP,
+    SECRET,
+    POD_TEMPLATE,
+    SERVICE,
+    ENDPOINTS,
+    POD,
+    REPLICATION_CONTROLLER,
+)

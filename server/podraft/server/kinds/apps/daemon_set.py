@@ -7,7 +7,6 @@ from typing import Final
 from podraft.api.apps.v1.daemon_set_pb2 import DaemonSet, RollingUpdateDaemonSet
 from podraft.api.objects import workloads
 from podraft.server.kinds.apps.workloads import (
-    check_counts,
     check_not_above_all,
     check_pods,
     check_selector_change,
@@ -16,7 +15,7 @@ from podraft.server.kinds.apps.workloads import (
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions
+from podraft.server.kinds.shared.conditions import check_conditions, check_counts
 
 _STRATEGIES: Final = ("RollingUpdate", "OnDelete")
 

@@ -9,7 +9,6 @@ from podraft.api.kinds.apps import ROLLING_UPDATE
 from podraft.api.meta.v1.meta_pb2 import IntOrString
 from podraft.api.objects import workloads
 from podraft.server.kinds.apps.workloads import (
-    check_counts,
     check_not_above_all,
     check_selector_change,
     check_workload,
@@ -18,7 +17,7 @@ from podraft.server.kinds.apps.workloads import (
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions, check_time
+from podraft.server.kinds.shared.conditions import check_conditions, check_counts, check_time
 
 _STRATEGIES: Final = ("RollingUpdate", "Recreate")
 _DEFAULT_SHARE: Final = IntOrString(type=1, str_val="25%")

@@ -7,14 +7,13 @@ from typing import Final
 from podraft.api.apps.v1.replica_set_pb2 import ReplicaSet
 from podraft.api.objects.workloads import DEFAULT_REPLICAS
 from podraft.server.kinds.apps.workloads import (
-    check_counts,
     check_selector_change,
     check_workload,
 )
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions
+from podraft.server.kinds.shared.conditions import check_conditions, check_counts
 
 
 def _default(replica_set: ReplicaSet) -> None:

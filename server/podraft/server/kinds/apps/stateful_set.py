@@ -13,8 +13,8 @@ from podraft.api.apps.v1.stateful_set_pb2 import (
 )
 from podraft.api.kinds.apps import ROLLING_UPDATE_IN_ORDER
 from podraft.api.objects import workloads
+from podraft.api.violations import shown
 from podraft.server.kinds.apps.workloads import (
-    check_counts,
     check_not_above_all,
     check_workload,
     is_zero,
@@ -22,7 +22,13 @@ from podraft.server.kinds.apps.workloads import (
 from podraft.server.kinds.core.pod.spec import default_spec
 from podraft.server.kinds.report import Report, check_count_or_percent
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import WORD_MAX, check_conditions, check_length
+from podraft.server.kinds.shared.conditions import (
+    WORD_MAX,
+    check_conditions,
+    check_counts,
+    check_length,
+)
+from podraft.server.kinds.shared.volume_claims import check_claim, default_claim
 
 _STRATEGIES: Final = ("RollingUpdate", "OnDelete")
 _ORDERS: Final = ("OrderedReady", "Parallel")
@@ -57,6 +63,8 @@ def _default(stateful_set: StatefulSet) -> None:
         retention.when_deleted = "Retain"
     if not retention.when_scaled:
         retention.when_scaled = "Retain"
+    for claim in spec.volume_claim_templates:
+        default_claim(claim.spec)
     default_spec(spec.template.spec)
 
 
@@ -72,6 +80,18 @@ def _check(stateful_set: StatefulSet, report: Report) -> None:
         report.name("spec.serviceName", spec.service_name, problem)
     _check_strategy(spec.update_strategy, "spec.updateStrategy", report)
     _check_retention(spec.persistent_volume_claim_retention_policy, report)
+    _check_claims(spec, report)
+
+
+def _check_claims(spec: StatefulSetSpec, report: Report) -> None:
+    seen: set[str] = set()
+    for index, claim in enumerate(spec.volume_claim_templates):
+        path, name = f"spec.volumeClaimTemplates[{index}]", claim.metadata.name
+        report.name(f"{path}.metadata.name", name, names.dns_label(name))
+        if name in seen:
+            report.add(f"{path}.metadata.name", f"duplicate: {shown(name)} is listed already")
+        seen.add(name)
+        check_claim(claim.spec, f"{path}.spec", report)
 
 
 def _check_strategy(strategy: StatefulSetUpdateStrategy, field: str, report: Report) -> None:

@@ -1,14 +1,12 @@
 """The common parts of all kinds that keep pods of a template running.
 
-Owns: the number of pods, the selector that must match the template and never changes, the values
-of an updating strategy, and the counts of a status.
+Owns: the number of pods, the selector that must match the template and never changes, and the
+values of an updating strategy.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
-
-from google.protobuf.message import Message
 
 from podraft.api.apps.v1.daemon_set_pb2 import DaemonSet
 from podraft.api.apps.v1.deployment_pb2 import Deployment
@@ -80,10 +78,3 @@ def check_not_above_all(value: IntOrString, field: str, report: Report) -> None:
     percent = percent_of(value)
     if percent is not None and percent > 100:
         report.add(field, f"must be at most 100%, is {percent}%")
-
-
-def check_counts(status: Message, report: Report) -> None:
-    """Check that no count of a status is negative."""
-    for described, value in status.ListFields():
-        if isinstance(value, int):
-            report.at_least(f"status.{described.json_name}", value, 0)

@@ -13,11 +13,15 @@ from podraft.api.autoscaling.v2.horizontal_pod_autoscaler_pb2 import (
     MetricSpec,
 )
 from podraft.api.violations import shown
-from podraft.server.kinds.apps.workloads import check_counts
 from podraft.server.kinds.autoscaling.metrics import check_metric
 from podraft.server.kinds.report import Report, check_quantity
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions, check_time, has_at_most
+from podraft.server.kinds.shared.conditions import (
+    check_conditions,
+    check_counts,
+    check_time,
+    has_at_most,
+)
 
 METRICS_MAX: Final = 100
 POLICIES_MAX: Final = 32

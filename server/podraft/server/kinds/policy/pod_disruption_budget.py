@@ -6,10 +6,15 @@ from typing import Final
 
 from podraft.api.policy.v1.pod_disruption_budget_pb2 import PodDisruptionBudget
 from podraft.api.selectors.labels import check_label_selector
-from podraft.server.kinds.apps.workloads import check_counts, check_not_above_all
+from podraft.server.kinds.apps.workloads import check_not_above_all
 from podraft.server.kinds.report import Report, check_count_or_percent
 from podraft.server.kinds.rules import Rules
-from podraft.server.kinds.shared.conditions import check_conditions, check_time, has_at_most
+from podraft.server.kinds.shared.conditions import (
+    check_conditions,
+    check_counts,
+    check_time,
+    has_at_most,
+)
 
 # What is being ended at one time; the controller forgets those that are gone.
 DISRUPTED_MAX: Final = 2000

@@ -1,4 +1,4 @@
-"""Conditions, times and words of statuses: what nodes and controllers say of any object.
+"""Conditions, times, counts and words of statuses: what nodes and controllers say of any object.
 
 Owns: the types, ranges and sizes of what the statuses of many kinds have in common.
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Final
+
+from google.protobuf.message import Message
 
 from podraft.api import names, times
 from podraft.api.meta.v1 import meta_pb2
@@ -86,3 +88,10 @@ def has_at_most(most: int, found: Collection[object], field: str, report: Report
     if len(found) > most:
         report.add(field, f"must be at most {most}, are {len(found)}")
     return len(found) <= most
+
+
+def check_counts(status: Message, report: Report) -> None:
+    """Check that no count of a status is negative."""
+    for described, value in status.ListFields():
+        if isinstance(value, int):
+            report.at_least(f"status.{described.json_name}", value, 0)

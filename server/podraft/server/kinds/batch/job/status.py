@@ -7,9 +7,13 @@ from typing import Final
 from podraft.api.batch.v1.job_pb2 import Job
 from podraft.api.objects import conditions
 from podraft.api.violations import shown
-from podraft.server.kinds.apps.workloads import check_counts
 from podraft.server.kinds.report import Report
-from podraft.server.kinds.shared.conditions import check_conditions, check_time, has_at_most
+from podraft.server.kinds.shared.conditions import (
+    check_conditions,
+    check_counts,
+    check_time,
+    has_at_most,
+)
 from podraft.server.kinds.shared.index_lists import Indexes
 
 UNCOUNTED_MAX: Final = 10_000
