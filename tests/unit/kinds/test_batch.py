@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from podraft.server.kinds.shared.index_lists import Indexes
 from podraft.server.kinds.shared.schedules import (
     InvalidScheduleError,
     check_schedule,
+    latest_time,
     times_after,
 )
 
@@ -247,6 +248,16 @@ def test_a_time_of_the_clocks_change_comes_once() -> None:
 def test_a_moment_is_not_after_itself() -> None:
     assert due("* * * * *", "", "2026-03-28T00:00:00+00:00", 1) == ["03-28T00:01"]
     assert due("* * * * *", "", "2026-03-28T00:00:59.500000+00:00", 1) == ["03-28T00:01"]
+
+
+@pytest.mark.parametrize("schedule", ["*/7 3-5 * * *", "0 0 1 * *", "@every 7m", "0 0 29 2 *"])
+@given(length_s=st.integers(0, 40 * 86_400), start_s=st.integers(1_700_000_000, 1_710_000_000))
+def test_the_latest_time_is_the_last_one_before_now(
+    schedule: str, length_s: int, start_s: int
+) -> None:
+    until_s = start_s + length_s
+    passed = takewhile(lambda time_s: time_s <= until_s, times_after(schedule, "", start_s))
+    assert latest_time(schedule, "", start_s, until_s) == max(passed, default=None)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from podraft.api import kinds
 from podraft.cli.kinds.configuration import ConfigMapView, SecretView
+from podraft.cli.kinds.cron_jobs import CronJobView
 from podraft.cli.kinds.deployments import DeploymentView
 from podraft.cli.kinds.jobs import JobView
 from podraft.cli.kinds.namespaces import NamespaceView
@@ -32,6 +33,7 @@ _VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
     kinds.REPLICA_SET: ReplicaSetView(),
     kinds.DEPLOYMENT: DeploymentView(),
     kinds.JOB: JobView(),
+    kinds.CRON_JOB: CronJobView(),
     kinds.ENDPOINT_SLICE: EndpointSliceView(),
     kinds.LEASE: LeaseView(),
     kinds.EVENT: EventView(),

@@ -6,6 +6,7 @@ from typing import Any
 
 from podraft.api.kinds import KnownKinds
 from podraft.server.controllers.core.controller import Controller, ControllerOptions
+from podraft.server.controllers.planners.cron_jobs import controller as cron_jobs
 from podraft.server.controllers.planners.deployments import controller as deployments
 from podraft.server.controllers.planners.endpoint_slices import controller as endpoint_slices
 from podraft.server.controllers.planners.expired_events import controller as expired_events
@@ -28,6 +29,7 @@ _ROOMS = (
     finished_pods,
     expired_events,
     jobs,
+    cron_jobs,
 )
 
 

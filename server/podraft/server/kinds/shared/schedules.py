@@ -34,6 +34,8 @@ _SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
 _FIELD: Final = re.compile(r"[0-9A-Za-z*,/?-]+")
 # The last day, the nearest weekday, the nth weekday: signs that Kubernetes does not know.
 _FOREIGN: Final = re.compile(r"(?:^|[0-9,/-])L|W(?!E)|#", re.IGNORECASE)
+# Back to eight years, the longest time between two 29ths of February.
+_WINDOWS_S: Final = (3600.0, 86_400.0, 32 * 86_400.0, 367 * 86_400.0, 9 * 366 * 86_400.0)
 _EXPECTED: Final = 'expected five fields such as "30 2 * * 1-5", or "@daily" and the like'
 
 
@@ -81,6 +83,27 @@ def times_after(schedule: str, zone: str, after_s: float) -> Iterator[float]:
     # The microseconds are dropped first: a time within the second of the start lies before it.
     for time in CronSim(_fields_of(schedule), start.replace(microsecond=0)):
         yield time.timestamp()
+
+
+def latest_time(schedule: str, zone: str, after_s: float, until_s: float) -> float | None:
+    """Return the last time of a valid schedule after one moment and not after another.
+
+    The search goes back in growing steps, so that it costs the same however long nobody looked.
+    """
+    if schedule.startswith(_EVERY):
+        every_s = _interval_of(schedule).total_seconds()
+        passed = int((until_s - int(after_s)) // every_s)
+        return int(after_s) + passed * every_s if passed > 0 else None
+    for window_s in _WINDOWS_S:
+        start_s = max(after_s, until_s - window_s)
+        latest = None
+        for time_s in times_after(schedule, zone, start_s):
+            if time_s > until_s:
+                break
+            latest = time_s
+        if latest is not None or start_s <= after_s:
+            return latest
+    return None
 
 
 def _fields_of(schedule: str) -> str:

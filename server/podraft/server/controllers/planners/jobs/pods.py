@@ -98,7 +98,7 @@ def ended_s(pod: pod_pb2.Pod) -> float:
     ]
     if any(found):
         return max(found)
-    if pod.metadata.HasField("deletion_timestamp"):
+    if is_deleting(pod.metadata):
         return times.seconds_of(pod.metadata.deletion_timestamp)
     ready = ready_condition(pod)
     if ready is not None and ready.HasField("last_transition_time"):

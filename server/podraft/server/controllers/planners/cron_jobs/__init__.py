@@ -1,0 +1,1 @@
+"""The CronJob controller: a job at each time of a schedule."""
