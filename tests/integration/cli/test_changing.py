@@ -107,6 +107,7 @@ def test_one_thing_of_a_workload_is_set(shared_server: CliServer, web: str) -> N
         (("patch", "deploy/web", "-p", "{"), 1, "-p:2: not valid YAML"),
         (("patch", "deploy/web", "-p", "[]"), 1, "expected one mapping"),
         (("patch", "deploy/web", "-p", '{"spec": {"replicas": -1}}'), 1, "spec.replicas: "),
+        (("patch", "deploy/web", "--type=json", "-p", "{}"), 1, "expected a list of operations"),
         (("taint", "node-9", "a=b"), 2, "expected KEY[=VALUE]:EFFECT"),
         (("taint", "node-9", "a=b:Never"), 2, "the effect is one of"),
         (("drain",), 2, "name the nodes"),
@@ -150,6 +151,11 @@ def test_a_patch_changes_and_says_when_there_is_nothing_to_change(
         *words, "-p", "spec: {replicas: 9}", "--dry-run=server", "-o", "jsonpath={.spec.replicas}"
     )
     assert dry == "9"
+    keyed = '{"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": "x"}]}}}}'
+    image = ("-o", "jsonpath={.spec.template.spec.containers[0]['image','ports']}")
+    assert shared_server.ok(*words, "-p", keyed, *image).startswith("x [{")
+    moved = '[{"op": "replace", "path": "/spec/replicas", "value": 3}]'
+    assert "no change" in shared_server.ok(*words, "--type=json", "-p", moved)
     assert spec_of(shared_server, web)["replicas"] == 3
 
 
@@ -235,3 +241,41 @@ def test_a_pod_runs_an_image_and_gets_a_service(shared_server: CliServer, room: 
     assert shared_server.ok("get", "svc/p", "-n", room, "-o", "jsonpath={.spec.selector}") == (
         '{"run":"p"}'
     )
+
+
+def test_a_wait_ends_when_the_object_is_as_wanted(shared_server: CliServer, room: str) -> None:
+    waiting = shared_server.start("wait", "cm/later", "--for=create", "-n", room, "--timeout=60s")
+    shared_server.ok("create", "cm", "now", "--from-literal=a=b", "-n", room)
+    words = ("wait", "cm/now", "-n", room)
+    assert shared_server.ok(*words, "--for=jsonpath={.data.a}=b") == "configmap/now condition met\n"
+    late = shared_server.run(*words, "--for=jsonpath={.data.a}=c", "--timeout=100ms")
+    assert (late.code, late.out) == (1, "")
+    assert "{.data.a} is b" in late.err
+    shared_server.ok("create", "cm", "later", "-n", room)
+    out, _ = waiting.communicate(timeout=60)
+    assert out == "configmap/later condition met\n"
+
+
+def test_events_are_listed_by_their_object_and_type(shared_server: CliServer, room: str) -> None:
+    event = """\
+apiVersion: events.k8s.io/v1
+kind: Event
+metadata: {name: %s}
+eventTime: "2026-01-01T00:00:00.000000Z"
+reportingController: test.example.com/test
+reportingInstance: test-1
+action: Testing
+reason: %s
+regarding: {kind: ConfigMap, name: %s, namespace: "%s", apiVersion: v1}
+type: %s
+note: it happened
+"""
+    for name, of, type_ in (("a", "x", "Normal"), ("b", "x", "Warning"), ("c", "y", "Normal")):
+        manifest = event % (name, name.upper(), of, room, type_)
+        shared_server.ok("create", "-f", "-", "-n", room, stdin=manifest)
+    names = ("-n", room, "-o", "jsonpath={.items[*].metadata.name}")
+    assert shared_server.ok("events", *names) == "a b c"
+    assert shared_server.ok("events", "--for=cm/x", *names) == "a b"
+    assert shared_server.ok("events", "--for=cm/x", "--types=warning", *names) == "b"
+    assert "it happened" in shared_server.ok("events", "-n", room)
+    assert shared_server.run("events", "--types=Odd").code == 2

@@ -14,6 +14,7 @@ import termios
 import tty
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +236,28 @@ def _read(descriptor: int, output: bytearray) -> bool:
 
 def _resize(descriptor: int, *, rows: int, columns: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def test_files_are_copied_both_ways_and_back_the_same(server: CliServer, tmp_path: Path) -> None:
+    inside, here = tmp_path / "inside", tmp_path / "here"
+    (here / "site" / "deep").mkdir(parents=True)
+    inside.mkdir()
+    content = bytes(range(256)) * 4096
+    (here / "site" / "deep" / "file").write_bytes(content)
+    (here / "site" / "empty").touch()
+
+    server.ok("cp", str(here / "site"), f"web:{inside}")
+    assert (inside / "site" / "deep" / "file").read_bytes() == content
+    server.ok("cp", f"default/web:{inside}/site", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "deep" / "file").read_bytes() == content
+    assert (tmp_path / "back" / "empty").read_bytes() == b""
+
+    (inside / "link").symlink_to("/etc/passwd")
+    linked = server.run("cp", f"web:{inside}/link", str(tmp_path / "stolen"))
+    assert linked.code == 0
+    assert "a link, left out" in linked.err
+    assert not (tmp_path / "stolen").exists()
+    missing = server.run("cp", f"web:{inside}/nope", str(tmp_path / "x"))
+    assert missing.code == 1
+    assert "`tar` in the container failed" in missing.err
+    assert server.run("cp", "a", "b").code == 2

@@ -226,12 +226,25 @@ class Root(click.Group):
         """Find the command, or suggest a similar one."""
         name = args[0]
         if name not in self.entries and not name.startswith("-"):
+            self._run_plugin(ctx, args)
             from difflib import get_close_matches
 
             near = get_close_matches(name, list(self.entries), n=1)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             raise click.UsageError(f'No such command "{name}".{hint}', ctx)
         return super().resolve_command(ctx, args)
+
+    def _run_plugin(self, ctx: click.Context, args: Sequence[str]) -> None:
+        """Become the program that the words name, if there is one."""
+        from podraft.cli.command_line.plugins import plugin_for, run_plugin
+
+        found = plugin_for(args)
+        if found is None or ctx.resilient_parsing:
+            return
+        if ctx.find_root().obj is not None:
+            raise click.UsageError(f"options stand after the name of a plug-in: {args[0]}", ctx)
+        printing.finish()
+        run_plugin(*found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in sections."""

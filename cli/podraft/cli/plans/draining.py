@@ -48,10 +48,10 @@ def plan(pods: Iterable[Any], allowed: Allowed) -> Draining:
         if owner is not None and owner.kind == _DAEMON_SET and not is_finished(pod):
             daemons.append(word)
             continue
-        if not is_finished(pod) and not is_deleting(pod):
+        if not is_finished(pod) and not is_deleting(pod.metadata):
             if owner is None:
                 unmanaged.append(word)
-            if any(volume.HasField("empty_dir") for volume in pod.spec.volumes):
+            if any(volume.volume_source.HasField("empty_dir") for volume in pod.spec.volumes):
                 with_data.append(word)
         draining.removed.append(pod)
     _tell(draining, daemons, allowed.ignore_daemon_sets, _DAEMONS)

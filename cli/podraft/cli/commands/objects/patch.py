@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from podraft.api.kinds import AnyKind
     from podraft.cli.output.outcomes import Outcomes
     from podraft.cli.sessions.connection import Session
+    from podraft.cli.sessions.writing.patching import Patch
 
 
 @command("patch")
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 @click.option(
     "--type",
     "type_",
-    type=click.Choice(["merge"]),
-    default="merge",
-    help="What kind of patch it is: given fields replace, null removes, lists are replaced whole.",
+    type=click.Choice(["strategic", "merge", "json"]),
+    default="strategic",
+    help="'strategic' merges lists by their keys, 'merge' replaces them, 'json' is a list of "
+    "operations. [strategic]",
 )
 @click.option("--subresource", type=click.Choice(["status"]), help="What part is changed.")
 @click.option("--local", is_flag=True, help="Patch what -f names; ask no server.")
@@ -55,13 +56,16 @@ def patch(
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from podraft.cli.command_line.choosing import Choice
     from podraft.cli.sessions.connection import run
-    from podraft.cli.sessions.writing.changing import chosen, patched_locally
+    from podraft.cli.sessions.writing.changing import chosen
+    from podraft.cli.sessions.writing.patching import FORMS, Patch, patch_manifests
 
-    wanted = _patch(text, patch_file)
+    source, value = _read(text, patch_file)
+    _check(source, value, type_)
+    wanted = Patch(value, FORMS[type_])
     choice = Choice(arguments, files, recursive, local)
     targets = choice.targets()
     if local:
-        patched_locally(settings, choice, outcomes, wanted)
+        patch_manifests(settings, choice, outcomes, wanted)
         return
 
     async def body(session: Session) -> None:
@@ -76,7 +80,12 @@ def patch(
     run(settings, body)
 
 
-def _patch(text: str, path: str) -> Mapping[str, Any]:
+def _read(text: str, path: str) -> tuple[str, Any]:
+    """Return where the patch stands, and what it says.
+
+    Raises:
+        CliError: There is none, or it is neither JSON nor YAML.
+    """
     from podraft.cli.errors import CliError, usage
     from podraft.cli.manifests.document_stream import values_in
     from podraft.cli.manifests.nodes import ManifestError
@@ -91,30 +100,35 @@ def _patch(text: str, path: str) -> Mapping[str, Any]:
         values = values_in(text)
     except ManifestError as error:
         raise CliError(f"{source}:{error.line}: {error}") from None
-    if len(values) != 1 or not isinstance(values[0], dict):
+    if len(values) != 1:
+        raise CliError(f"{source}: expected one patch, got {len(values)}")
+    return source, values[0]
+
+
+def _check(source: str, wanted: Any, type_: str) -> None:
+    """Raise an error for a patch that is none of its type."""
+    from podraft.cli.errors import CliError
+
+    if type_ == "json" and not isinstance(wanted, list):
+        raise CliError(f"{source}: expected a list of operations for --type=json")
+    if type_ != "json" and not isinstance(wanted, dict):
         raise CliError(f"{source}: expected one mapping of the fields to change")
-    return values[0]
 
 
 async def _patch_one(
-    session: Session,
-    kind: AnyKind,
-    obj: Any,
-    wanted: Mapping[str, Any],
-    subresource: str,
-    outcomes: Outcomes,
+    session: Session, kind: AnyKind, obj: Any, patch: Patch, subresource: str, outcomes: Outcomes
 ) -> None:
     from podraft.cli.command_line.targets import word_of
-    from podraft.cli.sessions.writing.changing import merged
 
     metadata = obj.metadata
     if outcomes.is_local:
-        outcomes.tell(word_of(kind, metadata.name), "patched", merged(kind, obj, wanted))
+        outcomes.tell(word_of(kind, metadata.name), "patched", patch.applied_to(obj))
         return
     changed = await session.client.resource(kind).patch(
         metadata.name,
-        wanted,
+        patch.value,
         metadata.namespace,
+        form=patch.form,
         subresource=subresource,
         uid=metadata.uid,
         dry_run=outcomes.asks_only,

@@ -8,7 +8,7 @@ revision that was read, and worked out anew when somebody else wrote in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -163,30 +163,3 @@ def _parsed(kind: kinds.AnyKind, value: Value) -> Any:
 def with_words(choice: Choice, words: Sequence[str]) -> Choice:
     """Return a choice with the words that name its objects."""
     return replace(choice, words=tuple(words))
-
-
-def merged(kind: kinds.AnyKind, obj: Any, patch: Mapping[str, Any]) -> Any:
-    """Return an object as a merge patch makes it.
-
-    Raises:
-        CliError: The result is no valid object.
-    """
-    return _parsed(kind, codec.merge_patch(codec.to_json(obj), patch))
-
-
-def patched_locally(
-    settings: Settings, choice: Choice, outcomes: Outcomes, patch: Mapping[str, Any]
-) -> None:
-    """Tell what a merge patch makes of the objects of manifests; no server is asked.
-
-    Raises:
-        CliError: A manifest is faulty, or the result is.
-    """
-    for item in read_items(
-        choice.files,
-        Place(settings.namespace, ""),
-        "nothing was changed",
-        recursive=choice.recursive,
-        ignore_unsupported=True,
-    ):
-        outcomes.tell(item.word, "patched", merged(item.kind, item.message, patch))
