@@ -1,4 +1,4 @@
-"""Writing the files that follow from the registry of kinds: services, the SDK's properties, a page.
+"""Writing the files that follow from the registry of kinds: services, the SDK's properties, pages.
 
 This runs between two compilations: the registry needs the code of the kinds' messages, and the
 files written here are then compiled, too.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from contract import services, support_page, typed_client
+from contract import kubectl_page, services, support_page, typed_client
 
 _ROOT = Path(__file__).parents[2]
 
@@ -17,6 +17,7 @@ _ROOT = Path(__file__).parents[2]
 def written() -> dict[Path, str]:
     """Return the text of every file that follows from the registry, by its path."""
     from podraft.api.kinds import BUILT_IN
+    from podraft.cli.app import cli
 
     every = (*BUILT_IN, *BUILT_IN.answered())
     files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in every}
@@ -24,6 +25,7 @@ def written() -> dict[Path, str]:
         **files,
         _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN),
         _ROOT / support_page.PATH: support_page.text_of(BUILT_IN),
+        _ROOT / kubectl_page.PATH: kubectl_page.text_of(cli),
     }
 
 
