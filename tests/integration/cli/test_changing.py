@@ -279,3 +279,57 @@ note: it happened
     assert shared_server.ok("events", "--for=cm/x", "--types=warning", *names) == "b"
     assert "it happened" in shared_server.ok("events", "-n", room)
     assert shared_server.run("events", "--types=Odd").code == 2
+
+
+DRAINED = """\
+apiVersion: v1
+kind: Node
+metadata: {name: %(node)s}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: "%(room)s", labels: {app: p}}
+spec:
+  nodeName: %(node)s
+  containers: [{name: c, image: i}]
+  volumes: [{name: v, emptyDir: {}}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: b, namespace: "%(room)s"}
+spec: {minAvailable: 1, selector: {matchLabels: {app: p}}}
+"""
+
+
+def test_a_drain_loses_nothing_unasked_and_heeds_budgets(
+    shared_server: CliServer, room: str
+) -> None:
+    node = f"node-{room}"
+    manifests = DRAINED % {"node": node, "room": room}
+    shared_server.ok("create", "-f", "-", "--ignore-unsupported", stdin=manifests)
+
+    ready = '{"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}'
+    patch = ("patch", "pod/p", "-n", room, "--type=merge", "--subresource=status", "-p", ready)
+    assert shared_server.ok(*patch) == "pod/p patched\n"
+
+    def is_cordoned() -> str:
+        return shared_server.ok("get", "node", node, "-o", "jsonpath={.spec.unschedulable}")
+
+    refused = shared_server.run("drain", node)
+    assert (refused.code, refused.out) == (1, "")
+    assert "--delete-emptydir-data" in refused.err
+    assert "--force" in refused.err
+    assert is_cordoned() == ""
+    words = ("drain", node, "--force", "--delete-emptydir-data", "--grace-period=0")
+    dry = shared_server.ok(*words, "--dry-run=client")
+    assert f"node/{node} drained (dry run)" in dry
+    assert is_cordoned() == ""
+    held = shared_server.run(*words, "--timeout=200ms")
+    assert held.code == 1
+    assert f"node/{node} is not drained after 0.2s" in held.err
+    assert is_cordoned() == "true"
+    assert "drained" in shared_server.ok(*words, "--disable-eviction")
+    assert shared_server.ok("get", "pods", "-n", room, "-o", "name") == ""
+    assert shared_server.ok("uncordon", node) == f"node/{node} uncordoned\n"
+    assert shared_server.ok("taint", node, "a=b:NoSchedule") == f"node/{node} tainted\n"
+    assert shared_server.ok("taint", node, "a-") == f"node/{node} untainted\n"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
 
 _AT_ONCE = 16
+_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class _How:
     timeout_s: float
     pod_selector: str
     chunk: int
+    evicts: bool
 
 
 @command("drain")
@@ -43,6 +45,7 @@ class _How:
 @click.option("--grace-period", type=int, default=-1, help="Seconds to end, -1: the pod's own.")
 @click.option("--timeout", "timeout_s", type=DURATION, default=0.0, help="For each node. [ever]")
 @click.option("--pod-selector", default="", help="Only pods with these labels.")
+@click.option("--disable-eviction", is_flag=True, help="Delete, whatever disruption budgets say.")
 @click.option("--chunk-size", type=click.IntRange(min=0), default=500, help="Pods asked at once.")
 @click.option(
     "--dry-run",
@@ -60,12 +63,14 @@ def drain(
     grace_period: int,
     timeout_s: float,
     pod_selector: str,
+    disable_eviction: bool,
     chunk_size: int,
     dry_run: str,
 ) -> None:
     """Move the pods away from nodes, which get no new ones until they are uncordoned.
 
-    Pods of nodes that would be lost, or not made anew, stop a drain before it begins.
+    Pods that would be lost, or not made anew, stop a drain before it begins. A pod whose
+    disruption budget has nothing left is asked for again until it has, or the time is over.
     """
     from podraft.cli.errors import usage
     from podraft.cli.output.outcomes import Outcomes
@@ -82,6 +87,7 @@ def drain(
         timeout_s,
         pod_selector,
         chunk_size,
+        not disable_eviction,
     )
     outcomes = Outcomes(dry_run=dry_run, coloured=settings.coloured())
 
@@ -152,33 +158,63 @@ async def _remove(
 ) -> None:
     """Remove a node's pods, wait until they are gone, and tell of it."""
     from podraft.api import kinds
+    from podraft.cli.errors import CliError, shorten
     from podraft.cli.sessions.gone import wait_until_gone
-    from podraft.client.errors import NotFoundError
 
     gate = asyncio.Semaphore(_AT_ONCE)
+    name, waits = node.metadata.name, dict[str, str]()
 
     async def one(pod: Any) -> None:
-        metadata = pod.metadata
         async with gate:
-            printing.say(f"evicting pod {metadata.namespace}/{metadata.name}")
-            if outcomes.is_local:
-                return
-            try:
-                await session.client.pods.delete(
-                    metadata.name,
-                    metadata.namespace,
-                    grace_period_seconds=how.grace_s,
-                    uid=metadata.uid,
-                    dry_run=outcomes.asks_only,
-                )
-            except NotFoundError:
-                return  # It is gone already, or another one has taken its name.
+            await _remove_one(session, pod, how, outcomes, waits)
 
-    await asyncio.gather(*map(one, pods))
-    if not outcomes.is_dry:
-        goners = [
-            (kinds.POD, pod.metadata.namespace, pod.metadata.name, str(pod.metadata.uid))
-            for pod in pods
-        ]
-        await wait_until_gone(session, goners, how.timeout_s)
-    outcomes.tell(f"node/{node.metadata.name}", "drained", node)
+    async def every() -> None:
+        await asyncio.gather(*map(one, pods))
+        if not outcomes.is_dry:
+            goners = [
+                (kinds.POD, pod.metadata.namespace, pod.metadata.name, str(pod.metadata.uid))
+                for pod in pods
+            ]
+            await wait_until_gone(session, goners, 0.0)
+
+    try:
+        await asyncio.wait_for(every(), how.timeout_s or None)
+    except TimeoutError:
+        lines = [f"  {word}: {why}" for word, why in waits.items()]
+        raise CliError(
+            f"node/{name} is not drained after {how.timeout_s:g}s", *shorten(lines)
+        ) from None
+    outcomes.tell(f"node/{name}", "drained", node)
+
+
+async def _remove_one(
+    session: Session, pod: Any, how: _How, outcomes: Outcomes, waits: dict[str, str]
+) -> None:
+    """Begin a pod's end as soon as its budget allows it; ``waits`` tells why not yet."""
+    from podraft.client.errors import NotFoundError, OverloadedError
+
+    metadata = pod.metadata
+    word = f"pod {metadata.namespace}/{metadata.name}"
+    printing.say(f"{'evicting' if how.evicts else 'deleting'} {word}")
+    if outcomes.is_local:
+        return
+    remove = session.client.evict_pod if how.evicts else session.client.pods.delete
+    while True:
+        try:
+            await remove(
+                metadata.name,
+                metadata.namespace,
+                grace_period_seconds=how.grace_s,
+                uid=metadata.uid,
+                dry_run=outcomes.asks_only,
+            )
+        except NotFoundError:
+            return  # It is gone already, or another one has taken its name.
+        except OverloadedError as error:
+            if word not in waits:
+                printing.say(f"waiting to evict {word}: {error.message}", err=True)
+            waits[word] = error.message
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            waits.pop(word, None)
+            return

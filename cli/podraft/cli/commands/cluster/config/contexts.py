@@ -15,8 +15,8 @@ from podraft.cli.output import printing
 @click.argument("name")
 def use_context(settings: Settings, name: str) -> None:
     """Make a context the one in use."""
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     def edit(document: dict[str, Any]) -> str:
         config_edits.use_context(document, name)
@@ -38,9 +38,9 @@ def set_context(
     user: str | None,
 ) -> None:
     """Set fields of a context, or make one; -n sets the namespace to work in."""
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.errors import CliError, usage
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     if current == (name is not None):
         raise usage("say which context: its name, or --current")
@@ -62,8 +62,8 @@ def set_context(
 @click.argument("new")
 def rename_context(settings: Settings, old: str, new: str) -> None:
     """Rename a context."""
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     def edit(document: dict[str, Any]) -> str:
         config_edits.rename_context(document, old, new)
@@ -76,8 +76,8 @@ def rename_context(settings: Settings, old: str, new: str) -> None:
 @click.argument("name")
 def delete_context(settings: Settings, name: str) -> None:
     """Remove a context."""
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     def edit(document: dict[str, Any]) -> str:
         config_edits.delete_entry(document, "contexts", name)

@@ -70,8 +70,8 @@ def _encoded(path: Path) -> str:
 
 
 def _set(settings: Settings, section: str, name: str, fields: dict[str, Any]) -> None:
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     word = config_edits.SECTIONS[section].capitalize()
 
@@ -83,8 +83,8 @@ def _set(settings: Settings, section: str, name: str, fields: dict[str, Any]) ->
 
 
 def _delete(settings: Settings, section: str, name: str) -> None:
+    from podraft.cli.commands.cluster.config.files import change
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import change
 
     def edit(document: dict[str, Any]) -> str:
         config_edits.delete_entry(document, section, name)

@@ -20,9 +20,9 @@ _LONG = ("client-certificate-data", "certificate-authority-data")
 @click.option("--minify", is_flag=True, help="Only what the context in use needs.")
 def view(settings: Settings, output: str, raw: bool, minify: bool) -> None:
     """Show the configuration, without its secrets."""
+    from podraft.cli.commands.cluster.config.files import read
     from podraft.cli.output import documents
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import read
 
     _, document = read(settings)
     if minify:
@@ -34,8 +34,8 @@ def view(settings: Settings, output: str, raw: bool, minify: bool) -> None:
 @command("current-context")
 def current_context(settings: Settings) -> None:
     """Show which context is in use."""
+    from podraft.cli.commands.cluster.config.files import read
     from podraft.cli.errors import CliError
-    from podraft.cli.sessions.config_files import read
 
     name = settings.context or read(settings)[1].get("current-context")
     if not name:
@@ -51,10 +51,10 @@ def get_contexts(
     settings: Settings, name: str | None, no_headers: bool, output: str | None
 ) -> None:
     """List the contexts, or one of them."""
+    from podraft.cli.commands.cluster.config.files import read
     from podraft.cli.errors import CliError
     from podraft.cli.output import tables
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import read
 
     _, document = read(settings)
     if name is not None and name not in config_edits.names(document, "contexts"):
@@ -94,9 +94,9 @@ def get_users(settings: Settings) -> None:
 
 
 def _list(settings: Settings, section: str) -> None:
+    from podraft.cli.commands.cluster.config.files import read
     from podraft.cli.output import tables
     from podraft.cli.plans import config_edits
-    from podraft.cli.sessions.config_files import read
 
     rows = [[name] for name in config_edits.names(read(settings)[1], section)]
     printing.text(tables.render(["NAME"], rows))
