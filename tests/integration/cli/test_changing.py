@@ -154,6 +154,9 @@ def test_a_patch_changes_and_says_when_there_is_nothing_to_change(
     keyed = '{"spec": {"template": {"spec": {"containers": [{"name": "nginx", "image": "x"}]}}}}'
     image = ("-o", "jsonpath={.spec.template.spec.containers[0]['image','ports']}")
     assert shared_server.ok(*words, "-p", keyed, *image).startswith("x [{")
+    named = ("--field-manager=me", "--show-managed-fields", "-o", "jsonpath={.metadata}")
+    other = '{"spec": {"replicas": 4}}'
+    assert '"manager":"me"' in shared_server.ok(*words, "-p", other, *named, "--dry-run=server")
     moved = '[{"op": "replace", "path": "/spec/replicas", "value": 3}]'
     assert "no change" in shared_server.ok(*words, "--type=json", "-p", moved)
     assert spec_of(shared_server, web)["replicas"] == 3

@@ -24,17 +24,26 @@ def writing_options() -> Callable[..., Any]:
         help="Write nothing; 'server' lets the API server check it.",
     )
 
+    manager = click.option(
+        "--field-manager", default="", metavar="NAME", help="In whose name fields are written."
+    )
+
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def with_outcomes(
-            settings: Settings, *arguments: Any, output: Format, dry_run: str, **others: Any
+            settings: Settings,
+            *arguments: Any,
+            output: Format,
+            dry_run: str,
+            field_manager: str,
+            **others: Any,
         ) -> Any:
             from podraft.cli.output.outcomes import Outcomes
 
-            outcomes = Outcomes(output, dry_run, settings.coloured())
+            outcomes = Outcomes(output, dry_run, settings.coloured(), field_manager)
             return function(settings, *arguments, outcomes=outcomes, **others)
 
-        decorated: Callable[..., Any] = dry_run(output_options()(with_outcomes))
+        decorated: Callable[..., Any] = dry_run(manager(output_options()(with_outcomes)))
         return decorated
 
     return decorate

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from podraft.cli.errors import CliError
-from podraft.cli.output import custom_columns, documents, jsonpath
-from podraft.cli.output.custom_columns import CustomColumn
+
+if TYPE_CHECKING:
+    from podraft.cli.output.custom_columns import CustomColumn
+    from podraft.cli.output.jsonpath import Template
 
 DOCUMENTS: Final = ("json", "yaml")
 TEMPLATES: Final = ("jsonpath", "jsonpath-as-json", "jsonpath-file")
@@ -33,7 +35,7 @@ class Format:
     """
 
     name: str
-    template: jsonpath.Template = ()
+    template: Template = ()
     columns: tuple[CustomColumn, ...] = ()
     managed_fields: bool = False
     allow_missing: bool = True
@@ -60,9 +62,13 @@ class Format:
             CliError: The template does not fit the objects.
         """
         if self.columns:
+            from podraft.cli.output import custom_columns
+
             values = [self._value(obj) for obj in objects]
             return custom_columns.table(self.columns, values, headers=headers)
-        document = documents.document_of(objects, single=single, managed_fields=self.managed_fields)
+        from podraft.cli.output.documents import document_of
+
+        document = document_of(objects, single=single, managed_fields=self.managed_fields)
         return self.of_value(document)
 
     def of_value(self, value: dict[str, Any]) -> str:
@@ -71,6 +77,8 @@ class Format:
         Raises:
             CliError: The template does not fit the document.
         """
+        from podraft.cli.output import documents, jsonpath
+
         if self.name in DOCUMENTS:
             return documents.render(value, self.name)
         show = jsonpath.print_as_json if self.name == "jsonpath-as-json" else jsonpath.print_text
@@ -80,7 +88,9 @@ class Format:
             raise CliError(f"-o {self.name}: {error}") from None
 
     def _value(self, obj: Any) -> dict[str, Any]:
-        return documents.document_of([obj], single=True, managed_fields=self.managed_fields)
+        from podraft.cli.output.documents import document_of
+
+        return document_of([obj], single=True, managed_fields=self.managed_fields)
 
 
 TABLE: Final = Format("")

@@ -22,11 +22,13 @@ class Outcomes:
         output: The format; lines for people by default.
         dry_run: ``none``, ``client`` or ``server``.
         coloured: Whether the words of outcomes are coloured.
+        field_manager: In whose name fields are written; empty for the user's own.
     """
 
     output: Format = TABLE
     dry_run: str = "none"
     coloured: bool = False
+    field_manager: str = ""
     _documents: int = field(default=0, init=False)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
@@ -27,9 +28,18 @@ _ROUNDS_MAX: Final = 20
 _Before: TypeAlias = "tuple[AnyKind, Any]"
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """In whose name changes are sent, and whether they are shown."""
+
+    field_manager: str
+    shows_patch: bool
+
+
 @command("edit")
 @click.argument("arguments", nargs=-1, metavar="KIND/NAME...", shell_complete=complete_targets)
 @choosing(everywhere=False)
+@click.option("--field-manager", default="", metavar="NAME", help="In whose name it is written.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
 @click.option("--output-patch", is_flag=True, help="Show what was sent.")
 @click.option("--show-managed-fields", is_flag=True, help="With the managedFields.")
@@ -37,6 +47,7 @@ def edit(
     settings: Settings,
     arguments: tuple[str, ...],
     choice: Choice,
+    field_manager: str,
     output: str,
     output_patch: bool,
     show_managed_fields: bool,
@@ -62,11 +73,12 @@ def edit(
     if not before:
         printing.say("No resources found.", err=True)
         return
-    _rounds(settings, before, output, shows_patch=output_patch, managed=show_managed_fields)
+    sending = _Sending(field_manager, output_patch)
+    _rounds(settings, before, output, sending, managed=show_managed_fields)
 
 
 def _rounds(
-    settings: Settings, before: Sequence[_Before], output: str, *, shows_patch: bool, managed: bool
+    settings: Settings, before: Sequence[_Before], output: str, sending: _Sending, *, managed: bool
 ) -> None:
     """Open the editor until the objects are accepted, or the user gives up."""
     from podraft.cli.errors import CliError
@@ -88,7 +100,7 @@ def _rounds(
             patches = _patches(before, edited, managed=managed)
 
             async def send(session: Session, sent: Sequence[Any] = patches) -> None:
-                await _send(session, before, sent, shows_patch=shows_patch)
+                await _send(session, before, sent, sending)
 
             run(settings, send)
         except _RefusedError as error:
@@ -188,8 +200,7 @@ async def _send(
     session: Session,
     before: Sequence[_Before],
     patches: Sequence[dict[str, Any]],
-    *,
-    shows_patch: bool,
+    sending: _Sending,
 ) -> None:
     import json
 
@@ -208,10 +219,11 @@ async def _send(
                 metadata.namespace,
                 uid=metadata.uid,
                 resource_version=metadata.resource_version,
+                field_manager=sending.field_manager,
             )
         except InvalidError as error:
             faults = [f"{one.field}: {one.description}" for one in error.violations]
             raise _RefusedError(*(faults or [error.message])) from None
-        if shows_patch:
+        if sending.shows_patch:
             printing.data(f"Patch: {json.dumps(patch, ensure_ascii=False, sort_keys=True)}\n")
         printing.say(f"{word} edited")

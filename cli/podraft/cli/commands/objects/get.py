@@ -170,7 +170,6 @@ def _targets(
 def _check(wanted: _Wanted) -> None:
     """Raise an error for options that contradict each other."""
     from podraft.cli.errors import usage
-    from podraft.cli.output import sorting
 
     if wanted.stale and (wanted.at or wanted.watch):
         raise usage("--stale shows what a server knows now; it goes neither with --at nor with -w")
@@ -180,6 +179,8 @@ def _check(wanted: _Wanted) -> None:
     if wanted.watch and (len(wanted.kinds) > 1 or len(names) > 1):
         raise usage("-w watches one kind, or one object")
     if wanted.sort_by:
+        from podraft.cli.output import sorting
+
         sorting.path_of(wanted.sort_by)
         if wanted.watch:
             printing.warn("--sort-by orders the list only; changes come as they happen")
@@ -242,9 +243,10 @@ async def _as_of(session: Session, wanted: _Wanted) -> Session:
 
 def _in_order(found: Found, sort_by: str) -> None:
     from podraft.api.columns import table_of
-    from podraft.cli.output import sorting
 
     if sort_by:
+        from podraft.cli.output import sorting
+
         found.objects = sorting.in_order(found.objects, sorting.path_of(sort_by), sort_by)
         return
     order = table_of(found.kind).order

@@ -132,6 +132,7 @@ async def _patch_one(
         subresource=subresource,
         uid=metadata.uid,
         dry_run=outcomes.asks_only,
+        field_manager=outcomes.field_manager,
     )
     # Another revision is a change; the same one says that there was nothing to do.
     same = changed.metadata.resource_version == metadata.resource_version

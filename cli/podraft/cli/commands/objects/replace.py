@@ -72,14 +72,20 @@ def replace(
         for item in items:
             resource = session.client.resource(item.kind)
             if force:
-                obj: Any = await resource.create(_without_revision(item))
+                obj: Any = await resource.create(
+                    _without_revision(item), field_manager=outcomes.field_manager
+                )
             elif outcomes.is_local:
                 await resource.get(item.name, item.namespace)
                 obj = item.message
             elif subresource:
-                obj = await resource.update_status(item.message, dry_run=outcomes.asks_only)
+                obj = await resource.update_status(
+                    item.message, dry_run=outcomes.asks_only, field_manager=outcomes.field_manager
+                )
             else:
-                obj = await resource.update(item.message, dry_run=outcomes.asks_only)
+                obj = await resource.update(
+                    item.message, dry_run=outcomes.asks_only, field_manager=outcomes.field_manager
+                )
             outcomes.tell(item.word, "replaced", obj)
 
     run(settings, body)

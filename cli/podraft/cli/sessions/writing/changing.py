@@ -129,6 +129,7 @@ async def change_one(
                 uid=metadata.uid,
                 resource_version=metadata.resource_version,
                 dry_run=outcomes.asks_only,
+                field_manager=outcomes.field_manager,
             )
         except ConflictError:
             if attempt == _TRIES_MAX or what.resource_version:

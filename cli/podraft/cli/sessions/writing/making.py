@@ -52,7 +52,9 @@ async def create_all(
     made = []
     for item in items:
         resource = session.client.resource(item.kind)
-        obj = await resource.create(item.message, dry_run=outcomes.asks_only)
+        obj = await resource.create(
+            item.message, dry_run=outcomes.asks_only, field_manager=outcomes.field_manager
+        )
         outcomes.tell(item.word, done, obj)
         made.append(obj)
     return made

@@ -94,7 +94,9 @@ def _from_files(
         made = {id(action): action.item.message for action in actions}
         if not outcomes.is_local:
             try:
-                answer = await session.client.commit(writes, dry_run=outcomes.asks_only)
+                answer = await session.client.commit(
+                    writes, dry_run=outcomes.asks_only, field_manager=outcomes.field_manager
+                )
             except ApiError as error:
                 raise located(error, writing, "nothing was created") from None
             for action, packed in zip(writing, answer.objects, strict=True):
