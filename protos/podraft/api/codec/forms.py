@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -17,6 +17,9 @@ from google.protobuf.message import Message
 from podraft.api.codec import json_text
 from podraft.api.meta.v1 import options_pb2
 from podraft.api.violations import InvalidObjectError, Violation
+
+_TEXTS: Final = (options_pb2.JSON_RAW, options_pb2.JSON_MEMBERS)
+_FIELDS_OF_OBJECTS: Final = frozenset(("apiVersion", "kind", "metadata", "spec", "status"))
 
 
 @cache
@@ -51,9 +54,15 @@ def raw_value(message: Any) -> Any:
         return None  # Nothing of the sort is admitted, see `raw_faults`.
 
 
+def members(message: Any) -> dict[str, Any]:
+    """Return the members that a message of the form ``JSON_MEMBERS`` adds to its object."""
+    value = raw_value(message)
+    return value if isinstance(value, dict) else {}
+
+
 def raw_faults(message: Message, path: str = "") -> Iterator[Violation]:
     """Yield what is wrong with the JSON texts that a client sent within a message."""
-    if form_of(message.DESCRIPTOR) == options_pb2.JSON_RAW:
+    if form_of(message.DESCRIPTOR) in _TEXTS:
         yield from _faults_of_text(message, path)
         return
     for field in _leading_to_raw(message.DESCRIPTOR):
@@ -66,11 +75,22 @@ def _faults_of_text(message: Message, path: str) -> Iterator[Violation]:
     if not text:
         return
     try:
-        json_text.compact(json_text.decode(text))
+        value = json_text.decode(text)
+        json_text.compact(value)
+        if form_of(message.DESCRIPTOR) == options_pb2.JSON_MEMBERS:
+            yield from _faults_of_members(value, path)
     except InvalidObjectError as error:
         yield Violation(path, error.violations[0].description)
     except ValueError as fault:
         yield Violation(path, str(fault))
+
+
+def _faults_of_members(value: object, path: str) -> Iterator[Violation]:
+    if not isinstance(value, dict):
+        yield Violation(path, "must be a JSON object")
+        return
+    for name in sorted(_FIELDS_OF_OBJECTS.intersection(value)):
+        yield Violation(path, f"must not have {name}, which stands beside it")
 
 
 def _children(message: Any, field: FieldDescriptor) -> Iterator[tuple[str, Message]]:
@@ -98,7 +118,7 @@ def _reaches_raw(field: FieldDescriptor, above: frozenset[str]) -> bool:
         message = message.fields_by_name["value"].message_type
     if message is None or message.full_name in above:
         return False
-    if form_of(message) == options_pb2.JSON_RAW:
+    if form_of(message) in _TEXTS:
         return True
     return any(_reaches_raw(inner, above | {message.full_name}) for inner in message.fields)
 

@@ -82,10 +82,14 @@ TYPE_META = frozenset(("apiVersion", "kind"))
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The fields of a message by JSON name; ``partial`` means that Kubernetes has more fields."""
+    """The fields of a message by JSON name; ``partial`` means that Kubernetes has more fields.
+
+    ``rest`` is the field that takes all other members of the object; empty: there may be none.
+    """
 
     fields: Mapping[str, ReadField]
     partial: bool
+    rest: str = ""
 
 
 def read_message(
@@ -119,28 +123,38 @@ def _read_fields(
 ) -> None:
     table = _table(message.DESCRIPTOR)
     prefix = f"{path}." if path else ""
+    rest: dict[Any, Any] = {}
     for name, item in value.items():
         read = table.fields.get(name)
         if read is not None:
             if item is not None:
                 read(message, item, prefix + name, report)
-        elif name not in ignored:
+        elif name in ignored:
+            continue
+        elif table.rest:
+            rest[name] = item
+        else:
             report.add(f"{prefix}{name}", _unknown(name, table, report))
+    if rest:
+        _special_filler(set_raw)(getattr(message, table.rest), rest, path, report)
 
 
 @cache
 def _table(descriptor: Descriptor) -> _Table:
     fields: dict[str, ReadField] = {}
-    partial = _has_reserved(descriptor)
+    partial, rest = _has_reserved(descriptor), ""
     for item in descriptor.fields:
         if not is_inline(item):
             fields[item.json_name] = _reader(item)
+            continue
+        if form_of(item.message_type) == options_pb2.JSON_MEMBERS:
+            rest = item.name
             continue
         inner = _table(item.message_type)
         partial = partial or inner.partial
         for name, read in inner.fields.items():
             fields[name] = _hoisted(item.name, read)
-    return _Table(fields, partial)
+    return _Table(fields, partial, rest)
 
 
 def known_fields(descriptor: Descriptor) -> frozenset[str]:

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from podraft.api import times
-from podraft.api.codec.forms import form_of, only_field, raw_value
+from podraft.api.codec.forms import form_of, members, only_field, raw_value
 from podraft.api.meta.v1 import meta_pb2, options_pb2
 
 Encode: TypeAlias = Callable[[Any], Any]
@@ -42,6 +42,8 @@ def message_encoder(descriptor: Descriptor) -> Encode:
     match form_of(descriptor):
         case options_pb2.JSON_RAW:
             return raw_value
+        case options_pb2.JSON_MEMBERS:
+            return members
         case options_pb2.JSON_ITEMS:
             return _items(descriptor)
         case options_pb2.JSON_EITHER:

@@ -88,6 +88,7 @@ __all__ = [
     "Observer",
     "Registry",
     "BUILT_IN",
+    "BUILT_IN_GROUPS",
     "NAMESPACE",
     "NODE",
     "CONFIG_MAP",
@@ -155,3 +156,4 @@ BUILT_IN: Final = KnownKinds(
         *admission.KINDS,
     )
 )
+BUILT_IN_GROUPS: Final = frozenset(kind.group for kind in BUILT_IN)

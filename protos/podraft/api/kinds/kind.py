@@ -14,6 +14,7 @@ from enum import IntEnum
 from functools import cached_property
 from importlib import import_module
 from itertools import takewhile
+from types import SimpleNamespace
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
@@ -135,6 +136,7 @@ class Kind(Generic[ObjectT]):
         counts_generations: Whether ``metadata.generation`` counts the changes of the spec although
             the kind has no status; one with a status always does.
         custom: Whether the kind was declared by a user while the cluster ran.
+        definition: The CustomResourceDefinition that declares a custom kind.
         is_stored: Whether there are objects of the kind.  Else creating one asks the server a
             question, which it answers.
     """
@@ -154,6 +156,7 @@ class Kind(Generic[ObjectT]):
     scale: ScaleFields | None = None
     counts_generations: bool = False
     custom: bool = False
+    definition: Any = None
     is_stored: bool = True
 
     @cached_property
@@ -190,7 +193,7 @@ class Kind(Generic[ObjectT]):
     @cached_property
     def field(self) -> str:
         """The field that holds the object in create and update requests: ``csi_driver``."""
-        return _WORD_BEGINS.sub("_", self.name).lower()
+        return field_of(self.name)
 
     @cached_property
     def plural_name(self) -> str:
@@ -198,10 +201,7 @@ class Kind(Generic[ObjectT]):
 
         It combines the name's capitals with the resource's ending.
         """
-        pairs = zip(self.name, self.resource, strict=False)
-        same = takewhile(lambda pair: pair[0].lower() == pair[1], pairs)
-        shared = "".join(letter for letter, _ in same)
-        return shared + self.resource[len(shared) :]
+        return plural_of(self.name, self.resource)
 
     @cached_property
     def list_message(self) -> type[Message]:
@@ -215,7 +215,12 @@ class Kind(Generic[ObjectT]):
 
     @cached_property
     def service_module(self) -> Any:
-        """The generated module of the kind's gRPC service and its requests."""
+        """The generated module of the kind's gRPC service and its requests.
+
+        That of a custom kind has nothing but the descriptor of its messages' file.
+        """
+        if self.custom:
+            return SimpleNamespace(DESCRIPTOR=self.message.DESCRIPTOR.file)
         return import_module(f"{self.message.DESCRIPTOR.file.package}.{self.field}_service_pb2")
 
     @cached_property
@@ -265,6 +270,19 @@ class Kind(Generic[ObjectT]):
 
 
 AnyKind: TypeAlias = Kind[Any]
+
+
+def field_of(name: str) -> str:
+    """Return the field that holds an object of a kind in requests."""
+    return _WORD_BEGINS.sub("_", name).lower()
+
+
+def plural_of(name: str, resource: str) -> str:
+    """Return the plural of a kind's name that gRPC methods use."""
+    pairs = zip(name, resource, strict=False)
+    same = takewhile(lambda pair: pair[0].lower() == pair[1], pairs)
+    shared = "".join(letter for letter, _ in same)
+    return shared + resource[len(shared) :].replace("-", "")
 
 
 def _message_in(file: Any, name: str) -> type[Message]:

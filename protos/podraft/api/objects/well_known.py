@@ -21,6 +21,7 @@ PROTECTED_NAMESPACES: Final = frozenset((*OWN_NAMESPACES, "kube-system"))
 # Finalizers.  The last is in a namespace's spec, and is removed when the namespace is empty.
 FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 ORPHAN_FINALIZER: Final = "orphan"
+CLEANUP_FINALIZER: Final = "customresourcecleanup.apiextensions.k8s.io"
 NAMESPACE_FINALIZER: Final = "kubernetes"
 
 # Labels.

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 from dataclasses import replace
+from typing import Final
 
 from podraft.api.core.v1 import namespace_pb2
 from podraft.api.kinds import KnownKinds
@@ -20,9 +21,12 @@ from podraft.client.errors import AlreadyExistsError, ApiError
 from podraft.client.watching.leader import ElectionOptions, LeaderElector, LeadershipLostError
 from podraft.client.watching.recorder import EventRecorder
 from podraft.server.controllers.core.controller import ControllerOptions
+from podraft.server.controllers.definitions import Definitions
 from podraft.server.controllers.every import controllers
 from podraft.server.controllers.manager import Manager
 
+# Definitions often come several at once.
+_PAUSE_S: Final = 0.2
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,11 +66,22 @@ async def run(
 async def _lead(
     client: Client, identity: str, options: ControllerOptions, known: KnownKinds
 ) -> None:
-    recorder = EventRecorder(client, controller="podraft/controllers", instance=identity)
-    manager = Manager(client, controllers(options, known), recorder, known)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(recorder.run(), name="event recorder")
-        group.create_task(manager.run(), name="controllers")
+    """Run the controllers; anew with the kinds that are declared then, whenever these change."""
+    while True:
+        definitions = await Definitions.read(client)
+        present = definitions.known(known)
+        recorder = EventRecorder(client, controller="podraft/controllers", instance=identity)
+        manager = Manager(client, controllers(options, present), recorder, present)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(recorder.run(), name="event recorder"),
+                group.create_task(manager.run(), name="controllers"),
+            ]
+            await definitions.changed(client)
+            for task in tasks:
+                task.cancel()
+        _LOG.info("other kinds are declared: the controllers begin again")
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _ensure_namespace(client: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from podraft.api.kinds import KnownKinds
 from podraft.server.controllers.core.controller import Controller, ControllerOptions
 from podraft.server.controllers.planners.cron_jobs import controller as cron_jobs
+from podraft.server.controllers.planners.definitions import controller as definitions
 from podraft.server.controllers.planners.deployments import controller as deployments
 from podraft.server.controllers.planners.endpoint_slices import controller as endpoint_slices
 from podraft.server.controllers.planners.expired_events import controller as expired_events
@@ -23,6 +24,7 @@ _ROOMS = (
     replica_sets,
     endpoint_slices,
     namespaces,
+    definitions,
     garbage,
     nodes,
     pod_ranges,

@@ -166,8 +166,11 @@ def _prepare_status(kind: Kind[ObjectT], stored: ObjectT, proposed: ObjectT) -> 
     result = kind.message()
     result.CopyFrom(stored)
     _copy_field(proposed, result, "status")
-    report = Report()
-    check_status = rules_of(kind).check_status
+    report, rules = Report(), rules_of(kind)
+    rules.default_status(result)
+    for fault in raw_faults(result):
+        report.add(fault.field, fault.description)
+    check_status = rules.check_status
     check_status(result, report)
     if report.violations:
         _forgive(report, lambda faults: check_status(stored, faults))

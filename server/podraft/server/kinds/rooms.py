@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from podraft.api.kinds import AnyKind, Kind
+from podraft.server.kinds.apiextensions.custom_objects import rules_of_declared
 from podraft.server.kinds.hooks import ObjectT
 from podraft.server.kinds.rules import Rules
 
@@ -41,8 +42,8 @@ def rules_of(kind: Kind[ObjectT]) -> Rules[ObjectT]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _rules_of(kind: AnyKind) -> Rules[Any]:
-    if kind.custom:
-        return _PLAIN  # The kind was declared by a user, who writes no modules.
+    if kind.custom:  # The kind was declared by a user, who writes no modules.
+        return _PLAIN if kind.definition is None else rules_of_declared(kind)
     group, room = module_of(kind).rsplit(".", 1)
     if find_spec(group) is None or find_spec(f"{group}.{room}") is None:
         return _PLAIN

@@ -45,6 +45,7 @@ class Rules(Generic[ObjectT]):
     * ``check_name``, ``check``: check the object by itself.
     * ``check_change``: check the difference between the stored object and the new one.
     * ``begin``: set the server's part of a new, valid object.
+    * ``default_status``: fill in what an update of the status leaves out.
     * ``check_status``: check an update of the status.
 
     ``status_at_creation``: the maker of the object may set its status along with it.
@@ -76,6 +77,7 @@ class Rules(Generic[ObjectT]):
     check: Callable[[ObjectT, Report], None] = _nothing
     check_change: Callable[[ObjectT, ObjectT, Report], None] = _nothing
     begin: Callable[[ObjectT], None] = _nothing
+    default_status: Callable[[ObjectT], None] = _nothing
     check_status: Callable[[ObjectT, Report], None] = _nothing
     status_at_creation: bool = False
     keeps_spelling: bool = False

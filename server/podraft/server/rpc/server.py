@@ -47,11 +47,15 @@ OPTIONS: Final = (
 
 
 class GrpcServer:
-    """The server of ``methods``; ``unready`` returns why it should get no calls, or nothing."""
+    """The server of ``methods``, and of those of kinds that are ``declared``.
+
+    ``unready`` returns why it should get no calls, or nothing.
+    """
 
     def __init__(
         self,
         methods: Methods,
+        declared: Methods,
         callers: Callers,
         serving: ServingCertificate,
         unready: Callable[[], str],
@@ -61,7 +65,7 @@ class GrpcServer:
         self._unready = unready
         self._health = health.aio.HealthServicer()
         standard = standard_methods(self._health, _service_names(methods))
-        table = MethodTable(methods | within_budgets(callers, standard), callers)
+        table = MethodTable(methods | within_budgets(callers, standard), declared, callers)
         bound = (("grpc.max_allowed_incoming_connections", connections_max(descriptor_limit())),)
         self._server = grpc.aio.server(options=(*OPTIONS, *bound))
         self._server.add_generic_rpc_handlers((table,))

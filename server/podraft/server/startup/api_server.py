@@ -36,7 +36,12 @@ from podraft.server.rpc.services.backups import BackupService
 from podraft.server.rpc.services.cluster import ClusterFacts, ClusterService, commit_methods
 from podraft.server.rpc.services.diagnosis import DiagnosisService
 from podraft.server.rpc.services.history import history_methods
-from podraft.server.rpc.services.kinds import kind_methods, review_methods
+from podraft.server.rpc.services.kinds import (
+    KindCalls,
+    declared_methods,
+    kind_methods,
+    review_methods,
+)
 from podraft.server.rpc.services.members import MemberService
 from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
@@ -83,7 +88,10 @@ class ApiServer:
         self._callers = Callers(self._registry.recognizer, self._registry.live, gate, self._auditor)
         self._relay = Relay(self._registry.agents, self._callers, pki)
         self._door = self._join_door()
-        self._grpc = GrpcServer(self._methods(), self._callers, self._serving, self.unready)
+        declared = declared_methods(settings.known, self._kind_calls())
+        self._grpc = GrpcServer(
+            self._methods(), declared, self._callers, self._serving, self.unready
+        )
 
     async def start(self) -> None:
         """Begin to serve.
@@ -103,6 +111,7 @@ class ApiServer:
         if self._disk is not None:
             self._disk.stop()
         await self._grpc.refuse_new_calls()
+        await self._registry.declared.stop()
         await self._registry.caches.close()
         await asyncio.gather(self._grpc.stop(grace_s), self._door.stop())
         await self._relay.close()
@@ -165,9 +174,7 @@ class ApiServer:
     def _methods(self) -> Methods:
         registry, callers, settings = self._registry, self._callers, self._settings
         datastore, facts = self._store.datastore, self._facts
-        methods = kind_methods(
-            settings.known, registry.objects, registry.writer, registry.collections, callers
-        )
+        methods = kind_methods(settings.known, self._kind_calls())
         methods |= pod_methods(registry.writer, registry.scheduling_records, self._relay, callers)
         methods |= review_methods(settings.known, registry.reviews, callers)
         methods |= UserService(registry.users, self._pki.authority).methods(callers)
@@ -179,6 +186,10 @@ class ApiServer:
         backups = BackupService(datastore, facts.cluster_id, settings.keys, settings.backup_refusal)
         methods |= backups.methods(callers)
         return methods | self._diagnosis().methods(callers) | self._members().methods(callers)
+
+    def _kind_calls(self) -> KindCalls:
+        parts = self._registry
+        return KindCalls(parts.objects, parts.writer, parts.collections, self._callers)
 
     def _diagnosis(self) -> DiagnosisService:
         facts, settings = self._facts, self._settings

@@ -23,6 +23,7 @@ from podraft.server.registry.access.node_registry import NodeRegistry
 from podraft.server.registry.access.recognizer import Recognizer
 from podraft.server.registry.access.user_registry import UserRegistry
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.declared_kinds import DeclaredKinds
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.past.history import History
 from podraft.server.registry.past.moments import Moments
@@ -61,6 +62,7 @@ class RegistryParts:
     scheduling_records: SchedulingRecords
     agents: Agents
     history: History
+    declared: DeclaredKinds
 
 
 def put_together(
@@ -95,6 +97,7 @@ def put_together(
         SchedulingRecords(datastore, past_reads),
         Agents(datastore, caches, nodes),
         History(Moments(datastore, store.past), hashes, turns, known),
+        DeclaredKinds(known, datastore),
     )
 
 
@@ -110,6 +113,7 @@ async def start(parts: RegistryParts, store: OpenedStore) -> None:
     parts.live.start()
     await default_rights.ensure(store.datastore, parts.writer, _itself(parts))
     await parts.caches.start(store.datastore)
+    await parts.declared.start()
 
 
 def _itself(parts: RegistryParts) -> Caller:

@@ -10,6 +10,10 @@ from podraft.api.apiextensions.v1.custom_resource_definition_pb2 import (
     CustomResourceDefinition,
     CustomResourceDefinitionNames,
 )
+from podraft.api.declared import KIND_NAME
+from podraft.api.kinds import BUILT_IN_GROUPS
+from podraft.api.objects.conditions import TRUE
+from podraft.api.objects.well_known import CLEANUP_FINALIZER
 from podraft.api.violations import shown
 from podraft.server.kinds.apiextensions.versions import check_version
 from podraft.server.kinds.hooks import Claims
@@ -63,7 +67,9 @@ def _check(definition: CustomResourceDefinition, report: Report) -> None:
 def _group_problem(group: str) -> str | None:
     if (problem := names.dns_subdomain(group)) is not None:
         return problem
-    return None if "." in group else "must have a dot: example.com"
+    if "." not in group:
+        return "must have a dot: example.com"
+    return "is a group of built-in kinds" if group in BUILT_IN_GROUPS else None
 
 
 def _check_names(found: CustomResourceDefinitionNames, report: Report) -> None:
@@ -73,7 +79,9 @@ def _check_names(found: CustomResourceDefinitionNames, report: Report) -> None:
     ):
         report.name(f"spec.names.{field}", name, names.dns_label_1035(name))
     for field, name in (("kind", found.kind), ("listKind", found.list_kind)):
-        report.name(f"spec.names.{field}", name, names.dns_label_1035(name.lower()))
+        is_word = KIND_NAME.fullmatch(name)
+        problem = None if is_word else "must consist of up to 63 letters and digits, a letter first"
+        report.name(f"spec.names.{field}", name, problem)
     if found.kind and found.kind == found.list_kind:
         report.add("spec.names.listKind", f"must not be the kind itself, is {shown(found.kind)}")
     for field, words in (("shortNames", found.short_names), ("categories", found.categories)):
@@ -156,9 +164,38 @@ def _check_status(definition: CustomResourceDefinition, report: Report) -> None:
 
 
 def _begin(definition: CustomResourceDefinition) -> None:
-    """Note the version in which objects are stored from now on."""
-    stored = next(version.name for version in definition.spec.versions if version.storage)
-    definition.status.stored_versions.append(stored)
+    """Say that the kind is known from now on, and keep the definition until its objects are gone.
+
+    Nobody else has the kind's names: that is claimed in the same transaction.
+    """
+    status = definition.status
+    _note_stored(definition)
+    for type_, reason, message in (
+        ("NamesAccepted", "NoConflicts", "no other kind has one of its names"),
+        ("Established", "InitialNamesAccepted", "its objects can be stored"),
+    ):
+        condition = status.conditions.add(type=type_, status=TRUE, reason=reason, message=message)
+        condition.last_transition_time.CopyFrom(definition.metadata.creation_timestamp)
+    status.accepted_names.CopyFrom(definition.spec.names)
+    if CLEANUP_FINALIZER not in definition.metadata.finalizers:
+        definition.metadata.finalizers.append(CLEANUP_FINALIZER)
+
+
+def _keep(stored: CustomResourceDefinition, definition: CustomResourceDefinition) -> None:
+    """Note names and the version of stored objects, which follow from an update."""
+    names_ = definition.spec.names
+    if stored.spec.names != names_:
+        definition.status.accepted_names.CopyFrom(names_)
+    _note_stored(definition)
+
+
+def _note_stored(definition: CustomResourceDefinition) -> None:
+    stored = definition.status.stored_versions
+    stored.extend(
+        version.name
+        for version in definition.spec.versions
+        if version.storage and version.name not in stored
+    )
 
 
 def _held(definition: CustomResourceDefinition) -> tuple[bytes, ...]:
@@ -184,6 +221,7 @@ def _field_of(definition: CustomResourceDefinition, key: bytes) -> str:
 
 
 RULES: Final[Rules[CustomResourceDefinition]] = Rules(
+    keep=_keep,
     default=_default,
     check=_check,
     check_change=_check_change,

@@ -35,15 +35,20 @@ Methods: TypeAlias = "dict[str, Handler]"
 
 
 class MethodTable(grpc.GenericRpcHandler):
-    """The handlers of methods by full path; unknown methods have one, too."""
+    """The handlers of methods by full path; unknown methods have one, too.
 
-    def __init__(self, methods: Methods, callers: Callers) -> None:
+    ``declared`` are those of kinds that come and go.
+    """
+
+    def __init__(self, methods: Methods, declared: Methods, callers: Callers) -> None:
         self._methods = methods
+        self._declared = declared
         self._unknown = _unknown_method(callers)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Return the handler of a call."""
-        return self._methods.get(handler_call_details.method, self._unknown)
+        method = handler_call_details.method
+        return self._methods.get(method) or self._declared.get(method, self._unknown)
 
 
 def _unknown_method(callers: Callers) -> Handler:

@@ -6,13 +6,14 @@ Owns: the map from the methods of a kind's service to calls of the registry.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 
 from podraft.api.autoscaling.v1 import scale_requests_pb2
-from podraft.api.kinds import AnyKind, KnownKinds
+from podraft.api.kinds import AnyKind, Change, KnownKinds, Registry
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.scales import SCALE, scale_of
 from podraft.server.budgets.budget import Resource
@@ -37,21 +38,48 @@ from podraft.server.rpc.calls.callers import Callers
 from podraft.server.rpc.calls.methods import Methods, Stream, Unary, stream_method, unary_methods
 
 
-def kind_methods(
-    known: KnownKinds,
-    reads: ObjectReads,
-    writer: Writer,
-    collections: Collections,
-    callers: Callers,
-) -> Methods:
-    """Return the handlers of all kinds that have a service of their own."""
+@dataclass(frozen=True, slots=True)
+class KindCalls:
+    """The calls of the registry that the services of all kinds are made of."""
+
+    reads: ObjectReads
+    writer: Writer
+    collections: Collections
+    callers: Callers
+
+    def methods(self, kind: AnyKind) -> Methods:
+        """Return the handlers of one kind."""
+        methods = unary_methods(
+            self.callers, _unary(kind, self.reads, self.writer, self.collections)
+        )
+        if "watch" in kind.verbs:
+            method, serve = kind.method("Watch"), _watch(kind, self.reads, self.callers)
+            methods[method] = stream_method(self.callers, method, Resource.WATCHES, serve)
+        return methods
+
+
+def kind_methods(known: KnownKinds, calls: KindCalls) -> Methods:
+    """Return the handlers of the kinds that are built in."""
     methods: Methods = {}
     for kind in known:
         if not kind.custom:
-            methods |= unary_methods(callers, _unary(kind, reads, writer, collections))
-            if "watch" in kind.verbs:
-                method, serve = kind.method("Watch"), _watch(kind, reads, callers)
-                methods[method] = stream_method(callers, method, Resource.WATCHES, serve)
+            methods |= calls.methods(kind)
+    return methods
+
+
+def declared_methods(known: Registry, calls: KindCalls) -> Methods:
+    """Return the handlers of the kinds that are declared, which come and go with their kinds."""
+    methods: Methods = {}
+
+    def take(change: Change) -> None:
+        handlers = calls.methods(change.kind)
+        if change.is_known:
+            methods.update(handlers)
+        else:
+            for path in handlers:
+                methods.pop(path, None)
+
+    known.observe(take)
     return methods
 
 

@@ -1,0 +1,1 @@
+"""The controller of definitions: the objects of a kind go before its definition."""
