@@ -181,6 +181,17 @@ def test_a_container_keeps_the_mode_that_it_gave_its_volume(tmp_path: Path) -> N
     assert data.stat().st_mode & 0o7777 == 0o700
 
 
+def test_a_source_that_cannot_be_mounted_is_named_and_no_empty_folder_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    pod = make_pod()
+    volume = pod.spec.volumes.add(name="data")
+    volume.volume_source.persistent_volume_claim.claim_name = "data"
+    with pytest.raises(ConfigurationError, match='"data": persistentVolumeClaim is not supported'):
+        VolumeManager(tmp_path, "n1").prepare(pod, Configuration())
+    assert list((tmp_path / "pods" / pod.metadata.uid / "volumes").iterdir()) == []
+
+
 def test_folders_nested_without_end_do_not_keep_a_pod(tmp_path: Path) -> None:
     manager = VolumeManager(tmp_path, "n1")
     deepest = os.open(_volume(manager), os.O_DIRECTORY)

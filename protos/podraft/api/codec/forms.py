@@ -62,12 +62,48 @@ def members(message: Any) -> dict[str, Any]:
 
 def raw_faults(message: Message, path: str = "") -> Iterator[Violation]:
     """Yield what is wrong with the JSON texts that a client sent within a message."""
+    if _has_raw(message, message.DESCRIPTOR):
+        yield from _raw_faults(message, path)
+
+
+def _has_raw(message: Any, descriptor: Any) -> bool:
+    """Return whether a message holds a JSON text; hardly any does, and every write asks."""
+    steps = _steps(descriptor)
+    if steps is None:
+        return True
+    for name, is_repeated, is_map, inner in steps:
+        if not is_repeated:
+            if message.HasField(name) and _has_raw(getattr(message, name), inner):
+                return True
+            continue
+        children = getattr(message, name)
+        if children and is_map:
+            return True
+        for child in children:
+            if _has_raw(child, inner):
+                return True
+    return False
+
+
+@cache
+def _steps(descriptor: Descriptor) -> tuple[tuple[str, bool, bool, Descriptor], ...] | None:
+    """Return the fields below which a JSON text may be; None if the message is one itself."""
+    if form_of(descriptor) in _TEXTS:
+        return None
+    return tuple(
+        (field.name, field.is_repeated, _is_map(field), field.message_type)
+        for field in _leading_to_raw(descriptor)
+        if field.message_type is not None
+    )
+
+
+def _raw_faults(message: Message, path: str) -> Iterator[Violation]:
     if form_of(message.DESCRIPTOR) in _TEXTS:
         yield from _faults_of_text(message, path)
         return
     for field in _leading_to_raw(message.DESCRIPTOR):
         for place, child in _children(message, field):
-            yield from raw_faults(child, f"{path}.{place}" if path else place)
+            yield from _raw_faults(child, f"{path}.{place}" if path else place)
 
 
 def _faults_of_text(message: Message, path: str) -> Iterator[Violation]:
