@@ -1,4 +1,4 @@
-"""Calls beyond those of one object: collections, scales and evictions.
+"""Calls beyond those of one object: collections, scales, evictions, and warnings.
 
 Collections are deleted in one call: only what matches, and what was there when it began.
 """
@@ -12,6 +12,7 @@ from podraft.api import kinds
 from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import requests_pb2
 from podraft.api.selectors.labels import label_selector_of
+from podraft.api.support import unsupported_fields
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, ConflictError, InvalidError, OverloadedError
@@ -224,5 +225,45 @@ def test_evictions_of_many_at_once_stay_within_the_budget(server):
         left = await client.pod_disruption_budgets.get("all", space)
         assert left.status.disruptions_allowed == 0
         assert len(left.status.disrupted_pods) == allowed
+
+    on_server(server, scenario)
+
+
+def test_whoever_sets_what_has_no_effect_is_warned_and_only_they_are(server):
+    async def scenario(client):
+        told = []
+        client.on_warning(told.append)
+        service = example(kinds.SERVICE, "warned")
+        service.spec.ports[0].app_protocol = "http"
+        expected = [
+            f"{one.path}: stored, but without effect: {one.reason}"
+            for one in unsupported_fields(service)
+        ]
+        assert expected
+        assert expected[0].startswith("spec.ports[0].appProtocol: ")
+
+        async def after(call):
+            told.clear()
+            answer = await call
+            return answer, list(told)
+
+        assert (await after(client.services.create(service, dry_run=True)))[1] == expected
+        made, warnings = await after(client.services.create(service))
+        assert warnings == expected
+        made.metadata.labels["a"] = "b"
+        assert (await after(client.services.update(made)))[1] == expected
+        labelled = {"metadata": {"labels": {"c": "d"}}}
+        assert (await after(client.services.patch("warned", labelled, "default")))[1] == []
+        again = {"metadata": {"annotations": {"why": "appProtocol"}}}
+        assert (await after(client.services.patch("warned", again, "default")))[1] == expected
+        current = await client.services.get("warned", "default")
+        assert (await after(client.services.update_status(current)))[1] == []
+        many = []
+        for number in range(40):
+            one = example(kinds.SERVICE, f"warned-{number}")
+            one.spec.ports[0].app_protocol = "http"
+            many.append(writes.create(one))
+        _, warnings = await after(client.commit(many, omit_objects=True))
+        assert warnings == expected * 16 + ["there are more warnings"]
 
     on_server(server, scenario)

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from podraft.api.violations import Violation
 from podraft.server.registry.errors import Code, RefusedError, from_violations, located
-from podraft.server.rpc.calls.statuses import CODE_OF, NUMBER_OF, STATUS_OF, words
+from podraft.server.rpc.calls.statuses import CODE_OF, NUMBER_OF, STATUS_OF, warnings, words
 
 # What gRPC takes as trailers in sum.
 TRAILERS_BYTES_MAX = 8 * 1024
@@ -66,3 +66,15 @@ def test_a_write_of_a_commit_is_named() -> None:
     assert located(RefusedError(Code.ABORTED, "it changed"), 3).message == "writes[3]: it changed"
     # Whoever comes with the same list again would be refused again.
     assert located(RefusedError(Code.RESOURCE_EXHAUSTED, "too many", retry_s=2), 3).retry_s is None
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e4", "\u4e16"])
+def test_warnings_fit_into_trailers_and_stay_text(character: str) -> None:
+    told = warnings(["short", *[character * 3000] * 16])
+    assert told[0] == ("podraft-warning-bin", b"short")
+    assert len(told) == 17
+    for _, text in told[1:]:
+        assert set(text.decode()) == {character}, "no character is cut"
+        assert 253 < len(text) <= 256
+    # Each has a name and some bytes of its own, and is sent in base64.
+    assert sum(len(text) * 4 / 3 + 32 + len(key) for key, text in told) < TRAILERS_BYTES_MAX

@@ -13,12 +13,15 @@ import contextlib
 import os
 import signal
 import sys
-from typing import IO, Any
+from collections import deque
+from typing import IO, Any, Final
 
 from podraft.api.characters import one_line, visible
 from podraft.cli.output import colour
 
 _ANSWER_MAX = 16
+# The last warnings that this process has printed.
+_WARNED: Final[deque[str]] = deque(maxlen=256)
 
 
 def say(*lines: str, err: bool = False) -> None:
@@ -28,7 +31,14 @@ def say(*lines: str, err: bool = False) -> None:
 
 def warn(line: str) -> None:
     """Print a warning on standard error."""
+    _WARNED.append(line)
     say(f"Warning: {line}", err=True)
+
+
+def warn_of_new(line: str) -> None:
+    """Print a warning that nothing has said yet, with or without the place that it is about."""
+    if not any(said.endswith(line) for said in _WARNED):
+        warn(line)
 
 
 def text(laid_out: str, *, err: bool = False) -> None:

@@ -79,6 +79,7 @@ def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -
     async def body() -> ResultT:
         timeout_s = settings.request_timeout_s or _FOREVER_S
         async with Client(chosen, timeout_s=timeout_s) as client:
+            client.on_warning(printing.warn_of_new)
             namespace = settings.namespace or chosen.namespace
             return await function(Session(client, settings, namespace, address))
 

@@ -219,6 +219,13 @@ class Client(TypedResources):
         """The known servers: the configured ones and those that they have named since."""
         return self._connection.servers
 
+    def on_warning(self, tell: Callable[[str], None] | None) -> None:
+        """Call ``tell`` with each warning that a server gives about a call that succeeded.
+
+        Warnings are one line each, such as of a field that is stored but has no effect.
+        """
+        self._connection.on_warning = tell
+
     def on_servers(self, changed: Callable[[tuple[str, ...]], None]) -> None:
         """Call ``changed`` with the known servers whenever the cluster's list changes."""
         self._connection.on_servers = changed

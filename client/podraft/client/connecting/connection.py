@@ -23,6 +23,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from podraft.api import limits
+from podraft.api.details import WARNING_KEY
 from podraft.client.backoff import Backoff
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.failures import from_rpc_error, unanswered
@@ -118,6 +119,8 @@ class Connection:
         self._learning: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self.on_servers: OnServers | None = None
+        # Called with each warning that a server gives about a call that succeeded.
+        self.on_warning: Callable[[str], None] | None = None
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -191,7 +194,10 @@ class Connection:
             try:
                 method = link.unary(path, decode)
                 call = method(request, timeout=timeout_s, metadata=self._metadata)
-                return cast(ResponseT, await call)
+                response = cast(ResponseT, await call)
+                if self.on_warning is not None:
+                    await self._tell_warnings(call, self.on_warning)
+                return response
             except grpc.aio.AioRpcError as error:
                 now = self._loop.time()
                 if error.code() not in _LOST:
@@ -207,6 +213,12 @@ class Connection:
                 if attempts.hopeless(now + pause_s):
                     raise unanswered(attempts.failures, now - attempts.began) from None
             await asyncio.sleep(pause_s)
+
+    @staticmethod
+    async def _tell_warnings(call: Any, tell: Callable[[str], None]) -> None:
+        for key, value in await call.trailing_metadata() or ():
+            if key == WARNING_KEY:
+                tell(value.decode(errors="replace"))
 
     def stream(
         self, path: str, request: Message, decode: Callable[[bytes], ResponseT]

@@ -8,7 +8,7 @@ what lets a value carry its revision as a suffix.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -71,8 +71,18 @@ class Costly:
         self.make = make
 
 
+class Warned:
+    """An answer, and what its caller is warned of."""
+
+    __slots__ = ("answer", "warnings")
+
+    def __init__(self, answer: bytes, warnings: Sequence[str]) -> None:
+        self.answer = answer
+        self.warnings = warnings
+
+
 # The answer of a call: its bytes, or the way to make them.
-Answer: TypeAlias = "bytes | Parts | Costly"
+Answer: TypeAlias = "bytes | Parts | Costly | Warned"
 
 
 @lru_cache(maxsize=4096)

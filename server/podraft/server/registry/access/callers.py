@@ -101,6 +101,11 @@ class Caller:
         """The caller whose certificate it is, whoever it acts as."""
         return self.impersonator or self
 
+    @property
+    def reads_warnings(self) -> bool:
+        """Whether anybody would see a warning: nodes and components have nobody who would."""
+        return not (self.identity.is_component or self.identity.node_name is not None)
+
     def __call__(self, attributes: Attributes) -> None:
         """Check that the caller may make the call.
 

@@ -11,6 +11,7 @@ from podraft.api.cluster.v1 import commit_pb2
 from podraft.api.kinds import KnownKinds
 from podraft.server.registry import encoding
 from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.encoding import Warned
 from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes.operations import of_write
@@ -30,7 +31,7 @@ class Commits:
         self._known = known
         self._turns = turns
 
-    async def commit(self, request: commit_pb2.CommitRequest, caller: Caller) -> bytes:
+    async def commit(self, request: commit_pb2.CommitRequest, caller: Caller) -> bytes | Warned:
         """Carry out a commit's writes; return its encoded response.
 
         Raises:
@@ -59,7 +60,8 @@ class Commits:
             request_id=request.options.request_id,
             manager=request.options.field_manager,
         )
-        return _commit_response(outcome, omit_objects=request.omit_objects)
+        answer = _commit_response(outcome, omit_objects=request.omit_objects)
+        return await self._writer.warned(answer, operations, outcome, caller)
 
 
 def _commit_response(outcome: Outcome, *, omit_objects: bool) -> bytes:

@@ -17,13 +17,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from podraft.api.kinds import KnownKinds
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.registry.access.callers import Authorizer
+from podraft.server.registry.access.callers import Authorizer, Caller
 from podraft.server.registry.cache.caches import Caches
+from podraft.server.registry.encoding import Warned
 from podraft.server.registry.errors import Code, RefusedError, located
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import repeats
@@ -31,7 +33,7 @@ from podraft.server.registry.writes.operations import Operation
 from podraft.server.registry.writes.owners import check_manager
 from podraft.server.registry.writes.planning import Planner
 from podraft.server.registry.writes.plans import Plan, PlanInputs, Reader, WriteList
-from podraft.server.registry.writes.results import Result
+from podraft.server.registry.writes.results import Result, warnings_of
 from podraft.server.state.datastore import Committed, Datastore, GuardFailed, Repeated
 from podraft.server.state.reads import AppliedReads
 from podraft.server.values import value
@@ -39,6 +41,7 @@ from podraft.server.values import value
 _LOG = logging.getLogger(__name__)
 
 _ATTEMPTS_MAX: Final = 10
+_WARNINGS_MAX: Final = 16
 
 
 @value
@@ -127,6 +130,24 @@ class Writer:
             raise repeats.other_call()
         results = await repeats.repeated(self._datastore, operations, authorize, call, applied)
         return Outcome(results, applied.revision)
+
+    async def warned(
+        self, answer: bytes, operations: Sequence[Operation], outcome: Outcome, caller: Caller
+    ) -> bytes | Warned:
+        """Return the answer of writes, with what their caller is warned of; machines are not."""
+        if not caller.reads_warnings:
+            return answer
+        found, work = list[str](), self._turns.work(caller.author)
+        with work:
+            for operation, result in zip(operations, outcome.results, strict=True):
+                found += islice(warnings_of(operation, result), _WARNINGS_MAX + 1 - len(found))
+                if len(found) > _WARNINGS_MAX:
+                    # One more is found to know that there are more.
+                    found[_WARNINGS_MAX:] = ["there are more warnings"]
+                    break
+                if work.is_long:
+                    await work.pause()
+        return Warned(answer, found) if found else answer
 
     async def _attempts_in_turn(self, writes: WriteList, key: bytes) -> Outcome | Repeated:
         """Try again, one at a time where others write the same key, or most tries would fail."""

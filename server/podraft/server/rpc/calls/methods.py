@@ -19,7 +19,7 @@ from podraft.server.budgets.budget import Resource
 from podraft.server.metrics import calls
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
-from podraft.server.registry.encoding import Answer, Costly, Parts
+from podraft.server.registry.encoding import Answer, Costly, Parts, Warned
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.failures import translate
 from podraft.server.rpc.calls import statuses
@@ -103,6 +103,9 @@ def _handler(
             callers.check(caller)
             message = hearing.request = parsed(request, data)
             answer = await function(message, caller)
+            if isinstance(answer, Warned):
+                context.set_trailing_metadata(statuses.warnings(answer.warnings))
+                answer = answer.answer
             answer = await _composed(answer, call)
         except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a status
             refusal = translate(error)
@@ -118,7 +121,7 @@ def _handler(
     return handle
 
 
-async def _composed(answer: Answer, call: Call) -> bytes:
+async def _composed(answer: bytes | Parts | Costly, call: Call) -> bytes:
     """Return an answer's bytes, when there is room for them."""
     if isinstance(answer, Costly):
         await call.hold(Resource.PAST)

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from podraft.api.details import CONTINUE_EXPIRED, CONTINUE_TOKEN, ERROR_DOMAIN
+from podraft.api.details import CONTINUE_EXPIRED, CONTINUE_TOKEN, ERROR_DOMAIN, WARNING_KEY
 from podraft.api.violations import Violation
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.registry.failures import translate
@@ -25,6 +25,8 @@ _VIOLATIONS_BYTES_MAX: Final = 2560
 _FIELD_BYTES_MAX: Final = 512
 _DESCRIPTION_BYTES_MAX: Final = 2048
 _MESSAGE_WRITTEN_MAX: Final = 2048
+# There are some warnings at most, each of which takes a third more.
+_WARNING_BYTES_MAX: Final = 256
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -70,6 +72,11 @@ def words(refusal: RefusedError) -> tuple[str, bytes]:
         detail.Pack(retry)
     status.details.append(detail)
     return message, status.SerializeToString()
+
+
+def warnings(texts: Sequence[str]) -> tuple[tuple[str, bytes], ...]:
+    """Return the trailing metadata that tells a caller of warnings."""
+    return tuple((WARNING_KEY, _cut(text, _WARNING_BYTES_MAX).encode()) for text in texts)
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:

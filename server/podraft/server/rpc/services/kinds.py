@@ -19,7 +19,7 @@ from podraft.api.scales import SCALE, scale_of
 from podraft.server.budgets.budget import Resource
 from podraft.server.registry.access.callers import Caller
 from podraft.server.registry.encoded_extent import parsed
-from podraft.server.registry.encoding import Answer
+from podraft.server.registry.encoding import Answer, Warned
 from podraft.server.registry.errors import invalid
 from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.reviews import Reviews
@@ -168,7 +168,7 @@ def _written(writer: Writer, operation: Callable[[Any], Operation]) -> Unary:
     """Return a handler that carries out the operation which a request means."""
     write = writer.write
 
-    async def written(request: Any, caller: Caller) -> bytes:
+    async def written(request: Any, caller: Caller) -> bytes | Warned:
         operations, options = (operation(request),), request.options
         outcome = await write(
             operations,
@@ -177,7 +177,7 @@ def _written(writer: Writer, operation: Callable[[Any], Operation]) -> Unary:
             request_id=options.request_id,
             manager=getattr(options, "field_manager", ""),
         )
-        return outcome.encoded()
+        return await writer.warned(outcome.encoded(), operations, outcome, caller)
 
     return written
 
