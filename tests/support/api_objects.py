@@ -57,6 +57,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "Deployment": {"spec": _WORKLOAD},
     "DaemonSet": {"spec": _PODS},
     "StatefulSet": {"spec": _WORKLOAD | {"serviceName": "web"}},
+    "ControllerRevision": {"data": {"spec": {"a": [1]}}, "revision": 3},
     "Job": {"spec": {"completions": 3, "template": {"spec": _FINITE}}},
     "CronJob": {
         "spec": {

@@ -206,6 +206,14 @@ TABLES = [
         "NAME   READY   AGE   CONTAINERS   IMAGES\ndb     2/3     10m   c            nginx:2\n",
     ),
     (
+        {**manifest(kinds.CONTROLLER_REVISION, "logs-abc", revision=4),
+         "metadata": {"name": "logs-abc", "namespace": "shop", "creationTimestamp": THEN,
+                      "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet",
+                                           "name": "logs", "uid": "u", "controller": True}]}},
+        "NAME       CONTROLLER            REVISION   AGE\n"
+        "logs-abc   daemonset.apps/logs   4          10m\n",
+    ),
+    (
         manifest(kinds.JOB, "pi",
                  spec={"completions": 3, "selector": SELECTOR, "template": TEMPLATE},
                  status={"succeeded": 3, "conditions": [{"type": "Complete", "status": "True"}],

@@ -55,6 +55,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Deployment": {"spec": WORKLOAD_SPEC},
     "DaemonSet": {"spec": WORKLOAD_SPEC},
     "StatefulSet": {"spec": WORKLOAD_SPEC},
+    "ControllerRevision": {"data": {"spec": {}}, "revision": 1},
     "Job": {"spec": FINITE},
     "CronJob": {"spec": {"schedule": "30 2 * * 1-5", "jobTemplate": {"spec": FINITE}}},
     "HorizontalPodAutoscaler": {

@@ -31,6 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Deployment": {"spec": WORKLOAD},
     "DaemonSet": {"spec": WORKLOAD},
     "StatefulSet": {"spec": WORKLOAD},
+    "ControllerRevision": {"data": {"spec": {}}, "revision": 1},
     "Job": {"spec": FINITE},
     "CronJob": {"spec": {"schedule": "@daily", "jobTemplate": {"spec": FINITE}}},
     "HorizontalPodAutoscaler": {

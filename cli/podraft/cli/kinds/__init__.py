@@ -12,6 +12,7 @@ from typing import Any, Final
 from podraft.api import kinds
 from podraft.cli.kinds.configuration import ConfigMapView, SecretView
 from podraft.cli.kinds.cron_jobs import CronJobView
+from podraft.cli.kinds.daemon_sets import DaemonSetView
 from podraft.cli.kinds.deployments import DeploymentView
 from podraft.cli.kinds.jobs import JobView
 from podraft.cli.kinds.namespaces import NamespaceView
@@ -32,6 +33,7 @@ _VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
     kinds.SECRET: SecretView(),
     kinds.REPLICA_SET: ReplicaSetView(),
     kinds.DEPLOYMENT: DeploymentView(),
+    kinds.DAEMON_SET: DaemonSetView(),
     kinds.JOB: JobView(),
     kinds.CRON_JOB: CronJobView(),
     kinds.ENDPOINT_SLICE: EndpointSliceView(),

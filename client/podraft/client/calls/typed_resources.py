@@ -18,7 +18,13 @@ from podraft.api.admissionregistration.v1 import (
     validating_webhook_configuration_pb2,
 )
 from podraft.api.apiextensions.v1 import custom_resource_definition_pb2
-from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, replica_set_pb2, stateful_set_pb2
+from podraft.api.apps.v1 import (
+    controller_revision_pb2,
+    daemon_set_pb2,
+    deployment_pb2,
+    replica_set_pb2,
+    stateful_set_pb2,
+)
 from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from podraft.api.batch.v1 import cron_job_pb2, job_pb2
 from podraft.api.coordination.v1 import lease_pb2
@@ -242,6 +248,11 @@ class TypedResources(ABC):
     ) -> ResourceClient[horizontal_pod_autoscaler_pb2.HorizontalPodAutoscaler]:
         """The calls of horizontal pod autoscalers."""
         return self.resource(kinds.HORIZONTAL_POD_AUTOSCALER)
+
+    @property
+    def controller_revisions(self) -> ResourceClient[controller_revision_pb2.ControllerRevision]:
+        """The calls of controller revisions."""
+        return self.resource(kinds.CONTROLLER_REVISION)
 
     @property
     def endpoint_slices(self) -> ResourceClient[endpoint_slice_pb2.EndpointSlice]:

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from podraft.api import kinds
-from podraft.api.apps.v1 import daemon_set_pb2, deployment_pb2, stateful_set_pb2
-from podraft.api.columns.column import AGE, NAME, TEMPLATE, Column, Table, pairs
+from podraft.api.apps.v1 import (
+    controller_revision_pb2,
+    daemon_set_pb2,
+    deployment_pb2,
+    stateful_set_pb2,
+)
+from podraft.api.columns.column import AGE, NAME, NONE, TEMPLATE, Column, Table, pairs
+from podraft.api.objects import owners
 from podraft.api.objects.workloads import replicas
 
 
@@ -17,6 +23,15 @@ def _ready(workload: deployment_pb2.Deployment | stateful_set_pb2.StatefulSet, n
 
 def _node_selector(daemon_set: daemon_set_pb2.DaemonSet, now_s: float) -> str:
     return pairs(daemon_set.spec.template.spec.node_selector)
+
+
+def _controller(revision: controller_revision_pb2.ControllerRevision, now_s: float) -> str:
+    owner = owners.controller_of(revision.metadata)
+    if owner is None:
+        return NONE
+    kind = kinds.BUILT_IN.by_manifest(owner.api_version, owner.kind)
+    word = kind.name.lower() + f".{kind.group}" if kind is not None else owner.kind.lower()
+    return f"{word}/{owner.name}"
 
 
 _REPLICA_SET = (
@@ -46,6 +61,12 @@ _DAEMON_SET = (
     AGE,
     *TEMPLATE,
 )
+_CONTROLLER_REVISION = (
+    NAME,
+    Column("CONTROLLER", _controller),
+    Column("REVISION", lambda revision, now_s: str(revision.revision)),
+    AGE,
+)
 _STATEFUL_SET = (NAME, Column("READY", _ready, is_status=True), AGE, *TEMPLATE[:2])
 
 TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
@@ -53,4 +74,5 @@ TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
     kinds.DEPLOYMENT: Table(_DEPLOYMENT),
     kinds.DAEMON_SET: Table(_DAEMON_SET),
     kinds.STATEFUL_SET: Table(_STATEFUL_SET),
+    kinds.CONTROLLER_REVISION: Table(_CONTROLLER_REVISION),
 }

@@ -34,7 +34,13 @@ from podraft.api.kinds.admission import (
     VALIDATING_ADMISSION_POLICY_BINDING,
     VALIDATING_WEBHOOK_CONFIGURATION,
 )
-from podraft.api.kinds.apps import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
+from podraft.api.kinds.apps import (
+    CONTROLLER_REVISION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
 from podraft.api.kinds.batch import CRON_JOB, JOB
 from podraft.api.kinds.core import (
     CONFIG_MAP,
@@ -107,6 +113,7 @@ __all__ = [
     "DEPLOYMENT",
     "DAEMON_SET",
     "STATEFUL_SET",
+    "CONTROLLER_REVISION",
     "JOB",
     "CRON_JOB",
     "PRIORITY_CLASS",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from podraft.api.apps.v1 import (
+    controller_revision_pb2,
     daemon_set_pb2,
     deployment_pb2,
     replica_set_pb2,
@@ -62,5 +63,17 @@ STATEFUL_SET = Kind(
     categories=("all",),
     typed_fields=(ROLLING_UPDATE_IN_ORDER,),
 )
+CONTROLLER_REVISION = Kind(
+    message=controller_revision_pb2.ControllerRevision,
+    api_version="apps/v1",
+    resource="controllerrevisions",
+    order=Order.RECORDS,
+)
 
-KINDS: Final[tuple[AnyKind, ...]] = (REPLICA_SET, DEPLOYMENT, DAEMON_SET, STATEFUL_SET)
+KINDS: Final[tuple[AnyKind, ...]] = (
+    REPLICA_SET,
+    DEPLOYMENT,
+    DAEMON_SET,
+    STATEFUL_SET,
+    CONTROLLER_REVISION,
+)

@@ -27,6 +27,7 @@ NAMESPACE_FINALIZER: Final = "kubernetes"
 # Labels.
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 TEMPLATE_HASH_LABEL: Final = "pod-template-hash"
+REVISION_HASH_LABEL: Final = "controller-revision-hash"
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SLICE_MANAGER_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
@@ -57,6 +58,10 @@ NODE_ROLE_PREFIX: Final = "node-role.kubernetes.io/"
 NOT_READY_TAINT: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE_TAINT: Final = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE_TAINT: Final = "node.kubernetes.io/unschedulable"
+DISK_PRESSURE_TAINT: Final = "node.kubernetes.io/disk-pressure"
+MEMORY_PRESSURE_TAINT: Final = "node.kubernetes.io/memory-pressure"
+PID_PRESSURE_TAINT: Final = "node.kubernetes.io/pid-pressure"
+NETWORK_UNAVAILABLE_TAINT: Final = "node.kubernetes.io/network-unavailable"
 
 # The annotation of the bookmark that ends the objects with which a watch begins.
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"

@@ -7,6 +7,7 @@ from typing import Any
 from podraft.api.kinds import KnownKinds
 from podraft.server.controllers.core.controller import Controller, ControllerOptions
 from podraft.server.controllers.planners.cron_jobs import controller as cron_jobs
+from podraft.server.controllers.planners.daemon_sets import controller as daemon_sets
 from podraft.server.controllers.planners.definitions import controller as definitions
 from podraft.server.controllers.planners.deployments import controller as deployments
 from podraft.server.controllers.planners.endpoint_slices import controller as endpoint_slices
@@ -22,6 +23,7 @@ from podraft.server.controllers.planners.replica_sets import controller as repli
 _ROOMS = (
     deployments,
     replica_sets,
+    daemon_sets,
     endpoint_slices,
     namespaces,
     definitions,

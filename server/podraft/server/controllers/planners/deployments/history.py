@@ -1,6 +1,6 @@
 """The replica sets of a Deployment, one per template that it had.
 
-Owns: which replica set runs the current template, the names, hashes and revisions of
+Owns: which replica set runs the current template, the names and revisions of
 replica sets, and how many old ones are remembered.
 
 Invariants: two replica sets of one Deployment never have the same template hash; the
@@ -9,12 +9,10 @@ current template's replica set has the highest revision.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podraft.api.apps.v1 import deployment_pb2, replica_set_pb2
-from podraft.api.codec import spelling
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.kinds import DEPLOYMENT
 from podraft.api.objects import owners, workloads
@@ -27,11 +25,8 @@ from podraft.api.objects.well_known import (
     TEMPLATE_HASH_LABEL,
 )
 from podraft.server.controllers.core import objects
-from podraft.server.kinds.core.pod.spec import default_spec, derive_spec
+from podraft.server.controllers.core.templates import HASH_LENGTH, comparable, without_hash
 
-# Letters that spell no words, as in generated names.
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_HASH_LENGTH = 10
 _NOT_COPIED = frozenset(
     {
         REVISION,
@@ -60,9 +55,9 @@ def history_of(
 ) -> History:
     """Separate the current template's replica set (the oldest, if several) from the others."""
     ordered = objects.oldest_first(owned)
-    new = _find(deployment.spec.template, ordered, _without_hash)
+    new = _find(deployment.spec.template, ordered, without_hash)
     if new is None:
-        new = _find(deployment.spec.template, ordered, _comparable)
+        new = _find(deployment.spec.template, ordered, comparable)
     return History(new, tuple(rs for rs in ordered if rs is not new))
 
 
@@ -73,34 +68,6 @@ def _find(
 ) -> replica_set_pb2.ReplicaSet | None:
     wanted = form(template)
     return next((rs for rs in replica_sets if form(rs.spec.template) == wanted), None)
-
-
-def _without_hash(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
-    plain = objects.copied(template)
-    plain.metadata.labels.pop(TEMPLATE_HASH_LABEL, None)
-    return plain
-
-
-def _comparable(template: pod_pb2.PodTemplateSpec) -> pod_pb2.PodTemplateSpec:
-    """Return the template in one form, whoever set its fields and however they are spelt."""
-    whole = _without_hash(template)
-    default_spec(whole.spec)
-    derive_spec(whole.spec)
-    spelling.respell(whole)
-    return whole
-
-
-def template_hash(template: pod_pb2.PodTemplateSpec, collisions: int) -> str:
-    """Return a label value that differs between templates; ``collisions`` varies it."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(_comparable(template).SerializeToString(deterministic=True))
-    digest.update(collisions.to_bytes(4, "big", signed=True))
-    number = int.from_bytes(digest.digest(), "big")
-    letters = []
-    for _ in range(_HASH_LENGTH):
-        number, index = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[index])
-    return "".join(letters)
 
 
 def next_revision(history: History) -> int:
@@ -132,7 +99,7 @@ def make_replica_set(
 
 def replica_set_name(deployment: deployment_pb2.Deployment, name_hash: str) -> str:
     """Return the name of the replica set with a template hash; never too long for a label."""
-    return f"{deployment.metadata.name[: 253 - _HASH_LENGTH - 1]}-{name_hash}"
+    return f"{deployment.metadata.name[: 253 - HASH_LENGTH - 1]}-{name_hash}"
 
 
 def annotations_of(deployment: deployment_pb2.Deployment, revision: int) -> dict[str, str]:

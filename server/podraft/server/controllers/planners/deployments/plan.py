@@ -21,6 +21,7 @@ from podraft.client.calls import writes
 from podraft.server.controllers.core import objects
 from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, BY_OWNER
 from podraft.server.controllers.core.plan import Happening, ObjectKey, Plan, Snapshot
+from podraft.server.controllers.core.templates import template_hash
 from podraft.server.controllers.planners.deployments import history as histories
 from podraft.server.controllers.planners.deployments import rollout, scaling, status
 from podraft.server.controllers.planners.deployments.history import History
@@ -159,7 +160,7 @@ def _has_old_pods(snapshot: Snapshot, history: History) -> bool:
 
 def _create(snapshot: Snapshot, work: _Pass, history: History, replicas: int) -> None:
     deployment = work.deployment
-    name_hash = histories.template_hash(deployment.spec.template, work.collisions)
+    name_hash = template_hash(deployment.spec.template, work.collisions)
     name = histories.replica_set_name(deployment, name_hash)
     if snapshot.get(REPLICA_SET, name, deployment.metadata.namespace) is not None:
         # Another template has this hash, or another owner this name: vary it next time.

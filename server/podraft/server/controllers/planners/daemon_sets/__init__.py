@@ -1,0 +1,1 @@
+"""The DaemonSet controller: one pod of a template on each node."""
