@@ -11,6 +11,7 @@ from podraft.api import kinds
 from podraft.api.kinds import AnyKind
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.server import kinds as rooms
+from podraft.server.controllers.planners.deployments.history import history_of
 from support.api_objects import example
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -48,6 +49,18 @@ def test_defaults_that_an_older_server_did_not_know_are_no_change(kind: AnyKind)
     result = update(kind, before, after)
     assert result.metadata.labels["new"] == "label"
     assert result.metadata.generation == before.metadata.generation
+
+
+def test_a_template_that_gets_later_defaults_stays_with_its_pods() -> None:
+    deployment, replica_set = stored(kinds.DEPLOYMENT), stored(kinds.REPLICA_SET)
+    old = replica_set.spec.template.spec
+    old.ClearField("dns_policy")
+    old.containers[0].ClearField("termination_message_path")
+    old.containers[0].ClearField("termination_message_policy")
+    assert deployment.spec.template != replica_set.spec.template
+    assert history_of(deployment, [replica_set]).new == replica_set
+    old.containers[0].image = "registry.example/app:2"
+    assert history_of(deployment, [replica_set]).new is None
 
 
 def test_gates_of_a_pod_can_be_taken_away_and_not_added() -> None:
