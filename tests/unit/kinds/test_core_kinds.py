@@ -110,6 +110,60 @@ def test_sources_of_plugins_have_the_same_defaults_in_volumes_and_pods(
         assert {field: found[field] for field in filled_in} == filled_in
 
 
+@pytest.mark.parametrize(
+    ("source", "filled_in"),
+    [
+        (
+            {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+            {
+                "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}],
+                "defaultMode": 420,
+            },
+        ),
+        (
+            {"downwardAPI": {"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.uid"}}]}},
+            {
+                "items": [
+                    {"path": "a", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}
+                ],
+                "defaultMode": 420,
+            },
+        ),
+        (
+            {"image": {"reference": "registry.example/data"}},
+            {"reference": "registry.example/data", "pullPolicy": "Always"},
+        ),
+        ({"nfs": {"server": "a", "path": "/b"}}, {"server": "a", "path": "/b"}),
+    ],
+    ids=["projected", "downwardAPI", "image", "nfs"],
+)
+def test_a_volume_gets_the_defaults_of_its_source_and_no_other_source(
+    source: dict[str, Any], filled_in: dict[str, Any]
+) -> None:
+    [name] = source
+    pod = codec.to_json(created(kinds.POD, volumes=[{"name": "v", **source}]))
+    assert pod["spec"]["volumes"] == [{"name": "v", name: filled_in}]
+
+
+def test_the_addresses_of_a_load_balancer_are_checked() -> None:
+    before = created(kinds.SERVICE)
+    after = copied(before)
+    after.status.load_balancer.ingress.add(ip="198.51.100.7", ip_mode="VIP")
+    after.status.load_balancer.ingress.add(hostname="lb.example.com")
+    assert refused(kinds.SERVICE, before, after, "status") == []
+    first, second = after.status.load_balancer.ingress
+    first.ip, first.ip_mode = "here", "Direct"
+    second.hostname = "198.51.100.7"
+    second.ports.add(port=80, protocol="HTTP")
+    field = "status.loadBalancer.ingress"
+    assert refused(kinds.SERVICE, before, after, "status") == [
+        f"{field}[0].ip",
+        f"{field}[0].ipMode",
+        f"{field}[1].hostname",
+        f"{field}[1].ports[0].protocol",
+    ]
+
+
 def bound(storage: str = "1Gi", capacity: str = "1Gi") -> Any:
     claim = created(
         kinds.PERSISTENT_VOLUME_CLAIM, volumeName="v", resources={"requests": {"storage": storage}}
