@@ -137,7 +137,7 @@ def test_every_kinds_calls_are_described_and_objects_kept_but_for_secrets(
         "create",
         kind.resource,
         namespace,
-        "one",
+        made.metadata.name,
     )
     kept = [
         DESCRIBER.kept(kind.method("Create"), each) for each in (request, made.SerializeToString())
@@ -145,4 +145,4 @@ def test_every_kinds_calls_are_described_and_objects_kept_but_for_secrets(
     if kind is kinds.SECRET:
         assert kept == [None, None]
     else:
-        assert [one["metadata"]["name"] for one in kept] == ["one", "one"]
+        assert [one["metadata"]["name"] for one in kept] == [made.metadata.name] * 2

@@ -193,6 +193,29 @@ def test_a_rule_covers_exactly_what_it_allows_part_by_part(seed: int) -> None:
         )
 
 
+def test_a_decision_reads_a_bounded_number_of_rules_those_of_the_cluster_first() -> None:
+    rights, namespace = Rights(), "a"
+    crowd = Role(rules=[PolicyRule(verbs=["get"], api_groups=["x"], resources=["y"])] * 1000)
+    everyone = Subject(kind="Group", name="system:authenticated")
+    for number in range(100):
+        place = Place(namespace, f"crowd-{number}")
+        rights.put_role(place, crowd)
+        role = RoleRef(kind="Role", name=place.name)
+        rights.put_binding(place, RoleBinding(role_ref=role, subjects=[everyone]))
+    wanted = PolicyRule(verbs=["get"], api_groups=[""], resources=["pods"])
+    rights.put_role(Place("", "reader"), ClusterRole(rules=[wanted]))
+    reader = RoleRef(kind="ClusterRole", name="reader")
+    ada = Subject(kind="User", name="ada")
+    rights.put_binding(Place("", "ada"), ClusterRoleBinding(role_ref=reader, subjects=[ada]))
+    call = request("get", "", "pods", "", namespace, "web")
+    assert rights.grant(Identity("ada", frozenset()), call) is not None
+    late = RoleBinding(role_ref=reader, subjects=[Subject(kind="User", name="zoe")])
+    rights.put_binding(Place("b", "zoe"), late)
+    zoe = Identity("zoe", frozenset())
+    assert rights.grant(zoe, request("get", "", "pods", "", "b", "web")) is not None
+    assert len(rights.held(zoe, namespace)) == 1
+
+
 def test_a_change_names_all_whom_it_concerns_and_nobody_else() -> None:
     for seed in range(8):
         source = random.Random(seed)

@@ -6,6 +6,7 @@ from typing import Any
 
 from podraft.api.kinds import KnownKinds
 from podraft.server.controllers.core.controller import Controller, ControllerOptions
+from podraft.server.controllers.planners.cluster_roles import controller as cluster_roles
 from podraft.server.controllers.planners.cron_jobs import controller as cron_jobs
 from podraft.server.controllers.planners.daemon_sets import controller as daemon_sets
 from podraft.server.controllers.planners.definitions import controller as definitions
@@ -32,6 +33,7 @@ _ROOMS = (
     pod_ranges,
     finished_pods,
     expired_events,
+    cluster_roles,
     jobs,
     cron_jobs,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -184,4 +185,4 @@ def _joining_name(method: str, data: bytes) -> str:
 
 def _address(peer: str) -> str:
     """Return the address in gRPC's notation of a peer: ``ipv4:127.0.0.1:1234``."""
-    return peer.partition(":")[2].rpartition(":")[0].strip("[]%5BD") or peer
+    return unquote(peer.partition(":")[2]).rpartition(":")[0].strip("[]") or peer
