@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from podraft.api import kinds
-from podraft.api.cluster.v1.commit_pb2 import CommitRequest
-from podraft.client.calls import writes
 from podraft.server.audit.calls import AuditedCall, Operation
 from podraft.server.audit.describing import Describer
 from podraft.server.audit.policy import DEFAULT, Level, PolicyError, policy_of
+from podraft.server.auth.authorize import Attributes
 from support.api_objects import example
 
 HEAD = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy"}
@@ -109,19 +108,18 @@ def test_a_malformed_policy_is_refused_with_the_place(document: object, says: st
         policy_of(document)
 
 
-def test_a_commits_writes_are_told_one_by_one() -> None:
-    request = CommitRequest(
-        writes=[
-            writes.create(example(kinds.SECRET, "key")),
-            writes.patch(kinds.DEPLOYMENT, "web", {"spec": {}}, "shop"),
-            writes.delete(kinds.NODE, "n1"),
-        ]
-    )
-    told = DESCRIBER.operations("/podraft.api.cluster.v1.CommitService/Commit", request)
+def test_what_was_decided_about_is_what_a_call_does_each_once() -> None:
+    decided = [
+        Attributes("create", kinds.SECRET, "default", "key"),
+        Attributes("patch", kinds.DEPLOYMENT, "shop", "web", "scale"),
+        Attributes("create", kinds.SECRET, "default", "key"),
+        Attributes("create", None, subresource="jointokens"),
+    ]
+    told = DESCRIBER.operations("/podraft.api.cluster.v1.CommitService/Commit", None, decided)
     assert told == (
         Operation("create", "", "secrets", "", "default", "key", is_secret=True),
-        Operation("patch", "apps", "deployments", "", "shop", "web"),
-        Operation("delete", "", "nodes", "", "", "n1"),
+        Operation("patch", "apps", "deployments", "scale", "shop", "web"),
+        Operation("create", "podraft.io", "jointokens"),
     )
 
 

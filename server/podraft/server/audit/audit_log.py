@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +23,7 @@ from podraft.server.audit.describing import Describer
 from podraft.server.audit.events import line_of
 from podraft.server.audit.files import RotatingFile
 from podraft.server.audit.policy import Level, Policy
+from podraft.server.auth.authorize import Attributes
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,9 +35,10 @@ _LOST_METHOD: Final = "/podraft.audit/Lost"
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A call that has ended, with its request and its answer; what it does is not known yet."""
+    """A call that has ended, with its request and its answer, and what was decided about."""
 
     call: AuditedCall
+    decided: Sequence[Attributes] = ()
     request: Message | None = None
     answer: bytes | None = None
 
@@ -132,7 +135,9 @@ class AuditLog:
     def _line(self, heard: Heard) -> bytes | None:
         try:
             method = heard.call.method
-            operations = heard.call.operations or self._describer.operations(method, heard.request)
+            operations = heard.call.operations or self._describer.operations(
+                method, heard.request, heard.decided
+            )
             call = replace(heard.call, operations=operations)
             level = self._policy.level(call)
             if level is Level.NONE:

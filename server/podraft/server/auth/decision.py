@@ -58,7 +58,7 @@ class Denied:
 
 
 Verdict: TypeAlias = Allowed | Denied
-_MASTERS: Final = Allowed(f'group "{MASTERS}"')
+UNRESTRICTED: Final = Allowed(f'group "{MASTERS}"')
 _BUILT_IN: Final = Allowed("the built-in rights of nodes and components")
 _EVERYONE: Final = Allowed("everyone whom the cluster knows may")
 _UNBOUND: Final = "no role that is bound to the user or its groups allows it"
@@ -70,7 +70,7 @@ def decide(identity: Identity, attributes: Attributes, lookup: Lookup, rights: R
         denial = authorize(identity, attributes, lookup)
         if denial is not None:
             return Denied(denial)
-        return _MASTERS if identity.is_admin else _BUILT_IN
+        return UNRESTRICTED if identity.is_admin else _BUILT_IN
     if attributes.kind is None and (attributes.verb, attributes.subresource) in FOR_EVERYONE:
         return _EVERYONE
     grant = rights.grant(identity, request_of(attributes))
@@ -91,7 +91,7 @@ def decide_words(
     allowed.
     """
     if identity.is_admin:
-        return _MASTERS
+        return UNRESTRICTED
     if not identity.has_roles:
         attributes = _attributes_of(call, known)
         if attributes is None:

@@ -12,7 +12,13 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from podraft.server.auth.authorize import UNSEEN, Attributes, Lookup
-from podraft.server.auth.decision import Denied, Verdict, decide, decide_request
+from podraft.server.auth.decision import (
+    UNRESTRICTED,
+    Denied,
+    Verdict,
+    decide,
+    decide_request,
+)
 from podraft.server.auth.identity import CONTROLLERS, SCHEDULER, Identity
 from podraft.server.auth.rbac.rights import SERVICE_ACCOUNT_PREFIX, Rights, subjects_of
 from podraft.server.auth.rbac.rules import Request, request
@@ -27,6 +33,14 @@ from podraft.server.state.commands import AUTHOR_BYTES_MAX
 DECISIONS: ContextVar[Callable[[Attributes, Verdict], None] | None] = ContextVar(
     "decisions", default=None
 )
+
+
+def note(*calls: Attributes) -> None:
+    """Tell whoever listens of calls that nobody need decide, as their caller may do everything."""
+    hear = DECISIONS.get()
+    if hear is not None:
+        for attributes in calls:
+            hear(attributes, UNRESTRICTED)
 
 
 class Authorizer(Protocol):

@@ -18,7 +18,7 @@ from podraft.server.auth import authorize as access
 from podraft.server.auth.authorize import Attributes
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry import pages, selection
-from podraft.server.registry.access.callers import Caller
+from podraft.server.registry.access.callers import Caller, note
 from podraft.server.registry.access.live_rights import LiveRights
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.cache.watch_starts import start_of
@@ -93,6 +93,8 @@ class ObjectReads:
         if not caller.unrestricted:
             stored = self._caches.of(kind).objects.of(record) if record is not None else None
             caller(Attributes("get", kind, namespace, name, subresource, stored=stored))
+        else:
+            note(Attributes("get", kind, namespace, name, subresource))
         if record is None:
             raise not_found(kind, namespace, name)
         return record.value

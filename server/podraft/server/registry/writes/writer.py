@@ -23,7 +23,7 @@ from typing import Final
 from podraft.api.kinds import KnownKinds
 from podraft.api.violations import InvalidObjectError
 from podraft.server.kinds.hooks import AddressRanges
-from podraft.server.registry.access.callers import Authorizer, Caller
+from podraft.server.registry.access.callers import Authorizer, Caller, note
 from podraft.server.registry.cache.caches import Caches
 from podraft.server.registry.encoding import Warned
 from podraft.server.registry.errors import Code, RefusedError, located
@@ -42,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 _ATTEMPTS_MAX: Final = 10
 _WARNINGS_MAX: Final = 16
+_NOTED_MAX: Final = 100
 
 
 @value
@@ -107,6 +108,8 @@ class Writer:
         check_manager(manager)
         if not authorize.unrestricted:
             _check_named(operations, authorize, numbered=numbered)
+        else:
+            note(*map(repeats.named, operations[:_NOTED_MAX]))
         work = self._turns.work(authorize.author)
         if dry_run:
             writes = WriteList(operations, authorize, work, numbered=numbered, manager=manager)

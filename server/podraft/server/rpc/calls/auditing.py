@@ -20,22 +20,21 @@ from podraft.server.audit.calls import AuditedCall, Operation
 from podraft.server.auth.authorize import Attributes
 from podraft.server.auth.decision import CLUSTER_GROUP, Denied, Verdict
 from podraft.server.auth.identity import MASTERS
-from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry.access.callers import DECISIONS, Caller
 from podraft.server.registry.failures import translate
 
 _ANONYMOUS: Final = "system:anonymous"
 _BEGUN: Final = "ResponseStarted"
 _ENDED: Final = "ResponseComplete"
-_COMMIT: Final = "/podraft.api.cluster.v1.CommitService/Commit"
+_DECIDED_MAX: Final = 200
 
 
 class Hearing:
     """One call; a call's first decision says what a stream does, and that it has begun."""
 
     __slots__ = (
-        "_attributes",
         "_auditor",
+        "_decided",
         "_is_stream",
         "_method",
         "_peer",
@@ -51,15 +50,18 @@ class Hearing:
         self._peer = peer
         self._is_stream = is_stream
         self._received_s = time.time()
-        self._attributes: Attributes | None = None
+        self._decided: list[Attributes] = []
         self._verdict: Verdict | None = None
         self.caller: Caller | None = None
         self.request: Message | None = None
 
     def decided(self, attributes: Attributes, verdict: Verdict) -> None:
         """Note a decision about the call."""
-        first = self._attributes is None
-        self._attributes, self._verdict = attributes, verdict
+        first = not self._decided
+        if len(self._decided) < _DECIDED_MAX:
+            self._decided.append(attributes)
+        if not isinstance(self._verdict, Denied):
+            self._verdict = verdict
         if self._is_stream and first and not isinstance(verdict, Denied):
             self._tell(_BEGUN, "OK")
 
@@ -79,7 +81,7 @@ class Hearing:
             user=acting.user if acting is not None else _ANONYMOUS,
             groups=acting.groups if acting is not None else frozenset(),
             code=code,
-            operations=self._operations(),
+            operations=(),
             stage=stage,
             impersonated=impersonated.user if impersonated is not None else "",
             impersonated_groups=impersonated.groups if impersonated is not None else frozenset(),
@@ -89,32 +91,8 @@ class Hearing:
             received_s=self._received_s,
             ended_s=time.time(),
         )
-        log.hear(Heard(call, self.request, answer if log.keeps_answers else None))
-
-    def _operations(self) -> tuple[Operation, ...]:
-        """Return what a decision said of the call, where its request does not say it better."""
-        attributes = self._attributes
-        if attributes is None or (self.request is not None and self._is_described()):
-            return ()
-        kind, part = attributes.kind, attributes.subresource
-        if kind is None:
-            return (Operation(attributes.verb, CLUSTER_GROUP, part, "", "", attributes.name),)
-        secret = rules_of(kind).secrecy is not None
-        return (
-            Operation(
-                attributes.verb,
-                kind.group,
-                kind.resource,
-                part,
-                attributes.namespace,
-                attributes.name,
-                secret,
-            ),
-        )
-
-    def _is_described(self) -> bool:
-        attributes = self._attributes
-        return self._method == _COMMIT or (attributes is not None and attributes.kind is not None)
+        kept = answer if log.keeps_answers else None
+        log.hear(Heard(call, tuple(self._decided), self.request, kept))
 
     def _decision(self) -> str:
         if self._verdict is not None:
