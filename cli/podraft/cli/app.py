@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from podraft.cli.command_line.framework import Entry, Root, Section
+from podraft.cli.command_line.settings import Settings
 
 _BASIC = Section("Objects", "objects")
 _WORKLOADS = Section("Workloads", "workloads")
@@ -59,8 +62,16 @@ ENTRIES = {
     "completion": Entry("completion", "Print the completion script of a shell.", _CLUSTER),
 }
 
+
+def _declared(settings: Settings) -> Iterable[Any]:
+    from podraft.cli.sessions.connection import declared_kinds
+
+    return declared_kinds(settings)
+
+
 cli = Root(
     ENTRIES,
+    _declared,
     name="podraft",
     help="Run containers on your machines: declare what should run, and see why it does.",
     no_args_is_help=True,

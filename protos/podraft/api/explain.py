@@ -20,8 +20,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 
 from podraft.api import kinds
+from podraft.api.apiextensions.v1.json_schema_pb2 import JSONSchemaProps
 from podraft.api.codec.forms import form_of, only_field
 from podraft.api.codec.write import is_inline
+from podraft.api.declared import stored_version
 from podraft.api.kinds import AnyKind
 from podraft.api.meta.v1 import options_pb2
 from podraft.api.support import reason_of
@@ -106,8 +108,43 @@ def _no_field(name: str, doc: FieldDoc) -> str:
     return f"no such field; {hint}"
 
 
-@cache
 def _kind_doc(kind: AnyKind) -> FieldDoc:
+    return _message_doc(kind) if kind.definition is None else _declared_doc(kind)
+
+
+def _declared_doc(kind: AnyKind) -> FieldDoc:
+    """Return what the schema of a declared kind says of it."""
+    schema = stored_version(kind.definition).schema.open_api_v3_schema
+    of_every_object = [
+        child
+        for child in _message_doc(kind).children
+        if child.name in ("apiVersion", "kind", "metadata")
+    ]
+    names = {child.name for child in of_every_object}
+    own = [child for child in _schema_children(schema) if child.name not in names]
+    return FieldDoc(kind.name, "object", schema.description, "", (*of_every_object, *own))
+
+
+def _schema_children(schema: JSONSchemaProps) -> Iterator[FieldDoc]:
+    for name in sorted(schema.properties):
+        yield _schema_doc(name, schema.properties[name])
+
+
+def _schema_doc(name: str, schema: JSONSchemaProps) -> FieldDoc:
+    type_, inner = schema.type or "any", schema
+    if schema.x_kubernetes_int_or_string:
+        type_ = "IntOrString"
+    elif schema.items.HasField("schema"):
+        inner = schema.items.schema
+        type_ = f"[]{inner.type or 'any'}"
+    elif schema.additional_properties.HasField("schema"):
+        inner = schema.additional_properties.schema
+        type_ = f"map[string]{inner.type or 'any'}"
+    return FieldDoc(name, type_, schema.description, "", tuple(_schema_children(inner)))
+
+
+@cache
+def _message_doc(kind: AnyKind) -> FieldDoc:
     descriptor = kind.message.DESCRIPTOR
     own = _comments().get(descriptor.full_name, "")
     children = (
@@ -122,7 +159,8 @@ def _fields(descriptor: Descriptor, above: frozenset[str] = frozenset()) -> Iter
     """Yield a message's fields; those of a message that contains itself once (``above``)."""
     for field in descriptor.fields:
         if is_inline(field) and field.message_type is not None:
-            yield from _fields(field.message_type, above)
+            if form_of(field.message_type) != options_pb2.JSON_MEMBERS:
+                yield from _fields(field.message_type, above)
         else:
             yield _field_doc(field, above)
 

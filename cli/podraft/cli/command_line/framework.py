@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from podraft.api.teacher import TEACHER
 from podraft.cli import errors
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.settings import DEFAULT_REQUEST_TIMEOUT_S, Settings
@@ -142,7 +143,14 @@ def pass_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def with_settings(*arguments: Any, **options: Any) -> Any:
-        return function(settings_of(click.get_current_context()), *arguments, **options)
+        context = click.get_current_context()
+        settings, root = settings_of(context), context.find_root().command
+        if isinstance(root, Root):
+            TEACHER.set(lambda: root.declared(settings))
+        try:
+            return function(settings, *arguments, **options)
+        finally:
+            TEACHER.dismiss()
 
     return with_settings
 
@@ -200,11 +208,21 @@ class Entry:
 
 
 class Root(click.Group):
-    """The root command, which lists commands without importing them."""
+    """The root command, which lists commands without importing them.
 
-    def __init__(self, entries: Mapping[str, Entry], **attributes: Any) -> None:
+    ``declared`` returns the kinds that users of the cluster have declared, for commands that meet
+    names which are not built in.
+    """
+
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        declared: Callable[[Settings], Iterable[Any]],
+        **attributes: Any,
+    ) -> None:
         super().__init__(context_settings=_HELP, **attributes)
         self.entries = entries
+        self.declared = declared
         self.params.extend(global_options(hidden=False))
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from podraft.api.declared import kinds_of
+from podraft.api.kinds import CUSTOM_RESOURCE_DEFINITION, AnyKind
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.errors import CliError, lines_of_api_error, usage
 from podraft.cli.output import printing
@@ -17,6 +20,8 @@ from podraft.client.errors import ApiError, ConfigError
 
 ResultT = TypeVar("ResultT")
 _FOREVER_S = 10 * 365 * 86400.0
+# A cluster that does not answer must not hold up the message that a name is unknown.
+_ATTEMPT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +97,23 @@ def run(settings: Settings, function: Callable[[Session], Awaitable[ResultT]]) -
         if settings.verbosity:
             took_ms = (time.monotonic() - began_s) * 1000
             printing.say(f"server {address}, {took_ms:.0f} ms", err=True)
+
+
+def declared_kinds(settings: Settings) -> Iterable[AnyKind]:
+    """Return the declared kinds; none if the cluster does not tell, which other calls report."""
+    try:
+        chosen = load_config(settings)
+    except CliError:
+        return ()
+    # The caller may be within a running loop.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _read(chosen)).result()
+
+
+async def _read(chosen: config.ClusterConfig) -> tuple[AnyKind, ...]:
+    try:
+        async with Client(chosen, timeout_s=_ATTEMPT_S) as client:
+            found = await client.resource(CUSTOM_RESOURCE_DEFINITION).list()
+            return tuple(kinds_of(found.items))
+    except ApiError:
+        return ()

@@ -27,6 +27,7 @@ from podraft.api.columns import (
     storage,
 )
 from podraft.api.columns.column import AGE, NAME, Column, Table, row_of
+from podraft.api.columns.extensions import table_of_declared
 
 __all__ = ["Column", "Table", "row_of", "table_of"]
 
@@ -49,4 +50,6 @@ _TABLES: Final[Mapping[kinds.AnyKind, Table]] = {
 
 def table_of(kind: kinds.AnyKind) -> Table:
     """Return the table of a kind."""
+    if kind.definition is not None:
+        return table_of_declared(kind)
     return _TABLES.get(kind, _GENERIC)

@@ -68,7 +68,7 @@ from podraft.api.kinds.quotas import (
 )
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
-from podraft.api.kinds.registry import Change, KnownKinds, Observer, Registry
+from podraft.api.kinds.registry import Change, KnownKinds, LearningKinds, Observer, Registry
 from podraft.api.kinds.reviews import (
     LOCAL_SUBJECT_ACCESS_REVIEW,
     SELF_SUBJECT_ACCESS_REVIEW,
@@ -82,6 +82,7 @@ from podraft.api.kinds.volumes import (
     PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
 )
+from podraft.api.teacher import TEACHER
 
 __all__ = [
     "AnyKind",
@@ -146,7 +147,7 @@ __all__ = [
     "VALIDATING_WEBHOOK_CONFIGURATION",
 ]
 
-BUILT_IN: Final = KnownKinds(
+BUILT_IN: Final = LearningKinds(
     (
         *quotas.KINDS,
         *core.KINDS,
@@ -161,6 +162,7 @@ BUILT_IN: Final = KnownKinds(
         *reviews.KINDS,
         *storage.KINDS,
         *admission.KINDS,
-    )
+    ),
+    TEACHER,
 )
 BUILT_IN_GROUPS: Final = frozenset(kind.group for kind in BUILT_IN)

@@ -10,6 +10,7 @@ never a part of it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -17,6 +18,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from google.protobuf.message import Message
 
 from podraft.api.kinds.kind import AnyKind
+from podraft.api.teacher import Teacher
 
 
 class KnownKinds:
@@ -133,6 +135,67 @@ class Registry(KnownKinds):
     def _tell(self, change: Change) -> None:
         for observer in tuple(self._observers):
             observer(change)
+
+
+class LearningKinds(KnownKinds):
+    """The kinds of a tool: those that are built in, and what its teacher adds to them.
+
+    A look-up that finds nothing asks the teacher; a process without one knows what it knew first.
+    """
+
+    def __init__(self, kinds: Iterable[AnyKind], teacher: Teacher) -> None:
+        """Begin with ``kinds``.
+
+        Raises:
+            ValueError: Two kinds share a name that must be unique.
+        """
+        self._teacher = teacher
+        self._first = self._present = _Index.of(tuple(kinds))
+        self._lesson = teacher.lesson
+        super().__init__(kinds)
+
+    @property
+    def _index(self) -> _Index:
+        """The look-ups; what was learned in an earlier lesson is forgotten."""
+        return self._present if self._lesson == self._teacher.lesson else self._first
+
+    @_index.setter
+    def _index(self, index: _Index) -> None:
+        self._present, self._lesson = index, self._teacher.lesson
+
+    def learn(self) -> None:
+        """Ask the teacher for kinds; one that shares a name with a known kind is left out."""
+        for kind in self._teacher.ask():
+            with contextlib.suppress(ValueError):
+                self._index = _Index.of((*self._index.added, kind))
+
+    def by_manifest(self, api_version: str, name: str) -> AnyKind | None:
+        """Return the kind that a manifest's ``apiVersion`` and ``kind`` name."""
+        found = super().by_manifest(api_version, name)
+        if found is None:
+            self.learn()
+            found = super().by_manifest(api_version, name)
+        return found
+
+    def by_word(self, word: str) -> AnyKind | None:
+        """Return the kind that a user names: ``po``, ``pod``, ``Pods``, ``deployments.apps``."""
+        found = super().by_word(word)
+        if found is None:
+            self.learn()
+            found = super().by_word(word)
+        return found
+
+    def by_message_name(self, full_name: str) -> AnyKind | None:
+        """Return the kind of a protobuf message, by its full name."""
+        found = super().by_message_name(full_name)
+        if found is None and full_name.startswith(_DECLARED):
+            self.learn()
+            found = super().by_message_name(full_name)
+        return found
+
+
+# The package of the messages of declared kinds.
+_DECLARED = "podraft.custom."
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def api_resources(
     from podraft.cli.output import tables
     from podraft.cli.plans.made.words import listed
 
+    kinds.BUILT_IN.learn()
     wanted, words = set(listed(verbs)), set(listed(categories))
     shown = [
         kind
