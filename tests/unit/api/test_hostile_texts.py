@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from podraft.api import codec, kinds, names, quantities, times
-from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
+from podraft.api.codec.merge_patches import create_merge_patch, merge_patch
 from podraft.api.selectors.fields import parse_field_selector
 from podraft.api.selectors.labels import parse_label_selector
 from podraft.api.violations import VIOLATIONS_MAX, InvalidObjectError
@@ -210,7 +210,6 @@ def test_patches_between_nested_objects_are_made_in_linear_time_or_refused() -> 
         return inner
 
     check_linear(lambda given: create_merge_patch({}, given), nested, 6_000)
-    check_linear(lambda given: three_way_merge_patch(given, given, given), nested, 6_000)
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podraft.api.ownership.holdings import COMMAND
 from podraft.cli.command_line.output_options import output_options
 from podraft.cli.command_line.settings import Settings
 
@@ -25,7 +26,10 @@ def writing_options() -> Callable[..., Any]:
     )
 
     manager = click.option(
-        "--field-manager", default="", metavar="NAME", help="In whose name fields are written."
+        "--field-manager",
+        default=COMMAND,
+        metavar="NAME",
+        help="In whose name fields are written. [podraft]",
     )
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ class Outcomes:
         output: The format; lines for people by default.
         dry_run: ``none``, ``client`` or ``server``.
         coloured: Whether the words of outcomes are coloured.
-        field_manager: In whose name fields are written; empty for the user's own.
+        field_manager: In whose name fields are written; the command's own is "podraft".
     """
 
     output: Format = TABLE

@@ -52,7 +52,7 @@ def content(obj: Any, *, status: bool) -> dict[str, Any]:
     if not status:
         value.pop("status", None)
     metadata = dict(value.get("metadata", {}))
-    for field in ("resourceVersion", "generation"):
+    for field in ("resourceVersion", "generation", "managedFields"):
         metadata.pop(field, None)
     annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k not in APPLY_NOTES}
     metadata["annotations"] = annotations

@@ -32,6 +32,7 @@ _OF_THIS_LIFE: Final = (
     "deletionGracePeriodSeconds",
     "finalizers",
     "generateName",
+    "managedFields",
     "selfLink",
 )
 _ABSENT: Final = object()

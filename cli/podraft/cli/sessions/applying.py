@@ -1,4 +1,4 @@
-"""Applying manifests: read the live objects, plan, commit.
+"""Applying manifests: one commit, in which the server merges.
 
 Invariant: everything is written in one transaction, or nothing is.
 """
@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from podraft.cli.manifests.items import Item
-from podraft.cli.plans import apply_plan
-from podraft.cli.plans.apply_plan import Action
-from podraft.cli.plans.refusals import located
+from podraft.cli.plans import apply_plan, refusals
+from podraft.cli.plans.apply_plan import Action, ForeseenConflictsError, Terms
 from podraft.cli.sessions.connection import Session
-from podraft.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
+from podraft.client.errors import ApiError, NotFoundError
 
 _READS_AT_ONCE = 16
-_TRIES_MAX = 4
 
 
 async def read_live(session: Session, items: Sequence[Item]) -> list[Any]:
@@ -35,34 +33,37 @@ async def read_live(session: Session, items: Sequence[Item]) -> list[Any]:
 
 
 async def commit(
-    session: Session, items: Sequence[Item], dry_run: str
-) -> tuple[list[Action], dict[int, Any]]:
-    """Plan and write in one transaction; plan anew when somebody else wrote in between.
+    session: Session, items: Sequence[Item], live: Sequence[Any], terms: Terms, dry_run: str
+) -> tuple[list[Action], list[Any]]:
+    """Apply in one transaction; return what became of each object, and the resulting objects.
 
-    Return the actions and, by their numbers, the resulting objects.
+    ``live`` are the objects as they were before, to tell what changed.
 
     Raises:
         CliError: The server refused something; the message names the file and line.
         ApiError: The server refused the whole commit.
     """
-    for attempt in range(1, _TRIES_MAX + 1):
-        live = await read_live(session, items)
-        actions = apply_plan.plan(zip(items, live, strict=True))
-        writing = apply_plan.write_order(actions)
-        if dry_run == "client" or not writing:
-            return actions, dict(enumerate(live))
-        writes = [action.write for action in writing if action.write is not None]
+    if dry_run == "client":
         try:
-            response = await session.client.commit(writes, dry_run=dry_run == "server")
-        except (AlreadyExistsError, ConflictError, NotFoundError) as error:
-            if attempt == _TRIES_MAX or isinstance(error, NotFoundError):
-                raise located(error, writing) from None
-        except ApiError as error:
-            raise located(error, writing) from None
-        else:
-            stored = dict(enumerate(live))
-            position = {id(action): index for index, action in enumerate(actions)}
-            for action, packed in zip(writing, response.objects, strict=False):
-                stored[position[id(action)]] = action.item.kind.message.FromString(packed.value)
-            return actions, stored
-    raise AssertionError("the last try returns or raises")
+            return apply_plan.foreseen(zip(items, live, strict=True), terms), list(live)
+        except ForeseenConflictsError as error:
+            raise refusals.foreseen(error, items) from None
+    writing = apply_plan.in_order(items)
+    writes = apply_plan.writes_of(writing, terms)
+    try:
+        response = await session.client.commit(
+            writes, dry_run=dry_run == "server", field_manager=terms.manager
+        )
+    except ApiError as error:
+        raise refusals.located(error, writing) from None
+    found = {
+        id(item): item.kind.message.FromString(packed.value)
+        for item, packed in zip(writing, response.objects, strict=True)
+    }
+    stored = [found[id(item)] for item in items]
+    revision = response.resource_version
+    actions = [
+        Action(item, apply_plan.outcome(before, after, revision))
+        for item, before, after in zip(items, live, stored, strict=True)
+    ]
+    return actions, stored

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from podraft.api.codec import json_text
 from podraft.api.codec.json_text import JSON_BYTES_MAX
-from podraft.api.codec.merge_patches import create_merge_patch, merge_patch, three_way_merge_patch
+from podraft.api.codec.merge_patches import create_merge_patch, merge_patch
 from podraft.api.codec.read import TYPE_META, VALUES_MAX, Report, read_message
 from podraft.api.codec.values import described
 from podraft.api.codec.write import write
@@ -33,7 +33,6 @@ __all__ = [
     "kind_of_manifest",
     "merge_patch",
     "create_merge_patch",
-    "three_way_merge_patch",
     "JSON_BYTES_MAX",
 ]
 

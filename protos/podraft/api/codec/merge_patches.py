@@ -1,6 +1,6 @@
-"""JSON merge patches (RFC 7386): applying one, making one, making the one of ``apply``.
+"""JSON merge patches (RFC 7386): applying one, making one.
 
-Owns: the three functions on plain JSON values.  None of them changes its
+Owns: both functions on plain JSON values.  None of them changes its
 arguments; results may share parts with them.
 
 Invariant: nesting is bounded by ``DEPTH_MAX``, so a hostile patch cannot
@@ -64,44 +64,6 @@ def _difference(
             if inner := _difference(before, value, depth + 1):
                 patch[key] = inner
         elif not _same(before, value, depth + 1):
-            patch[key] = value
-    return patch
-
-
-def three_way_merge_patch(
-    last_applied: Mapping[str, Any], current: Mapping[str, Any], modified: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the patch that ``apply`` sends.
-
-    It sets the fields of ``modified`` that ``current`` lacks, removes those that
-    were applied last time and are no longer stated, and leaves alone those that
-    others (defaulting, controllers) added.
-
-    Raises:
-        InvalidObjectError: The objects are nested deeper than ``DEPTH_MAX``.
-
-    """
-    return _three_way(last_applied, current, modified, 0)
-
-
-def _three_way(
-    last_applied: Mapping[str, Any],
-    current: Mapping[str, Any],
-    modified: Mapping[str, Any],
-    depth: int,
-) -> dict[str, Any]:
-    _check_depth(depth)
-    patch: dict[str, Any] = {
-        key: None for key in last_applied if key not in modified and key in current
-    }
-    for key, value in modified.items():
-        present = current.get(key)
-        if isinstance(value, dict) and isinstance(present, dict):
-            before = last_applied.get(key)
-            applied = before if isinstance(before, dict) else {}
-            if inner := _three_way(applied, present, value, depth + 1):
-                patch[key] = inner
-        elif key not in current or not _same(present, value, depth + 1):
             patch[key] = value
     return patch
 

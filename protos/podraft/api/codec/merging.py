@@ -9,7 +9,7 @@ Invariant: pure; no field is known here by its name.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
@@ -40,24 +40,6 @@ class ListKeys:
     def names(self) -> frozenset[str]:
         """The names of the key's fields."""
         return frozenset(name for name, _ in self.fields)
-
-    def of(self, element: Any) -> Hashable | None:
-        """Return an element's key; None if it has none."""
-        if not self.fields:
-            return element if isinstance(element, str | int) else None
-        if not isinstance(element, Mapping) or self.fields[0][0] not in element:
-            return None
-        return tuple(str(element.get(name, default)) for name, default in self.fields)
-
-    def index(self, elements: Sequence[Any]) -> dict[Hashable, Any] | None:
-        """Return the elements by their keys; None if one has no key or two share one."""
-        result: dict[Hashable, Any] = {}
-        for element in elements:
-            key = self.of(element)
-            if key is None or key in result:
-                return None
-            result[key] = element
-        return result
 
 
 def below(place: Descriptor | Place, name: str) -> Place:

@@ -5,7 +5,7 @@ it stated before and does not state any more is removed unless somebody else own
 another manager owns with another value is a conflict, which ``force`` decides.
 
 Invariants: pure; without force no field of another manager changes; a manager is in no conflict
-with itself, however it wrote; fields that nobody owns are taken without asking.
+with itself, however it wrote; fields of which no owner was recorded are taken without asking.
 """
 
 from __future__ import annotations
@@ -73,31 +73,37 @@ def apply(
     stated = owned(kind, fields_of(configuration), writer.subresource)
     takes_over = writer.manager == COMMAND and not writer.subresource
     known = _known(kind, live, takes_over=takes_over)
-    merged, changes = _merged(kind, live, configuration, writer.subresource)
     mine = [one for one in known if one.writer.manager == writer.manager]
     others = [one for one in known if one.writer.manager != writer.manager]
-    others = _yielding(others, changes, force=force)
     before = held.of(mine, writer, APPLY)
     earlier = before.fields if before is not None else EMPTY
-    prune(merged, earlier, stated, _union(others))
+    base = _copy(live)
     if takes_over:
         for note in APPLY_NOTES:
-            merged.metadata.annotations.pop(note, None)
+            base.metadata.annotations.pop(note, None)
+    prune(base, earlier, stated, _union(others))
+    merged, changes = _merged(kind, base, configuration, writer.subresource)
+    others = _yielding(others, changes, force=force)
     kept = _transferred(known, mine, others, writer, earlier | stated)
-    seconds = before.seconds if before is not None else 0
-    return Application(
-        merged, writer, tuple(held.put(kept, Holding(writer, APPLY, stated, seconds)))
-    )
+    now = Holding(writer, APPLY, stated, before.seconds if before is not None else 0)
+    return Application(merged, writer, tuple(held.put(kept, now)))
 
 
 def _known(kind: AnyKind, live: Any, *, takes_over: bool) -> list[Holding]:
-    """Return the holdings in an object; what notes say was applied is that of podraft's command."""
+    """Return the holdings in an object.
+
+    What notes say was applied is that of podraft's command.  What an object of which nobody is
+    recorded holds otherwise stays when others cease to state it.
+    """
     known = held.read(live.metadata.managed_fields)
     annotations = live.metadata.annotations
-    if not takes_over or not any(note in annotations for note in APPLY_NOTES):
-        return known
-    fields = owned(kind, noted(annotations, kind.message.DESCRIPTOR), "")
-    writer = Writer(COMMAND, kind.api_version)
+    if takes_over and any(note in annotations for note in APPLY_NOTES):
+        return _with_noted(kind, known, noted(annotations, kind.message.DESCRIPTOR))
+    return known or _before_all(kind, live)
+
+
+def _with_noted(kind: AnyKind, known: list[Holding], fields: FieldSet) -> list[Holding]:
+    writer, fields = Writer(COMMAND, kind.api_version), owned(kind, fields, "")
     before = held.of(known, writer, APPLY)
     if before is not None:
         fields |= before.fields
@@ -108,14 +114,22 @@ def _known(kind: AnyKind, live: Any, *, takes_over: bool) -> list[Holding]:
     return held.put(known, Holding(writer, APPLY, fields, before.seconds if before else 0))
 
 
+def _before_all(kind: AnyKind, live: Any) -> list[Holding]:
+    fields, seconds = fields_of(live), live.metadata.creation_timestamp.seconds
+    found = []
+    for part in ("", "status") if kind.has_status else ("",):
+        writer = Writer(held.BEFORE, kind.api_version, part)
+        found.append(Holding(writer, UPDATE, owned(kind, fields, part), seconds))
+    return [one for one in found if one.fields]
+
+
 def _merged(
-    kind: AnyKind, live: Any, configuration: Any, subresource: str
+    kind: AnyKind, base: Any, configuration: Any, subresource: str
 ) -> tuple[Any, Difference]:
-    """Return the object with the configuration in it, and what that changes."""
-    base, merged = live, _merge_into(live, configuration)
+    """Return ``base`` with the configuration in it, and what that changes."""
+    merged = _merge_into(base, configuration)
     if kind.typed_fields and not subresource:
         # What the new type forbids goes with the old one, whoever owns it.
-        base = _copy(live)
         drop_forbidden(kind, base, merged)
         merged = _merge_into(base, configuration)
     found = difference(base, merged)
@@ -160,8 +174,9 @@ def lost_by(holding: Holding, changes: Difference) -> FieldSet:
 
 def _conflicts(others: Sequence[Holding], lost: Sequence[FieldSet]) -> Iterator[Conflict]:
     for holding, fields in zip(others, lost, strict=True):
-        for path in fields.paths():
-            yield Conflict(path, holding)
+        if holding.writer.manager != held.BEFORE:
+            for path in fields.paths():
+                yield Conflict(path, holding)
 
 
 def _union(holdings: Sequence[Holding]) -> FieldSet:

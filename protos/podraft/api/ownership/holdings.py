@@ -19,11 +19,13 @@ APPLY: Final = "Apply"
 UPDATE: Final = "Update"
 # The manager in whose name podraft's command writes.
 COMMAND: Final = "podraft"
+# As Kubernetes calls whoever made an object before its owners were recorded.
+BEFORE: Final = "before-first-apply"
 # As Kubernetes bounds and calls it: the updates of all but the latest writers become one's.
 UPDATERS_MAX: Final = 10
 ANCIENT: Final = "ancient-changes"
 APPLIERS_MAX: Final = 32
-BYTES_MAX: Final = 256 * 1024
+BYTES_MAX: Final = 512 * 1024
 MANAGER_LENGTH_MAX: Final = 128
 _FORM: Final = "FieldsV1"
 

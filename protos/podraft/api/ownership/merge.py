@@ -110,7 +110,22 @@ def prune(target: Any, before: FieldSet, now: FieldSet, others: FieldSet) -> Non
     A field that is no longer stated goes with all that defaulting added to it, as that makes no
     sense by itself.  Maps and lists of elements have many writers: only what was stated goes.
     """
-    _prune_fields(target, before, now, others, frozenset())
+    parts = parts_of(target.DESCRIPTOR)
+    for element, mine in before.children.items():
+        part = parts.get(element)
+        if part is None or part.way is not Way.MESSAGE or not part.is_in(target):
+            continue
+        # Metadata, spec and status are no values, but what has many writers.
+        value = getattr(part.holder(target), part.attribute)
+        _prune_fields(value, mine, now.at(element), others.at(element), frozenset())
+        if not (now.at(element) or value.ListFields()):
+            _clear(part, target)
+    rest = {e: mine for e, mine in before.children.items() if _is_value(parts.get(e))}
+    _prune_fields(target, FieldSet(rest), now, others, frozenset())
+
+
+def _is_value(part: Part | None) -> bool:
+    return part is not None and part.way is not Way.MESSAGE
 
 
 def _prune_fields(

@@ -1,7 +1,7 @@
 """Owners of fields after other writes than applying: creating, updating, patching.
 
-Owns: who owns what after a write.  Owners are recorded from the first apply on, or from the first
-write that names its manager; an object that nobody applies costs nothing.
+Owns: who owns what after a write.  Owners are recorded from the first apply on, or from the making
+of an object by a manager that names itself; an object that nobody applies costs nothing.
 
 Invariant: pure; a field that a write changes is its writer's alone, unless the same manager had
 applied it; one that a write removes is nobody's.

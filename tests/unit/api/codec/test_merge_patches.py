@@ -12,7 +12,6 @@ from podraft.api.codec.merge_patches import (
     DEPTH_MAX,
     create_merge_patch,
     merge_patch,
-    three_way_merge_patch,
 )
 from podraft.api.violations import InvalidObjectError
 
@@ -75,24 +74,6 @@ def test_a_made_patch_makes_the_modified_object(
 @given(OBJECTS)
 def test_equal_objects_need_no_patch(value: dict[str, Any]) -> None:
     assert create_merge_patch(value, value) == {}
-    assert three_way_merge_patch(value, value, value) == {}
-
-
-@SETTINGS
-@given(OBJECTS, OBJECTS, OBJECTS)
-def test_after_an_apply_the_same_apply_changes_nothing(
-    last: dict[str, Any], current: dict[str, Any], modified: dict[str, Any]
-) -> None:
-    applied = merge_patch(current, three_way_merge_patch(last, current, modified))
-    assert three_way_merge_patch(modified, applied, modified) == {}
-
-
-def test_apply_sets_removes_and_leaves_alone() -> None:
-    last = {"spec": {"replicas": 1, "paused": True, "gone": 1}}
-    current = {"spec": {"replicas": 5, "paused": True, "added": "by a controller"}}
-    modified = {"spec": {"replicas": 2}}
-    patch = three_way_merge_patch(last, current, modified)
-    assert patch == {"spec": {"replicas": 2, "paused": None}}
 
 
 @pytest.mark.parametrize("make", [lambda d: merge_patch({}, d), lambda d: create_merge_patch(d, d)])

@@ -57,19 +57,3 @@ def test_an_element_is_one_of_several_things_where_the_contract_says_so():
         for name in ("volumes", "containers", "containers.env")
     }
     assert one_of == {"volumes": True, "containers": False, "containers.env": True}
-
-
-def test_elements_are_found_by_their_key_with_what_leaving_it_out_means():
-    keys = merging.list_keys(place(pod_pb2.Pod, "spec", "containers", "ports"))
-    first, second = {"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}
-    assert keys.index([first, second]) == {("53", "TCP"): first, ("53", "UDP"): second}
-    assert keys.index([first, {"containerPort": 53, "protocol": "TCP"}]) is None, "one key twice"
-    assert keys.index([{"name": "dns"}]) is None, "no key"
-    assert keys.index(["53"]) is None
-
-
-def test_a_sets_elements_are_their_own_keys():
-    keys = merging.list_keys(place(pod_pb2.Pod, "metadata", "finalizers"))
-    assert keys.index(["a", "b"]) == {"a": "a", "b": "b"}
-    assert keys.index(["a", "a"]) is None
-    assert keys.index([{}]) is None

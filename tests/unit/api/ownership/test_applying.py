@@ -232,13 +232,13 @@ def test_what_is_kept_of_owners_is_bounded_in_bytes() -> None:
     world.apply("a", config(data={"a": "1"}))
     for number in range(4):
         changed = plain(world.object)
-        changed.data.update({f"{number}-{'x' * 200}-{i}": "" for i in range(500)})
+        changed.data.update({f"{number}-{'x' * 200}-{i}": "" for i in range(900)})
         world.update(f"manager-{number}", changed)
     managed = world.object.metadata.managed_fields
     assert sum(len(entry.fields_v1.raw) for entry in managed) <= holdings.BYTES_MAX
     assert world.owned_by("a")
-    too_many = config(data={f"{'x' * 240}-{i}": "" for i in range(1200)})
-    with pytest.raises(InvalidObjectError, match="256 KiB"):
+    too_many = config(data={f"{'x' * 240}-{i}": "" for i in range(2400)})
+    with pytest.raises(InvalidObjectError, match="512 KiB"):
         world.apply("a", too_many)
 
 

@@ -188,6 +188,18 @@ def test_what_nobody_owns_is_taken_and_what_is_not_stated_stays() -> None:
     assert containers(now)[0]["image"] == "a:2"
 
 
+def test_who_states_a_part_of_a_strangers_object_takes_back_no_more_than_that() -> None:
+    live = read(deployment(A, replicas=5, paused=True))
+    inner = {"spec": {"securityContext": {"runAsUser": 1}}}
+    now = applied(live, deployment(template=inner, replicas=6), "part")
+    assert (now.spec.replicas, now.spec.template.spec.security_context.run_as_user) == (6, 1)
+    left = applied(now, {**deployment(), "spec": {}}, "part")
+    assert containers(left) == [A]
+    assert left.spec.paused
+    assert not left.spec.template.spec.HasField("security_context")
+    assert not left.spec.HasField("replicas")
+
+
 def kubectl_note(manifest: dict[str, Any]) -> dict[str, str]:
     return {KUBECTL_LAST_APPLIED: json.dumps(manifest)}
 

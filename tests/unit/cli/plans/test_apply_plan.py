@@ -1,14 +1,20 @@
-"""What `apply` writes, for every way in which manifest and live object can differ."""
+"""What `apply` sends, in which order, and what it says came of it."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import grpc
+import pytest
+
 from podraft.api import codec, kinds
-from podraft.api.objects import well_known
+from podraft.api.ownership import applying, tracking
+from podraft.api.ownership.holdings import COMMAND, Writer
 from podraft.cli.manifests import items as manifests
-from podraft.cli.plans import applied, apply_plan
+from podraft.cli.plans import apply_plan, refusals
+from podraft.cli.plans.apply_plan import ForeseenConflictsError, Terms
+from podraft.client.errors import AlreadyExistsError, ConflictError, FieldViolation
 
 DEPLOYMENT: dict[str, Any] = {
     "apiVersion": "apps/v1",
@@ -25,229 +31,142 @@ DEPLOYMENT: dict[str, Any] = {
         },
     },
 }
-SERVICE: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "web"},
-    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "name": "http"}]},
-}
+TEXT = """apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: m
+data:
+  a: "1"
+  b: "2"
+"""
 
 
-def item_of(value: dict[str, Any]) -> manifests.Item:
-    reading = manifests.read([("f", json.dumps(value))], None, "default")
+def item_of(value: dict[str, Any] | str) -> manifests.Item:
+    text = value if isinstance(value, str) else json.dumps(value)
+    reading = manifests.read([("f", text)], None, "default")
     assert reading.faults == []
     return reading.items[0]
 
 
-def live_of(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object as the server has it after it was applied, with defaults."""
-    (action,) = apply_plan.plan([(item_of(value), None)])
-    assert action.write is not None
-    packed = action.write.create.object
-    live = codec.to_json(action.item.kind.message.FromString(packed.value))
-    live["metadata"] |= {"uid": "u-1", "resourceVersion": "7", "generation": 1}
-    if action.item.kind is kinds.DEPLOYMENT:
-        live["spec"]["strategy"] = {"type": "RollingUpdate"}
-        pod = live["spec"]["template"]["spec"]
-        pod["restartPolicy"] = "Always"
-        for container in pod["containers"]:
-            container["imagePullPolicy"] = "Always"
-            for port in container.get("ports", []):
-                port.setdefault("protocol", "TCP")
-    if action.item.kind is kinds.SERVICE:
-        live["spec"] |= {"clusterIP": "10.96.0.9", "type": "ClusterIP"}
-        for port in live["spec"]["ports"]:
-            port["protocol"] = port.get("protocol", "TCP")
-            port |= {"targetPort": 80, "nodePort": 30080}
+def live_of(item: manifests.Item, manager: str = COMMAND) -> Any:
+    """Return an object as the server has it after its manifest was applied."""
+    stated = apply_plan.configuration(item)
+    done = applying.created(item.kind, stated, Writer(manager, item.kind.api_version))
+    live = item.kind.message()
+    live.CopyFrom(stated)
+    applying.record(None, live, done, 1)
     return live
 
 
-def changed(value: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(value))
-    copy["spec"].update(changes)
-    return copy
+def changed(live: Any, manager: str, patch: dict[str, Any]) -> Any:
+    kind = kinds.BUILT_IN.of(live)
+    updated = codec.parse(kind.message, codec.merge_patch(codec.to_json(live), patch))
+    tracking.record_update(kind, live, updated, Writer(manager, kind.api_version), 3)
+    return updated
 
 
-def without_annotation(patch: dict[str, Any]) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(patch))
-    annotations = copy.get("metadata", {}).get("annotations", {})
-    annotations.pop(well_known.APPLIED_FIELDS, None)
-    if not annotations:
-        copy.get("metadata", {}).pop("annotations", None)
-    if not copy.get("metadata"):
-        copy.pop("metadata", None)
-    return copy
+def test_a_configuration_is_what_the_author_said_and_nothing_else() -> None:
+    exported = json.loads(json.dumps(DEPLOYMENT))
+    exported["metadata"] |= {
+        "uid": "u-1",
+        "resourceVersion": "7",
+        "generation": 3,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "managedFields": [{"manager": "x", "operation": "Apply", "fieldsV1": {"f:spec": {}}}],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+    }
+    exported["status"] = {"replicas": 2}
+    stated = apply_plan.configuration(item_of(exported))
+    assert stated == apply_plan.configuration(item_of(DEPLOYMENT))
+    assert stated.metadata.namespace == "default"
+    assert not stated.HasField("status")
 
 
-def patch_of(value: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
-    return without_annotation(apply_plan.patch_for(item_of(value), live))
+def test_a_secrets_text_is_stated_as_the_data_that_is_stored() -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    stated = apply_plan.configuration(item_of({**manifest, "stringData": {"a": "x"}}))
+    assert (dict(stated.data), dict(stated.string_data)) == ({"a": b"x"}, {})
 
 
-def container(live: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = live["spec"]["template"]["spec"]["containers"][0]
-    return found
+def test_what_others_live_in_is_written_first() -> None:
+    names = ("Deployment", "ConfigMap", "Namespace")
+    written = apply_plan.in_order(item_of(minimal(name)) for name in names)
+    assert [item.kind.name for item in written] == ["Namespace", "ConfigMap", "Deployment"]
+    writes = apply_plan.writes_of(written, Terms(force=True), only_create=True)
+    assert all(write.apply.force and write.apply.only_create for write in writes)
 
 
-def test_an_object_that_is_not_there_is_created_with_what_was_applied() -> None:
-    (action,) = apply_plan.plan([(item_of(DEPLOYMENT), None)])
-
-    assert action.outcome == "created"
-    assert action.write is not None
-    created = kinds.DEPLOYMENT.message.FromString(action.write.create.object.value)
-    note = applied.noted(created.metadata.annotations)
-    assert note["spec"]["replicas"] == 1
-    assert note["spec"]["template"]["spec"]["containers"] == [
-        {"name": "web", "image": 1, "ports": [{"containerPort": 80}]}
-    ]
-    assert "annotations" not in note["metadata"]
+def minimal(kind: str) -> dict[str, Any]:
+    if kind == "Deployment":
+        return DEPLOYMENT
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": kind.lower()}}
 
 
-def test_what_the_server_filled_in_is_no_difference() -> None:
-    for value in (DEPLOYMENT, SERVICE):
-        item, live = item_of(value), live_of(value)
-        (action,) = apply_plan.plan([(item, codec.from_json(live))])
+@pytest.mark.parametrize(
+    ("live", "stored", "revision", "outcome"),
+    [
+        (None, "5", "5", "created"),
+        ("4", "5", "5", "configured"),
+        ("4", "4", "4", "unchanged"),
+        ("4", "4", "9", "unchanged"),
+        # Somebody else has written in between, and applying changed nothing.
+        ("4", "6", "9", "unchanged"),
+        # A dry run has no revision, nor has what it would write.
+        (None, "", "", "created"),
+        ("4", "", "", "configured"),
+        ("4", "4", "", "unchanged"),
+    ],
+)
+def test_an_object_was_configured_exactly_if_the_commit_wrote_it(
+    live: str | None, stored: str, revision: str, outcome: str
+) -> None:
+    def config_map(version: str) -> Any:
+        obj = kinds.CONFIG_MAP.message()
+        obj.metadata.resource_version = version
+        return obj
 
-        assert (action.outcome, action.write) == ("unchanged", None)
-
-
-def test_a_changed_field_of_a_container_leaves_the_others_as_they_are() -> None:
-    value = json.loads(json.dumps(DEPLOYMENT))
-    value["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
-
-    patch = patch_of(value, live_of(DEPLOYMENT))
-
-    (merged,) = patch["spec"]["template"]["spec"]["containers"]
-    assert merged["image"] == "nginx:2"
-    assert merged["imagePullPolicy"] == "Always"
-    assert list(patch["spec"]) == ["template"]
-
-
-def test_a_field_that_is_no_longer_declared_is_removed() -> None:
-    value = json.loads(json.dumps(DEPLOYMENT))
-    del value["spec"]["replicas"]
-    value["metadata"]["labels"] = {}
-
-    patch = patch_of(value, live_of(DEPLOYMENT))
-
-    assert patch["spec"] == {"replicas": None}
-    assert patch["metadata"] == {"labels": {"app": None}} or patch["metadata"]["labels"] is None
+    before = None if live is None else config_map(live)
+    assert apply_plan.outcome(before, config_map(stored), revision) == outcome
 
 
-def test_what_others_set_and_nobody_declared_stays() -> None:
-    live = live_of(DEPLOYMENT)
-    live["metadata"]["labels"]["added"] = "yes"
-    live["spec"]["paused"] = True
-
-    assert patch_of(DEPLOYMENT, live) == {}
-
-
-def test_what_others_changed_of_the_declared_is_set_back() -> None:
-    live = live_of(DEPLOYMENT)
-    live["spec"]["replicas"] = 9
-
-    assert patch_of(DEPLOYMENT, live) == {"spec": {"replicas": 2}}
-
-
-def test_a_container_that_is_no_longer_declared_goes_and_one_added_by_others_stays() -> None:
-    two = json.loads(json.dumps(DEPLOYMENT))
-    two["spec"]["template"]["spec"]["containers"].append({"name": "side", "image": "busybox"})
-    live = live_of(two)
-    live["spec"]["template"]["spec"]["containers"].append({"name": "injected", "image": "proxy"})
-
-    patch = patch_of(DEPLOYMENT, live)
-
-    names = [c["name"] for c in patch["spec"]["template"]["spec"]["containers"]]
-    assert names == ["web", "injected"]
+def test_without_the_server_it_is_told_what_would_become_of_an_object() -> None:
+    item = item_of(DEPLOYMENT)
+    live = live_of(item)
+    scaled = json.loads(json.dumps(DEPLOYMENT))
+    scaled["spec"]["replicas"] = 3
+    for value, before, outcome in (
+        (DEPLOYMENT, None, "created"),
+        (DEPLOYMENT, live, "unchanged"),
+        (scaled, live, "configured"),
+    ):
+        (action,) = apply_plan.foreseen([(item_of(value), before)], Terms())
+        assert action.outcome == outcome
 
 
-def test_a_service_keeps_its_assigned_node_port_when_another_port_is_added() -> None:
-    value = changed(SERVICE, ports=[{"port": 80, "name": "http"}, {"port": 443, "name": "tls"}])
-
-    ports = patch_of(value, live_of(SERVICE))["spec"]["ports"]
-
-    assert [(p["port"], p.get("nodePort")) for p in ports] == [(80, 30080), (443, None)]
-
-
-def test_ports_of_the_same_number_and_two_protocols_are_two_ports() -> None:
-    value = changed(
-        SERVICE,
-        ports=[{"port": 53, "name": "a", "protocol": "UDP"}, {"port": 53, "name": "b"}],
-    )
-
-    assert patch_of(value, live_of(value)) == {}
-
-
-def test_a_list_without_keys_is_replaced_as_one_value() -> None:
-    value = json.loads(json.dumps(DEPLOYMENT))
-    container(value)["command"] = ["a", "b"]
-    live = live_of(value)
-    container(value)["command"] = ["a"]
-
-    patch = patch_of(value, live)
-
-    assert container(patch)["command"] == ["a"]
-
-
-def test_a_broken_annotation_only_loses_what_it_knew() -> None:
-    live = live_of(DEPLOYMENT)
-    live["metadata"]["annotations"][well_known.APPLIED_FIELDS] = "{not json"
-
-    assert patch_of(changed(DEPLOYMENT, replicas=3), live) == {"spec": {"replicas": 3}}
-
-
-def test_a_patch_is_meant_for_the_object_that_was_looked_at() -> None:
-    item = item_of(changed(DEPLOYMENT, replicas=3))
-    (action,) = apply_plan.plan([(item, codec.from_json(live_of(DEPLOYMENT)))])
-
+def test_a_foreseen_conflict_names_file_line_and_manager() -> None:
+    item = item_of(TEXT)
+    live = changed(live_of(item), "editor", {"data": {"b": "9"}})
+    with pytest.raises(ForeseenConflictsError) as found:
+        apply_plan.foreseen([(item, live)], Terms())
+    error = str(refusals.foreseen(found.value, [item]))
+    assert 'f:7: configmap/m: data[b]: belongs to the manager "editor"' in error
+    assert "--force-conflicts" in error
+    (action,) = apply_plan.foreseen([(item, live)], Terms(force=True))
     assert action.outcome == "configured"
-    assert action.write is not None
-    assert action.write.patch.request.preconditions.uid == "u-1"
 
 
-def test_namespaces_are_written_before_what_is_in_them_and_the_unchanged_not_at_all() -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
-    pairs = [
-        (item_of(DEPLOYMENT), None),
-        (item_of(SERVICE), codec.from_json(live_of(SERVICE))),
-        (item_of(config), None),
-        (item_of(namespace), None),
-    ]
-
-    ordered = apply_plan.write_order(apply_plan.plan(pairs))
-
-    assert [action.item.kind.name for action in ordered] == ["Namespace", "ConfigMap", "Deployment"]
+def test_a_conflict_that_the_server_finds_is_shown_at_its_line() -> None:
+    violation = FieldViolation("writes[0].data[b]", 'belongs to the manager "editor"')
+    error = ConflictError(grpc.StatusCode.ABORTED, "", (violation,))
+    shown = str(refusals.located(error, [item_of(TEXT)]))
+    assert 'f:7: configmap/m: data[b]: belongs to the manager "editor"' in shown
+    assert "--force-conflicts" in shown
 
 
-def with_finalizers(*finalizers: str) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(SERVICE))
-    if finalizers:
-        copy["metadata"]["finalizers"] = list(finalizers)
-    return copy
-
-
-def test_of_a_set_only_what_was_applied_goes_and_what_others_added_stays() -> None:
-    live = live_of(with_finalizers("a.io/one", "a.io/two"))
-    live["metadata"]["finalizers"].append("b.io/theirs")
-
-    fewer = patch_of(with_finalizers("a.io/two"), live)
-    none = patch_of(with_finalizers(), live)
-
-    assert fewer["metadata"]["finalizers"] == ["a.io/two", "b.io/theirs"]
-    assert none["metadata"]["finalizers"] == ["b.io/theirs"]
-    assert patch_of(with_finalizers("a.io/two", "a.io/one"), live) == {
-        "metadata": {"finalizers": ["a.io/two", "a.io/one", "b.io/theirs"]}
-    }
-
-
-def test_taints_are_one_value_as_kubectl_takes_them() -> None:
-    node: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": "n1"},
-        "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]},
-    }
-    live = live_of(node)
-    live["spec"]["taints"].append({"key": "b", "effect": "NoSchedule"})
-
-    assert patch_of(node, live)["spec"] == node["spec"]
+def test_an_object_that_exists_is_named_where_it_was_to_be_made() -> None:
+    message = 'writes[0]: configmaps "m" in namespace "default" already exists'
+    error = AlreadyExistsError(grpc.StatusCode.ALREADY_EXISTS, message)
+    shown = str(refusals.located(error, [item_of(TEXT)], "nothing was created"))
+    assert "nothing was created" in shown
+    assert 'f:1: configmap/m: configmaps "m"' in shown
+    assert "--force-conflicts" not in shown

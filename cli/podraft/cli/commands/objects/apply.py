@@ -9,7 +9,7 @@ import click
 
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.framework import command
-from podraft.cli.command_line.manifest_options import manifest_options
+from podraft.cli.command_line.manifest_options import apply_options, manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
@@ -22,6 +22,7 @@ _DRY = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
 @command("apply")
 @manifest_options(required=True)
+@apply_options
 @click.option(
     "--dry-run",
     type=click.Choice(["none", "client", "server"]),
@@ -42,6 +43,8 @@ def apply(
     settings: Settings,
     files: tuple[str, ...],
     recursive: bool,
+    field_manager: str,
+    force_conflicts: bool,
     dry_run: str,
     output: str | None,
     wait_for: bool,
@@ -50,7 +53,8 @@ def apply(
 ) -> None:
     """Make objects as the manifests say.
 
-    All objects are written in one transaction: if one of them cannot be, none is.
+    All objects are written in one transaction: if one of them cannot be, none is. What a manifest
+    stated before and does not state any more is removed, unless others own it.
     """
     from podraft.cli.manifests import service_names
     from podraft.cli.manifests.declared import Place, read_items
@@ -67,9 +71,11 @@ def apply(
         printing.warn(warning)
 
     async def body(session: Session) -> None:
-        from podraft.cli.sessions.applying import commit
+        from podraft.cli.plans.apply_plan import Terms
+        from podraft.cli.sessions.applying import commit, read_live
 
-        actions, stored = await commit(session, items, dry_run)
+        terms, live = Terms(field_manager, force_conflicts), await read_live(session, items)
+        actions, stored = await commit(session, items, live, terms, dry_run)
         _report(settings, actions, stored, output, _DRY[dry_run])
         if wait_for and dry_run == "none":
             from podraft.cli.sessions.waiting import Waited, wait_until_running
@@ -83,14 +89,15 @@ def apply(
 def _report(
     settings: Settings,
     actions: Sequence[Action],
-    stored: dict[int, Any],
+    stored: Sequence[Any],
     output: str | None,
     note: str,
 ) -> None:
     from podraft.cli.output import colour, documents
 
     if output in ("yaml", "json"):
-        objects = [stored.get(i) or action.item.message for i, action in enumerate(actions)]
+        pairs = zip(actions, stored, strict=True)
+        objects = [action.item.message if obj is None else obj for action, obj in pairs]
         value = documents.document_of(objects, single=True)
         printing.data(documents.render(value, output))
         return

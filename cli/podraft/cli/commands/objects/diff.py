@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podraft.cli.command_line.framework import command
-from podraft.cli.command_line.manifest_options import manifest_options
+from podraft.cli.command_line.manifest_options import apply_options, manifest_options
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 from podraft.cli.sessions.completing import complete_targets
@@ -27,6 +27,7 @@ _COLOURS = {"+": "32", "-": "31", "@": "36"}
 @click.option("-A", "--all-namespaces", is_flag=True, help="With --at: in all namespaces.")
 @click.option("--status", is_flag=True, help="With --at: changes of the status, too.")
 @manifest_options(required=False)
+@apply_options
 @click.option("--ignore-unsupported", is_flag=True, help="Warn of unsupported fields, as apply.")
 def diff(
     settings: Settings,
@@ -37,6 +38,8 @@ def diff(
     status: bool,
     files: tuple[str, ...],
     recursive: bool,
+    field_manager: str,
+    force_conflicts: bool,
     ignore_unsupported: bool,
 ) -> None:
     """Show what apply would change, or with --at what changed since; nothing is written.
@@ -59,11 +62,13 @@ def diff(
         return
 
     async def body(session: Session) -> list[str]:
+        from podraft.cli.plans.apply_plan import Terms
         from podraft.cli.plans.unified import difference
         from podraft.cli.sessions.applying import commit, read_live
 
         live = await read_live(session, items)
-        actions, stored = await commit(session, items, "server")
+        terms = Terms(field_manager, force_conflicts)
+        actions, stored = await commit(session, items, live, terms, "server")
         lines: list[str] = []
         for index, action in enumerate(actions):
             if action.outcome != "unchanged":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import click
 
 from podraft.api.characters import one_line
+from podraft.api.ownership.holdings import COMMAND
 from podraft.cli.command_line.choosing import choosing
 from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
@@ -39,7 +40,12 @@ class _Sending:
 @command("edit")
 @click.argument("arguments", nargs=-1, metavar="KIND/NAME...", shell_complete=complete_targets)
 @choosing(everywhere=False)
-@click.option("--field-manager", default="", metavar="NAME", help="In whose name it is written.")
+@click.option(
+    "--field-manager",
+    default=COMMAND,
+    metavar="NAME",
+    help="In whose name it is written. [podraft]",
+)
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml")
 @click.option("--output-patch", is_flag=True, help="Show what was sent.")
 @click.option("--show-managed-fields", is_flag=True, help="With the managedFields.")

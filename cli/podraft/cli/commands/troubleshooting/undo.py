@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podraft.api.ownership.holdings import COMMAND
 from podraft.cli.command_line.framework import command
 from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
@@ -138,7 +139,8 @@ async def _commit(
 
     while True:
         try:
-            return (await session.client.commit(writes, dry_run=dry_run)).resource_version
+            response = await session.client.commit(writes, dry_run=dry_run, field_manager=COMMAND)
+            return response.resource_version
         except InvalidError as error:
             # The server may name one at a time; each round gives up at least one, so the loop ends.
             kept = without_taken(writes, error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podraft.api.objects import well_known
+from podraft.api.ownership.holdings import COMMAND
 from podraft.cli.command_line.durations import DURATION
 from podraft.cli.command_line.framework import Group
 from podraft.cli.command_line.settings import Settings
@@ -139,6 +140,7 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
             uid=deployment.metadata.uid,
             resource_version=deployment.metadata.resource_version,
             dry_run=dry_run,
+            field_manager=COMMAND,
         )
         note = " (server dry run)" if dry_run else ""
         printing.say(f"deployment.apps/{name} rolled back{note}")
@@ -204,7 +206,11 @@ def _patch(
                 f'deployment "{name}" is {"already" if word == "paused" else "not"} paused'
             )
         await session.client.deployments.patch(
-            name, patch, session.namespace, uid=deployment.metadata.uid
+            name,
+            patch,
+            session.namespace,
+            uid=deployment.metadata.uid,
+            field_manager=COMMAND,
         )
         printing.say(f"deployment.apps/{name} {word}")
 

@@ -8,16 +8,13 @@ manager, and since when that has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from podraft.api.kinds import AnyKind
-from podraft.api.ownership import applying, tracking
-from podraft.api.ownership.applying import Application, Conflict, ConflictsError
-from podraft.api.ownership.holdings import APPLY, MANAGER_LENGTH_MAX, Writer
-from podraft.api.ownership.parts import Way, elements_of, parts_of
-from podraft.api.violations import Violation, shown
+from podraft.api.ownership import applying, conflicts, tracking
+from podraft.api.ownership.applying import Application, ConflictsError
+from podraft.api.ownership.holdings import MANAGER_LENGTH_MAX, Writer
 from podraft.server.kinds.rooms import rules_of
 from podraft.server.registry.errors import Code, from_violations, invalid
 
@@ -74,8 +71,8 @@ def applied(
     try:
         return applying.apply(kind, stored, stated, writer, force=force)
     except ConflictsError as error:
-        violations = [_violation(stated, conflict) for conflict in error.conflicts]
-        raise from_violations(violations, more=error.more, code=Code.ABORTED) from None
+        found = conflicts.violations(stated, error.conflicts)
+        raise from_violations(found, more=error.more, code=Code.ABORTED) from None
 
 
 def made(kind: AnyKind, configuration: Any, writer: Writer) -> Application:
@@ -92,9 +89,9 @@ def note_maker(kind: AnyKind, proposed: Any, created: Any, writer: Writer, now: 
     tracking.record_create(kind, folded(kind, proposed), created, writer, int(now.timestamp()))
 
 
-def is_tracked(stored: Any, manager: str) -> bool:
-    """Return whether a write of an object is to be recorded."""
-    return bool(stored.metadata.managed_fields or manager)
+def is_tracked(stored: Any) -> bool:
+    """Return whether the owners of an object's fields are recorded."""
+    return bool(stored.metadata.managed_fields)
 
 
 def note_writer(kind: AnyKind, stored: Any, updated: Any, writer: Writer, now: datetime) -> None:
@@ -109,42 +106,3 @@ def note_applier(stored: Any, updated: Any, application: Application, now: datet
         InvalidObjectError: That is more than an object can keep.
     """
     applying.record(stored, updated, application, int(now.timestamp()))
-
-
-def _violation(stated: Any, conflict: Conflict) -> Violation:
-    holding = conflict.holding
-    how = "applied" if holding.operation == APPLY else "written"
-    at = datetime.fromtimestamp(holding.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    part = f" in {holding.writer.subresource}" if holding.writer.subresource else ""
-    return Violation(
-        "".join(_steps(stated, conflict.path)).removeprefix("."),
-        f"belongs to the manager {shown(holding.writer.manager)} ({how}{part}, last at {at}), "
-        "which has another value; leave the field out, agree on the value, or force it",
-    )
-
-
-def _steps(stated: Any, path: Sequence[str]) -> Iterator[str]:
-    """Yield the steps of a path as users write them, with places in the stated lists."""
-    message: Any = stated
-    elements: dict[str, Any] | None = None
-    is_map = False
-    for step in path:
-        kind, _, name = step.partition(":")
-        if kind != "f":
-            places = list(elements or ())
-            yield f"[{places.index(step) if step in places else name}]"
-            message, elements = (elements or {}).get(step), None
-            continue
-        if is_map:
-            yield f"[{name}]"
-            continue
-        yield f".{name}"
-        part = parts_of(message.DESCRIPTOR).get(step) if hasattr(message, "DESCRIPTOR") else None
-        if part is None:
-            continue
-        value = getattr(part.holder(message), part.attribute)
-        is_map = part.way is Way.MAP
-        if part.way in (Way.ELEMENTS, Way.SET):
-            elements = elements_of(part, value)
-        else:
-            message = value

@@ -342,7 +342,7 @@ class Planner:
             await self._done(note, size)
         if is_same(stored, updated):
             return Result(kind, entry.value, written=entry.changed)
-        if application is None and owners.is_tracked(stored, self._writes.manager):
+        if application is None and owners.is_tracked(stored):
             writer = self._writer(kind, subresource)
             note = partial(owners.note_writer, kind, stored, updated, writer, self._now)
             await self._done(note, size)
@@ -487,7 +487,7 @@ class Planner:
             self._extra[record_key] = Put(record_key, decision.record, stamped=False)
         if decision.pod is None:
             return Result(kinds.POD, entry.value, written=entry.changed)
-        if owners.is_tracked(stored, self._writes.manager):
+        if owners.is_tracked(stored):
             writer = self._writer(kinds.POD)
             owners.note_writer(kinds.POD, stored, decision.pod, writer, self._now)
         entry.put(decision.pod)

@@ -83,25 +83,26 @@ def _from_files(
     )
     for warning in service_names.warnings(items):
         printing.warn(warning)
-    actions = apply_plan.plan((item, None) for item in items)
 
     async def body(session: Session) -> None:
         from podraft.cli.plans.refusals import located
         from podraft.client.errors import ApiError
 
-        writing = apply_plan.write_order(actions)
-        writes = [action.write for action in writing if action.write is not None]
-        made = {id(action): action.item.message for action in actions}
+        writing = apply_plan.in_order(items)
+        # Applied, so that a later apply knows what was stated here.
+        terms = apply_plan.Terms(outcomes.field_manager)
+        writes = apply_plan.writes_of(writing, terms, only_create=True)
+        made = {id(item): item.message for item in items}
         if not outcomes.is_local:
             try:
                 answer = await session.client.commit(
-                    writes, dry_run=outcomes.asks_only, field_manager=outcomes.field_manager
+                    writes, dry_run=outcomes.asks_only, field_manager=terms.manager
                 )
             except ApiError as error:
                 raise located(error, writing, "nothing was created") from None
-            for action, packed in zip(writing, answer.objects, strict=True):
-                made[id(action)] = action.item.kind.message.FromString(packed.value)
-        for action in actions:
-            outcomes.tell(action.item.word, "created", made[id(action)])
+            for item, packed in zip(writing, answer.objects, strict=True):
+                made[id(item)] = item.kind.message.FromString(packed.value)
+        for item in items:
+            outcomes.tell(item.word, "created", made[id(item)])
 
     run(settings, body)
