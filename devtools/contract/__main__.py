@@ -17,15 +17,16 @@ _ROOT = Path(__file__).parents[2]
 def written() -> dict[Path, str]:
     """Return the text of every file that follows from the registry, by its path."""
     from podraft.api.kinds import BUILT_IN
+    from podraft.api.views import VIEWS
     from podraft.cli.app import cli
 
-    every = (*BUILT_IN, *BUILT_IN.answered())
+    every = (*BUILT_IN, *BUILT_IN.answered(), *(view.kind for view in VIEWS))
     files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in every}
     return {
         **files,
         _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN),
-        _ROOT / support_page.PATH: support_page.text_of(BUILT_IN),
         _ROOT / kubectl_page.PATH: kubectl_page.text_of(cli),
+        _ROOT / support_page.PATH: support_page.text_of(BUILT_IN, VIEWS),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from podraft.api import conversion, support
 from podraft.api.codec.write import is_inline
 from podraft.api.kinds import AnyKind
+from podraft.api.views import View
 
 PATH = PurePosixPath("docs/api-support.md")
 
@@ -29,6 +30,14 @@ podraft acts on all of these fields but those listed here. A manifest that sets 
 refused, with the reason and the line; with `--ignore-unsupported` it is stored and warned of.
 `podraft explain KIND.FIELD` says the same.
 """
+_VIEWS = """
+## Other forms of stored kinds
+
+Their objects are stored once. Services and manifests of both versions read and write them; the
+rights that count are those to the stored kind.
+
+| form | stored as | calls |
+|---|---|---|"""
 _OLD = """
 ## Old versions
 
@@ -41,7 +50,7 @@ warning; `podraft convert` prints it.
 _Type: TypeAlias = Any
 
 
-def text_of(kinds: Iterable[AnyKind]) -> str:
+def text_of(kinds: Iterable[AnyKind], views: Iterable[View]) -> str:
     """Return the whole page, with the kinds by group and name."""
     known = sorted(
         kinds, key=lambda kind: (kind.api_version.count("/"), kind.api_version, kind.name)
@@ -51,7 +60,17 @@ def text_of(kinds: Iterable[AnyKind]) -> str:
     shared = [page.of_type(each) for each in page.shared]
     if shared:
         parts += ["\n## Parts of several kinds\n", *shared]
-    return "".join([*parts, _old_versions()])
+    return "".join([*parts, _views(views), _old_versions()])
+
+
+def _views(views: Iterable[View]) -> str:
+    """Return the section of the kinds that are another form of stored ones."""
+    rows = (
+        f"| {view.kind.name} (`{view.kind.api_version}`) | `{view.of.api_version}` "
+        f"| {', '.join(view.kind.verbs)} |"
+        for view in views
+    )
+    return "\n".join([_VIEWS, *rows, ""])
 
 
 def _old_versions() -> str:

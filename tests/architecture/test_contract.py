@@ -241,15 +241,6 @@ ABSENT = {
     f"{META}.ListMeta.selfLink": "Kubernetes does not fill it in any more",
     f"{META}.ListMeta.shardInfo": "it is about parts of lists, which are not generally available",
     f"{META}.ObjectMeta.selfLink": "Kubernetes does not fill it in any more",
-    **dict.fromkeys(
-        (
-            "podraft.api.events.v1.Event.deprecatedCount",
-            "podraft.api.events.v1.Event.deprecatedFirstTimestamp",
-            "podraft.api.events.v1.Event.deprecatedLastTimestamp",
-            "podraft.api.events.v1.Event.deprecatedSource",
-        ),
-        "they are for events of the core group",
-    ),
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from contract import services, support_page
 from contract.__main__ import written
 from podraft.api import kinds, support
+from podraft.api.views import VIEWS
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = written()
@@ -24,7 +25,7 @@ def test_a_file_says_what_follows_from_the_registry(path: Path) -> None:
 def test_every_kind_has_a_service_and_no_service_is_left_of_a_kind_that_is_gone() -> None:
     services = set((ROOT / "protos").rglob("*_service.proto"))
     assert services == {path for path in WRITTEN if path.suffix == ".proto"}
-    assert len(services) == len([*kinds.BUILT_IN, *kinds.BUILT_IN.answered()])
+    assert len(services) == len([*kinds.BUILT_IN, *kinds.BUILT_IN.answered(), *VIEWS])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_service_has_what_its_kinds_verbs_need(verbs, methods, messages) -> No
 
 
 def test_the_page_of_what_is_supported_names_every_field_without_effect() -> None:
-    page = support_page.text_of(kinds.BUILT_IN)
+    page = support_page.text_of(kinds.BUILT_IN, VIEWS)
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", page, re.MULTILINE)
     shown = {(path.removesuffix("[]").rpartition(".")[2], why) for path, why in rows}
     shown = {(name, why.partition(" (not needed")[0]) for name, why in shown}

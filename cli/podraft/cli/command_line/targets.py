@@ -30,8 +30,11 @@ def word_of(kind: kinds.AnyKind, name: str) -> str:
     return f"{kind.name.lower()}{group}/{name}"
 
 
-def kind_of_word(word: str) -> kinds.AnyKind:
+def kind_of_word(word: str, *, as_form: bool = False) -> kinds.AnyKind:
     """Return the kind that a word names.
+
+    A word with a version, such as ``events.v1``, may name another form of a stored kind: that
+    form if ``as_form``, else the stored kind.
 
     Raises:
         CliError: There is no such kind; the message suggests a similar word.
@@ -39,6 +42,12 @@ def kind_of_word(word: str) -> kinds.AnyKind:
     kind = kinds.BUILT_IN.by_word(word)
     if kind is not None:
         return kind
+    if "." in word:
+        from podraft.api import views
+
+        view = views.by_word(word)
+        if view is not None:
+            return view.kind if as_form else view.of
     from difflib import get_close_matches
 
     near = get_close_matches(word.lower(), list(kinds.BUILT_IN.words()), n=1)
@@ -46,8 +55,10 @@ def kind_of_word(word: str) -> kinds.AnyKind:
     raise usage(f'there is no kind "{word}"; {hint}')
 
 
-def parse_targets(arguments: Sequence[str]) -> list[Target]:
+def parse_targets(arguments: Sequence[str], *, as_form: bool = False) -> list[Target]:
     """Return the targets that ``KIND[,KIND] [NAME…]`` or ``KIND/NAME…`` means.
+
+    ``as_form`` is that of `kind_of_word`.
 
     Raises:
         CliError: A word is no kind, or the two forms are mixed.
@@ -55,8 +66,8 @@ def parse_targets(arguments: Sequence[str]) -> list[Target]:
     if not arguments:
         raise usage('say which kind, for example "pods"; "podraft api-resources" lists them')
     if any("/" in argument for argument in arguments):
-        return [_slashed(argument) for argument in arguments]
-    chosen = _kinds(arguments[0])
+        return [_slashed(argument, as_form=as_form) for argument in arguments]
+    chosen = _kinds(arguments[0], as_form=as_form)
     names = list(dict.fromkeys(arguments[1:]))
     if not names:
         return [Target(kind) for kind in chosen]
@@ -99,17 +110,17 @@ def expect_kind(target: Target, allowed: Sequence[kinds.AnyKind], verb: str) -> 
         raise CliError(f"{verb} works on a {fitting}, not on a {target.kind.name}")
 
 
-def _slashed(argument: str) -> Target:
+def _slashed(argument: str, *, as_form: bool) -> Target:
     word, slash, name = argument.partition("/")
     if not slash or not word or not name or "/" in name:
         raise usage(f'"{argument}": expected KIND/NAME, as the other arguments are written')
-    return Target(kind_of_word(word), name)
+    return Target(kind_of_word(word, as_form=as_form), name)
 
 
-def _kinds(words: str) -> list[kinds.AnyKind]:
+def _kinds(words: str, *, as_form: bool) -> list[kinds.AnyKind]:
     chosen: list[kinds.AnyKind] = []
     for word in words.split(","):
-        found = _of_category(word) or [kind_of_word(word)]
+        found = _of_category(word) or [kind_of_word(word, as_form=as_form)]
         chosen += [kind for kind in found if kind not in chosen]
     return chosen
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from podraft.api import codec, conversion, kinds, limits, support
+from podraft.api import codec, conversion, kinds, limits, support, views
+from podraft.api.codec.read import TYPE_META
 from podraft.api.violations import InvalidObjectError, Violation
 from podraft.cli.manifests.lines import Lines, parts_of
 from podraft.cli.manifests.nodes import Path
@@ -59,8 +60,8 @@ class ObjectReader:
     def read(self, value: dict[str, Any]) -> Any:
         """Return the object's message, or None if there are faults."""
         try:
-            present = self.present_form(value)
-            message = self._parsed(without_unsaid(present))
+            present = without_unsaid(self.present_form(value))
+            message = self._parsed(_stored_form(present))
             self._check(message)
         except InvalidObjectError as error:
             self.report_faults(value, error)
@@ -129,6 +130,19 @@ class ObjectReader:
     ) -> None:
         title = _title(value)
         into.extend(f"{self.source}:{self.lines.at(one.field)}: {title}{one}" for one in violations)
+
+
+def _stored_form(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest of a form in which nothing is stored in the form that is.
+
+    Raises:
+        InvalidObjectError: It has faults.
+    """
+    view = views.by_manifest(value.get("apiVersion"), value.get("kind"))
+    if view is None:
+        return value
+    fields = {name: item for name, item in value.items() if name not in TYPE_META}
+    return codec.to_json(view.stored(codec.parse(view.kind.message, fields)))
 
 
 def _is_known(value: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from podraft.api import codec
+from podraft.api import views
 from podraft.api.characters import in_json, in_yaml, is_safe
 
 _STRING = "tag:yaml.org,2002:str"
@@ -21,7 +21,7 @@ def document_of(
 
     Who manages which field is of little use to people and left out unless it is asked for.
     """
-    values = [codec.to_json(obj) for obj in objects]
+    values = [views.to_json(obj) for obj in objects]
     if not managed_fields:
         for value in values:
             value.get("metadata", {}).pop("managedFields", None)

@@ -8,16 +8,25 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from podraft.api.conversion.table import Manifest, Present, Table, mapping_in, mappings_in
+from podraft.api.conversion.table import (
+    Manifest,
+    Present,
+    Table,
+    default,
+    made_in,
+    mapping_in,
+    mappings_in,
+)
 from podraft.api.violations import InvalidObjectError
 
 METRICS: Final = "autoscaling.alpha.kubernetes.io/metrics"
 BEHAVIOR: Final = "autoscaling.alpha.kubernetes.io/behavior"
+CONDITIONS: Final = "autoscaling.alpha.kubernetes.io/conditions"
 # A server writes these two.
-_OBSERVED: Final = (
-    "autoscaling.alpha.kubernetes.io/conditions",
-    "autoscaling.alpha.kubernetes.io/current-metrics",
-)
+_OBSERVED: Final = (CONDITIONS, "autoscaling.alpha.kubernetes.io/current-metrics")
+# What v2 has in a metric in place of what v1 notes.
+_PRESENT_PARTS: Final = ("target", "metric", "describedObject")
+_TYPE_AND_VALUE: Final = 2
 
 
 def of_v1(manifest: Manifest) -> None:
@@ -117,10 +126,82 @@ def _is_zero(value: Any) -> bool:
     return not isinstance(value, bool) and value in (0, "0")
 
 
+def to_v1(manifest: Manifest) -> None:
+    """Say the processor's share as v1 does, and note everything else in annotations."""
+    spec = made_in(manifest, "spec")
+    metadata = made_in(manifest, "metadata")
+    annotations = made_in(metadata, "annotations") if metadata is not None else None
+    if spec is None or annotations is None:
+        return
+    others: list[Any] = []
+    for metric in spec.pop("metrics", None) or ():
+        share = _share_of_cpu(metric)
+        if share is None or "targetCPUUtilizationPercentage" in spec:
+            others.append(_old_metric(metric))
+        else:
+            spec["targetCPUUtilizationPercentage"] = share
+    _note(annotations, METRICS, others)
+    _note(annotations, BEHAVIOR, spec.pop("behavior", None))
+    status = mapping_in(manifest, "status") or {}
+    for metric in status.pop("currentMetrics", None) or ():
+        current = mapping_in(metric, "resource", "current")
+        if current is not None and metric["resource"].get("name") == "cpu":
+            default(status, "currentCPUUtilizationPercentage", current.get("averageUtilization"))
+    _note(annotations, CONDITIONS, status.pop("conditions", None))
+
+
+def _share_of_cpu(metric: Any) -> Any:
+    resource = mapping_in(metric, "resource")
+    target = mapping_in(resource, "target")
+    if resource is None or target is None or resource.get("name") != "cpu":
+        return None
+    return target.get("averageUtilization") if len(target) == _TYPE_AND_VALUE else None
+
+
+def _note(annotations: Manifest, name: str, value: Any) -> None:
+    if value:
+        annotations[name] = json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _old_metric(metric: Manifest) -> Manifest:
+    """Return a metric in the form that v1's annotation has."""
+    old: Manifest = {}
+    for name, source in metric.items():
+        if not isinstance(source, dict):
+            old[name] = source
+            continue
+        target = source.get("target") or {}
+        named = source.get("metric") or {}
+        one = {key: item for key, item in source.items() if key not in _PRESENT_PARTS}
+        one |= _set(metricName=named.get("name"))
+        one |= {_selector(name): selector} if (selector := named.get("selector")) else {}
+        if name == "object":
+            one |= _set(
+                target=source.get("describedObject"),
+                targetValue=target.get("value") or "0",
+                averageValue=target.get("averageValue"),
+            )
+        else:
+            one |= _set(
+                targetAverageUtilization=target.get("averageUtilization"),
+                targetAverageValue=target.get("averageValue"),
+                targetValue=target.get("value"),
+            )
+        old[name] = one
+    return old
+
+
+def _selector(source: str) -> str:
+    return "metricSelector" if source == "external" else "selector"
+
+
+def _set(**values: Any) -> Manifest:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 _V2: Final = "autoscaling/v2"
 
 TABLE: Final[Table] = {
-    ("autoscaling/v1", "HorizontalPodAutoscaler"): Present(_V2, of_v1),
     ("autoscaling/v2beta1", "HorizontalPodAutoscaler"): Present(_V2, of_v2beta1),
     ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): Present(_V2),
 }

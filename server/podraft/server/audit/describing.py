@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from podraft.api import codec
 from podraft.api.kinds import AnyKind, KnownKinds
+from podraft.api.views import VIEWS
 from podraft.server.audit.calls import Operation
 from podraft.server.auth.authorize import Attributes
 from podraft.server.auth.decision import CLUSTER_GROUP
@@ -49,7 +50,7 @@ class Describer:
     def __init__(self, known: KnownKinds) -> None:
         self._known = known
         self._methods: dict[str, _Method] = {}
-        for kind in (*known, *known.answered()):
+        for kind in (*known, *known.answered(), *(view.kind for view in VIEWS)):
             for word, (verb, part) in _VERBS.items():
                 self._methods[kind.method(word)] = _Method(kind, verb, part)
 

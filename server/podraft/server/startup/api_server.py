@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from podraft.api.kinds import Registry
+from podraft.api.views import VIEWS
 from podraft.server.audit.audit_log import AuditLog
 from podraft.server.auth.pki import Pki
 from podraft.server.budgets.budget import Use
@@ -47,6 +48,7 @@ from podraft.server.rpc.services.pods import pod_methods
 from podraft.server.rpc.services.relay import Relay
 from podraft.server.rpc.services.tables import table_methods
 from podraft.server.rpc.services.users import UserService
+from podraft.server.rpc.services.views import view_methods
 from podraft.server.rpc.serving import ServingCertificate
 from podraft.server.startup import registry_parts
 from podraft.server.startup.opened_store import OpenedStore
@@ -176,6 +178,7 @@ class ApiServer:
         datastore, facts = self._store.datastore, self._facts
         methods = kind_methods(settings.known, self._kind_calls())
         methods |= pod_methods(registry.writer, registry.scheduling_records, self._relay, callers)
+        methods |= view_methods(VIEWS, registry.views, registry.writer, callers)
         methods |= review_methods(settings.known, registry.reviews, callers)
         methods |= UserService(registry.users, self._pki.authority).methods(callers)
         methods |= commit_methods(registry.commits, callers)

@@ -34,6 +34,7 @@ from podraft.server.registry.reads.objects import ObjectReads
 from podraft.server.registry.reads.reviews import Reviews
 from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.reads.tables import Tables
+from podraft.server.registry.reads.views import ViewReads
 from podraft.server.registry.slices import Turns
 from podraft.server.registry.writes import default_rights
 from podraft.server.registry.writes.collections import Collections
@@ -59,6 +60,7 @@ class RegistryParts:
     objects: ObjectReads
     reviews: Reviews
     tables: Tables
+    views: ViewReads
     scheduling_records: SchedulingRecords
     agents: Agents
     history: History
@@ -94,6 +96,7 @@ def put_together(
         objects,
         Reviews(known, lookup),
         Tables(objects, known, turns),
+        ViewReads(objects, turns),
         SchedulingRecords(datastore, past_reads),
         Agents(datastore, caches, nodes),
         History(Moments(datastore, store.past), hashes, turns, known),

@@ -189,6 +189,27 @@ def test_an_old_manifest_is_read_in_its_present_form_with_a_warning() -> None:
     assert item.message.spec.strategy.rolling_update.max_surge.int_val == 1
 
 
+CORE_EVENT = """\
+apiVersion: v1
+kind: Event
+metadata: {name: a}
+involvedObject: {kind: Pod, name: web-1}
+message: it is there
+"""
+
+
+def test_another_form_of_a_stored_kind_is_read_as_what_is_stored() -> None:
+    reading = read(CORE_EVENT)
+    assert (reading.faults, reading.warnings) == ([], [])
+    [item] = reading.items
+    assert (item.kind, item.value["apiVersion"]) == (kinds.EVENT, "events.k8s.io/v1")
+    assert (item.message.note, item.message.regarding.name) == ("it is there", "web-1")
+    assert faults(CORE_EVENT.replace("name: web-1", "name: 1")) == [
+        'web.yaml:4: Event "a": involvedObject.name: expected string, got integer 1 '
+        "(put it in quotes)"
+    ]
+
+
 def test_faults_of_an_old_manifest_stand_on_its_own_lines() -> None:
     old = WEB.replace("apps/v1", "extensions/v1beta1").replace("replicas: 2", "replicas: two")
     assert [fault.partition(" Dep")[0] for fault in faults(old)] == ["web.yaml:6:"]

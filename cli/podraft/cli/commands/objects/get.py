@@ -99,7 +99,7 @@ def get(
     from podraft.cli.sessions.connection import run
 
     wanted = _Wanted(
-        targets=_targets(settings, arguments, files, recursive=recursive),
+        targets=_targets(settings, arguments, files, output, recursive=recursive),
         selectors=(selector, field_selector),
         all_namespaces=all_namespaces,
         output=output,
@@ -151,13 +151,19 @@ class _Wanted:
 
 
 def _targets(
-    settings: Settings, arguments: Sequence[str], files: Sequence[str], *, recursive: bool
+    settings: Settings,
+    arguments: Sequence[str],
+    files: Sequence[str],
+    output: Format,
+    *,
+    recursive: bool,
 ) -> list[Target]:
     from podraft.cli.command_line.targets import parse_targets
     from podraft.cli.errors import usage
 
     if not files:
-        return parse_targets(arguments)
+        # A table is the same in all forms.
+        return parse_targets(arguments, as_form=output.name in ("yaml", "json"))
     if arguments:
         raise usage("-f names the objects; it does not go with KIND or KIND/NAME")
     from podraft.cli.manifests.declared import Place, named_targets
