@@ -43,7 +43,7 @@ async def ensure(datastore: Datastore, writer: Writer, caller: Caller) -> None:
             return
         try:
             await writer.write(operations, caller)
-            _LOG.info("wrote %d default roles and bindings", len(operations))
+            _LOG.debug("wrote %d default roles and bindings", len(operations))
             return
         except RefusedError as error:
             # Another server does the same.
