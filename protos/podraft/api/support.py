@@ -9,7 +9,7 @@ Invariants: a part of an object whose type has no such field is never looked at;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -92,10 +92,13 @@ class _Step:
 
 
 @cache
-def _plan(descriptor: Descriptor) -> tuple[_Step, ...]:
-    """Return the steps for messages of a type; none if nothing below can be without effect."""
-    steps = (_step(field) for field in descriptor.fields)
-    return tuple(step for step in steps if step is not None)
+def _plan(descriptor: Descriptor) -> Mapping[int, _Step]:
+    """Return the steps for messages of a type, by field number.
+
+    There are none if nothing below can be without effect.
+    """
+    steps = ((field.number, _step(field)) for field in descriptor.fields)
+    return {number: step for number, step in steps if step is not None}
 
 
 def _step(field: FieldDescriptor) -> _Step | None:
@@ -136,11 +139,12 @@ def _concerned(descriptor: Descriptor) -> bool:
     return False
 
 
-def _found(message: Value, plan: tuple[_Step, ...], path: str) -> Iterator[Unsupported]:
-    for step in plan:
-        if step.presence and not message.HasField(step.name):
+def _found(message: Value, plan: Mapping[int, _Step], path: str) -> Iterator[Unsupported]:
+    # Only what is set is looked at: most objects set a few of many fields.
+    for field, value in message.ListFields():
+        step = plan.get(field.number)
+        if step is None:
             continue
-        value = getattr(message, step.name)
         here = f"{path}{step.path}"
         if step.content is None:
             if _asks_for_something(value, step.satisfied_by):
