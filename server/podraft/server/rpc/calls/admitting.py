@@ -20,6 +20,7 @@ from podraft.client.serving.incoming import Connections
 from podraft.server.budgets.budget import Budgets, Exceeded, Holder, Resource, Role
 from podraft.server.registry.access.budgets import over_budget
 from podraft.server.registry.errors import Code, RefusedError
+from podraft.server.rpc.calls.seating import Seating
 from podraft.server.rpc.calls.statuses import Context
 from podraft.server.rpc.calls.statuses import send as send_message
 
@@ -181,6 +182,8 @@ class Gate:
         self.connections = connections or Connections()
         self.connections.looked = self.end_who_stands_still
         self.now_s = now_s
+        # The turns of people's calls.
+        self.seating = Seating()
         # The calls whose peer has to send or take bytes now, with the number of bytes.
         self.moving: dict[Call, int] = {}
         # The waiting calls for a resource of a role, by holder, the newest last.

@@ -102,7 +102,11 @@ def _handler(
             # The request may have come long after the call.
             callers.check(caller)
             message = hearing.request = parsed(request, data)
-            answer = await function(message, caller)
+            if caller.identity.has_roles:
+                async with gate.seating.of(caller.holder.name):
+                    answer = await function(message, caller)
+            else:
+                answer = await function(message, caller)
             if isinstance(answer, Warned):
                 context.set_trailing_metadata(statuses.warnings(answer.warnings))
                 answer = answer.answer
