@@ -45,6 +45,8 @@ def extended(root: Path) -> ExtendedProject:
     for part in PARTS:
         ignored = shutil.ignore_patterns("__pycache__", "descriptors.binpb")
         shutil.copytree(ROOT / part, root / part, ignore=ignored)
+    # The generator writes what the kinds have and lack to a page.
+    (root / "docs").mkdir()
     for name, text in blocks().items():
         path = root / name
         if path.exists():
