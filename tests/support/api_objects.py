@@ -26,6 +26,16 @@ _WEBHOOK = {
     "sideEffects": "None",
     "admissionReviewVersions": ["v1"],
 }
+# Of a key that nobody has.
+_REQUEST = "".join(
+    (
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHTk1FRUNBUUF3RGpFTU1Bb0dBMVVF",
+        "QXd3RFlXUmhNQ293QlFZREsyVndBeUVBd2EwUlpqcWZrQmJqWGNnYwo5NFRHNDlCcUtKNTZqOWtUb3VP",
+        "c1lhb2NtT1NnQURBRkJnTXJaWEFEUVFBVkRwVGpCK1J5U2FHbTdvUUU4dUU1Clp4QUhGVTNPTHBCRHNN",
+        "dGpUcmQ0a1NHT0x4VTVoT0NzWExSSkZVVkhCeVpRU0pUeHQ4VTNMdWlzRU5HYzlUTUwKLS0tLS1FTkQg",
+        "Q0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==",
+    )
+)
 
 _BODIES: dict[str, dict[str, Any]] = {
     "ServiceAccount": {},
@@ -133,6 +143,13 @@ _BODIES: dict[str, dict[str, Any]] = {
                     },
                 }
             ],
+        }
+    },
+    "CertificateSigningRequest": {
+        "spec": {
+            "request": _REQUEST,
+            "signerName": "example.com/signer",
+            "usages": ["client auth"],
         }
     },
     "RuntimeClass": {"handler": "gvisor", "overhead": {"podFixed": {"memory": "64Mi"}}},

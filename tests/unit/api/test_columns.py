@@ -419,6 +419,13 @@ TABLES = [
         f"NAME   CREATED AT\nl   {THEN}\n",
     ),
     (
+        manifest(kinds.CERTIFICATE_SIGNING_REQUEST, "c",
+                 spec={"signerName": "a.b/c", "username": "ada", "expirationSeconds": 3600},
+                 status={"conditions": [{"type": "Approved"}], "certificate": "AA=="}),
+        "NAME   AGE   SIGNERNAME   REQUESTOR   REQUESTEDDURATION   CONDITION\n"
+        "c      10m   a.b/c        ada         60m                 Approved,Issued\n",
+    ),
+    (
         manifest(kinds.EVENT, "e", type="Warning", reason="Failed", note="line\nbreak\u001b[31m",
                  regarding={"kind": "Pod", "name": "web-1", "fieldPath": "spec"},
                  reportingController="agent", eventTime="2027-01-15T07:50:00.000000Z",

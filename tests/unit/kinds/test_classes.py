@@ -129,6 +129,40 @@ def test_what_others_rely_on_never_changes(kind: AnyKind, change: Any, field: st
     assert "cannot be changed" in caught.value.violations[0].description
 
 
+def test_a_request_for_a_certificate_never_changes_and_says_nothing_of_who_asks() -> None:
+    kind = kinds.CERTIFICATE_SIGNING_REQUEST
+    asked = example(kind, "a")
+    asked.spec.username = "root"
+    asked.spec.groups.append("system:masters")
+    stored: Any = rooms.prepare_create(
+        kind, asked, now=NOW, uid="u", name_suffix="", known=kinds.BUILT_IN
+    )
+    assert (stored.spec.username, list(stored.spec.groups)) == ("", [])
+    changed = created(kind)
+    changed.spec.usages.append("server auth")
+    with pytest.raises(InvalidObjectError, match="make another request"):
+        rooms.prepare_update(kind, stored, changed, known=kinds.BUILT_IN)
+
+
+def test_a_certificate_comes_after_the_approval_which_excludes_a_denial() -> None:
+    kind = kinds.CERTIFICATE_SIGNING_REQUEST
+    stored, changed = created(kind), created(kind)
+
+    def refused() -> list[str]:
+        with pytest.raises(InvalidObjectError) as caught:
+            rooms.prepare_update(kind, stored, changed, known=kinds.BUILT_IN, subresource="status")
+        return [violation.field for violation in caught.value.violations]
+
+    changed.status.certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert refused() == ["status.certificate"]
+    changed.status.conditions.add(type="Approved", status="True")
+    rooms.prepare_update(kind, stored, changed, known=kinds.BUILT_IN, subresource="status")
+    changed.status.conditions.add(type="Denied", status="True")
+    assert refused() == ["status.conditions"]
+    changed.status.conditions[1].status = "False"
+    assert refused() == ["status.conditions[1].status", "status.conditions"]
+
+
 def test_what_may_change_of_a_class_changes() -> None:
     stored, changed = created(kinds.STORAGE_CLASS), created(kinds.STORAGE_CLASS)
     changed.allow_volume_expansion = True

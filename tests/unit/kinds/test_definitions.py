@@ -59,6 +59,23 @@ def test_a_kind_holds_each_of_its_names_once() -> None:
     assert claims.field_of(stored, b"_kindnames/example.com/widgetslist") == "spec.names.listKind"
 
 
+def test_a_group_of_built_in_kinds_is_taken() -> None:
+    definition = example(KIND, "widgets")
+    definition.metadata.name = "widgets.networking.k8s.io"
+    definition.spec.group = "networking.k8s.io"
+    with pytest.raises(InvalidObjectError, match="is a group of built-in kinds"):
+        created(definition)
+
+
+def test_whoever_replaces_a_definition_keeps_what_ends_its_objects_with_it() -> None:
+    stored = created()
+    updated: Any = rooms.prepare_update(
+        KIND, stored, example(KIND, "widgets"), known=kinds.BUILT_IN
+    )
+    assert list(updated.metadata.finalizers) == ["customresourcecleanup.apiextensions.k8s.io"]
+    assert updated == stored
+
+
 @pytest.mark.parametrize("part", ["scope", "names.kind"])
 def test_what_objects_are_stays(part: str) -> None:
     stored, changed = created(), created()

@@ -27,6 +27,7 @@ from podraft.api.apps.v1 import (
 )
 from podraft.api.autoscaling.v2 import horizontal_pod_autoscaler_pb2
 from podraft.api.batch.v1 import cron_job_pb2, job_pb2
+from podraft.api.certificates.v1 import certificate_signing_request_pb2
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.core.v1 import (
     config_pb2,
@@ -268,6 +269,13 @@ class TypedResources(ABC):
     def events(self) -> ResourceClient[event_pb2.Event]:
         """The calls of events."""
         return self.resource(kinds.EVENT)
+
+    @property
+    def certificate_signing_requests(
+        self,
+    ) -> ResourceClient[certificate_signing_request_pb2.CertificateSigningRequest]:
+        """The calls of certificate signing requests."""
+        return self.resource(kinds.CERTIFICATE_SIGNING_REQUEST)
 
     @property
     def csi_nodes(self) -> ResourceClient[csi_node_pb2.CSINode]:

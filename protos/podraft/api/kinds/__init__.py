@@ -67,7 +67,12 @@ from podraft.api.kinds.quotas import (
     RESOURCE_QUOTA,
 )
 from podraft.api.kinds.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
-from podraft.api.kinds.records import ENDPOINT_SLICE, EVENT, LEASE
+from podraft.api.kinds.records import (
+    CERTIFICATE_SIGNING_REQUEST,
+    ENDPOINT_SLICE,
+    EVENT,
+    LEASE,
+)
 from podraft.api.kinds.registry import Change, KnownKinds, LearningKinds, Observer, Registry
 from podraft.api.kinds.reviews import (
     LOCAL_SUBJECT_ACCESS_REVIEW,
@@ -123,6 +128,7 @@ __all__ = [
     "ENDPOINT_SLICE",
     "LEASE",
     "EVENT",
+    "CERTIFICATE_SIGNING_REQUEST",
     "ROLE",
     "CLUSTER_ROLE",
     "ROLE_BINDING",

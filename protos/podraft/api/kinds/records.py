@@ -1,13 +1,14 @@
-"""The kinds of ``discovery.k8s.io``, ``coordination.k8s.io`` and ``events.k8s.io``.
+"""The kinds of the groups ``discovery``, ``coordination``, ``events`` and ``certificates``.
 
-Owns: their entries.  Invariant: controllers and agents write these objects by themselves; users'
-manifests do without them.
+Owns: their entries.  Invariant: controllers, agents and tools write these objects by themselves;
+users' manifests do without them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from podraft.api.certificates.v1 import certificate_signing_request_pb2
 from podraft.api.coordination.v1 import lease_pb2
 from podraft.api.discovery.v1 import endpoint_slice_pb2
 from podraft.api.events.v1 import event_pb2
@@ -42,5 +43,20 @@ EVENT = Kind(
         "type",
     ),
 )
+CERTIFICATE_SIGNING_REQUEST = Kind(
+    message=certificate_signing_request_pb2.CertificateSigningRequest,
+    api_version="certificates.k8s.io/v1",
+    resource="certificatesigningrequests",
+    short_names=("csr",),
+    namespaced=False,
+    order=Order.RECORDS,
+    subresources=("status",),
+    selectable_fields=("metadata.name", "spec.signerName"),
+)
 
-KINDS: Final[tuple[AnyKind, ...]] = (ENDPOINT_SLICE, LEASE, EVENT)
+KINDS: Final[tuple[AnyKind, ...]] = (
+    ENDPOINT_SLICE,
+    LEASE,
+    EVENT,
+    CERTIFICATE_SIGNING_REQUEST,
+)

@@ -18,7 +18,12 @@ from podraft.server.kinds.report import Report, check_labels
 from podraft.server.kinds.rules import NameCheck
 
 _STANDARD_FINALIZERS = frozenset(
-    (well_known.FOREGROUND_FINALIZER, well_known.ORPHAN_FINALIZER, well_known.NAMESPACE_FINALIZER)
+    (
+        well_known.FOREGROUND_FINALIZER,
+        well_known.ORPHAN_FINALIZER,
+        well_known.CLEANUP_FINALIZER,
+        well_known.NAMESPACE_FINALIZER,
+    )
 )
 
 ANNOTATION_BYTES_MAX = 256 * 1024

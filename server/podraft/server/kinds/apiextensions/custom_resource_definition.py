@@ -13,6 +13,7 @@ from podraft.api.apiextensions.v1.custom_resource_definition_pb2 import (
 from podraft.api.declared import KIND_NAME
 from podraft.api.kinds import BUILT_IN_GROUPS
 from podraft.api.objects.conditions import TRUE
+from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.well_known import CLEANUP_FINALIZER
 from podraft.api.violations import shown
 from podraft.server.kinds.apiextensions.versions import check_version
@@ -182,10 +183,13 @@ def _begin(definition: CustomResourceDefinition) -> None:
 
 
 def _keep(stored: CustomResourceDefinition, definition: CustomResourceDefinition) -> None:
-    """Note names and the version of stored objects, which follow from an update."""
-    names_ = definition.spec.names
-    if stored.spec.names != names_:
-        definition.status.accepted_names.CopyFrom(names_)
+    """Keep what ends the objects with their definition, and note what follows from an update."""
+    metadata = definition.metadata
+    if not is_deleting(stored.metadata) and CLEANUP_FINALIZER not in metadata.finalizers:
+        metadata.finalizers.append(CLEANUP_FINALIZER)
+    _default(definition)
+    if stored.spec.names != definition.spec.names:
+        definition.status.accepted_names.CopyFrom(definition.spec.names)
     _note_stored(definition)
 
 

@@ -1,0 +1,1 @@
+"""The rooms of certificates: requests to have one signed."""
