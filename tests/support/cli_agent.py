@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import socket
 import struct
 import termios
 import threading
@@ -18,6 +19,7 @@ import grpc.aio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from podraft.agent.streams import port_session
 from podraft.api import codec
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.client.calls.client import Client
@@ -42,6 +44,16 @@ class _Agent(node_agent_pb2_grpc.NodeAgentServiceServicer):
         for number in range(3 - tail, 3):
             line = f"{request.container} line {number}\n".encode()
             yield pod_streams_pb2.StreamPodLogsResponse(data=line)
+
+    async def ForwardPort(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - gRPC's name
+        start = (await anext(aiter(requests))).start
+        try:
+            pod = socket.create_connection(("127.0.0.1", start.port), 5)
+        except OSError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error.strerror))
+            return
+        async for answer in port_session.run(pod, requests):
+            yield answer
 
     async def Exec(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - gRPC's name
         start = (await anext(aiter(requests))).start

@@ -153,7 +153,7 @@ def _compose_pods(
         recorder=recorder,
     )
     manager = PodManager(node, pods)
-    lookup = ContainerLookup(manager, volumes)
+    lookup = ContainerLookup(manager, volumes, network.attachments)
     works = (
         services.run(),
         pods.run(),

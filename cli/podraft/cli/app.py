@@ -42,6 +42,7 @@ ENTRIES = {
     "doctor": Entry("doctor", "Ask every server how it is, and say what to do.", _TROUBLE),
     "events": Entry("events", "List what happened to objects.", _TROUBLE),
     "logs": Entry("logs", "Print what containers wrote.", _TROUBLE),
+    "port-forward": Entry("port_forward", "Reach a pod's ports from this machine.", _TROUBLE),
     "cp": Entry("cp", "Copy files to and from containers.", _TROUBLE),
     "exec": Entry("exec", "Run a command in a container.", _TROUBLE),
     "auth": Entry("auth", "Say who you are, and what you may do.", _ACCESS),

@@ -45,6 +45,18 @@ class Agent(node_agent_pb2_grpc.NodeAgentServiceServicer):
         if request.previous:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there was no previous run")
 
+    async def ForwardPort(self, requests, context):  # type: ignore[override]  # noqa: N802 - gRPC's
+        async for request in requests:
+            match request.WhichOneof("input"):
+                case "start":
+                    await context.write(pod_streams_pb2.ForwardPodPortResponse(connected=True))
+                case "data":
+                    data = request.data.upper()
+                    await context.write(pod_streams_pb2.ForwardPodPortResponse(data=data))
+                case "closed":
+                    await context.write(pod_streams_pb2.ForwardPodPortResponse(closed=True))
+                    return
+
     async def Exec(self, requests, context):  # type: ignore[override]  # noqa: N802 - gRPC's
         async for request in requests:
             match request.WhichOneof("input"):
@@ -178,3 +190,28 @@ def test_exec_must_begin_with_start(server):
                 pass
 
     with_agent(server, "start", scenario)
+
+
+def test_a_forwarded_port_passes_both_ways_and_is_one_of_a_pods(server):
+    async def scenario(client, agent):
+        def requests(*, port=80):
+            async def sent():
+                start = pod_streams_pb2.ForwardStart(
+                    namespace="default", name="on-ports", port=port
+                )
+                yield pod_streams_pb2.ForwardPodPortRequest(start=start)
+                if port == 80:
+                    yield pod_streams_pb2.ForwardPodPortRequest(data=b"hello")
+                    yield pod_streams_pb2.ForwardPodPortRequest(closed=True)
+
+            return sent()
+
+        received = [answer async for answer in client.forward_pod_port(requests())]
+        kinds_ = [answer.WhichOneof("output") for answer in received]
+        assert kinds_ == ["connected", "data", "closed"]
+        assert received[1].data == b"HELLO"
+        for port in (0, -1, 65536):
+            with pytest.raises(InvalidError, match="65535"):
+                await anext(client.forward_pod_port(requests(port=port)))
+
+    with_agent(server, "ports", scenario)

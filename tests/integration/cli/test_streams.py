@@ -8,9 +8,11 @@ import os
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
+import threading
 import tty
 from collections.abc import Iterator
 from hashlib import sha256
@@ -261,3 +263,63 @@ def test_files_are_copied_both_ways_and_back_the_same(server: CliServer, tmp_pat
     assert missing.code == 1
     assert "`tar` in the container failed" in missing.err
     assert server.run("cp", "a", "b").code == 2
+
+
+def test_a_forwarded_port_passes_every_byte_both_ways_and_each_end(server: CliServer) -> None:
+    content = os.urandom(1 << 20)
+    with socket.create_server(("127.0.0.1", 0)) as pod:
+
+        def answer() -> None:
+            connection, _ = pod.accept()
+            with connection:
+                received = b""
+                while data := connection.recv(65536):
+                    received += data
+                connection.sendall(received[::-1])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = pod.getsockname()[1]
+        forward = server.start("port-forward", "web", f":{port}", "--address=127.0.0.1")
+        try:
+            assert forward.stdout is not None
+            line = forward.stdout.readline()
+            local = int(re.fullmatch(rf"Forwarding from 127.0.0.1:(\d+) -> {port}\n", line)[1])
+            with socket.create_connection(("127.0.0.1", local)) as caller:
+                caller.sendall(content)
+                caller.shutdown(socket.SHUT_WR)
+                received = b""
+                while data := caller.recv(65536):
+                    received += data
+            thread.join(30)
+            assert received == content[::-1]
+            pod.close()
+            with socket.create_connection(("127.0.0.1", local)) as caller:
+                assert caller.recv(1) == b""
+        finally:
+            forward.send_signal(signal.SIGINT)
+            out, err = forward.communicate(timeout=30)
+        assert out.count("Handling connection") == 2
+        assert "Connection refused" in err
+        assert "Traceback" not in err
+        assert forward.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("web", "0"), 2, "expected a port from 1"),
+        (("web", "99999"), 2, "expected a port from"),
+        (("web", "x:80"), 2, "expected [LOCAL:]REMOTE"),
+        (("web", "nope"), 1, 'has no port called "nope"'),
+        (("web", "80", "--address=nowhere"), 2, "is no address"),
+        (("cm/x", "80"), 1, "works on a"),
+        (("nope", "80"), 1, "not found"),
+    ],
+)
+def test_a_port_that_cannot_be_forwarded_is_refused(
+    server: CliServer, words: tuple[str, ...], code: int, says: str
+) -> None:
+    result = server.run("port-forward", *words)
+    assert (result.code, result.out) == (code, ""), result
+    assert says in result.err

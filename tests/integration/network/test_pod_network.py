@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from podraft.agent.network.core.errors import (
     NotConfiguredError,
 )
 from podraft.agent.network.pod_network import PodNetwork
+from podraft.agent.pods.lookup import ContainerLookup
+from podraft.agent.streams.service import UnknownContainerError
+from podraft.agent.volumes.manager import VolumeManager
+from podraft.api.core.v1.pod_pb2 import Pod
 from support.netns import Namespace, connect, namespace, run_inside
 from support.waiting import eventually
 
@@ -304,5 +309,54 @@ def test_many_attach_at_once_and_leak_no_descriptor(node: Namespace, tmp_path: P
         assert open_descriptors() <= descriptors
         await detach_all(network)
         eventually(lambda: no_pod_links(node))
+
+    asyncio.run(main())
+
+
+class _OnePod:
+    """The pods of a node that has one."""
+
+    def __init__(self, uid: str) -> None:
+        self._pod = Pod()
+        self._pod.metadata.uid = uid
+        self._pod.spec.containers.add(name="c")
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        return self._pod if (namespace, name) == ("shop", "web") else None
+
+    def worker(self, pod_uid: str) -> None:
+        return None
+
+    def workers(self) -> tuple[()]:
+        return ()
+
+
+def test_a_connection_reaches_a_port_of_the_pods_own_loopback_address(
+    node: Namespace, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        network = await started(tmp_path)
+        pod = await network.attach("uid-1", "web-1", host_network=False)
+        volumes = VolumeManager(tmp_path / "volumes", "node")
+        lookup = ContainerLookup(_OnePod("uid-1"), volumes, network.attachments)
+
+        def listen() -> socket.socket:
+            return socket.create_server(("127.0.0.1", 0))
+
+        with namespaces.in_network_namespace(Path(pod.net_path), listen) as inside:
+            port = inside.getsockname()[1]
+            with await lookup.connect("shop", "web", port) as caller:
+                accepted, _ = inside.accept()
+                with accepted:
+                    accepted.sendall(b"from within")
+                    assert caller.recv(64) == b"from within"
+        with pytest.raises(ConnectionRefusedError):
+            await lookup.connect("shop", "web", port)
+        with pytest.raises(UnknownContainerError):
+            await lookup.connect("shop", "other", port)
+        await network.detach("uid-1")
+        with pytest.raises(UnknownContainerError, match="no network"):
+            await lookup.connect("shop", "web", port)
+        await network.close()
 
     asyncio.run(main())

@@ -5,16 +5,23 @@ Invariant: every refusal names what is missing: the pod, the container, or its p
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from podraft.agent.commands.container_command import RunningContainer
+from podraft.agent.network.namespaces import in_network_namespace
+from podraft.agent.network.pod_network import Attachment
 from podraft.agent.podman.core import spec
 from podraft.agent.podman.core.records import ContainerRecord
 from podraft.agent.streams.rotation import OpenLog
 from podraft.agent.streams.service import ContainerLogs, UnknownContainerError
 from podraft.agent.volumes.manager import VolumeManager
 from podraft.api.core.v1 import pod_pb2
+
+_CONNECT_S_MAX: Final = 5.0
 
 
 class Worker(Protocol):
@@ -40,9 +47,15 @@ class Workers(Protocol):
 class ContainerLookup:
     """The lookup of containers for the stream service."""
 
-    def __init__(self, workers: Workers, volumes: VolumeManager) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        volumes: VolumeManager,
+        attachments: Callable[[], Awaitable[Mapping[str, Attachment]]],
+    ) -> None:
         self._workers = workers
         self._volumes = volumes
+        self._attachments = attachments
 
     def logs(self, namespace: str, pod: str, container: str, *, previous: bool) -> ContainerLogs:
         """Return the log of the latest attempt, or of the attempt before it."""
@@ -68,6 +81,19 @@ class ContainerLookup:
             raise UnknownContainerError(f'container "{name}" in pod "{pod}" is not running')
         latest = attempts[-1]
         return RunningContainer(latest.id, latest.runtime, Path(latest.directory))
+
+    async def connect(self, namespace: str, pod: str, port: int) -> socket.socket:
+        """Return a connection to a port on a pod's own loopback address."""
+        found, _ = self._pod(namespace, pod, "")
+        attachment = (await self._attachments()).get(found.metadata.uid)
+        if attachment is None:
+            raise UnknownContainerError(f'pod "{pod}" has no network yet')
+
+        def dial() -> socket.socket:
+            return socket.create_connection(("127.0.0.1", port), _CONNECT_S_MAX)
+
+        # A socket stays in the namespace that it was made in, whichever thread uses it.
+        return await asyncio.to_thread(in_network_namespace, Path(attachment.net_path), dial)
 
     def open_logs(self) -> list[OpenLog]:
         """Return the logs that are being written."""

@@ -1,4 +1,4 @@
-"""``NodeAgentService``: logs and exec for the API server.
+"""``NodeAgentService``: logs, exec and ports for the API server.
 
 Invariant: only an API server gets an answer: its certificate is signed by the servers' authority
 and names it as the API server. Everybody else, other nodes and administrators included, is refused
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from socket import socket
 from typing import Any, NamedTuple, Protocol
 
 import grpc
@@ -16,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from podraft.agent.commands.container_command import CommandError, RunningContainer
-from podraft.agent.streams import exec_session, log_reader
+from podraft.agent.streams import exec_session, log_reader, port_session
 from podraft.agent.streams.log_reader import LogQuery
 from podraft.api import times
 from podraft.api.core.v1 import pod_streams_pb2
@@ -27,6 +28,7 @@ from podraft.internal.node.v1 import node_agent_pb2_grpc
 API_SERVER = "system:apiserver"
 # Each command has a small process beside it.
 _COMMANDS_MAX = 64
+_FORWARDED_MAX = 128
 # The port can be reached from everywhere, even from containers: a silent client must take neither
 # the descriptors that pods are started with nor the place of an API server.
 _CONNECTIONS_MAX = 1_024
@@ -67,6 +69,14 @@ class Containers(Protocol):
             UnknownContainerError: There is no such pod or container, or it does not run.
         """
 
+    async def connect(self, namespace: str, pod: str, port: int) -> socket:
+        """Return a connection to a port on the pod's own loopback address.
+
+        Raises:
+            UnknownContainerError: There is no such pod, or it has no network yet.
+            OSError: Nothing in the pod accepts the connection.
+        """
+
 
 class UnknownContainerError(Exception):
     """There is no such pod or container on this node, or it is not in the state asked for."""
@@ -78,6 +88,7 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self._commands = 0
+        self._forwarded = 0
         self.connections = Connections(StrangerLimits.of(_CONNECTIONS_MAX))
         self._servers = Anyone()
 
@@ -136,6 +147,37 @@ class NodeAgentService(node_agent_pb2_grpc.NodeAgentServiceServicer):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
         finally:
             self._commands -= 1
+
+    async def ForwardPort(  # noqa: N802 - the contract's name
+        self,
+        request_iterator: AsyncIterator[pod_streams_pb2.ForwardPodPortRequest],
+        context: Any,
+    ) -> AsyncIterator[pod_streams_pb2.ForwardPodPortResponse]:
+        """Connect to a port of a pod."""
+        await self._authorize(context)
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("input") != "start":
+            text = "the first message of a forwarded port must be its start"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+            return
+        if self._forwarded >= _FORWARDED_MAX:
+            text = f"{_FORWARDED_MAX} connections are forwarded on this node already"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+            return
+        start = first.start
+        self._forwarded += 1
+        try:
+            found = await self._containers.connect(start.namespace, start.name, start.port)
+            async for response in port_session.run(found, requests):
+                yield response
+        except UnknownContainerError as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        except OSError as error:
+            text = f"port {start.port} of the pod: {error.strerror or error}"
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
+        finally:
+            self._forwarded -= 1
 
     async def _authorize(self, context: Any) -> None:
         pem = context.auth_context().get("x509_pem_cert", [b""])[0]

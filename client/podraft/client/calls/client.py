@@ -7,7 +7,7 @@ a kind are in `resources.ResourceClient`.  Invariant: every failure of a call is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -369,3 +369,24 @@ class Client(TypedResources):
                 if response.HasField("exit_code"):
                     # gRPC fails a call whose input was still on its way when the command ended.
                     return
+
+    async def forward_pod_port(
+        self, requests: AsyncIterator[pod_streams_pb2.ForwardPodPortRequest]
+    ) -> AsyncGenerator[pod_streams_pb2.ForwardPodPortResponse, None]:
+        """Connect to a port of a pod; the first request says which, the first answer that it is so.
+
+        Nothing should be sent before that answer: it could hide why there is none.
+
+        Raises (from the iterator):
+            NotFoundError: The pod does not exist.
+            FailedPreconditionError: Nothing in the pod accepts the connection.
+            UnavailableError: The node's agent cannot be reached.
+        """
+        responses = self._connection.converse(
+            f"/{kinds.POD.service}/ForwardPodPort",
+            requests,
+            pod_streams_pb2.ForwardPodPortResponse.FromString,
+        )
+        async with aclosing(responses):
+            async for response in responses:
+                yield response

@@ -101,7 +101,7 @@ POD = Kind(
     resource="pods",
     short_names=("po",),
     order=Order.WORKLOADS,
-    subresources=("status", "binding", "eviction", "log", "exec"),
+    subresources=("status", "binding", "eviction", "log", "exec", "portforward"),
     categories=("all",),
     selectable_fields=(
         "metadata.name",
@@ -147,6 +147,15 @@ POD = Kind(
             pod_streams_pb2.ExecPodResponse,
             "Runs a command in a running container, interactively if wanted. Relayed to the pod's "
             "node.",
+            client_streams=True,
+            server_streams=True,
+        ),
+        Method(
+            "ForwardPodPort",
+            pod_streams_pb2.ForwardPodPortRequest,
+            pod_streams_pb2.ForwardPodPortResponse,
+            "Connects to a TCP port of a running pod: one call for one connection. Relayed to the "
+            "pod's node.",
             client_streams=True,
             server_streams=True,
         ),

@@ -45,8 +45,8 @@ class Agents:
         self._caches = caches
         self._nodes = nodes
 
-    async def find(self, namespace: str, name: str, container: str) -> Target:
-        """Return the place of a pod's container.
+    async def find(self, namespace: str, name: str, container: str | None) -> Target:
+        """Return the place of a pod's container, or for None that of the pod as a whole.
 
         Raises:
             RefusedError: The pod is on no node (yet), or the node has not said where its agent is.
@@ -54,7 +54,7 @@ class Agents:
         record = await existing(self._datastore, kinds.POD, namespace, name)
         pod: Pod = self._caches.of(kinds.POD).objects.of(record)
         what = described(kinds.POD, namespace, name)
-        container = _container(pod, container, what)
+        container = "" if container is None else _container(pod, container, what)
         node_name = pod.spec.node_name
         if not node_name:
             raise RefusedError(Code.FAILED_PRECONDITION, f"{what} is not on a node yet")

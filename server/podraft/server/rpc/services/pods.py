@@ -1,4 +1,4 @@
-"""The methods of pods besides storing them: binding, explaining, logs and exec.
+"""The methods of pods besides storing them: binding, explaining, logs, exec and ports.
 
 Owns: the map from ``PodService``'s own methods to calls.
 """
@@ -44,8 +44,10 @@ def pod_methods(
         },
     )
     logs, exec_ = f"{service}/StreamPodLogs", f"{service}/ExecPod"
+    forward = f"{service}/ForwardPodPort"
     return {
         **methods,
         logs: stream_method(callers, logs, Resource.STREAMS, relay.stream_logs),
         exec_: stream_method(callers, exec_, Resource.STREAMS, relay.exec),
+        forward: stream_method(callers, forward, Resource.STREAMS, relay.forward),
     }

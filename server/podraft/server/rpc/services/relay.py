@@ -1,4 +1,4 @@
-"""Logs and exec: relayed between a caller and the agent of the pod's node.
+"""Logs, exec and ports: relayed between a caller and the agent of the pod's node.
 
 Owns: the connections to agents and the streams through them.  Invariants: an agent's
 answers are passed on message by message, so a slow caller slows the
@@ -19,10 +19,11 @@ from podraft.api import kinds
 from podraft.api.core.v1.pod_streams_pb2 import (
     ExecPodRequest,
     ExecPodResponse,
+    ForwardPodPortRequest,
     StreamPodLogsRequest,
 )
 from podraft.internal.node.v1 import node_agent_pb2
-from podraft.server.auth.authorize import EXEC, LOG, Attributes
+from podraft.server.auth.authorize import EXEC, LOG, PORT_FORWARD, Attributes
 from podraft.server.auth.certificates import node_server_name
 from podraft.server.auth.pki import Pki
 from podraft.server.registry.access.callers import Caller
@@ -39,6 +40,7 @@ _CONNECT_S_MAX: Final = 5.0
 _MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
 _START_S_MAX: Final = 30.0
 _EXIT_CODE_BYTES_MAX: Final = 16
+_PORT_MAX: Final = 65535
 
 
 class Relay:
@@ -79,7 +81,7 @@ class Relay:
 
     async def exec(self, caller: Caller, call: Call, requests: AsyncIterator[bytes]) -> None:
         """Serve ``ExecPod``."""
-        first = await _first(call)
+        first: ExecPodRequest = await _first(call, ExecPodRequest)
         start = first.start
         attributes = Attributes("create", kinds.POD, start.namespace, start.name, EXEC)
         self._callers.check(caller)
@@ -89,17 +91,25 @@ class Relay:
         target = await self._agents.find(start.namespace, start.name, start.container)
         start.container = target.container
 
-        async def forwarded() -> AsyncIterator[bytes]:
-            yield first.SerializeToString()
-            async for request in requests:
-                if parsed(ExecPodRequest, request).HasField("start"):
-                    raise invalid("start", "is allowed in the first message only")
-                yield request
-
         channel = await self._channel(target)
         method: Any = channel.stream_stream(f"/{_SERVICE}/Exec")
         with self._callers.live.held(caller, attributes, target.node):
-            await _pass_on(method(forwarded()), call, target)
+            await _pass_on(method(_forwarded(first, requests)), call, target)
+
+    async def forward(self, caller: Caller, call: Call, requests: AsyncIterator[bytes]) -> None:
+        """Serve ``ForwardPodPort``."""
+        first: ForwardPodPortRequest = await _first(call, ForwardPodPortRequest)
+        start = first.start
+        attributes = Attributes("create", kinds.POD, start.namespace, start.name, PORT_FORWARD)
+        self._callers.check(caller)
+        caller(attributes)
+        if not 1 <= start.port <= _PORT_MAX:
+            raise invalid("start.port", f"must be from 1 to {_PORT_MAX}, got {start.port}")
+        target = await self._agents.find(start.namespace, start.name, None)
+        channel = await self._channel(target)
+        method: Any = channel.stream_stream(f"/{_SERVICE}/ForwardPort")
+        with self._callers.live.held(caller, attributes, target.node):
+            await _pass_on(method(_forwarded(first, requests)), call, target)
 
     def use(self, pki: Pki) -> None:
         """Make new connections with the certificate of ``pki``; the old ones fall out of use."""
@@ -151,10 +161,19 @@ class Relay:
         return grpc.aio.secure_channel(target.address, credentials, options=options)
 
 
-async def _first(call: Call) -> ExecPodRequest:
+async def _forwarded(first: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the first message, then the others as they came, none of which may begin anew."""
+    yield first.SerializeToString()
+    async for request in requests:
+        if parsed(type(first), request).HasField("start"):
+            raise invalid("start", "is allowed in the first message only")
+        yield request
+
+
+async def _first(call: Call, message: Any) -> Any:
     try:
         received = await asyncio.wait_for(call.receive(), _START_S_MAX)
-        first: ExecPodRequest = parsed(ExecPodRequest, received)
+        first = parsed(message, received)
     except TimeoutError:
         raise RefusedError(
             Code.DEADLINE_EXCEEDED, f"no first message came within {_START_S_MAX:.0f} s"
