@@ -18,7 +18,9 @@ from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, ConflictError, InvalidError, OverloadedError
 from support.api_objects import example
 
-DELETABLE = [kind for kind in BUILT_IN if "deletecollection" in kind.verbs]
+# A definition's controller first has to delete its objects.
+WAITING = (kinds.CUSTOM_RESOURCE_DEFINITION,)
+DELETABLE = [k for k in BUILT_IN if "deletecollection" in k.verbs and k not in WAITING]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_what_matches_is_deleted_and_named(server, kind):
         namespace = "default" if kind.namespaced else ""
         made = [
             await resource.create(example(kind, name, labels={"run": run}))
-            for name, run in (("out-a", "out"), ("out-b", "out"), ("stays", "not"))
+            for name, run in (("outa", "out"), ("outb", "out"), ("stays", "not"))
         ]
         tried = await resource.delete_collection(namespace, label_selector="run=out", dry_run=True)
         done = await resource.delete_collection(namespace, label_selector="run=out")
