@@ -21,9 +21,12 @@ ACTING = (
     "server/podraft/server/scheduling/",
 )
 JUSTIFIED = {
+    "cli/podraft/cli/commands/cluster/taint.py": "only nodes have taints: their word may be said",
+    "cli/podraft/cli/commands/workloads/set/references.py": "what it sets is a Service's selector",
     "cli/podraft/cli/commands/troubleshooting/logs.py": "logs are pods', whatever owns them",
     "cli/podraft/cli/manifests/service_names.py": "which texts of a manifest a container reads",
     "cli/podraft/cli/plans/differences.py": "a Secret's values are compared by their hashes",
+    "cli/podraft/cli/plans/edits/exposed.py": "a Service finds a pod by its labels",
     "cli/podraft/cli/plans/undo_plan.py": "what of a kind cannot be taken back",
     "protos/podraft/api/columns/apps.py": "a table is a kind's; one without has the plain one",
     "protos/podraft/api/columns/batch.py": "as above",

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from podraft.api import kinds
+from podraft.api.core.v1 import pod_pb2
 from podraft.cli.errors import CliError
 
 
@@ -20,7 +21,7 @@ def pod_spec(kind: kinds.AnyKind, value: dict[str, Any], verb: str) -> dict[str,
         CliError: The object makes no pods.
     """
     spec = value.get("spec", {})
-    if kind is kinds.POD:
+    if _is_a_pod(kind):
         return _mapping(spec)
     inner = spec.get("jobTemplate", {}).get("spec", spec)
     template = inner.get("template", {})
@@ -48,6 +49,11 @@ def chosen_containers(spec: dict[str, Any], pattern: str, verb: str) -> list[dic
         names = ", ".join(str(one.get("name")) for one in containers(spec, "*"))
         raise CliError(f'{verb}: no container is called "{pattern}"; there are {names}')
     return found
+
+
+def _is_a_pod(kind: kinds.AnyKind) -> bool:
+    stated = kind.message.DESCRIPTOR.fields_by_name.get("spec")
+    return stated is not None and stated.message_type is pod_pb2.PodSpec.DESCRIPTOR
 
 
 def _mapping(value: Any) -> dict[str, Any]:
