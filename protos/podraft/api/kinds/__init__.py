@@ -6,7 +6,8 @@ by such a registry.
 
 Invariants: a kind's gRPC service has exactly the one shape that
 ``tests/architecture/test_contract.py`` states, derived from the names here; ``BUILT_IN`` is for
-tools that cannot know other kinds, while a server passes on the registry that it started with.
+tools, which may have a teacher for others, while a server passes on the registry that it started
+with.
 """
 
 from __future__ import annotations
