@@ -51,7 +51,9 @@ def configuration(kind: AnyKind, name: str, **labels: str):
 def labelled(kind: AnyKind, name: str, **labels: str):
     """Return a configuration that states labels only."""
     obj = kind.message()
-    obj.metadata.name, obj.metadata.namespace = name, namespace_of(kind)
+    # The names of some kinds follow from what they are.
+    obj.metadata.name = example(kind, name).metadata.name
+    obj.metadata.namespace = namespace_of(kind)
     obj.metadata.labels.update(labels)
     return obj
 
@@ -64,10 +66,11 @@ def managers(obj):
 def test_a_configuration_makes_an_object_changes_it_and_changes_nothing_again(server, kind):
     async def scenario(client):
         resource, namespace = client.resource(kind), namespace_of(kind)
+        name = example(kind, "applied").metadata.name
         dry = await resource.apply(configuration(kind, "applied", a="1"), "me", dry_run=True)
         assert dry.metadata.labels["a"] == "1"
         with pytest.raises(NotFoundError):
-            await resource.get("applied", namespace)
+            await resource.get(name, namespace)
         made = await resource.apply(configuration(kind, "applied", a="1", b="2"), "me")
         assert managers(made) == [("me", "Apply")]
         assert await resource.apply(configuration(kind, "applied", a="1", b="2"), "me") == made
@@ -89,7 +92,7 @@ def test_a_configuration_makes_an_object_changes_it_and_changes_nothing_again(se
         assert (taken.metadata.labels["a"], "c" in taken.metadata.labels) == ("5", False)
         with pytest.raises(AlreadyExistsError):
             await resource.apply(configuration(kind, "applied"), "me", only_create=True)
-        await resource.delete("applied", namespace)
+        await resource.delete(name, namespace)
 
     on_server(server, scenario)
 

@@ -91,7 +91,8 @@ class PlanClaims:
         Raises:
             InvalidObjectError: What it asks for is out of range, or nothing is free.
         """
-        if stored is not None and getattr(stored, claims.part) == getattr(proposed, claims.part):
+        part = kind.message.DESCRIPTOR.fields_by_camelcase_name[claims.part].name
+        if stored is not None and getattr(stored, part) == getattr(proposed, part):
             return proposed
         await self._look(claims.prefixes)
         choice = Choice(self._ranges, self._is_taken, self._new_start())
