@@ -88,6 +88,19 @@ def lacking(wanted: Wanted, obj: Any) -> str:
             return wanted.lacking(obj)
 
 
+def shown(wanted: Wanted) -> str:
+    """Return what is waited for, in few words."""
+    match wanted:
+        case ForCondition():
+            return f"{wanted.name}={wanted.status}"
+        case ForPath():
+            return wanted.text if wanted.value is None else f"{wanted.text}={wanted.value}"
+        case ForCreation():
+            return "creation"
+        case ForDeletion():
+            return "deletion"
+
+
 def wanted_of(text: str) -> Wanted:
     """Return what a text of ``--for`` means.
 

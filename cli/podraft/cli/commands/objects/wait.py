@@ -137,6 +137,7 @@ async def _wait_all(
     creates: bool,
 ) -> None:
     from podraft.cli.errors import CliError, shorten
+    from podraft.cli.plans.waits import shown
 
     left = {one.key: "not looked at yet" for one in waited}
     try:
@@ -145,7 +146,10 @@ async def _wait_all(
                 group.create_task(_wait_one(session, one, wanted, left, outcomes, creates=creates))
     except TimeoutError:
         lines = [f"  {key}: {why}" for key, why in left.items()]
-        raise CliError(f"timed out after {timeout_s:g}s", *shorten(lines)) from None
+        what = " and ".join(map(shown, wanted))
+        raise CliError(
+            f"timed out after {timeout_s:g}s waiting for {what}", *shorten(lines)
+        ) from None
     except BaseExceptionGroup as group_error:
         raise group_error.exceptions[0] from None
 
