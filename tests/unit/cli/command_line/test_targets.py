@@ -12,7 +12,7 @@ from podraft.cli.errors import CliError
 def test_a_category_means_its_kinds_group_by_group() -> None:
     found = [target.kind for target in parse_targets(["all"])]
 
-    assert found[:2] == [kinds.POD, kinds.SERVICE]
+    assert found[:3] == [kinds.POD, kinds.REPLICATION_CONTROLLER, kinds.SERVICE]
     assert set(found) == set(kinds.BUILT_IN.of_category("all"))
 
 
