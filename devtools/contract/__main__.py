@@ -24,7 +24,10 @@ def written() -> dict[Path, str]:
     files = {_ROOT / "protos" / services.path_of(kind): services.text_of(kind) for kind in every}
     return {
         **files,
-        _ROOT / typed_client.PATH: typed_client.text_of(BUILT_IN),
+        **{
+            _ROOT / sort.path: typed_client.text_of(BUILT_IN, sort)
+            for sort in (typed_client.ASYNC, typed_client.SYNC)
+        },
         _ROOT / kubectl_page.PATH: kubectl_page.text_of(cli),
         _ROOT / support_page.PATH: support_page.text_of(BUILT_IN, VIEWS),
     }

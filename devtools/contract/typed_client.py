@@ -1,4 +1,4 @@
-"""The SDK's typed property of each kind, as the text of a Python module.
+"""The SDK's typed property of each kind, as the text of a Python module for each sort of client.
 
 Owns: the properties' names: a kind's plural, as Python spells it.
 
@@ -10,15 +10,46 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from podraft.api.kinds import AnyKind
 
-PATH = PurePosixPath("client/podraft/client/calls/typed_resources.py")
+_CLIENT = PurePosixPath("client/podraft/client")
 _WIDTH = 100
 _WORD_BEGINS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
-_HEAD = '''"""The calls of each built-in kind, as a typed property: ``client.pods``.
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A sort of client: the words for its calls, the name of its class, where a kind's calls are.
+
+    ``resource`` is the class of a kind's calls, ``home`` its module.
+    """
+
+    words: str
+    name: str
+    resource: str
+    home: str
+    path: PurePosixPath
+
+
+ASYNC = Sort(
+    "The calls",
+    "TypedResources",
+    "ResourceClient",
+    "podraft.client.calls.resources",
+    _CLIENT / "calls/typed_resources.py",
+)
+SYNC = Sort(
+    "The blocking calls",
+    "SyncTypedResources",
+    "SyncResource",
+    "podraft.client.sync.resources",
+    _CLIENT / "sync/typed_resources.py",
+)
+
+_HEAD = '''"""{words} of each built-in kind, as a typed property: ``client.pods``.
 
 Written by `./dev generate` from the registry of kinds; do not edit.
 """
@@ -36,27 +67,33 @@ _CLASS = '''
 ObjectT = TypeVar("ObjectT", bound=Message)
 
 
-class TypedResources(ABC):
-    """The calls of each kind; who inherits says how those of a kind are made."""
+class {name}(ABC):
+    """{words} of each kind; who inherits says how those of a kind are made."""
 
     @abstractmethod
-    def resource(self, kind: Kind[ObjectT]) -> ResourceClient[ObjectT]:
-        """Return the calls of one kind."""
+    def resource(self, kind: Kind[ObjectT]) -> {resource}[ObjectT]:
+        """Return {small} of one kind."""
 '''
 
 
-def text_of(kinds: Iterable[AnyKind]) -> str:
-    """Return the whole module, with the kinds in their order."""
+def text_of(kinds: Iterable[AnyKind], sort: Sort) -> str:
+    """Return the whole module of a sort of client, with the kinds in their order."""
     known = tuple(kinds)
-    properties = "".join(_property(kind) for kind in known)
-    return _HEAD + "\n".join(_imports(known)) + "\n" + _CLASS + properties
+    properties = "".join(_property(kind, sort) for kind in known)
+    said = {"words": sort.words, "name": sort.name, "resource": sort.resource}
+    head, begin = (part.format(**said, small=_small(sort)) for part in (_HEAD, _CLASS))
+    return head + "\n".join(_imports(known, sort)) + "\n" + begin + properties
 
 
-def _imports(kinds: Iterable[AnyKind]) -> Iterator[str]:
+def _small(sort: Sort) -> str:
+    return sort.words[0].lower() + sort.words[1:]
+
+
+def _imports(kinds: Iterable[AnyKind], sort: Sort) -> Iterator[str]:
     wanted: dict[str, set[str]] = defaultdict(set)
     wanted["podraft.api"].add("kinds")
     wanted["podraft.api.kinds"].add("Kind")
-    wanted["podraft.client.calls.resources"].add("ResourceClient")
+    wanted[sort.home].add(sort.resource)
     for kind in kinds:
         package, module = _module(kind)
         wanted[package].add(module)
@@ -74,16 +111,16 @@ def _module(kind: AnyKind) -> tuple[str, str]:
     return ".".join(file.parent.parts), f"{file.stem}_pb2"
 
 
-def _property(kind: AnyKind) -> str:
+def _property(kind: AnyKind, sort: Sort) -> str:
     words = _WORD_BEGINS.sub(" ", kind.plural_name).lower()
     message = f"{_module(kind)[1]}.{kind.name}"
     name = words.replace(" ", "_")
-    signature = f"    def {name}(self) -> ResourceClient[{message}]:"
+    signature = f"    def {name}(self) -> {sort.resource}[{message}]:"
     if len(signature) > _WIDTH:
-        signature = f"    def {name}(\n        self,\n    ) -> ResourceClient[{message}]:"
+        signature = f"    def {name}(\n        self,\n    ) -> {sort.resource}[{message}]:"
     return f'''
     @property
 {signature}
-        """The calls of {words}."""
+        """{sort.words} of {words}."""
         return self.resource(kinds.{kind.field.upper()})
 '''

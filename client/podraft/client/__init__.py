@@ -2,7 +2,8 @@
 
 `connecting` says where a cluster is and finds a server that answers, `calls` holds the typed
 clients and builds the parts of a `Commit`, `watching` keeps live copies of kinds and has what else
-a controller needs, `serving` is what the server's and the agent's processes share.
+a controller needs, `sync` has the same calls for programs without an event loop, `serving` is what
+the server's and the agent's processes share.
 
 Owns: the names that other people's programs import from here.  Invariant: a name's module is
 imported when the name is used, not before: every process of podraft pays for what it imports.

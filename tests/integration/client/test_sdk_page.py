@@ -1,0 +1,37 @@
+"""The programs of ``docs/sdk.md`` work as they stand there, and print what stands below them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from local_cluster.server_process import ServerProcess
+
+PAGE = Path(__file__).parents[3] / "docs/sdk.md"
+_PROGRAM = re.compile(
+    r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$|^```python$", re.MULTILINE | re.DOTALL
+)
+PROGRAMS = [
+    pytest.param(match, id=f"line {PAGE.read_text()[: match.start()].count(chr(10)) + 1}")
+    for match in _PROGRAM.finditer(PAGE.read_text())
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as server:
+        yield server.data_dir / "admin.conf"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_prints_what_the_page_says(program, config, monkeypatch):
+    assert program[1], "a program without what it prints"
+    monkeypatch.setenv("PODRAFT_CONFIG", str(config))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(program[1], str(PAGE), "exec"), {"__name__": "__main__"})
+    assert printed.getvalue() == program[2]

@@ -1,0 +1,130 @@
+"""The blocking client against a real server: the asynchronous calls, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from local_cluster.server_process import ServerProcess
+from podraft.api.core.v1 import config_pb2
+from podraft.api.kinds import BUILT_IN
+from podraft.client.calls.client import Client
+from podraft.client.calls.resources import ResourceClient
+from podraft.client.connecting.config import load
+from podraft.client.errors import InvalidError
+from podraft.client.sync import connect
+from podraft.client.sync.loop import shared_loop
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with connect(load(server.data_dir / "admin.conf")) as connected:
+        yield connected
+
+
+def entry(name, **data):
+    made = config_pb2.ConfigMap(data=data)
+    made.metadata.name, made.metadata.namespace = name, "default"
+    return made
+
+
+def public(cls):
+    return {name for name, _ in inspect.getmembers(cls) if not name.startswith("_")}
+
+
+def test_every_call_of_a_kind_has_its_blocking_form(client):
+    assert public(ResourceClient) <= set(vars(client.config_maps))
+
+
+def test_every_kind_is_a_property_of_both_clients(client):
+    properties = {name for name in public(type(client)) & public(Client) if name != "resource"}
+    kinds = {getattr(client, name).kind for name in properties - {"close", "at"}}
+    assert kinds == set(BUILT_IN)
+
+
+def test_threads_share_a_client_and_the_process_one_loop(client, server):
+    with connect(load(server.data_dir / "admin.conf")) as other, ThreadPoolExecutor(8) as pool:
+        clients = [(client, other)[n % 2] for n in range(32)]
+        made = list(
+            pool.map(lambda n: clients[n].config_maps.create(entry(f"of-{n}")), range(len(clients)))
+        )
+    assert len({one.metadata.uid for one in made}) == 32
+    assert sum(thread.name == "podraft-calls" for thread in threading.enumerate()) == 1
+
+
+def test_errors_are_those_of_the_asynchronous_client(client):
+    with pytest.raises(InvalidError) as refused:
+        client.config_maps.create(entry("Not A Name"))
+    assert refused.value.violations[0].field == "metadata.name"
+
+
+def running_tasks():
+    async def count():
+        return len(asyncio.all_tasks())
+
+    return shared_loop().run(count())
+
+
+def test_a_watch_that_is_left_ends(client):
+    client.config_maps.list()  # The connection is there, and what it needs.
+    before = running_tasks()
+    for batch in client.namespaces.watch():
+        assert batch
+        break
+    gc.collect()
+    eventually(lambda: running_tasks() == before)
+    with client.namespaces.watch() as changes:
+        next(changes)
+    with pytest.raises(StopIteration):
+        next(changes)
+
+
+def test_an_interrupted_call_is_cancelled(client):
+    begun, ended = threading.Event(), threading.Event()
+
+    async def lasting(_):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def interrupt(caller):
+        if begun.wait(10):
+            signal.pthread_kill(caller, signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt, args=(threading.get_ident(),))
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        client.run(lasting)
+    interrupting.join(10)
+    assert ended.wait(10)
+
+
+def test_a_closed_client_says_so(server):
+    with connect(load(server.data_dir / "admin.conf")) as client:
+        pods = client.pods
+    client.close()
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        pods.list()
+
+
+def test_a_blocking_call_on_the_loop_itself_is_an_error_not_a_standstill(client):
+    async def blocks(_):
+        client.version()
+
+    with pytest.raises(RuntimeError, match="hand it to another thread"):
+        client.run(blocks)
