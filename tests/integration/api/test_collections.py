@@ -11,11 +11,11 @@ from local_cluster.server_process import running
 from podraft.api import kinds
 from podraft.api.kinds import BUILT_IN
 from podraft.api.meta.v1 import requests_pb2
-from podraft.api.selectors.labels import label_selector_of
 from podraft.api.support import unsupported_fields
 from podraft.client.calls import writes
 from podraft.client.calls.client import Client
 from podraft.client.errors import ApiError, ConflictError, InvalidError, OverloadedError
+from podraft.server.controllers.core.objects import selector_of
 from support.api_objects import example
 
 # A definition's controller first has to delete its objects.
@@ -169,7 +169,7 @@ def test_a_scale_is_read_and_written_in_place_of_its_object(server, kind):
         assert scale.spec.replicas == made.spec.replicas
         assert scale.metadata.uid == made.metadata.uid
         assert scale.metadata.resource_version == made.metadata.resource_version
-        assert scale.status.selector == str(label_selector_of(made.spec.selector))
+        assert scale.status.selector == str(selector_of(made.spec.selector))
         scale.spec.replicas = 7
         updated = await resource.update_scale(scale)
         found = await resource.get("scaled", "default")

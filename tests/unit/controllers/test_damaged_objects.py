@@ -30,7 +30,7 @@ from podraft.server.controllers.core.plan import ObjectKey
 from podraft.server.controllers.every import controllers
 from podraft.server.controllers.planners.deployments import plan as deployments
 from podraft.server.controllers.planners.endpoint_slices import plan as endpoint_slices
-from podraft.server.controllers.planners.replica_sets import plan as replica_sets
+from podraft.server.controllers.planners.replica_sets import controller as replica_sets
 from support.any_object import SETTINGS, damaged
 from support.any_object import objects as any_objects
 from support.api_objects import example

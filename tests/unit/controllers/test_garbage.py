@@ -16,7 +16,7 @@ from podraft.server.controllers.core.indexes import BY_OWNER
 from podraft.server.controllers.core.plan import ObjectKey
 from podraft.server.controllers.every import controllers
 from podraft.server.controllers.planners.garbage import plan as garbage
-from podraft.server.controllers.planners.replica_sets import plan as replica_sets
+from podraft.server.controllers.planners.replica_sets import controller as replica_sets
 from support.api_objects import example
 from support.controller_world import World
 

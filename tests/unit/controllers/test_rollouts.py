@@ -12,11 +12,11 @@ from podraft.api.objects import conditions
 from podraft.api.objects.deletion import is_deleting
 from podraft.api.objects.owners import key_of
 from podraft.api.objects.pods import is_ready
-from podraft.server.controllers.core import objects
+from podraft.server.controllers.core import objects, replicated
 from podraft.server.controllers.core.plan import ObjectKey
 from podraft.server.controllers.planners.deployments import plan as deployments
 from podraft.server.controllers.planners.deployments import scaling
-from podraft.server.controllers.planners.replica_sets import plan as replica_sets
+from podraft.server.controllers.planners.replica_sets import controller as replica_sets
 from support.controller_world import World
 
 KEY = ObjectKey("shop", "web")
@@ -324,7 +324,7 @@ def test_pods_that_are_missed_least_are_deleted_first():
     costly = {"controller.kubernetes.io/pod-deletion-cost": "-5"}
     world.change(pods[3], lambda p: p.metadata.annotations.update(costly))
     current = [world.get(POD, pod.metadata.name, "shop") for pod in pods]
-    victims = replica_sets.victims_of(current, current, 3, Now.at(world.now))
+    victims = replicated.victims_of(current, current, 3, Now.at(world.now))
     assert [v.metadata.name for v in victims] == [pods[i].metadata.name for i in (2, 1, 3)]
 
 

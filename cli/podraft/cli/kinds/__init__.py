@@ -32,6 +32,7 @@ _VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
     kinds.CONFIG_MAP: ConfigMapView(),
     kinds.SECRET: SecretView(),
     kinds.REPLICA_SET: ReplicaSetView(),
+    kinds.REPLICATION_CONTROLLER: ReplicaSetView(),
     kinds.DEPLOYMENT: DeploymentView(),
     kinds.DAEMON_SET: DaemonSetView(),
     kinds.JOB: JobView(),

@@ -51,8 +51,10 @@ def pairs(mapping: Mapping[str, str], separator: str = ",") -> str:
     return separator.join(f"{key}={mapping[key]}" for key in sorted(mapping)) or NONE
 
 
-def selector_text(selector: meta_pb2.LabelSelector) -> str:
-    """Return a label selector as users write it after ``-l``."""
+def selector_text(selector: meta_pb2.LabelSelector | Mapping[str, str]) -> str:
+    """Return a label selector, or labels that are one, as users write it after ``-l``."""
+    if not isinstance(selector, meta_pb2.LabelSelector):
+        return pairs(selector)
     parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
     for requirement in selector.match_expressions:
         values = ",".join(requirement.values)

@@ -21,7 +21,7 @@ from podraft.api.core.v1 import (
     service_account_pb2,
     service_pb2,
 )
-from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Method, Order, TypedField
+from podraft.api.kinds.kind import VERBS, AnyKind, Kind, Method, Order, ScaleFields, TypedField
 from podraft.api.meta.v1 import requests_pb2
 
 NAMESPACE = Kind(
@@ -169,6 +169,7 @@ REPLICATION_CONTROLLER = Kind(
     short_names=("rc",),
     order=Order.WORKLOADS,
     subresources=("status", "scale"),
+    scale=ScaleFields(),
     categories=("all",),
     selectable_fields=("metadata.name", "metadata.namespace", "status.replicas"),
 )

@@ -20,10 +20,14 @@ from podraft.server.controllers.planners.namespaces import controller as namespa
 from podraft.server.controllers.planners.nodes import controller as nodes
 from podraft.server.controllers.planners.pod_ranges import controller as pod_ranges
 from podraft.server.controllers.planners.replica_sets import controller as replica_sets
+from podraft.server.controllers.planners.replication_controllers import (
+    controller as replication_controllers,
+)
 
 _ROOMS = (
     deployments,
     replica_sets,
+    replication_controllers,
     daemon_sets,
     endpoint_slices,
     namespaces,

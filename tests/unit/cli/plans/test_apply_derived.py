@@ -13,7 +13,7 @@ from podraft.api import codec
 from podraft.api.core.v1 import pod_pb2
 from podraft.api.moments import Now
 from podraft.server.controllers.core.plan import ObjectKey
-from podraft.server.controllers.planners.replica_sets import plan as replica_sets
+from podraft.server.controllers.planners.replica_sets import controller as replica_sets
 from support.controller_world import World
 from unit.cli.plans.test_apply_properties import Stored, comparable, deployment, service
 

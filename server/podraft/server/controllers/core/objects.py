@@ -5,7 +5,7 @@ Owns: times, selectors, the order of age, and when a ready pod becomes available
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
@@ -15,7 +15,7 @@ from podraft.api.core.v1 import pod_pb2
 from podraft.api.meta.v1 import meta_pb2
 from podraft.api.moments import Now
 from podraft.api.objects.pods import is_ready, ready_condition
-from podraft.api.selectors.labels import NOTHING, LabelSelector, label_selector_of
+from podraft.api.selectors.labels import NOTHING, LabelSelector, exact_selector, label_selector_of
 from podraft.api.violations import InvalidObjectError
 
 if TYPE_CHECKING:
@@ -36,11 +36,14 @@ def time_of(now: Now) -> meta_pb2.Time:
     return times.time_at(now.wall_s)
 
 
-def selector_of(selector: meta_pb2.LabelSelector) -> LabelSelector:
-    """Return a workload's compiled selector; an invalid one selects nothing.
+def selector_of(selector: meta_pb2.LabelSelector | Mapping[str, str]) -> LabelSelector:
+    """Return a workload's compiled selector, also if it is only labels.
 
-    Only an object that was stored before the rules can have an invalid one.
+    An invalid one, or no labels, selects nothing: only an object that was stored before the rules
+    can have that.
     """
+    if not isinstance(selector, meta_pb2.LabelSelector):
+        return exact_selector(selector)
     try:
         return label_selector_of(selector)
     except InvalidObjectError:

@@ -49,3 +49,20 @@ def adopters(snapshot: Snapshot, kind: AnyKind, orphan: Any) -> Iterator[ObjectK
         selector = objects.selector_of(workload.spec.selector)
         if selector.matches(orphan.metadata.labels):
             yield key_of(workload)
+
+
+def pods_of(
+    kind: AnyKind, matters: Callable[[Any, Any], bool]
+) -> Callable[..., Iterator[ObjectKey]]:
+    """Return the trigger of pods: the workloads that own one, or may take it over.
+
+    ``matters`` says whether a change of a pod may concern its owner.
+    """
+
+    def owning(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
+        if old is not None and new is not None and not matters(old, new):
+            return
+        yield from controllers_of(kind, old, new)
+        yield from adopters(snapshot, kind, new)
+
+    return owning

@@ -12,10 +12,10 @@ from podraft.server.controllers.core.controller import Controller, ControllerOpt
 from podraft.server.controllers.core.indexes import BY_ORPHAN_NAMESPACE, namespace_of_orphan
 from podraft.server.controllers.core.plan import ObjectKey, Snapshot
 from podraft.server.controllers.core.triggers import (
-    adopters,
     controllers_of,
     itself,
     key_of,
+    pods_of,
     subject,
 )
 from podraft.server.controllers.planners.daemon_sets.plan import plan
@@ -26,19 +26,17 @@ def controller(options: ControllerOptions, known: KnownKinds) -> Controller[Obje
     return Controller(
         "daemon-sets",
         plan,
-        {DAEMON_SET: itself, POD: _owning, NODE: _all, CONTROLLER_REVISION: _revised},
+        {
+            DAEMON_SET: itself,
+            POD: pods_of(DAEMON_SET, _matters),
+            NODE: _all,
+            CONTROLLER_REVISION: _revised,
+        },
         indexes={POD: {BY_ORPHAN_NAMESPACE: namespace_of_orphan}},
         pace_s=0.05,
         subject=subject(DAEMON_SET),
         failure="FailedCreate",
     )
-
-
-def _owning(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:
-    if old is not None and new is not None and not _matters(old, new):
-        return
-    yield from controllers_of(DAEMON_SET, old, new)
-    yield from adopters(snapshot, DAEMON_SET, new)
 
 
 def _revised(snapshot: Snapshot, old: Any, new: Any) -> Iterator[ObjectKey]:

@@ -1,0 +1,1 @@
+"""The ReplicationController controller: what a ReplicaSet has, in the older form."""
