@@ -128,3 +128,41 @@ def test_a_blocking_call_on_the_loop_itself_is_an_error_not_a_standstill(client)
 
     with pytest.raises(RuntimeError, match="hand it to another thread"):
         client.run(blocks)
+
+
+def test_a_copy_tells_a_busy_handler_all_changes_of_an_object_as_one(client):
+    told, busy, first = [], threading.Event(), threading.Event()
+
+    def handler(old, new):
+        told.append(tuple(one.data["n"] if one else None for one in (old, new)))
+        first.set()
+        assert busy.wait(30)
+
+    selector = "metadata.name=counted"
+    with client.config_maps.informer("default", field_selector=selector) as copy:
+        copy.synced()
+        copy.add_handler(handler)
+        client.config_maps.create(entry("counted", n="0"))
+        assert first.wait(30)
+        for number in range(1, 4):
+            last = client.config_maps.patch("counted", {"data": {"n": str(number)}}, "default")
+        copy.wait_for(int(last.metadata.resource_version))
+        busy.set()
+        eventually(lambda: len(told) == 2)
+    assert told == [(None, "0"), ("0", "3")]
+
+
+def test_what_ends_an_informer_is_raised_by_it(client):
+    with (
+        pytest.raises(InvalidError),
+        client.config_maps.informer(label_selector="not a selector") as copy,
+    ):
+        copy.synced()
+
+    def handler(old, new):
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"), client.namespaces.informer() as copy:
+        copy.synced()
+        copy.add_handler(handler)
+        eventually(lambda: not any(t.name == "podraft-handler" for t in threading.enumerate()))

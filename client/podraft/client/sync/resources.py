@@ -6,12 +6,15 @@ Invariant: arguments, results and errors are those of the asynchronous call, whi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from podraft.client.calls.resources import ResourceClient
+from podraft.client.sync.informer import SyncInformer
 from podraft.client.sync.loop import Calls
+from podraft.client.watching.informer import Informer
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 
@@ -21,6 +24,8 @@ class SyncResource(Generic[ObjectT]):
 
     def __init__(self, resource: ResourceClient[ObjectT], calls: Calls) -> None:
         self.kind = resource.kind
+        self._resource = resource
+        self._calls = calls
         self.create = calls.blocking(resource.create)
         self.get = calls.blocking(resource.get)
         self.list = calls.blocking(resource.list)
@@ -33,3 +38,24 @@ class SyncResource(Generic[ObjectT]):
         self.delete_collection = calls.blocking(resource.delete_collection)
         self.get_scale = calls.blocking(resource.get_scale)
         self.update_scale = calls.blocking(resource.update_scale)
+
+    def informer(
+        self,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        indexes: Mapping[str, Callable[[ObjectT], Iterable[str]]] | None = None,
+    ) -> SyncInformer[ObjectT]:
+        """Return a live copy of the objects that match; use it as a context manager.
+
+        ``indexes`` are those of `Informer`.
+        """
+        informer = Informer(
+            self._resource,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            indexes=indexes,
+        )
+        return SyncInformer(informer, self._calls)
