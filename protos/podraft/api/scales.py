@@ -35,7 +35,7 @@ def scale_of(kind: AnyKind, obj: Message) -> Scale:
             setattr(scale.metadata, name, getattr(metadata, name))
     if metadata.HasField("creation_timestamp"):
         scale.metadata.creation_timestamp.CopyFrom(metadata.creation_timestamp)
-    scale.spec.replicas = int(_value(obj, fields.replicas) or 0)
+    scale.spec.replicas = wanted_replicas(kind, obj)
     scale.status.replicas = int(_value(obj, fields.status_replicas) or 0)
     selector = _value(obj, fields.selector) if fields.selector else None
     if isinstance(selector, meta_pb2.LabelSelector):
@@ -43,6 +43,15 @@ def scale_of(kind: AnyKind, obj: Message) -> Scale:
     elif isinstance(selector, Mapping):
         scale.status.selector = str(exact_selector(cast("Mapping[str, str]", selector)))
     return scale
+
+
+def wanted_replicas(kind: AnyKind, obj: Message) -> int:
+    """Return how many pods an object wants.
+
+    Raises:
+        InvalidObjectError: The kind has no scale.
+    """
+    return int(_value(obj, _fields(kind).replicas) or 0)
 
 
 def scaled(kind: AnyKind, obj: Message, scale: Scale) -> Any:

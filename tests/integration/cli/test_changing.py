@@ -309,7 +309,7 @@ def test_a_drain_loses_nothing_unasked_and_heeds_budgets(
 ) -> None:
     node = f"node-{room}"
     manifests = DRAINED % {"node": node, "room": room}
-    shared_server.ok("create", "-f", "-", "--ignore-unsupported", stdin=manifests)
+    shared_server.ok("create", "-f", "-", stdin=manifests)
 
     ready = '{"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}'
     patch = ("patch", "pod/p", "-n", room, "--type=merge", "--subresource=status", "-p", ready)

@@ -1,9 +1,10 @@
-"""Jobs, cron jobs and daemon sets against a real server, with the real scheduler."""
+"""Workloads and disruption budgets against a real server, with the real scheduler."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import pytest
 
 from local_cluster.server_process import ServerProcess
 from podraft.api import codec, kinds
+from podraft.api.meta.v1 import requests_pb2
 from podraft.api.objects import conditions
+from podraft.api.objects.pods import is_active, is_ready
 from podraft.client.calls.client import Client
 from podraft.client.connecting.config import load
 from podraft.client.errors import ApiError, NotFoundError
 from podraft.server.controllers.app import run
 from podraft.server.controllers.core.controller import ControllerOptions
+from support.cli_server import COMMAND
 from support.simulated_agent import SimulatedNodes
 from support.waiting import eventually_async
 
@@ -57,6 +61,33 @@ CRON_JOB: dict[str, Any] = {
     "spec": {"schedule": "@every 1s", "jobTemplate": {"spec": {**JOB["spec"], "suspend": True}}},
 }
 
+WEB: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "replicas": 3,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "main", "image": "app:1"}]},
+        },
+    },
+}
+BUDGET: dict[str, Any] = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"minAvailable": "50%", "selector": {"matchLabels": {"app": "web"}}},
+}
+
+END: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "end", "namespace": "default"},
+    "spec": {"containers": [{"name": "main", "image": "app:1"}]},
+}
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
@@ -93,11 +124,8 @@ def test_a_daemon_set_has_a_pod_on_each_node_and_rolls_out(data_dir):
                 revisions = (await client.controller_revisions.list("default")).items
                 assert sorted(one.revision for one in revisions) == [1, 2]
                 await client.daemon_sets.delete("logs", "default")
-
-                async def gone() -> bool:
-                    return not (await client.pods.list("default")).items
-
-                await eventually_async(gone, within_s=20)
+                await no_pods(client)
+                await removed(client, nodes)
 
     asyncio.run(main())
 
@@ -114,6 +142,92 @@ async def everywhere(client: Client, nodes: set[str], image: str) -> None:
         return is_available and images == {image} and places == sorted(nodes)
 
     await eventually_async(placed, within_s=20)
+
+
+def test_drains_leave_as_many_pods_as_a_budget_wants(data_dir):
+    async def main() -> None:
+        async with controlled(data_dir) as client:
+            nodes = SimulatedNodes(client, count=2, prefix="pdb")
+            async with nodes.running():
+                web: Any = codec.from_json(WEB)
+                budget: Any = codec.from_json(BUDGET)
+                await client.deployments.create(web)
+                await client.pod_disruption_budgets.create(budget)
+                await allowing(client, 1)
+                fewest = asyncio.create_task(fewest_healthy(client))
+                first, second = nodes.names
+                code, said = await drained(data_dir, first, "30s")
+                assert (code, f"node/{first} drained" in said) == (0, True), said
+                await allowing(client, 1)
+                # Nothing can run elsewhere now: one pod may go, the second would be one too many.
+                code, said = await drained(data_dir, second, "2s")
+                assert code == 1
+                assert 'disruption budget "web" needs 2 healthy pods and has 2' in said
+                await allowing(client, 0)
+                end: Any = codec.from_json(END)
+                await client.pods.create(end)
+                assert await asyncio.wait_for(fewest, 20) == 2
+                await client.deployments.delete("web", "default")
+                await client.pods.delete("end", "default")
+                await no_pods(client)
+                await removed(client, nodes)
+
+    asyncio.run(main())
+
+
+async def allowing(client: Client, number: int) -> None:
+    """Wait until the budget, counted, allows a number of evictions."""
+
+    async def counted() -> bool:
+        found = await client.pod_disruption_budgets.get("web", "default")
+        healthy = found.status.current_healthy
+        return (healthy, found.status.disruptions_allowed) == (2 + number, number)
+
+    await eventually_async(counted, within_s=20)
+
+
+async def drained(data_dir: Path, node: str, timeout: str) -> tuple[int | None, str]:
+    """Drain a node by the command; return its exit code and all that it says."""
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "drain", node, f"--timeout={timeout}"),
+        env={**os.environ, "PODRAFT_CONFIG": str(data_dir / "admin.conf")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def fewest_healthy(client: Client) -> int:
+    """Return the lowest number of healthy pods that was seen before a pod called ``end`` came."""
+    listed = await client.pods.list("default")
+    healthy = {pod.metadata.name for pod in listed.items}
+    fewest = len(healthy)
+    async for batch in client.pods.watch("default", resource_version=listed.resource_version):
+        for event in batch:
+            pod = event.object
+            if pod.metadata.name == "end":
+                return fewest
+            is_gone = event.type == requests_pb2.WATCH_EVENT_TYPE_DELETED
+            stays = not is_gone and is_ready(pod) and is_active(pod)
+            (healthy.add if stays else healthy.discard)(pod.metadata.name)
+            fewest = min(fewest, len(healthy))
+    raise AssertionError("the watch ended")
+
+
+async def no_pods(client: Client) -> None:
+    """Wait until there is no pod."""
+
+    async def gone() -> bool:
+        return not (await client.pods.list("default")).items
+
+    await eventually_async(gone, within_s=20)
+
+
+async def removed(client: Client, nodes: SimulatedNodes) -> None:
+    """Remove nodes, so that no later test's pods come to them."""
+    for name in nodes.names:
+        await client.nodes.delete(name)
 
 
 def test_a_cron_job_makes_jobs(data_dir):

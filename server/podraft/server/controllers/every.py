@@ -11,6 +11,9 @@ from podraft.server.controllers.planners.cron_jobs import controller as cron_job
 from podraft.server.controllers.planners.daemon_sets import controller as daemon_sets
 from podraft.server.controllers.planners.definitions import controller as definitions
 from podraft.server.controllers.planners.deployments import controller as deployments
+from podraft.server.controllers.planners.disruption_budgets import (
+    controller as disruption_budgets,
+)
 from podraft.server.controllers.planners.endpoint_slices import controller as endpoint_slices
 from podraft.server.controllers.planners.expired_events import controller as expired_events
 from podraft.server.controllers.planners.finished_pods import controller as finished_pods
@@ -40,6 +43,7 @@ _ROOMS = (
     cluster_roles,
     jobs,
     cron_jobs,
+    disruption_budgets,
 )
 
 

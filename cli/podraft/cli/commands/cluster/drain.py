@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
 
 _AT_ONCE = 16
-_PAUSE_S = 5.0
+# The pause before a refused eviction is asked for again, each time twice as long.
+_PAUSE_S = 0.25
+_PAUSE_MAX_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ async def _remove_one(
     if outcomes.is_local:
         return
     remove = session.client.evict_pod if how.evicts else session.client.pods.delete
+    pause_s = _PAUSE_S
     while True:
         try:
             await remove(
@@ -214,7 +217,8 @@ async def _remove_one(
             if word not in waits:
                 printing.say(f"waiting to evict {word}: {error.message}", err=True)
             waits[word] = error.message
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
         else:
             waits.pop(word, None)
             return

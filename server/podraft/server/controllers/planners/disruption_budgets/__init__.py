@@ -1,0 +1,1 @@
+"""The controller of PodDisruptionBudgets: how many pods may be ended on purpose now."""
