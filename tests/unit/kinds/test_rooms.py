@@ -26,6 +26,13 @@ def test_every_room_is_that_of_a_kind() -> None:
     assert all((rooms.rules_of(kind).answer is None) is kind.is_stored for kind in every)
 
 
+def test_what_a_kind_claims_follows_from_a_field_of_its_message() -> None:
+    claiming = [(kind, claims) for kind in BUILT_IN if (claims := rooms.rules_of(kind).claims)]
+    assert claiming
+    for kind, claims in claiming:
+        assert claims.part in kind.message.DESCRIPTOR.fields_by_name, kind
+
+
 def test_a_kind_that_a_user_declared_has_no_room_whatever_its_message() -> None:
     declared: AnyKind = Kind(
         message=CONFIG_MAP.message, api_version="example.io/v1", resource="widgets", custom=True

@@ -295,3 +295,25 @@ def test_a_pods_status_has_an_address_of_its_node(together: bool) -> None:
         else:
             with pytest.raises((RefusedError, InvalidObjectError), match=r"status\.podIP"):
                 store.commit(*writes)
+
+
+@pytest.mark.parametrize("said", [{"metadata": {"labels": {"a": "b"}}}, {"globalDefault": None}])
+def test_the_mark_of_the_default_class_goes_from_one_to_another_in_one_list(
+    said: dict[str, Any],
+) -> None:
+    store = Store()
+    kind = kinds.PRIORITY_CLASS
+    first, second, third = (example(kind, name) for name in ("one", "two", "three"))
+    first.global_default = True
+    store.commit(*(Create(kind, made) for made in (first, second, third)))
+
+    def patch(name: str, value: dict[str, Any]) -> Patch:
+        merge_patch = json.dumps(value).encode()
+        return Patch(kind, requests_pb2.PatchRequest(name=name, merge_patch=merge_patch))
+
+    with pytest.raises(RefusedError, match="globalDefault"):
+        store.commit(patch("three", said), patch("two", {"globalDefault": True}))
+    given, taken = patch("two", {"globalDefault": True}), patch("one", {"globalDefault": False})
+    store.commit(patch("three", said), given, taken)
+    with pytest.raises(RefusedError, match="globalDefault"):
+        store.commit(patch("one", {"globalDefault": True}), patch("three", said))

@@ -75,7 +75,7 @@ class Claims(Generic[ObjectT]):
         assign: Return the new object, valid, with all that it needs, given the stored one.
             Raises ``InvalidObjectError``: what it asks for is out of range, or nothing is free.
             None: objects hold what they ask for, and nothing is chosen for them.
-        part: The field of the object from which everything follows; while it stays, all stays.
+        part: The message's field from which everything follows; while it stays, all stays.
     """
 
     prefixes: tuple[bytes, ...]

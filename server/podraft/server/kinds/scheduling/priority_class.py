@@ -70,6 +70,6 @@ RULES: Final[Rules[PriorityClass]] = Rules(
         prefixes=(_CLAIMS,),
         held=_held,
         field_of=lambda priority_class, key: "globalDefault",
-        part="globalDefault",
+        part="global_default",
     ),
 )

@@ -77,8 +77,9 @@ class PlanClaims:
         claims = rules_of(kind).claims
         if claims is not None:
             patch = codec.decode_json(merge_patch)
-            said = patch.get(claims.part) if isinstance(patch, dict) else None
-            asking = codec.parse(kind.message, {claims.part: said or {}})
+            part = kind.message.DESCRIPTOR.fields_by_name[claims.part].json_name
+            said = patch.get(part) if isinstance(patch, dict) else None
+            asking = codec.parse(kind.message, {} if said is None else {part: said})
             self._asked.update(claims.asked_by(asking))
 
     async def assign(
