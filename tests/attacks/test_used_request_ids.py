@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -28,13 +28,15 @@ from podraft.server.encryption.key_file import beside
 from podraft.server.state.datastore import Committed, Put, Transaction
 from podraft.server.store.embedded import EmbeddedDatastore
 from podraft.server.store.options import StoreOptions
+from support import object_calls
 from support.api_objects import example
 from support.identities import NODE, OTHER_NODE, Answer, Speaker, everyone, speaking
+from support.object_calls import COMMIT, KINDS, Aim, Method
 
 OK = grpc.StatusCode.OK
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
-COMMIT = "/podraft.api.cluster.v1.CommitService/Commit"
+AT_ONCE = 16
 GET_VERSION = "/podraft.api.cluster.v1.ClusterService/GetVersion"
 BIND = f"/{kinds.POD.service}/BindPod"
 # In every object that is aimed at; whoever may not read it never sees it.
@@ -42,14 +44,15 @@ MARK = b"c0nf1dent1al"
 
 
 class Call(NamedTuple):
-    """A method, and its request with a given id."""
+    """A method, and its request with a given id, which ``counts`` if the contract says so."""
 
     method: str
     request: Callable[[bytes], Any]
+    counts: bool = True
 
 
 def target(kind: AnyKind, name: str) -> Any:
-    made = example(kind, name)
+    made = object_calls.example_of(kind, name)
     made.metadata.annotations["mark"] = MARK.decode()
     if kind is kinds.SECRET:
         made.data["password"] = MARK
@@ -75,74 +78,46 @@ def commit(request_id: bytes, *wanted: commit_pb2.Write) -> commit_pb2.CommitReq
 
 def calls(name: str) -> Iterator[Call]:
     """Every call on objects called ``name``."""
-    for kind in BUILT_IN:
+    for kind in KINDS:
         yield from calls_on(kind, target(kind, name))
-    yield Call(
-        BIND,
-        lambda used: scheduling_pb2.BindPodRequest(
-            namespace="default", name=name, uid="guessed", node_name=NODE, request_id=used
-        ),
-    )
 
 
 def calls_on(kind: AnyKind, made: Any) -> Iterator[Call]:
-    name, namespace = made.metadata.name, made.metadata.namespace
-    change = b'{"metadata": {"labels": {"touched": "yes"}}}'
-    updates = ("Update", "UpdateStatus") if kind.has_status else ("Update",)
-    for verb in ("Create", *updates):
-        request = kind.create_request if verb == "Create" else kind.update_request
-        yield Call(kind.method(verb), partial(_with_object, request, kind.field, made))
-    place = {"name": name, "namespace": namespace}
-    yield Call(
-        kind.method("Patch"),
-        lambda used: requests_pb2.PatchRequest(**place, merge_patch=change, options=options(used)),
-    )
-    yield Call(
-        kind.method("Delete"),
-        lambda used: requests_pb2.DeleteRequest(
-            **place, options=requests_pb2.DeleteOptions(request_id=used)
-        ),
-    )
-    some_event = event("")
-    some_event.metadata.generate_name = "beside-"
-    beside = writes.create(some_event)
-    for write in (
-        writes.create(made),
-        writes.update(made),
-        writes.patch(kind, name, change, namespace),
-        writes.delete(kind, name, namespace),
-    ):
-        yield Call(COMMIT, partial(_commit_of, write))
+    def aim(used: bytes) -> Aim:
+        return Aim(kind, made, request_id=used)
+
+    def in_way(method: Method, number: int, used: bytes) -> Any:
+        return list(object_calls.requests(method, aim(used)))[number][1]
+
+    def committed(write: commit_pb2.Write, used: bytes) -> Any:
+        return object_calls.commit(aim(used), write)
+
+    def beside(write: commit_pb2.Write, used: bytes) -> Any:
+        some = event("")
+        some.metadata.generate_name = "beside-"
         # Beside what everyone may write who may write anything.
-        yield Call(COMMIT, partial(_commit_of, beside, write))
+        return object_calls.commit(aim(used), writes.create(some), write)
 
-
-def _with_object(request: Any, field: str, made: Any, used: bytes) -> Any:
-    return request(**{field: made, "options": options(used)})
-
-
-def _commit_of(*wanted_and_id: Any) -> commit_pb2.CommitRequest:
-    *wanted, used = wanted_and_id
-    return commit(used, *wanted)
+    for method in object_calls.methods_of(kind):
+        if object_calls.takes_an_id(method.request.DESCRIPTOR):
+            counts = method.request is not requests_pb2.DeleteCollectionRequest
+            for number, _ in enumerate(object_calls.requests(method, aim(b""))):
+                yield Call(method.path, partial(in_way, method, number), counts)
+    if kind in BUILT_IN:
+        for write in object_calls.writes_of(aim(b"")).values():
+            yield Call(COMMIT, partial(committed, write))
+            yield Call(COMMIT, partial(beside, write))
 
 
 def test_the_table_holds_every_call_with_a_request_id():
-    files = {kind.service_module.DESCRIPTOR for kind in BUILT_IN} | {commit_pb2.DESCRIPTOR}
+    reviews = {kind.service for kind in BUILT_IN.answered()}  # They are never stored.
     with_id = {
         f"/{service.full_name}/{method.name}"
-        for file in files
-        for service in file.services_by_name.values()
+        for service in object_calls.every_service()
         for method in service.methods
-        if takes_an_id(method.input_type)
+        if object_calls.takes_an_id(method.input_type) and service.full_name not in reviews
     }
     assert {call.method for call in calls("x")} == with_id
-
-
-def takes_an_id(message: Any) -> bool:
-    nested = message.fields_by_name.get("options")
-    return "request_id" in message.fields_by_name or (
-        nested is not None and "request_id" in nested.message_type.fields_by_name
-    )
 
 
 def told(answer: Answer) -> str:
@@ -164,38 +139,54 @@ async def create(speaker: Speaker, made: Any, used: bytes = b"") -> Answer:
 @pytest.mark.parametrize("who", [NODE, "scheduler", "controllers", "admin"])
 def test_ones_own_id_of_other_writes_opens_nothing(configs, who):
     name = f"aimed-at-by-{who}"
+    used = os.urandom(16)
 
     async def scenario(speakers):
         admin, me = speakers["admin"], speakers[who]
         for kind in BUILT_IN:
             assert (await create(admin, target(kind, name))).code is OK
-        for call in calls(name):
-            used = os.urandom(16)
-            first = await create(me, event(f"{who}-{used.hex()}"), used)
-            assert first.code is OK, first
-            before = await revision(admin)
-            answer = await me.ask(call.method, call.request(used))
+        first = await create(me, event(f"by-{who}"), used)
+        assert first.code is OK, first
+        made = [call for call in calls(name) if call.counts]
+        before = await revision(admin)
+        answers = await asked(me, [(call.method, call.request(used)) for call in made])
+        assert await revision(admin) == before
+        for call, answer in zip(made, answers, strict=True):
             what = f"{who}: {call.method} {call.request(used)}: {answer}"
             assert answer.code in (DENIED, INVALID), what
             assert MARK not in answer.told, what
-            assert await revision(admin) == before, what
-            fresh = await me.ask(call.method, call.request(os.urandom(16)))
-            if fresh.code is DENIED:
-                assert told(answer) == told(fresh), what
+        fresh = await asked(me, [(call.method, call.request(os.urandom(16))) for call in made])
+        for call, answer, other in zip(made, answers, fresh, strict=True):
+            if other.code is DENIED:
+                assert told(answer) == told(other), f"{who}: {call.method}"
 
     speaking(configs, scenario)
 
 
+async def asked(speaker: Speaker, requests: Sequence[tuple[str, Any]]) -> list[Answer]:
+    """Return the answers to calls, of which some are made at once."""
+    answers: list[Answer] = []
+    for first in range(0, len(requests), AT_ONCE):
+        some = requests[first : first + AT_ONCE]
+        answers += await asyncio.gather(*(speaker.ask(*request) for request in some))
+    return answers
+
+
 def test_an_administrators_id_opens_nothing_to_others(configs):
+    others = (NODE, OTHER_NODE, "scheduler", "ann")
+
     async def scenario(speakers):
-        for kind in BUILT_IN:
-            for index, call in enumerate(calls_on(kind, target(kind, f"aimed-{kind.resource}"))):
+        for kind in KINDS:
+            word = f"aimed-{kind.name.lower()}-{kind.api_version.rpartition('/')[2]}"
+            for index, call in enumerate(calls_on(kind, target(kind, word))):
                 used = os.urandom(16)
                 await speakers["admin"].ask(call.method, call.request(used))
-                for who in (NODE, OTHER_NODE, "scheduler", "ann"):
-                    fresh = await speakers[who].ask(call.method, call.request(os.urandom(16)))
-                    again = await speakers[who].ask(call.method, call.request(used))
-                    what = f"{who}: call {index} on {kind.resource}: {again}, {fresh}"
+                for who in others:
+                    requests = [call.request(os.urandom(16)), call.request(used)]
+                    fresh, again = await asked(
+                        speakers[who], [(call.method, request) for request in requests]
+                    )
+                    what = f"{who}: call {index} on {kind}: {again}, {fresh}"
                     assert again.code is fresh.code, what
                     if fresh.code is DENIED:
                         assert told(again) == told(fresh), what

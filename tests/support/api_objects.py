@@ -184,7 +184,8 @@ def body(kind: AnyKind, word: str = "web") -> dict[str, Any]:
     """Return what a valid object says besides its metadata, if it is called by ``word``."""
     value = copy.deepcopy(_BODIES[kind.name])
     if kind is kinds.CUSTOM_RESOURCE_DEFINITION:
-        value["spec"]["names"] = {"plural": word, "kind": word.capitalize()}
+        name = "".join(part.capitalize() for part in word.split("-"))
+        value["spec"]["names"] = {"plural": word, "kind": name}
     return value
 
 
