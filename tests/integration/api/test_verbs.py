@@ -210,6 +210,21 @@ def test_status_and_the_rest_are_written_apart(server):
     on_server(server, scenario)
 
 
+def test_a_decision_about_a_certificate_stays_whoever_writes(server):
+    async def scenario(client):
+        requests = client.certificate_signing_requests
+        await requests.create(example(kinds.CERTIFICATE_SIGNING_REQUEST, "decided"))
+        approved = {"status": {"conditions": [{"type": "Approved", "status": "True"}]}}
+        await requests.patch("decided", approved, subresource="status")
+        denied = {"status": {"conditions": [{"type": "Denied", "status": "True"}]}}
+        with pytest.raises(InvalidError, match="must keep Approved"):
+            await requests.patch("decided", denied, subresource="status")
+        found = await requests.get("decided")
+        assert [one.type for one in found.status.conditions] == ["Approved"]
+
+    on_server(server, scenario)
+
+
 def test_a_namespace_must_be_there_and_stay(server):
     async def scenario(client):
         with pytest.raises(NotFoundError, match='namespaces "nowhere"'):

@@ -163,6 +163,34 @@ def test_a_certificate_comes_after_the_approval_which_excludes_a_denial() -> Non
     assert refused() == ["status.conditions[1].status", "status.conditions"]
 
 
+@pytest.mark.parametrize("decision", ["Approved", "Denied", "Failed"])
+def test_a_decision_about_a_request_is_never_undone(decision: str) -> None:
+    kind = kinds.CERTIFICATE_SIGNING_REQUEST
+
+    def after(stored: Any, *types: str, certificate: bytes = b"") -> Any:
+        changed = created(kind)
+        for type_ in types:
+            changed.status.conditions.add(type=type_, status="True")
+        if certificate:
+            changed.status.certificate = certificate
+        return rooms.prepare_update(
+            kind, stored, changed, known=kinds.BUILT_IN, subresource="status"
+        )
+
+    decided = after(created(kind), decision, "example.com/Seen")
+    assert len(after(decided, decision).status.conditions) == 1
+    for others in ((), ("example.com/Seen",)):
+        with pytest.raises(InvalidObjectError, match=f"must keep {decision}"):
+            after(decided, *others)
+    if decision == "Approved":
+        block = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        signed = after(decided, decision, certificate=block)
+        assert after(signed, decision, "Failed", certificate=block).status.certificate == block
+        for other in (b"", block * 2):
+            with pytest.raises(InvalidObjectError, match="cannot be changed once it is there"):
+                after(signed, decision, certificate=other)
+
+
 def test_what_may_change_of_a_class_changes() -> None:
     stored, changed = created(kinds.STORAGE_CLASS), created(kinds.STORAGE_CLASS)
     changed.allow_volume_expansion = True

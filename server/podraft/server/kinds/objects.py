@@ -174,6 +174,7 @@ def _prepare_status(kind: Kind[ObjectT], stored: ObjectT, proposed: ObjectT) -> 
     check_status(result, report)
     if report.violations:
         _forgive(report, lambda faults: check_status(stored, faults))
+    rules.check_status_change(stored, result, report)
     report.raise_if_any()
     return result
 

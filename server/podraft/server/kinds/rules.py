@@ -47,6 +47,7 @@ class Rules(Generic[ObjectT]):
     * ``begin``: set the server's part of a new, valid object.
     * ``default_status``: fill in what an update of the status leaves out.
     * ``check_status``: check an update of the status.
+    * ``check_status_change``: check the difference between the stored status and the new one.
 
     ``status_at_creation``: the maker of the object may set its status along with it.
     ``keeps_spelling``: a quantity of the spec that is only written differently stays as stored.
@@ -79,6 +80,7 @@ class Rules(Generic[ObjectT]):
     begin: Callable[[ObjectT], None] = _nothing
     default_status: Callable[[ObjectT], None] = _nothing
     check_status: Callable[[ObjectT, Report], None] = _nothing
+    check_status_change: Callable[[ObjectT, ObjectT, Report], None] = _nothing
     status_at_creation: bool = False
     keeps_spelling: bool = False
 

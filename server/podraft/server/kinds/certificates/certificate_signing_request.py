@@ -44,6 +44,7 @@ _USAGES: Final = (
 )
 _APPROVED, _DENIED, _FAILED = "Approved", "Denied", "Failed"
 _DECISIONS: Final = (_APPROVED, _DENIED)
+_FINAL: Final = (*_DECISIONS, _FAILED)
 _SIGNER_MAX: Final = 571
 _VALID_MIN_S: Final = 600
 _CONDITIONS_MAX: Final = 64
@@ -125,7 +126,7 @@ def _check_status(request: CertificateSigningRequest, report: Report) -> None:
             what = f"duplicate: {shown(condition.type)} is listed already"
             report.add(f"{path}.type", what)
         seen.add(condition.type)
-        is_final = condition.type in (*_DECISIONS, _FAILED)
+        is_final = condition.type in _FINAL
         allowed = (TRUE,) if is_final else (TRUE, FALSE, UNKNOWN)
         report.one_of(f"{path}.status", condition.status, allowed)
         check_words(path, condition.reason, condition.message, report)
@@ -137,6 +138,23 @@ def _check_status(request: CertificateSigningRequest, report: Report) -> None:
         report.add("status.certificate", "must not be there before the request is approved")
 
 
+def _check_status_change(
+    stored: CertificateSigningRequest, request: CertificateSigningRequest, report: Report
+) -> None:
+    """Check that what was decided, and what was signed, stays."""
+    kept = {condition.type for condition in request.status.conditions}
+    for condition in stored.status.conditions:
+        if condition.type in _FINAL and condition.type not in kept:
+            report.add("status.conditions", f"must keep {condition.type}: it is never undone")
+    before = stored.status.certificate
+    if before and before != request.status.certificate:
+        report.add("status.certificate", "cannot be changed once it is there")
+
+
 RULES: Final[Rules[CertificateSigningRequest]] = Rules(
-    check=_check, check_change=_check_change, check_status=_check_status, begin=_begin
+    check=_check,
+    check_change=_check_change,
+    check_status=_check_status,
+    check_status_change=_check_status_change,
+    begin=_begin,
 )
