@@ -35,7 +35,8 @@ from podraft.agent.proxy.core.table import Changes, ServiceTable
 from podraft.agent.proxy.kernel import ProxyKernel
 from podraft.api.core.v1.service_pb2 import Service
 from podraft.api.discovery.v1.endpoint_slice_pb2 import EndpointSlice
-from podraft.client.watching.informer import Informer, Watchable
+from podraft.client.calls.following import Watchable
+from podraft.client.watching.informer import Informer
 
 _LOG = logging.getLogger(__name__)
 

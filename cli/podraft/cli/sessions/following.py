@@ -12,7 +12,7 @@ from podraft.cli.output.formats import Format
 from podraft.cli.output.listing import Listing
 from podraft.cli.sessions.connection import Session
 from podraft.cli.sessions.reading import Found, Query
-from podraft.cli.sessions.watching import BOOKMARK, follow
+from podraft.client.calls.following import BOOKMARK, follow
 
 _PREFIX = "WATCH_EVENT_TYPE_"
 

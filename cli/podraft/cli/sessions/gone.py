@@ -13,7 +13,7 @@ from podraft.cli.kinds import view_of
 from podraft.cli.output import printing
 from podraft.cli.output.progress import ProgressView
 from podraft.cli.sessions.connection import Session
-from podraft.cli.sessions.watching import states
+from podraft.client.calls.following import states
 
 # Kind, namespace, name and uid: an object of the same name with another uid is a new one.
 Goner: TypeAlias = tuple[kinds.AnyKind, str, str, str]

@@ -21,7 +21,7 @@ from podraft.cli.kinds import running_view_of
 from podraft.cli.kinds.view import RunningView
 from podraft.cli.output.progress import ProgressView
 from podraft.cli.sessions.connection import Session
-from podraft.cli.sessions.watching import Objects, states
+from podraft.client.calls.following import Objects, states
 
 
 @dataclass(frozen=True, slots=True)

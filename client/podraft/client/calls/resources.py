@@ -1,4 +1,4 @@
-"""The calls of one kind: create, get, list, watch, update, patch, apply, delete.
+"""The calls of one kind: create, get, list, watch, update, patch, apply, delete, wait.
 
 Owns: how requests are built and answers read, from the table of kinds alone.
 """
@@ -14,7 +14,9 @@ from google.protobuf.message import Message
 from podraft.api.autoscaling.v1 import scale_pb2, scale_requests_pb2
 from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
+from podraft.api.objects import conditions
 from podraft.client.calls import writes as requests
+from podraft.client.calls.following import until
 from podraft.client.calls.request_ids import write_options
 from podraft.client.calls.wire import WatchBatch, watch_decoder
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
@@ -292,6 +294,19 @@ class ResourceClient(Generic[ObjectT]):
         path = self.kind.method("UpdateScale")
         return await self._connection.write(path, request, scale_pb2.Scale.FromString)
 
+    async def scale(
+        self, name: str, replicas: int, namespace: str = "", *, dry_run: bool = False
+    ) -> scale_pb2.Scale:
+        """Set how many pods an object should have, whatever else it says; raise as `update` does.
+
+        The kind must have a number of replicas.
+        """
+        if self.kind.scale is None:
+            raise ValueError(f"{self.kind.resource}: this kind has no number of replicas")
+        scale = scale_pb2.Scale(spec=scale_pb2.ScaleSpec(replicas=replicas))
+        scale.metadata.name, scale.metadata.namespace = name, namespace
+        return await self.update_scale(scale, dry_run=dry_run)
+
     async def delete_collection(
         self,
         namespace: str = "",
@@ -326,6 +341,62 @@ class ResourceClient(Generic[ObjectT]):
             requests_pb2.DeleteCollectionResponse.FromString,
             attempt_s=LONG_ATTEMPT_S,
         )
+
+    async def wait(
+        self,
+        name: str,
+        reached: Callable[[ObjectT | None], bool],
+        namespace: str = "",
+        *,
+        timeout_s: float,
+    ) -> ObjectT | None:
+        """Return an object as soon as it is as ``reached`` says; None if it then does not exist.
+
+        ``reached`` is called with every state of the object that is seen, and with None while
+        there is none.  The object is watched, also through lost connections.
+
+        Raises:
+            TimeoutError: The object is not so in time.
+            UnavailableError: The servers stayed away.
+        """
+        return await until(self, name, namespace, reached, timeout_s)
+
+    async def wait_for_condition(
+        self,
+        name: str,
+        condition: str,
+        namespace: str = "",
+        *,
+        status: str = "True",
+        timeout_s: float,
+    ) -> ObjectT:
+        """Return an object as soon as its condition has a status; it need not exist yet.
+
+        Raises as `wait` does.
+        """
+        status_field = self.kind.message.DESCRIPTOR.fields_by_name.get("status")
+        message = None if status_field is None else status_field.message_type
+        if message is None or "conditions" not in message.fields_by_name:
+            raise ValueError(f"{self.kind.resource}: this kind has no conditions")
+
+        def reached(obj: Any) -> bool:
+            found = None if obj is None else conditions.find(obj.status.conditions, condition)
+            return found is not None and found.status == status
+
+        return cast(ObjectT, await until(self, name, namespace, reached, timeout_s))
+
+    async def wait_until_deleted(
+        self, name: str, namespace: str = "", *, uid: str = "", timeout_s: float
+    ) -> None:
+        """Wait until an object is gone; with a ``uid``, or another one has its name.
+
+        Raises as `wait` does.
+        """
+
+        def is_gone(obj: Any) -> bool:
+            return obj is None or bool(uid and obj.metadata.uid != uid)
+
+        await until(self, name, namespace, is_gone, timeout_s)
 
     def _decode(self, data: bytes) -> ObjectT:
         return self.kind.message.FromString(data)

@@ -14,7 +14,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from functools import wraps
 from types import TracebackType
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar, cast
@@ -68,12 +68,47 @@ class LoopThread:
                 if self.is_alive
                 else "this client belongs to the process that this one was forked from"
             )
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        running = _Running(work)
         try:
-            return future.result()
+            # Here, because an interrupt can come as soon as the work has begun.
+            self._loop.call_soon_threadsafe(running.begin)
+            return running.answer.result()
         except BaseException:
-            future.cancel()
+            if not running.answer.done():
+                self._loop.call_soon_threadsafe(running.abandon)
             raise
+
+
+class _Running(Generic[ResultT]):
+    """A coroutine on the loop, and the answer that another thread waits for."""
+
+    def __init__(self, work: Coroutine[Any, Any, ResultT]) -> None:
+        self.answer: Future[ResultT] = Future()
+        self._work = work
+        self._task: asyncio.Task[ResultT] | None = None
+        self._abandoned = False
+
+    def begin(self) -> None:
+        """Begin the work, on the loop, unless it was abandoned before."""
+        if self._abandoned:
+            self._work.close()
+            return
+        self._task = asyncio.get_running_loop().create_task(self._work)
+        self._task.add_done_callback(self._ended)
+
+    def abandon(self) -> None:
+        """Cancel the work, on the loop."""
+        self._abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[ResultT]) -> None:
+        if task.cancelled():
+            self.answer.cancel()
+        elif (error := task.exception()) is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(task.result())
 
 
 class _Shared:

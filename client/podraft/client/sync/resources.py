@@ -38,6 +38,10 @@ class SyncResource(Generic[ObjectT]):
         self.delete_collection = calls.blocking(resource.delete_collection)
         self.get_scale = calls.blocking(resource.get_scale)
         self.update_scale = calls.blocking(resource.update_scale)
+        self.scale = calls.blocking(resource.scale)
+        self.wait = calls.blocking(resource.wait)
+        self.wait_for_condition = calls.blocking(resource.wait_for_condition)
+        self.wait_until_deleted = calls.blocking(resource.wait_until_deleted)
 
     def informer(
         self,

@@ -14,14 +14,14 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from podraft.api.kinds import Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.backoff import Backoff
+from podraft.client.calls.following import Watchable
 from podraft.client.calls.wire import WatchBatch
 from podraft.client.errors import ApiError, CompactedError, InvalidError
 
@@ -34,24 +34,6 @@ _ADDED = requests_pb2.WATCH_EVENT_TYPE_ADDED
 _MODIFIED = requests_pb2.WATCH_EVENT_TYPE_MODIFIED
 _DELETED = requests_pb2.WATCH_EVENT_TYPE_DELETED
 _BOOKMARK = requests_pb2.WATCH_EVENT_TYPE_BOOKMARK
-
-
-class Watchable(Protocol[ObjectT]):
-    """The part of a `ResourceClient` that an informer needs."""
-
-    @property
-    def kind(self) -> Kind[ObjectT]:
-        """The kind of the objects."""
-
-    def watch(
-        self,
-        namespace: str = "",
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        resource_version: str = "",
-    ) -> AsyncIterator[WatchBatch[ObjectT]]:
-        """Yield changes in batches, as `ResourceClient.watch` does."""
 
 
 class Informer(Generic[ObjectT]):

@@ -166,7 +166,7 @@ async def _wait_one(
     from podraft.cli.command_line.targets import word_of
     from podraft.cli.errors import CliError
     from podraft.cli.plans.waits import lacking
-    from podraft.cli.sessions.watching import states
+    from podraft.client.calls.following import states
 
     resource = session.client.resource(one.kind)
     selector = f"metadata.name={one.name}"
