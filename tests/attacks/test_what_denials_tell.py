@@ -55,9 +55,12 @@ def stored(kind: AnyKind, name: str = THERE) -> Any:
 def guesses(kind: AnyKind, there: Any) -> Iterator[Any]:
     """The object as somebody who guesses would send it."""
     uid, revision = there.metadata.uid, there.metadata.resource_version
-    expected = [("", "", True), ("", "", False), (uid, "", True), ("0" * 36, "", True)]
-    expected += [("", revision, True), ("", "1", True)]
-    for name, (uid, revision, same) in itertools.product((THERE, ABSENT), expected):
+    unknown = [("", "", True), ("0" * 36, "", True), ("", "1", True)]
+    right = [("", "", False), (uid, "", True), ("", revision, True)]
+    tried = [(THERE, guess) for guess in (*unknown, *right)]
+    # Of what is not there, no guess is right.
+    tried += [(ABSENT, guess) for guess in unknown]
+    for name, (uid, revision, same) in tried:
         made = stored(kind, name)
         made.metadata.uid, made.metadata.resource_version = uid, revision
         if not same:
