@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local_cluster.server_process import ServerProcess
+from support.cli_agent import cli_agent
+from support.cli_server import cli_server
 
 PAGE = Path(__file__).parents[3] / "docs/sdk.md"
 _PROGRAM = re.compile(
@@ -22,9 +23,9 @@ PROGRAMS = [
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as server:
-        yield server.data_dir / "admin.conf"
+def config():
+    with cli_server() as server, cli_agent(server, "n1"):
+        yield server.config
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

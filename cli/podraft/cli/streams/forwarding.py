@@ -1,35 +1,16 @@
-"""Connections to local ports, passed on to a pod's.
-
-Invariants: one call for one connection; at most `_CONNECTIONS_MAX` at a time; a chunk is read when
-the one before it has been taken.
-"""
+"""Local ports whose connections the SDK passes on to a pod's, and what is said of them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
-from podraft.api.core.v1.pod_streams_pb2 import ForwardPodPortRequest, ForwardStart
 from podraft.cli.errors import CliError
 from podraft.cli.output import printing
 from podraft.client.calls.client import Client
+from podraft.client.calls.pods.forwarding import CHUNK_BYTES, CONNECTIONS_MAX, PodPort, pass_on
 from podraft.client.errors import ApiError
-
-_CHUNK_BYTES: Final = 32 * 1024
-_CONNECTIONS_MAX: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class PodPort:
-    """A port of a pod."""
-
-    namespace: str
-    pod: str
-    port: int
 
 
 async def listen(
@@ -40,18 +21,22 @@ async def listen(
     Raises:
         CliError: None of the addresses can be listened on.
     """
-    gate = asyncio.Semaphore(_CONNECTIONS_MAX)
+    gate = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         printing.say(f"Handling connection for {writer.get_extra_info('sockname')[1]}")
         async with gate:
-            await _pass_on(client, target, reader, writer)
+            try:
+                await pass_on(client.forward_pod_port, target, reader, writer)
+            except ApiError as error:
+                where = f"port {target.port} of pod/{target.pod}"
+                printing.say(f"Error: {where}: {error.message}", err=True)
 
     servers: list[asyncio.Server] = []
     faults: list[str] = []
     for address in addresses:
         try:
-            server = await asyncio.start_server(connected, address, local, limit=_CHUNK_BYTES)
+            server = await asyncio.start_server(connected, address, local, limit=CHUNK_BYTES)
         except OSError as error:
             faults.append(f"  {address}:{local}: {error.strerror or error}")
             continue
@@ -62,46 +47,6 @@ async def listen(
     if not servers:
         raise CliError("cannot listen", *faults)
     return servers
-
-
-async def _pass_on(
-    client: Client, target: PodPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Pass a connection's bytes on until both directions have ended."""
-    accepted = asyncio.Event()
-    try:
-        answers = client.forward_pod_port(_sent(target, reader, accepted))
-        async with contextlib.aclosing(answers):
-            async for answer in answers:
-                match answer.WhichOneof("output"):
-                    case "data":
-                        writer.write(answer.data)
-                        await writer.drain()
-                    case "closed":
-                        writer.write_eof()
-                    case _:
-                        accepted.set()
-    except ApiError as error:
-        printing.say(f"Error: port {target.port} of pod/{target.pod}: {error.message}", err=True)
-    except OSError:
-        pass  # Whoever had connected here went away.
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-async def _sent(
-    target: PodPort, reader: asyncio.StreamReader, accepted: asyncio.Event
-) -> AsyncIterator[ForwardPodPortRequest]:
-    start = ForwardStart(namespace=target.namespace, name=target.pod, port=target.port)
-    yield ForwardPodPortRequest(start=start)
-    # gRPC hides the reason of a call that fails while something is still on its way.
-    await accepted.wait()
-    with contextlib.suppress(OSError):
-        while data := await reader.read(_CHUNK_BYTES):
-            yield ForwardPodPortRequest(data=data)
-    yield ForwardPodPortRequest(closed=True)
 
 
 def local_addresses(texts: Sequence[str]) -> list[str]:

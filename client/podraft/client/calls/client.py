@@ -8,9 +8,8 @@ a kind are in `resources.ResourceClient`.  Invariant: every failure of a call is
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -27,12 +26,13 @@ from podraft.client.calls.changes import ObjectHistory
 from podraft.client.calls.diagnosis import DiagnosisClient
 from podraft.client.calls.history import HistoryClient
 from podraft.client.calls.members import MembersClient
+from podraft.client.calls.pods import streams
+from podraft.client.calls.pods.client import PodClient
 from podraft.client.calls.request_ids import write_options
 from podraft.client.calls.resources import ObjectList, ResourceClient
 from podraft.client.calls.typed_resources import TypedResources
 from podraft.client.calls.users import UsersClient
 from podraft.client.calls.wire import WatchEvent
-from podraft.client.calls.writes import delete_request
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 
@@ -93,7 +93,8 @@ class Client(TypedResources):
         """Return the calls of one kind."""
         found = self._resources.get(kind)
         if found is None:
-            found = self._resources[kind] = ResourceClient(
+            made: type[ResourceClient[Any]] = PodClient if kind is kinds.POD else ResourceClient
+            found = self._resources[kind] = made(
                 kind,
                 self._connection,
                 at=self._at,
@@ -101,6 +102,11 @@ class Client(TypedResources):
                 allow_stale=self._allow_stale,
             )
         return found
+
+    @property
+    def pods(self) -> PodClient:
+        """The calls of pods."""
+        return cast(PodClient, self.resource(kinds.POD))
 
     @property
     def history(self) -> HistoryClient:
@@ -316,13 +322,8 @@ class Client(TypedResources):
             FailedPreconditionError: Several budgets cover the pod.
 
         """
-        request = delete_request(
-            name, namespace, grace_period_seconds=grace_period_seconds, uid=uid
-        )
-        options = write_options(dry_run=dry_run)
-        request.options.dry_run, request.options.request_id = options.dry_run, options.request_id
-        return await self._connection.write(
-            f"/{kinds.POD.service}/EvictPod", request, pod_pb2.Pod.FromString
+        return await self.pods.evict(
+            name, namespace, grace_period_seconds=grace_period_seconds, uid=uid, dry_run=dry_run
         )
 
     async def scheduling_record(self, namespace: str, name: str) -> scheduling_pb2.SchedulingRecord:
@@ -338,39 +339,25 @@ class Client(TypedResources):
             path, request, scheduling_pb2.SchedulingRecord.FromString
         )
 
-    async def pod_logs(self, request: pod_streams_pb2.StreamPodLogsRequest) -> AsyncIterator[bytes]:
+    def pod_logs(self, request: pod_streams_pb2.StreamPodLogsRequest) -> AsyncIterator[bytes]:
         """Yield a container's output as it arrives; closing the iterator ends the call.
 
         Raises (from the iterator):
             NotFoundError: The pod or the container does not exist.
             UnavailableError: The node's agent cannot be reached.
         """
-        responses = self._connection.stream(
-            f"/{kinds.POD.service}/StreamPodLogs",
-            request,
-            pod_streams_pb2.StreamPodLogsResponse.FromString,
-        )
-        async for response in responses:
-            yield response.data
+        return streams.logs(self._connection, request)
 
-    async def exec_pod(
+    def exec_pod(
         self, requests: AsyncIterator[pod_streams_pb2.ExecPodRequest]
     ) -> AsyncIterator[pod_streams_pb2.ExecPodResponse]:
         """Run a command in a container; raise as `pod_logs` does.
 
         The first request starts the command, the last response is its exit code.
         """
-        responses = self._connection.converse(
-            f"/{kinds.POD.service}/ExecPod", requests, pod_streams_pb2.ExecPodResponse.FromString
-        )
-        async with aclosing(responses):
-            async for response in responses:
-                yield response
-                if response.HasField("exit_code"):
-                    # gRPC fails a call whose input was still on its way when the command ended.
-                    return
+        return streams.command(self._connection, requests)
 
-    async def forward_pod_port(
+    def forward_pod_port(
         self, requests: AsyncIterator[pod_streams_pb2.ForwardPodPortRequest]
     ) -> AsyncGenerator[pod_streams_pb2.ForwardPodPortResponse, None]:
         """Connect to a port of a pod; the first request says which, the first answer that it is so.
@@ -382,11 +369,4 @@ class Client(TypedResources):
             FailedPreconditionError: Nothing in the pod accepts the connection.
             UnavailableError: The node's agent cannot be reached.
         """
-        responses = self._connection.converse(
-            f"/{kinds.POD.service}/ForwardPodPort",
-            requests,
-            pod_streams_pb2.ForwardPodPortResponse.FromString,
-        )
-        async with aclosing(responses):
-            async for response in responses:
-                yield response
+        return streams.port(self._connection, requests)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from google.protobuf.message import Message
 
+from podraft.api import kinds
 from podraft.api.kinds import AnyKind, Kind
 from podraft.client.calls.client import Client
+from podraft.client.calls.pods.client import PodClient
 from podraft.client.calls.resources import ResourceClient
 from podraft.client.connecting.config import ClusterConfig, load
 from podraft.client.sync.loop import Calls
+from podraft.client.sync.pods import SyncPods
 from podraft.client.sync.resources import SyncResource
 from podraft.client.sync.typed_resources import SyncTypedResources
 
@@ -40,9 +43,7 @@ class SyncClient(SyncTypedResources):
         self.version = calls.blocking(client.version)
         self.object_history = calls.blocking(client.object_history)
         self.bind_pod = calls.blocking(client.bind_pod)
-        self.evict_pod = calls.blocking(client.evict_pod)
         self.scheduling_record = calls.blocking(client.scheduling_record)
-        self.pod_logs = calls.iterating(client.pod_logs)
 
     def __enter__(self) -> Self:
         return self
@@ -65,9 +66,15 @@ class SyncClient(SyncTypedResources):
         """Return the blocking calls of one kind."""
         found = self._resources.get(kind)
         if found is None:
-            found = SyncResource(self._calls.run(self._resource(kind)), self._calls)
-            self._resources[kind] = found
+            resource: Any = self._calls.run(self._resource(kind))
+            made: type[Any] = SyncPods if isinstance(resource, PodClient) else SyncResource
+            found = self._resources[kind] = made(resource, self._calls)
         return found
+
+    @property
+    def pods(self) -> SyncPods:
+        """The blocking calls of pods."""
+        return cast(SyncPods, self.resource(kinds.POD))
 
     async def _resource(self, kind: Kind[ObjectT]) -> ResourceClient[ObjectT]:
         """Return the calls of one kind, made where the connection belongs."""

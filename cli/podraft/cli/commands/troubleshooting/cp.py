@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from podraft.cli.output import printing
 
 if TYPE_CHECKING:
     from podraft.cli.sessions.connection import Session
+    from podraft.client.calls.pods.commands import ExecResult
 
 # Smaller archives stay in memory.
 _IN_MEMORY_BYTES = 8 << 20
 _NO_PROGRAM = 127
+_ERRORS_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,43 +105,42 @@ async def _container(session: Session, place: _Place, wanted: str | None) -> tup
 
 async def _upload(session: Session, sent: _Sent, target: _Place, wanted: str | None) -> None:
     from podraft.cli.streams.archives import pack
-    from podraft.cli.streams.commands import run_command
 
-    where = await _container(session, target, wanted)
+    namespace, pod, container = await _container(session, target, wanted)
+    run = partial(session.client.pods.exec, pod, namespace=namespace, container=container)
     path = PurePosixPath(target.path)
-    is_directory, _ = await run_command(session.client, where, ["test", "-d", str(path)])
-    into = path / sent.name if is_directory == 0 else path
+    is_directory = (await run(["test", "-d", str(path)])).exit_code == 0
+    into = path / sent.name if is_directory else path
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         pack(sent.path, into.name, file)
         file.seek(0)
         tar = ["tar", *sent.options, "-xmf", "-", "-C", str(into.parent)]
-        code, errors = await run_command(session.client, where, tar, source=file)
-    _check(code, errors)
+        _check(await run(tar, stdin=file))
 
 
 async def _download(session: Session, source: _Place, into: Path, wanted: str | None) -> None:
     from podraft.cli.errors import CliError
     from podraft.cli.streams.archives import unpack
-    from podraft.cli.streams.commands import run_command
 
-    where = await _container(session, source, wanted)
+    namespace, pod, container = await _container(session, source, wanted)
+    run = partial(session.client.pods.exec, pod, namespace=namespace, container=container)
     path = PurePosixPath(source.path)
     if not path.name or path.name == "..":
         raise CliError(f"{path}: name the file or directory itself")
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         tar = ["tar", "-cf", "-", "-C", str(path.parent), "--", path.name]
-        code, errors = await run_command(session.client, where, tar, target=file)
-        _check(code, errors)
+        _check(await run(tar, stdout=file))
         file.seek(0)
         unpack(file, path.name, into, printing.warn)
 
 
-def _check(code: int, errors: str) -> None:
+def _check(ended: ExecResult) -> None:
     """Raise an error for a `tar` that failed, or is not there."""
     from podraft.cli.errors import CliError
 
-    if code == _NO_PROGRAM:
+    if ended.exit_code == _NO_PROGRAM:
         raise CliError("the container has no `tar`, which copies need")
-    if code != 0:
-        lines = errors.splitlines() or [f"it ended with {code}"]
+    if ended.exit_code != 0:
+        errors = ended.stderr[:_ERRORS_BYTES_MAX].decode(errors="replace").strip()
+        lines = errors.splitlines() or [f"it ended with {ended.exit_code}"]
         raise CliError("`tar` in the container failed", *(f"  {line}" for line in lines))

@@ -55,7 +55,8 @@ async def _forward(
     from podraft.api import kinds
     from podraft.cli.command_line.targets import name_of
     from podraft.cli.plans.forwarded_ports import port_behind, port_of_pod
-    from podraft.cli.streams.forwarding import PodPort, listen
+    from podraft.cli.streams.forwarding import listen
+    from podraft.client.calls.pods.forwarding import PodPort
 
     found = await session.client.resource(named.kind).get(name_of(named), session.namespace)
     pod = found if named.kind is kinds.POD else await _pod_of(session, named, found)

@@ -1,0 +1,1 @@
+"""The calls of pods beyond those of every kind: eviction, logs, commands, forwarded ports."""
