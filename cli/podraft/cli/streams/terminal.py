@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
+import os
 import signal
 import sys
 import termios
@@ -109,8 +109,12 @@ class Execution:
 
 
 def _terminal_size() -> pod_streams_pb2.TerminalSize:
-    size = shutil.get_terminal_size()
-    return pod_streams_pb2.TerminalSize(columns=size.columns, rows=size.lines)
+    # The terminal is asked, not COLUMNS and LINES: they do not follow a change of its size.
+    for stream in (sys.stdout, sys.stdin):
+        with contextlib.suppress(OSError, ValueError):
+            size = os.get_terminal_size(stream.fileno())
+            return pod_streams_pb2.TerminalSize(columns=size.columns, rows=size.lines)
+    return pod_streams_pb2.TerminalSize(columns=80, rows=24)
 
 
 @contextlib.contextmanager
