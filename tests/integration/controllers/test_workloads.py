@@ -88,6 +88,13 @@ END: dict[str, Any] = {
     "spec": {"containers": [{"name": "main", "image": "app:1"}]},
 }
 
+URGENT: dict[str, Any] = {
+    "apiVersion": "scheduling.k8s.io/v1",
+    "kind": "PriorityClass",
+    "metadata": {"name": "urgent"},
+    "value": 1000,
+}
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
@@ -228,6 +235,40 @@ async def removed(client: Client, nodes: SimulatedNodes) -> None:
     """Remove nodes, so that no later test's pods come to them."""
     for name in nodes.names:
         await client.nodes.delete(name)
+
+
+def test_the_most_important_pod_gets_the_only_place(data_dir):
+    async def main() -> None:
+        async with controlled(data_dir) as client:
+            classes = client.priority_classes
+            system = {one.metadata.name: one.value for one in (await classes.list()).items}
+            assert system["system-node-critical"] > system["system-cluster-critical"] > 10**9
+            urgent: Any = codec.from_json(URGENT)
+            await classes.create(urgent)
+            for name, class_name in (("early", ""), ("late", "urgent"), ("last", "")):
+                pod: Any = codec.from_json(END)
+                pod.metadata.name = name
+                if class_name:
+                    pod.spec.priority_class_name = class_name
+                made = await client.pods.create(pod)
+                assert made.spec.priority == (1000 if class_name else 0)
+            nodes = SimulatedNodes(client, count=1, prefix="pc", pods_max=1)
+            async with nodes.running():
+
+                async def placed() -> bool:
+                    pods = (await client.pods.list("default")).items
+                    with_node = [pod.metadata.name for pod in pods if pod.spec.node_name]
+                    assert with_node in ([], ["late"])
+                    return bool(with_node)
+
+                await eventually_async(placed, within_s=20)
+                for name in ("early", "last", "late"):
+                    await client.pods.delete(name, "default")
+                await no_pods(client)
+                await removed(client, nodes)
+            await classes.delete("urgent")
+
+    asyncio.run(main())
 
 
 def test_a_cron_job_makes_jobs(data_dir):

@@ -29,6 +29,25 @@ def test_pods_are_taken_once_first_come_first_served() -> None:
     assert queue.next_due_s() is None
 
 
+def test_the_most_important_are_taken_first_also_when_they_come_back() -> None:
+    queue, profiles = PendingQueue(), Profiles()
+
+    def important(name: str, priority: int) -> PendingPod:
+        made = make_pod(name)
+        made.spec.priority = priority
+        return pod(name, profile=profiles.profile(made.spec))
+
+    for name, priority in (("low", -5), ("a", 0), ("high", 9), ("b", 0), ("higher", 10)):
+        queue.add(important(name, priority))
+    queue.add(pod("c"))
+    taken = queue.take(9, 0)
+    assert names(taken) == ["higher", "high", "a", "b", "c", "low"]
+    for entry in reversed(taken):
+        queue.fail(entry, "no", 0)
+    queue.wake()
+    assert names(queue.take(2, 0)) == ["higher", "high"]
+
+
 def test_what_fits_nowhere_waits_longer_each_time_up_to_a_bound() -> None:
     queue = PendingQueue()
     queue.add(pod("a"))

@@ -106,11 +106,19 @@ class Claims(Generic[ObjectT]):
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another object that a rule looks at, whether it exists or not."""
+    """Another object that a rule looks at, whether it exists or not.
+
+    Attributes:
+        kind: The object's kind.
+        namespace: The object's namespace; empty: none.
+        name: The object's name.
+        claim: The key of a claim: the object is the one that holds it, whatever its name.
+    """
 
     kind: AnyKind
     namespace: str
     name: str
+    claim: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class Rules(Generic[ObjectT]):
     Taking part, see `hooks`:
 
     * ``claims``: what the object holds alone, such as an address.
+    * ``sources``: from which other objects a new one takes what it leaves out; its ``check`` fills
+      that in.
     * ``neighbours``: which other objects a rule must look at.
     * ``companions``: what the server keeps beside the object, until it goes.
     * ``secrecy``: what of the object history must not show.  None: nothing.
@@ -90,6 +92,7 @@ class Rules(Generic[ObjectT]):
     mark: Callable[[ObjectT], None] = _nothing
 
     claims: Claims[ObjectT] | None = None
+    sources: Neighbours[ObjectT] | None = None
     neighbours: Neighbours[ObjectT] | None = None
     companions: tuple[Companion, ...] = ()
     secrecy: Secrecy[ObjectT] | None = None

@@ -1,9 +1,9 @@
 """The pods that wait for a node.
 
 Owns: the order and the times in which pods are tried.  Invariants: a pod is in exactly one
-of three states (ready, waiting for its back-off or a change, taken by a batch);
-ready pods are tried first come, first served; at most one entry per pod, so the
-queue never holds more than the cluster does.  Pure: the time is passed in.
+of three states (ready, waiting for its back-off or a change, taken by a batch); ready
+pods are tried by their priorities, among equal ones first come, first served; at most one
+entry per pod, so the queue never holds more than the cluster does.  Pure: the time is passed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 import heapq
 import itertools
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -19,6 +18,7 @@ from podraft.server.scheduling.core.demand import PendingPod
 
 Key: TypeAlias = tuple[str, str]
 _Due: TypeAlias = "tuple[float, int, Entry]"
+_Turn: TypeAlias = "tuple[int, int, Entry]"
 
 BACKOFF_INITIAL_S: Final = 1.0
 BACKOFF_MAX_S: Final = 10.0
@@ -52,11 +52,11 @@ class Entry:
 
 
 class PendingQueue:
-    """The pending pods: first come, first served, with back-off for those that fit nowhere."""
+    """The pending pods, the most important first, with back-off for those that fit nowhere."""
 
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = {}
-        self._ready: deque[Entry] = deque()
+        self._ready: list[_Turn] = []
         self._waiting: list[_Due] = []
         self._refused: list[_Due] = []
         self._order = itertools.count()
@@ -75,7 +75,7 @@ class PendingQueue:
         if entry is None or entry.pod.uid != pod.uid:
             entry = Entry(pod)
             self._entries[entry.key] = entry
-            self._ready.append(entry)
+            self._make_ready(entry)
             return True
         if entry.pod.profile is pod.profile and entry.pod.owner == pod.owner:
             return False
@@ -97,7 +97,7 @@ class PendingQueue:
         self._ripen(now_s)
         taken: list[Entry] = []
         while self._ready and len(taken) < limit:
-            entry = self._ready.popleft()
+            *_, entry = heapq.heappop(self._ready)
             if entry.state is State.READY and self.has(entry):
                 entry.state = State.TAKEN
                 entry.attempts += 1
@@ -143,4 +143,5 @@ class PendingQueue:
 
     def _make_ready(self, entry: Entry) -> None:
         entry.state = State.READY
-        self._ready.append(entry)
+        turn = (-entry.pod.profile.priority, next(self._order), entry)
+        heapq.heappush(self._ready, turn)

@@ -36,7 +36,7 @@ from podraft.server.registry.reads.scheduling_records import SchedulingRecords
 from podraft.server.registry.reads.tables import Tables
 from podraft.server.registry.reads.views import ViewReads
 from podraft.server.registry.slices import Turns
-from podraft.server.registry.writes import default_rights
+from podraft.server.registry.writes import default_objects
 from podraft.server.registry.writes.collections import Collections
 from podraft.server.registry.writes.commits import Commits
 from podraft.server.registry.writes.operations import Create
@@ -114,7 +114,7 @@ async def start(parts: RegistryParts, store: OpenedStore) -> None:
     parts.caches.pods_by_node.leavers.append(parts.live.pod_left)
     parts.caches.rights_observers.append(parts.live.rights_changed)
     parts.live.start()
-    await default_rights.ensure(store.datastore, parts.writer, _itself(parts))
+    await default_objects.ensure(store.datastore, parts.writer, _itself(parts))
     await parts.caches.start(store.datastore)
     await parts.declared.start()
 

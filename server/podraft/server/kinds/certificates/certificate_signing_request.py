@@ -49,7 +49,7 @@ _SIGNER_MAX: Final = 571
 _VALID_MIN_S: Final = 600
 _CONDITIONS_MAX: Final = 64
 _BLOCK: Final = re.compile(
-    rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s+([A-Za-z0-9+/=\s]+?)-----END ([A-Z0-9 ]{1,64})-----\s*"
+    rb"-----BEGIN ([A-Z0-9 ]{1,64})-----\s([A-Za-z0-9+/=\s]+)-----END ([A-Z0-9 ]{1,64})-----\s*"
 )
 
 

@@ -16,15 +16,28 @@ SYSTEM_VALUES: Final = {
     "system-cluster-critical": 2_000_000_000,
     "system-node-critical": 2_000_001_000,
 }
-_POLICIES: Final = ("PreemptLowerPriority", "Never")
-_DEFAULT_CLASS: Final = b"_priorityclasses/default"
+PREEMPT: Final = "PreemptLowerPriority"
+_POLICIES: Final = (PREEMPT, "Never")
+# What the class holds that pods without one are of.
+DEFAULT_CLASS: Final = b"_priorityclasses/default"
 _CLAIMS: Final = b"_priorityclasses/"
+
+
+def system_classes() -> list[PriorityClass]:
+    """Return the two classes that every cluster has."""
+    made = []
+    for name, value in SYSTEM_VALUES.items():
+        what = "a node" if "node" in name else "the cluster"
+        one = PriorityClass(value=value, description=f"Pods without which {what} does not work.")
+        one.metadata.name = name
+        made.append(one)
+    return made
 
 
 def _default(priority_class: PriorityClass) -> None:
     """Fill in the fields that a PriorityClass leaves out."""
     if not priority_class.preemption_policy:
-        priority_class.preemption_policy = "PreemptLowerPriority"
+        priority_class.preemption_policy = PREEMPT
 
 
 def _check(priority_class: PriorityClass, report: Report) -> None:
@@ -59,7 +72,7 @@ def _check_change(stored: PriorityClass, priority_class: PriorityClass, report: 
 
 
 def _held(priority_class: PriorityClass) -> tuple[bytes, ...]:
-    return (_DEFAULT_CLASS,) if priority_class.global_default else ()
+    return (DEFAULT_CLASS,) if priority_class.global_default else ()
 
 
 RULES: Final[Rules[PriorityClass]] = Rules(

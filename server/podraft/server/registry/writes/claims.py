@@ -61,6 +61,8 @@ class PlanClaims:
         self._asked: set[bytes] = set()
         self._claims: dict[bytes, dict[bytes, _Claim]] = {}
         self._released: set[bytes] = set()
+        # The claims from whose holders something was decided.
+        self._consulted: set[bytes] = set()
 
     def foresee(self, kind: AnyKind, proposed: Any) -> None:
         """Note what an object of a later write of the plan asks for."""
@@ -113,6 +115,19 @@ class PlanClaims:
                 page = await self._reader.range(prefix)
                 self._stored |= {r.key: _Held(r.value, r.mod_revision) for r in page.records}
 
+    async def holder(self, kind: AnyKind, key: bytes) -> str:
+        """Return the name of the object of ``kind`` that holds a claim after the writes so far.
+
+        Empty: none does.  The plan takes effect only if that is still so.
+        """
+        claims = rules_of(kind).claims
+        await self._look(claims.prefixes if claims is not None else ())
+        self._consulted.add(key)
+        owners = list(self._claims.get(key, ()))
+        if not owners and key in self._stored and key not in self._released:
+            owners.append(self._stored[key].owner)
+        return owners[-1].decode().partition("/")[2] if owners else ""
+
     def release(self, claims: Claims[Any], stored: Any) -> None:
         """Note that ``stored`` is removed, with all that it holds."""
         self._release(claims.held(stored), _owner(stored))
@@ -156,12 +171,11 @@ class PlanClaims:
         return written
 
     def guards(self) -> dict[bytes, Guard]:
-        """Return a guard for each claim, at what was read of its key."""
+        """Return a guard for each claim and each one consulted, at what was read of its key."""
         stored = self._stored
         return {
             key: Guard(key, stored[key].mod_revision if key in stored else 0)
-            for key, claims in self._claims.items()
-            if claims
+            for key in self._consulted.union(key for key, held in self._claims.items() if held)
         }
 
 

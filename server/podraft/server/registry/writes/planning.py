@@ -355,6 +355,8 @@ class Planner:
     async def _settled(self, kind: AnyKind, stored: Any, proposed: Any, index: int) -> Any:
         """Return a valid object with its claims, if its neighbours allow it."""
         rules = rules_of(kind)
+        if stored is None and rules.sources is not None:
+            await self._check_neighbours(rules.sources, stored, proposed)
         if rules.claims is not None:
             self._foresee()
             proposed = await self._claims.assign(kind, rules.claims, stored, proposed, index)
@@ -386,8 +388,10 @@ class Planner:
             report.raise_if_any()
 
     async def _neighbour(self, neighbour: Neighbour, *, guarded: bool) -> Any:
-        kind = neighbour.kind
-        key = keys.of_object(kind, neighbour.namespace, neighbour.name)
+        kind, name = neighbour.kind, neighbour.name
+        if neighbour.claim and not (name := await self._claims.holder(kind, neighbour.claim)):
+            return None
+        key = keys.of_object(kind, neighbour.namespace, name)
         if guarded or key in self._entries:
             return (await self._entry(kind, key)).message
         record = await self._reader.get(key)

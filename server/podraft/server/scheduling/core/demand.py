@@ -37,11 +37,12 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """The parts of a pod's spec that the choice of a node depends on; compared by identity."""
+    """The parts of a pod's spec on which its node and its turn depend; compared by identity."""
 
     demand: Demand
     node_selector: tuple[tuple[str, str], ...]
     tolerations: tuple[Toleration, ...]
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def make_profile(spec: PodSpec) -> Profile:
         demand_of(spec),
         tuple(sorted(spec.node_selector.items())),
         tuple(spec.tolerations),
+        spec.priority,
     )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from podraft.api.core.v1 import container_pb2, pod_pb2
 from podraft.server.kinds.report import Report
+from podraft.server.kinds.scheduling.pod_priority import keep_priority
 
 
 def keep(stored: pod_pb2.Pod, pod: pod_pb2.Pod) -> None:
     """Restore the fields that the server set at creation and that a reapplied manifest omits."""
     if not pod.spec.node_name and stored.spec.node_name:
         pod.spec.node_name = stored.spec.node_name
+    keep_priority(stored, pod)
     _keep_policies(stored.spec.containers, pod.spec.containers)
     _keep_policies(stored.spec.init_containers, pod.spec.init_containers)
 

@@ -26,6 +26,7 @@ from podraft.server.kinds.core.pod.status import check_status
 from podraft.server.kinds.hooks import Companion
 from podraft.server.kinds.report import Report
 from podraft.server.kinds.rules import Rules
+from podraft.server.kinds.scheduling.pod_priority import CLASS
 
 
 def _default(pod: Pod) -> None:
@@ -93,6 +94,7 @@ RULES: Final[Rules[Pod]] = Rules(
     check_status=check_status,
     keeps_spelling=True,
     grace_s=_grace_s,
+    sources=CLASS,
     neighbours=PLACE,
     companions=(Companion(scheduling_record_key),),
 )
