@@ -34,5 +34,6 @@ def test_a_program_prints_what_the_page_says(program, config, monkeypatch):
     monkeypatch.setenv("PODRAFT_CONFIG", str(config))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(program[1], str(PAGE), "exec"), {"__name__": "__main__"})
+        code = compile(program[1], str(PAGE), "exec", dont_inherit=True)
+        exec(code, {"__name__": "__main__"})
     assert printed.getvalue() == program[2]

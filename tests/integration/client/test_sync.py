@@ -12,12 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local_cluster.server_process import ServerProcess
+from podraft.api import codec
+from podraft.api.apiextensions.v1.custom_resource_definition_pb2 import CustomResourceDefinition
 from podraft.api.core.v1 import config_pb2
 from podraft.api.kinds import BUILT_IN
+from podraft.api.violations import InvalidObjectError
 from podraft.client.calls.client import Client
 from podraft.client.calls.resources import ResourceClient
 from podraft.client.connecting.config import load
-from podraft.client.errors import InvalidError
+from podraft.client.errors import ConflictError, InvalidError, NotFoundError
 from podraft.client.sync import connect
 from podraft.client.sync.loop import shared_loop
 from support.waiting import eventually
@@ -50,8 +53,8 @@ def test_every_call_of_a_kind_has_its_blocking_form(client):
 
 
 def test_every_kind_is_a_property_of_both_clients(client):
-    properties = {name for name in public(type(client)) & public(Client) if name != "resource"}
-    kinds = {getattr(client, name).kind for name in properties - {"close", "at"}}
+    names = [name for name in public(Client) if isinstance(getattr(Client, name), property)]
+    kinds = {getattr(client, name).kind for name in names if hasattr(type(client), name)}
     assert kinds == set(BUILT_IN)
 
 
@@ -166,3 +169,59 @@ def test_what_ends_an_informer_is_raised_by_it(client):
         copy.synced()
         copy.add_handler(handler)
         eventually(lambda: not any(t.name == "podraft-handler" for t in threading.enumerate()))
+
+
+PROPERTIES = {"n": {"type": "integer"}, "note": {"type": "string"}}
+COUNTER = {
+    "metadata": {"name": "counters.shop.example.com"},
+    "spec": {
+        "group": "shop.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "counters", "kind": "Counter"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {"spec": {"type": "object", "properties": PROPERTIES}},
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def test_objects_of_a_declared_kind_are_dicts_with_all_the_calls(client):
+    name = COUNTER["metadata"]["name"]
+    with pytest.raises(NotFoundError):
+        client.declared("nothings.shop.example.com", dict)
+    client.custom_resource_definitions.create(codec.parse(CustomResourceDefinition, COUNTER))
+    client.custom_resource_definitions.wait_for_condition(name, "Established", timeout_s=30)
+    with pytest.raises(ValueError, match="expected dict or a dataclass, got <class 'int'>"):
+        client.declared(name, int)
+    counters = client.declared(name, dict)
+    metadata = {"name": "one", "namespace": "default"}
+
+    with pytest.raises(InvalidObjectError, match="apiVersion"):
+        counters.create({"apiVersion": "shop.example.com/v2", "metadata": metadata})
+    with pytest.raises(InvalidError, match=r"spec\.n"):
+        counters.create({"metadata": metadata, "spec": {"n": "many"}})
+    made = counters.create({"metadata": metadata, "spec": {"n": 1, "note": "first"}})
+    assert (made["apiVersion"], made["kind"]) == ("shop.example.com/v1", "Counter")
+    assert list(counters.list("default").items) == [counters.get("one", "default")] == [made]
+
+    changed = counters.update({**made, "spec": {"n": 2}})
+    assert changed["spec"] == {"n": 2}
+    with pytest.raises(ConflictError):
+        counters.update({**made, "spec": {"n": 3}})
+    applied = counters.apply({"metadata": metadata, "spec": {"note": "applied"}}, "somebody")
+    assert applied["spec"] == {"note": "applied"}  # A spec without known fields is one value.
+    found = counters.wait("one", lambda one: "n" not in one["spec"], "default", timeout_s=30)
+    assert found == applied
+
+    counters.delete("one", "default")
+    assert counters.wait("one", lambda one: one is None, "default", timeout_s=30) is None

@@ -20,9 +20,11 @@ from podraft.api.core.v1 import (
     pod_streams_pb2,
     scheduling_pb2,
 )
+from podraft.api.declared import kind_of
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls.changes import ObjectHistory
+from podraft.client.calls.declared import DeclaredClient
 from podraft.client.calls.diagnosis import DiagnosisClient
 from podraft.client.calls.history import HistoryClient
 from podraft.client.calls.members import MembersClient
@@ -39,6 +41,7 @@ from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
 __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 
 ObjectT = TypeVar("ObjectT", bound=Message)
+FormT = TypeVar("FormT")
 
 
 class Client(TypedResources):
@@ -93,15 +96,30 @@ class Client(TypedResources):
         """Return the calls of one kind."""
         found = self._resources.get(kind)
         if found is None:
-            made: type[ResourceClient[Any]] = PodClient if kind is kinds.POD else ResourceClient
-            found = self._resources[kind] = made(
-                kind,
-                self._connection,
-                at=self._at,
-                hash_secret_values=self._hash_secret_values,
-                allow_stale=self._allow_stale,
-            )
+            found = self._resources[kind] = self._made(kind)
         return found
+
+    def _made(self, kind: AnyKind) -> ResourceClient[Any]:
+        made: type[ResourceClient[Any]] = PodClient if kind is kinds.POD else ResourceClient
+        return made(
+            kind,
+            self._connection,
+            at=self._at,
+            hash_secret_values=self._hash_secret_values,
+            allow_stale=self._allow_stale,
+        )
+
+    async def declared(self, name: str, form: type[FormT]) -> DeclaredClient[FormT]:
+        """Return the calls of the kind that a definition declares: ``backups.shop.example.com``.
+
+        Objects are instances of ``form``: ``dict``, or a dataclass whose fields are named as the
+        schema names them; ``metadata`` is a mapping.
+
+        Raises:
+            NotFoundError: There is no such definition.
+        """
+        definition = await self.custom_resource_definitions.get(name)
+        return DeclaredClient(self._made(kind_of(definition)), form)
 
     @property
     def pods(self) -> PodClient:

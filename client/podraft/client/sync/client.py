@@ -18,6 +18,7 @@ from podraft.client.calls.client import Client
 from podraft.client.calls.pods.client import PodClient
 from podraft.client.calls.resources import ResourceClient
 from podraft.client.connecting.config import ClusterConfig, load
+from podraft.client.sync.declared import SyncDeclared
 from podraft.client.sync.loop import Calls
 from podraft.client.sync.pods import SyncPods
 from podraft.client.sync.resources import SyncResource
@@ -25,6 +26,7 @@ from podraft.client.sync.typed_resources import SyncTypedResources
 
 ObjectT = TypeVar("ObjectT", bound=Message)
 ResultT = TypeVar("ResultT")
+FormT = TypeVar("FormT")
 
 
 class SyncClient(SyncTypedResources):
@@ -89,6 +91,10 @@ class SyncClient(SyncTypedResources):
 
     async def _working(self, work: Callable[[Client], Coroutine[Any, Any, ResultT]]) -> ResultT:
         return await work(self._client)
+
+    def declared(self, name: str, form: type[FormT]) -> SyncDeclared[FormT]:
+        """Return the blocking calls of the kind that a definition declares; see `Client`."""
+        return SyncDeclared(self._calls.run(self._client.declared(name, form)), self._calls)
 
     def at(self, moment: str, *, hash_secret_values: bool = False) -> SyncClient:
         """Return a view, on the same connection, whose gets and lists all show one moment."""
