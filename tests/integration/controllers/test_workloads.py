@@ -54,6 +54,24 @@ DAEMON_SET: dict[str, Any] = {
         },
     },
 }
+STATEFUL_SET: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "db", "namespace": "default"},
+    "spec": {**DAEMON_SET["spec"], "replicas": 3, "updateStrategy": {}},
+}
+REPLICATION_CONTROLLER: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ReplicationController",
+    "metadata": {"name": "old", "namespace": "default"},
+    "spec": {
+        "replicas": 2,
+        "template": {
+            "metadata": {"labels": {"app": "old"}},
+            "spec": {"containers": [{"name": "main", "image": "app:1"}]},
+        },
+    },
+}
 CRON_JOB: dict[str, Any] = {
     "apiVersion": "batch/v1",
     "kind": "CronJob",
@@ -269,6 +287,59 @@ def test_the_most_important_pod_gets_the_only_place(data_dir):
             await classes.delete("urgent")
 
     asyncio.run(main())
+
+
+def test_a_stateful_set_and_a_replication_controller_have_the_pods_that_they_say(data_dir):
+    async def main() -> None:
+        async with controlled(data_dir) as client:
+            nodes = SimulatedNodes(client, count=2, prefix="sts")
+            async with nodes.running():
+                for manifest in (STATEFUL_SET, REPLICATION_CONTROLLER):
+                    made: Any = codec.from_json(manifest)
+                    await client.resource(kinds.BUILT_IN.of(made)).create(made)
+                await numbered(client, 3, "app:1")
+                template = {"spec": {"containers": [{"name": "main", "image": "app:2"}]}}
+                patch = {"spec": {"template": template, "replicas": 2}}
+                await client.stateful_sets.patch("db", patch, "default")
+                await numbered(client, 2, "app:2")
+                await alike(client, 2)
+                scale = {"spec": {"replicas": 1}}
+                await client.replication_controllers.patch(
+                    "old", scale, "default", subresource="scale"
+                )
+                await alike(client, 1)
+                await client.stateful_sets.delete("db", "default")
+                await client.replication_controllers.delete("old", "default")
+                await no_pods(client)
+                await removed(client, nodes)
+
+    asyncio.run(main())
+
+
+async def numbered(client: Client, count: int, image: str) -> None:
+    """Wait until the stateful set has so many ready pods, all of an image, and says so."""
+
+    async def rolled_out() -> bool:
+        status = (await client.stateful_sets.get("db", "default")).status
+        pods = (await client.pods.list("default", label_selector="app=logs")).items
+        images = {pod.metadata.name: pod.spec.containers[0].image for pod in pods}
+        is_done = status.ready_replicas == status.updated_replicas == status.replicas == count
+        is_current = status.current_revision == status.update_revision
+        return is_done and is_current and images == {f"db-{n}": image for n in range(count)}
+
+    await eventually_async(rolled_out, within_s=20)
+
+
+async def alike(client: Client, count: int) -> None:
+    """Wait until the replication controller has so many ready pods, and its scale says so."""
+
+    async def scaled() -> bool:
+        controller = await client.replication_controllers.get("old", "default")
+        scale = await client.replication_controllers.get_scale("old", "default")
+        pods = (await client.pods.list("default", label_selector=scale.status.selector)).items
+        return controller.status.ready_replicas == scale.status.replicas == len(pods) == count
+
+    await eventually_async(scaled, within_s=20)
 
 
 def test_a_cron_job_makes_jobs(data_dir):

@@ -21,6 +21,7 @@ from podraft.cli.kinds.pods import PodView
 from podraft.cli.kinds.records import EndpointSliceView, EventView, LeaseView
 from podraft.cli.kinds.replica_sets import ReplicaSetView
 from podraft.cli.kinds.services import ServiceView
+from podraft.cli.kinds.stateful_sets import StatefulSetView
 from podraft.cli.kinds.view import RunningView, View
 
 _GENERIC: Final[View[Any]] = View()
@@ -35,6 +36,7 @@ _VIEWS: Final[Mapping[kinds.AnyKind, View[Any]]] = {
     kinds.REPLICATION_CONTROLLER: ReplicaSetView(),
     kinds.DEPLOYMENT: DeploymentView(),
     kinds.DAEMON_SET: DaemonSetView(),
+    kinds.STATEFUL_SET: StatefulSetView(),
     kinds.JOB: JobView(),
     kinds.CRON_JOB: CronJobView(),
     kinds.ENDPOINT_SLICE: EndpointSliceView(),
@@ -52,3 +54,11 @@ def running_view_of(kind: kinds.AnyKind) -> RunningView[Any] | None:
     """Return the view of a kind whose objects run something; None for the others."""
     view = view_of(kind)
     return view if isinstance(view, RunningView) else None
+
+
+def rolling_kinds() -> tuple[kinds.AnyKind, ...]:
+    """Return the kinds whose objects roll out changes of their template, sorted by name."""
+    found = (
+        kind for kind, view in _VIEWS.items() if isinstance(view, RunningView) and view.rolls_out
+    )
+    return tuple(sorted(found, key=lambda kind: kind.name))

@@ -28,6 +28,7 @@ class DaemonSetView(RunningView[daemon_set_pb2.DaemonSet]):
     """The view of a daemon set."""
 
     tells_of_pods = True
+    rolls_out = True
 
     def body(
         self, daemon_set: daemon_set_pb2.DaemonSet, around: Surroundings, now_s: float

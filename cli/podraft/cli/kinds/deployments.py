@@ -33,6 +33,7 @@ class DeploymentView(RunningView[deployment_pb2.Deployment]):
 
     describe_needs = frozenset({Need.EVENTS, Need.REPLICA_SETS})
     tells_of_pods = True
+    rolls_out = True
 
     def body(
         self, deployment: deployment_pb2.Deployment, around: Surroundings, now_s: float

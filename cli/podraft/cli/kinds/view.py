@@ -114,6 +114,8 @@ class RunningView(View[ObjectT], ABC):
 
     # Whether waiting also shows the state of the pods that the object selects.
     tells_of_pods: ClassVar[bool] = False
+    # Whether a change of the object's template is rolled out: `rollout` follows and restarts it.
+    rolls_out: ClassVar[bool] = False
 
     @abstractmethod
     def progress(self, obj: ObjectT, now_s: float, /) -> Progress:

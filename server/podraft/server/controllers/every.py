@@ -26,12 +26,14 @@ from podraft.server.controllers.planners.replica_sets import controller as repli
 from podraft.server.controllers.planners.replication_controllers import (
     controller as replication_controllers,
 )
+from podraft.server.controllers.planners.stateful_sets import controller as stateful_sets
 
 _ROOMS = (
     deployments,
     replica_sets,
     replication_controllers,
     daemon_sets,
+    stateful_sets,
     endpoint_slices,
     namespaces,
     definitions,

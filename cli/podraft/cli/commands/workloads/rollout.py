@@ -1,4 +1,4 @@
-"""`rollout`: follow, undo, restart, pause and resume deployments."""
+"""`rollout`: follow and restart what rolls out templates; undo, pause and resume deployments."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from podraft.cli.command_line.settings import Settings
 from podraft.cli.output import printing
 
 if TYPE_CHECKING:
+    from podraft.api.kinds import AnyKind
     from podraft.cli.sessions.connection import Session
 
-rollout = Group("rollout", help="Follow, undo, restart or pause the rollout of a deployment.")
+rollout = Group("rollout", help="Follow, undo, restart or pause a rollout.")
 _TARGET = click.argument("target", nargs=-1, required=True, metavar="deployment/NAME")
+_ANY_TARGET = click.argument("target", nargs=-1, required=True, metavar="KIND/NAME")
 
 
 def _name(target: tuple[str, ...], verb: str) -> str:
@@ -31,30 +33,43 @@ def _name(target: tuple[str, ...], verb: str) -> str:
     return name_of(found)
 
 
+def _any(target: tuple[str, ...], verb: str) -> tuple[AnyKind, str]:
+    """Return kind and name of an object of a kind that rolls out changes of its template."""
+    from podraft.cli.command_line.targets import expect_kind, name_of, one_target
+    from podraft.cli.kinds import rolling_kinds
+
+    found = one_target(*target)
+    expect_kind(found, rolling_kinds(), f"rollout {verb}")
+    return found.kind, name_of(found)
+
+
 @rollout.add("status")
-@_TARGET
+@_ANY_TARGET
 @click.option("-w", "--watch/--no-watch", default=True, help="Follow until it is done.")
 @click.option("--timeout", "timeout_s", type=DURATION, default=0.0, help="Give up after this time.")
 @click.option("--revision", type=int, default=0, help="Fail when another revision is rolled out.")
 def status(
     settings: Settings, target: tuple[str, ...], watch: bool, timeout_s: float, revision: int
 ) -> None:
-    """Follow a rollout until it is done; fails when its progress deadline is exceeded."""
-    from podraft.api import kinds
+    """Follow the rollout of a deployment, daemon set or stateful set until it is done.
+
+    Fails when a deployment's progress deadline is exceeded.
+    """
     from podraft.cli.errors import CliError
-    from podraft.cli.plans import rollouts
+    from podraft.cli.kinds import running_view_of
     from podraft.cli.sessions import waiting
     from podraft.cli.sessions.connection import run
 
-    name = _name(target, "status")
+    kind, name = _any(target, "status")
+    view = running_view_of(kind)
 
     async def body(session: Session) -> None:
-        if watch:
-            waited = waiting.Waited(kinds.DEPLOYMENT, session.namespace, name)
+        if watch or view is None:
+            waited = waiting.Waited(kind, session.namespace, name)
             await waiting.wait_until_running(session, [waited], timeout_s, min_revision=revision)
             return
-        deployment = await session.client.deployments.get(name, session.namespace)
-        state = rollouts.progress(deployment)
+        found = await session.client.resource(kind).get(name, session.namespace)
+        state = view.progress(found, session.now_s())
         if state.failed:
             raise CliError(state.message)
         printing.say(state.message)
@@ -149,29 +164,29 @@ def undo(settings: Settings, target: tuple[str, ...], to_revision: int, dry_run:
 
 
 @rollout.add("restart")
-@_TARGET
+@_ANY_TARGET
 def restart(settings: Settings, target: tuple[str, ...]) -> None:
-    """Replace all pods of a deployment, a few at a time."""
+    """Replace all pods of a deployment, daemon set or stateful set, a few at a time."""
     from podraft.api import times
 
     now = times.format_time(times.time_at(time.time()))
     annotations = {well_known.RESTARTED_AT: now}
     patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-    _patch(settings, _name(target, "restart"), patch, "restarted", paused_is_error=True)
+    _patch(settings, _any(target, "restart"), patch, "restarted")
 
 
 @rollout.add("pause")
 @_TARGET
 def pause(settings: Settings, target: tuple[str, ...]) -> None:
     """Stop rolling out changes of a deployment's template."""
-    _patch(settings, _name(target, "pause"), {"spec": {"paused": True}}, "paused")
+    _patch(settings, _deployment(target, "pause"), {"spec": {"paused": True}}, "paused")
 
 
 @rollout.add("resume")
 @_TARGET
 def resume(settings: Settings, target: tuple[str, ...]) -> None:
     """Roll out changes again."""
-    _patch(settings, _name(target, "resume"), {"spec": {"paused": None}}, "resumed")
+    _patch(settings, _deployment(target, "resume"), {"spec": {"paused": None}}, "resumed")
 
 
 async def _read(session: Session, name: str) -> tuple[Any, list[Any]]:
@@ -186,33 +201,35 @@ async def _read(session: Session, name: str) -> tuple[Any, list[Any]]:
     return deployment, rollouts.owned(deployment, listed.items)
 
 
+def _deployment(target: tuple[str, ...], verb: str) -> tuple[AnyKind, str]:
+    from podraft.api import kinds
+
+    return kinds.DEPLOYMENT, _name(target, verb)
+
+
 def _patch(
-    settings: Settings,
-    name: str,
-    patch: dict[str, Any],
-    word: str,
-    *,
-    paused_is_error: bool = False,
+    settings: Settings, target: tuple[AnyKind, str], patch: dict[str, Any], word: str
 ) -> None:
+    from podraft.cli.command_line.targets import word_of
     from podraft.cli.errors import CliError
     from podraft.cli.sessions.connection import run
 
+    kind, name = target
+
     async def body(session: Session) -> None:
-        deployment = await session.client.deployments.get(name, session.namespace)
-        if paused_is_error and deployment.spec.paused:
+        resource = session.client.resource(kind)
+        found = await resource.get(name, session.namespace)
+        paused = bool(getattr(found.spec, "paused", False))
+        if word == "restarted" and paused:
             raise CliError(f'deployment "{name}" is paused: resume it first')
-        if word in ("paused", "resumed") and deployment.spec.paused == (word == "paused"):
+        if word in ("paused", "resumed") and paused == (word == "paused"):
             raise CliError(
                 f'deployment "{name}" is {"already" if word == "paused" else "not"} paused'
             )
-        await session.client.deployments.patch(
-            name,
-            patch,
-            session.namespace,
-            uid=deployment.metadata.uid,
-            field_manager=COMMAND,
+        await resource.patch(
+            name, patch, session.namespace, uid=found.metadata.uid, field_manager=COMMAND
         )
-        printing.say(f"deployment.apps/{name} {word}")
+        printing.say(f"{word_of(kind, name)} {word}")
 
     run(settings, body)
 

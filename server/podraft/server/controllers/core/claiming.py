@@ -8,7 +8,7 @@ takes nothing over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +39,23 @@ def claim(
     selector: LabelSelector,
     *,
     finalizers: Sequence[str] = (),
+    is_member: Callable[[pod_pb2.Pod], bool] = lambda pod: True,
 ) -> Claims:
     """Find the owned pods; adopt orphans that match, release owned pods that do not.
 
-    ``finalizers`` are added to those that are adopted.
+    ``finalizers`` are added to those that are adopted.  ``is_member`` says of a pod whether it may
+    be one of the workload's for reasons other than its labels.
     """
+
+    def matches(pod: pod_pb2.Pod) -> bool:
+        return selector.matches(pod.metadata.labels) and is_member(pod)
+
     own = owners.key_of(kind, owner)
     claims = Claims([], [])
     for pod in snapshot.by_index(POD, BY_OWNER, own.text):
         if not own.controls(pod.metadata):
             continue
-        if selector.matches(pod.metadata.labels):
+        if matches(pod):
             claims.pods.append(pod)
         elif not is_deleting(pod.metadata):
             kept = owners.references_without(pod.metadata, own)
@@ -58,7 +64,7 @@ def claim(
         return claims
     reference = owners.reference_json(owners.controller_reference(kind, owner))
     for pod in snapshot.by_index(POD, BY_ORPHAN_NAMESPACE, owner.metadata.namespace):
-        if is_active(pod) and selector.matches(pod.metadata.labels):
+        if is_active(pod) and matches(pod):
             others = owners.references_without(pod.metadata, own)
             body: dict[str, object] = {"ownerReferences": [*others, reference]}
             if finalizers:

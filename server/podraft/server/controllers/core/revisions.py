@@ -33,8 +33,9 @@ Revision = controller_revision_pb2.ControllerRevision
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """The current template's hash, the write that its revision needs, and the collisions so far."""
+    """The current template's revision and hash, the write that it needs, the collisions so far."""
 
+    name: str
     hash: str
     write: commit_pb2.Write | None
     collisions: int
@@ -45,8 +46,13 @@ def revised(
     kind: AnyKind,
     owner: Any,
     collisions: int,
+    *,
+    name_max: int = 253,
 ) -> Revised:
-    """Return the revision of a workload's template, made or renumbered if need be."""
+    """Return the revision of a workload's template, made or renumbered if need be.
+
+    One that a workload left behind which was deleted without what it owned is taken over.
+    """
     template: pod_pb2.PodTemplateSpec = owner.spec.template
     known = owned(snapshot, kind, owner)
     wanted = comparable(template)
@@ -59,16 +65,27 @@ def revised(
                 renumbered = objects.copied(one)
                 renumbered.revision = latest + 1
             write = None if renumbered is None else writes.update(renumbered)
-            return Revised(hash_of(one), write, collisions)
-    name_hash = template_hash(template, collisions)
-    name = f"{owner.metadata.name[: 253 - HASH_LENGTH - 1]}-{name_hash}"
-    while snapshot.get(CONTROLLER_REVISION, name, owner.metadata.namespace) is not None:
-        collisions += 1
+            return Revised(one.metadata.name, hash_of(one), write, collisions)
+    while True:
         name_hash = template_hash(template, collisions)
-        name = f"{owner.metadata.name[: 253 - HASH_LENGTH - 1]}-{name_hash}"
-    return Revised(
-        name_hash, writes.create(_made(kind, owner, name, name_hash, latest + 1)), collisions
-    )
+        name = f"{owner.metadata.name[: name_max - HASH_LENGTH - 1]}-{name_hash}"
+        found = snapshot.get(CONTROLLER_REVISION, name, owner.metadata.namespace)
+        if found is None:
+            made = _made(kind, owner, name, name_hash, latest + 1)
+            return Revised(name, name_hash, writes.create(made), collisions)
+        if _is_left_behind(found, name_hash, wanted):
+            taken = objects.copied(found)
+            taken.revision = latest + 1
+            taken.metadata.owner_references.append(owners.controller_reference(kind, owner))
+            return Revised(name, name_hash, writes.update(taken), collisions)
+        collisions += 1
+
+
+def _is_left_behind(found: Revision, name_hash: str, wanted: pod_pb2.PodTemplateSpec) -> bool:
+    if is_deleting(found.metadata) or owners.controller_of(found.metadata) is not None:
+        return False
+    kept = template_of(found)
+    return hash_of(found) == name_hash and kept is not None and comparable(kept) == wanted
 
 
 def owned(snapshot: Snapshot, kind: AnyKind, owner: Any) -> list[Revision]:

@@ -1,0 +1,1 @@
+"""The StatefulSet controller: numbered pods, made, replaced and ended in order."""
