@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -20,11 +20,9 @@ from podraft.api.core.v1 import (
     pod_streams_pb2,
     scheduling_pb2,
 )
-from podraft.api.declared import kind_of
 from podraft.api.kinds import AnyKind, Kind
 from podraft.api.meta.v1 import requests_pb2
 from podraft.client.calls.changes import ObjectHistory
-from podraft.client.calls.declared import DeclaredClient
 from podraft.client.calls.diagnosis import DiagnosisClient
 from podraft.client.calls.history import HistoryClient
 from podraft.client.calls.members import MembersClient
@@ -37,6 +35,9 @@ from podraft.client.calls.users import UsersClient
 from podraft.client.calls.wire import WatchEvent
 from podraft.client.connecting.config import ClusterConfig
 from podraft.client.connecting.connection import LONG_ATTEMPT_S, Connection
+
+if TYPE_CHECKING:
+    from podraft.client.calls.declared import DeclaredClient
 
 __all__ = ["Client", "ObjectList", "ResourceClient", "WatchEvent"]
 
@@ -118,6 +119,10 @@ class Client(TypedResources):
         Raises:
             NotFoundError: There is no such definition.
         """
+        # Imported late: only callers that use it pay for it.
+        from podraft.api.declared import kind_of
+        from podraft.client.calls.declared import DeclaredClient
+
         definition = await self.custom_resource_definitions.get(name)
         return DeclaredClient(self._made(kind_of(definition)), form)
 
