@@ -190,7 +190,10 @@ def test_killed_at_any_moment_of_a_rotation_nothing_is_lost_and_the_next_start_g
     acknowledged: dict[int, tuple[int, int]] = {}
     known: dict[bytes, int] = {}
     actives, in_between = set(), 0
-    for _ in range(KILLS):
+    for number_of_kills in range(4 * KILLS):
+        # Where a kill falls depends on the machine; a slow one needs more of them.
+        if number_of_kills >= KILLS and in_between >= 3 and len(actives) >= 3:
+            break
         process, reader = start(forks, store_torture.rotate_until_killed, str(directory))
         assert reader.poll(30), "the store did not open"
         messages = [reader.recv()]
