@@ -60,6 +60,10 @@ TARGETS: Final = {
         _modules_below("podraft.server.scheduling.core"), ("tests/unit/scheduling",)
     ),
     "controllers": Target(
-        _modules_below("podraft.server.controllers.planners"), ("tests/unit/controllers",)
+        (
+            *_modules_below("podraft.server.controllers.core"),
+            *_modules_below("podraft.server.controllers.planners"),
+        ),
+        ("tests/unit/controllers",),
     ),
 }
