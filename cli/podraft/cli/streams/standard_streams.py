@@ -6,6 +6,7 @@ non-blocking, nothing at all), every byte is read or written, in order and once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -17,6 +18,18 @@ _CHUNK_BYTES = 32 * 1024
 def stdin_is_terminal() -> bool:
     """Return whether standard input is a terminal; after a shell's ``<&-`` there is none at all."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def terminal_size() -> os.terminal_size:
+    """Return the size of the terminal that the output goes to, or else the input comes from.
+
+    The terminal is asked: COLUMNS and LINES do not follow a change of its size.
+    """
+    for descriptor in (_descriptor(sys.stdout), _descriptor(sys.stdin)):
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                return os.get_terminal_size(descriptor)
+    return os.terminal_size((80, 24))
 
 
 def read_stdin() -> bytes:

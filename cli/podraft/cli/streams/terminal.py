@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import termios
@@ -18,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from podraft.api.core.v1 import pod_streams_pb2
 from podraft.cli.errors import CliError
 from podraft.cli.output import printing
+from podraft.cli.streams import standard_streams
 from podraft.cli.streams.container_output import ContainerOutput
 from podraft.cli.streams.standard_streams import read_stdin, write_stderr, write_stdout
 from podraft.client.calls.client import Client
@@ -109,12 +109,8 @@ class Execution:
 
 
 def _terminal_size() -> pod_streams_pb2.TerminalSize:
-    # The terminal is asked, not COLUMNS and LINES: they do not follow a change of its size.
-    for stream in (sys.stdout, sys.stdin):
-        with contextlib.suppress(OSError, ValueError):
-            size = os.get_terminal_size(stream.fileno())
-            return pod_streams_pb2.TerminalSize(columns=size.columns, rows=size.lines)
-    return pod_streams_pb2.TerminalSize(columns=80, rows=24)
+    size = standard_streams.terminal_size()
+    return pod_streams_pb2.TerminalSize(columns=size.columns, rows=size.lines)
 
 
 @contextlib.contextmanager

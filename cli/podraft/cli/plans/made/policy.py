@@ -17,7 +17,7 @@ def quota(name: str, hard: Mapping[str, str], scopes: Sequence[str]) -> dict[str
 
 
 def priority_class(
-    name: str, value: int, description: str, preemption: str, *, is_default: bool
+    name: str, value: int, description: str, preemption: str | None, *, is_default: bool
 ) -> dict[str, Any]:
     """Return a PriorityClass."""
     made = {
@@ -25,9 +25,12 @@ def priority_class(
         "kind": "PriorityClass",
         "metadata": metadata(name),
         "value": value,
-        "preemptionPolicy": preemption,
     }
-    extra = {"description": description, "globalDefault": is_default or None}
+    extra = {
+        "preemptionPolicy": preemption,
+        "description": description,
+        "globalDefault": is_default or None,
+    }
     return {**made, **without_empty(extra)}
 
 

@@ -42,7 +42,7 @@ def quota(
 @click.option(
     "--preemption-policy",
     type=click.Choice(["PreemptLowerPriority", "Never"]),
-    default="PreemptLowerPriority",
+    help="Whether its pods may drive out less important ones.",
 )
 @writing_options()
 def priorityclass(
@@ -51,7 +51,7 @@ def priorityclass(
     value: int,
     global_default: bool,
     description: str,
-    preemption_policy: str,
+    preemption_policy: str | None,
     outcomes: Outcomes,
 ) -> None:
     """Make a PriorityClass."""
