@@ -68,9 +68,15 @@ WITHOUT_ID: Final = CallId()
 
 
 async def identified(
-    author: bytes, request_id: bytes, operations: Sequence[Operation], work: Work
+    author: bytes,
+    request_id: bytes,
+    operations: Sequence[Operation],
+    work: Work,
+    manager: str = "",
 ) -> CallId:
     """Return the store's name of a user's call, which is the same on every server.
+
+    ``manager`` is whom the written fields shall belong to; empty: nobody is named.
 
     Raises:
         RefusedError: The id is not of the right length, or the call takes too much time.
@@ -83,6 +89,8 @@ async def identified(
         )
     # The id is the digest's key: nobody can test guesses of a Secret on a digest from a disk.
     digest = blake2b(key=request_id, digest_size=DIGEST_BYTES)
+    if manager:
+        digest.update(b"for %b " % manager.encode())
     if len(operations) == 1:
         digest.update(_told(operations[0]))
     else:

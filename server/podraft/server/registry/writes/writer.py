@@ -114,7 +114,7 @@ class Writer:
         if dry_run:
             writes = WriteList(operations, authorize, work, numbered=numbered, manager=manager)
             return Outcome((await self._plan(writes, dry_run=True)).results, 0)
-        call = await repeats.identified(authorize.author, request_id, operations, work)
+        call = await repeats.identified(authorize.author, request_id, operations, work, manager)
         writes = WriteList(operations, authorize, work, call, numbered, manager)
         try:
             outcome = await self._attempt(writes)
