@@ -1,4 +1,4 @@
-"""A gap in what a server hears from its store: watches end, rights are of what is stored."""
+"""A gap in what a server hears from its store: watches end, and copies are made anew."""
 
 from __future__ import annotations
 
@@ -9,13 +9,23 @@ import pytest
 
 from podraft.api import kinds
 from podraft.api.core.v1.pod_pb2 import Pod
-from podraft.server.registry import encoding
+from podraft.server.registry import encoding, following
 from podraft.server.registry.cache.caches import Caches, begin_again
 from podraft.server.registry.cache.watchers import Watcher
+from podraft.server.registry.following import follow
 from podraft.server.registry.selection import parse
-from podraft.server.state.datastore import Delete, Put, SlowWatcherError, Transaction
+from podraft.server.state.datastore import (
+    Delete,
+    EventBatch,
+    Put,
+    RevisionCompactedError,
+    SlowWatcherError,
+    StoreUnavailableError,
+    Transaction,
+)
 from podraft.server.store.embedded import EmbeddedDatastore
 from support.api_objects import example
+from support.waiting import eventually_async
 
 
 def pod(name: str, node: str) -> Put:
@@ -54,6 +64,55 @@ def test_after_a_gap_agents_may_read_what_their_pods_name_now(tmp_path: Path) ->
         assert cache.revision == cache.oldest == store.revision
         with pytest.raises(SlowWatcherError):
             await watcher.next()
+        await store.close()
+
+    asyncio.run(main())
+
+
+class Names:
+    """The keys that are stored, as of a revision."""
+
+    def __init__(self) -> None:
+        self.revision = 1
+        self.keys: set[bytes] = set()
+
+    def take(self, batch: EventBatch) -> None:
+        self.keys |= {event.key for event in batch.events}
+        self.revision = batch.revision
+
+
+def test_a_copy_that_cannot_be_read_anew_at_once_is_read_later_and_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_PAUSE_AFTER_FAILURE_S", 0.001)
+
+    async def main() -> None:
+        store = await EmbeddedDatastore.open(tmp_path)
+        copy, gaps = Names(), list[Exception]()
+
+        async def put(name: bytes) -> None:
+            await store.transact(Transaction((), (Put(name, b"", stamped=False),)))
+
+        async def begin_again(gap: Exception) -> None:
+            gaps.append(gap)
+            if len(gaps) == 1:
+                raise StoreUnavailableError("nobody leads")
+            if len(gaps) == 2:
+                raise ValueError("one of the records is damaged")
+            page = await store.range(b"_test/")
+            copy.keys, copy.revision = {record.key for record in page.records}, page.revision
+
+        for number in range(3):
+            await put(b"_test/%d" % number)
+        await store.compact(store.revision)
+        task = asyncio.create_task(follow(store, b"_test/", copy, begin_again, "the names"))
+        await eventually_async(lambda: len(copy.keys) == 3)
+        await put(b"_test/3")
+        await eventually_async(lambda: len(copy.keys) == 4)
+        assert len(gaps) == 3
+        assert all(isinstance(gap, RevisionCompactedError) for gap in gaps)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         await store.close()
 
     asyncio.run(main())

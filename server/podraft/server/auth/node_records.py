@@ -59,11 +59,6 @@ def key_of(name: str) -> bytes:
     return PREFIX + name.encode()
 
 
-def name_of(key: bytes) -> str:
-    """Return the name whose entry is stored at ``key``."""
-    return key[len(PREFIX) :].decode()
-
-
 def removed(now_s: float) -> NodeRecord:
     """Return the entry of a node that is removed now."""
     return NodeRecord("", removed_at_s=int(now_s))

@@ -1,17 +1,15 @@
 """The registry of nodes: asked in memory at every call of a node, true on every server.
 
-Owns: the copy of the stored registry, kept by a watch.  Invariants: only what the store itself
-says refuses a node for good, never a copy that may lag; a key that nobody has entered yet becomes
-its name's own, once, by a guarded write; a look-up costs one dictionary access.
+Owns: whom this server takes for a node, and who hears of changes.  Invariants: only what the store
+itself says refuses a node for good, never a copy that may lag; a key that nobody has entered yet
+becomes its name's own, once, by a guarded write; a look-up costs one dictionary access.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from podraft.api import kinds
@@ -20,32 +18,22 @@ from podraft.server.auth import node_records
 from podraft.server.auth.node_records import NodeRecord
 from podraft.server.auth.recognition import Proof
 from podraft.server.registry import keys
+from podraft.server.registry.access.stored_records import Entry, StoredRecords
 from podraft.server.registry.errors import Code, RefusedError
 from podraft.server.state.datastore import (
     Committed,
     Datastore,
     Guard,
     Put,
-    RevisionCompactedError,
-    SlowWatcherError,
     StoreFailedError,
     StoreOverloadedError,
-    StoreUnavailableError,
     Transaction,
 )
 
 _LOG = logging.getLogger(__name__)
 
-_PAUSE_AFTER_FAILURE_S: Final = 0.2
 _CONFIRMING_MAX: Final = 256
 _ATTEMPTS: Final = 3
-_FORGOTTEN_AT_ONCE: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    revision: int
-    record: NodeRecord
 
 
 class NodeRegistry:
@@ -53,29 +41,29 @@ class NodeRegistry:
 
     def __init__(self, datastore: Datastore) -> None:
         self._datastore = datastore
-        self._entries: dict[str, _Entry] = {}
-        self._revision = 0
+        self._records = StoredRecords(
+            datastore, node_records.PREFIX, NodeRecord.decode, self._tell, "the registry of nodes"
+        )
         # The refusals by the store itself, at the revision that the entry had then.
         self._refused: dict[tuple[str, str], int] = {}
         self._confirming: dict[str, asyncio.Task[None]] = {}
-        self._following: asyncio.Task[None] | None = None
         self.observers: list[Callable[[str], None]] = []
 
     async def start(self) -> None:
         """Read the whole registry and begin to follow the store."""
-        await self._read_all()
-        self._following = asyncio.create_task(self._follow())
+        await self._records.start()
 
     async def stop(self) -> None:
         """Stop following the store."""
-        tasks = [*self._confirming.values(), *([self._following] if self._following else [])]
+        await self._records.stop()
+        tasks = list(self._confirming.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def record(self, name: str) -> NodeRecord | None:
         """Return the entry of ``name``, as far as this server knows."""
-        entry = self._entries.get(name)
+        entry = self._records.get(name)
         return entry.record if entry is not None else None
 
     def check(self, proof: Proof) -> None:
@@ -86,7 +74,7 @@ class NodeRegistry:
         """
         name = proof.node
         assert name is not None  # Only nodes are registered here.
-        entry = self._entries.get(name)
+        entry = self._records.get(name)
         if entry is not None and entry.record.key == proof.key:
             return
         revision = entry.revision if entry is not None else 0
@@ -97,20 +85,14 @@ class NodeRegistry:
 
     def forgotten(self, now_s: float) -> list[Guard]:
         """Return guards on some entries of removed nodes that need not be remembered any more."""
-        found = (
-            Guard(node_records.key_of(name), entry.revision)
-            for name, entry in self._entries.items()
-            if entry.record.is_forgotten(now_s)
-        )
-        return list(itertools.islice(found, _FORGOTTEN_AT_ONCE))
+        return self._records.forgotten(now_s)
 
     def took(self, name: str, record: NodeRecord, revision: int) -> None:
         """Take over ``record``, which the store holds since ``revision``."""
-        before = self._entries.get(name)
-        if before is not None and before.revision >= revision:
-            return
-        self._entries[name] = _Entry(revision, record)
-        if before is None or before.record.key != record.key:
+        self._records.took(name, record, revision)
+
+    def _tell(self, name: str, before: NodeRecord | None, after: NodeRecord | None) -> None:
+        if before is None or after is None or before.key != after.key:
             for observer in self.observers:
                 observer(name)
 
@@ -120,7 +102,7 @@ class NodeRegistry:
         Raises:
             RefusedError: The node was removed meanwhile.
         """
-        entry = self._entries.get(name)
+        entry = self._records.get(name)
         if entry is None or not entry.record.key:
             raise _removed(name, entry)
         if not entry.record.older:
@@ -169,7 +151,7 @@ class NodeRegistry:
         return await self._datastore.get(keys.of_object(kinds.NODE, "", name)) is not None
 
     def _remember_refusal(self, name: str, key: str) -> None:
-        entry = self._entries.get(name)
+        entry = self._records.get(name)
         if entry is not None and entry.record.key == key:
             return
         if len(self._refused) >= _CONFIRMING_MAX:
@@ -177,59 +159,14 @@ class NodeRegistry:
         self._refused[(name, key)] = entry.revision if entry is not None else 0
         _LOG.warning("refused: %s", _refusal(name, entry))
 
-    # The copy.
 
-    async def _read_all(self) -> None:
-        page = await self._datastore.range(node_records.PREFIX)
-        found = {node_records.name_of(record.key): record for record in page.records}
-        for name in self._entries.keys() - found.keys():
-            self._forget(name, page.revision)
-        for name, record in found.items():
-            self.took(name, NodeRecord.decode(record.value), record.mod_revision)
-        self._revision = page.revision
-
-    def _forget(self, name: str, revision: int) -> None:
-        entry = self._entries.get(name)
-        if entry is not None and entry.revision <= revision:
-            del self._entries[name]
-            for observer in self.observers:
-                observer(name)
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async for batch in self._datastore.watch(node_records.PREFIX, self._revision):
-                    for event in batch.events:
-                        name = node_records.name_of(event.key)
-                        if event.value is None:
-                            self._forget(name, event.revision)
-                        else:
-                            self.took(name, NodeRecord.decode(event.value), event.revision)
-                    self._revision = max(self._revision, batch.revision)
-            except (RevisionCompactedError, SlowWatcherError):
-                await self._read_again()
-            except StoreUnavailableError:
-                pass  # Another one may lead soon, or etcd be back.
-            except StoreFailedError:
-                return  # The process ends and says why.
-            except Exception:  # noqa: BLE001 - whatever it was, the registry must go on
-                _LOG.exception("the registry of nodes failed")
-            await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
-
-    async def _read_again(self) -> None:
-        try:
-            await self._read_all()
-        except StoreFailedError as error:
-            _LOG.warning("the registry of nodes cannot be read: %s", error)
-
-
-def _removed(name: str, entry: _Entry | None) -> RefusedError:
+def _removed(name: str, entry: Entry[NodeRecord] | None) -> RefusedError:
     """Return the refusal that tells an agent for good that it is this node no more."""
     violation = Violation("node", "is not this machine any more")
     return RefusedError(Code.UNAUTHENTICATED, _refusal(name, entry), (violation,))
 
 
-def _refusal(name: str, entry: _Entry | None) -> str:
+def _refusal(name: str, entry: Entry[NodeRecord] | None) -> str:
     if entry is not None and entry.record.key:
         return f'the certificate is for a key that node "{name}" does not have any more'
     return f'node "{name}" was removed from the cluster: it must join again, with a new token'
