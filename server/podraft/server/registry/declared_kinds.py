@@ -10,22 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
 
 from podraft.api.apiextensions.v1.custom_resource_definition_pb2 import CustomResourceDefinition
 from podraft.api.declared import kinds_of, says_same
 from podraft.api.kinds import CUSTOM_RESOURCE_DEFINITION, AnyKind, Registry
 from podraft.server.registry import keys
-from podraft.server.state.datastore import (
-    Datastore,
-    RevisionCompactedError,
-    SlowWatcherError,
-    StoreFailedError,
-    StoreUnavailableError,
-)
+from podraft.server.registry.following import follow
+from podraft.server.state.datastore import Datastore, EventBatch
 
 _LOG = logging.getLogger(__name__)
-_PAUSE_S: Final = 0.2
 
 
 class DeclaredKinds:
@@ -35,13 +28,19 @@ class DeclaredKinds:
         self._registry = registry
         self._datastore = datastore
         self._prefix = keys.prefix(CUSTOM_RESOURCE_DEFINITION)
+        self.revision = 0
+        self._definitions: dict[bytes, CustomResourceDefinition] = {}
         self._known: dict[str, AnyKind] = {}
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Make all declared kinds known, and begin to follow."""
-        revision = await self._read()
-        self._following = asyncio.create_task(self._follow(revision))
+        await self._read()
+        self._following = asyncio.create_task(
+            follow(
+                self._datastore, self._prefix, self, lambda _: self._read(), "the declared kinds"
+            )
+        )
 
     async def stop(self) -> None:
         """Follow no more."""
@@ -49,28 +48,29 @@ class DeclaredKinds:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
 
-    async def _follow(self, revision: int) -> None:
-        while True:
-            try:
-                async for _ in self._datastore.watch(self._prefix, revision):
-                    revision = await self._read()
-            except (RevisionCompactedError, SlowWatcherError):
-                revision = await self._read()
-            except StoreUnavailableError:
-                pass  # Another member may lead soon, or etcd be back.
-            except StoreFailedError:
-                return  # The process ends and says why.
-            except Exception:  # noqa: BLE001 - whatever it was, later kinds must become known
-                _LOG.exception("the declared kinds could not be followed")
-            await asyncio.sleep(_PAUSE_S)
+    def take(self, batch: EventBatch) -> None:
+        """Take over changes of definitions."""
+        for event in batch.events:
+            if event.value is None:
+                self._definitions.pop(event.key, None)
+            else:
+                self._definitions[event.key] = CustomResourceDefinition.FromString(event.value)
+        self.revision = max(self.revision, batch.revision)
+        if batch.events:
+            self._agree()
 
-    async def _read(self) -> int:
+    async def _read(self) -> None:
         page = await self._datastore.range(self._prefix)
-        definitions = [CustomResourceDefinition.FromString(one.value) for one in page.records]
-        self._take({kind.definition.metadata.name: kind for kind in kinds_of(definitions)})
-        return page.revision
+        self._definitions = {
+            record.key: CustomResourceDefinition.FromString(record.value) for record in page.records
+        }
+        self.revision = page.revision
+        self._agree()
 
-    def _take(self, declared: dict[str, AnyKind]) -> None:
+    def _agree(self) -> None:
+        """Make the registry know what the definitions declare, and nothing else."""
+        definitions = [self._definitions[key] for key in sorted(self._definitions)]
+        declared = {kind.definition.metadata.name: kind for kind in kinds_of(definitions)}
         for name, kind in list(self._known.items()):
             present = declared.get(name)
             if present is None or not says_same(kind, present):

@@ -8,9 +8,9 @@ indexes are read anew.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
+from functools import partial
 from typing import Final
 
 from podraft.api import kinds
@@ -22,18 +22,10 @@ from podraft.server.registry.cache.kind_cache import KindCache
 from podraft.server.registry.cache.node_index import NodeIndex
 from podraft.server.registry.cache.rights_index import BINDINGS, ROLES, Observer, RightsIndex
 from podraft.server.registry.errors import Code, RefusedError
-from podraft.server.state.datastore import (
-    Datastore,
-    RevisionCompactedError,
-    SlowWatcherError,
-    StoreFailedError,
-    StoreUnavailableError,
-)
-
-_LOG = logging.getLogger(__name__)
+from podraft.server.registry.following import follow
+from podraft.server.state.datastore import Datastore, SlowWatcherError
 
 _BOOKMARK_AFTER_S: Final = 30.0
-_PAUSE_AFTER_FAILURE_S: Final = 0.2
 
 
 class Caches:
@@ -136,26 +128,8 @@ def no_kind(kind: AnyKind) -> RefusedError:
 
 async def _follow(datastore: Datastore, cache: KindCache) -> None:
     """Keep one cache at the store's head; a gap ends its watches, which resume."""
-    resource, prefix = cache.kind.resource, keys.prefix(cache.kind)
-    gap: Exception | None = None
-    while True:
-        try:
-            if gap is not None:
-                await begin_again(datastore, cache, gap)
-                gap = None
-            async for batch in datastore.watch(prefix, cache.revision):
-                cache.take(batch)
-        except (RevisionCompactedError, SlowWatcherError) as error:
-            _LOG.warning("the cache of %s begins again: %s", resource, error)
-            gap = error
-        except StoreUnavailableError:
-            pass  # Another member may lead soon, or etcd be back.
-        except StoreFailedError:
-            # The process ends and says why; the end of the caches ends the watches.
-            return
-        except Exception:  # noqa: BLE001 - whatever it was, the watches must go on
-            _LOG.exception("the cache of %s failed", resource)
-        await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
+    prefix, again = keys.prefix(cache.kind), partial(begin_again, datastore, cache)
+    await follow(datastore, prefix, cache, again, f"the cache of {cache.kind.resource}")
 
 
 async def begin_again(datastore: Datastore, cache: KindCache, gap: Exception) -> None:
