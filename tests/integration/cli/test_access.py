@@ -53,6 +53,22 @@ def test_a_user_gets_a_key_and_a_role_and_loses_both(
     assert "Revoked" in row
 
 
+def test_a_user_of_no_role_is_told_to_have_no_rights(
+    shared_server: CliServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "oda.conf"
+    told = shared_server.ok("user", "create", "oda", "--file", str(file))
+    assert "it may do nothing yet" in told
+    refused = shared_server.run("--config", str(file), "get", "pods")
+    assert 'user "oda" may not list pods' in refused.err
+
+
+def test_who_revokes_an_unknown_name_hears_of_it(shared_server: CliServer) -> None:
+    result = shared_server.run("user", "revoke", "nobody-knows")
+    assert result.code == 0
+    assert 'no certificate of "nobody-knows" was known' in result.err
+
+
 def test_why_access_names_the_rule_or_what_is_missing(
     shared_server: CliServer, room: str, tmp_path: Path
 ) -> None:
@@ -90,7 +106,6 @@ def test_acting_as_somebody_else_shows_what_they_may(shared_server: CliServer, r
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("user", "create", "nia"), "say what the user may do"),
         (("user", "create", "system:nia", "--role", "view"), "reserved"),
         (("user", "create", "nia", "--role", "no-such-role"), "not found"),
         (("auth", "can-i", "get"), "say what"),

@@ -45,14 +45,13 @@ def create(
     """Create a user: a key and a certificate in a configuration file, and a role.
 
     The key is made here and never leaves this machine. With -n the role is bound in that
-    namespace, without it in the whole cluster.
+    namespace, without it in the whole cluster. Without a role, the user may do what is bound to it
+    or to its groups by other means.
     """
-    from podraft.cli.errors import CliError, usage
+    from podraft.cli.errors import CliError
     from podraft.cli.sessions import users
     from podraft.cli.sessions.connection import load_config, run
 
-    if not role and not groups:
-        raise usage("say what the user may do: --role, or --group for the rights of a group")
     path = file or Path(f"{name.replace('/', '_')}.conf")
     if path.exists() and not force:
         raise CliError(f"{path} exists", "  --force replaces it")
@@ -67,6 +66,11 @@ def create(
 
     bound = run(settings, body)
     printing.say(f'user "{name}" created{bound}', f"  podraft --config {path} get pods")
+    if not role and not groups:
+        printing.say(
+            "  it may do nothing yet:"
+            f" podraft create rolebinding {name} --role=ROLE --user={name} -n NAMESPACE"
+        )
 
 
 @user.add("list")
@@ -131,9 +135,12 @@ def revoke(settings: Settings, names: tuple[str, ...]) -> None:
     from podraft.cli.sessions.connection import run
 
     async def body(session: Session) -> None:
+        known = {each.name for each in await session.client.users.list()}
         for name in names:
             await session.client.users.revoke(name)
             printing.say(f'user "{name}" revoked')
+            if name not in known:
+                printing.warn(f'no certificate of "{name}" was known; from now on none counts')
             for removed in await users.unbind(session, name):
                 printing.say(f"  {removed} deleted")
 
