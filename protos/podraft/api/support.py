@@ -32,6 +32,16 @@ class Unsupported(NamedTuple):
     path: str
     reason: str
 
+    @property
+    def refusal(self) -> str:
+        """What is wrong with setting the field."""
+        return f"podraft does not act on it: {self.reason}"
+
+    @property
+    def warning(self) -> str:
+        """What becomes of the field; the command line and the server say it in the same words."""
+        return f"stored, but {self.refusal}"
+
 
 def unsupported_fields(message: Message) -> list[Unsupported]:
     """Return the fields that are set although podraft does not act on them.

@@ -22,7 +22,6 @@ from podraft.cli.manifests.unsaid import without_unsaid
 
 # What the codec says where the contract lacks fields that Kubernetes has.
 _LACKING = "unknown field, or one that podraft does not support"
-_WITHOUT_EFFECT = "podraft does not act on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,9 @@ class ObjectReader:
         if not found:
             return
         if not self.rules.ignore_unsupported:
-            raise InvalidObjectError(
-                Violation(one.path, f"{_WITHOUT_EFFECT}: {one.reason}") for one in found
-            )
+            raise InvalidObjectError(Violation(one.path, one.refusal) for one in found)
         for one in found:
-            stored = f"stored, but {_WITHOUT_EFFECT}: {one.reason}"
-            self._warn(_titled(kind, message), Violation(one.path, stored))
+            self._warn(_titled(kind, message), Violation(one.path, one.warning))
 
     def _warn(self, value: Mapping[str, Any], warning: Violation) -> None:
         self._report(value, (warning,), self.findings.warnings)

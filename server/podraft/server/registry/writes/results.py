@@ -32,7 +32,7 @@ class Result:
 def warnings_of(operation: Operation, result: Result) -> Iterator[str]:
     """Yield what the caller of a write is warned of, each on one line."""
     for one in _unsupported(operation, result):
-        yield f"{one.path}: stored, but without effect: {one.reason}"
+        yield f"{one.path}: {one.warning}"
 
 
 def _unsupported(operation: Operation, result: Result) -> list[Unsupported]:
