@@ -2,8 +2,8 @@
 
 Objects exported from a cluster (`kubectl get -o yaml`) carry both.  Pure.  Two rules:
 
-* A field that podraft does not have is left out if it is empty or if its value asks for what
-  podraft does anyway (for most fields, the value that Kubernetes gives them by default).
+* A field of a pod, service or node on which podraft does not act is left out if it is empty or if
+  its value asks for what podraft does anyway, as the contract has it; so are a few others.
 * What a server writes (status, uid, managed fields, the address it chose for a Service,
   the token volume it added to a Pod) belongs to the cluster the object came from.
 
@@ -12,9 +12,15 @@ Invariant: everything that a user can have meant stays, and is then read or refu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from podraft.api import support
+from podraft.api.core.v1 import container_pb2, node_pb2, pod_pb2, service_pb2, volume_pb2
 from podraft.api.objects import well_known
 
 _BOOKKEEPING = (
@@ -35,89 +41,46 @@ _NOTES = (
 )
 _Unsaid: TypeAlias = Mapping[str, tuple[Any, ...]]
 
-# Fields that podraft does not have, each with the values that ask for what podraft does anyway.
-# For each of them, null and empty values (``affinity: {}``, ``hostAliases: []``) do so as well.
-_POD: _Unsaid = {
-    "affinity": (),
-    "automountServiceAccountToken": (True, False),  # There are no tokens.
-    "dnsConfig": (),
-    "dnsPolicy": ("ClusterFirst",),
-    "ephemeralContainers": (),
-    "hostAliases": (),
-    "hostIPC": (False,),
-    "hostPID": (False,),
-    "hostUsers": (True,),
-    "hostnameOverride": (),
-    "imagePullSecrets": (),
-    "os": ({"name": "linux"},),
-    "overhead": (),
-    "preemptionPolicy": ("PreemptLowerPriority",),
-    "priority": (0,),
-    "priorityClassName": (),
-    "readinessGates": (),
-    "resourceClaims": (),
-    "resources": (),
-    "runtimeClassName": (),
-    "schedulingGates": (),
-    "schedulingGroup": (),
-    "serviceAccount": ("default",),
-    "serviceAccountName": ("default",),
-    "setHostnameAsFQDN": (False,),
-    "shareProcessNamespace": (False,),
-    "subdomain": (),
-    "topologySpreadConstraints": (),
-}
-_POD_SECURITY: _Unsaid = {
-    "appArmorProfile": (),
-    "fsGroupChangePolicy": ("Always",),
-    "seLinuxChangePolicy": (),
-    "seLinuxOptions": (),
-    "seccompProfile": (),
-    "supplementalGroupsPolicy": ("Merge",),
-    "sysctls": (),
-    "windowsOptions": (),
-}
-_CONTAINER: _Unsaid = {
-    "resizePolicy": (),
-    "restartPolicy": (),
-    "restartPolicyRules": (),
-    "stdin": (False,),
-    "stdinOnce": (False,),
-    "terminationMessagePath": ("/dev/termination-log",),
-    "terminationMessagePolicy": ("File",),
-    "volumeDevices": (),
-}
-_SECURITY: _Unsaid = {
-    "appArmorProfile": (),
-    "procMount": ("Default",),
-    "seLinuxOptions": (),
-    "seccompProfile": (),
-    "windowsOptions": (),
-}
-_CONTAINER_PORT: _Unsaid = {"hostIP": (), "hostPort": (0,)}
-_MOUNT: _Unsaid = {
-    "mountPropagation": ("None",),
-    "recursiveReadOnly": ("Disabled",),
-    "subPathExpr": (),
-}
-_SERVICE: _Unsaid = {
-    "allocateLoadBalancerNodePorts": (True,),
-    "externalIPs": (),
-    "externalName": (),
-    "externalTrafficPolicy": ("Cluster",),
-    "healthCheckNodePort": (0,),
-    "internalTrafficPolicy": ("Cluster",),
-    "ipFamilies": (["IPv4"],),
-    "ipFamilyPolicy": ("SingleStack",),
-    "loadBalancerClass": (),
-    "loadBalancerIP": (),
-    "loadBalancerSourceRanges": (),
-    "sessionAffinity": ("None",),
-    "sessionAffinityConfig": (),
-    "trafficDistribution": (),
-}
-_SERVICE_PORT: _Unsaid = {"appProtocol": ()}
-_NODE: _Unsaid = {"configSource": (), "externalID": (), "providerID": ()}
+
+def _unsaid(message: type[Message], **more: tuple[Any, ...]) -> _Unsaid:
+    """Return the fields on which podraft does not act, with the values that need no effect.
+
+    ``more`` are fields on which it acts, with the values that ask for nothing.  For each of them,
+    and of the others, null and empty values (``affinity: {}``) do so as well.
+    """
+    descriptor = cast("Descriptor", message.DESCRIPTOR)
+    without_effect = {
+        field.json_name: tuple(_as_json(field, text) for text in support.satisfied_by(field))
+        for field in descriptor.fields
+        if support.reason_of(field)
+    }
+    return {**without_effect, **more}
+
+
+def _as_json(field: FieldDescriptor, text: str) -> Any:
+    """Return the value that the contract writes as `text`."""
+    if field.is_repeated:
+        return [text]
+    return text if field.type == FieldDescriptor.TYPE_STRING else json.loads(text)
+
+
+_POD = _unsaid(
+    pod_pb2.PodSpec,
+    affinity=(),
+    os=({"name": "linux"},),
+    priority=(0,),
+    priorityClassName=(),
+)
+_POD_SECURITY = _unsaid(pod_pb2.PodSecurityContext, appArmorProfile=(), seccompProfile=())
+_CONTAINER = _unsaid(container_pb2.Container)
+_SECURITY = _unsaid(container_pb2.SecurityContext, appArmorProfile=(), seccompProfile=())
+_CONTAINER_PORT = _unsaid(container_pb2.ContainerPort)
+_LIFECYCLE = _unsaid(container_pb2.Lifecycle)
+_RESOURCES = _unsaid(container_pb2.ResourceRequirements)
+_MOUNT = _unsaid(volume_pb2.VolumeMount)
+_SERVICE = _unsaid(service_pb2.ServiceSpec)
+_SERVICE_PORT = _unsaid(service_pb2.ServicePort)
+_NODE = _unsaid(node_pb2.NodeSpec)
 _TOKEN_VOLUME = "kube-api-access-"
 
 
@@ -180,8 +143,8 @@ def _pod_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
     result = _said(container, _CONTAINER)
     _change(result, "securityContext", lambda one: _said(one, _SECURITY))
-    _change(result, "lifecycle", lambda one: _said(one, {"stopSignal": ()}))
-    _change(result, "resources", lambda one: _said(one, {"claims": ()}))
+    _change(result, "lifecycle", lambda one: _said(one, _LIFECYCLE))
+    _change(result, "resources", lambda one: _said(one, _RESOURCES))
     _change_each(result, "ports", lambda one: _said(one, _CONTAINER_PORT))
     mounts = result.get("volumeMounts")
     if isinstance(mounts, list):
