@@ -161,12 +161,12 @@ def _number(scanner: Scanner) -> Step:
     begin = scanner.at
     text = scanner.take_while(lambda character: character in "+-." or character.isdecimal())
     try:
-        if len(text) <= _DIGITS_MAX:
-            return Literal(int(text) if "." not in text else float(text))
+        if len(text) > _DIGITS_MAX:
+            raise ValueError("too many digits")
+        return Literal(int(text) if "." not in text else float(text))
     except ValueError:
-        pass
-    scanner.at = begin
-    raise scanner.fault(f'"{text}" is no number')
+        scanner.at = begin
+        raise scanner.fault(f'"{text}" is no number') from None
 
 
 def _brackets(scanner: Scanner, depth: int) -> list[Step]:

@@ -5,6 +5,8 @@ Invariant: the position never goes beyond the end; every fault names the positio
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +17,10 @@ _ESCAPES: Final = {
     "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v",
     "\\": "\\", '"': '"', "'": "'",
 }  # fmt: skip
+# By the letter of an escape, how many hexadecimal digits follow it.
+_DIGITS: Final = {"x": 2, "u": 4, "U": 8}
+_HEX: Final = re.compile(r"[0-9a-fA-F]+")
+_SURROGATES: Final = range(0xD800, 0xE000)  # Halves of characters: no text can have them.
 
 
 class Scanner:
@@ -76,14 +82,13 @@ class Scanner:
         self.at += 1
         if letter in _ESCAPES:
             return _ESCAPES[letter]
-        size = {"x": 2, "u": 4, "U": 8}.get(letter, 0)
+        size = _DIGITS.get(letter, 0)
         digits = self.text[self.at : self.at + size]
-        try:
-            if size and len(digits) == size:
+        if size and len(digits) == size and _HEX.fullmatch(digits):
+            code = int(digits, 16)
+            if code <= sys.maxunicode and code not in _SURROGATES:
                 self.at += size
-                return chr(int(digits, 16))
-        except (ValueError, OverflowError):
-            pass
+                return chr(code)
         self.at -= 1
         raise self.fault(f'"\\{letter}" is no escape in a quoted text')
 
