@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from podraft.api import kinds
 from podraft.server.audit import audit_log
@@ -13,6 +16,7 @@ from podraft.server.audit.calls import AuditedCall, Operation
 from podraft.server.audit.describing import Describer
 from podraft.server.audit.files import RotatingFile
 from podraft.server.audit.policy import Level, Policy, Rule
+from support.waiting import eventually
 
 EVERYTHING = Policy((Rule(Level.METADATA),))
 
@@ -68,17 +72,29 @@ def test_what_is_too_much_to_wait_is_counted_and_told(tmp_path: Path) -> None:
     assert [event["responseStatus"]["message"] for event in told] == ["7 calls were not written"]
 
 
-def test_a_disk_that_refuses_loses_lines_and_holds_up_nobody(tmp_path: Path) -> None:
-    path = tmp_path / "audit" / "audit.log"
-    file = RotatingFile(path, 1 << 20, 1)
-
-    def refuse(lines: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
-    log = AuditLog(EVERYTHING, Describer(kinds.BUILT_IN), file)
-    file.append = refuse  # type: ignore[method-assign]
+def test_a_disk_that_refuses_loses_lines_and_holds_up_nobody() -> None:
+    log = log_at(Path("/dev/full"))
     log.start()
     for number in range(10):
         log.hear(heard(number))
+    eventually(lambda: log.lost == 10)
+    for number in range(10):
+        log.hear(heard(number))
     log.stop()
-    assert log.lost == 10
+    assert log.lost == 20
+
+
+def test_a_line_for_which_there_is_no_room_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    file = RotatingFile(path, 1 << 20, 1)
+    file.append(b"first\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            file.append(b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    file.append(b"third\n")
+    file.close()
+    assert path.read_bytes() == b"first\nthird\n"

@@ -116,6 +116,7 @@ class AuditLog:
 
     def _write(self, taken: list[Heard], untold: int) -> None:
         lines = [line for heard in taken if (line := self._line(heard)) is not None]
+        calls = len(lines)
         if untold:
             lines.append(_lost_line(untold))
         if not lines:
@@ -129,8 +130,8 @@ class AuditLog:
             self._failing = True
             self._file.close()
             with self._changed:
-                self.lost += len(lines)
-                self._untold += len(lines) + untold
+                self.lost += calls
+                self._untold += calls + untold
 
     def _line(self, heard: Heard) -> bytes | None:
         try:

@@ -2,16 +2,17 @@
 
 Owns: the files' names (``audit.log`` is the present one, ``audit-TIME.log`` are older) and sizes.
 
-Invariants: all files together take at most ``(kept + 1)`` times the size of one; only their owner
-may read them; used by one thread.
+Invariants: all files together take at most ``(kept + 1)`` times the size of one; no part of a line
+stays when the disk refuses the rest; only their owner may read them; used by one thread.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 
 class RotatingFile:
@@ -21,7 +22,7 @@ class RotatingFile:
         self._path = path
         self._bytes_max = bytes_max
         self._kept = kept
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._size = 0
 
     def open(self) -> None:
@@ -32,22 +33,29 @@ class RotatingFile:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._file = os.fdopen(descriptor, "ab")
+        # Without a buffer: what a full disk refused must not be tried again when it is closed.
+        self._file = FileIO(descriptor, "ab")
         self._size = self._file.tell()
 
     def append(self, lines: bytes) -> None:
         """Append whole lines, to a new file if they do not fit.
 
         Raises:
-            OSError: They could not be written.
+            OSError: They could not be written; nothing of them was.
         """
         if self._file is not None and self._size and self._size + len(lines) > self._bytes_max:
             self._rotate()
         if self._file is None:
             self.open()
         assert self._file is not None  # It was just opened.
-        self._file.write(lines)
-        self._file.flush()
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with suppress(OSError):  # Not every file can be cut, and the first error matters.
+                self._file.truncate(self._size)
+            raise
         self._size += len(lines)
 
     def close(self) -> None:
